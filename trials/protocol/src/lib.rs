@@ -1,0 +1,226 @@
+//! The worker protocol: what `hpo` and a worker say to each other.
+//!
+//! A worker is any program. `hpo` starts it with the argument vector of the study (no shell) and talks with it in
+//! JSON lines: one [`ToWorker`] per line on its standard input, one [`FromWorker`] per line on its standard output.
+//! Standard error is the trial's log. A line on standard output that does not begin with `{` is taken for a stray
+//! print and goes to the log too.
+//!
+//! The way of a worker:
+//!
+//! 1. It reads [`ToWorker::Start`], prepares what all trials share, and answers [`FromWorker::Ready`], or
+//!    [`FromWorker::Fatal`] if no trial can ever run (a missing model, say).
+//! 2. For each [`ToWorker::Run`] it trains one *segment*, from a checkpoint to a rung. It sends one
+//!    [`FromWorker::Report`] per resource, each naming the checkpoint it has written, and ends with
+//!    [`FromWorker::Done`], [`FromWorker::Stopped`] or [`FromWorker::Failed`].
+//! 3. At the end of its standard input it exits at once: its parent has gone or needs it no more.
+//!
+//! Readers ignore fields they do not know, so that either side can be the newer one.
+
+pub mod embedding;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The version of the protocol spoken here. A worker answers [`ToWorker::Start`] with the version it speaks; the two
+/// must be equal.
+pub const VERSION: u32 = 1;
+
+/// Values of parameters or settings by name.
+pub type Values = BTreeMap<String, Value>;
+
+/// Metrics by name. Only finite numbers: JSON has no others.
+pub type Metrics = BTreeMap<String, f64>;
+
+/// A line from `hpo` to a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToWorker {
+    /// The first line: what all trials of the study share.
+    Start(Start),
+    /// Measure the model as it is before any training; answered by [`FromWorker::Evaluated`]. Sent only to a worker
+    /// with [`Feature::Evaluate`].
+    Evaluate,
+    /// Train one segment.
+    Run(Run),
+    /// End the running segment before its time; answered by [`FromWorker::Stopped`]. A worker that has ended the
+    /// segment in the meantime ignores it.
+    Stop {
+        /// The trial to stop.
+        trial: u64,
+        /// The attempt to stop.
+        attempt: u32,
+        /// Whether to write a checkpoint of this very moment first, so that the segment can go on from it later.
+        save: bool,
+    },
+    /// Write the model of a checkpoint for use outside `hpo`; answered by [`FromWorker::Exported`]. Sent only to a
+    /// worker with [`Feature::Export`].
+    Export {
+        /// A checkpoint that this trainer wrote.
+        checkpoint: PathBuf,
+        /// The directory to create and fill.
+        directory: PathBuf,
+    },
+}
+
+/// What all trials of a study share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// The protocol version of `hpo`: [`VERSION`].
+    pub protocol: u32,
+    /// The study's name, for messages.
+    pub study: String,
+    /// CPU threads the worker may use, at least 1. Part of the study: another number gives other bits.
+    pub threads: usize,
+    /// The trainer's own settings, from the study's `[trial]` table. File names in them are absolute.
+    pub settings: Values,
+}
+
+/// One segment: train `trial` from resource `from` to resource `to`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The trial.
+    pub trial: u64,
+    /// Counts the segments of the trial that were begun, from 1. Every answer carries it, so that a message of an
+    /// older attempt can be told and ignored.
+    pub attempt: u32,
+    /// The seed of everything random in the trial, below 2^53. All segments of a trial have the same.
+    pub seed: u64,
+    /// The configuration.
+    pub parameters: Values,
+    /// The resource already trained (epochs); 0 for a new trial.
+    pub from: u64,
+    /// The resource to train to; more than `from`.
+    pub to: u64,
+    /// The resource that a trial reaches if it is never stopped: the horizon of learning-rate schedules.
+    pub max: u64,
+    /// The checkpoint to go on from; none for a new trial. It may lie between `from` and `from + 1` if the trial was
+    /// stopped there.
+    pub checkpoint: Option<PathBuf>,
+    /// An existing directory for this trial's new checkpoints. Their names must not be those of older ones.
+    pub checkpoints: PathBuf,
+}
+
+/// What a worker can do beyond training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Feature {
+    /// It answers [`ToWorker::Evaluate`].
+    Evaluate,
+    /// It answers [`ToWorker::Export`].
+    Export,
+}
+
+/// A line from a worker to `hpo`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromWorker {
+    /// The answer to [`ToWorker::Start`]: ready for segments.
+    Ready {
+        /// The protocol version the worker speaks.
+        protocol: u32,
+        /// The trainer's name and version.
+        trainer: String,
+        /// What it can do beyond training.
+        #[serde(default)]
+        features: Vec<Feature>,
+    },
+    /// No trial can run here, and no other worker would fare better: the study stops with this message.
+    Fatal {
+        /// What is wrong and how to mend it, for the user.
+        message: String,
+    },
+    /// The answer to [`ToWorker::Evaluate`].
+    Evaluated {
+        /// Validation loss of the untrained model; lower is better.
+        loss: f64,
+        /// Other metrics of the same validation.
+        #[serde(default)]
+        metrics: Metrics,
+    },
+    /// A sign of life within a segment, shown to the user and never recorded.
+    Progress {
+        /// The trial.
+        trial: u64,
+        /// The attempt.
+        attempt: u32,
+        /// The resource reached, with its fraction.
+        resource: f64,
+        /// Training speed, if known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        examples_per_second: Option<f64>,
+    },
+    /// A validation. There is one at every whole resource, in order, the last one of the segment at `to`.
+    Report {
+        /// The trial.
+        trial: u64,
+        /// The attempt.
+        attempt: u32,
+        /// The resource reached.
+        resource: u64,
+        /// Validation loss; lower is better. `null` means not finite: the trial has diverged, and the segment ends
+        /// with this report, without [`FromWorker::Done`].
+        loss: Option<f64>,
+        /// Other metrics of the same validation.
+        #[serde(default)]
+        metrics: Metrics,
+        /// The checkpoint of this moment, complete and synced to disk: a file, inside [`Run::checkpoints`]. Required
+        /// unless `loss` is `null`.
+        checkpoint: Option<PathBuf>,
+    },
+    /// The segment has reached `to`.
+    Done {
+        /// The trial.
+        trial: u64,
+        /// The attempt.
+        attempt: u32,
+    },
+    /// The answer to [`ToWorker::Stop`].
+    Stopped {
+        /// The trial.
+        trial: u64,
+        /// The attempt.
+        attempt: u32,
+        /// The checkpoint asked for by `save`.
+        checkpoint: Option<PathBuf>,
+    },
+    /// The segment failed; the worker can take another.
+    Failed {
+        /// The trial.
+        trial: u64,
+        /// The attempt.
+        attempt: u32,
+        /// What happened, for the user.
+        message: String,
+    },
+    /// The answer to [`ToWorker::Export`].
+    Exported {
+        /// The directory written.
+        directory: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_what_the_documentation_shows() {
+        let stop = ToWorker::Stop {
+            trial: 3,
+            attempt: 2,
+            save: true,
+        };
+        assert_eq!(
+            serde_json::to_string(&stop).unwrap(),
+            r#"{"type":"stop","trial":3,"attempt":2,"save":true}"#
+        );
+        let report: FromWorker = serde_json::from_str(
+            r#"{"type":"report","trial":3,"attempt":2,"resource":1,"loss":null,"checkpoint":null,"new":1}"#,
+        )
+        .unwrap();
+        assert!(matches!(report, FromWorker::Report { loss: None, .. }));
+    }
+}
