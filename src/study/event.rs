@@ -1,0 +1,281 @@
+//! What goes into the core and what comes out of it.
+
+use hpo_protocol::{Metrics, Values};
+use serde::{Deserialize, Serialize};
+
+use super::spec::StudySpec;
+use super::trial::{Checkpoint, TrialId};
+
+/// The version of the journal's records. A reader refuses a higher one.
+pub const FORMAT: u32 = 1;
+
+/// Milliseconds since 1970 (UTC).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// Milliseconds from `earlier` to `self`; 0 if the clock went back.
+    pub fn since(self, earlier: Timestamp) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// The number of a slot, from 0.
+pub type SlotId = u32;
+
+/// Something that happened outside the core.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A scheduler has taken the study over. Whatever ran before is lost.
+    Opened {
+        /// Its process id.
+        process: u32,
+        /// Names of its slots.
+        slots: Vec<String>,
+        /// How many trials the study shall have; not fewer than it has.
+        trials: u64,
+    },
+    /// These slots have a worker and nothing to do.
+    Idle {
+        /// The slots.
+        slots: Vec<SlotId>,
+    },
+    /// The untrained model was measured.
+    Evaluated {
+        /// Validation loss.
+        loss: f64,
+        /// Metrics beside the loss.
+        metrics: Metrics,
+    },
+    /// A running trial was validated.
+    Reported {
+        /// The trial.
+        trial: TrialId,
+        /// The attempt.
+        attempt: u32,
+        /// The resource reached.
+        resource: u64,
+        /// Validation loss; none if it is not finite.
+        loss: Option<f64>,
+        /// Metrics beside the loss.
+        metrics: Metrics,
+        /// The trial at this point; present whenever there is a loss.
+        checkpoint: Option<Checkpoint>,
+    },
+    /// A running trial was stopped before its rung.
+    Stopped {
+        /// The trial.
+        trial: TrialId,
+        /// The attempt.
+        attempt: u32,
+        /// Where it can go on.
+        checkpoint: Option<Checkpoint>,
+    },
+    /// A segment failed.
+    Failed {
+        /// The trial.
+        trial: TrialId,
+        /// The attempt.
+        attempt: u32,
+        /// What happened, for the user.
+        message: String,
+        /// Whether the checkpoint it should have gone on from can't be used.
+        checkpoint_lost: bool,
+    },
+    /// The scheduler is ending in good order. What still runs has to be done again from its last report.
+    Closed,
+}
+
+/// A durable fact, with the time at which it became one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// What is so.
+    pub fact: Fact,
+}
+
+/// A fact or a decision taken. Facts are never taken back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Fact {
+    /// The first record: what the study is.
+    StudyCreated {
+        /// [`FORMAT`] of the program that wrote it.
+        format: u32,
+        /// Version of the program that wrote it.
+        version: String,
+        /// The study.
+        spec: Box<StudySpec>,
+    },
+    /// A scheduler took the study over; segments that ran before are lost.
+    SchedulerStarted {
+        /// Its process id.
+        process: u32,
+        /// Names of its slots.
+        slots: Vec<String>,
+    },
+    /// A scheduler ended in good order.
+    SchedulerStopped,
+    /// The study has more trials than it was created with.
+    TrialsRaised {
+        /// How many in all.
+        trials: u64,
+    },
+    /// The untrained model was measured.
+    BaselineMeasured {
+        /// Validation loss.
+        loss: f64,
+        /// Metrics beside the loss.
+        metrics: Metrics,
+    },
+    /// A bracket was opened; its configurations follow.
+    BracketOpened {
+        /// Its first trial.
+        first: TrialId,
+        /// How many trials it has.
+        trials: u64,
+    },
+    /// A configuration was drawn.
+    TrialCreated {
+        /// The trial.
+        trial: TrialId,
+        /// The configuration.
+        parameters: Values,
+        /// The seed it trains with.
+        seed: u64,
+    },
+    /// A segment was begun.
+    SegmentStarted {
+        /// The trial.
+        trial: TrialId,
+        /// Counts the segments of the trial, from 1.
+        attempt: u32,
+        /// The slot.
+        slot: SlotId,
+        /// The resource it begins at.
+        from: u64,
+        /// The rung's resource.
+        to: u64,
+    },
+    /// A validation. At the rung's resource it ends the segment, at the maximum resource it completes the trial.
+    Reported {
+        /// The trial.
+        trial: TrialId,
+        /// The attempt.
+        attempt: u32,
+        /// The resource reached.
+        resource: u64,
+        /// Validation loss; none if it is not finite, which ends the trial.
+        loss: Option<f64>,
+        /// Metrics beside the loss.
+        metrics: Metrics,
+        /// The trial at this point.
+        checkpoint: Option<Checkpoint>,
+    },
+    /// A segment was stopped before its rung.
+    SegmentStopped {
+        /// The trial.
+        trial: TrialId,
+        /// The attempt.
+        attempt: u32,
+        /// Where it goes on; none: at the last report.
+        checkpoint: Option<Checkpoint>,
+    },
+    /// A segment failed.
+    SegmentFailed {
+        /// The trial.
+        trial: TrialId,
+        /// The attempt.
+        attempt: u32,
+        /// What happened, for the user.
+        message: String,
+        /// Whether the checkpoint it should have gone on from can't be used, so that it goes back to the one before.
+        checkpoint_lost: bool,
+        /// Whether the trial is tried again; otherwise it has failed for good.
+        retry: bool,
+    },
+    /// The trial is among the best of its rung and goes on to the next.
+    TrialPromoted {
+        /// The trial.
+        trial: TrialId,
+        /// The rung's resource.
+        rung: u64,
+        /// The next rung's resource.
+        to: u64,
+    },
+    /// The trial is not among the best of its rung.
+    TrialPruned {
+        /// The trial.
+        trial: TrialId,
+        /// The rung's resource.
+        rung: u64,
+    },
+    /// Nothing is left to train.
+    StudyFinished {
+        /// The best trial, if any trial has a loss.
+        best: Option<TrialId>,
+    },
+}
+
+impl Fact {
+    /// The trial the fact is about.
+    pub fn trial(&self) -> Option<TrialId> {
+        match *self {
+            Self::TrialCreated { trial, .. }
+            | Self::SegmentStarted { trial, .. }
+            | Self::Reported { trial, .. }
+            | Self::SegmentStopped { trial, .. }
+            | Self::SegmentFailed { trial, .. }
+            | Self::TrialPromoted { trial, .. }
+            | Self::TrialPruned { trial, .. } => Some(trial),
+            Self::StudyCreated { .. }
+            | Self::SchedulerStarted { .. }
+            | Self::SchedulerStopped
+            | Self::TrialsRaised { .. }
+            | Self::BaselineMeasured { .. }
+            | Self::BracketOpened { .. }
+            | Self::StudyFinished { .. } => None,
+        }
+    }
+}
+
+/// Something to be done, once the records of its step are durable.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Train a segment on a slot.
+    Run {
+        /// The slot.
+        slot: SlotId,
+        /// The trial.
+        trial: TrialId,
+        /// The attempt.
+        attempt: u32,
+        /// The resource it begins at.
+        from: u64,
+        /// The rung's resource.
+        to: u64,
+        /// Where to go on.
+        checkpoint: Option<Checkpoint>,
+    },
+    /// End the worker of a slot and start another: it does not keep to the protocol.
+    Replace {
+        /// The slot.
+        slot: SlotId,
+    },
+    /// Delete checkpoints that no decision can need again.
+    Delete {
+        /// The files, relative to the study's `checkpoints` directory.
+        files: Vec<String>,
+    },
+}
+
+/// What follows from an event.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Step {
+    /// To be made durable first, in this order.
+    pub records: Vec<Record>,
+    /// To be carried out then.
+    pub commands: Vec<Command>,
+}

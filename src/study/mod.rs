@@ -1,0 +1,167 @@
+//! The pure decision core: events go in, records and commands come out.
+//!
+//! Nothing here reads a clock, a file or a random device, so that the same events always give the same records, and
+//! the records alone give the state back.
+
+mod decide;
+mod event;
+mod fold;
+mod halving;
+mod sampler;
+mod spec;
+mod trial;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use hpo_protocol::Metrics;
+
+pub use event::{Command, Event, FORMAT, Fact, Record, SlotId, Step, Timestamp};
+pub use halving::{Bracket, Decision, rung_resources, rung_sizes};
+pub use spec::{HalvingSpec, StudySpec, Trainer};
+pub use trial::{Checkpoint, Report, Trial, TrialId, TrialState};
+
+/// A study: its specification and the fold of its records.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Study {
+    spec: StudySpec,
+    trials: Vec<Trial>,
+    brackets: Vec<OpenBracket>,
+    /// Trials in [`TrialState::Waiting`], those closest to the end first.
+    waiting: BTreeSet<(Reverse<u64>, TrialId)>,
+    running: BTreeSet<TrialId>,
+    unfinished: u64,
+    incumbent: Option<TrialId>,
+    baseline: Option<(f64, Metrics)>,
+    scheduler: Option<SchedulerRun>,
+    /// Decisions that follow from the records but are not among them yet.
+    undecided: BTreeMap<TrialId, Decision>,
+    finished: bool,
+    created: Timestamp,
+    updated: Timestamp,
+}
+
+/// The scheduler that has, or last had, the study.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SchedulerRun {
+    /// Its process id.
+    pub process: u32,
+    /// Names of its slots.
+    pub slots: Vec<String>,
+    /// When it took the study over.
+    pub since: Timestamp,
+    /// Whether it has ended in good order.
+    pub stopped: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct OpenBracket {
+    first: TrialId,
+    trials: u64,
+    bracket: Bracket,
+}
+
+/// A record that does not fit those before it.
+#[derive(Debug, thiserror::Error)]
+#[error("a record speaks of trial {trial}, but the study has {known} trials at that point")]
+pub struct UnknownTrial {
+    trial: TrialId,
+    known: u64,
+}
+
+impl Study {
+    /// A study that has only been specified.
+    pub fn new(spec: StudySpec) -> Self {
+        Self {
+            spec,
+            trials: Vec::new(),
+            brackets: Vec::new(),
+            waiting: BTreeSet::new(),
+            running: BTreeSet::new(),
+            unfinished: 0,
+            incumbent: None,
+            baseline: None,
+            scheduler: None,
+            undecided: BTreeMap::new(),
+            finished: false,
+            created: Timestamp::default(),
+            updated: Timestamp::default(),
+        }
+    }
+
+    /// The study that its records tell of.
+    ///
+    /// # Errors
+    /// If a record speaks of a trial that no earlier record has created.
+    pub fn restore(spec: StudySpec, records: impl IntoIterator<Item = Record>) -> Result<Self, UnknownTrial> {
+        let mut study = Self::new(spec);
+        for record in records {
+            study.follow(&record)?;
+        }
+        Ok(study)
+    }
+
+    /// What the study is.
+    pub fn spec(&self) -> &StudySpec {
+        &self.spec
+    }
+
+    /// All trials, by number.
+    pub fn trials(&self) -> &[Trial] {
+        &self.trials
+    }
+
+    /// One trial.
+    pub fn trial(&self, id: TrialId) -> Option<&Trial> {
+        self.trials.get(usize::try_from(id).ok()?)
+    }
+
+    /// Whether nothing is left to train.
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Loss and metrics of the untrained model, once measured.
+    pub fn baseline(&self) -> Option<&(f64, Metrics)> {
+        self.baseline.as_ref()
+    }
+
+    /// The scheduler that has, or last had, the study.
+    pub fn scheduler(&self) -> Option<&SchedulerRun> {
+        self.scheduler.as_ref()
+    }
+
+    /// When the first and the last record were made.
+    pub fn lifetime(&self) -> (Timestamp, Timestamp) {
+        (self.created, self.updated)
+    }
+
+    /// The best trial: of those that have reached the maximum resource the one with the lowest loss, or, before there
+    /// is one, of all trials.
+    pub fn best(&self) -> Option<&Trial> {
+        let by_loss = |trial: &&Trial| (trial.best().map_or(f64::INFINITY, |(_, loss)| loss), trial.id);
+        match self.incumbent {
+            Some(id) => self.trial(id),
+            None => self
+                .trials
+                .iter()
+                .filter(|trial| trial.best().is_some())
+                .min_by(|a, b| {
+                    let (a, b) = (by_loss(a), by_loss(b));
+                    a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
+                }),
+        }
+    }
+
+    /// Files of all checkpoints that a later decision or an export can need.
+    pub fn checkpoint_files(&self) -> BTreeSet<&str> {
+        self.trials
+            .iter()
+            .flat_map(Trial::checkpoints)
+            .map(|checkpoint| checkpoint.file.as_str())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

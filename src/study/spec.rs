@@ -1,0 +1,54 @@
+//! What a study is: everything that is frozen when it begins.
+
+use std::path::PathBuf;
+
+use hpo_protocol::Values;
+use serde::{Deserialize, Serialize};
+
+use crate::space::SearchSpace;
+
+/// Everything that decides what a study does. It is recorded when the study begins and does not change after that,
+/// except for [`trials`](Self::trials), which may grow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StudySpec {
+    /// The study's name: one path component.
+    pub name: String,
+    /// The seed of all that is random, below 2^53.
+    pub seed: u64,
+    /// How many configurations are tried in all; at least 1.
+    pub trials: u64,
+    /// How often a failed trial is tried again before it is given up.
+    pub retries: u32,
+    /// The rungs.
+    pub halving: HalvingSpec,
+    /// What trains a trial.
+    pub trainer: Trainer,
+    /// CPU threads per trial, at least 1. Another number gives other bits, so it belongs to the study.
+    pub threads: usize,
+    /// The parameters.
+    pub space: SearchSpace,
+}
+
+/// Successive halving in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HalvingSpec {
+    /// The resource of the first rung, at least 1.
+    pub min_resource: u64,
+    /// The resource of the last rung, at least `min_resource`.
+    pub max_resource: u64,
+    /// Eta: one in so many trials is promoted to the next rung, which lies so many times higher; at least 2.
+    pub reduction_factor: u64,
+}
+
+/// What trains a trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trainer {
+    /// The program and its arguments, or none for the embedding trainer that comes with `hpo`.
+    pub command: Option<Vec<String>>,
+    /// Where the command runs: the directory of the study's file.
+    pub directory: PathBuf,
+    /// The trainer's settings; file names in them are absolute.
+    pub settings: Values,
+    /// The seed that every trial trains with, instead of one of its own, below 2^53.
+    pub seed: Option<u64>,
+}

@@ -1,0 +1,376 @@
+//! Whole studies in memory: random slots, durations, failures and kills must not change the answer.
+
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::space::{Distribution, Parameter, SearchSpace};
+
+fn spec(trials: u64, max_resource: u64, reduction_factor: u64) -> StudySpec {
+    StudySpec {
+        name: "test".into(),
+        seed: 7,
+        trials,
+        retries: 2,
+        halving: HalvingSpec {
+            min_resource: 1,
+            max_resource,
+            reduction_factor,
+        },
+        trainer: Trainer {
+            command: None,
+            directory: ".".into(),
+            settings: Default::default(),
+            seed: None,
+        },
+        threads: 1,
+        space: SearchSpace {
+            parameters: vec![Parameter {
+                name: "x".into(),
+                distribution: Distribution::Uniform { low: 0.0, high: 1.0 },
+            }],
+        },
+    }
+}
+
+/// What a trainer would measure: a function of the trial alone. Some trials diverge.
+fn loss(trial: TrialId, resource: u64) -> Option<f64> {
+    let mut rng = ChaCha8Rng::seed_from_u64(trial * 1000 + resource);
+    let noise: f64 = rng.random();
+    (!(trial % 7 == 3 && resource >= 2)).then(|| ((trial as f64 * 0.37).sin() + 2.0) / resource as f64 + 0.3 * noise)
+}
+
+struct World {
+    spec: StudySpec,
+    study: Study,
+    journal: Vec<Record>,
+    running: Vec<Segment>,
+    free: Vec<SlotId>,
+    rng: ChaCha8Rng,
+    clock: u64,
+    files: BTreeSet<String>,
+}
+
+struct Segment {
+    slot: SlotId,
+    trial: TrialId,
+    attempt: u32,
+    at: u64,
+    to: u64,
+}
+
+impl World {
+    fn new(spec: StudySpec, slots: u32, seed: u64) -> Self {
+        let created = Record {
+            at: Timestamp(0),
+            fact: Fact::StudyCreated {
+                format: FORMAT,
+                version: "test".into(),
+                spec: Box::new(spec.clone()),
+            },
+        };
+        let mut world = World {
+            study: Study::restore(spec.clone(), [created.clone()]).unwrap(),
+            spec,
+            journal: vec![created],
+            running: Vec::new(),
+            free: Vec::new(),
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            clock: 0,
+            files: BTreeSet::new(),
+        };
+        world.open(slots);
+        world
+    }
+
+    fn open(&mut self, slots: u32) {
+        self.running.clear();
+        self.free = (0..slots).collect();
+        let trials = self.spec.trials;
+        self.send(Event::Opened {
+            process: 1,
+            slots: vec!["cpu".into(); slots as usize],
+            trials,
+        });
+    }
+
+    fn send(&mut self, event: Event) {
+        self.clock += 1;
+        let step = self.study.handle(Timestamp(self.clock), event);
+        self.journal.extend(step.records);
+        let restored = Study::restore(self.spec.clone(), self.journal.iter().cloned()).unwrap();
+        assert_eq!(restored, self.study, "the fold of the journal is the live state");
+        for command in step.commands {
+            match command {
+                Command::Run {
+                    slot,
+                    trial,
+                    attempt,
+                    from,
+                    to,
+                    checkpoint,
+                } => {
+                    if let Some(checkpoint) = checkpoint {
+                        assert!(self.files.contains(&checkpoint.file), "{} was deleted", checkpoint.file);
+                    } else {
+                        assert_eq!(from, 0);
+                    }
+                    self.free.retain(|&s| s != slot);
+                    self.running.push(Segment {
+                        slot,
+                        trial,
+                        attempt,
+                        at: from,
+                        to,
+                    });
+                }
+                Command::Replace { .. } => panic!("these workers keep to the protocol"),
+                Command::Delete { files } => files.iter().for_each(|file| assert!(self.files.remove(file))),
+            }
+        }
+        let kept: BTreeSet<String> = self.study.checkpoint_files().into_iter().map(String::from).collect();
+        assert_eq!(kept, self.files, "what is kept is what is on disk");
+    }
+
+    /// One thing happens to one running segment.
+    fn advance(&mut self, trouble: f64) {
+        let chosen = self.rng.random_range(0..self.running.len());
+        let roll: f64 = self.rng.random();
+        let Segment {
+            slot,
+            trial,
+            attempt,
+            ref mut at,
+            to,
+        } = self.running[chosen];
+        let failures = self.study.trial(trial).unwrap().failures;
+        if roll < trouble && failures < self.spec.retries {
+            self.running.remove(chosen);
+            self.free.push(slot);
+            let checkpoint_lost = self.rng.random();
+            self.send(Event::Failed {
+                trial,
+                attempt,
+                message: "crashed".into(),
+                checkpoint_lost,
+            });
+        } else if roll < 2.0 * trouble {
+            let checkpoint = checkpoint(trial, &format!("stop{attempt}"));
+            self.files.insert(checkpoint.file.clone());
+            self.running.remove(chosen);
+            self.free.push(slot);
+            self.send(Event::Stopped {
+                trial,
+                attempt,
+                checkpoint: Some(checkpoint),
+            });
+        } else {
+            *at += 1;
+            let resource = *at;
+            let loss = loss(trial, resource);
+            let checkpoint = loss.map(|_| checkpoint(trial, &format!("{attempt}-{resource}")));
+            self.files.extend(checkpoint.iter().map(|c| c.file.clone()));
+            if resource == to || loss.is_none() {
+                self.running.remove(chosen);
+                self.free.push(slot);
+            }
+            self.send(Event::Reported {
+                trial,
+                attempt,
+                resource,
+                loss,
+                metrics: Metrics::new(),
+                checkpoint,
+            });
+        }
+    }
+
+    /// The process is killed: what the journal has lost of its last batch, if anything, is gone.
+    fn kill(&mut self, torn: usize) {
+        let keep = self.journal.len() - torn.min(self.journal.len() - 1);
+        self.journal.truncate(keep);
+        self.study = Study::restore(self.spec.clone(), self.journal.iter().cloned()).unwrap();
+        // Deletions that were not carried out, and checkpoints nobody knows of, go when the study is opened.
+        self.files = self.study.checkpoint_files().into_iter().map(String::from).collect();
+        let slots = self.rng.random_range(1..5);
+        self.open(slots);
+    }
+
+    fn run(&mut self, trouble: f64, kill: f64) {
+        for _ in 0..20_000 {
+            let slots = self.free.clone();
+            self.send(Event::Idle { slots });
+            if self.running.is_empty() {
+                assert!(self.study.is_finished(), "slots stand idle in an unfinished study");
+                return;
+            }
+            self.advance(trouble);
+            if self.rng.random::<f64>() < kill {
+                self.kill(0);
+            }
+        }
+        panic!("the study does not end");
+    }
+
+    /// What must not depend on slots, timing and kills.
+    fn answer(&self) -> (Option<TrialId>, Vec<(Values, u64, TrialState, Vec<Option<f64>>)>) {
+        let trials = self.study.trials().iter();
+        let told = trials.map(|t| {
+            let losses = t.reports.values().map(|r| r.loss).collect();
+            (t.parameters.clone(), t.seed, t.state.clone(), losses)
+        });
+        (self.study.best().map(|t| t.id), told.collect())
+    }
+}
+
+use hpo_protocol::Values;
+
+fn checkpoint(trial: TrialId, name: &str) -> Checkpoint {
+    Checkpoint {
+        file: format!("{trial}/{name}"),
+        bytes: 1,
+        sha256: String::new(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn slots_timing_failures_and_kills_do_not_change_the_answer(
+        trials in 1u64..30, max_resource in 1u64..14, eta in 2u64..5, slots in 1u32..6, seed: u64,
+    ) {
+        let spec = spec(trials, max_resource, eta);
+        let mut plain = World::new(spec.clone(), 1, 0);
+        plain.run(0.0, 0.0);
+        let mut rough = World::new(spec, slots, seed);
+        rough.run(0.05, 0.03);
+        prop_assert_eq!(plain.answer(), rough.answer());
+    }
+
+    #[test]
+    fn a_torn_last_batch_does_no_harm(seed: u64, kill_after in 1usize..40, torn in 0usize..12) {
+        let spec = spec(9, 9, 3);
+        let mut plain = World::new(spec.clone(), 1, 0);
+        plain.run(0.0, 0.0);
+        let mut rough = World::new(spec, 2, seed);
+        for _ in 0..kill_after {
+            let slots = rough.free.clone();
+            rough.send(Event::Idle { slots });
+            if rough.running.is_empty() {
+                break;
+            }
+            rough.advance(0.0);
+        }
+        // Only the last batch can be torn: go back no further than the last report or segment.
+        let batch = rough.journal.iter().rev().position(|r| matches!(r.fact, Fact::Reported { .. } | Fact::SegmentStarted { .. })).unwrap_or(0);
+        rough.kill(torn.min(batch));
+        rough.run(0.0, 0.0);
+        prop_assert_eq!(plain.answer(), rough.answer());
+    }
+
+    #[test]
+    fn no_resource_is_trained_twice_when_nothing_goes_wrong(slots in 1u32..6, seed: u64) {
+        let mut world = World::new(spec(20, 9, 3), slots, seed);
+        world.run(0.0, 0.05);
+        let mut seen = BTreeSet::new();
+        for record in &world.journal {
+            if let Fact::Reported { trial, resource, .. } = record.fact {
+                prop_assert!(seen.insert((trial, resource)), "trial {trial} was trained twice at {resource}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_raised_limit_opens_another_bracket_and_keeps_the_first() {
+    let mut world = World::new(spec(9, 9, 3), 2, 1);
+    world.run(0.0, 0.0);
+    let before = world.answer().1;
+    world.spec.trials = 15;
+    let trials = 15;
+    world.send(Event::Opened {
+        process: 2,
+        slots: vec!["cpu".into()],
+        trials,
+    });
+    world.run(0.0, 0.0);
+    let after = world.answer().1;
+    assert_eq!(after.len(), 15);
+    assert_eq!(after[..9], before[..]);
+}
+
+#[test]
+fn a_trial_that_always_fails_ends_as_failed_and_blocks_nobody() {
+    let mut world = World::new(spec(3, 3, 3), 1, 1);
+    loop {
+        world.send(Event::Idle { slots: vec![0] });
+        let Some(segment) = world.running.pop() else { break };
+        if segment.trial == 0 {
+            world.send(Event::Failed {
+                trial: 0,
+                attempt: segment.attempt,
+                message: "out of luck".into(),
+                checkpoint_lost: false,
+            });
+        } else {
+            world.running.push(segment);
+            while !world.running.is_empty() {
+                world.advance(0.0);
+            }
+        }
+    }
+    assert!(world.study.is_finished());
+    assert_eq!(world.study.trial(0).unwrap().attempts, 3);
+    assert!(matches!(&world.study.trial(0).unwrap().state, TrialState::Failed { message } if message == "out of luck"));
+}
+
+#[test]
+fn a_worker_that_lies_is_replaced_and_its_report_not_recorded() {
+    let honest = Some(checkpoint(0, "x"));
+    for (resource, loss, checkpoint) in [
+        (2, Some(0.1), honest.clone()),
+        (0, Some(0.1), honest),
+        (1, Some(0.1), None),
+    ] {
+        let mut world = World::new(spec(3, 9, 3), 1, 1);
+        world.send(Event::Idle { slots: vec![0] });
+        let step = world.study.handle(
+            Timestamp(9),
+            Event::Reported {
+                trial: 0,
+                attempt: 1,
+                resource,
+                loss,
+                metrics: Metrics::new(),
+                checkpoint,
+            },
+        );
+        assert_eq!(step.commands, [Command::Replace { slot: 0 }]);
+        assert!(matches!(
+            &step.records[..],
+            [Record {
+                fact: Fact::SegmentFailed { retry: true, .. },
+                ..
+            }]
+        ));
+    }
+}
+
+#[test]
+fn a_message_of_an_older_attempt_is_ignored() {
+    let mut world = World::new(spec(3, 9, 3), 1, 1);
+    world.send(Event::Idle { slots: vec![0] });
+    world.kill(0);
+    world.send(Event::Idle { slots: vec![0] });
+    let late = Event::Reported {
+        trial: 0,
+        attempt: 1,
+        resource: 1,
+        loss: Some(0.0),
+        metrics: Metrics::new(),
+        checkpoint: Some(checkpoint(0, "late")),
+    };
+    assert_eq!(world.study.handle(Timestamp(99), late), Step::default());
+}

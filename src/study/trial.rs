@@ -1,0 +1,188 @@
+//! A trial: one configuration being trained.
+
+use std::collections::BTreeMap;
+
+use hpo_protocol::{Metrics, Values};
+use serde::{Deserialize, Serialize};
+
+use super::event::{SlotId, Timestamp};
+
+/// The number of a trial in its study, from 0 in the order in which the configurations were drawn.
+pub type TrialId = u64;
+
+/// A checkpoint that a worker wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Its file, relative to the study's `checkpoints` directory.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its content, in hexadecimal.
+    pub sha256: String,
+}
+
+/// One validation of a trial.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// Validation loss; none if it was not finite.
+    pub loss: Option<f64>,
+    /// Metrics beside the loss.
+    pub metrics: Metrics,
+    /// The trial at this point; none if it has diverged, and once nothing can need it any more.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// Where a trial stands. Each state carries only what holds in it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TrialState {
+    /// It waits for a slot, to be trained to resource `to`.
+    Waiting {
+        /// The next rung's resource.
+        to: u64,
+    },
+    /// It is being trained on a slot.
+    Running {
+        /// The rung's resource.
+        to: u64,
+        /// The resource of the segment's last report, or where it began.
+        at: u64,
+        /// The slot.
+        slot: SlotId,
+        /// When the last report came, or when the segment began.
+        since: Timestamp,
+    },
+    /// It stands at a rung and waits for the decision.
+    Paused {
+        /// The rung's resource.
+        rung: u64,
+    },
+    /// It was stopped at a rung: others were better.
+    Pruned {
+        /// The rung's resource.
+        rung: u64,
+    },
+    /// It has reached the maximum resource.
+    Completed,
+    /// Its loss was not finite.
+    Diverged {
+        /// The resource of the report that said so.
+        resource: u64,
+    },
+    /// It failed more often than it may be retried.
+    Failed {
+        /// The last failure, for the user.
+        message: String,
+    },
+}
+
+impl TrialState {
+    /// Whether nothing more will happen to the trial.
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Pruned { .. } | Self::Completed | Self::Diverged { .. } | Self::Failed { .. }
+        )
+    }
+
+    /// The state in one word, as shown to the user.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Waiting { .. } => "waiting",
+            Self::Running { .. } => "running",
+            Self::Paused { .. } => "paused",
+            Self::Pruned { .. } => "pruned",
+            Self::Completed => "completed",
+            Self::Diverged { .. } => "diverged",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+/// One configuration and all that has happened to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// Its number.
+    pub id: TrialId,
+    /// The configuration.
+    pub parameters: Values,
+    /// The seed it trains with, below 2^53.
+    pub seed: u64,
+    /// Where it stands.
+    pub state: TrialState,
+    /// Validations by resource.
+    pub reports: BTreeMap<u64, Report>,
+    /// How many segments were begun.
+    pub attempts: u32,
+    /// How many of them failed.
+    pub failures: u32,
+    /// A checkpoint between two reports, written when the trial was stopped there.
+    pub stopped_at: Option<Checkpoint>,
+    /// Time spent training in segments that came to an end, in milliseconds.
+    pub trained_ms: u64,
+}
+
+impl Trial {
+    /// The validation with the lowest loss up to and including `resource` (the earliest of equals), with its resource.
+    pub fn best_up_to(&self, resource: u64) -> Option<(u64, f64)> {
+        self.reports
+            .range(..=resource)
+            .filter_map(|(&at, report)| Some((at, report.loss?)))
+            .reduce(|best, next| if next.1 < best.1 { next } else { best })
+    }
+
+    /// The validation with the lowest loss, with its resource.
+    pub fn best(&self) -> Option<(u64, f64)> {
+        self.best_up_to(u64::MAX)
+    }
+
+    /// The resource of the last report; 0 before the first.
+    pub fn resource(&self) -> u64 {
+        self.reports.last_key_value().map_or(0, |(&resource, _)| resource)
+    }
+
+    /// Where the next segment begins: the resource, and the checkpoint to go on from.
+    pub fn resume_point(&self) -> (u64, Option<&Checkpoint>) {
+        if let Some(checkpoint) = &self.stopped_at {
+            return (self.resource(), Some(checkpoint));
+        }
+        self.reports
+            .iter()
+            .rev()
+            .find_map(|(&resource, report)| Some((resource, report.checkpoint.as_ref())).filter(|(_, c)| c.is_some()))
+            .unwrap_or((0, None))
+    }
+
+    /// All checkpoints that are still kept.
+    pub fn checkpoints(&self) -> impl Iterator<Item = &Checkpoint> {
+        self.reports
+            .values()
+            .filter_map(|report| report.checkpoint.as_ref())
+            .chain(&self.stopped_at)
+    }
+
+    /// Forgets the checkpoints that nothing can need any more: of a trial that goes on, all but the latest and the
+    /// best; of one that has ended, all but the best, and that one too unless `keep_best`.
+    pub(super) fn release_checkpoints(&mut self, keep_best: bool) {
+        let ended = self.state.is_final();
+        let best = self
+            .best()
+            .map(|(resource, _)| resource)
+            .filter(|_| keep_best || !ended);
+        let latest = self.resume_point().0;
+        for (&resource, report) in &mut self.reports {
+            if Some(resource) != best && (ended || resource != latest) {
+                report.checkpoint = None;
+            }
+        }
+        if ended {
+            self.stopped_at = None;
+        }
+    }
+
+    /// The checkpoint of the best validation.
+    pub fn best_checkpoint(&self) -> Option<&Checkpoint> {
+        self.reports.get(&self.best()?.0)?.checkpoint.as_ref()
+    }
+}
