@@ -9,8 +9,10 @@ mod fold;
 mod halving;
 mod sampler;
 mod spec;
+mod summary;
 mod trial;
 
+use std::borrow::Borrow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +21,7 @@ use hpo_protocol::Metrics;
 pub use event::{Command, Event, FORMAT, Fact, Record, SlotId, Step, Timestamp};
 pub use halving::{Bracket, Decision, rung_resources, rung_sizes};
 pub use spec::{HalvingSpec, StudySpec, Trainer};
+pub use summary::TrialSummary;
 pub use trial::{Checkpoint, Report, Trial, TrialId, TrialState};
 
 /// A study: its specification and the fold of its records.
@@ -93,10 +96,13 @@ impl Study {
     ///
     /// # Errors
     /// If a record speaks of a trial that no earlier record has created.
-    pub fn restore(spec: StudySpec, records: impl IntoIterator<Item = Record>) -> Result<Self, UnknownTrial> {
+    pub fn restore<R: Borrow<Record>>(
+        spec: StudySpec,
+        records: impl IntoIterator<Item = R>,
+    ) -> Result<Self, UnknownTrial> {
         let mut study = Self::new(spec);
         for record in records {
-            study.follow(&record)?;
+            study.follow(record.borrow())?;
         }
         Ok(study)
     }

@@ -99,7 +99,7 @@ impl World {
         self.clock += 1;
         let step = self.study.handle(Timestamp(self.clock), event);
         self.journal.extend(step.records);
-        let restored = Study::restore(self.spec.clone(), self.journal.iter().cloned()).unwrap();
+        let restored = Study::restore(self.spec.clone(), &self.journal).unwrap();
         assert_eq!(restored, self.study, "the fold of the journal is the live state");
         for command in step.commands {
             match command {
@@ -190,7 +190,7 @@ impl World {
     fn kill(&mut self, torn: usize) {
         let keep = self.journal.len() - torn.min(self.journal.len() - 1);
         self.journal.truncate(keep);
-        self.study = Study::restore(self.spec.clone(), self.journal.iter().cloned()).unwrap();
+        self.study = Study::restore(self.spec.clone(), &self.journal).unwrap();
         // Deletions that were not carried out, and checkpoints nobody knows of, go when the study is opened.
         self.files = self.study.checkpoint_files().into_iter().map(String::from).collect();
         let slots = self.rng.random_range(1..5);

@@ -1,0 +1,160 @@
+//! A study's directory: what lies where, and who may write.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::StoreError;
+
+/// The directory of one study.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StudyDirectory {
+    root: PathBuf,
+}
+
+/// The right to write to a study. It ends when this is dropped, or with the process.
+#[derive(Debug)]
+pub struct StudyLock {
+    _file: File,
+}
+
+impl StudyDirectory {
+    /// The directory at `root`, whether it exists or not.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The study's name: that of the directory.
+    pub fn name(&self) -> String {
+        let name = self.root.file_name().unwrap_or(self.root.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+
+    /// The file the study was made from, word for word.
+    pub fn study_file(&self) -> PathBuf {
+        self.root.join("study.toml")
+    }
+
+    /// The records.
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal.jsonl")
+    }
+
+    /// The trial database.
+    pub fn database(&self) -> PathBuf {
+        self.root.join("db")
+    }
+
+    /// Where trials keep their checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.root.join("checkpoints")
+    }
+
+    /// Where one trial keeps its checkpoints, relative to [`checkpoints`](Self::checkpoints).
+    pub fn trial_checkpoints(trial: u64) -> String {
+        format!("trial-{trial:04}")
+    }
+
+    /// What trials and the scheduler say on the way.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// The best trial's model, written when the study ends.
+    pub fn best_model(&self) -> PathBuf {
+        self.root.join("best-model")
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// Whether a study has been made here.
+    pub fn has_study(&self) -> bool {
+        self.journal().exists()
+    }
+
+    /// Makes the directory with all that `fill` puts into it: whole, or not at all.
+    ///
+    /// # Errors
+    /// If it can't be made, or exists already.
+    pub fn create(&self, fill: impl FnOnce(&Self) -> io::Result<()>) -> io::Result<()> {
+        let parent = self.root.parent().filter(|p| !p.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        fs::create_dir_all(parent)?;
+        let unfinished = Self::new(parent.join(format!(".{}.{}", self.name(), std::process::id())));
+        let made = make_private(&unfinished.root)
+            .and_then(|()| make_private(&unfinished.checkpoints()))
+            .and_then(|()| make_private(&unfinished.logs()))
+            .and_then(|()| File::create(unfinished.lock_file()).map(drop))
+            .and_then(|()| fill(&unfinished))
+            .and_then(|()| sync_directory(&unfinished.root))
+            .and_then(|()| fs::rename(&unfinished.root, &self.root))
+            .and_then(|()| sync_directory(parent));
+        if made.is_err() {
+            // The first error is the one that matters.
+            let _ = fs::remove_dir_all(&unfinished.root);
+        }
+        made
+    }
+
+    /// Takes the right to write to the study.
+    ///
+    /// # Errors
+    /// If another process has it, or the lock file can't be opened.
+    pub fn lock(&self) -> Result<StudyLock, StoreError> {
+        let path = self.lock_file();
+        let io = |source| StoreError::Io {
+            path: path.clone(),
+            source,
+        };
+        let options = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .clone();
+        let mut file = options.open(&path).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {
+                file.set_len(0).map_err(io)?;
+                file.rewind().map_err(io)?;
+                write!(file, "{}", std::process::id()).map_err(io)?;
+                Ok(StudyLock { _file: file })
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                file.take(20).read_to_string(&mut holder).map_err(io)?;
+                Err(StoreError::InUse {
+                    study: self.root.clone(),
+                    holder: holder.parse().ok(),
+                })
+            }
+            Err(TryLockError::Error(source)) => Err(io(source)),
+        }
+    }
+
+    /// Whether a process has the right to write to the study.
+    pub fn is_locked(&self) -> bool {
+        let Ok(file) = File::open(self.lock_file()) else {
+            return false;
+        };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+}
+
+fn make_private(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Makes the entries of a directory durable.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}

@@ -1,0 +1,162 @@
+use super::*;
+use crate::space::SearchSpace;
+use crate::study::{Event, HalvingSpec, Trainer, TrialSummary};
+
+fn spec() -> StudySpec {
+    StudySpec {
+        name: "s".into(),
+        seed: 1,
+        trials: 6,
+        retries: 1,
+        halving: HalvingSpec {
+            min_resource: 1,
+            max_resource: 3,
+            reduction_factor: 3,
+        },
+        trainer: Trainer {
+            command: None,
+            directory: "/".into(),
+            settings: Default::default(),
+            seed: None,
+        },
+        threads: 1,
+        space: SearchSpace { parameters: vec![] },
+    }
+}
+
+fn in_temporary_directory() -> (tempfile::TempDir, StudyDirectory) {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = StudyDirectory::new(parent.path().join("s"));
+    create(&directory, &spec(), "# text", Timestamp(1)).unwrap();
+    (parent, directory)
+}
+
+/// Runs the study for `steps` reports, one slot, and commits everything as the scheduler does.
+async fn run(store: &mut Store, steps: usize) {
+    let opened = Event::Opened {
+        process: 1,
+        slots: vec!["cpu".into()],
+        trials: 6,
+    };
+    commit(store, opened).await;
+    for _ in 0..steps {
+        let step = commit(store, Event::Idle { slots: vec![0] }).await;
+        let Some(Fact::SegmentStarted {
+            trial,
+            attempt,
+            from,
+            to,
+            ..
+        }) = step.first().map(|r| r.fact.clone())
+        else {
+            return;
+        };
+        for resource in from + 1..=to {
+            let file = format!("{trial}-{attempt}-{resource}");
+            let reported = Event::Reported {
+                trial,
+                attempt,
+                resource,
+                loss: Some(1.0 / (trial + 2) as f64),
+                metrics: [("accuracy".to_owned(), 0.5)].into(),
+                checkpoint: Some(crate::study::Checkpoint {
+                    file,
+                    bytes: 1,
+                    sha256: "00".into(),
+                }),
+            };
+            commit(store, reported).await;
+        }
+    }
+}
+
+async fn commit(store: &mut Store, event: Event) -> Vec<Record> {
+    let records = store.study.handle(Timestamp(5), event).records;
+    let rows: Vec<TrialSummary> = records
+        .iter()
+        .filter_map(|record| store.study.trial(record.fact.trial()?))
+        .map(Into::into)
+        .collect();
+    store.committer.commit(records.clone(), rows).await.unwrap();
+    records
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_again_and_a_reader_sees_it_at_once() {
+    let (_parent, directory) = in_temporary_directory();
+    let mut store = open(&directory).unwrap();
+    let mut reader = StudyReader::open(directory.clone()).unwrap();
+    run(&mut store, 3).await;
+    assert!(!reader.refresh().unwrap().is_empty());
+    assert_eq!(reader.study(), &store.study);
+    assert!(reader.is_running());
+    store.committer.close();
+    drop(store.lock);
+    assert!(!reader.is_running());
+    assert_eq!(open(&directory).unwrap().study, store.study);
+}
+
+#[tokio::test]
+async fn the_database_ranks_the_trials() {
+    let (_parent, directory) = in_temporary_directory();
+    let mut store = open(&directory).unwrap();
+    run(&mut store, 20).await;
+    assert!(store.study.is_finished());
+    let (database, trouble) = store.committer.close();
+    assert!(trouble.is_none());
+    let best = database.unwrap().best(3).unwrap();
+    let told: Vec<_> = best.iter().map(|row| (row.trial, row.state.as_str())).collect();
+    assert_eq!(told, [(5, "completed"), (4, "completed"), (3, "pruned")]);
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_set_aside_and_made_anew() {
+    for damage in ["garbage", "incomplete", "emptied"] {
+        let (_parent, directory) = in_temporary_directory();
+        let mut store = open(&directory).unwrap();
+        run(&mut store, 4).await;
+        let (study, lock) = (store.study.clone(), store.lock);
+        drop(store.committer.close());
+        if damage == "incomplete" {
+            let db = sled::open(directory.database()).unwrap();
+            db.open_tree("trials").unwrap().remove(1u64.to_be_bytes()).unwrap();
+        }
+        let file = directory.database().join("db");
+        match damage {
+            "garbage" => std::fs::write(file, [0xA5; 4096]).unwrap(),
+            "emptied" => std::fs::write(file, []).unwrap(),
+            _ => {}
+        }
+        drop(lock);
+        let store = open(&directory).unwrap();
+        assert_eq!(store.study, study);
+        let (database, trouble) = store.committer.close();
+        let rows = database.unwrap().best(9).unwrap();
+        assert_eq!(rows.len(), 4, "{damage}");
+        if damage == "incomplete" {
+            assert!(trouble.is_none() && store.database_trouble.is_some(), "{damage}");
+            assert!(directory.root().join("db.damaged-1").exists(), "{damage}");
+        }
+    }
+}
+
+#[test]
+fn a_second_writer_is_refused_and_told_who_has_it() {
+    let (_parent, directory) = in_temporary_directory();
+    let _store = open(&directory).unwrap();
+    match open(&directory).map(|_| ()) {
+        Err(StoreError::InUse { holder, .. }) => assert_eq!(holder, Some(std::process::id())),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_directory_that_holds_something_else_is_left_alone() {
+    let parent = tempfile::tempdir().unwrap();
+    std::fs::write(parent.path().join("thesis.txt"), "years of work").unwrap();
+    let directory = StudyDirectory::new(parent.path());
+    assert!(matches!(open(&directory).map(|_| ()), Err(StoreError::Foreign { .. })));
+    assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 1);
+    let nowhere = StudyDirectory::new(parent.path().join("nowhere"));
+    assert!(matches!(open(&nowhere).map(|_| ()), Err(StoreError::Missing { .. })));
+}

@@ -1,0 +1,62 @@
+//! A trial as it is shown and stored: one flat row.
+
+use hpo_protocol::{Metrics, Values};
+use serde::{Deserialize, Serialize};
+
+use super::trial::{Trial, TrialId, TrialState};
+
+/// One row of the trial table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrialSummary {
+    /// The trial.
+    pub trial: TrialId,
+    /// Its state in one word.
+    pub state: String,
+    /// The resource it has been trained to.
+    pub resource: u64,
+    /// Its lowest validation loss.
+    pub loss: Option<f64>,
+    /// The resource at which it had that loss.
+    pub best_at: Option<u64>,
+    /// The metrics it had there.
+    pub metrics: Metrics,
+    /// The configuration.
+    pub parameters: Values,
+    /// The seed it trains with.
+    pub seed: u64,
+    /// How many segments were begun.
+    pub attempts: u32,
+    /// How many of them failed.
+    pub failures: u32,
+    /// Time spent training it.
+    pub trained_seconds: f64,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl From<&Trial> for TrialSummary {
+    fn from(trial: &Trial) -> Self {
+        let best = trial.best();
+        Self {
+            trial: trial.id,
+            state: trial.state.word().into(),
+            resource: trial.resource(),
+            loss: best.map(|(_, loss)| loss),
+            best_at: best.map(|(resource, _)| resource),
+            metrics: best
+                .and_then(|(resource, _)| trial.reports.get(&resource))
+                .map(|report| report.metrics.clone())
+                .unwrap_or_default(),
+            parameters: trial.parameters.clone(),
+            seed: trial.seed,
+            attempts: trial.attempts,
+            failures: trial.failures,
+            trained_seconds: trial.trained_ms as f64 / 1000.0,
+            message: match &trial.state {
+                TrialState::Failed { message } => Some(message.clone()),
+                _ => None,
+            },
+        }
+    }
+}
