@@ -1,9 +1,15 @@
 //! Hyperparameter search for fine-tuning text-embedding models.
 //!
-//! A pure decision core ([`study`]) inside a thin loop (`scheduler`) that makes the core's records durable
-//! ([`store`]) and then carries out its commands on slots (`executor`). What people look at (`view`, `export`)
+//! A pure decision core ([`study`]) inside a thin loop ([`scheduler`]) that makes the core's records durable
+//! ([`store`]) and then carries out its commands on slots ([`executor`]). What people look at ([`view`], [`export`])
 //! is made from the records alone.
 
+pub mod cli;
+pub mod diagnostic;
+pub mod executor;
+pub mod export;
+pub mod scheduler;
 pub mod space;
 pub mod store;
 pub mod study;
+pub mod view;

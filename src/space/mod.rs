@@ -1,6 +1,7 @@
 //! The search space: which parameters there are and how a value of each is drawn.
 
 mod distribution;
+pub mod file;
 
 pub use distribution::{Distribution, Value};
 

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 pub use committer::{CommitError, Committer};
 pub use database::{Database, DatabaseError};
+pub(crate) use directory::sync_directory;
 pub use directory::{StudyDirectory, StudyLock};
 pub use journal::{JournalError, JournalReader, JournalWriter};
 pub use reader::StudyReader;

@@ -159,6 +159,23 @@ impl Study {
         }
     }
 
+    /// The resource that all trials together are trained to if none fails: that of the brackets opened so far.
+    pub fn planned_resource(&self) -> u64 {
+        let resources = rung_resources(&self.spec.halving);
+        let of_bracket = |open: &OpenBracket| -> u64 {
+            let sizes = rung_sizes(&self.spec.halving, open.trials);
+            let below = std::iter::once(&0).chain(&resources);
+            let steps = resources.iter().zip(below).map(|(rung, below)| rung - below);
+            sizes.iter().zip(steps).map(|(size, step)| size * step).sum()
+        };
+        self.brackets.iter().map(of_bracket).sum()
+    }
+
+    /// The resource that all trials together have been trained to.
+    pub fn trained_resource(&self) -> u64 {
+        self.trials.iter().map(Trial::resource).sum()
+    }
+
     /// Files of all checkpoints that a later decision or an export can need.
     pub fn checkpoint_files(&self) -> BTreeSet<&str> {
         self.trials

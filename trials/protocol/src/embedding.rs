@@ -133,8 +133,7 @@ mod tests {
     #[test]
     fn every_field_has_a_domain() {
         let fields = serde_json::to_value(Parameters::default()).unwrap();
-        let mut names: Vec<_> = PARAMETERS.iter().map(|p| p.name).collect();
-        names.sort_unstable();
+        let names: Vec<_> = PARAMETERS.iter().map(|p| p.name).collect();
         assert_eq!(names, fields.as_object().unwrap().keys().collect::<Vec<_>>());
     }
 }

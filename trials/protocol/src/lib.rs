@@ -17,6 +17,7 @@
 //! Readers ignore fields they do not know, so that either side can be the newer one.
 
 pub mod embedding;
+pub mod triplets;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

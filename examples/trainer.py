@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""A trainer for hpo without dependencies: the whole worker protocol that a trainer needs.
+
+It "trains" one number by gradient descent, so that a study with it takes a second. See search_spaces/python-trainer.toml.
+"""
+import json, os, sys
+
+
+def say(**message):
+    print(json.dumps(message), flush=True)
+
+
+for line in sys.stdin:
+    order = json.loads(line)
+    if order["type"] == "start":
+        target = order["settings"].get("target", 3.0)
+        say(type="ready", protocol=1, trainer="example")
+    elif order["type"] == "run":
+        segment = {"trial": order["trial"], "attempt": order["attempt"]}
+        weight = 0.0
+        if order["checkpoint"]:
+            with open(order["checkpoint"]) as file:
+                weight = json.load(file)["weight"]
+        for epoch in range(order["from"] + 1, order["to"] + 1):
+            gradient = 2 * (weight - target) + order["parameters"]["weight_decay"] * weight
+            weight -= order["parameters"]["learning_rate"] * gradient
+            checkpoint = os.path.join(order["checkpoints"], f"a{order['attempt']}-e{epoch}.json")
+            with open(checkpoint, "w") as file:
+                json.dump({"weight": weight}, file)
+            loss = (weight - target) ** 2
+            loss = loss if loss < 1e6 else None  # null tells hpo that the trial has diverged
+            say(type="report", resource=epoch, loss=loss, metrics={"weight": weight}, checkpoint=checkpoint, **segment)
+            if loss is None:
+                break
+        else:
+            say(type="done", **segment)

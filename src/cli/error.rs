@@ -1,0 +1,92 @@
+//! Errors as the user sees them.
+
+use std::io::{IsTerminal, stderr};
+
+use crate::diagnostic::Diagnostic;
+use crate::scheduler::SchedulerError;
+use crate::store::StoreError;
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// A file says something that can't be.
+    #[error(transparent)]
+    Input(#[from] Diagnostic),
+    /// The arguments ask for something that can't be; with the mend.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// How to mend it.
+        help: String,
+    },
+    /// The study can't be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The study can't go on.
+    #[error(transparent)]
+    Scheduler(#[from] SchedulerError),
+    /// The study has ended without a result.
+    #[error("{0}")]
+    Failed(String),
+    /// The output can't be written.
+    #[error("can't write {what}: {source}")]
+    Output {
+        /// The file or pipe.
+        what: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The user has stopped the study; already told.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl CliError {
+    /// A mistake in the arguments.
+    pub fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Usage {
+            message: message.into(),
+            help: help.into(),
+        }
+    }
+
+    /// The exit code of the process.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Scheduler(_) | Self::Failed(_) | Self::Output { .. } => 1,
+            Self::Input(_) | Self::Usage { .. } => 2,
+            Self::Store(_) => 3,
+            Self::Stopped => 130,
+        }
+    }
+
+    /// What to do about it, where the message does not say so itself.
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Usage { help, .. } => help.clone(),
+            Self::Store(StoreError::InUse { .. }) => {
+                "wait for it, or stop it with Ctrl-C; `hpo status` shows how far it is".into()
+            }
+            Self::Store(StoreError::Missing { .. }) => {
+                "name a study by its directory, or by its name in --studies".into()
+            }
+            Self::Store(StoreError::Foreign { .. }) => "give the study another name, or remove that directory".into(),
+            _ => return None,
+        })
+    }
+
+    /// Tells the user.
+    pub fn print(&self) {
+        match self {
+            Self::Input(diagnostic) => eprintln!("{}", diagnostic.render(stderr().is_terminal())),
+            Self::Stopped => {}
+            error => {
+                eprintln!("error: {error}");
+                if let Some(help) = self.help() {
+                    eprintln!("help: {help}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `hpo export`.
+
+use std::path::{Path, PathBuf};
+
+use super::study::{print, read};
+use super::{CliError, run};
+use crate::executor::Machine;
+use crate::export::{self, Format};
+use crate::space::file::SlotSettings;
+use crate::store::StudyReader;
+use crate::study::TrialId;
+
+/// The arguments of `hpo export`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Export {
+    /// The study: its name or its directory
+    study: PathBuf,
+
+    /// The format of the configuration
+    #[arg(long, value_enum, default_value = "toml")]
+    format: Format,
+
+    /// Write the configuration to this file [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Write the fine-tuned model to this directory, for sentence-transformers; it must not exist
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+
+    /// The configuration of this trial instead of the best one's
+    #[arg(long, value_name = "TRIAL", conflicts_with = "model")]
+    trial: Option<TrialId>,
+}
+
+impl Export {
+    pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
+        let reader = read(studies, Some(&self.study))?;
+        let study = reader.study();
+        let trial = match self.trial {
+            Some(id) => study.trial(id).ok_or_else(|| {
+                CliError::usage(
+                    format!("the study {} has no trial {id}", study.spec().name),
+                    "see hpo trials",
+                )
+            })?,
+            None => study.best().ok_or_else(|| nothing_yet(&reader))?,
+        };
+        let text = export::configuration(study, trial, self.format)
+            .map_err(|error| CliError::Failed(format!("the configuration can't be written: {error}")))?;
+        if let Some(model) = &self.model {
+            write_model(&reader, model)?;
+            eprintln!("model of trial {} written to {}", trial.id, model.display());
+        }
+        match &self.output {
+            Some(path) => std::fs::write(path, text).map_err(|source| CliError::Output {
+                what: path.display().to_string(),
+                source,
+            }),
+            None => print(&text),
+        }
+    }
+}
+
+fn nothing_yet(reader: &StudyReader) -> CliError {
+    CliError::usage(
+        format!("the study {} has no result yet", reader.study().spec().name),
+        "wait for its first report: see hpo status",
+    )
+}
+
+/// A model directory is never written over.
+pub(super) fn refuse_existing(directory: &Path) -> Result<(), CliError> {
+    if directory.exists() {
+        return Err(CliError::usage(
+            format!("{} exists already", directory.display()),
+            "name a directory that does not exist",
+        ));
+    }
+    Ok(())
+}
+
+/// Has the trainer write the best trial's model to a new directory.
+pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), CliError> {
+    refuse_existing(directory)?;
+    let study = reader.study();
+    let checkpoint = study
+        .best()
+        .and_then(|trial| trial.best_checkpoint())
+        .ok_or_else(|| nothing_yet(reader))?;
+    let program = run::program(study.spec())?;
+    let slots = run::slots(&Machine::this(), &SlotSettings::default(), Some(study.spec().threads))?;
+    let slot = slots
+        .into_iter()
+        .next()
+        .ok_or_else(|| CliError::Failed("there is no slot".into()))?;
+    let failed = |reason: String| CliError::Failed(format!("the model can't be written: {reason}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| failed(error.to_string()))?;
+    let partial = export::partial(directory);
+    let written = runtime.block_on(crate::executor::export_once(
+        slot,
+        program,
+        reader.directory(),
+        checkpoint.clone(),
+        partial,
+    ));
+    let partial = written.map_err(failed)?;
+    export::place(&partial, directory).map_err(|error| failed(error.to_string()))
+}

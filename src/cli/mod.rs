@@ -1,0 +1,80 @@
+//! The command line: one file per verb.
+
+mod error;
+mod export;
+mod resume;
+mod run;
+mod search;
+mod show;
+mod status;
+mod study;
+mod train;
+mod trials;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use error::CliError;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 the study failed, 2 bad input, 3 the study can't be opened (missing, foreign, damaged, in use), \
+130 stopped by the user";
+
+/// Hyperparameter search for fine-tuning text-embedding models.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Arguments {
+    /// Where studies are kept
+    #[arg(
+        long,
+        global = true,
+        env = "HPO_STUDIES",
+        default_value = "studies",
+        value_name = "DIR"
+    )]
+    studies: PathBuf,
+
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Search a space, or go on with a search that was stopped
+    Search(search::Search),
+    /// Go on with a study that was stopped
+    Resume(resume::Resume),
+    /// Train once with given values, without a search
+    Train(train::Train),
+    /// Tell how a study stands
+    Status(status::Status),
+    /// List the trials of a study
+    Trials(trials::Trials),
+    /// Tell everything about one trial
+    Show(show::Show),
+    /// Write the best configuration, and the fine-tuned model
+    Export(export::Export),
+}
+
+/// Runs the command; errors go to standard error, rendered for people.
+pub fn main(arguments: Arguments) -> ExitCode {
+    let studies = arguments.studies;
+    let done = match arguments.verb {
+        Verb::Search(verb) => verb.run(&studies),
+        Verb::Resume(verb) => verb.run(&studies),
+        Verb::Train(verb) => verb.run(&studies),
+        Verb::Status(verb) => verb.run(&studies),
+        Verb::Trials(verb) => verb.run(&studies),
+        Verb::Show(verb) => verb.run(&studies),
+        Verb::Export(verb) => verb.run(&studies),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.print();
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Running a study from here to its end: what `search`, `resume` and `train` have in common.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use hpo_protocol::{Start, VERSION};
+use tracing_subscriber::EnvFilter;
+
+use super::CliError;
+use super::study::print;
+use crate::executor::{Machine, Program};
+use crate::scheduler::{self, Ended, Job, Outcome};
+use crate::space::file::{Devices, SlotSettings};
+use crate::store::{self, StudyDirectory, StudyReader};
+use crate::study::{StudySpec, TrialSummary};
+use crate::view::{self, Progress};
+
+/// How many trials the last table shows.
+const SHOWN: usize = 10;
+
+/// The trainer that comes with `hpo`.
+const EMBEDDING_TRAINER: &str = "hpo-trial-embedding";
+
+/// Where a study's trials shall run.
+#[derive(Debug, clap::Args)]
+pub(super) struct SlotArguments {
+    /// Where trials run: auto, cpu, or numbers of GPUs such as 0,1 [default: what the study's file says, or auto]
+    #[arg(long)]
+    devices: Option<Devices>,
+}
+
+impl SlotArguments {
+    /// The settings of the study's file, as far as the arguments do not say otherwise.
+    pub(super) fn over(&self, settings: &SlotSettings) -> SlotSettings {
+        SlotSettings {
+            devices: self.devices.clone().unwrap_or_else(|| settings.devices.clone()),
+            ..settings.clone()
+        }
+    }
+}
+
+/// What the trials of a study run. Found before anything is written.
+pub(super) fn program(spec: &StudySpec) -> Result<Program, CliError> {
+    let trainer = &spec.trainer;
+    let command = match &trainer.command {
+        Some(command) => command.clone(),
+        None => vec![embedding_trainer()?.to_string_lossy().into_owned()],
+    };
+    Ok(Program {
+        command,
+        directory: trainer.directory.clone(),
+        start: Start {
+            protocol: VERSION,
+            study: spec.name.clone(),
+            threads: spec.threads,
+            settings: trainer.settings.clone(),
+        },
+    })
+}
+
+fn embedding_trainer() -> Result<PathBuf, CliError> {
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|exe| Some(exe.parent()?.to_owned()));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    beside
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .map(|directory| directory.join(EMBEDDING_TRAINER))
+        .find(|program| program.is_file())
+        .ok_or_else(|| {
+            CliError::usage(
+                format!("can't find {EMBEDDING_TRAINER}, the program that trains"),
+                "build and install both with `make install`, or put it beside hpo or on the PATH",
+            )
+        })
+}
+
+/// The slots that the settings ask for on this machine.
+pub(super) fn slots(
+    machine: &Machine,
+    settings: &SlotSettings,
+    threads: Option<usize>,
+) -> Result<Vec<crate::executor::Slot>, CliError> {
+    machine
+        .slots(settings, threads)
+        .map_err(|error| CliError::usage(error.to_string(), "see them with nvidia-smi"))
+}
+
+/// Goes on with the study in `directory` until it has `trials` trials and nothing is left to train. Prints what it has
+/// come to; `again` is the command that goes on if the user stops it.
+pub(super) fn run(
+    directory: &StudyDirectory,
+    settings: &SlotSettings,
+    trials: Option<u64>,
+    again: &str,
+) -> Result<Ended, CliError> {
+    let store = store::open(directory)?;
+    let spec = store.study.spec().clone();
+    let program = program(&spec)?;
+    let machine = Machine::this();
+    let slots = slots(&machine, settings, Some(spec.threads))?;
+    log_to(directory)?;
+    for complaint in &machine.complaints {
+        eprintln!("note: {complaint}");
+    }
+    if let Some(trouble) = &store.database_trouble {
+        eprintln!("note: the trial database was made anew from the journal: {trouble}");
+    }
+    let names: Vec<String> = slots.iter().map(|slot| slot.name()).collect();
+    let verb = if store.study.trials().is_empty() {
+        "begins"
+    } else {
+        "goes on"
+    };
+    eprintln!(
+        "study {} {verb} in {} on {} slots ({})",
+        spec.name,
+        directory.root().display(),
+        slots.len(),
+        names.join("; ")
+    );
+
+    let mut progress = Progress::new(slots.len());
+    let job = Job {
+        directory: directory.clone(),
+        slots,
+        program,
+        trials: trials.unwrap_or(spec.trials),
+        store,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|source| CliError::Output {
+        what: "to the pipes of workers".into(),
+        source,
+    })?;
+    let mut ended = runtime.block_on(scheduler::run(job, &mut progress));
+    progress.finish();
+    match std::mem::replace(&mut ended.outcome, Ok(Outcome::Finished)) {
+        Err(error) => Err(error.into()),
+        Ok(Outcome::Stopped) => {
+            eprintln!("stopped; nothing recorded is lost. Go on with:\n  {again}");
+            Err(CliError::Stopped)
+        }
+        Ok(Outcome::Finished) => {
+            let ranked = ended.database.as_ref().and_then(|database| database.best(SHOWN).ok());
+            let best = ranked.unwrap_or_else(|| {
+                let best = ended.study.best().map(TrialSummary::from);
+                best.into_iter().collect()
+            });
+            print(&view::outcome(&ended.study, best, ended.model.as_ref()))?;
+            if ended.study.best().is_none() {
+                return Err(CliError::Failed(format!(
+                    "every trial has failed or diverged; their logs are in {}",
+                    directory.logs().display()
+                )));
+            }
+            Ok(ended)
+        }
+    }
+}
+
+/// Tells the outcome of a study that has nothing left to do, as [`run`] does at its end.
+pub(super) fn tell_finished(reader: &StudyReader) -> Result<(), CliError> {
+    let mut rows: Vec<TrialSummary> = reader.study().trials().iter().map(Into::into).collect();
+    let key = |row: &TrialSummary| (row.state != "completed", row.loss.unwrap_or(f64::INFINITY), row.trial);
+    rows.retain(|row| row.loss.is_some());
+    rows.sort_by(|a, b| key(a).partial_cmp(&key(b)).unwrap_or(std::cmp::Ordering::Equal));
+    rows.truncate(SHOWN);
+    let model = reader.directory().best_model();
+    let model = model.exists().then_some(Ok(model));
+    eprintln!("study {} is finished", reader.study().spec().name);
+    print(&view::outcome(reader.study(), rows, model.as_ref()))
+}
+
+/// Sends tracing to the study's log; `RUST_LOG` says how much, `info` if it says nothing.
+fn log_to(directory: &StudyDirectory) -> Result<(), CliError> {
+    let path: &Path = &directory.logs().join("hpo.log");
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(|source| CliError::Output {
+            what: path.display().to_string(),
+            source,
+        })?;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(Mutex::new(file));
+    // A second study in the same process, as in tests of the library, keeps the first one's log.
+    let _ = subscriber.try_init();
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! `hpo search`.
+
+use std::path::{Path, PathBuf};
+
+use super::CliError;
+use super::run::{self, SlotArguments};
+use super::study::find;
+use crate::executor::Machine;
+use crate::scheduler::now;
+use crate::space::file::{self, StudyFile};
+use crate::store::{self, StudyDirectory, StudyReader};
+use crate::study::StudySpec;
+
+/// The arguments of `hpo search`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Search {
+    /// The study's file: what to train, on what, and the space to search
+    file: PathBuf,
+
+    #[command(flatten)]
+    slots: SlotArguments,
+}
+
+impl Search {
+    pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
+        let file = file::read(&self.file)?;
+        let again = format!("hpo search {}", self.file.display());
+        search(&file, studies, &self.slots, &again).map(drop)
+    }
+}
+
+/// Makes the study of a file, or goes on with it, and returns where it is once it has finished.
+pub(super) fn search(
+    file: &StudyFile,
+    studies: &Path,
+    arguments: &SlotArguments,
+    again: &str,
+) -> Result<StudyDirectory, CliError> {
+    let settings = arguments.over(&file.slots);
+    let directory = StudyDirectory::new(studies.join(&file.study.name));
+    if directory.root().exists() {
+        let reader = StudyReader::open(directory.clone())?;
+        let recorded = reader.study().spec();
+        let threads = file.slots.threads_per_trial.unwrap_or(recorded.threads);
+        let wanted = file.study.spec(threads);
+        check_same(recorded, &wanted, &file.path)?;
+        if reader.study().is_finished() && wanted.trials == recorded.trials && !reader.is_running() {
+            run::tell_finished(&reader)?;
+            return Ok(directory);
+        }
+        file::check_files(file)?;
+        run::run(&directory, &settings, Some(wanted.trials), again)?;
+    } else {
+        file::check_files(file)?;
+        let machine = Machine::this();
+        let slots = run::slots(&machine, &settings, None)?;
+        let spec = file.study.spec(slots.first().map_or(1, |slot| slot.threads));
+        run::program(&spec)?;
+        store::create(&directory, &spec, &file.text, now())?;
+        run::run(&directory, &settings, None, again)?;
+    }
+    Ok(directory)
+}
+
+/// A study is one search: what it was made with must not change, but for the number of trials, which may grow.
+fn check_same(recorded: &StudySpec, wanted: &StudySpec, file: &Path) -> Result<(), CliError> {
+    let mut comparable = wanted.clone();
+    if wanted.trials > recorded.trials {
+        comparable.trials = recorded.trials;
+    }
+    if wanted.trainer.command.is_none() {
+        // The embedding trainer's files are absolute: it does not matter where it starts.
+        comparable.trainer.directory.clone_from(&recorded.trainer.directory);
+    }
+    let (Ok(old), Ok(new)) = (serde_json::to_value(recorded), serde_json::to_value(&comparable)) else {
+        return Ok(());
+    };
+    let mut differences = Vec::new();
+    differ("", &old, &new, &mut differences);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::usage(
+        format!(
+            "{} has changed since the study {} was made with it:\n{}",
+            file.display(),
+            recorded.name,
+            differences.join("\n")
+        ),
+        "undo the change, or give the changed study another name; only `trials` may grow",
+    ))
+}
+
+/// Lists where two values differ, one line each.
+fn differ(place: &str, old: &serde_json::Value, new: &serde_json::Value, differences: &mut Vec<String>) {
+    use serde_json::Value::{Array, Null, Object};
+    let below = |key: &str| {
+        if place.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{place}.{key}")
+        }
+    };
+    match (old, new) {
+        (Object(a), Object(b)) => {
+            let added = b.keys().filter(|key| !a.contains_key(*key));
+            for key in a.keys().chain(added) {
+                differ(
+                    &below(key),
+                    a.get(key).unwrap_or(&Null),
+                    b.get(key).unwrap_or(&Null),
+                    differences,
+                );
+            }
+        }
+        (Array(a), Array(b)) if place == "space" => {
+            let named = |list: &[serde_json::Value]| -> serde_json::Map<String, serde_json::Value> {
+                let pair =
+                    |p: &serde_json::Value| (p["name"].as_str().unwrap_or_default().into(), p["distribution"].clone());
+                list.iter().map(pair).collect()
+            };
+            let (old, new) = (named(a), named(b));
+            if old == new && a != b {
+                differences.push("  space: the parameters stand in another order".into());
+            }
+            differ(place, &Object(old), &Object(new), differences);
+        }
+        (a, b) if a != b => differences.push(format!("  {place}: was {a}, is {b}")),
+        _ => {}
+    }
+}
+
+/// Resumes by the study's name what `search` began by its file.
+pub(super) fn resume(studies: &Path, named: &Path, arguments: &SlotArguments) -> Result<(), CliError> {
+    let directory = find(studies, Some(named))?;
+    let reader = StudyReader::open(directory.clone())?;
+    if reader.study().is_finished() && !reader.is_running() {
+        return run::tell_finished(&reader);
+    }
+    // The study's file names the slots; if it can't be read any more, any will do.
+    let kept = file::parse(
+        &std::fs::read_to_string(directory.study_file()).unwrap_or_default(),
+        &directory.study_file(),
+    );
+    let settings = arguments.over(&kept.map(|file| file.slots).unwrap_or_default());
+    let again = format!("hpo resume {}", directory.root().display());
+    run::run(&directory, &settings, None, &again).map(drop)
+}

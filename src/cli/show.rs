@@ -1,0 +1,54 @@
+//! `hpo show`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::CliError;
+use super::study::{print, print_json, read};
+use crate::study::{TrialId, TrialSummary};
+use crate::view;
+
+/// The arguments of `hpo show`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Show {
+    /// The trial's number
+    trial: TrialId,
+
+    /// The study: its name or its directory [default: the one that has changed last]
+    study: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Show {
+    pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
+        let reader = read(studies, self.study.as_deref())?;
+        let study = reader.study();
+        let trial = study.trial(self.trial).ok_or_else(|| {
+            let count = study.trials().len();
+            CliError::usage(
+                format!("the study {} has no trial {}", study.spec().name, self.trial),
+                format!("it has {count} trials, numbered from 0: see hpo trials"),
+            )
+        })?;
+        if !self.json {
+            return print(&view::trial_details(study, trial));
+        }
+        let reports = trial.reports.iter().map(|(resource, report)| {
+            json!({
+                "resource": resource,
+                "at_ms": report.at,
+                "loss": report.loss,
+                "metrics": report.metrics,
+                "checkpoint": report.checkpoint,
+            })
+        });
+        print_json(&json!({
+            "trial": TrialSummary::from(trial),
+            "reports": reports.collect::<Vec<_>>(),
+        }))
+    }
+}

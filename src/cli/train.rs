@@ -1,0 +1,58 @@
+//! `hpo train`.
+
+use std::path::{Path, PathBuf};
+
+use super::run::SlotArguments;
+use super::search::search;
+use super::study::print;
+use super::{CliError, export};
+use crate::space::file;
+use crate::store::StudyReader;
+
+/// The arguments of `hpo train`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Train {
+    /// A study's file in which every parameter is fixed, such as `hpo export` writes
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+
+    /// Where to write the model; it must not exist [default: best-model in the study's directory]
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+
+    #[command(flatten)]
+    slots: SlotArguments,
+}
+
+impl Train {
+    pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
+        let mut file = file::read(&self.config)?;
+        let searched: Vec<&str> = file
+            .study
+            .space
+            .parameters
+            .iter()
+            .filter(|parameter| !parameter.distribution.is_fixed())
+            .map(|parameter| parameter.name.as_str())
+            .collect();
+        if !searched.is_empty() {
+            return Err(CliError::usage(
+                format!("{} leaves open: {}", self.config.display(), searched.join(", ")),
+                "give each of them one value, such as `dropout = 0.1`, or use hpo search",
+            ));
+        }
+        if let Some(output) = &self.output {
+            export::refuse_existing(output)?;
+        }
+        file.study.trials = 1;
+        file.study.halving.min_resource = file.study.halving.max_resource;
+        let again = format!("hpo train --config {}", self.config.display());
+        let directory = search(&file, studies, &self.slots, &again)?;
+        if let Some(output) = &self.output {
+            let reader = StudyReader::open(directory)?;
+            export::write_model(&reader, output)?;
+            print(&format!("model: {}\n", output.display()))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! `hpo trials`.
+
+use std::cmp::Ordering;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use super::CliError;
+use super::study::{print, print_json, read};
+use crate::study::TrialSummary;
+use crate::view::{TrialTable, trial_table};
+
+/// The arguments of `hpo trials`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Trials {
+    /// The study: its name or its directory [default: the one that has changed last]
+    study: Option<PathBuf>,
+
+    /// Sort by trial, state, resource, loss, a metric or a parameter
+    #[arg(long, value_name = "COLUMN", default_value = "trial")]
+    sort: String,
+
+    /// Sort from high to low
+    #[arg(long)]
+    reverse: bool,
+
+    /// Only trials in these states, such as completed,pruned
+    #[arg(long, value_name = "STATES", value_delimiter = ',')]
+    state: Vec<String>,
+
+    /// Only trials for which this holds, such as 'learning_rate>1e-5'; several must all hold
+    #[arg(long = "where", value_name = "CONDITION")]
+    conditions: Vec<Condition>,
+
+    /// At most so many
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<usize>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const STATES: [&str; 7] = [
+    "waiting",
+    "running",
+    "paused",
+    "pruned",
+    "completed",
+    "diverged",
+    "failed",
+];
+
+/// A comparison of a column with a value.
+#[derive(Debug, Clone, PartialEq)]
+struct Condition {
+    column: String,
+    accepted: &'static [Ordering],
+    value: Value,
+}
+
+impl FromStr for Condition {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        use Ordering::{Equal, Greater, Less};
+        const OPERATORS: [(&str, &[Ordering]); 6] = [
+            ("<=", &[Less, Equal]),
+            (">=", &[Greater, Equal]),
+            ("!=", &[Less, Greater]),
+            ("<", &[Less]),
+            (">", &[Greater]),
+            ("=", &[Equal]),
+        ];
+        let first = OPERATORS
+            .iter()
+            .filter_map(|&(operator, accepted)| Some((text.find(operator)?, operator, accepted)))
+            .min_by_key(|&(at, operator, _)| (at, usize::MAX - operator.len()));
+        let (at, operator, accepted) = first.ok_or("write a column, one of < <= = != >= >, and a value")?;
+        let value = text[at + operator.len()..].trim();
+        Ok(Self {
+            column: text[..at].trim().to_owned(),
+            accepted,
+            value: serde_json::from_str(value).unwrap_or_else(|_| value.into()),
+        })
+    }
+}
+
+impl Trials {
+    pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
+        let reader = read(studies, self.study.as_deref())?;
+        let study = reader.study();
+        let mut rows: Vec<TrialSummary> = study.trials().iter().map(Into::into).collect();
+        if let Some(unknown) = self.state.iter().find(|state| !STATES.contains(&state.as_str())) {
+            return Err(CliError::usage(
+                format!("there is no state `{unknown}`"),
+                format!("states: {}", STATES.join(", ")),
+            ));
+        }
+        let columns = self
+            .conditions
+            .iter()
+            .map(|condition| &condition.column)
+            .chain([&self.sort]);
+        for column in columns {
+            let known = rows.is_empty() || rows.iter().any(|row| cell(row, column).is_some());
+            if !known && !["loss", "message"].contains(&column.as_str()) {
+                return Err(CliError::usage(
+                    format!("the trials have no column `{column}`"),
+                    format!("columns: {}", columns_of(&rows).join(", ")),
+                ));
+            }
+        }
+        rows.retain(|row| {
+            let state = self.state.is_empty() || self.state.contains(&row.state);
+            state && self.conditions.iter().all(|condition| holds(condition, row))
+        });
+        rows.sort_by(|a, b| {
+            match (cell(a, &self.sort), cell(b, &self.sort)) {
+                (Some(x), Some(y)) if self.reverse => compare(&y, &x),
+                (Some(x), Some(y)) => compare(&x, &y),
+                // Those without a value come last either way.
+                (x, y) => y.is_some().cmp(&x.is_some()),
+            }
+            .then(a.trial.cmp(&b.trial))
+        });
+        rows.truncate(self.limit.unwrap_or(usize::MAX));
+        if self.json {
+            print_json(&serde_json::json!(rows))
+        } else {
+            print(&trial_table(study, &TrialTable { rows, left_out: 0 }))
+        }
+    }
+}
+
+fn holds(condition: &Condition, row: &TrialSummary) -> bool {
+    cell(row, &condition.column).is_some_and(|value| condition.accepted.contains(&compare(&value, &condition.value)))
+}
+
+/// The value of a row's column: a field of the row, a parameter or a metric.
+fn cell(row: &TrialSummary, column: &str) -> Option<Value> {
+    match column {
+        "trial" => Some(row.trial.into()),
+        "state" => Some(row.state.clone().into()),
+        "resource" | "epochs" => Some(row.resource.into()),
+        "loss" => row.loss.map(Value::from),
+        "trained_seconds" => Some(row.trained_seconds.into()),
+        "failures" => Some(row.failures.into()),
+        name => row
+            .parameters
+            .get(name)
+            .cloned()
+            .or_else(|| row.metrics.get(name).map(|&metric| metric.into())),
+    }
+}
+
+fn columns_of(rows: &[TrialSummary]) -> Vec<String> {
+    let fixed = ["trial", "state", "resource", "loss", "trained_seconds", "failures"].map(String::from);
+    let named = rows
+        .iter()
+        .flat_map(|row| row.parameters.keys().chain(row.metrics.keys()).cloned());
+    let named: std::collections::BTreeSet<String> = named.collect();
+    fixed.into_iter().chain(named).collect()
+}
+
+/// Numbers by size, everything else by its text.
+fn compare(a: &Value, b: &Value) -> Ordering {
+    match (a.as_f64(), b.as_f64()) {
+        (Some(a), Some(b)) => a.total_cmp(&b),
+        _ => {
+            let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
+            text(a).cmp(&text(b))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_read_with_the_longest_operator() {
+        let read = |text: &str| text.parse::<Condition>().map(|c| (c.column, c.accepted.len(), c.value));
+        assert_eq!(read("loss<=0.3"), Ok(("loss".into(), 2, 0.3.into())));
+        assert_eq!(
+            read("learning_rate > 1e-5"),
+            Ok(("learning_rate".into(), 1, 1e-5.into()))
+        );
+        assert_eq!(read("state!=pruned"), Ok(("state".into(), 2, "pruned".into())));
+        assert!(read("loss").is_err());
+    }
+}

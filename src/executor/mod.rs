@@ -1,0 +1,12 @@
+//! Where trials run: slots, and the worker processes on them.
+
+mod checkpoint;
+mod gpu;
+mod log;
+mod slots;
+mod worker;
+
+pub use checkpoint::{CheckpointError, take_in, verify};
+pub use gpu::{Found, Gpu, GpuDriver, find, list, visible};
+pub use slots::{Machine, Slot, SlotError};
+pub use worker::{News, Order, Program, SlotNews, Worker, export_once};

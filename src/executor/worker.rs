@@ -1,0 +1,605 @@
+//! A slot's worker: a process that is kept warm over many segments and replaced when it dies.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use hpo_protocol::{Feature, FromWorker, Metrics, Run, Start, ToWorker, VERSION};
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
+
+use super::checkpoint;
+use super::log::{Line, WorkerLog, next_line};
+use super::slots::Slot;
+use crate::store::StudyDirectory;
+use crate::study::{Checkpoint, SlotId, TrialId};
+
+/// A message is longer than this only if something is wrong.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// So many workers in a row that die before they are ready mean that none will ever be.
+const FALSE_STARTS: u32 = 3;
+
+/// A worker that talks faster than it is heard has to wait.
+const MESSAGES_AHEAD: usize = 256;
+
+/// How long a worker that has closed its standard output may take to exit.
+const LAST_BREATH: Duration = Duration::from_secs(2);
+
+/// What a worker runs.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Where it runs.
+    pub directory: PathBuf,
+    /// What it is told first.
+    pub start: Start,
+}
+
+/// What a slot is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Order {
+    /// Measure the untrained model.
+    Evaluate,
+    /// Train a segment. `run.checkpoint` and `run.checkpoints` are filled in by the slot.
+    Run {
+        /// The segment.
+        run: Run,
+        /// Where it goes on.
+        checkpoint: Option<Checkpoint>,
+    },
+    /// End the running segment before its time.
+    Stop {
+        /// The trial.
+        trial: TrialId,
+        /// The attempt.
+        attempt: u32,
+    },
+    /// Write the model of a checkpoint to a directory.
+    Export {
+        /// The checkpoint.
+        checkpoint: Checkpoint,
+        /// The directory to make.
+        directory: PathBuf,
+    },
+    /// End the worker and start another.
+    Replace,
+}
+
+/// What a slot tells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SlotNews {
+    /// The slot.
+    pub slot: SlotId,
+    /// What it tells.
+    pub news: News,
+}
+
+/// What a slot tells.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    /// It has a worker and nothing to do.
+    Idle {
+        /// What the worker can do beyond training.
+        features: Vec<Feature>,
+    },
+    /// The untrained model was measured.
+    Evaluated {
+        /// Validation loss.
+        loss: f64,
+        /// Metrics beside it.
+        metrics: Metrics,
+    },
+    /// How far a segment is.
+    Progress {
+        /// The trial.
+        trial: TrialId,
+        /// The resource, with its fraction.
+        resource: f64,
+        /// The speed, if known.
+        examples_per_second: Option<f64>,
+    },
+    /// A validation, its checkpoint verified and durable.
+    Reported {
+        /// The trial.
+        trial: TrialId,
+        /// The attempt.
+        attempt: u32,
+        /// The resource reached.
+        resource: u64,
+        /// Validation loss; none if not finite.
+        loss: Option<f64>,
+        /// Metrics beside it.
+        metrics: Metrics,
+        /// The checkpoint.
+        checkpoint: Option<Checkpoint>,
+    },
+    /// The segment was stopped.
+    Stopped {
+        /// The trial.
+        trial: TrialId,
+        /// The attempt.
+        attempt: u32,
+        /// Where it can go on.
+        checkpoint: Option<Checkpoint>,
+    },
+    /// The segment failed, or ended without reaching its rung.
+    Failed {
+        /// The trial.
+        trial: TrialId,
+        /// The attempt.
+        attempt: u32,
+        /// What happened.
+        message: String,
+        /// Whether the checkpoint it should have gone on from can't be used.
+        checkpoint_lost: bool,
+    },
+    /// The model was written.
+    Exported {
+        /// Where, or why not.
+        directory: Result<PathBuf, String>,
+    },
+    /// No trial can run here nor on any other slot.
+    Fatal {
+        /// Why.
+        message: String,
+    },
+}
+
+/// A slot at work. Dropping it kills its worker.
+#[derive(Debug)]
+pub struct Worker {
+    orders: UnboundedSender<Order>,
+    task: JoinHandle<()>,
+}
+
+impl Worker {
+    /// Starts a worker on a slot. What it has to tell goes to `news`.
+    pub fn start(slot: Slot, program: Program, study: &StudyDirectory, news: UnboundedSender<SlotNews>) -> Self {
+        let (orders, queue) = unbounded_channel();
+        let keeper = Keeper {
+            log: WorkerLog::new(study.logs(), format!("slot-{}", slot.id)),
+            checkpoints: std::path::absolute(study.checkpoints()).unwrap_or_else(|_| study.checkpoints()),
+            slot,
+            program,
+            news,
+            queue,
+            segment: None,
+            features: Vec::new(),
+        };
+        Self {
+            orders,
+            task: tokio::spawn(keeper.keep()),
+        }
+    }
+
+    /// Gives an order. A slot whose news was fatal takes no more.
+    pub fn order(&self, order: Order) {
+        let _ = self.orders.send(order);
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Why a worker is no more.
+enum End {
+    /// It was asked for.
+    Replaced,
+    /// It died, or has to die for what it did.
+    Died(String),
+    /// No other would fare better.
+    Fatal(String),
+    /// The scheduler has gone.
+    Closed,
+}
+
+struct Keeper {
+    slot: Slot,
+    program: Program,
+    checkpoints: PathBuf,
+    log: WorkerLog,
+    news: UnboundedSender<SlotNews>,
+    queue: UnboundedReceiver<Order>,
+    segment: Option<(TrialId, u32)>,
+    features: Vec<Feature>,
+}
+
+/// A running process. Its whole group is killed with it.
+struct Process {
+    child: Child,
+    stdin: ChildStdin,
+    lines: Receiver<FromWorkerLine>,
+}
+
+/// A message, or what is wrong with the line that should have been one.
+type FromWorkerLine = Result<FromWorker, String>;
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(id) = self.child.id()
+            && let Some(pid) = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw)
+        {
+            // It may have gone by itself.
+            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+impl Keeper {
+    async fn keep(mut self) {
+        let mut false_starts = 0;
+        loop {
+            let mut ready = false;
+            let end = match self.spawn() {
+                Ok(mut process) => self.attend(&mut process, &mut ready).await,
+                Err(message) => End::Fatal(message),
+            };
+            false_starts = if ready { 0 } else { false_starts + 1 };
+            let (message, fatal) = match end {
+                End::Closed => return,
+                End::Replaced => ("the worker was replaced".to_owned(), false),
+                End::Died(message) => (message + &self.log.tail(), false),
+                End::Fatal(message) => (message, true),
+            };
+            tracing::warn!(slot = self.slot.id, message, "worker ended");
+            if let Some((trial, attempt)) = self.segment.take() {
+                self.tell(News::Failed {
+                    trial,
+                    attempt,
+                    message: message.clone(),
+                    checkpoint_lost: false,
+                });
+            }
+            if fatal || false_starts == FALSE_STARTS {
+                self.tell(News::Fatal { message });
+                return;
+            }
+        }
+    }
+
+    fn spawn(&self) -> Result<Process, String> {
+        let (program, arguments) = self.program.command.split_first().ok_or("the command is empty")?;
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .current_dir(&self.program.directory)
+            .envs(self.slot.environment())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            // A Ctrl-C in the terminal is for hpo, which then stops its workers in good order.
+            .process_group(0);
+        #[cfg(target_os = "linux")]
+        // SAFETY: the closure makes one system call, which is safe between fork and exec, and touches no memory.
+        unsafe {
+            command.pre_exec(|| {
+                let kill = Some(rustix::process::Signal::KILL);
+                rustix::process::set_parent_process_death_signal(kill).map_err(Into::into)
+            });
+        }
+        let mut child = command
+            .spawn()
+            .map_err(|error| format!("can't start `{program}`: {error}"))?;
+        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err("the worker has no pipes".into());
+        };
+        let (lines, queue) = channel(MESSAGES_AHEAD);
+        tokio::spawn(read_messages(BufReader::new(stdout), lines, self.log.clone()));
+        tokio::spawn(read_log(BufReader::new(stderr), self.log.clone()));
+        Ok(Process {
+            child,
+            stdin,
+            lines: queue,
+        })
+    }
+
+    /// Talks with a worker until its end.
+    async fn attend(&mut self, process: &mut Process, ready: &mut bool) -> End {
+        let start = ToWorker::Start(Start {
+            threads: self.slot.threads,
+            ..self.program.start.clone()
+        });
+        if let Err(end) = say(process, &start).await {
+            return end;
+        }
+        loop {
+            // Before it is ready a worker takes no orders but to go.
+            let said = tokio::select! {
+                line = process.lines.recv() => match line {
+                    Some(Ok(message)) => self.hear(message, ready).await,
+                    Some(Err(what)) => Err(End::Died(what)),
+                    None => Err(died(process).await),
+                },
+                order = self.queue.recv() => match order {
+                    None => Err(End::Closed),
+                    Some(order) => self.obey(process, order).await,
+                },
+            };
+            if let Err(end) = said {
+                return end;
+            }
+        }
+    }
+
+    fn tell(&self, news: News) {
+        // Nobody listens any more once the scheduler has gone; then this task is about to be aborted.
+        let _ = self.news.send(SlotNews {
+            slot: self.slot.id,
+            news,
+        });
+    }
+
+    /// The segment is over and the worker free.
+    fn idle(&mut self) {
+        self.segment = None;
+        self.tell(News::Idle {
+            features: self.features.clone(),
+        });
+    }
+
+    async fn obey(&mut self, process: &mut Process, order: Order) -> Result<(), End> {
+        match order {
+            Order::Evaluate => say(process, &ToWorker::Evaluate).await,
+            Order::Replace => Err(End::Replaced),
+            Order::Stop { trial, attempt } if self.segment == Some((trial, attempt)) => {
+                let save = true;
+                say(process, &ToWorker::Stop { trial, attempt, save }).await
+            }
+            Order::Stop { .. } => Ok(()),
+            Order::Export { checkpoint, directory } => {
+                let root = self.checkpoints.clone();
+                match blocking(move || checkpoint::verify(&root, &checkpoint)).await {
+                    Ok(checkpoint) => say(process, &ToWorker::Export { checkpoint, directory }).await,
+                    Err(error) => {
+                        self.tell(News::Exported { directory: Err(error) });
+                        self.idle();
+                        Ok(())
+                    }
+                }
+            }
+            Order::Run { mut run, checkpoint } => {
+                self.log.switch(StudyDirectory::trial_checkpoints(run.trial));
+                self.segment = Some((run.trial, run.attempt));
+                let root = self.checkpoints.clone();
+                run.checkpoints = root.join(StudyDirectory::trial_checkpoints(run.trial));
+                let own = run.checkpoints.clone();
+                let prepared = blocking(move || {
+                    let verified = checkpoint
+                        .map(|checkpoint| checkpoint::verify(&root, &checkpoint))
+                        .transpose();
+                    std::fs::create_dir_all(&own).map(|()| verified)
+                })
+                .await;
+                match prepared {
+                    Ok(Ok(file)) => {
+                        run.checkpoint = file;
+                        say(process, &ToWorker::Run(run)).await
+                    }
+                    Ok(Err(lost)) => {
+                        self.fail(run.trial, run.attempt, lost.to_string(), true);
+                        Ok(())
+                    }
+                    Err(error) => {
+                        let message = format!("can't make {}: {error}", run.checkpoints.display());
+                        self.fail(run.trial, run.attempt, message, false);
+                        Ok(())
+                    }
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, trial: TrialId, attempt: u32, message: String, checkpoint_lost: bool) {
+        self.tell(News::Failed {
+            trial,
+            attempt,
+            message,
+            checkpoint_lost,
+        });
+        self.idle();
+    }
+
+    async fn hear(&mut self, message: FromWorker, ready: &mut bool) -> Result<(), End> {
+        match message {
+            FromWorker::Ready {
+                protocol,
+                trainer,
+                features,
+            } => {
+                if protocol != VERSION {
+                    return Err(End::Fatal(format!(
+                        "{trainer} speaks version {protocol} of the worker protocol, hpo speaks {VERSION}: update the older one"
+                    )));
+                }
+                tracing::info!(slot = self.slot.id, trainer, ?features, "worker ready");
+                *ready = true;
+                self.features = features;
+                self.idle();
+            }
+            FromWorker::Fatal { message } => return Err(End::Fatal(message)),
+            FromWorker::Evaluated { loss, metrics } => {
+                self.tell(News::Evaluated { loss, metrics });
+                self.idle();
+            }
+            FromWorker::Progress {
+                trial,
+                attempt,
+                resource,
+                examples_per_second,
+            } if self.segment == Some((trial, attempt)) => self.tell(News::Progress {
+                trial,
+                resource,
+                examples_per_second,
+            }),
+            FromWorker::Report {
+                trial,
+                attempt,
+                resource,
+                loss,
+                metrics,
+                checkpoint,
+            } if self.segment == Some((trial, attempt)) => {
+                let checkpoint = self.take_in(trial, checkpoint).await?;
+                let diverged = loss.is_none();
+                self.tell(News::Reported {
+                    trial,
+                    attempt,
+                    resource,
+                    loss,
+                    metrics,
+                    checkpoint,
+                });
+                if diverged {
+                    self.idle();
+                }
+            }
+            FromWorker::Stopped {
+                trial,
+                attempt,
+                checkpoint,
+            } if self.segment == Some((trial, attempt)) => {
+                let checkpoint = self.take_in(trial, checkpoint).await?;
+                self.tell(News::Stopped {
+                    trial,
+                    attempt,
+                    checkpoint,
+                });
+                self.idle();
+            }
+            // If it has reported its rung, its segment is over for the core, and this changes nothing.
+            FromWorker::Done { trial, attempt } if self.segment == Some((trial, attempt)) => {
+                self.fail(
+                    trial,
+                    attempt,
+                    "the worker ended the segment before its rung".into(),
+                    false,
+                );
+            }
+            FromWorker::Failed {
+                trial,
+                attempt,
+                message,
+            } if self.segment == Some((trial, attempt)) => self.fail(trial, attempt, message, false),
+            FromWorker::Exported { directory } => {
+                self.tell(News::Exported {
+                    directory: Ok(directory),
+                });
+                self.idle();
+            }
+            late => tracing::debug!(slot = self.slot.id, ?late, "ignored: not of the running segment"),
+        }
+        Ok(())
+    }
+
+    async fn take_in(&self, trial: TrialId, file: Option<PathBuf>) -> Result<Option<Checkpoint>, End> {
+        let Some(file) = file else {
+            return Ok(None);
+        };
+        let root = self.checkpoints.clone();
+        let own = StudyDirectory::trial_checkpoints(trial);
+        let taken = blocking(move || checkpoint::take_in(&root, &own, &file)).await;
+        taken.map(Some).map_err(End::Died)
+    }
+}
+
+/// Runs work that waits for the disk.
+async fn blocking<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, String> {
+    match spawn_blocking(work).await {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn say(process: &mut Process, message: &ToWorker) -> Result<(), End> {
+    let mut line = serde_json::to_vec(message).map_err(|error| End::Fatal(error.to_string()))?;
+    line.push(b'\n');
+    match process.stdin.write_all(&line).await {
+        Ok(()) => Ok(()),
+        Err(_) => Err(died(process).await),
+    }
+}
+
+/// What became of a worker that has closed its end.
+async fn died(process: &mut Process) -> End {
+    let status = match timeout(LAST_BREATH, process.child.wait()).await {
+        Ok(Ok(status)) => status.to_string(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "it closed its standard output but did not exit".into(),
+    };
+    End::Died(format!("the worker ended unasked ({status})"))
+}
+
+/// Passes on what a worker says on its standard output.
+async fn read_messages(mut pipe: BufReader<ChildStdout>, lines: Sender<FromWorkerLine>, log: WorkerLog) {
+    while let Ok(Some(line)) = next_line(&mut pipe, LONGEST_LINE).await {
+        let said = match line {
+            Line::TooLong(_) => Err(format!("the worker sent a line of more than {LONGEST_LINE} bytes")),
+            Line::Whole(line) if !line.starts_with(b"{") => {
+                log.line(&line);
+                continue;
+            }
+            Line::Whole(line) => serde_json::from_slice(&line).map_err(|error| {
+                let shown: String = String::from_utf8_lossy(&line).chars().take(200).collect();
+                format!("the worker sent a line that is no message of the protocol ({error}): {shown}")
+            }),
+        };
+        if lines.send(said).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Keeps what a worker says on its standard error.
+async fn read_log(mut pipe: BufReader<ChildStderr>, log: WorkerLog) {
+    while let Ok(Some(Line::Whole(line) | Line::TooLong(line))) = next_line(&mut pipe, LONGEST_LINE).await {
+        log.line(&line);
+    }
+}
+
+/// Starts a worker for no other purpose than to write the model of a checkpoint to `directory`.
+///
+/// # Errors
+/// Says why it could not be written.
+pub async fn export_once(
+    slot: Slot,
+    program: Program,
+    study: &StudyDirectory,
+    checkpoint: Checkpoint,
+    directory: PathBuf,
+) -> Result<PathBuf, String> {
+    let (tell, mut news) = unbounded_channel();
+    let worker = Worker::start(slot, program, study, tell);
+    let mut asked = false;
+    while let Some(SlotNews { news, .. }) = news.recv().await {
+        match news {
+            News::Idle { features } if !features.contains(&Feature::Export) => {
+                return Err(format!(
+                    "this trainer writes no models; the checkpoint is {}",
+                    checkpoint.file
+                ));
+            }
+            News::Idle { .. } if asked => return Err("the worker died while it wrote it".into()),
+            News::Idle { .. } => {
+                asked = true;
+                let (checkpoint, directory) = (checkpoint.clone(), directory.clone());
+                worker.order(Order::Export { checkpoint, directory });
+            }
+            News::Exported { directory } => return directory,
+            News::Fatal { message } => return Err(message),
+            _ => {}
+        }
+    }
+    Err("the worker has gone".into())
+}

@@ -1,0 +1,7 @@
+//! What leaves a study: the best configuration, in the formats that others read, and its model.
+
+mod configuration;
+mod model;
+
+pub use configuration::{Format, configuration};
+pub use model::{partial, place};

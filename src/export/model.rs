@@ -1,0 +1,33 @@
+//! Putting a model directory in its place, whole or not at all.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::store::sync_directory;
+
+/// Where a model that shall become `target` is written first: beside it, hidden.
+pub fn partial(target: &Path) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let partial = target.with_file_name(format!(".{name}.partial"));
+    // What an earlier run has left there is of no use to anybody.
+    let _ = fs::remove_dir_all(&partial);
+    std::path::absolute(&partial).unwrap_or(partial)
+}
+
+/// Puts a directory that has been written whole in the place of `target`, which may exist.
+///
+/// # Errors
+/// If the file system says no; then `target` is as it was, or gone.
+pub fn place(partial: &Path, target: &Path) -> io::Result<()> {
+    if target.exists() {
+        fs::remove_dir_all(target)?;
+    }
+    fs::rename(partial, target)?;
+    sync_directory(
+        target
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new(".")),
+    )
+}

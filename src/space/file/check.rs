@@ -1,0 +1,103 @@
+//! The files that a study's file names.
+
+use std::path::Path;
+
+use hpo_protocol::triplets::{self, TripletError};
+use serde_json::Value;
+use toml::de::DeTable;
+
+use super::StudyFile;
+use super::reader::{Item, Problem, Table};
+use crate::diagnostic::{Diagnostic, Source};
+
+/// Checks that the files that the trainer will read are there, and that every line of triplets is one. For a trainer
+/// of the user's own it checks the program only, if that is given by its path.
+pub fn check_files(file: &StudyFile) -> Result<(), Diagnostic> {
+    let trainer = &file.study.trainer;
+    if let Some(command) = &trainer.command {
+        return match command.first() {
+            Some(program) if program.contains('/') && !Path::new(program).is_file() => {
+                let message = format!("there is no program `{program}`");
+                Err(at_key(file, "command", program, message, "check the path"))
+            }
+            _ => Ok(()),
+        };
+    }
+    let setting = |key: &str| trainer.settings.get(key).and_then(Value::as_str).unwrap_or_default();
+    check_model(file, setting("model"))?;
+    for key in ["train", "validation"] {
+        triplets::count(Path::new(setting(key))).map_err(|error| match error.place {
+            Some(_) => in_triplets(error),
+            None => at_key(file, key, setting(key), error.message, &error.help),
+        })?;
+    }
+    Ok(())
+}
+
+fn check_model(file: &StudyFile, model: &str) -> Result<(), Diagnostic> {
+    const FORM: &str =
+        "it must be a Hugging Face model directory with `config.json`, `tokenizer.json` and `model.safetensors`";
+    let directory = Path::new(model);
+    if !directory.is_dir() {
+        let message = match directory.exists() {
+            true => format!("`{model}` is not a directory"),
+            false => format!("there is no model directory `{model}`"),
+        };
+        return Err(at_key(file, "model", model, message, FORM));
+    }
+    let wanted: [&[&str]; 3] = [
+        &["config.json"],
+        &["tokenizer.json"],
+        &["model.safetensors", "model.safetensors.index.json"],
+    ];
+    for names in wanted {
+        if !names.iter().any(|name| directory.join(name).is_file()) {
+            let message = format!("the model directory `{model}` has no `{}`", names[0]);
+            return Err(at_key(file, "model", model, message, FORM));
+        }
+    }
+    Ok(())
+}
+
+/// About a path that stands under `[trial]`.
+fn at_key(file: &StudyFile, key: &str, path: &str, message: String, help: &str) -> Diagnostic {
+    let help = if path.contains("/.cache/") {
+        "run `make setup` to fetch it"
+    } else if path.contains("/~/") {
+        "`~` is not replaced here: write the whole path"
+    } else {
+        help
+    };
+    let problem = match place(&file.text, key) {
+        Some(span) => Problem::new(span, message, "named here", help),
+        None => Problem::missing(None, message, help),
+    };
+    super::diagnostic(problem, &file.text, &file.path)
+}
+
+/// Where the value of a key of `[trial]` stands; of an array, its first element.
+fn place(text: &str, key: &str) -> Option<super::reader::Span> {
+    let document = DeTable::parse(text).ok()?;
+    let item: Item = Table::root(&document).get("trial")?.table().ok()?.get(key)?;
+    match item.array("") {
+        Ok(elements) => elements.first().map(|element| element.span.clone()),
+        Err(_) => Some(item.span),
+    }
+}
+
+pub(super) fn in_triplets(error: TripletError) -> Diagnostic {
+    let source = error.place.map(|place| {
+        Box::new(Source {
+            text: place.text,
+            line_start: place.line,
+            span: place.span,
+        })
+    });
+    Diagnostic {
+        message: error.message,
+        file: error.file,
+        source,
+        label: String::new(),
+        help: Some(error.help),
+    }
+}

@@ -1,0 +1,276 @@
+//! The study's file: TOML that a person writes.
+
+mod check;
+mod domain;
+mod parameters;
+mod reader;
+mod search;
+mod slots;
+#[cfg(test)]
+mod tests;
+mod trial;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use self::reader::{Problem, Table, did_you_mean};
+use super::SearchSpace;
+use crate::diagnostic::{Diagnostic, Source};
+use crate::study::{HalvingSpec, StudySpec, Trainer};
+
+pub use self::check::check_files;
+pub use self::slots::{Devices, DevicesError, SlotSettings};
+
+/// A study's file, read and checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StudyFile {
+    /// The text, without a byte-order mark.
+    pub text: String,
+    /// The path as it was given.
+    pub path: PathBuf,
+    /// What the study is.
+    pub study: StudySettings,
+    /// Where its trials run.
+    pub slots: SlotSettings,
+}
+
+/// What a study is, but for the threads per trial, which may depend on the machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StudySettings {
+    /// As in [`StudySpec`].
+    pub name: String,
+    /// As in [`StudySpec`].
+    pub seed: u64,
+    /// As in [`StudySpec`].
+    pub trials: u64,
+    /// As in [`StudySpec`].
+    pub retries: u32,
+    /// As in [`StudySpec`].
+    pub halving: HalvingSpec,
+    /// As in [`StudySpec`].
+    pub trainer: Trainer,
+    /// As in [`StudySpec`].
+    pub space: SearchSpace,
+}
+
+impl StudySettings {
+    /// The study with a number of threads per trial, at least 1.
+    pub fn spec(&self, threads: usize) -> StudySpec {
+        StudySpec {
+            name: self.name.clone(),
+            seed: self.seed,
+            trials: self.trials,
+            retries: self.retries,
+            halving: self.halving,
+            trainer: self.trainer.clone(),
+            threads,
+            space: self.space.clone(),
+        }
+    }
+}
+
+/// No study comes near it; a file of weights given by mistake does.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Reads a study's file and checks all that can be checked without looking at other files.
+pub fn read(path: &Path) -> Result<StudyFile, Diagnostic> {
+    const HELP: &str = "give the study's TOML file, such as those in `search_spaces/`";
+    let shown = path.display();
+    let unreadable = |error| Diagnostic::whole_file(path, format!("cannot read `{shown}`: {error}"), HELP);
+    let file = File::open(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.is_dir() {
+        return Err(Diagnostic::whole_file(path, format!("`{shown}` is a directory"), HELP));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Diagnostic::whole_file(
+            path,
+            format!("`{shown}` is too large for a study's file"),
+            HELP,
+        ));
+    }
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(Diagnostic::whole_file(
+            path,
+            format!("`{shown}` is UTF-16"),
+            "save it as UTF-8",
+        ));
+    }
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => parse(text, path),
+        Err(error) => {
+            // The replacement of the first bad byte stands where that byte stood.
+            let at = error.valid_up_to();
+            let problem = Problem::new(at..at + 3, "the file is not UTF-8", "not UTF-8", "save it as UTF-8");
+            Err(diagnostic(problem, &String::from_utf8_lossy(&bytes), path))
+        }
+    }
+}
+
+/// Reads the text of a study's file that is, or would be, at `path`.
+pub fn parse(text: &str, path: &Path) -> Result<StudyFile, Diagnostic> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    study_file(text, path).map_err(|problem| diagnostic(problem, text, path))
+}
+
+fn diagnostic(problem: Problem, text: &str, path: &Path) -> Diagnostic {
+    let source = problem.span.map(|span| {
+        Box::new(Source {
+            text: text.to_owned(),
+            line_start: 1,
+            span,
+        })
+    });
+    // With a place, the file is named there.
+    let message = match source {
+        Some(_) => problem.message,
+        None => format!("`{}`: {}", path.display(), problem.message),
+    };
+    Diagnostic {
+        message,
+        file: path.to_owned(),
+        source,
+        label: problem.label,
+        help: Some(problem.help),
+    }
+}
+
+/// The tables and their keys; `[space]` has the names that the trainer knows.
+const TABLES: &[(&str, &[&str])] = &[
+    ("study", search::STUDY_KEYS),
+    ("halving", search::HALVING_KEYS),
+    ("slots", slots::KEYS),
+    ("trial", trial::EMBEDDING_KEYS),
+    ("space", &[]),
+];
+
+fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
+    const HELP: &str = "begin with a ready study from `search_spaces/`";
+    if text.trim().is_empty() {
+        return Err(Problem::missing(None, "the file is empty", HELP));
+    }
+    let directory = std::path::absolute(path).map_err(|error| {
+        Problem::missing(
+            None,
+            format!("cannot tell where this file is: {error}"),
+            "give it by an absolute path",
+        )
+    })?;
+    let directory = trial::clean(directory.parent().unwrap_or(&directory));
+    let document = DeTable::parse(text).map_err(|error| syntax(&error))?;
+    let root = Table::root(&document);
+
+    let trial = table(&root, "trial", "`model`, `train` and `validation`");
+    let embedding = trial.as_ref().is_ok_and(|table| table.get(trial::COMMAND).is_none());
+    let tables = known_tables(&root);
+    let study = table(&root, "study", "`trials = 27`").and_then(|table| {
+        known_keys(&table)?;
+        search::study(&table, path)
+    });
+    let halving = table(&root, "halving", "`max_resource = 9`").and_then(|table| {
+        known_keys(&table)?;
+        search::halving(&table)
+    });
+    let slots = root.get("slots").map_or(Ok(SlotSettings::default()), |item| {
+        let table = item.table()?;
+        known_keys(&table)?;
+        slots::read(&table)
+    });
+    let trainer = trial.and_then(|table| trial::read(&table, &directory));
+    let space = table(&root, "space", "the parameters").and_then(|table| parameters::read(table, embedding));
+
+    match (tables, study, halving, slots, trainer, space) {
+        (Ok(()), Ok(study), Ok(halving), Ok(slots), Ok(trainer), Ok(space)) => Ok(StudyFile {
+            text: text.to_owned(),
+            path: path.to_owned(),
+            study: StudySettings {
+                name: study.name,
+                seed: study.seed,
+                trials: study.trials,
+                retries: study.retries,
+                halving,
+                trainer,
+                space,
+            },
+            slots,
+        }),
+        (tables, study, halving, slots, trainer, space) => {
+            let problems = [
+                tables.err(),
+                study.err(),
+                halving.err(),
+                slots.err(),
+                trainer.err(),
+                space.err(),
+            ];
+            let place = |problem: &Problem| problem.span.as_ref().map_or(usize::MAX, |span| span.start);
+            let first = problems
+                .into_iter()
+                .flatten()
+                .min_by_key(|problem| (problem.missing, place(problem)));
+            Err(first.expect("one of them is an error, or the arm above would have matched"))
+        }
+    }
+}
+
+/// A table that must be there; `keys` is what to write in it.
+fn table<'a>(root: &Table<'a>, name: &str, keys: &str) -> reader::Result<Table<'a>> {
+    match root.get(name) {
+        Some(item) => item.table(),
+        None => {
+            let help = format!("add a line `[{name}]` and below it {keys}");
+            Err(Problem::missing(None, format!("there is no table `[{name}]`"), help))
+        }
+    }
+}
+
+fn known_tables(root: &Table) -> reader::Result<()> {
+    let names: Vec<&str> = TABLES.iter().map(|(name, _)| *name).collect();
+    root.unknown(&names)
+        .map_or(Ok(()), |item| Err(unknown(&item, names.iter().copied(), "")))
+}
+
+fn known_keys(table: &Table) -> reader::Result<()> {
+    let keys = TABLES
+        .iter()
+        .find(|(name, _)| *name == table.name)
+        .map_or(&[][..], |(_, keys)| *keys);
+    table
+        .unknown(keys)
+        .map_or(Ok(()), |item| Err(unknown(&item, keys.iter().copied(), &table.name)))
+}
+
+fn unknown<'k>(item: &reader::Item, known: impl IntoIterator<Item = &'k str>, table: &str) -> Problem {
+    let other = TABLES
+        .iter()
+        .find(|(name, keys)| *name != table && keys.contains(&item.key));
+    let help = match other {
+        Some((name, _)) => format!("`{}` belongs under `[{name}]`", item.key),
+        None => did_you_mean(item.key, known),
+    };
+    Problem::new(
+        item.key_span.clone(),
+        format!("unknown key `{}`", item.name),
+        "unknown key",
+        help,
+    )
+}
+
+fn syntax(error: &toml::de::Error) -> Problem {
+    let span = error.span().unwrap_or(0..0);
+    if error.message().starts_with("duplicate key") {
+        return Problem::new(
+            span,
+            "the same key is there twice",
+            "already set above",
+            "keep one of the two",
+        );
+    }
+    let message = format!("the file is not TOML: {}", error.message());
+    let help = "texts stand in quotes, lists in brackets, and every key on a line of its own";
+    Problem::new(span, message, "here", help)
+}

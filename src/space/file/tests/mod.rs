@@ -1,0 +1,304 @@
+mod properties;
+
+use std::fs;
+
+use serde_json::json;
+
+use super::*;
+use crate::space::{Distribution, Parameter};
+
+const GOOD: &str = r#"[study]
+trials = 27
+
+[halving]
+max_resource = 9
+
+[trial]
+model = "../.cache/model/m"
+train = "t.jsonl"
+validation = "v.jsonl"
+
+[space]
+margin = 1
+"#;
+
+fn parse_at(text: &str) -> Result<StudyFile, Diagnostic> {
+    parse(text, Path::new("/here/sub/space.toml"))
+}
+
+#[test]
+fn a_whole_study_is_read() {
+    let text = r#"
+[study]
+name = "minilm-wordnet"
+seed = 1
+trials = 27
+retries = 5
+[halving]
+min_resource = 2
+max_resource = 18
+reduction_factor = 4
+[slots]
+devices = [1, 0]
+trials_per_device = 2
+threads_per_trial = 3
+[trial]
+model = "../.cache/model"
+train = "/data/./train.jsonl"
+validation = "v.jsonl"
+validation_margin = 1
+max_length = 64
+seed = 7
+[space]
+learning_rate = { type = "log_uniform", low = 1e-5, high = 1e-3 }
+batch_size = { type = "choice", values = [16, 0x20] }
+dropout = { type = "uniform", low = 0, high = 0.3 }
+margin = { type = "choice", values = [1, 0.5] }
+weight_decay = 0
+"#;
+    let file = parse_at(&format!("\u{feff}{text}")).unwrap();
+    assert_eq!(file.text, text);
+    let slots = SlotSettings {
+        devices: Devices::Gpus(vec![1, 0]),
+        trials_per_device: Some(2),
+        threads_per_trial: Some(3),
+    };
+    assert_eq!(file.slots, slots);
+    let parameter = |name: &str, distribution| Parameter {
+        name: name.to_owned(),
+        distribution,
+    };
+    let spec = StudySpec {
+        name: "minilm-wordnet".to_owned(),
+        seed: 1,
+        trials: 27,
+        retries: 5,
+        halving: HalvingSpec {
+            min_resource: 2,
+            max_resource: 18,
+            reduction_factor: 4,
+        },
+        trainer: Trainer {
+            command: None,
+            directory: "/here/sub".into(),
+            settings: [
+                ("model".to_owned(), json!("/here/.cache/model")),
+                ("train".to_owned(), json!("/data/train.jsonl")),
+                ("validation".to_owned(), json!("/here/sub/v.jsonl")),
+                ("validation_margin".to_owned(), json!(1.0)),
+                ("max_length".to_owned(), json!(64)),
+            ]
+            .into(),
+            seed: Some(7),
+        },
+        threads: 3,
+        space: SearchSpace {
+            parameters: vec![
+                parameter("learning_rate", Distribution::LogUniform { low: 1e-5, high: 1e-3 }),
+                parameter(
+                    "batch_size",
+                    Distribution::Choice {
+                        values: vec![json!(16), json!(32)],
+                    },
+                ),
+                parameter("dropout", Distribution::Uniform { low: 0.0, high: 0.3 }),
+                parameter(
+                    "margin",
+                    Distribution::Choice {
+                        values: vec![json!(1.0), json!(0.5)],
+                    },
+                ),
+                parameter("weight_decay", Distribution::Fixed { value: json!(0.0) }),
+            ],
+        },
+    };
+    assert_eq!(file.study.spec(3), spec);
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let study = parse_at(GOOD).unwrap().study;
+    assert_eq!((study.name.as_str(), study.seed, study.retries), ("space", 0, 2));
+    assert_eq!((study.halving.min_resource, study.halving.reduction_factor), (1, 3));
+    assert_eq!(study.trainer.settings["validation_margin"], 0.5);
+    assert_eq!(study.trainer.settings["max_length"], 128);
+    assert_eq!(study.trainer.seed, None);
+}
+
+#[test]
+fn another_trainer_has_settings_and_parameters_of_its_own() {
+    let text = "[study]\ntrials=1\n[halving]\nmax_resource=1\n[trial]\ncommand = [\"../bin/train\", \"a/b\"]\nseed = 3
+depth = [1, [\"x\"]]\n[space]\n\"layers.0-x\" = { type = \"integer\", low = -1, high = 6 }\nkind = \"a\"\n";
+    let study = parse_at(text).unwrap().study;
+    assert_eq!(
+        study.trainer.command.as_deref(),
+        Some(&["/here/bin/train".to_owned(), "a/b".to_owned()][..])
+    );
+    assert_eq!(study.trainer.settings, [("depth".to_owned(), json!([1, ["x"]]))].into());
+    assert_eq!(
+        study.space.parameters[0].distribution,
+        Distribution::Integer { low: -1, high: 6 }
+    );
+}
+
+/// Blocks of lines taken out of [`GOOD`] (`- `), lines put in (`+ `), and what is then said.
+const MISTAKES: &str = include_str!("mistakes.txt");
+
+#[test]
+fn every_mistake_is_told_with_its_place_and_its_mend() {
+    let mut told = String::new();
+    for block in MISTAKES.split("\n\n").filter(|block| !block.trim().is_empty()) {
+        let lines = |mark: &str| -> String {
+            let lines = block.lines().filter_map(|line| line.strip_prefix(mark));
+            lines.map(|line| format!("{line}\n")).collect()
+        };
+        let (old, new) = (lines("- "), lines("+ "));
+        assert!(GOOD.contains(&old), "{block}");
+        let error = parse_at(&GOOD.replacen(&old, &new, 1)).expect_err(block);
+        let place = error
+            .line_column()
+            .map_or("*".to_owned(), |(line, column)| format!("{line}:{column}"));
+        let edit: String = block
+            .lines()
+            .filter(|line| line.starts_with(['-', '+']))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        told += &format!(
+            "{edit}{place} {}\n= {}\n\n",
+            error.message,
+            error.help.unwrap_or_default()
+        );
+    }
+    assert_eq!(told.trim_end(), MISTAKES.trim_end(), "all of it:\n{told}");
+}
+
+#[test]
+fn the_first_mistake_of_the_file_is_told_and_a_missing_key_last() {
+    let text = GOOD
+        .replace("trials = 27", "")
+        .replace("max_resource", "max_resorce")
+        .replace("margin = 1", "x = 1");
+    assert_eq!(
+        parse_at(&text).unwrap_err().message,
+        "unknown key `halving.max_resorce`"
+    );
+}
+
+#[test]
+fn a_parameter_of_another_trainer_needs_a_plain_name() {
+    let text = GOOD
+        .replace("model = \"../.cache/model/m\"", "command = [\"a\"]")
+        .replace("margin = 1", "\"a b\" = 1");
+    let error = parse_at(&text).unwrap_err();
+    assert_eq!(
+        (error.message.as_str(), error.line_column()),
+        ("`a b` cannot be the name of a parameter", Some((13, 1)))
+    );
+}
+
+#[test]
+fn an_error_is_drawn_like_one_of_rustc() {
+    let text = GOOD.replace("margin = 1", "dropout = { type = \"uniform\", low = 0.0, high = 1.5 }");
+    assert_eq!(
+        parse_at(&text).unwrap_err().to_string(),
+        r#"error: `dropout.high` must be a number from 0 to 0.9
+  --> /here/sub/space.toml:13:49
+   |
+13 | dropout = { type = "uniform", low = 0.0, high = 1.5 }
+   |                                                 ^^^ too large
+   |
+   = help: write a number of at most 0.9"#
+    );
+    let text = GOOD.replace("margin = 1", "margin = { type = \"uniform\", low = 2, high = 1 }");
+    assert_eq!(
+        parse_at(&text).unwrap_err().to_string(),
+        r#"error: the range of `margin` is empty
+  --> /here/sub/space.toml:13:30
+   |
+13 | margin = { type = "uniform", low = 2, high = 1 }
+   |                              ^^^^^^^^^^^^^^^^^ `low` is above `high`
+   |
+   = help: swap `low` and `high`"#
+    );
+}
+
+#[test]
+fn a_file_that_is_no_text_is_told_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("space.toml");
+    let message = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        let error = read(&path).unwrap_err();
+        format!("{:?} {}", error.line_column(), error.message)
+    };
+    assert!(message(b"").ends_with("the file is empty"));
+    assert!(message(b"\xff\xfe[\0").contains("is UTF-16"));
+    assert!(message(&vec![b' '; (MAX_BYTES + 1) as usize]).contains("too large"));
+    assert_eq!(
+        message(b"[study]\nname = \"\xe4\"\n"),
+        "Some((2, 9)) the file is not UTF-8"
+    );
+    assert!(read(directory.path()).unwrap_err().message.ends_with("is a directory"));
+    let missing = read(Path::new("missing.toml")).unwrap_err().to_string();
+    assert!(
+        missing.starts_with("error: cannot read `missing.toml`: No such file"),
+        "{missing}"
+    );
+}
+
+#[test]
+fn the_files_of_a_study_are_checked_in_turn() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = |name: &str| directory.path().join(name);
+    let text = GOOD.replace("../.cache/model/m", "model");
+    let file = parse(&text, &here("space.toml")).unwrap();
+    let check = || {
+        let error = check_files(&file).unwrap_err();
+        (error.line_column().unwrap(), error.message, error.help.unwrap())
+    };
+    assert!(check().1.contains("there is no model directory"));
+    fs::create_dir(here("model")).unwrap();
+    fs::write(here("model/config.json"), "{}").unwrap();
+    fs::write(here("model/model.safetensors"), "").unwrap();
+    let (place, message, _) = check();
+    assert!(
+        place == (8, 9) && message.ends_with("has no `tokenizer.json`"),
+        "{place:?} {message}"
+    );
+    fs::write(here("model/tokenizer.json"), "{}").unwrap();
+    let (place, message, _) = check();
+    assert!(
+        place == (9, 9) && message.contains("t.jsonl`: No such file"),
+        "{place:?} {message}"
+    );
+    fs::write(here("t.jsonl"), "\n").unwrap();
+    assert!(check().1.ends_with("has no triplets"));
+    let good = "{\"anchor\":\"a\",\"positive\":\"b\",\"negative\":\"c\"}\n";
+    fs::write(here("t.jsonl"), good).unwrap();
+    fs::write(here("v.jsonl"), format!("{good}\n{}", good.replace("\"c\"", "7"))).unwrap();
+    let error = check_files(&file).unwrap_err();
+    assert_eq!(
+        (error.line_column(), error.file.file_name().unwrap()),
+        (Some((3, 41)), "v.jsonl".as_ref())
+    );
+    assert_eq!(error.message, "`negative` must be a string, not a number");
+    fs::write(here("v.jsonl"), good).unwrap();
+    check_files(&file).unwrap();
+}
+
+#[test]
+fn what_make_setup_fetches_is_told_so() {
+    let error = check_files(&parse_at(GOOD).unwrap()).unwrap_err();
+    assert_eq!(error.help.as_deref(), Some("run `make setup` to fetch it"));
+}
+
+#[test]
+fn devices_are_read_as_on_the_command_line() {
+    assert_eq!("auto".parse(), Ok(Devices::Auto));
+    assert_eq!(" 0, 2 ".parse(), Ok(Devices::Gpus(vec![0, 2])));
+    assert_eq!("0,2".parse::<Devices>().unwrap().to_string(), "0,2");
+    for bad in ["", "0,", "gpu", "-1", "0 1"] {
+        assert_eq!(bad.parse::<Devices>(), Err(DevicesError::Unknown), "{bad}");
+    }
+    assert_eq!("1,1".parse::<Devices>(), Err(DevicesError::Twice(1)));
+}

@@ -1,0 +1,65 @@
+//! Numbers and times for people.
+
+use serde_json::Value;
+
+/// A number with four significant digits.
+pub fn number(x: f64) -> String {
+    let size = x.abs();
+    if x == 0.0 {
+        return "0".into();
+    }
+    if !(1e-3..1e5).contains(&size) {
+        return format!("{x:.2e}");
+    }
+    let decimals = (3 - size.log10().floor() as i32).clamp(0, 6) as usize;
+    let text = format!("{x:.decimals$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+/// A loss or a metric: always the same number of digits, so that columns can be compared.
+pub(super) fn metric(x: f64) -> String {
+    if x == 0.0 || (1e-3..1e4).contains(&x.abs()) {
+        format!("{x:.4}")
+    } else {
+        format!("{x:.2e}")
+    }
+}
+
+/// A value of a parameter.
+pub(super) fn value(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(n) if n.is_f64() => n.as_f64().map_or_else(|| n.to_string(), number),
+        other => other.to_string(),
+    }
+}
+
+/// A time span in milliseconds as `1:02:03`, `2:03` or `3.2 s`.
+pub fn duration(ms: u64) -> String {
+    let s = ms / 1000;
+    match (s / 3600, s / 60 % 60, s % 60) {
+        (0, 0, _) => format!("{:.1} s", ms as f64 / 1000.0),
+        (0, m, s) => format!("{m}:{s:02}"),
+        (h, m, s) => format!("{h}:{m:02}:{s:02}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_keep_their_size() {
+        let written = [0.0, 1.0, 0.125, 0.0001234567, 12345.678, 16.0, -0.98765, 1e9, 100.0].map(number);
+        let expected = ["0", "1", "0.125", "1.23e-4", "12346", "16", "-0.9877", "1.00e9", "100"];
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn durations_grow_a_part_at_a_time() {
+        assert_eq!([3200, 61_000, 3_723_000].map(duration), ["3.2 s", "1:01", "1:02:03"]);
+    }
+}

@@ -1,0 +1,11 @@
+//! What people look at: made from the records alone, and never changing them.
+
+mod format;
+mod progress;
+mod report;
+mod table;
+
+pub use format::{duration, number};
+pub use progress::Progress;
+pub use report::{outcome, status, status_json, trial_details};
+pub use table::{TrialTable, trial_table};

@@ -1,0 +1,205 @@
+//! Progress while a study runs: live lines in a terminal, plain lines elsewhere.
+
+use std::collections::BTreeMap;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::format::{duration, metric};
+use crate::scheduler::{Observer, now};
+use crate::study::{Fact, Record, Study, Timestamp, Trial, TrialId, TrialState};
+
+/// Shows what happens on standard error.
+pub struct Progress {
+    started: Timestamp,
+    trained_at_start: Option<u64>,
+    lines: Option<Lines>,
+    running: BTreeMap<TrialId, (f64, Option<f64>)>,
+}
+
+/// The lines at the bottom of a terminal: one for the study, one for each slot.
+struct Lines {
+    all: MultiProgress,
+    study: ProgressBar,
+    slots: Vec<ProgressBar>,
+}
+
+impl Progress {
+    /// Live lines if standard error is a terminal, plain ones otherwise.
+    pub fn new(slots: usize) -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let lines = (!all.is_hidden()).then(|| {
+            let line = || {
+                let bar = all.add(ProgressBar::new_spinner());
+                // The template is a constant without placeholders that could be wrong.
+                bar.set_style(
+                    ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+                );
+                bar
+            };
+            let slots = (0..slots).map(|_| line()).collect();
+            let study = line();
+            Lines {
+                study,
+                slots,
+                all: all.clone(),
+            }
+        });
+        Self {
+            started: now(),
+            trained_at_start: None,
+            lines,
+            running: BTreeMap::new(),
+        }
+    }
+
+    /// Takes the live lines away.
+    pub fn finish(&self) {
+        if let Some(lines) = &self.lines {
+            let _ = lines.all.clear();
+        }
+    }
+
+    fn say(&self, at: Timestamp, text: &str) {
+        let line = format!("[{:>7}] {text}", duration(at.since(self.started)));
+        match &self.lines {
+            // A terminal that is gone is no reason to stop training.
+            Some(lines) => drop(lines.all.println(line)),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    /// Milliseconds still to go, if the pace so far can be told.
+    fn remaining(&self, study: &Study, now: Timestamp) -> Option<u64> {
+        let underway: f64 = self
+            .running
+            .iter()
+            .filter_map(|(id, (at, _))| {
+                let trial = study.trial(*id)?;
+                Some((at - trial.resource() as f64).max(0.0))
+            })
+            .sum();
+        let trained = study.trained_resource() as f64 + underway;
+        let since_start = trained - self.trained_at_start? as f64;
+        let elapsed = now.since(self.started) as f64;
+        (since_start > 0.3 && elapsed > 3000.0)
+            .then(|| ((study.planned_resource() as f64 - trained).max(0.0) * elapsed / since_start) as u64)
+    }
+}
+
+impl Observer for Progress {
+    fn recorded(&mut self, study: &Study, records: &[Record]) {
+        self.trained_at_start.get_or_insert(study.trained_resource());
+        for record in records {
+            if let Some(text) = told(study, &record.fact) {
+                self.say(record.at, &text);
+            }
+            if let Some(id) = record.fact.trial()
+                && !study.trial(id).is_some_and(is_running)
+            {
+                self.running.remove(&id);
+            }
+        }
+    }
+
+    fn progress(&mut self, trial: TrialId, resource: f64, examples_per_second: Option<f64>) {
+        self.running.insert(trial, (resource, examples_per_second));
+    }
+
+    fn stopping(&mut self) {
+        self.say(
+            now(),
+            "stopping: running trials save where they are (once more Ctrl-C: at once)",
+        );
+    }
+
+    fn tick(&mut self, study: &Study, now: Timestamp) {
+        let Some(lines) = &self.lines else {
+            return;
+        };
+        let trials = study.trials();
+        for (slot, line) in lines.slots.iter().enumerate() {
+            let on_slot =
+                |trial: &&Trial| matches!(trial.state, TrialState::Running { slot: on, .. } if on as usize == slot);
+            line.set_message(match trials.iter().find(on_slot) {
+                None => format!("slot {slot}  -"),
+                Some(trial) => {
+                    let to = match trial.state {
+                        TrialState::Running { to, .. } => to,
+                        _ => 0,
+                    };
+                    let (at, speed) = self
+                        .running
+                        .get(&trial.id)
+                        .copied()
+                        .unwrap_or((trial.resource() as f64, None));
+                    let speed = speed.map_or(String::new(), |speed| format!("  {speed:.1} examples/s"));
+                    format!("slot {slot}  trial {:<4} epoch {at:.2} of {to}{speed}", trial.id)
+                }
+            });
+        }
+        let over = trials.iter().filter(|trial| trial.state.is_final()).count();
+        let best = study
+            .best()
+            .and_then(Trial::best)
+            .map_or(String::new(), |(_, loss)| format!("  best loss {}", metric(loss)));
+        let left = self
+            .remaining(study, now)
+            .map_or(String::new(), |ms| format!("  about {} left", duration(ms)));
+        lines.study.set_message(format!(
+            "{}  {over} of {} trials decided  {} of {} epochs{best}  {}{left}",
+            study.spec().name,
+            study.spec().trials,
+            study.trained_resource(),
+            study.planned_resource(),
+            duration(now.since(self.started)),
+        ));
+        lines.study.tick();
+    }
+}
+
+fn is_running(trial: &Trial) -> bool {
+    matches!(trial.state, TrialState::Running { .. })
+}
+
+/// The line of a record, if people care for it.
+fn told(study: &Study, fact: &Fact) -> Option<String> {
+    let metrics = |metrics: &hpo_protocol::Metrics| -> String {
+        metrics
+            .iter()
+            .map(|(name, m)| format!("  {name} {}", metric(*m)))
+            .collect()
+    };
+    Some(match fact {
+        Fact::BaselineMeasured { loss, metrics: of } => format!("untrained: loss {}{}", metric(*loss), metrics(of)),
+        Fact::TrialsRaised { trials } => format!("the study now has {trials} trials"),
+        Fact::SegmentStarted {
+            trial, slot, from, to, ..
+        } => {
+            format!("trial {trial}: epoch {from} to {to} on slot {slot}")
+        }
+        Fact::Reported {
+            trial,
+            resource,
+            loss: Some(loss),
+            metrics: of,
+            ..
+        } => format!("trial {trial}: epoch {resource}  loss {}{}", metric(*loss), metrics(of)),
+        Fact::Reported { trial, resource, .. } => {
+            format!("trial {trial}: diverged at epoch {resource}, its loss is not finite")
+        }
+        Fact::SegmentStopped { trial, checkpoint, .. } => match checkpoint {
+            Some(_) => format!("trial {trial}: stopped and saved"),
+            None => format!("trial {trial}: stopped"),
+        },
+        Fact::SegmentFailed {
+            trial, message, retry, ..
+        } => {
+            let next = if *retry { "tried again" } else { "given up" };
+            format!("trial {trial}: failed and is {next}: {message}")
+        }
+        Fact::TrialPromoted { trial, to, .. } => format!("trial {trial}: promoted, goes on to epoch {to}"),
+        Fact::TrialPruned { trial, rung } => format!("trial {trial}: pruned at epoch {rung}"),
+        Fact::StudyFinished { .. } => format!("finished: {} trials", study.trials().len()),
+        _ => return None,
+    })
+}

@@ -1,0 +1,208 @@
+//! What a study has come to, in words.
+
+use serde_json::{Value, json};
+
+use super::format::{duration, metric, number, value};
+use super::table::{TrialTable, trial_table};
+use crate::store::StudyDirectory;
+use crate::study::{Study, Timestamp, Trial, TrialState, TrialSummary, rung_resources, rung_sizes};
+
+/// How the study stands: one line on what it is, one on where it is, the rungs, the best trial.
+pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Timestamp) -> String {
+    let spec = study.spec();
+    let counts = counts(study);
+    let (created, updated) = study.lifetime();
+    let state = state(study, running);
+    let mut text = format!("study {} in {}\n", spec.name, directory.root().display());
+    text += &match (state, study.scheduler()) {
+        ("running", Some(scheduler)) => format!(
+            "running for {} as process {} on {} slots ({})\n",
+            duration(now.since(scheduler.since)),
+            scheduler.process,
+            scheduler.slots.len(),
+            scheduler.slots.join("; ")
+        ),
+        ("finished", _) => format!("finished after {}\n", duration(updated.since(created))),
+        _ => format!("stopped; go on with: hpo resume {}\n", directory.root().display()),
+    };
+    let told: Vec<String> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    text += &format!(
+        "{} of {} trials: {}\n",
+        study.trials().len(),
+        spec.trials,
+        told.join(", ")
+    );
+    let rungs = rungs(study).into_iter().map(|rung| {
+        let (resource, reached, size) = rung;
+        format!("epoch {resource}: {reached} of {size}")
+    });
+    text += &format!("rungs: {}\n", rungs.collect::<Vec<_>>().join(", "));
+    text += &compute(study);
+    if let Some(best) = study.best() {
+        text += &best_line(study, best);
+    }
+    text
+}
+
+/// [`status`] for programs.
+pub fn status_json(study: &Study, directory: &StudyDirectory, running: bool) -> Value {
+    let (created, updated) = study.lifetime();
+    let rungs = rungs(study)
+        .into_iter()
+        .map(|(resource, reached, size)| json!({ "resource": resource, "reached": reached, "size": size }));
+    json!({
+        "study": study.spec().name,
+        "directory": directory.root(),
+        "state": state(study, running),
+        "trials": study.spec().trials,
+        "states": counts(study).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        "rungs": rungs.collect::<Vec<_>>(),
+        "trained_resource": study.trained_resource(),
+        "full_resource": study.spec().trials * study.spec().halving.max_resource,
+        "created_ms": created,
+        "updated_ms": updated,
+        "untrained": study.baseline().map(|(loss, metrics)| json!({ "loss": loss, "metrics": metrics })),
+        "best": study.best().map(TrialSummary::from),
+    })
+}
+
+fn state(study: &Study, running: bool) -> &'static str {
+    match (running, study.is_finished()) {
+        (true, _) => "running",
+        (false, true) => "finished",
+        (false, false) => "stopped",
+    }
+}
+
+fn counts(study: &Study) -> Vec<(&'static str, usize)> {
+    let mut counts: Vec<(&'static str, usize)> = Vec::new();
+    for trial in study.trials() {
+        let word = trial.state.word();
+        match counts.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((word, 1)),
+        }
+    }
+    counts
+}
+
+/// Each rung's resource, how many trials have reached it, and how many are meant to.
+fn rungs(study: &Study) -> Vec<(u64, usize, u64)> {
+    let halving = &study.spec().halving;
+    let sizes = rung_sizes(halving, study.spec().trials);
+    rung_resources(halving)
+        .into_iter()
+        .zip(sizes)
+        .map(|(resource, size)| {
+            let reached = study
+                .trials()
+                .iter()
+                .filter(|trial| trial.resource() >= resource)
+                .count();
+            (resource, reached, size)
+        })
+        .collect()
+}
+
+fn compute(study: &Study) -> String {
+    let trained = study.trained_resource();
+    let full = study.trials().len() as u64 * study.spec().halving.max_resource;
+    let ms: u64 = study.trials().iter().map(|trial| trial.trained_ms).sum();
+    if trained == 0 || full == 0 {
+        return String::new();
+    }
+    let saved = 100.0 * (1.0 - trained as f64 / full as f64);
+    format!(
+        "{trained} epochs trained in {} of slot time; all trials to the end would have been {full}: {saved:.0} % saved\n",
+        duration(ms)
+    )
+}
+
+fn best_line(study: &Study, best: &Trial) -> String {
+    let Some((resource, loss)) = best.best() else {
+        return String::new();
+    };
+    let mut text = format!(
+        "best: trial {} with validation loss {} at epoch {resource}",
+        best.id,
+        metric(loss)
+    );
+    if let Some((untrained, _)) = study.baseline() {
+        text += &format!(" (untrained {})", metric(*untrained));
+    }
+    text + "\n"
+}
+
+/// What a search has come to: the best trials (in the order given), what pruning saved, and where the model is.
+pub fn outcome(study: &Study, best: Vec<TrialSummary>, model: Option<&Result<std::path::PathBuf, String>>) -> String {
+    let left_out = study.trials().len() - best.len();
+    let mut text = format!("\n{}\n", trial_table(study, &TrialTable { rows: best, left_out }));
+    text += &compute(study);
+    let Some(best) = study.best() else {
+        return text + "no trial has a validation loss\n";
+    };
+    text += &best_line(study, best);
+    if let (Some((_, before)), Some((resource, _))) = (study.baseline(), best.best())
+        && let Some(report) = best.reports.get(&resource)
+    {
+        for (name, after) in &report.metrics {
+            if let Some(before) = before.get(name) {
+                text += &format!("  {name}: {} -> {}\n", metric(*before), metric(*after));
+            }
+        }
+    }
+    match model {
+        Some(Ok(path)) => text += &format!("best model: {}\n", path.display()),
+        Some(Err(reason)) => text += &format!("the best model could not be written: {reason}\n"),
+        None => {}
+    }
+    text
+}
+
+/// Everything about one trial.
+pub fn trial_details(study: &Study, trial: &Trial) -> String {
+    let mut text = format!(
+        "trial {} of the study {}: {}\n",
+        trial.id,
+        study.spec().name,
+        trial.state.word()
+    );
+    match &trial.state {
+        TrialState::Failed { message } => text += &format!("  {message}\n"),
+        TrialState::Waiting { to } => text += &format!("  waits for a slot, to train to epoch {to}\n"),
+        TrialState::Running { to, slot, .. } => text += &format!("  on slot {slot}, to epoch {to}\n"),
+        TrialState::Paused { rung } => text += &format!("  at epoch {rung}, until its rung is decided\n"),
+        TrialState::Pruned { rung } => text += &format!("  at epoch {rung}: others were better\n"),
+        TrialState::Diverged { resource } => text += &format!("  its loss was not finite at epoch {resource}\n"),
+        TrialState::Completed => {}
+    }
+    text += &format!(
+        "  {} segments begun, {} failed, {} of training; seed {}\n",
+        trial.attempts,
+        trial.failures,
+        duration(trial.trained_ms),
+        trial.seed
+    );
+    text += "parameters\n";
+    for (name, of) in &trial.parameters {
+        text += &format!("  {name} = {}\n", value(of));
+    }
+    if !trial.reports.is_empty() {
+        text += "reports\n";
+    }
+    let best = trial.best().map(|(resource, _)| resource);
+    for (resource, report) in &trial.reports {
+        let loss = report.loss.map_or("not finite".into(), metric);
+        let metrics: Vec<String> = report
+            .metrics
+            .iter()
+            .map(|(name, m)| format!("{name} {}", number(*m)))
+            .collect();
+        let mark = if Some(*resource) == best { "  (best)" } else { "" };
+        text += &format!("  epoch {resource}: loss {loss}  {}{mark}\n", metrics.join("  "));
+    }
+    for checkpoint in trial.checkpoints() {
+        text += &format!("checkpoint {} ({} MB)\n", checkpoint.file, checkpoint.bytes / 1_000_000);
+    }
+    text
+}

@@ -1,0 +1,73 @@
+//! The table of trials.
+
+use std::collections::BTreeSet;
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::format::{metric, value};
+use crate::study::{Study, TrialSummary};
+
+/// What a table of trials shows.
+#[derive(Debug, Default)]
+pub struct TrialTable {
+    /// The rows, in order.
+    pub rows: Vec<TrialSummary>,
+    /// How many rows were left out at the end.
+    pub left_out: usize,
+}
+
+/// A table of trials with the parameters that are searched and the metrics that were reported, the untrained model
+/// above them for comparison.
+pub fn trial_table(study: &Study, shown: &TrialTable) -> String {
+    let searched: Vec<&str> = study
+        .spec()
+        .space
+        .parameters
+        .iter()
+        .filter(|parameter| !parameter.distribution.is_fixed())
+        .map(|parameter| parameter.name.as_str())
+        .collect();
+    let baseline = study.baseline();
+    // Training loss depends on the margin and can't be compared between trials.
+    let metrics: BTreeSet<&str> = shown
+        .rows
+        .iter()
+        .map(|row| &row.metrics)
+        .chain(baseline.map(|(_, metrics)| metrics))
+        .flat_map(|metrics| metrics.keys().map(String::as_str))
+        .filter(|name| *name != "train_loss")
+        .collect();
+
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    let head = ["trial", "state", "epochs", "loss"].into_iter();
+    table.set_header(head.chain(metrics.iter().copied()).chain(searched.iter().copied()));
+    if let Some((loss, measured)) = baseline {
+        let told = metrics
+            .iter()
+            .map(|&name| measured.get(name).map_or("-".into(), |&m| metric(m)));
+        let row = ["".into(), "untrained".into(), "0".into(), metric(*loss)].into_iter();
+        table.add_row(row.chain(told).chain(searched.iter().map(|_| "-".to_owned())));
+    }
+    for row in &shown.rows {
+        let told = metrics
+            .iter()
+            .map(|&name| row.metrics.get(name).map_or("-".into(), |&m| metric(m)));
+        let parameters = searched
+            .iter()
+            .map(|&name| row.parameters.get(name).map_or("-".into(), value));
+        let loss = row.loss.map_or("-".into(), metric);
+        let cells = [row.trial.to_string(), row.state.clone(), row.resource.to_string(), loss].into_iter();
+        table.add_row(cells.chain(told).chain(parameters));
+    }
+    for column in table.column_iter_mut() {
+        if column.index != 1 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut text: String = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+    if shown.left_out > 0 {
+        text += &format!("and {} more: hpo trials {}\n", shown.left_out, study.spec().name);
+    }
+    text
+}
