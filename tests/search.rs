@@ -1,0 +1,195 @@
+//! A search through the real binary, with a trainer in Python, and the views of what it leaves.
+
+mod common;
+
+use common::Place;
+
+const EXAMPLE: &str = "examples/trainer.py";
+const FAULTY: &str = "tests/trainers/faulty.py";
+
+#[test]
+fn a_python_trainer_of_thirty_lines_is_searched_to_the_end() {
+    let place = Place::new();
+    let file = place.space("s", 27, 2, EXAMPLE, "target = 3.0");
+    let told = place.search(&file).ok();
+    assert!(
+        told.stdout().contains("89 % saved") || told.stdout().contains("saved"),
+        "{}",
+        told.stdout()
+    );
+    let status = place.run(&["status", "s", "--json"]).json();
+    assert_eq!(status["state"], "finished");
+    assert_eq!(status["states"]["completed"], 3);
+    let sizes: Vec<_> = status["rungs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rung| rung["reached"].clone())
+        .collect();
+    assert_eq!(sizes, [27, 9, 3]);
+    let best = place
+        .run(&["trials", "s", "--sort", "loss", "--limit", "1", "--json"])
+        .json();
+    assert_eq!(best[0]["trial"], status["best"]["trial"]);
+    assert_eq!(place.facts("s", "trial_created").len(), 27);
+    assert!(place.study("s").join("db").exists() && place.study("s").join("study.toml").exists());
+}
+
+#[test]
+fn the_number_of_slots_does_not_change_the_answer() {
+    let place = Place::new();
+    for slots in [1, 2, 5] {
+        let name = format!("slots{slots}");
+        place.search(&place.space(&name, 12, slots, EXAMPLE, "")).ok();
+    }
+    assert_eq!(place.answer("slots1"), place.answer("slots2"));
+    assert_eq!(place.answer("slots1"), place.answer("slots5"));
+}
+
+#[test]
+fn a_running_study_is_seen_from_outside_and_nobody_else_may_write_to_it() {
+    let place = Place::new();
+    let fifo = place.path("fifo");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let file = place.space(
+        "s",
+        3,
+        1,
+        FAULTY,
+        &format!("fault = \"wait\"\ntrial = 1\nfifo = {fifo:?}"),
+    );
+    let mut running = place.start(&file);
+    assert!(running.wait_for("trial 1: epoch 0 to 1", 1));
+
+    let status = place.run(&["status", "s", "--json"]).json();
+    assert_eq!(
+        (&status["state"], &status["states"]["running"]),
+        (&"running".into(), &1.into())
+    );
+    let shown = place.run(&["show", "0", "s"]).ok().stdout();
+    place
+        .search(&file)
+        .fails(3, &["is in use by process", &running.id().to_string()]);
+    place.run(&["resume", "s"]).fails(3, &["is in use"]);
+
+    std::fs::write(&fifo, "go on").unwrap();
+    assert_eq!(running.wait().0, 0);
+    let reports = |text: &str| {
+        text.lines()
+            .find(|line| line.starts_with("  epoch 1:"))
+            .unwrap()
+            .replace("  (best)", "")
+    };
+    assert_eq!(reports(&shown), reports(&place.run(&["show", "0", "s"]).ok().stdout()));
+    assert_eq!(place.run(&["status", "s", "--json"]).json()["state"], "finished");
+}
+
+#[test]
+fn trials_are_sorted_and_filtered() {
+    let place = Place::new();
+    place.search(&place.space("s", 9, 2, FAULTY, "")).ok();
+    let numbers = |arguments: &[&str]| -> Vec<f64> {
+        let arguments: Vec<&str> = ["trials", "s", "--json"].iter().chain(arguments).copied().collect();
+        let rows = place.run(&arguments).json();
+        rows.as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["parameters"]["x"].as_f64().unwrap())
+            .collect()
+    };
+    let sorted = numbers(&["--sort", "x"]);
+    assert!(sorted.len() == 9 && sorted.is_sorted());
+    assert!(numbers(&["--sort", "x", "--reverse"]).is_sorted_by(|a, b| a >= b));
+    let middle = format!("x<={}", sorted[4]);
+    assert_eq!(numbers(&["--sort", "x", "--where", &middle]), sorted[..5]);
+    assert_eq!(numbers(&["--state", "completed"]).len(), 1);
+    place
+        .run(&["trials", "s", "--sort", "y"])
+        .fails(2, &["no column `y`", "x"]);
+    place
+        .run(&["trials", "s", "--state", "dead"])
+        .fails(2, &["no state `dead`", "pruned"]);
+}
+
+#[test]
+fn the_exported_configuration_trains_to_the_same_loss() {
+    let place = Place::new();
+    place.search(&place.space("s", 9, 2, EXAMPLE, "target = 2.0")).ok();
+    let best = place.path("best.toml");
+    place.run(&["export", "s", "-o", best.to_str().unwrap()]).ok();
+    place.run(&["train", "--config", best.to_str().unwrap()]).ok();
+    let searched = place.run(&["status", "s", "--json"]).json()["best"].clone();
+    let trained = place.run(&["trials", "--json"]).json()[0].clone();
+    for key in ["loss", "best_at", "metrics", "parameters", "seed"] {
+        assert_eq!(searched[key], trained[key], "{key}");
+    }
+    let json = place.run(&["export", "s", "--format", "json"]).json();
+    assert_eq!(json["parameters"], searched["parameters"]);
+    place
+        .run(&["export", "s", "--model", "m"])
+        .fails(1, &["writes no models"]);
+}
+
+#[test]
+fn train_wants_every_parameter_fixed() {
+    let place = Place::new();
+    let file = place.space("s", 9, 2, FAULTY, "");
+    place
+        .run(&["train", "--config", file.to_str().unwrap()])
+        .fails(2, &["leaves open: x"]);
+    assert!(!place.path("studies").exists());
+}
+
+#[test]
+fn a_changed_file_is_refused_with_the_difference_but_more_trials_are_welcome() {
+    let place = Place::new();
+    let file = place.space("s", 6, 2, FAULTY, "");
+    place.search(&file).ok();
+    let before = place.answer("s");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("high = 1.0", "high = 2.0")).unwrap();
+    place
+        .search(&file)
+        .fails(2, &["space.x.high: was 1.0, is 2.0", "only `trials` may grow"]);
+    std::fs::write(&file, text.replace("trials = 6", "trials = 5")).unwrap();
+    place.search(&file).fails(2, &["trials: was 6, is 5"]);
+    std::fs::write(&file, text.replace("trials = 6", "trials = 9")).unwrap();
+    place.search(&file).ok();
+    let after = place.answer("s");
+    assert_eq!(after.as_array().unwrap().len(), 9);
+    assert_eq!(after.as_array().unwrap()[..6], before.as_array().unwrap()[..]);
+}
+
+#[test]
+fn a_directory_that_is_no_study_is_left_alone() {
+    let place = Place::new();
+    let file = place.space("s", 3, 1, FAULTY, "");
+    std::fs::create_dir_all(place.study("s")).unwrap();
+    std::fs::write(place.study("s").join("thesis.txt"), "years of work").unwrap();
+    place
+        .search(&file)
+        .fails(3, &["is not a study", "it has no journal.jsonl", "another name"]);
+    assert_eq!(std::fs::read_dir(place.study("s")).unwrap().count(), 1);
+    place.run(&["status", "nowhere"]).fails(3, &["there is no study in"]);
+}
+
+#[test]
+fn a_damaged_journal_is_told_with_its_place() {
+    let place = Place::new();
+    let file = place.space("s", 3, 1, FAULTY, "");
+    place.search(&file).ok();
+    let journal = place.study("s").join("journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, text.replacen("\"trial\":1", "\"trial\":2", 1)).unwrap();
+    for verb in [&["status", "s"][..], &["resume", "s"], &["export", "s"]] {
+        place
+            .run(verb)
+            .fails(3, &["journal.jsonl:", "is damaged: its checksum does not fit"]);
+    }
+}
