@@ -1,0 +1,41 @@
+# One command runs the main job, one runs the tests; each does all the set-up by itself.
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+TRAINER := -p hpo-trial-embedding --release
+CORE := -p hpo -p hpo-protocol
+
+.PHONY: help setup build demo test lint install
+
+help:
+	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
+	@echo "make test     everything that CI runs"
+	@echo "make install  install hpo and its trainer with cargo; the libtorch in .cache must stay where it is"
+	@echo "make setup    fetch libtorch, the model and the data into .cache, once"
+	@echo "make lint     formatting and clippy"
+
+setup:
+	python3 tools/setup.py
+
+build: setup
+	cargo build --locked --release -p hpo -p hpo-trial-embedding
+
+demo: build
+	$(TARGET)/release/hpo search search_spaces/minilm-wordnet.toml
+
+# torch-sys compiles for minutes, so the trainer is built in one profile only.
+lint: setup
+	cargo fmt --all --check
+	cargo clippy --locked $(CORE) --all-targets -- -D warnings
+	cargo clippy --locked $(TRAINER) --all-targets -- -D warnings
+
+test: lint
+	python3 tools/test_tools.py
+	cargo build --locked $(TRAINER)
+	cargo test --locked $(CORE)
+	cargo test --locked $(TRAINER)
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps $(CORE)
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps $(TRAINER)
+
+install: setup
+	cargo install --locked --path .
+	cargo install --locked --path trials/embedding

