@@ -1,5 +1,7 @@
 //! Workers that go wrong, and schedulers that are killed.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,7 @@
 //! A search through the real binary, with a trainer in Python, and the views of what it leaves.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::Place;

@@ -3,10 +3,12 @@
 mod checkpoint;
 mod gpu;
 mod log;
+mod process;
 mod slots;
 mod worker;
 
 pub use checkpoint::{CheckpointError, take_in, verify};
 pub use gpu::{Found, Gpu, GpuDriver, find, list, visible};
+pub use process::Program;
 pub use slots::{Machine, Slot, SlotError};
-pub use worker::{News, Order, Program, SlotNews, Worker, export_once};
+pub use worker::{News, Order, SlotNews, Worker, export_once};

@@ -1,44 +1,20 @@
 //! A slot's worker: a process that is kept warm over many segments and replaced when it dies.
 
 use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::Duration;
 
 use hpo_protocol::{Feature, FromWorker, Metrics, Run, Start, ToWorker, VERSION};
-use tokio::io::{AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::timeout;
 
 use super::checkpoint;
-use super::log::{Line, WorkerLog, next_line};
+use super::log::WorkerLog;
+use super::process::{Process, Program};
 use super::slots::Slot;
 use crate::store::StudyDirectory;
 use crate::study::{Checkpoint, SlotId, TrialId};
 
-/// A message is longer than this only if something is wrong.
-const LONGEST_LINE: u64 = 1 << 20;
-
 /// So many workers in a row that die before they are ready mean that none will ever be.
 const FALSE_STARTS: u32 = 3;
-
-/// A worker that talks faster than it is heard has to wait.
-const MESSAGES_AHEAD: usize = 256;
-
-/// How long a worker that has closed its standard output may take to exit.
-const LAST_BREATH: Duration = Duration::from_secs(2);
-
-/// What a worker runs.
-#[derive(Debug, Clone)]
-pub struct Program {
-    /// The program and its arguments.
-    pub command: Vec<String>,
-    /// Where it runs.
-    pub directory: PathBuf,
-    /// What it is told first.
-    pub start: Start,
-}
 
 /// What a slot is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -212,33 +188,12 @@ struct Keeper {
     features: Vec<Feature>,
 }
 
-/// A running process. Its whole group is killed with it.
-struct Process {
-    child: Child,
-    stdin: ChildStdin,
-    lines: Receiver<FromWorkerLine>,
-}
-
-/// A message, or what is wrong with the line that should have been one.
-type FromWorkerLine = Result<FromWorker, String>;
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if let Some(id) = self.child.id()
-            && let Some(pid) = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw)
-        {
-            // It may have gone by itself.
-            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-        }
-    }
-}
-
 impl Keeper {
     async fn keep(mut self) {
         let mut false_starts = 0;
         loop {
             let mut ready = false;
-            let end = match self.spawn() {
+            let end = match Process::spawn(&self.program, &self.slot, &self.log) {
                 Ok(mut process) => self.attend(&mut process, &mut ready).await,
                 Err(message) => End::Fatal(message),
             };
@@ -265,44 +220,6 @@ impl Keeper {
         }
     }
 
-    fn spawn(&self) -> Result<Process, String> {
-        let (program, arguments) = self.program.command.split_first().ok_or("the command is empty")?;
-        let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .current_dir(&self.program.directory)
-            .envs(self.slot.environment())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            // A Ctrl-C in the terminal is for hpo, which then stops its workers in good order.
-            .process_group(0);
-        #[cfg(target_os = "linux")]
-        // SAFETY: the closure makes one system call, which is safe between fork and exec, and touches no memory.
-        unsafe {
-            command.pre_exec(|| {
-                let kill = Some(rustix::process::Signal::KILL);
-                rustix::process::set_parent_process_death_signal(kill).map_err(Into::into)
-            });
-        }
-        let mut child = command
-            .spawn()
-            .map_err(|error| format!("can't start `{program}`: {error}"))?;
-        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err("the worker has no pipes".into());
-        };
-        let (lines, queue) = channel(MESSAGES_AHEAD);
-        tokio::spawn(read_messages(BufReader::new(stdout), lines, self.log.clone()));
-        tokio::spawn(read_log(BufReader::new(stderr), self.log.clone()));
-        Ok(Process {
-            child,
-            stdin,
-            lines: queue,
-        })
-    }
-
     /// Talks with a worker until its end.
     async fn attend(&mut self, process: &mut Process, ready: &mut bool) -> End {
         let start = ToWorker::Start(Start {
@@ -315,10 +232,10 @@ impl Keeper {
         loop {
             // Before it is ready a worker takes no orders but to go.
             let said = tokio::select! {
-                line = process.lines.recv() => match line {
+                heard = process.hear() => match heard {
                     Some(Ok(message)) => self.hear(message, ready).await,
                     Some(Err(what)) => Err(End::Died(what)),
-                    None => Err(died(process).await),
+                    None => Err(End::Died(process.fate().await)),
                 },
                 order = self.queue.recv() => match order {
                     None => Err(End::Closed),
@@ -523,48 +440,10 @@ async fn blocking<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
 }
 
 async fn say(process: &mut Process, message: &ToWorker) -> Result<(), End> {
-    let mut line = serde_json::to_vec(message).map_err(|error| End::Fatal(error.to_string()))?;
-    line.push(b'\n');
-    match process.stdin.write_all(&line).await {
-        Ok(()) => Ok(()),
-        Err(_) => Err(died(process).await),
-    }
-}
-
-/// What became of a worker that has closed its end.
-async fn died(process: &mut Process) -> End {
-    let status = match timeout(LAST_BREATH, process.child.wait()).await {
-        Ok(Ok(status)) => status.to_string(),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "it closed its standard output but did not exit".into(),
-    };
-    End::Died(format!("the worker ended unasked ({status})"))
-}
-
-/// Passes on what a worker says on its standard output.
-async fn read_messages(mut pipe: BufReader<ChildStdout>, lines: Sender<FromWorkerLine>, log: WorkerLog) {
-    while let Ok(Some(line)) = next_line(&mut pipe, LONGEST_LINE).await {
-        let said = match line {
-            Line::TooLong(_) => Err(format!("the worker sent a line of more than {LONGEST_LINE} bytes")),
-            Line::Whole(line) if !line.starts_with(b"{") => {
-                log.line(&line);
-                continue;
-            }
-            Line::Whole(line) => serde_json::from_slice(&line).map_err(|error| {
-                let shown: String = String::from_utf8_lossy(&line).chars().take(200).collect();
-                format!("the worker sent a line that is no message of the protocol ({error}): {shown}")
-            }),
-        };
-        if lines.send(said).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Keeps what a worker says on its standard error.
-async fn read_log(mut pipe: BufReader<ChildStderr>, log: WorkerLog) {
-    while let Ok(Some(Line::Whole(line) | Line::TooLong(line))) = next_line(&mut pipe, LONGEST_LINE).await {
-        log.line(&line);
+    if process.say(message).await {
+        Ok(())
+    } else {
+        Err(End::Died(process.fate().await))
     }
 }
 

@@ -139,7 +139,7 @@ impl JournalReader {
     ///
     /// # Errors
     /// If the file can't be read or the line is damaged.
-    pub fn next(&mut self) -> Result<Option<Record>, JournalError> {
+    pub fn next_record(&mut self) -> Result<Option<Record>, JournalError> {
         let mut line = Vec::new();
         self.file.read_until(b'\n', &mut line).map_err(|e| self.io(e))?;
         if line.pop_if(|last| *last == b'\n').is_none() {
@@ -286,7 +286,7 @@ mod tests {
 
     fn read_all(path: &Path) -> Result<Vec<Record>, JournalError> {
         let mut reader = JournalReader::open(path)?;
-        std::iter::from_fn(|| reader.next().transpose()).collect()
+        std::iter::from_fn(|| reader.next_record().transpose()).collect()
     }
 
     #[test]
@@ -304,11 +304,11 @@ mod tests {
         let path = dir.path().join("j");
         let mut writer = JournalWriter::create(&path).unwrap();
         let mut reader = JournalReader::open(&path).unwrap();
-        assert_eq!(reader.next().unwrap(), None);
+        assert_eq!(reader.next_record().unwrap(), None);
         for n in 0..3 {
             writer.append([&record(n)]).unwrap();
-            assert_eq!(reader.next().unwrap(), Some(record(n)));
-            assert_eq!(reader.next().unwrap(), None);
+            assert_eq!(reader.next_record().unwrap(), Some(record(n)));
+            assert_eq!(reader.next_record().unwrap(), None);
         }
     }
 
@@ -321,7 +321,7 @@ mod tests {
             std::fs::write(&path, &whole[..cut]).unwrap();
             let complete = whole[..cut].iter().filter(|&&b| b == b'\n').count() as u64;
             let mut reader = JournalReader::open(&path).unwrap();
-            while reader.next().unwrap().is_some() {}
+            while reader.next_record().unwrap().is_some() {}
             assert_eq!(reader.seq(), complete);
             let mut writer = JournalWriter::resume(&path, &reader).unwrap();
             writer.append([&record(complete)]).unwrap();

@@ -107,7 +107,7 @@ pub fn open(directory: &StudyDirectory) -> Result<Store, StoreError> {
     let lock = directory.lock()?;
     let (mut journal, first, spec) = first_record(directory)?;
     let mut records = vec![first];
-    while let Some(record) = journal.next()? {
+    while let Some(record) = journal.next_record()? {
         records.push(record);
     }
     let study = Study::restore(spec, &records).map_err(|error| StoreError::Foreign {
@@ -141,7 +141,7 @@ fn first_record(directory: &StudyDirectory) -> Result<(JournalReader, Record, St
         Ok(_) => {}
     }
     let mut journal = JournalReader::open(&directory.journal())?;
-    let first = journal.next()?;
+    let first = journal.next_record()?;
     let Some((record, spec)) = first.and_then(|record| match &record.fact {
         Fact::StudyCreated { spec, .. } => Some((record.clone(), (**spec).clone())),
         _ => None,

@@ -36,7 +36,7 @@ impl StudyReader {
     /// If the journal can't be read.
     pub fn refresh(&mut self) -> Result<Vec<Record>, StoreError> {
         let mut news = Vec::new();
-        while let Some(record) = self.journal.next()? {
+        while let Some(record) = self.journal.next_record()? {
             self.take_in(&record)?;
             news.push(record);
         }

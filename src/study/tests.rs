@@ -1,5 +1,6 @@
 //! Whole studies in memory: random slots, durations, failures and kills must not change the answer.
 
+use hpo_protocol::Values;
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -40,6 +41,9 @@ fn loss(trial: TrialId, resource: u64) -> Option<f64> {
     let noise: f64 = rng.random();
     (!(trial % 7 == 3 && resource >= 2)).then(|| ((trial as f64 * 0.37).sin() + 2.0) / resource as f64 + 0.3 * noise)
 }
+
+/// Configuration, seed, state and losses of a trial.
+type Outcome = (Values, u64, TrialState, Vec<Option<f64>>);
 
 struct World {
     spec: StudySpec,
@@ -214,7 +218,7 @@ impl World {
     }
 
     /// What must not depend on slots, timing and kills.
-    fn answer(&self) -> (Option<TrialId>, Vec<(Values, u64, TrialState, Vec<Option<f64>>)>) {
+    fn answer(&self) -> (Option<TrialId>, Vec<Outcome>) {
         let trials = self.study.trials().iter();
         let told = trials.map(|t| {
             let losses = t.reports.values().map(|r| r.loss).collect();
@@ -223,8 +227,6 @@ impl World {
         (self.study.best().map(|t| t.id), told.collect())
     }
 }
-
-use hpo_protocol::Values;
 
 fn checkpoint(trial: TrialId, name: &str) -> Checkpoint {
     Checkpoint {
