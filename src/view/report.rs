@@ -111,11 +111,12 @@ fn compute(study: &Study) -> String {
     if trained == 0 || full == 0 {
         return String::new();
     }
+    let told = format!("{trained} epochs trained in {} of slot time", duration(ms));
+    if !study.is_finished() {
+        return format!("{told}, of {} planned\n", study.planned_resource());
+    }
     let saved = 100.0 * (1.0 - trained as f64 / full as f64);
-    format!(
-        "{trained} epochs trained in {} of slot time; all trials to the end would have been {full}: {saved:.0} % saved\n",
-        duration(ms)
-    )
+    format!("{told}; all trials to the end would have been {full}: pruning saved {saved:.0} %\n")
 }
 
 fn best_line(study: &Study, best: &Trial) -> String {

@@ -1,0 +1,186 @@
+//! Checkpoints: everything a trial needs to go on as if it had never stopped.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use hpo_protocol::embedding::Parameters;
+use safetensors::SafeTensors;
+
+use crate::error::{Error, Result};
+use crate::model::{Base, Weights};
+use crate::optimizer::AdamW;
+use crate::tensors::{self, Stored};
+
+const FORMAT: &str = "hpo-trial-embedding 1";
+const MEAN: &str = "exp_avg.";
+const SQUARE: &str = "exp_avg_sq.";
+
+/// What must be equal for a trial to go on with the same bits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Identity {
+    /// [`Base::identity`] of the base model.
+    pub model: String,
+    /// [`crate::data::Triplets::digest`] of the training triplets.
+    pub data: String,
+    /// CPU threads.
+    pub threads: usize,
+    /// The trial's seed.
+    pub seed: u64,
+    /// The trial's parameters.
+    pub parameters: Parameters,
+}
+
+/// How far a trial has come.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Position {
+    /// Whole epochs done.
+    pub epoch: u64,
+    /// Batches done of the running epoch.
+    pub batch: u64,
+    /// Sum over the running epoch of training loss times triplets.
+    pub loss_sum: f64,
+    /// Triplets in `loss_sum`.
+    pub loss_count: u64,
+}
+
+/// A trial's weights and optimizer at a position.
+#[derive(Debug)]
+pub struct State {
+    /// The weights.
+    pub weights: Weights,
+    /// The optimizer.
+    pub optimizer: AdamW,
+    /// The position.
+    pub position: Position,
+}
+
+/// Writes a checkpoint; when this returns it is whole and durable.
+pub fn write(path: &Path, state: &State, identity: &Identity) -> Result<()> {
+    let mut stored = Vec::new();
+    let optimizer = &state.optimizer;
+    for (prefix, weights) in [
+        ("", &state.weights),
+        (MEAN, &optimizer.exp_avg),
+        (SQUARE, &optimizer.exp_avg_sq),
+    ] {
+        for (name, tensor) in weights.iter() {
+            stored.push((format!("{prefix}{name}"), Stored::tensor(tensor)?));
+        }
+    }
+    let position = &state.position;
+    let metadata = identity_fields(identity).into_iter().chain([
+        ("format", FORMAT.to_owned()),
+        ("step", optimizer.step.to_string()),
+        ("epoch", position.epoch.to_string()),
+        ("batch", position.batch.to_string()),
+        // The bits: a decimal number might not come back the same.
+        ("loss_sum", format!("{:016x}", position.loss_sum.to_bits())),
+        ("loss_count", position.loss_count.to_string()),
+    ]);
+    tensors::write(path, stored, &metadata.collect())
+}
+
+fn identity_fields(identity: &Identity) -> [(&'static str, String); 5] {
+    [
+        ("model", identity.model.clone()),
+        ("data", identity.data.clone()),
+        ("threads", identity.threads.to_string()),
+        ("seed", identity.seed.to_string()),
+        ("parameters", serde_json::json!(identity.parameters).to_string()),
+    ]
+}
+
+/// Reads a checkpoint to go on from; one that is damaged or of another identity is an error.
+pub fn read(path: &Path, base: &Base, identity: &Identity) -> Result<State> {
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let file = File::open(path, &bytes)?;
+    for (key, ours) in identity_fields(identity) {
+        let theirs = file.text(key)?;
+        if theirs != ours {
+            let message = format!("this checkpoint has another `{key}` ({theirs}) than the trial ({ours})");
+            return Err(Error::file(path, message));
+        }
+    }
+    let mut weights = file.weights("", base)?;
+    weights.require_grad()?;
+    Ok(State {
+        weights,
+        optimizer: AdamW {
+            learning_rate: identity.parameters.learning_rate,
+            weight_decay: identity.parameters.weight_decay,
+            exp_avg: file.weights(MEAN, base)?,
+            exp_avg_sq: file.weights(SQUARE, base)?,
+            step: file.number("step", 10)?,
+        },
+        position: Position {
+            epoch: file.number("epoch", 10)?,
+            batch: file.number("batch", 10)?,
+            loss_sum: f64::from_bits(file.number("loss_sum", 16)?),
+            loss_count: file.number("loss_count", 10)?,
+        },
+    })
+}
+
+/// Reads only the weights of a checkpoint of that base model.
+pub fn read_weights(path: &Path, base: &Base) -> Result<Weights> {
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let file = File::open(path, &bytes)?;
+    if file.text("model")? != base.identity {
+        let message = format!("this checkpoint is not of the model `{}`", base.directory.display());
+        return Err(Error::file(path, message));
+    }
+    file.weights("", base)
+}
+
+struct File<'a> {
+    path: &'a Path,
+    tensors: SafeTensors<'a>,
+    metadata: HashMap<String, String>,
+}
+
+impl<'a> File<'a> {
+    fn open(path: &'a Path, bytes: &'a [u8]) -> Result<Self> {
+        let damaged = |error| Error::file(path, format!("this is not a checkpoint, or a damaged one: {error}"));
+        let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+        let metadata = metadata.metadata().clone().unwrap_or_default();
+        let file = Self {
+            path,
+            tensors,
+            metadata,
+        };
+        match file.text("format")? {
+            FORMAT => Ok(file),
+            other => Err(Error::file(
+                path,
+                format!("this checkpoint has the format `{other}`, not `{FORMAT}`"),
+            )),
+        }
+    }
+
+    fn text(&self, key: &str) -> Result<&str> {
+        let missing = || {
+            Error::file(
+                self.path,
+                format!("this is not a checkpoint of this trainer: it has no `{key}`"),
+            )
+        };
+        self.metadata.get(key).map(String::as_str).ok_or_else(missing)
+    }
+
+    fn number(&self, key: &str, radix: u32) -> Result<u64> {
+        let wrong = |_| Error::file(self.path, format!("the checkpoint is damaged: `{key}` is not a number"));
+        u64::from_str_radix(self.text(key)?, radix).map_err(wrong)
+    }
+
+    fn weights(&self, prefix: &str, base: &Base) -> Result<Weights> {
+        Weights::from_fn(&base.config, |name, _| {
+            let view = self
+                .tensors
+                .tensor(&format!("{prefix}{name}"))
+                .map_err(|error| Error::Invalid(error.to_string()))?;
+            Ok(tensors::from_view(&view)?.f_to_device(base.device)?)
+        })
+        .map_err(|error| Error::file(self.path, format!("the checkpoint is damaged: {error}")))
+    }
+}

@@ -1,0 +1,68 @@
+//! What can go wrong in the trainer.
+
+use std::path::{Path, PathBuf};
+
+use tch::TchError;
+
+/// An error of the trainer, worded for the user.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// libtorch refused an operation.
+    #[error("libtorch: {}", first_line(.0))]
+    Torch(#[from] TchError),
+    /// A file could not be read or written.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io {
+        /// What was tried: `read`, `write` …
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A training or validation file is malformed.
+    #[error("{0}; {help}", help = .0.help)]
+    Data(#[from] hpo_protocol::triplets::TripletError),
+    /// A file of the model or a checkpoint is not what it should be.
+    #[error("`{}`: {message}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and how to mend it.
+        message: String,
+    },
+    /// Settings or parameters are out of range.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Error {
+    /// The error of `action` on `path`, as a closure for `map_err`.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// The error that `path` is not what it should be.
+    pub fn file(path: &Path, message: impl Into<String>) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+/// The result of the trainer's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// libtorch puts a C++ backtrace after the first line.
+fn first_line(error: &TchError) -> String {
+    let text = match error {
+        TchError::Torch(message) => message.clone(),
+        other => other.to_string(),
+    };
+    text.lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,95 @@
+//! A tuned model as a directory that sentence-transformers and others can load.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
+use std::path::Path;
+
+use safetensors::SafeTensors;
+use safetensors::tensor::Dtype;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::model::{Base, Names, Weights, read_json, weights_file};
+use crate::tensors::{self, Stored};
+
+/// Other forms of the base model's weights: they are not tuned, so they must not come along.
+const WEIGHTS: [&str; 8] = ["safetensors", "bin", "onnx", "h5", "msgpack", "ot", "pt", "pth"];
+/// Directories of such forms.
+const WEIGHT_DIRECTORIES: [&str; 2] = ["onnx", "openvino"];
+
+/// Fills `directory`, which is created, with the files of the base model and these weights in f32, under the names
+/// that the base model gives them. Tensors that are not tuned, like a pooler, stay as they are there.
+pub fn export(base: &Base, weights: &Weights, directory: &Path) -> Result<()> {
+    copy(&base.directory, directory)?;
+    let config = directory.join("config.json");
+    write_config(&base.directory.join("config.json"), &config)?;
+
+    let path = weights_file(&base.directory);
+    let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| Error::file(&path, error.to_string()))?;
+    let names = Names::of(&file);
+    let mut tuned = HashMap::new();
+    for (name, tensor) in weights.split()? {
+        let known = names.find(&file, &name);
+        let known = known.ok_or_else(|| Error::file(&path, format!("weight `{name}` is no longer there")))?;
+        tuned.insert(known, tensor);
+    }
+    let mut stored = Vec::new();
+    for (name, view) in file.tensors() {
+        let one = match (tuned.get(&name), view.dtype()) {
+            (Some(tensor), _) => Stored::tensor(tensor)?,
+            (None, Dtype::F16 | Dtype::BF16 | Dtype::F64) => Stored::tensor(&tensors::from_view(&view)?)?,
+            (None, _) => Stored::view(&view),
+        };
+        stored.push((name, one));
+    }
+    let metadata = BTreeMap::from([("format", "pt".to_owned())]);
+    tensors::write(&weights_file(directory), stored, &metadata)?;
+    match directory.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => tensors::sync(parent),
+        _ => Ok(()),
+    }
+}
+
+/// Copies all but weights and hidden files.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to).map_err(Error::io("create", to))?;
+    for entry in std::fs::read_dir(from).map_err(Error::io("read", from))? {
+        let name = entry.map_err(Error::io("read", from))?.file_name();
+        let (source, target) = (from.join(&name), to.join(&name));
+        let lossy = name.to_string_lossy();
+        if lossy.starts_with('.') || lossy.ends_with(".index.json") {
+            continue;
+        }
+        if source.is_dir() {
+            if !WEIGHT_DIRECTORIES.contains(&lossy.as_ref()) {
+                copy(&source, &target)?;
+            }
+        } else if !source
+            .extension()
+            .and_then(OsStr::to_str)
+            .is_some_and(|kind| WEIGHTS.contains(&kind))
+        {
+            std::fs::copy(&source, &target).map_err(Error::io("copy", &source))?;
+            tensors::sync(&target)?;
+        }
+    }
+    tensors::sync(to)
+}
+
+/// Copies `config.json`; a type other than f32 named in it would make loaders round the weights.
+fn write_config(from: &Path, to: &Path) -> Result<()> {
+    let mut config: Value = read_json(from)?;
+    let mut changed = false;
+    for key in ["torch_dtype", "dtype"] {
+        if let Some(kind) = config.get_mut(key) {
+            *kind = Value::from("float32");
+            changed = true;
+        }
+    }
+    if changed {
+        std::fs::write(to, format!("{config:#}\n")).map_err(Error::io("write", to))?;
+        tensors::sync(to)?;
+    }
+    Ok(())
+}

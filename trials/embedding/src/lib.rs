@@ -1,0 +1,13 @@
+//! The worker that fine-tunes text-embedding models: a trainer behind the protocol of `hpo`.
+
+pub mod checkpoint;
+pub mod data;
+pub mod error;
+pub mod export;
+pub mod loss;
+pub mod model;
+pub mod optimizer;
+pub mod tensors;
+pub mod train;
+pub mod validate;
+pub mod worker;

@@ -1,0 +1,111 @@
+//! Text-embedding models: an encoder of the BERT family, its pooling and its weights.
+
+mod config;
+mod encoder;
+mod packed;
+mod pooling;
+mod weights;
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use safetensors::SafeTensors;
+use sha2::{Digest, Sha256};
+use tch::{Device, Tensor};
+
+pub use self::config::{Config, read_json};
+pub use self::encoder::Encoder;
+pub use self::packed::{Group, Packed};
+pub use self::pooling::{Head, Pooling, normalise};
+pub use self::weights::{Names, Weights, decays};
+use crate::error::{Error, Result};
+
+/// The untrained model, loaded once per worker; trials start from copies of its weights.
+#[derive(Debug)]
+pub struct Base {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// Its architecture.
+    pub config: Config,
+    /// What follows the encoder.
+    pub head: Head,
+    /// Its weights.
+    pub weights: Weights,
+    /// The SHA-256 of its `model.safetensors`, in hexadecimal.
+    pub identity: String,
+    /// Where the weights are, and all computation.
+    pub device: Device,
+}
+
+impl Base {
+    /// Loads a Hugging Face model directory. An error names the file and how to mend it.
+    pub fn load(directory: &Path, device: Device) -> Result<Self> {
+        if !directory.is_dir() {
+            let message = "there is no such model directory; check `model` in the study, or run `make setup`";
+            return Err(Error::file(directory, message));
+        }
+        let config = Config::read(directory)?;
+        let head = Head::read(directory)?;
+        let path = weights_file(directory);
+        let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|error| {
+            Error::file(
+                &path,
+                format!("not a safetensors file ({error}); fetch the model again"),
+            )
+        })?;
+        let weights = Weights::read(&path, &file, &config, device)?;
+        Ok(Self {
+            directory: directory.to_owned(),
+            config,
+            head,
+            weights,
+            identity: hex(&Sha256::digest(&bytes)),
+            device,
+        })
+    }
+
+    /// A model over these weights, which it shares.
+    pub fn model(&self, weights: &Weights) -> Result<Model> {
+        Ok(Model {
+            encoder: Encoder::new(&self.config, weights)?,
+            head: self.head,
+            device: self.device,
+        })
+    }
+}
+
+/// The file of a model directory that holds the weights.
+pub fn weights_file(directory: &Path) -> PathBuf {
+    directory.join("model.safetensors")
+}
+
+/// From token ids to embeddings.
+#[derive(Debug)]
+pub struct Model {
+    encoder: Encoder,
+    head: Head,
+    device: Device,
+}
+
+impl Model {
+    /// Embeddings `[texts, hidden]` in the order of `texts`, each a non-empty list of token ids; with dropout if it is
+    /// above 0. Scaled to length 1 only if the model does so.
+    pub fn embed(&self, texts: &[&[u32]], dropout: f64) -> Result<Tensor> {
+        let batch = Packed::new(texts, self.device)?;
+        let tokens = self.encoder.forward(&batch, dropout)?;
+        let packed = self.head.forward(&tokens, &batch.groups)?;
+        Ok(packed.f_index_select(0, &batch.rows)?)
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}

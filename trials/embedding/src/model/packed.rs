@@ -1,0 +1,66 @@
+//! Texts of a batch side by side, without padding.
+
+use tch::{Device, Tensor};
+
+use crate::error::Result;
+
+/// Consecutive texts of equal length in a packed batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Group {
+    /// Number of texts.
+    pub texts: i64,
+    /// Tokens of each.
+    pub length: i64,
+}
+
+impl Group {
+    /// Tokens of all its texts.
+    pub fn tokens(&self) -> i64 {
+        self.texts * self.length
+    }
+}
+
+/// A batch of texts whose tokens stand one after the other, ordered by text length.
+///
+/// About half of the tokens of a padded batch are padding; here every row is a real token, and only attention has to
+/// know where a text ends.
+#[derive(Debug)]
+pub struct Packed {
+    /// Token ids, `[tokens]`, i64.
+    pub ids: Tensor,
+    /// The position of each token in its text, `[tokens]`, i64.
+    pub positions: Tensor,
+    /// Where each text of the caller stands in the packed order, `[texts]`, i64.
+    pub rows: Tensor,
+    /// The groups, in the packed order.
+    pub groups: Vec<Group>,
+}
+
+impl Packed {
+    /// Packs token ids; no text may be empty.
+    pub fn new(texts: &[&[u32]], device: Device) -> Result<Self> {
+        let mut order: Vec<usize> = (0..texts.len()).collect();
+        order.sort_by_key(|&text| texts[text].len());
+        let total = texts.iter().map(|text| text.len()).sum();
+        let mut ids = Vec::with_capacity(total);
+        let mut positions = Vec::with_capacity(total);
+        let mut rows = vec![0; texts.len()];
+        let mut groups: Vec<Group> = Vec::new();
+        for (row, &text) in order.iter().enumerate() {
+            rows[text] = row as i64;
+            ids.extend(texts[text].iter().map(|&id| i64::from(id)));
+            let length = texts[text].len() as i64;
+            positions.extend(0..length);
+            match groups.last_mut() {
+                Some(group) if group.length == length => group.texts += 1,
+                _ => groups.push(Group { texts: 1, length }),
+            }
+        }
+        Ok(Self {
+            ids: Tensor::f_from_slice(&ids)?.f_to_device(device)?,
+            positions: Tensor::f_from_slice(&positions)?.f_to_device(device)?,
+            rows: Tensor::f_from_slice(&rows)?.f_to_device(device)?,
+            groups,
+        })
+    }
+}

@@ -1,0 +1,190 @@
+//! The weights of an encoder by name, and how a model's file names them.
+
+use std::path::Path;
+
+use safetensors::SafeTensors;
+use tch::{Device, Kind, Tensor};
+
+use super::config::Config;
+use crate::error::{Error, Result};
+use crate::tensors;
+
+/// The three weights that stand in one fused tensor `[3 hidden, ..]`, in its order.
+const FUSED: [&str; 3] = ["query", "key", "value"];
+
+/// Named f32 tensors in the fixed order of [`layout`].
+#[derive(Debug)]
+pub struct Weights {
+    entries: Vec<(String, Tensor)>,
+}
+
+/// Names and shapes of all weights of an encoder. The names are those of Hugging Face, without a prefix, but query,
+/// key and value are one `qkv`.
+pub fn layout(config: &Config) -> Vec<(String, Vec<i64>)> {
+    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+    let mut layout = vec![
+        (
+            "embeddings.word_embeddings.weight".to_owned(),
+            vec![config.vocab_size, hidden],
+        ),
+        (
+            "embeddings.position_embeddings.weight".to_owned(),
+            vec![config.max_position_embeddings, hidden],
+        ),
+        (
+            "embeddings.token_type_embeddings.weight".to_owned(),
+            vec![config.type_vocab_size, hidden],
+        ),
+        ("embeddings.LayerNorm.weight".to_owned(), vec![hidden]),
+        ("embeddings.LayerNorm.bias".to_owned(), vec![hidden]),
+    ];
+    for layer in 0..config.num_hidden_layers {
+        let dense = |name, output, input| {
+            [
+                (format!("encoder.layer.{layer}.{name}.weight"), vec![output, input]),
+                (format!("encoder.layer.{layer}.{name}.bias"), vec![output]),
+            ]
+        };
+        let norm = |name| {
+            [
+                (format!("encoder.layer.{layer}.{name}.weight"), vec![hidden]),
+                (format!("encoder.layer.{layer}.{name}.bias"), vec![hidden]),
+            ]
+        };
+        layout.extend(dense("attention.self.qkv", 3 * hidden, hidden));
+        layout.extend(dense("attention.output.dense", hidden, hidden));
+        layout.extend(norm("attention.output.LayerNorm"));
+        layout.extend(dense("intermediate.dense", inner, hidden));
+        layout.extend(dense("output.dense", hidden, inner));
+        layout.extend(norm("output.LayerNorm"));
+    }
+    layout
+}
+
+/// Whether weight decay applies: not to biases and LayerNorm.
+pub fn decays(name: &str) -> bool {
+    !name.ends_with(".bias") && !name.contains("LayerNorm")
+}
+
+impl Weights {
+    /// Takes each weight of the layout, in its order, from `get`; a wrong shape or kind is an error.
+    pub fn from_fn(config: &Config, mut get: impl FnMut(&str, &[i64]) -> Result<Tensor>) -> Result<Self> {
+        let entries = layout(config)
+            .into_iter()
+            .map(|(name, shape)| {
+                let tensor = get(&name, &shape)?;
+                if tensor.size() != shape || tensor.f_kind()? != Kind::Float {
+                    let found = tensor.size();
+                    return Err(Error::Invalid(format!(
+                        "weight `{name}` has shape {found:?}, not {shape:?}"
+                    )));
+                }
+                Ok((name, tensor))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { entries })
+    }
+
+    /// Reads the weights of a `model.safetensors`, in any float type; they become f32.
+    pub fn read(path: &Path, file: &SafeTensors<'_>, config: &Config, device: Device) -> Result<Self> {
+        let names = Names::of(file);
+        let load = |name: &str| -> Result<Tensor> {
+            let missing = || format!("weight `{name}` is missing; is config.json of another model?");
+            let view = names.find(file, name).and_then(|name| file.tensor(&name).ok());
+            let view = view.ok_or_else(|| Error::file(path, missing()))?;
+            Ok(tensors::from_view(&view)?.f_to_kind(Kind::Float)?.f_to_device(device)?)
+        };
+        Self::from_fn(config, |name, _| match parts(name) {
+            Some(parts) => Ok(Tensor::f_cat(
+                &[load(&parts[0])?, load(&parts[1])?, load(&parts[2])?],
+                0,
+            )?),
+            None => load(name),
+        })
+        .map_err(|error| match error {
+            Error::Invalid(message) => Error::file(path, format!("{message}; is config.json of another model?")),
+            other => other,
+        })
+    }
+
+    /// A copy with storage of its own.
+    pub fn copy(&self) -> Result<Self> {
+        let copy = |(name, tensor): &(String, Tensor)| Ok((name.clone(), tensor.f_detach_copy()?));
+        let entries = self.entries.iter().map(copy).collect::<Result<_>>()?;
+        Ok(Self { entries })
+    }
+
+    /// Weights of the same names and shapes, all 0.
+    pub fn zeros_like(&self) -> Result<Self> {
+        let zeros = |(name, tensor): &(String, Tensor)| Ok((name.clone(), tensor.f_zeros_like()?));
+        let entries = self.entries.iter().map(zeros).collect::<Result<_>>()?;
+        Ok(Self { entries })
+    }
+
+    /// Makes them the leaves of gradients.
+    pub fn require_grad(&mut self) -> Result<()> {
+        for (_, tensor) in &mut self.entries {
+            *tensor = tensor.f_set_requires_grad(true)?;
+        }
+        Ok(())
+    }
+
+    /// Names and tensors, in the order of the layout.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Tensor)> {
+        self.entries.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// All tensors, in the order of the layout.
+    pub fn tensors(&self) -> Vec<&Tensor> {
+        self.entries.iter().map(|(_, tensor)| tensor).collect()
+    }
+
+    /// The weight of that name: another handle on the same storage.
+    pub fn get(&self, name: &str) -> Result<Tensor> {
+        let found = self.entries.iter().find(|(known, _)| known == name);
+        let (_, tensor) = found.ok_or_else(|| Error::Invalid(format!("there is no weight `{name}`")))?;
+        Ok(tensor.shallow_clone())
+    }
+
+    /// The weights under Hugging Face names, without a prefix: `qkv` is split. Handles on the same storage.
+    pub fn split(&self) -> Result<Vec<(String, Tensor)>> {
+        let mut all = Vec::new();
+        for (name, tensor) in self.iter() {
+            match parts(name) {
+                Some(parts) => all.extend(parts.into_iter().zip(tensor.f_chunk(3, 0)?)),
+                None => all.push((name.to_owned(), tensor.shallow_clone())),
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn parts(name: &str) -> Option<[String; 3]> {
+    let (before, after) = name.split_once(".qkv.")?;
+    Some(FUSED.map(|part| format!("{before}.{part}.{after}")))
+}
+
+/// How one file names the weights.
+#[derive(Debug, Clone, Copy)]
+pub struct Names {
+    prefix: &'static str,
+}
+
+impl Names {
+    /// Finds whether the file has the prefix of a model with a head on top.
+    pub fn of(file: &SafeTensors<'_>) -> Self {
+        let prefixed = file.tensor("bert.embeddings.word_embeddings.weight").is_ok();
+        let prefix = if prefixed { "bert." } else { "" };
+        Self { prefix }
+    }
+
+    /// The file's name of a weight named as in [`Weights::split`]; none if it is not there.
+    pub fn find(self, file: &SafeTensors<'_>, name: &str) -> Option<String> {
+        let plain = format!("{}{name}", self.prefix);
+        // Files converted from the first TensorFlow releases.
+        let old = plain
+            .replace("LayerNorm.weight", "LayerNorm.gamma")
+            .replace("LayerNorm.bias", "LayerNorm.beta");
+        [plain, old].into_iter().find(|name| file.tensor(name).is_ok())
+    }
+}

@@ -1,0 +1,239 @@
+//! The protocol loop: lines in, work, lines out.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::io::{BufRead, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use hpo_protocol::embedding::Settings;
+use hpo_protocol::{Feature, FromWorker, Run, Start, ToWorker, VERSION};
+use tch::Device;
+
+use crate::checkpoint;
+use crate::data::{Tokens, Triplets};
+use crate::error::{Error, Result};
+use crate::export::export;
+use crate::model::Base;
+use crate::train::{Shared, Talk, segment};
+use crate::validate::Validation;
+
+/// Serves `hpo` on standard input and output until the input ends, which ends the process.
+pub fn serve() -> ! {
+    let mut lines = Lines::listen();
+    let first = lines.next();
+    let ToWorker::Start(start) = first else {
+        fatal("the first line must be of type `start`; this worker is started by `hpo`, not by hand");
+    };
+    let shared = match guarded(|| prepare(&start)) {
+        Ok(shared) => shared,
+        Err(message) => fatal(&message),
+    };
+    say(&FromWorker::Ready {
+        protocol: VERSION,
+        trainer: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned(),
+        features: vec![Feature::Evaluate, Feature::Export],
+    });
+    loop {
+        match lines.next() {
+            ToWorker::Run(run) => {
+                let (trial, attempt) = (run.trial, run.attempt);
+                let mut talk = Conversation {
+                    lines: &mut lines,
+                    run: &run,
+                };
+                if let Err(message) = guarded(|| segment(&shared, &run, &mut talk)) {
+                    eprintln!("trial {trial}: failed: {message}");
+                    say(&FromWorker::Failed {
+                        trial,
+                        attempt,
+                        message,
+                    });
+                }
+            }
+            ToWorker::Evaluate => match guarded(|| evaluate(&shared)) {
+                Ok(line) => say(&line),
+                Err(message) => fatal(&message),
+            },
+            ToWorker::Export { checkpoint, directory } => {
+                let done = guarded(|| {
+                    let weights = checkpoint::read_weights(&checkpoint, &shared.base)?;
+                    export(&shared.base, &weights, &directory)
+                });
+                match done {
+                    Ok(()) => say(&FromWorker::Exported { directory }),
+                    Err(message) => fatal(&message),
+                }
+            }
+            // Its segment has ended in the meantime.
+            ToWorker::Stop { .. } => {}
+            ToWorker::Start(_) => fatal("a worker can be started only once"),
+        }
+    }
+}
+
+fn prepare(start: &Start) -> Result<Shared> {
+    if start.protocol != VERSION {
+        let theirs = start.protocol;
+        return Err(Error::Invalid(format!(
+            "hpo speaks version {theirs} of the worker protocol, this worker version {VERSION}; install both from one release"
+        )));
+    }
+    let threads = i32::try_from(start.threads).ok().filter(|&threads| threads > 0);
+    let threads =
+        threads.ok_or_else(|| Error::Invalid(format!("threads is {}; it must be at least 1", start.threads)))?;
+    tch::set_num_threads(threads);
+    tch::set_num_interop_threads(1);
+    let settings: Settings = serde_json::from_value(serde_json::json!(start.settings))
+        .map_err(|error| Error::Invalid(format!("wrong settings under `[trial]`: {error}")))?;
+    if !(settings.validation_margin > 0.0 && settings.validation_margin.is_finite()) {
+        let margin = settings.validation_margin;
+        return Err(Error::Invalid(format!(
+            "validation_margin is {margin}; it must be above 0"
+        )));
+    }
+    let base = Base::load(&settings.model, Device::cuda_if_available())?;
+    let longest = base.config.max_position_embeddings;
+    if i64::try_from(settings.max_length).map_or(true, |length| length > longest) {
+        let length = settings.max_length;
+        return Err(Error::Invalid(format!(
+            "max_length is {length}; this model takes at most {longest}"
+        )));
+    }
+    let tokens = Tokens::read(&settings.model, settings.max_length, base.config.vocab_size)?;
+    let train = Triplets::read(&settings.train, &tokens)?;
+    let validation = Triplets::read(&settings.validation, &tokens)?;
+    eprintln!(
+        "{} training triplets, {} validation triplets",
+        train.rows().len(),
+        validation.rows().len()
+    );
+    Ok(Shared {
+        base,
+        digest: train.digest(),
+        train,
+        validation: Validation::new(validation, settings.validation_margin),
+        threads: start.threads,
+    })
+}
+
+fn evaluate(shared: &Shared) -> Result<FromWorker> {
+    let model = shared.base.model(&shared.base.weights)?;
+    let measured = shared.validation.measure(&model)?;
+    if !measured.loss.is_finite() {
+        return Err(Error::file(
+            &shared.base.directory,
+            "the validation loss of this model is not finite; use another one",
+        ));
+    }
+    Ok(FromWorker::Evaluated {
+        loss: measured.loss,
+        metrics: measured.metrics,
+    })
+}
+
+/// Runs `work`; an error or a panic, which libtorch's operators may cause, becomes a message.
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(panic) => Err(panic_message(panic.as_ref())),
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("the trainer panicked");
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+struct Conversation<'a> {
+    lines: &'a mut Lines,
+    run: &'a Run,
+}
+
+impl Talk for Conversation<'_> {
+    fn send(&mut self, line: FromWorker) {
+        say(&line);
+    }
+
+    fn stop(&mut self) -> Option<bool> {
+        self.lines.stop(self.run)
+    }
+}
+
+/// Lines from `hpo`.
+struct Lines {
+    receiver: Receiver<ToWorker>,
+    early: VecDeque<ToWorker>,
+}
+
+impl Lines {
+    /// Reads standard input in a thread of its own, so that its end is seen at once, whatever else is going on.
+    fn listen() -> Self {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            for line in std::io::stdin().lock().lines() {
+                let Ok(line) = line else { break };
+                let message = serde_json::from_str(&line)
+                    .unwrap_or_else(|error| fatal(&format!("cannot understand the line {line:?}: {error}")));
+                if sender.send(message).is_err() {
+                    break;
+                }
+            }
+            exit()
+        });
+        Self {
+            receiver,
+            early: VecDeque::new(),
+        }
+    }
+
+    fn next(&mut self) -> ToWorker {
+        match self.early.pop_front() {
+            Some(line) => line,
+            // The reader is gone only if the process is about to be.
+            None => self.receiver.recv().unwrap_or_else(|_| exit()),
+        }
+    }
+
+    fn stop(&mut self, run: &Run) -> Option<bool> {
+        while let Ok(line) = self.receiver.try_recv() {
+            match line {
+                ToWorker::Stop { trial, attempt, save } if (trial, attempt) == (run.trial, run.attempt) => {
+                    return Some(save);
+                }
+                ToWorker::Stop { .. } => {}
+                other => self.early.push_back(other),
+            }
+        }
+        None
+    }
+}
+
+fn say(line: &FromWorker) {
+    let mut out = std::io::stdout().lock();
+    let written = serde_json::to_writer(&mut out, line).map_err(std::io::Error::from);
+    // Nobody listens any more: the same as the end of the input.
+    if written
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush())
+        .is_err()
+    {
+        exit();
+    }
+}
+
+fn fatal(message: &str) -> ! {
+    eprintln!("{message}");
+    say(&FromWorker::Fatal {
+        message: message.to_owned(),
+    });
+    exit()
+}
+
+fn exit() -> ! {
+    std::process::exit(0)
+}
