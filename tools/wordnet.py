@@ -1,122 +1,242 @@
 #!/usr/bin/env python3
-"""Makes reverse-dictionary triplets from WordNet's nouns: anchor = a definition, positive = its word, negative = another.
+"""Makes reverse-dictionary triplets from WordNet's nouns.
 
     python3 tools/wordnet.py DICT OUTPUT [--train 800] [--siblings 0.5] ...
 
-DICT is WordNet's `dict` directory (data.noun, index.sense), OUTPUT receives train.jsonl, validation.jsonl and test.jsonl.
-A share of the negatives are siblings, words with the same hypernym, which are hard; the others are words from anywhere
-in the same split. Whole families (all words below one hypernym) go to one split, and no word and no definition occurs in
-two splits. The same arguments give the same bytes.
+anchor = a definition, positive = a word it defines, negative = a word it doesn't. DICT is WordNet's `dict` directory
+(data.noun, index.noun); OUTPUT receives train.jsonl, validation.jsonl and test.jsonl. A share of the negatives are
+siblings (words with the same hypernym), which are hard; the others come from other families of the same split. A
+family goes to one split, and no word and no definition occurs in two splits. The same arguments give the same bytes.
 """
 import argparse
 import json
 import os
 import random
 import re
+import sys
 from collections import defaultdict
 
-WORD = re.compile(r"[a-z][a-z]+(?:[ -][a-z]+)*")
+WORD = re.compile(r"[a-z]{2,}(?:[ -][a-z]+)*")
+HYPERNYMS = ("@", "@i")
 
 
-def first_senses(dict_dir):
-    """(lemma, synset) for each noun whose most frequent sense the synset is: what people mean by the word."""
-    senses = set()
-    with open(os.path.join(dict_dir, "index.sense"), encoding="ascii") as lines:
+class Synset:
+    def __init__(self, identity, lemmas, hypernyms, definition):
+        self.identity = identity
+        self.lemmas = lemmas
+        self.hypernyms = hypernyms
+        self.definition = definition
+        # The lemmas that are fit to be asked for.
+        self.words = []
+
+
+def read_synsets(path):
+    """Every noun synset by its identity, in the order of the file."""
+    synsets = {}
+    with open(path, encoding="utf-8") as lines:
         for line in lines:
-            key, synset, number, _ = line.split()
-            lemma, _, rest = key.partition("%")
-            if rest.startswith("1:") and number == "1":
-                senses.add((lemma.replace("_", " "), synset))
-    return senses
-
-
-def read_synsets(dict_dir):
-    """A list of (synset, words, hypernym, definition), in the order of the file."""
-    senses = first_senses(dict_dir)
-    synsets = []
-    with open(os.path.join(dict_dir, "data.noun"), encoding="ascii") as lines:
-        for line in lines:
-            if line.startswith("  "):
+            # The licence at the top is indented.
+            if line.startswith(" "):
                 continue
             data, _, gloss = line.partition(" | ")
             fields = data.split()
             count = int(fields[3], 16)
-            words = [fields[4 + 2 * i].replace("_", " ") for i in range(count)]
-            words = [word for word in words if WORD.fullmatch(word) and (word, fields[0]) in senses]
+            lemmas = [fields[4 + 2 * i].replace("_", " ") for i in range(count)]
             pointers = fields[5 + 2 * count :]
-            hypernyms = [pointers[i + 1] for i in range(0, len(pointers), 4) if pointers[i] == "@"]
-            definition = re.split(r'; ?"', gloss)[0].strip().rstrip(";").strip()
-            if words and hypernyms and 4 <= len(definition.split()) <= 40:
-                synsets.append((fields[0], words, hypernyms[0], definition))
+            hypernyms = [pointers[i + 1] for i in range(0, len(pointers) - 3, 4) if pointers[i] in HYPERNYMS]
+            definition = re.split(r'[;:,]?\s*"', gloss, maxsplit=1)[0].strip().rstrip(";").strip()
+            # A quotation inside the definition would be cut off with the examples.
+            if re.search(r'(?<!;)(?<!") "', gloss.split('; "', 1)[0]):
+                definition = ""
+            synsets[fields[0]] = Synset(fields[0], lemmas, hypernyms, definition)
     return synsets
 
 
-def split(synsets, sizes, per_family, rng):
-    """Families for each split: lists of lists of (words, definition), enough for the split's size."""
+def read_first_senses(path):
+    """The synset of each noun's most frequent sense, which is what people mean by it."""
+    first = {}
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith(" "):
+                continue
+            fields = line.split()
+            senses = int(fields[2])
+            first[fields[0].replace("_", " ")] = fields[-senses]
+    return first
+
+
+class Dictionary:
+    def __init__(self, directory):
+        self.synsets = read_synsets(os.path.join(directory, "data.noun"))
+        first = read_first_senses(os.path.join(directory, "index.noun"))
+        self.senses = defaultdict(set)
+        self.above = {}
+        for synset in self.synsets.values():
+            for lemma in synset.lemmas:
+                self.senses[lemma.lower()].add(synset.identity)
+            text = f" {re.sub('[^a-z]+', ' ', synset.definition.lower())} "
+            synset.words = [
+                lemma
+                for lemma in synset.lemmas
+                if WORD.fullmatch(lemma)
+                and first.get(lemma) == synset.identity
+                # A definition that names its word asks nothing.
+                and f" {lemma.replace('-', ' ')} " not in text
+            ]
+
+    def ancestors(self, identity):
+        """A synset and all above it."""
+        if identity not in self.above:
+            found, open_ = set(), [identity]
+            while open_:
+                one = open_.pop()
+                if one not in found:
+                    found.add(one)
+                    open_ += self.synsets[one].hypernyms if one in self.synsets else []
+            self.above[identity] = found
+        return self.above[identity]
+
+    def opposes(self, word, synset):
+        """Whether a word is wrong for a synset: in no sense a synonym of its words, nor more general or special."""
+        senses = self.senses[word]
+        if any(senses & self.senses[lemma.lower()] for lemma in synset.lemmas):
+            return False
+        own = self.ancestors(synset.identity)
+        return not any(sense in own or synset.identity in self.ancestors(sense) for sense in senses)
+
+
+def split(dictionary, sizes, per_family, rng):
+    """The families of each split: lists of lists of synsets, enough for the split's size."""
     families = defaultdict(list)
-    for _, words, hypernym, definition in synsets:
-        families[hypernym].append((words, definition))
-    order = sorted(hypernym for hypernym, members in families.items() if len(members) >= 3)
+    for synset in dictionary.synsets.values():
+        if synset.words and synset.hypernyms and 4 <= len(synset.definition.split()) <= 40:
+            families[synset.hypernyms[0]].append(synset)
+    order = sorted(hypernym for hypernym, members in families.items() if len(members) >= 2)
     rng.shuffle(order)
     owner = {}
     splits = {name: [] for name in sizes}
-    names = iter(sizes)
-    name, have = next(names), 0
+    waiting = [name for name in sizes if sizes[name] > 0]
+    have = 0
     for hypernym in order:
-        while have >= sizes[name]:
-            name, have = next(names, None), 0
-            if name is None:
-                return splits
-        texts = lambda member: [*member[0], member[1]]
-        members = [m for m in families[hypernym] if all(owner.get(t, name) == name for t in texts(m))]
+        if not waiting:
+            break
+        name = waiting[0]
+        members = sorted(families[hypernym], key=lambda synset: synset.identity)
         rng.shuffle(members)
-        members = members[:per_family]
-        if len(members) < 2:
-            continue
+        kept = []
         for member in members:
-            owner.update((text, name) for text in texts(member))
-        splits[name].append(members)
-        have += len(members)
-    raise SystemExit(f"WordNet has too few words for these sizes: {sizes}")
+            texts = {text.lower() for text in [*member.lemmas, member.definition]}
+            if len(kept) < per_family and all(owner.get(text, name) == name for text in texts):
+                kept.append((member, texts))
+        # Each needs a sibling that can be its negative; who leaves may have been another's only one.
+        while True:
+            words = [word for member, _ in kept for word in member.words]
+            fit = [one for one in kept if any(dictionary.opposes(word, one[0]) for word in words)]
+            if len(fit) == len(kept):
+                break
+            kept = fit
+        if not kept:
+            continue
+        for _, texts in kept:
+            owner.update((text, name) for text in texts)
+        splits[name].append([member for member, _ in kept])
+        have += len(kept)
+        if have >= sizes[name]:
+            waiting.pop(0)
+            have = 0
+    if waiting:
+        sys.exit(f"WordNet has too few words for these sizes: {sizes}")
+    return splits
 
 
-def triplets(families, size, siblings, rng):
-    """The triplets of one split."""
-    everyone = [member for family in families for member in family]
+def triplets(dictionary, families, size, siblings, rng):
+    """The triplets of one split, and how many of them have a sibling as negative."""
+    members = [(member, family) for family in families for member in family]
+    everyone = sorted({word for member, _ in members for word in member.words})
+    rng.shuffle(members)
+    hard = round(size * siblings)
     made = []
-    for family in families:
-        for words, definition in family:
-            others = family if rng.random() < siblings else everyone
-            candidates = [w for other in others for w in other[0] if w not in words]
-            candidates = candidates or [w for other in everyone for w in other[0] if w not in words]
-            made.append({"anchor": definition, "positive": rng.choice(words), "negative": rng.choice(candidates)})
+
+    def make(member, negative):
+        made.append({"anchor": member.definition, "positive": rng.choice(member.words), "negative": negative})
+
+    for member, family in members[:hard]:
+        words = sorted({word for other in family for word in other.words if dictionary.opposes(word, member)})
+        make(member, rng.choice(words))
+    for member, family in members[hard:]:
+        if len(made) == size:
+            break
+        kin = {word for other in family for word in other.words}
+        # Nearly every word will do, so drawing until one does is quicker than listing them.
+        for _ in range(1000):
+            word = rng.choice(everyone)
+            if word not in kin and dictionary.opposes(word, member):
+                make(member, word)
+                break
+    if len(made) < size:
+        sys.exit(f"only {len(made)} of {size} triplets have a negative from another family")
     rng.shuffle(made)
-    return made[:size]
+    return made, hard
+
+
+def share(text):
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def count(text):
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
+def mean(numbers):
+    numbers = list(numbers)
+    return sum(numbers) / max(len(numbers), 1)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("dict")
-    parser.add_argument("output")
-    parser.add_argument("--train", type=int, default=800, help="triplets for training")
-    parser.add_argument("--validation", type=int, default=300)
-    parser.add_argument("--test", type=int, default=300)
-    parser.add_argument("--siblings", type=float, default=0.5, help="share of negatives that are siblings")
-    parser.add_argument("--per-family", type=int, default=6, help="most words of one family")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("dict", help="WordNet's directory with data.noun and index.noun")
+    parser.add_argument("output", help="directory for train.jsonl, validation.jsonl and test.jsonl")
+    parser.add_argument("--train", type=count, default=800, help="triplets for training [default: %(default)s]")
+    parser.add_argument("--validation", type=count, default=300, help="for validation [default: %(default)s]")
+    parser.add_argument("--test", type=count, default=300, help="for test [default: %(default)s]")
+    parser.add_argument(
+        "--siblings", type=share, default=0.5, help="share of negatives that are siblings [default: %(default)s]"
+    )
+    parser.add_argument(
+        "--validation-siblings", type=share, help="the same for validation and test [default: that of training]"
+    )
+    parser.add_argument("--per-family", type=count, default=6, help="most words of a family [default: %(default)s]")
+    parser.add_argument("--seed", type=int, default=1, help="[default: %(default)s]")
     options = parser.parse_args()
+    if options.validation_siblings is None:
+        options.validation_siblings = options.siblings
 
-    rng = random.Random(options.seed)
-    # What is held out comes first, so that more training data changes neither.
+    dictionary = Dictionary(options.dict)
+    # What is held out comes first, so that a change of the training data's size leaves it as it is.
     sizes = {"test": options.test, "validation": options.validation, "train": options.train}
-    splits = split(read_synsets(options.dict), sizes, options.per_family, rng)
+    splits = split(dictionary, sizes, options.per_family, random.Random(f"{options.seed} split"))
     os.makedirs(options.output, exist_ok=True)
-    for name, size in sizes.items():
-        made = triplets(splits[name], size, options.siblings, rng)
-        with open(os.path.join(options.output, f"{name}.jsonl"), "w", encoding="utf-8") as file:
+    for name in ("train", "validation", "test"):
+        siblings = options.siblings if name == "train" else options.validation_siblings
+        rng = random.Random(f"{options.seed} {name}")
+        made, hard = triplets(dictionary, splits[name], sizes[name], siblings, rng)
+        path = os.path.join(options.output, f"{name}.jsonl")
+        # A reader never sees half a file.
+        with open(path + ".unfinished", "w", encoding="utf-8", newline="\n") as file:
             file.writelines(json.dumps(triplet, ensure_ascii=False) + "\n" for triplet in made)
-        mean = sum(len(triplet["anchor"].split()) for triplet in made) / len(made)
-        print(f"{name}: {len(made)} triplets, {mean:.1f} words in a definition")
+        os.replace(path + ".unfinished", path)
+        words = {triplet[role] for triplet in made for role in ("positive", "negative")}
+        print(
+            f"{name}: {len(made)} triplets ({hard} with a sibling as negative) of {len(splits[name])} families, "
+            f"{len(words)} words; mean length {mean(len(t['anchor'].split()) for t in made):.1f} words a definition, "
+            f"{mean(len(t['positive'].split()) for t in made):.1f} a word"
+        )
 
 
 if __name__ == "__main__":

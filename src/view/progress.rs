@@ -6,11 +6,16 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::format::{duration, metric};
 use crate::scheduler::{Observer, now};
-use crate::study::{Fact, Record, Study, Timestamp, Trial, TrialId, TrialState};
+use crate::study::{Fact, Record, SlotId, Study, Timestamp, Trial, TrialId, TrialState};
+
+/// Where no terminal shows live lines, the state of things is told so often, in milliseconds.
+const PLAIN_INTERVAL: u64 = 30_000;
 
 /// Shows what happens on standard error.
 pub struct Progress {
     started: Timestamp,
+    /// When the state of things was last told in a plain line.
+    told: Timestamp,
     trained_at_start: Option<u64>,
     lines: Option<Lines>,
     running: BTreeMap<TrialId, (f64, Option<f64>)>,
@@ -46,6 +51,7 @@ impl Progress {
         });
         Self {
             started: now(),
+            told: now(),
             trained_at_start: None,
             lines,
             running: BTreeMap::new(),
@@ -66,6 +72,47 @@ impl Progress {
             Some(lines) => drop(lines.all.println(line)),
             None => eprintln!("{line}"),
         }
+    }
+
+    /// What a slot does.
+    fn slot(&self, study: &Study, slot: SlotId) -> String {
+        let on_slot = |trial: &&Trial| matches!(trial.state, TrialState::Running { slot: on, .. } if on == slot);
+        let Some(trial) = study.trials().iter().find(on_slot) else {
+            return "-".into();
+        };
+        let to = match trial.state {
+            TrialState::Running { to, .. } => to,
+            _ => 0,
+        };
+        let (at, speed) = self
+            .running
+            .get(&trial.id)
+            .copied()
+            .unwrap_or((trial.resource() as f64, None));
+        let speed = speed.map_or(String::new(), |speed| format!("  {speed:.1} examples/s"));
+        format!("trial {:<4} epoch {at:.2} of {to}{speed}", trial.id)
+    }
+
+    /// How far the study is.
+    fn whole(&self, study: &Study, now: Timestamp) -> String {
+        let over = study.trials().iter().filter(|trial| trial.state.is_final()).count();
+        let best = study.best().and_then(Trial::best);
+        let best = best.map_or(String::new(), |(_, loss)| format!("  best loss {}", metric(loss)));
+        let speed: f64 = self.running.values().filter_map(|(_, speed)| *speed).sum();
+        let speed = if speed > 0.0 {
+            format!("  {speed:.1} examples/s")
+        } else {
+            String::new()
+        };
+        let left = self.remaining(study, now);
+        let left = left.map_or(String::new(), |ms| format!("  about {} left", duration(ms)));
+        format!(
+            "{over} of {} trials decided  {} of {} epochs{best}{speed}  {} gone{left}",
+            study.spec().trials,
+            study.trained_resource(),
+            study.planned_resource(),
+            duration(now.since(self.started)),
+        )
     }
 
     /// Milliseconds still to go, if the pace so far can be told.
@@ -113,47 +160,22 @@ impl Observer for Progress {
     }
 
     fn tick(&mut self, study: &Study, now: Timestamp) {
-        let Some(lines) = &self.lines else {
-            return;
-        };
-        let trials = study.trials();
-        for (slot, line) in lines.slots.iter().enumerate() {
-            let on_slot =
-                |trial: &&Trial| matches!(trial.state, TrialState::Running { slot: on, .. } if on as usize == slot);
-            line.set_message(match trials.iter().find(on_slot) {
-                None => format!("slot {slot}  -"),
-                Some(trial) => {
-                    let to = match trial.state {
-                        TrialState::Running { to, .. } => to,
-                        _ => 0,
-                    };
-                    let (at, speed) = self
-                        .running
-                        .get(&trial.id)
-                        .copied()
-                        .unwrap_or((trial.resource() as f64, None));
-                    let speed = speed.map_or(String::new(), |speed| format!("  {speed:.1} examples/s"));
-                    format!("slot {slot}  trial {:<4} epoch {at:.2} of {to}{speed}", trial.id)
+        match &self.lines {
+            Some(lines) => {
+                for (slot, line) in (0..).zip(&lines.slots) {
+                    line.set_message(format!("slot {slot}  {}", self.slot(study, slot)));
                 }
-            });
+                lines
+                    .study
+                    .set_message(format!("{}  {}", study.spec().name, self.whole(study, now)));
+                lines.study.tick();
+            }
+            None if now.since(self.told) >= PLAIN_INTERVAL && !self.running.is_empty() => {
+                self.told = now;
+                self.say(now, &self.whole(study, now));
+            }
+            None => {}
         }
-        let over = trials.iter().filter(|trial| trial.state.is_final()).count();
-        let best = study
-            .best()
-            .and_then(Trial::best)
-            .map_or(String::new(), |(_, loss)| format!("  best loss {}", metric(loss)));
-        let left = self
-            .remaining(study, now)
-            .map_or(String::new(), |ms| format!("  about {} left", duration(ms)));
-        lines.study.set_message(format!(
-            "{}  {over} of {} trials decided  {} of {} epochs{best}  {}{left}",
-            study.spec().name,
-            study.spec().trials,
-            study.trained_resource(),
-            study.planned_resource(),
-            duration(now.since(self.started)),
-        ));
-        lines.study.tick();
     }
 }
 

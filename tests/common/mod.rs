@@ -48,9 +48,15 @@ impl Place {
     }
 
     pub fn hpo<S: AsRef<std::ffi::OsStr>>(&self, arguments: &[S]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hpo"));
+        let hpo = Path::new(env!("CARGO_BIN_EXE_hpo"));
+        // The embedding trainer is built in the release profile only.
+        let trainers = hpo.ancestors().nth(2).unwrap().join("release");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths([trainers].into_iter().chain(std::env::split_paths(&path))).unwrap();
+        let mut command = Command::new(hpo);
         command
             .args(arguments)
+            .env("PATH", path)
             .env("HPO_STUDIES", self.path("studies"))
             .env_remove("RUST_LOG")
             .stdin(Stdio::null());

@@ -1,0 +1,105 @@
+//! The embedding trainer under the real scheduler: the real MiniLM on a few texts.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::Place;
+use rustix::process::Signal;
+use serde_json::json;
+
+/// A study of the real model that trains in seconds.
+fn space(place: &Place, name: &str) -> PathBuf {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/model/all-MiniLM-L6-v2");
+    assert!(model.exists(), "the model is not there: run `make setup`");
+    for (file, words) in [("train", 0..12), ("validation", 12..18)] {
+        let lines = words.map(|n: u32| {
+            let [anchor, positive, negative] = ["the number after", "", "nothing like"].map(|of| format!("{of} {n}"));
+            json!({ "anchor": anchor, "positive": positive, "negative": negative }).to_string() + "\n"
+        });
+        std::fs::write(place.path(&format!("{file}.jsonl")), lines.collect::<String>()).unwrap();
+    }
+    let path = place.path(&format!("{name}.toml"));
+    let text = format!(
+        "[study]\ntrials = 4\n[halving]\nmax_resource = 4\nreduction_factor = 2\n[slots]\ndevices = \"cpu\"\n\
+         trials_per_device = 2\nthreads_per_trial = 1\n[trial]\nmodel = {model:?}\ntrain = \"train.jsonl\"\n\
+         validation = \"validation.jsonl\"\nmax_length = 16\n[space]\n\
+         learning_rate = {{ type = \"log_uniform\", low = 1e-5, high = 1e-3 }}\nbatch_size = 4\n\
+         margin = {{ type = \"uniform\", low = 0.1, high = 1.0 }}\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn killed_and_stopped_it_ends_like_a_search_left_alone_and_exports_its_best_model() {
+    let place = Place::new();
+    place.search(&space(&place, "plain")).ok();
+    let rough = space(&place, "rough");
+    for (what, signal) in [
+        ("on slot", Signal::KILL),
+        ("epoch 1  loss", Signal::KILL),
+        ("promoted", Signal::INT),
+    ] {
+        let mut running = place.start(&rough);
+        if running.wait_for(what, 1) {
+            running.signal(signal);
+        }
+        running.wait();
+    }
+    let told = place.search(&rough).ok().stdout();
+    assert_eq!(place.answer("plain"), place.answer("rough"));
+    assert_eq!(place.facts("rough", "baseline_measured").len(), 1);
+    assert!(told.contains("untrained") && told.contains("best model: "), "{told}");
+
+    let best = place.study("rough").join("best-model");
+    let elsewhere = place.path("exported");
+    place
+        .run(&["export", "rough", "--model", elsewhere.to_str().unwrap()])
+        .ok();
+    for file in [
+        "config.json",
+        "tokenizer.json",
+        "modules.json",
+        "1_Pooling/config.json",
+        "model.safetensors",
+    ] {
+        assert_eq!(
+            std::fs::read(best.join(file)).unwrap(),
+            std::fs::read(elsewhere.join(file)).unwrap(),
+            "{file}"
+        );
+    }
+    let same = std::fs::read(place.study("plain").join("best-model/model.safetensors")).unwrap();
+    assert!(
+        same == std::fs::read(best.join("model.safetensors")).unwrap(),
+        "the models differ"
+    );
+    place
+        .run(&["export", "rough", "--model", elsewhere.to_str().unwrap()])
+        .fails(2, &["exists already"]);
+}
+
+#[test]
+fn the_exported_configuration_trains_the_same_model_once_more() {
+    let place = Place::new();
+    place.search(&space(&place, "s")).ok();
+    let (config, model) = (place.path("best.toml"), place.path("model"));
+    place.run(&["export", "s", "-o", config.to_str().unwrap()]).ok();
+    place
+        .run(&[
+            "train",
+            "--config",
+            config.to_str().unwrap(),
+            "--output",
+            model.to_str().unwrap(),
+        ])
+        .ok();
+    let searched = std::fs::read(place.study("s").join("best-model/model.safetensors")).unwrap();
+    assert!(
+        searched == std::fs::read(model.join("model.safetensors")).unwrap(),
+        "the models differ"
+    );
+}
