@@ -181,3 +181,20 @@ fn nothing_twice(place: &Place, study: &str) {
         .sum();
     assert_eq!(files, 1, "only the best checkpoint is kept");
 }
+
+#[test]
+fn a_record_that_was_half_written_is_dropped() {
+    let place = Place::new();
+    place.search(&place.space("plain", 6, 1, EXAMPLE, "")).ok();
+    let file = place.space("cut", 6, 1, EXAMPLE, "");
+    let mut running = place.start(&file);
+    assert!(running.wait_for("trial", 6));
+    running.signal(Signal::KILL);
+    running.wait();
+    let journal = place.study("cut").join("journal.jsonl");
+    let whole = std::fs::read(&journal).unwrap();
+    std::fs::write(&journal, [&whole[..], b"{\"seq\":99,\"at\":1,\"fact\":{\"ty"].concat()).unwrap();
+    assert_eq!(place.run(&["status", "cut", "--json"]).json()["state"], "stopped");
+    place.search(&file).ok();
+    assert_eq!(place.answer("plain"), place.answer("cut"));
+}

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, stderr};
 use crate::diagnostic::Diagnostic;
 use crate::scheduler::SchedulerError;
 use crate::store::StoreError;
+use crate::view::tell;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -79,12 +80,12 @@ impl CliError {
     /// Tells the user.
     pub fn print(&self) {
         match self {
-            Self::Input(diagnostic) => eprintln!("{}", diagnostic.render(stderr().is_terminal())),
+            Self::Input(diagnostic) => tell(&diagnostic.render(stderr().is_terminal())),
             Self::Stopped => {}
             error => {
-                eprintln!("error: {error}");
+                tell(&format!("error: {error}"));
                 if let Some(help) = self.help() {
-                    eprintln!("help: {help}");
+                    tell(&format!("help: {help}"));
                 }
             }
         }

@@ -6,9 +6,10 @@ use super::study::{print, read};
 use super::{CliError, run};
 use crate::executor::Machine;
 use crate::export::{self, Format};
-use crate::space::file::SlotSettings;
+use crate::space::file::{Devices, SlotSettings};
 use crate::store::StudyReader;
 use crate::study::TrialId;
+use crate::view::tell;
 
 /// The arguments of `hpo export`.
 #[derive(Debug, clap::Args)]
@@ -50,7 +51,7 @@ impl Export {
             .map_err(|error| CliError::Failed(format!("the configuration can't be written: {error}")))?;
         if let Some(model) = &self.model {
             write_model(&reader, model)?;
-            eprintln!("model of trial {} written to {}", trial.id, model.display());
+            tell(&format!("model of trial {} written to {}", trial.id, model.display()));
         }
         match &self.output {
             Some(path) => std::fs::write(path, text).map_err(|source| CliError::Output {
@@ -89,7 +90,12 @@ pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), 
         .and_then(|trial| trial.best_checkpoint())
         .ok_or_else(|| nothing_yet(reader))?;
     let program = run::program(study.spec())?;
-    let slots = run::slots(&Machine::this(), &SlotSettings::default(), Some(study.spec().threads))?;
+    // Copying weights needs no GPU, and those there are may be full.
+    let settings = SlotSettings {
+        devices: Devices::Cpu,
+        ..SlotSettings::default()
+    };
+    let slots = run::slots(&Machine::this(), &settings, Some(study.spec().threads))?;
     let slot = slots
         .into_iter()
         .next()

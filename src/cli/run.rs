@@ -14,7 +14,7 @@ use crate::scheduler::{self, Ended, Job, Outcome};
 use crate::space::file::{Devices, SlotSettings};
 use crate::store::{self, StudyDirectory, StudyReader};
 use crate::study::{StudySpec, TrialSummary};
-use crate::view::{self, Progress};
+use crate::view::{self, Progress, tell};
 
 /// How many trials the last table shows.
 const SHOWN: usize = 10;
@@ -103,10 +103,12 @@ pub(super) fn run(
     let slots = slots(&machine, settings, Some(spec.threads))?;
     log_to(directory)?;
     for complaint in &machine.complaints {
-        eprintln!("note: {complaint}");
+        tell(&format!("note: {complaint}"));
     }
     if let Some(trouble) = &store.database_trouble {
-        eprintln!("note: the trial database was made anew from the journal: {trouble}");
+        tell(&format!(
+            "note: the trial database was made anew from the journal: {trouble}"
+        ));
     }
     let names: Vec<String> = slots.iter().map(|slot| slot.name()).collect();
     let verb = if store.study.trials().is_empty() {
@@ -114,13 +116,13 @@ pub(super) fn run(
     } else {
         "goes on"
     };
-    eprintln!(
+    tell(&format!(
         "study {} {verb} in {} on {} slots ({})",
         spec.name,
         directory.root().display(),
         slots.len(),
         names.join("; ")
-    );
+    ));
 
     let mut progress = Progress::new(slots.len());
     let job = Job {
@@ -140,7 +142,7 @@ pub(super) fn run(
     match std::mem::replace(&mut ended.outcome, Ok(Outcome::Finished)) {
         Err(error) => Err(error.into()),
         Ok(Outcome::Stopped) => {
-            eprintln!("stopped; nothing recorded is lost. Go on with:\n  {again}");
+            tell(&format!("stopped; nothing recorded is lost. Go on with:\n  {again}"));
             Err(CliError::Stopped)
         }
         Ok(Outcome::Finished) => {
@@ -170,7 +172,7 @@ pub(super) fn tell_finished(reader: &StudyReader) -> Result<(), CliError> {
     rows.truncate(SHOWN);
     let model = reader.directory().best_model();
     let model = model.exists().then_some(Ok(model));
-    eprintln!("study {} is finished", reader.study().spec().name);
+    tell(&format!("study {} is finished", reader.study().spec().name));
     print(&view::outcome(reader.study(), rows, model.as_ref()))
 }
 

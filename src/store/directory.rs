@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::StoreError;
 
@@ -122,7 +123,15 @@ impl StudyDirectory {
             .mode(0o600)
             .clone();
         let mut file = options.open(&path).map_err(io)?;
-        match file.try_lock() {
+        let mut locked = file.try_lock();
+        for _ in 0..5 {
+            // Somebody who looks whether the study runs holds the lock for a moment.
+            if matches!(locked, Err(TryLockError::WouldBlock)) {
+                std::thread::sleep(Duration::from_millis(20));
+                locked = file.try_lock();
+            }
+        }
+        match locked {
             Ok(()) => {
                 file.set_len(0).map_err(io)?;
                 file.rewind().map_err(io)?;

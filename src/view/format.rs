@@ -1,6 +1,13 @@
 //! Numbers and times for people.
 
+use std::io::Write;
+
 use serde_json::Value;
+
+/// Tells people something on standard error. A terminal that has gone is no reason to stop.
+pub fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
 
 /// A number with four significant digits.
 pub fn number(x: f64) -> String {

@@ -5,7 +5,7 @@ mod progress;
 mod report;
 mod table;
 
-pub use format::{duration, number};
+pub use format::tell;
 pub use progress::Progress;
 pub use report::{outcome, status, status_json, trial_details};
 pub use table::{TrialTable, trial_table};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::format::{duration, metric};
+use super::format::{duration, metric, tell};
+use super::report::rungs;
 use crate::scheduler::{Observer, now};
 use crate::study::{Fact, Record, SlotId, Study, Timestamp, Trial, TrialId, TrialState};
 
@@ -70,7 +71,7 @@ impl Progress {
         match &self.lines {
             // A terminal that is gone is no reason to stop training.
             Some(lines) => drop(lines.all.println(line)),
-            None => eprintln!("{line}"),
+            None => tell(&line),
         }
     }
 
@@ -106,9 +107,14 @@ impl Progress {
         };
         let left = self.remaining(study, now);
         let left = left.map_or(String::new(), |ms| format!("  about {} left", duration(ms)));
+        let rungs = rungs(study).into_iter();
+        let rungs: Vec<String> = rungs
+            .map(|(resource, reached, size)| format!("{resource}: {reached}/{size}"))
+            .collect();
         format!(
-            "{over} of {} trials decided  {} of {} epochs{best}{speed}  {} gone{left}",
+            "{over} of {} trials decided  rungs {}  {} of {} epochs{best}{speed}  {} gone{left}",
             study.spec().trials,
+            rungs.join(" "),
             study.trained_resource(),
             study.planned_resource(),
             duration(now.since(self.started)),

@@ -87,7 +87,7 @@ fn counts(study: &Study) -> Vec<(&'static str, usize)> {
 }
 
 /// Each rung's resource, how many trials have reached it, and how many are meant to.
-fn rungs(study: &Study) -> Vec<(u64, usize, u64)> {
+pub(super) fn rungs(study: &Study) -> Vec<(u64, usize, u64)> {
     let halving = &study.spec().halving;
     let sizes = rung_sizes(halving, study.spec().trials);
     rung_resources(halving)

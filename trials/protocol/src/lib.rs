@@ -167,8 +167,8 @@ pub enum FromWorker {
         /// Other metrics of the same validation.
         #[serde(default)]
         metrics: Metrics,
-        /// The checkpoint of this moment, complete and synced to disk: a file, inside [`Run::checkpoints`]. Required
-        /// unless `loss` is `null`.
+        /// The checkpoint of this moment: a complete file directly in [`Run::checkpoints`]. `hpo` syncs it before it
+        /// counts on it. Required unless `loss` is `null`.
         checkpoint: Option<PathBuf>,
     },
     /// The segment has reached `to`.
