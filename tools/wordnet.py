@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes reverse-dictionary triplets from WordNet's nouns.
 
-    python3 tools/wordnet.py DICT OUTPUT [--train 800] [--siblings 0.5] ...
+    python3 tools/wordnet.py DICT OUTPUT [--train 1200] [--siblings 0.5] ...
 
 anchor = a definition, positive = a word it defines, negative = a word it doesn't. DICT is WordNet's `dict` directory
 (data.noun, index.noun); OUTPUT receives train.jsonl, validation.jsonl and test.jsonl. A share of the negatives are
@@ -202,7 +202,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("dict", help="WordNet's directory with data.noun and index.noun")
     parser.add_argument("output", help="directory for train.jsonl, validation.jsonl and test.jsonl")
-    parser.add_argument("--train", type=count, default=800, help="triplets for training [default: %(default)s]")
+    parser.add_argument("--train", type=count, default=1200, help="triplets for training [default: %(default)s]")
     parser.add_argument("--validation", type=count, default=300, help="for validation [default: %(default)s]")
     parser.add_argument("--test", type=count, default=300, help="for test [default: %(default)s]")
     parser.add_argument(

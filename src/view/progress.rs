@@ -17,7 +17,7 @@ pub struct Progress {
     started: Timestamp,
     /// When the state of things was last told in a plain line.
     told: Timestamp,
-    trained_at_start: Option<u64>,
+    slots: usize,
     lines: Option<Lines>,
     running: BTreeMap<TrialId, (f64, Option<f64>)>,
 }
@@ -43,17 +43,16 @@ impl Progress {
                 bar
             };
             let slots = (0..slots).map(|_| line()).collect();
-            let study = line();
             Lines {
-                study,
                 slots,
+                study: line(),
                 all: all.clone(),
             }
         });
         Self {
             started: now(),
             told: now(),
-            trained_at_start: None,
+            slots: slots.max(1),
             lines,
             running: BTreeMap::new(),
         }
@@ -105,7 +104,7 @@ impl Progress {
         } else {
             String::new()
         };
-        let left = self.remaining(study, now);
+        let left = self.remaining(study);
         let left = left.map_or(String::new(), |ms| format!("  about {} left", duration(ms)));
         let rungs = rungs(study).into_iter();
         let rungs: Vec<String> = rungs
@@ -121,27 +120,42 @@ impl Progress {
         )
     }
 
-    /// Milliseconds still to go, if the pace so far can be told.
-    fn remaining(&self, study: &Study, now: Timestamp) -> Option<u64> {
-        let underway: f64 = self
-            .running
-            .iter()
-            .filter_map(|(id, (at, _))| {
-                let trial = study.trial(*id)?;
-                Some((at - trial.resource() as f64).max(0.0))
-            })
-            .sum();
-        let trained = study.trained_resource() as f64 + underway;
-        let since_start = trained - self.trained_at_start? as f64;
-        let elapsed = now.since(self.started) as f64;
-        (since_start > 0.3 && elapsed > 3000.0)
-            .then(|| ((study.planned_resource() as f64 - trained).max(0.0) * elapsed / since_start) as u64)
+    /// Milliseconds still to go, once the time of an epoch can be told: rung by rung, since the trials of a rung share
+    /// the slots, but the last ones of it can't be shared.
+    fn remaining(&self, study: &Study) -> Option<u64> {
+        let trained: u64 = study.trained_resource();
+        let spent: u64 = study.trials().iter().map(|trial| trial.trained_ms).sum();
+        let epoch = (trained > 0).then(|| spent as f64 / trained as f64)?;
+        let mut below = 0;
+        let mut left = 0.0;
+        for (rung, reached, size) in rungs(study) {
+            let step = (rung - below) as f64;
+            let underway = study.trials().iter().filter_map(|trial| match trial.state {
+                TrialState::Running { to, .. } | TrialState::Waiting { to } if to == rung => {
+                    let at = self
+                        .running
+                        .get(&trial.id)
+                        .map_or(trial.resource() as f64, |(at, _)| *at);
+                    Some((rung as f64 - at).clamp(0.0, step))
+                }
+                _ => None,
+            });
+            let underway: Vec<f64> = underway.collect();
+            let to_come = (size as usize).saturating_sub(reached + underway.len());
+            let longest = underway
+                .iter()
+                .copied()
+                .fold(if to_come > 0 { step } else { 0.0 }, f64::max);
+            let work = underway.iter().sum::<f64>() + to_come as f64 * step;
+            left += longest.max(work / self.slots as f64);
+            below = rung;
+        }
+        Some((left * epoch) as u64)
     }
 }
 
 impl Observer for Progress {
     fn recorded(&mut self, study: &Study, records: &[Record]) {
-        self.trained_at_start.get_or_insert(study.trained_resource());
         for record in records {
             if let Some(text) = told(study, &record.fact) {
                 self.say(record.at, &text);
