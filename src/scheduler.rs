@@ -203,11 +203,10 @@ impl Scheduler<'_> {
     }
 
     fn is_over(&self) -> bool {
-        if self.stopping.is_some() {
-            return !self.store.study.trials().iter().any(is_running);
+        if !self.store.study.is_finished() {
+            return self.stopping.is_some() && !self.store.study.trials().iter().any(is_running);
         }
-        let exported = matches!(self.export, Export::Done(_)) || !self.can_export || self.store.study.best().is_none();
-        self.store.study.is_finished() && exported
+        matches!(self.export, Export::Done(_)) || !self.can_export || self.store.study.best().is_none()
     }
 
     /// Takes in what slots tell, has it recorded in one batch, and gives free slots work.
@@ -383,7 +382,7 @@ impl Scheduler<'_> {
     /// At the end of the study, has the best trial's model written.
     fn export_best(&mut self) {
         let asked = !matches!(self.export, Export::Unasked);
-        if asked || !self.can_export || self.stopping.is_some() || !self.store.study.is_finished() {
+        if asked || !self.can_export || !self.store.study.is_finished() {
             return;
         }
         let checkpoint = self.store.study.best().and_then(|trial| trial.best_checkpoint());

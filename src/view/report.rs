@@ -1,5 +1,7 @@
 //! What a study has come to, in words.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use super::format::{duration, metric, number, value};
@@ -134,8 +136,14 @@ fn best_line(study: &Study, best: &Trial) -> String {
     text + "\n"
 }
 
-/// What a search has come to: the best trials (in the order given), what pruning saved, and where the model is.
-pub fn outcome(study: &Study, best: Vec<TrialSummary>, model: Option<&Result<std::path::PathBuf, String>>) -> String {
+/// What a search has come to: the best trials (in the order given), what pruning saved, and where the best model is, or
+/// its checkpoint if the trainer writes no models.
+pub fn outcome(
+    study: &Study,
+    directory: &StudyDirectory,
+    best: Vec<TrialSummary>,
+    model: Option<&Result<PathBuf, String>>,
+) -> String {
     let left_out = study.trials().len() - best.len();
     let mut text = format!("\n{}\n", trial_table(study, &TrialTable { rows: best, left_out }));
     text += &compute(study);
@@ -155,9 +163,16 @@ pub fn outcome(study: &Study, best: Vec<TrialSummary>, model: Option<&Result<std
     match model {
         Some(Ok(path)) => text += &format!("best model: {}\n", path.display()),
         Some(Err(reason)) => text += &format!("the best model could not be written: {reason}\n"),
-        None => {}
+        None => {
+            if let Some(checkpoint) = best.best_checkpoint() {
+                text += &format!(
+                    "best checkpoint: {}\n",
+                    directory.checkpoints().join(&checkpoint.file).display()
+                );
+            }
+        }
     }
-    text
+    text + &format!("its configuration: hpo export {}\n", directory.root().display())
 }
 
 /// Everything about one trial.
