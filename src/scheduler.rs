@@ -304,6 +304,11 @@ impl Scheduler<'_> {
                 }));
                 None
             }
+            // All is trained: what can't be written any more takes nothing from the answer.
+            News::Fatal { message } if self.store.study.is_finished() => {
+                self.export = Export::Done(Err(message));
+                None
+            }
             News::Fatal { message } => return Err(SchedulerError::Fatal(message)),
         })
     }

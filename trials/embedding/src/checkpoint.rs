@@ -60,8 +60,8 @@ pub fn write(path: &Path, state: &State, identity: &Identity) -> Result<()> {
     let optimizer = &state.optimizer;
     for (prefix, weights) in [
         ("", &state.weights),
-        (MEAN, &optimizer.exp_avg),
-        (SQUARE, &optimizer.exp_avg_sq),
+        (MEAN, optimizer.exp_avg()),
+        (SQUARE, optimizer.exp_avg_sq()),
     ] {
         for (name, tensor) in weights.iter() {
             stored.push((format!("{prefix}{name}"), Stored::tensor(tensor)?));
@@ -70,7 +70,7 @@ pub fn write(path: &Path, state: &State, identity: &Identity) -> Result<()> {
     let position = &state.position;
     let metadata = identity_fields(identity).into_iter().chain([
         ("format", FORMAT.to_owned()),
-        ("step", optimizer.step.to_string()),
+        ("step", optimizer.steps().to_string()),
         ("epoch", position.epoch.to_string()),
         ("batch", position.batch.to_string()),
         // The bits: a decimal number might not come back the same.
@@ -105,13 +105,13 @@ pub fn read(path: &Path, base: &Base, identity: &Identity) -> Result<State> {
     weights.require_grad()?;
     Ok(State {
         weights,
-        optimizer: AdamW {
-            learning_rate: identity.parameters.learning_rate,
-            weight_decay: identity.parameters.weight_decay,
-            exp_avg: file.weights(MEAN, base)?,
-            exp_avg_sq: file.weights(SQUARE, base)?,
-            step: file.number("step", 10)?,
-        },
+        optimizer: AdamW::resume(
+            file.weights(MEAN, base)?,
+            file.weights(SQUARE, base)?,
+            file.number("step", 10)?,
+            identity.parameters.learning_rate,
+            identity.parameters.weight_decay,
+        )?,
         position: Position {
             epoch: file.number("epoch", 10)?,
             batch: file.number("batch", 10)?,

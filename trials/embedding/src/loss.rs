@@ -93,3 +93,38 @@ fn hardest(anchors: &Tensor, candidates: &Tensor, batch: &[Row], data: &Triplets
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: [Row; 3] = [[0, 1, 2], [3, 4, 5], [0, 6, 7]];
+
+    fn loss(rows: &[Row], numbers: &[f32], batch_negatives: f64) -> f64 {
+        let data = Triplets::new(ROWS.to_vec(), vec![[0].into(); 8]);
+        let loss = Loss {
+            margin: 5.0,
+            batch_negatives,
+        };
+        let embeddings = Tensor::from_slice(numbers).view([-1, 1]);
+        loss.of(&embeddings, rows, &data).unwrap().double_value(&[])
+    }
+
+    #[test]
+    fn the_hardest_of_the_batch_is_never_a_right_answer() {
+        // Anchors, positives, negatives. The first and the third row have one anchor, so 1 and 0.5 are right for both.
+        let numbers = [0.0, 10.0, 0.0, 1.0, 11.0, 0.5, 4.0, 3.0, 2.0];
+        let own = (0.25 - 4.0 + 5.0) / 3.0;
+        assert!((loss(&ROWS, &numbers, 0.0) - own).abs() < 1e-6);
+        // Only for the first row the nearest of the others, 2, is nearer than the positive and the margin.
+        let hardest = (1.0 - 4.0 + 5.0) / 3.0;
+        assert!((loss(&ROWS, &numbers, 0.5) - (own + 0.5 * hardest)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_row_alone_has_no_batch_negatives() {
+        let numbers = [0.0, 1.0, 2.0];
+        assert_eq!(loss(&ROWS[..1], &numbers, 0.0), 2.0);
+        assert_eq!(loss(&ROWS[..1], &numbers, 3.0), 2.0);
+    }
+}

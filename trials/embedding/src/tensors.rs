@@ -78,11 +78,12 @@ impl Stored<'_> {
 
 /// Writes a safetensors file under a temporary name, syncs it and renames it: `path` is whole or not there.
 ///
-/// The same tensors and metadata give the same bytes. (The writer of the safetensors crate orders metadata at random, and
-/// makes files that only their owner can read.)
+/// The same tensors and metadata give the same bytes. (The writer of the safetensors crate orders metadata at random,
+/// and makes files that only their owner can read.)
 pub fn write(path: &Path, mut tensors: Vec<(String, Stored<'_>)>, metadata: &BTreeMap<&str, String>) -> Result<()> {
     // The format wants wide types first, so that all are aligned.
-    tensors.sort_by(|(one, left), (other, right)| right.dtype.bitsize().cmp(&left.dtype.bitsize()).then(one.cmp(other)));
+    tensors
+        .sort_by(|(one, left), (other, right)| right.dtype.bitsize().cmp(&left.dtype.bitsize()).then(one.cmp(other)));
     let temporary = path.with_extension("tmp");
     write_file(&temporary, &tensors, metadata)
         .and_then(|()| std::fs::rename(&temporary, path).map_err(Error::io("write", path)))

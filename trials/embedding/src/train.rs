@@ -11,8 +11,8 @@ use crate::checkpoint::{self, Identity, Position, State};
 use crate::data::{Row, Triplets, derive, order};
 use crate::error::{Error, Result};
 use crate::loss::Loss;
-use crate::model::{Base, Model};
-use crate::optimizer::AdamW;
+use crate::model::{Base, Embedded, Model};
+use crate::optimizer::{AdamW, Gradients};
 use crate::validate::{Measured, Validation};
 
 /// How often a sign of life is sent.
@@ -72,7 +72,14 @@ impl<'a> Trial<'a> {
     pub fn resume(shared: &'a Shared, seed: u64, parameters: Parameters, path: &Path) -> Result<Self> {
         let identity = identity(shared, seed, parameters);
         let state = checkpoint::read(path, &shared.base, &identity)?;
-        Self::build(shared, identity, state)
+        let trial = Self::build(shared, identity, state)?;
+        if trial.position().batch >= trial.batches() {
+            return Err(Error::file(
+                path,
+                "the checkpoint is damaged: its batch is beyond the epoch",
+            ));
+        }
+        Ok(trial)
     }
 
     fn build(shared: &'a Shared, identity: Identity, state: State) -> Result<Self> {
@@ -117,13 +124,17 @@ impl<'a> Trial<'a> {
             .map(|&row| self.shared.train.rows()[row])
             .collect();
         // Dropout draws from the generator of the process: seeded here, it is the same after a restart.
-        tch::manual_seed(derive(self.identity.seed, STEP, self.state.optimizer.step) as i64);
+        tch::manual_seed(derive(self.identity.seed, STEP, self.state.optimizer.steps()) as i64);
         let parameters = &self.identity.parameters;
         let texts: Vec<&[u32]> = (0..3)
             .flat_map(|part| batch.iter().map(move |row| row[part]))
             .map(|place| self.shared.train.text(place))
             .collect();
-        let embeddings = self.model.embed(&texts, parameters.dropout)?;
+        let Embedded {
+            embeddings,
+            words,
+            rows,
+        } = self.model.embed(&texts, parameters.dropout)?;
         let loss = Loss {
             margin: parameters.margin,
             batch_negatives: parameters.batch_negatives,
@@ -131,8 +142,12 @@ impl<'a> Trial<'a> {
         .of(&embeddings, &batch, &self.shared.train)?;
         let value = loss.f_double_value(&[])?;
         if value.is_finite() {
-            let gradients = Tensor::f_run_backward(&[&loss], &self.state.weights.tensors(), false, false)?;
-            self.state.optimizer.step(&self.state.weights, &gradients)?;
+            let mut leaves = self.state.weights.tensors();
+            leaves[0] = &rows;
+            let tensors = Tensor::f_run_backward(&[&loss], &leaves, false, false)?;
+            self.state
+                .optimizer
+                .step(&mut self.state.weights, &Gradients { words, tensors })?;
         }
         let position = &mut self.state.position;
         position.batch += 1;
@@ -299,7 +314,7 @@ fn diverged(run: &Run, resource: u64) -> FromWorker {
 
 impl Trial<'_> {
     fn save_here(&self, run: &Run) -> Result<PathBuf> {
-        let step = self.state.optimizer.step;
+        let step = self.state.optimizer.steps();
         let path = run.checkpoints.join(format!("a{}-s{step}.safetensors", run.attempt));
         self.save(&path)?;
         Ok(path)

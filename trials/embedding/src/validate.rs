@@ -99,14 +99,14 @@ impl Validation {
         let mut tokens = 0;
         for text in self.order.iter().map(|&text| self.triplets.text(text)) {
             if tokens + text.len() > TOKENS && !batch.is_empty() {
-                parts.push(model.embed(&batch, 0.0)?);
+                parts.push(model.embed(&batch, 0.0)?.embeddings);
                 batch.clear();
                 tokens = 0;
             }
             tokens += text.len();
             batch.push(text);
         }
-        parts.push(model.embed(&batch, 0.0)?);
+        parts.push(model.embed(&batch, 0.0)?.embeddings);
         let mut rows = vec![0i64; self.order.len()];
         for (row, &text) in self.order.iter().enumerate() {
             rows[text as usize] = row as i64;

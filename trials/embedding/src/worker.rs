@@ -85,6 +85,11 @@ fn prepare(start: &Start) -> Result<Shared> {
         threads.ok_or_else(|| Error::Invalid(format!("threads is {}; it must be at least 1", start.threads)))?;
     tch::set_num_threads(threads);
     tch::set_num_interop_threads(1);
+    // The tokenizer's threads. It fails only if there is a pool already: this is the first use of it.
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(start.threads)
+        .build_global();
+    pool.map_err(|error| Error::Invalid(format!("cannot start {threads} threads: {error}")))?;
     let settings: Settings = serde_json::from_value(serde_json::json!(start.settings))
         .map_err(|error| Error::Invalid(format!("wrong settings under `[trial]`: {error}")))?;
     if !(settings.validation_margin > 0.0 && settings.validation_margin.is_finite()) {
@@ -234,6 +239,14 @@ fn fatal(message: &str) -> ! {
     exit()
 }
 
+/// Ends the process at once, from any thread.
+///
+/// `std::process::exit` runs the destructors of libtorch's globals, under the feet of a thread that still computes
+/// with them: four of six workers then ended by a signal.
 fn exit() -> ! {
-    std::process::exit(0)
+    // SAFETY: the signature is that of C, and ending the process is sound in any state; all output is flushed.
+    unsafe extern "C" {
+        safe fn _exit(status: std::ffi::c_int) -> !;
+    }
+    _exit(0)
 }

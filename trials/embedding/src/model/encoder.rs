@@ -78,10 +78,18 @@ impl Encoder {
         })
     }
 
-    /// Token vectors `[tokens, hidden]` of a packed batch, with the given dropout probability wherever BERT has
-    /// dropout; 0 for evaluation.
-    pub fn forward(&self, batch: &Packed, dropout: f64) -> Result<Tensor> {
-        let words = Tensor::f_embedding(&self.words, &batch.ids, -1, false, false)?;
+    /// The rows of the word embeddings that a batch uses, `[words, hidden]`: a copy, and a leaf of gradients, since the
+    /// gradient of the whole table would be nearly all zeros.
+    pub fn words(&self, batch: &Packed) -> Result<Tensor> {
+        let words = Tensor::f_from_slice(&batch.words)?.f_to_device(self.words.device())?;
+        let rows = tch::no_grad(|| self.words.f_index_select(0, &words))?;
+        Ok(rows.f_set_requires_grad(true)?)
+    }
+
+    /// Token vectors `[tokens, hidden]` of a packed batch over its [`Encoder::words`], with the given dropout
+    /// probability wherever BERT has dropout; 0 for evaluation.
+    pub fn forward(&self, batch: &Packed, words: &Tensor, dropout: f64) -> Result<Tensor> {
+        let words = Tensor::f_embedding(words, &batch.ids, -1, false, false)?;
         let positions = Tensor::f_embedding(&self.positions, &batch.positions, -1, false, false)?;
         let sum = words.f_add(&positions)?.f_add(&self.types.f_select(0, 0)?)?;
         let mut tokens = drop(self.norm.forward(&sum)?, dropout)?;

@@ -91,12 +91,28 @@ pub struct Model {
 impl Model {
     /// Embeddings `[texts, hidden]` in the order of `texts`, each a non-empty list of token ids; with dropout if it is
     /// above 0. Scaled to length 1 only if the model does so.
-    pub fn embed(&self, texts: &[&[u32]], dropout: f64) -> Result<Tensor> {
+    pub fn embed(&self, texts: &[&[u32]], dropout: f64) -> Result<Embedded> {
         let batch = Packed::new(texts, self.device)?;
-        let tokens = self.encoder.forward(&batch, dropout)?;
+        let rows = self.encoder.words(&batch)?;
+        let tokens = self.encoder.forward(&batch, &rows, dropout)?;
         let packed = self.head.forward(&tokens, &batch.groups)?;
-        Ok(packed.f_index_select(0, &batch.rows)?)
+        Ok(Embedded {
+            embeddings: packed.f_index_select(0, &batch.rows)?,
+            words: batch.words,
+            rows,
+        })
     }
+}
+
+/// Embeddings, and the word embeddings that they were made of.
+#[derive(Debug)]
+pub struct Embedded {
+    /// The embeddings, `[texts, hidden]`.
+    pub embeddings: Tensor,
+    /// The words used, each once, ascending.
+    pub words: Vec<i64>,
+    /// Their rows, `[words, hidden]`: the leaf that gets the gradient in place of the whole table.
+    pub rows: Tensor,
 }
 
 /// Bytes as hexadecimal digits.

@@ -26,7 +26,9 @@ impl Group {
 /// know where a text ends.
 #[derive(Debug)]
 pub struct Packed {
-    /// Token ids, `[tokens]`, i64.
+    /// The distinct token ids, ascending.
+    pub words: Vec<i64>,
+    /// The place of each token in `words`, `[tokens]`, i64.
     pub ids: Tensor,
     /// The position of each token in its text, `[tokens]`, i64.
     pub positions: Tensor,
@@ -56,7 +58,15 @@ impl Packed {
                 _ => groups.push(Group { texts: 1, length }),
             }
         }
+        let mut words = ids.clone();
+        words.sort_unstable();
+        words.dedup();
+        for id in &mut ids {
+            // Found, since `words` was made of `ids`.
+            *id = words.partition_point(|word| word < id) as i64;
+        }
         Ok(Self {
+            words,
             ids: Tensor::f_from_slice(&ids)?.f_to_device(device)?,
             positions: Tensor::f_from_slice(&positions)?.f_to_device(device)?,
             rows: Tensor::f_from_slice(&rows)?.f_to_device(device)?,

@@ -12,7 +12,7 @@ use crate::tensors;
 /// The three weights that stand in one fused tensor `[3 hidden, ..]`, in its order.
 const FUSED: [&str; 3] = ["query", "key", "value"];
 
-/// Named f32 tensors in the fixed order of [`layout`].
+/// Named f32 tensors in a fixed order: embeddings, then layer by layer.
 #[derive(Debug)]
 pub struct Weights {
     entries: Vec<(String, Tensor)>,
@@ -137,6 +137,11 @@ impl Weights {
     /// All tensors, in the order of the layout.
     pub fn tensors(&self) -> Vec<&Tensor> {
         self.entries.iter().map(|(_, tensor)| tensor).collect()
+    }
+
+    /// The word embeddings `[vocabulary, hidden]`: the first weight of the layout.
+    pub fn words(&self) -> &Tensor {
+        &self.entries[0].1
     }
 
     /// The weight of that name: another handle on the same storage.

@@ -1,0 +1,221 @@
+//! Training through the real binary: exact to resume, and moved by every parameter.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use common::{Study, report};
+use hpo_protocol::{FromWorker, ToWorker};
+use serde_json::{Value, json};
+
+fn parameters() -> Value {
+    json!({"learning_rate": 1e-3, "batch_size": 8, "dropout": 0.2, "weight_decay": 0.1, "batch_negatives": 0.5})
+}
+
+fn with(key: &str, value: Value) -> Value {
+    let mut parameters = parameters();
+    parameters[key] = value;
+    parameters
+}
+
+/// Whether two checkpoints are the same file to the byte: weights, moments, position and header.
+fn same(one: &Path, other: &Path) -> bool {
+    std::fs::read(one).unwrap() == std::fs::read(other).unwrap()
+}
+
+/// What a report says, without where its checkpoint is.
+fn said(lines: &[FromWorker]) -> Vec<(u64, u64, String)> {
+    let reports = lines
+        .iter()
+        .filter(|line| matches!(line, FromWorker::Report { .. }))
+        .map(report);
+    reports
+        .map(|(resource, loss, metrics, _)| (resource, loss.to_bits(), format!("{metrics:?}")))
+        .collect()
+}
+
+fn last_checkpoint(lines: &[FromWorker]) -> PathBuf {
+    let reports = lines
+        .iter()
+        .rev()
+        .find(|line| matches!(line, FromWorker::Report { .. }));
+    report(reports.unwrap()).3
+}
+
+#[test]
+fn a_restart_between_epochs_changes_no_bit() {
+    let study = Study::new("restart");
+    let whole = study.worker().train(&study.run("whole", parameters(), 0, 3, None));
+    assert!(
+        matches!(whole.last(), Some(FromWorker::Done { trial: 5, attempt: 1 })),
+        "{whole:?}"
+    );
+    assert_eq!(said(&whole).len(), 3);
+
+    let mut parts = study.worker().train(&study.run("parts", parameters(), 0, 1, None));
+    let checkpoint = last_checkpoint(&parts);
+    let mut second = study.worker();
+    // A trial before it on the same worker must not matter either.
+    second.train(&study.run("other", with("dropout", json!(0.4)), 0, 1, None));
+    parts.extend(second.train(&study.run("parts", parameters(), 1, 3, Some(checkpoint))));
+    assert_eq!(said(&whole), said(&parts));
+    assert!(same(&last_checkpoint(&whole), &last_checkpoint(&parts)));
+}
+
+#[test]
+fn a_stop_within_an_epoch_changes_no_bit() {
+    let study = Study::new("stop");
+    common::triplets(&study.path.join("train.jsonl"), 1, 3000);
+    let whole = study.worker().train(&study.run("whole", parameters(), 0, 2, None));
+
+    // How far a worker gets in that time depends on the machine: on the first batch, nothing would be shown.
+    let stopped = [50, 200, 800].into_iter().map(|wait| stop_after(&study, wait));
+    let (mut lines, checkpoint) = stopped
+        .into_iter()
+        .find(|(_, checkpoint)| {
+            let bytes = std::fs::read(checkpoint).unwrap();
+            let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+            header.metadata().as_ref().unwrap()["batch"] != "0"
+        })
+        .expect("no stop fell within an epoch");
+    let done = said(&lines).len() as u64;
+    let mut run = study.run("parts", parameters(), done, 2, Some(checkpoint));
+    run.attempt = 9;
+    lines.extend(study.worker().train(&run));
+    assert_eq!(said(&whole), said(&lines));
+    assert!(same(&last_checkpoint(&whole), &last_checkpoint(&lines)));
+}
+
+/// The reports of a segment that is stopped after so many milliseconds, and the checkpoint of the stop.
+fn stop_after(study: &Study, wait: u64) -> (Vec<FromWorker>, PathBuf) {
+    let stop = |attempt, save| ToWorker::Stop {
+        trial: 5,
+        attempt,
+        save,
+    };
+    let mut worker = study.worker();
+    worker.say(&ToWorker::Run(study.run("parts", parameters(), 0, 2, None)));
+    // Ignored: a stop of an older attempt.
+    worker.say(&stop(0, false));
+    std::thread::sleep(Duration::from_millis(wait));
+    worker.say(&stop(1, true));
+    let mut lines = worker.rest();
+    match lines.pop() {
+        Some(FromWorker::Stopped {
+            trial: 5,
+            attempt: 1,
+            checkpoint: Some(checkpoint),
+        }) => (lines, checkpoint),
+        other => panic!("not stopped: {other:?}"),
+    }
+}
+
+#[test]
+fn a_stop_without_saving_writes_nothing_and_frees_the_worker() {
+    let study = Study::new("drop");
+    common::triplets(&study.path.join("train.jsonl"), 1, 3000);
+    let mut worker = study.worker();
+    let run = study.run("runs", parameters(), 0, 100, None);
+    worker.say(&ToWorker::Run(run.clone()));
+    worker.say(&ToWorker::Stop {
+        trial: 5,
+        attempt: 1,
+        save: false,
+    });
+    assert_eq!(
+        worker.rest(),
+        [FromWorker::Stopped {
+            trial: 5,
+            attempt: 1,
+            checkpoint: None
+        }]
+    );
+    assert_eq!(std::fs::read_dir(&run.checkpoints).unwrap().count(), 0);
+    let lines = worker.train(&study.run("runs", parameters(), 0, 1, None));
+    assert!(matches!(lines.last(), Some(FromWorker::Done { .. })), "{lines:?}");
+}
+
+/// Decision D1: a small margin must not look good by being small.
+#[test]
+fn the_validation_loss_does_not_know_the_margin_of_the_trial() {
+    let study = Study::new("margin");
+    let mut worker = study.worker();
+    worker.say(&ToWorker::Evaluate);
+    let Some(FromWorker::Evaluated {
+        loss: untrained,
+        metrics,
+    }) = worker.next()
+    else {
+        panic!("not evaluated");
+    };
+    assert_eq!(
+        metrics.keys().collect::<Vec<_>>(),
+        ["mrr@10", "recall@10", "triplet_accuracy"]
+    );
+    // At a vanishing rate nothing is learned, so all margins must stand where the untrained model stands.
+    let mut frozen = |margin: f64| {
+        let mut parameters = with("margin", json!(margin));
+        parameters["learning_rate"] = json!(1e-30);
+        let lines = worker.train(&study.run("frozen", parameters, 0, 1, None));
+        let (_, loss, metrics, _) = report(&lines[0]);
+        assert_eq!(loss, untrained);
+        metrics["train_loss"]
+    };
+    assert!(frozen(1.0) > frozen(0.1) + 0.5);
+    let mut trained = |margin: f64| {
+        let lines = worker.train(&study.run("trained", with("margin", json!(margin)), 0, 2, None));
+        report(&lines[1]).1
+    };
+    assert_ne!(trained(1.0), trained(0.1));
+}
+
+#[test]
+fn every_parameter_moves_the_result() {
+    let study = Study::new("effect");
+    let mut worker = study.worker();
+    let mut result = |parameters: Value| {
+        let lines = worker.train(&study.run("runs", parameters, 0, 2, None));
+        report(&lines[1]).1
+    };
+    let usual = result(parameters());
+    assert_eq!(usual, result(parameters()));
+    for (key, value) in [
+        ("learning_rate", json!(2e-3)),
+        ("batch_size", json!(16)),
+        ("dropout", json!(0.0)),
+        ("weight_decay", json!(0.0)),
+        ("margin", json!(0.3)),
+        ("batch_negatives", json!(0.0)),
+    ] {
+        assert_ne!(usual, result(with(key, value)), "`{key}` does nothing");
+    }
+    // It learns: the first word tells a positive from a negative.
+    let learned = result(json!({"learning_rate": 3e-3, "batch_size": 8, "dropout": 0.0}));
+    worker.say(&ToWorker::Evaluate);
+    let Some(FromWorker::Evaluated { loss, .. }) = worker.next() else {
+        panic!("not evaluated");
+    };
+    assert!(learned < loss, "{learned} after training, {loss} before");
+}
+
+#[test]
+fn a_diverged_trial_says_so_and_ends() {
+    let study = Study::new("diverged");
+    let lines = study
+        .worker()
+        .train(&study.run("runs", with("learning_rate", json!(1e38)), 0, 3, None));
+    let [
+        FromWorker::Report {
+            resource: 1,
+            loss: None,
+            checkpoint: None,
+            ..
+        },
+    ] = lines.as_slice()
+    else {
+        panic!("{lines:?}");
+    };
+}

@@ -1,0 +1,69 @@
+//! The validation measures what its definition says, whatever the batches that it encodes in.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{directory, tiny_model, triplets};
+use hpo_trial_embedding::data::{Tokens, Triplets};
+use hpo_trial_embedding::model::Base;
+use hpo_trial_embedding::validate::Validation;
+use tch::Device;
+
+const MARGIN: f64 = 0.5;
+
+#[test]
+fn metrics_are_those_of_the_definition() {
+    let path = directory("validation");
+    tiny_model(&path, "");
+    // Enough text for several packed batches.
+    triplets(&path.join("validation.jsonl"), 3, 400);
+    let base = Base::load(&path, Device::Cpu).unwrap();
+    let model = base.model(&base.weights).unwrap();
+    let tokens = Tokens::read(&path, 16, base.config.vocab_size).unwrap();
+    let data = Triplets::read(&path.join("validation.jsonl"), &tokens).unwrap();
+
+    let embed = |place: u32| -> Vec<f64> {
+        let row = tch::no_grad(|| model.embed(&[data.text(place)], 0.0).unwrap().embeddings);
+        Vec::try_from(row.get(0).to_kind(tch::Kind::Double)).unwrap()
+    };
+    let texts: Vec<Vec<f64>> = (0..data.texts() as u32).map(embed).collect();
+    let distance = |one: u32, other: u32| -> f64 {
+        let pairs = texts[one as usize].iter().zip(&texts[other as usize]);
+        pairs.map(|(a, b)| (a - b).powi(2)).sum()
+    };
+    let count = data.rows().len() as f64;
+    let (mut loss, mut accuracy) = (0.0, 0.0);
+    for &[anchor, positive, negative] in data.rows() {
+        let (near, far) = (distance(anchor, positive), distance(anchor, negative));
+        loss += (near - far + MARGIN).max(0.0) / count;
+        accuracy += f64::from(near < far) / count;
+    }
+    let corpus: BTreeSet<u32> = data.rows().iter().flat_map(|row| [row[1], row[2]]).collect();
+    let queries: BTreeSet<u32> = data.rows().iter().map(|row| row[0]).collect();
+    let (mut mrr, mut recall) = (0.0, 0.0);
+    for &query in &queries {
+        let mut ranking: Vec<u32> = corpus.iter().copied().filter(|&text| text != query).collect();
+        ranking.sort_by(|&one, &other| distance(query, one).total_cmp(&distance(query, other)));
+        let right = data.positives(query);
+        let top = &ranking[..10];
+        recall += top.iter().filter(|text| right.contains(text)).count() as f64 / right.len() as f64;
+        if let Some(first) = top.iter().position(|text| right.contains(text)) {
+            mrr += 1.0 / (first + 1) as f64;
+        }
+    }
+
+    let measured = Validation::new(data, MARGIN).measure(&model).unwrap();
+    assert!((measured.loss - loss).abs() < 1e-5, "{} is not {loss}", measured.loss);
+    let queries = queries.len() as f64;
+    for (name, expected) in [
+        ("triplet_accuracy", accuracy),
+        ("mrr@10", mrr / queries),
+        ("recall@10", recall / queries),
+    ] {
+        let found = measured.metrics[name];
+        assert!((found - expected).abs() < 1e-6, "{name} is {found}, not {expected}");
+    }
+}
