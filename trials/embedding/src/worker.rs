@@ -73,7 +73,11 @@ pub fn serve() -> ! {
     }
 }
 
-fn prepare(start: &Start) -> Result<Shared> {
+/// What all trials of a study share. It sets the threads of the process, so it can be called once.
+///
+/// # Errors
+/// Names the file or setting that is wrong, and the mend.
+pub fn prepare(start: &Start) -> Result<Shared> {
     if start.protocol != VERSION {
         let theirs = start.protocol;
         return Err(Error::Invalid(format!(

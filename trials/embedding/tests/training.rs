@@ -5,10 +5,11 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use common::{Study, report};
 use hpo_protocol::{FromWorker, ToWorker};
+use hpo_trial_embedding::train::{Talk, segment};
+use hpo_trial_embedding::worker::prepare;
 use serde_json::{Value, json};
 
 fn parameters() -> Value {
@@ -65,52 +66,52 @@ fn a_restart_between_epochs_changes_no_bit() {
     assert!(same(&last_checkpoint(&whole), &last_checkpoint(&parts)));
 }
 
+/// Stops a segment after so many steps.
+struct StopAfter {
+    steps: u64,
+    lines: Vec<FromWorker>,
+}
+
+impl Talk for StopAfter {
+    fn send(&mut self, line: FromWorker) {
+        self.lines.push(line);
+    }
+
+    fn stop(&mut self) -> Option<bool> {
+        self.steps = self.steps.checked_sub(1)?;
+        (self.steps == 0).then_some(true)
+    }
+}
+
 #[test]
 fn a_stop_within_an_epoch_changes_no_bit() {
     let study = Study::new("stop");
-    common::triplets(&study.path.join("train.jsonl"), 1, 3000);
     let whole = study.worker().train(&study.run("whole", parameters(), 0, 2, None));
 
-    // How far a worker gets in that time depends on the machine: on the first batch, nothing would be shown.
-    let stopped = [50, 200, 800].into_iter().map(|wait| stop_after(&study, wait));
-    let (mut lines, checkpoint) = stopped
-        .into_iter()
-        .find(|(_, checkpoint)| {
-            let bytes = std::fs::read(checkpoint).unwrap();
-            let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
-            header.metadata().as_ref().unwrap()["batch"] != "0"
-        })
-        .expect("no stop fell within an epoch");
-    let done = said(&lines).len() as u64;
-    let mut run = study.run("parts", parameters(), done, 2, Some(checkpoint));
-    run.attempt = 9;
-    lines.extend(study.worker().train(&run));
-    assert_eq!(said(&whole), said(&lines));
-    assert!(same(&last_checkpoint(&whole), &last_checkpoint(&lines)));
-}
-
-/// The reports of a segment that is stopped after so many milliseconds, and the checkpoint of the stop.
-fn stop_after(study: &Study, wait: u64) -> (Vec<FromWorker>, PathBuf) {
-    let stop = |attempt, save| ToWorker::Stop {
-        trial: 5,
-        attempt,
-        save,
+    // 50 triplets in batches of 8 are 7 steps an epoch: this is the second epoch's third.
+    let mut talk = StopAfter {
+        steps: 10,
+        lines: Vec::new(),
     };
-    let mut worker = study.worker();
-    worker.say(&ToWorker::Run(study.run("parts", parameters(), 0, 2, None)));
-    // Ignored: a stop of an older attempt.
-    worker.say(&stop(0, false));
-    std::thread::sleep(Duration::from_millis(wait));
-    worker.say(&stop(1, true));
-    let mut lines = worker.rest();
-    match lines.pop() {
-        Some(FromWorker::Stopped {
-            trial: 5,
-            attempt: 1,
-            checkpoint: Some(checkpoint),
-        }) => (lines, checkpoint),
-        other => panic!("not stopped: {other:?}"),
-    }
+    let shared = prepare(&study.start).unwrap();
+    segment(&shared, &study.run("parts", parameters(), 0, 2, None), &mut talk).unwrap();
+    let Some(FromWorker::Stopped {
+        trial: 5,
+        attempt: 1,
+        checkpoint: Some(checkpoint),
+    }) = talk.lines.pop()
+    else {
+        panic!("not stopped: {:?}", talk.lines);
+    };
+    let bytes = std::fs::read(&checkpoint).unwrap();
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    assert_eq!(header.metadata().as_ref().unwrap()["batch"], "2");
+
+    let mut run = study.run("parts", parameters(), 1, 2, Some(checkpoint));
+    run.attempt = 2;
+    talk.lines.extend(study.worker().train(&run));
+    assert_eq!(said(&whole), said(&talk.lines));
+    assert!(same(&last_checkpoint(&whole), &last_checkpoint(&talk.lines)));
 }
 
 #[test]
