@@ -43,7 +43,7 @@ impl Slot {
             ("OMP_NUM_THREADS", threads.clone()),
             ("MKL_NUM_THREADS", threads.clone()),
             ("RAYON_NUM_THREADS", threads),
-            // Idle OpenMP threads that spin instead of waiting take the cores from the other slots: 5 times slower here.
+            // Idle OpenMP threads that spin instead of waiting take the cores from the other slots.
             ("OMP_WAIT_POLICY", "passive".into()),
         ]
     }

@@ -16,6 +16,8 @@ const MARGIN: f64 = 0.5;
 
 #[test]
 fn metrics_are_those_of_the_definition() {
+    // Several threads that spin would fight with the other tests over the cores.
+    tch::set_num_threads(1);
     let path = directory("validation");
     tiny_model(&path, "");
     // Enough text for several packed batches.
