@@ -268,6 +268,7 @@ impl Scheduler<'_> {
                 loss,
                 metrics,
                 checkpoint,
+                last,
             } => Some(Event::Reported {
                 trial,
                 attempt,
@@ -275,6 +276,7 @@ impl Scheduler<'_> {
                 loss,
                 metrics,
                 checkpoint,
+                last,
             }),
             News::Stopped {
                 trial,

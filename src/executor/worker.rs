@@ -93,6 +93,8 @@ pub enum News {
         metrics: Metrics,
         /// The checkpoint.
         checkpoint: Option<Checkpoint>,
+        /// Whether the trial has ended by itself.
+        last: bool,
     },
     /// The segment was stopped.
     Stopped {
@@ -365,9 +367,10 @@ impl Keeper {
                 loss,
                 metrics,
                 checkpoint,
+                last,
             } if self.segment == Some((trial, attempt)) => {
                 let checkpoint = self.take_in(trial, checkpoint).await?;
-                let diverged = loss.is_none();
+                let ends = last || loss.is_none();
                 self.tell(News::Reported {
                     trial,
                     attempt,
@@ -375,8 +378,9 @@ impl Keeper {
                     loss,
                     metrics,
                     checkpoint,
+                    last,
                 });
-                if diverged {
+                if ends {
                     self.idle();
                 }
             }

@@ -64,6 +64,7 @@ async fn run(store: &mut Store, steps: usize) {
                     bytes: 1,
                     sha256: "00".into(),
                 }),
+                last: false,
             };
             commit(store, reported).await;
         }

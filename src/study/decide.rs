@@ -49,6 +49,7 @@ impl Decider<'_> {
                 loss,
                 metrics,
                 checkpoint,
+                last,
             } => {
                 let Some(segment) = self.segment(trial, attempt) else {
                     return;
@@ -66,6 +67,7 @@ impl Decider<'_> {
                     loss,
                     metrics,
                     checkpoint,
+                    last,
                 });
                 self.decide();
             }

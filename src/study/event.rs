@@ -62,6 +62,8 @@ pub enum Event {
         metrics: Metrics,
         /// The trial at this point; present whenever there is a loss.
         checkpoint: Option<Checkpoint>,
+        /// Whether the trial has ended by itself: more training would not make it better.
+        last: bool,
     },
     /// A running trial was stopped before its rung.
     Stopped {
@@ -173,6 +175,9 @@ pub enum Fact {
         metrics: Metrics,
         /// The trial at this point.
         checkpoint: Option<Checkpoint>,
+        /// Whether the trial has ended by itself. It stands at all further rungs with its lowest loss so far.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        last: bool,
     },
     /// A segment was stopped before its rung.
     SegmentStopped {

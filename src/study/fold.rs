@@ -73,6 +73,7 @@ impl Study {
                     attempts: 0,
                     failures: 0,
                     stopped_at: None,
+                    exhausted: false,
                     trained_ms: 0,
                 });
                 self.waiting.insert((Reverse(to), *trial));
@@ -118,6 +119,7 @@ impl Study {
                 loss,
                 metrics,
                 checkpoint,
+                last,
                 ..
             } => {
                 let report = Report {
@@ -128,6 +130,7 @@ impl Study {
                 };
                 trial.reports.insert(*resource, report);
                 trial.stopped_at = None;
+                trial.exhausted |= *last;
                 let TrialState::Running { to, at, .. } = &mut trial.state else {
                     return;
                 };
@@ -136,10 +139,10 @@ impl Study {
                 if loss.is_none() {
                     trial.state = TrialState::Diverged { resource: *resource };
                     self.end(id, to);
-                } else if *resource == max_resource {
+                } else if *resource == max_resource || (*last && to == max_resource) {
                     trial.state = TrialState::Completed;
                     self.end(id, to);
-                } else if *resource == to {
+                } else if *resource == to || *last {
                     trial.state = TrialState::Paused { rung: to };
                     trial.release_checkpoints(true);
                     let best = trial.best_up_to(to).map(|(_, loss)| loss);
@@ -175,6 +178,17 @@ impl Study {
                         message: message.clone(),
                     };
                     self.end(id, to);
+                }
+            }
+            Fact::TrialPromoted { to, .. } if trial.exhausted => {
+                self.undecided.remove(&id);
+                if *to == max_resource {
+                    trial.state = TrialState::Completed;
+                    self.end(id, *to);
+                } else {
+                    trial.state = TrialState::Paused { rung: *to };
+                    let best = trial.best().map(|(_, loss)| loss);
+                    self.enter_rung(id, *to, best);
                 }
             }
             Fact::TrialPromoted { to, .. } => {

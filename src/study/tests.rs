@@ -42,6 +42,11 @@ fn loss(trial: TrialId, resource: u64) -> Option<f64> {
     (!(trial % 7 == 3 && resource >= 2)).then(|| ((trial as f64 * 0.37).sin() + 2.0) / resource as f64 + 0.3 * noise)
 }
 
+/// Some trials end before their maximum.
+fn ends_by_itself(trial: TrialId, resource: u64) -> bool {
+    trial % 5 == 4 && resource > trial % 3
+}
+
 /// Configuration, seed, state and losses of a trial.
 type Outcome = (Values, u64, TrialState, Vec<Option<f64>>);
 
@@ -175,7 +180,8 @@ impl World {
             let loss = loss(trial, resource);
             let checkpoint = loss.map(|_| checkpoint(trial, &format!("{attempt}-{resource}")));
             self.files.extend(checkpoint.iter().map(|c| c.file.clone()));
-            if resource == to || loss.is_none() {
+            let last = ends_by_itself(trial, resource);
+            if resource == to || loss.is_none() || last {
                 self.running.remove(chosen);
                 self.free.push(slot);
             }
@@ -186,6 +192,7 @@ impl World {
                 loss,
                 metrics: Metrics::new(),
                 checkpoint,
+                last,
             });
         }
     }
@@ -347,6 +354,7 @@ fn a_worker_that_lies_is_replaced_and_its_report_not_recorded() {
                 loss,
                 metrics: Metrics::new(),
                 checkpoint,
+                last: false,
             },
         );
         assert_eq!(step.commands, [Command::Replace { slot: 0 }]);
@@ -373,6 +381,32 @@ fn a_message_of_an_older_attempt_is_ignored() {
         loss: Some(0.0),
         metrics: Metrics::new(),
         checkpoint: Some(checkpoint(0, "late")),
+        last: false,
     };
     assert_eq!(world.study.handle(Timestamp(99), late), Step::default());
+}
+
+#[test]
+fn a_trial_that_ends_by_itself_stands_at_the_rungs_above_without_more_training() {
+    let mut world = World::new(spec(3, 9, 3), 1, 1);
+    let mut trained = 0;
+    while !world.study.is_finished() {
+        world.send(Event::Idle { slots: vec![0] });
+        let Segment { trial, attempt, .. } = world.running.pop().unwrap();
+        trained += 1;
+        let name = format!("{attempt}-1");
+        world.files.insert(format!("{trial}/{name}"));
+        world.send(Event::Reported {
+            trial,
+            attempt,
+            resource: 1,
+            loss: Some(3.0 - trial as f64),
+            metrics: Metrics::new(),
+            checkpoint: Some(checkpoint(trial, &name)),
+            last: true,
+        });
+    }
+    assert_eq!(trained, 3);
+    let best = world.study.best().unwrap();
+    assert_eq!((best.id, &best.state, best.resource()), (2, &TrialState::Completed, 1));
 }

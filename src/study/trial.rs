@@ -63,7 +63,7 @@ pub enum TrialState {
         /// The rung's resource.
         rung: u64,
     },
-    /// It has reached the maximum resource.
+    /// It has reached the maximum resource, or has ended by itself before and was never pruned.
     Completed,
     /// Its loss was not finite.
     Diverged {
@@ -119,6 +119,8 @@ pub struct Trial {
     pub failures: u32,
     /// A checkpoint between two reports, written when the trial was stopped there.
     pub stopped_at: Option<Checkpoint>,
+    /// Whether it has ended by itself, before the maximum resource.
+    pub exhausted: bool,
     /// Time spent training in segments that came to an end, in milliseconds.
     pub trained_ms: u64,
 }

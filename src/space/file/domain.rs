@@ -27,27 +27,30 @@ pub(super) fn of(item: &Item) -> Result<Domain> {
 
 /// The distribution with its values in the form that the trainer reads.
 pub(super) fn check(domain: Domain, item: &Item, distribution: Distribution, drawn: &[Drawn]) -> Result<Distribution> {
-    let whole = matches!(domain, Domain::Integer { .. });
-    if whole
-        && matches!(
-            distribution,
-            Distribution::Uniform { .. } | Distribution::LogUniform { .. }
-        )
-    {
-        let message = format!("`{}` takes whole numbers only, and this draws fractions", item.name);
-        let help = "use `type = \"integer\"`, or a `choice` of whole numbers";
-        return Err(Problem::new(item.span.clone(), message, "draws fractions", help));
+    let range = matches!(
+        distribution,
+        Distribution::Uniform { .. } | Distribution::LogUniform { .. } | Distribution::Integer { .. }
+    );
+    match domain {
+        Domain::Integer { .. } if range && !matches!(distribution, Distribution::Integer { .. }) => {
+            let message = format!("`{}` takes whole numbers only, and this draws fractions", item.name);
+            let help = "use `type = \"integer\"`, or a `choice` of whole numbers";
+            return Err(Problem::new(item.span.clone(), message, "draws fractions", help));
+        }
+        Domain::Bool | Domain::Choice(_) if range => {
+            let message = format!("`{}` must be {domain}, and this draws numbers", item.name);
+            let help = "use `type = \"choice\"` with `values = […]`";
+            return Err(Problem::new(item.span.clone(), message, "draws numbers", help));
+        }
+        _ => {}
     }
     for drawn in drawn {
         check_value(domain, drawn)?;
     }
     // A fraction may be written as 1, yet is 1.0 for the trainer and in every report.
-    let float = |value: Value| {
-        if whole {
-            value
-        } else {
-            value.as_f64().map_or(value, Value::from)
-        }
+    let float = |value: Value| match domain {
+        Domain::Float { .. } => value.as_f64().map_or(value, Value::from),
+        _ => value,
     };
     Ok(match distribution {
         Distribution::Fixed { value } => Distribution::Fixed { value: float(value) },
@@ -59,46 +62,35 @@ pub(super) fn check(domain: Domain, item: &Item, distribution: Distribution, dra
 }
 
 fn check_value(domain: Domain, drawn: &Drawn) -> Result<()> {
-    let (label, limit) = match domain {
-        Domain::Integer { low } => match drawn.value.as_i64() {
-            Some(n) if n >= low => return Ok(()),
-            Some(_) => ("too small", format!("of at least {low}")),
-            None => ("not a whole number", String::new()),
+    let value = &drawn.value;
+    if domain.contains(value) {
+        return Ok(());
+    }
+    let (label, help) = match domain {
+        Domain::Integer { low } => match value.as_i64() {
+            Some(_) => ("too small", format!("write a number of at least {low}")),
+            None => ("not a whole number", unquoted(domain, value)),
         },
         Domain::Float {
             low,
             low_included,
             high,
-        } => match drawn.value.as_f64() {
-            Some(x) if x > high => ("too large", format!("of at most {high}")),
-            Some(x) if x > low || (low_included && x == low) => return Ok(()),
-            Some(_) if low_included => ("too small", format!("of at least {low}")),
-            Some(_) => ("too small", format!("above {low}")),
-            None => ("not a number", String::new()),
+        } => match value.as_f64() {
+            Some(x) if x > high => ("too large", format!("write a number of at most {high}")),
+            Some(_) if low_included => ("too small", format!("write a number of at least {low}")),
+            Some(_) => ("too small", format!("write a number above {low}")),
+            None => ("not a number", unquoted(domain, value)),
+        },
+        Domain::Bool => ("neither true nor false", unquoted(domain, value)),
+        Domain::Choice(names) => match value.as_str() {
+            Some(name) => ("unknown value", did_you_mean(name, names.iter().copied())),
+            None => ("not a text", format!("write {domain}, in quotes")),
         },
     };
-    let help = match limit.as_str() {
-        "" if drawn.value.is_string() => format!("write {}, without quotes", describe(domain)),
-        "" => format!("write {}", describe(domain)),
-        limit => format!("write a number {limit}"),
-    };
-    Err(drawn
-        .item
-        .problem(format_args!("must be {}", describe(domain)), label, help))
+    Err(drawn.item.problem(format_args!("must be {domain}"), label, help))
 }
 
-fn describe(domain: Domain) -> String {
-    match domain {
-        Domain::Integer { low } => format!("a whole number of at least {low}"),
-        Domain::Float {
-            low,
-            low_included,
-            high,
-        } => match (low_included, high == f64::MAX) {
-            (true, true) => format!("a number of at least {low}"),
-            (true, false) => format!("a number from {low} to {high}"),
-            (false, true) => format!("a number above {low}"),
-            (false, false) => format!("a number above {low} and at most {high}"),
-        },
-    }
+fn unquoted(domain: Domain, value: &Value) -> String {
+    let quotes = if value.is_string() { ", without quotes" } else { "" };
+    format!("write {domain}{quotes}")
 }

@@ -246,6 +246,9 @@ fn kind(value: &DeValue) -> &'static str {
     }
 }
 
+/// More words than a message can list.
+const MANY: usize = 12;
+
 /// Of the known words the one that was probably meant, or a list of all.
 pub(super) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
@@ -253,7 +256,9 @@ pub(super) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k s
     let score = |candidate: &str| {
         let (word, candidate) = (plain(word), plain(candidate));
         let edits = strsim::normalized_damerau_levenshtein(&word, &candidate);
+        let initials: String = candidate.split('_').filter_map(|part| part.chars().next()).collect();
         let begins = !word.is_empty() && candidate.starts_with(&word) && word.len() >= 3;
+        let begins = begins || (initials.len() > 1 && word == initials);
         if begins || word.replace('_', "") == candidate.replace('_', "") {
             1.0
         } else {
@@ -270,6 +275,7 @@ pub(super) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k s
         .flatten();
     match best {
         Some((score, name)) if score >= 0.6 => format!("did you mean `{name}`?"),
+        _ if known.len() > MANY => "`docs/study-file.md` lists them all".to_owned(),
         _ => format!("use {}", list(&known)),
     }
 }

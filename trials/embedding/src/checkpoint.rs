@@ -8,12 +8,11 @@ use safetensors::SafeTensors;
 
 use crate::error::{Error, Result};
 use crate::model::{Base, Weights};
-use crate::optimizer::AdamW;
+use crate::optimizer::{self, Optimizer};
+use crate::schedule::Track;
 use crate::tensors::{self, Stored};
 
 const FORMAT: &str = "hpo-trial-embedding 1";
-const MEAN: &str = "exp_avg.";
-const SQUARE: &str = "exp_avg_sq.";
 
 /// What must be equal for a trial to go on with the same bits.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,35 +48,46 @@ pub struct State {
     /// The weights.
     pub weights: Weights,
     /// The optimizer.
-    pub optimizer: AdamW,
+    pub optimizer: Optimizer,
     /// The position.
     pub position: Position,
+    /// How its validations have gone.
+    pub track: Track,
 }
 
 /// Writes a checkpoint; when this returns it is whole and durable.
 pub fn write(path: &Path, state: &State, identity: &Identity) -> Result<()> {
     let mut stored = Vec::new();
-    let optimizer = &state.optimizer;
-    for (prefix, weights) in [
-        ("", &state.weights),
-        (MEAN, optimizer.exp_avg()),
-        (SQUARE, optimizer.exp_avg_sq()),
-    ] {
+    let mut store = |prefix: &str, weights: &Weights| -> Result<()> {
         for (name, tensor) in weights.iter() {
             stored.push((format!("{prefix}{name}"), Stored::tensor(tensor)?));
         }
+        Ok(())
+    };
+    store("", &state.weights)?;
+    let names = optimizer::moments(&identity.parameters);
+    for (name, moments) in names.iter().zip(state.optimizer.moments()) {
+        store(&format!("{name}."), moments)?;
     }
     let position = &state.position;
     let metadata = identity_fields(identity).into_iter().chain([
         ("format", FORMAT.to_owned()),
-        ("step", optimizer.steps().to_string()),
+        ("step", state.optimizer.steps().to_string()),
         ("epoch", position.epoch.to_string()),
         ("batch", position.batch.to_string()),
-        // The bits: a decimal number might not come back the same.
-        ("loss_sum", format!("{:016x}", position.loss_sum.to_bits())),
+        ("loss_sum", bits(position.loss_sum)),
         ("loss_count", position.loss_count.to_string()),
+        ("best", bits(state.track.best)),
+        ("since_best", state.track.since_best.to_string()),
+        ("since_reduction", state.track.since_reduction.to_string()),
+        ("share", bits(state.track.share)),
     ]);
     tensors::write(path, stored, &metadata.collect())
+}
+
+/// The bits of a number: a decimal one might not come back the same.
+fn bits(number: f64) -> String {
+    format!("{:016x}", number.to_bits())
 }
 
 fn identity_fields(identity: &Identity) -> [(&'static str, String); 5] {
@@ -90,8 +100,14 @@ fn identity_fields(identity: &Identity) -> [(&'static str, String); 5] {
     ]
 }
 
-/// Reads a checkpoint to go on from; one that is damaged or of another identity is an error.
-pub fn read(path: &Path, base: &Base, identity: &Identity) -> Result<State> {
+/// Reads a checkpoint to go on from; one that is damaged or of another identity is an error. `prepare` marks the weights
+/// that are trained and tells the learning rate of each, as a share of the whole.
+pub fn read(
+    path: &Path,
+    base: &Base,
+    identity: &Identity,
+    prepare: impl FnOnce(&mut Weights) -> Result<Vec<f64>>,
+) -> Result<State> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     let file = File::open(path, &bytes)?;
     for (key, ours) in identity_fields(identity) {
@@ -101,22 +117,28 @@ pub fn read(path: &Path, base: &Base, identity: &Identity) -> Result<State> {
             return Err(Error::file(path, message));
         }
     }
-    let mut weights = file.weights("", base)?;
-    weights.require_grad()?;
+    let parameters = &identity.parameters;
+    let mut weights = file.weights(&base.weights, "", base)?;
+    let shares = prepare(&mut weights)?;
+    let trained = weights.trained();
+    let moments = optimizer::moments(parameters)
+        .iter()
+        .map(|name| file.weights(&trained, &format!("{name}."), base))
+        .collect::<Result<_>>()?;
     Ok(State {
+        optimizer: Optimizer::resume(&weights, parameters, shares, moments, file.number("step", 10)?)?,
         weights,
-        optimizer: AdamW::resume(
-            file.weights(MEAN, base)?,
-            file.weights(SQUARE, base)?,
-            file.number("step", 10)?,
-            identity.parameters.learning_rate,
-            identity.parameters.weight_decay,
-        )?,
         position: Position {
             epoch: file.number("epoch", 10)?,
             batch: file.number("batch", 10)?,
             loss_sum: f64::from_bits(file.number("loss_sum", 16)?),
             loss_count: file.number("loss_count", 10)?,
+        },
+        track: Track {
+            best: f64::from_bits(file.number("best", 16)?),
+            since_best: file.number("since_best", 10)?,
+            since_reduction: file.number("since_reduction", 10)?,
+            share: f64::from_bits(file.number("share", 16)?),
         },
     })
 }
@@ -129,7 +151,7 @@ pub fn read_weights(path: &Path, base: &Base) -> Result<Weights> {
         let message = format!("this checkpoint is not of the model `{}`", base.directory.display());
         return Err(Error::file(path, message));
     }
-    file.weights("", base)
+    file.weights(&base.weights, "", base)
 }
 
 struct File<'a> {
@@ -173,8 +195,9 @@ impl<'a> File<'a> {
         u64::from_str_radix(self.text(key)?, radix).map_err(wrong)
     }
 
-    fn weights(&self, prefix: &str, base: &Base) -> Result<Weights> {
-        Weights::from_fn(&base.config, |name, _| {
+    /// Weights of the names and shapes of `like`.
+    fn weights(&self, like: &Weights, prefix: &str, base: &Base) -> Result<Weights> {
+        like.like(|name| {
             let view = self
                 .tensors
                 .tensor(&format!("{prefix}{name}"))

@@ -16,7 +16,8 @@ use crate::data::{Tokens, Triplets};
 use crate::error::{Error, Result};
 use crate::export::export;
 use crate::model::Base;
-use crate::train::{Shared, Talk, segment};
+use crate::segment::{Talk, segment};
+use crate::trial::Shared;
 use crate::validate::Validation;
 
 /// Serves `hpo` on standard input and output until the input ends, which ends the process.

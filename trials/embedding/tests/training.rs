@@ -7,8 +7,9 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{Study, report};
+use hpo_protocol::embedding::PARAMETERS;
 use hpo_protocol::{FromWorker, ToWorker};
-use hpo_trial_embedding::train::{Talk, segment};
+use hpo_trial_embedding::segment::{Talk, segment};
 use hpo_trial_embedding::worker::prepare;
 use serde_json::{Value, json};
 
@@ -178,23 +179,58 @@ fn every_parameter_moves_the_result() {
     let study = Study::new("effect");
     let mut worker = study.worker();
     let mut result = |parameters: Value| {
-        let lines = worker.train(&study.run("runs", parameters, 0, 2, None));
-        report(&lines[1]).1
+        let lines = worker.train(&study.run("runs", parameters, 0, 4, None));
+        (lines.len(), report(&lines[lines.len() - 2]).1)
     };
-    let usual = result(parameters());
-    assert_eq!(usual, result(parameters()));
-    for (key, value) in [
-        ("learning_rate", json!(2e-3)),
-        ("batch_size", json!(16)),
-        ("dropout", json!(0.0)),
-        ("weight_decay", json!(0.0)),
-        ("margin", json!(0.3)),
-        ("batch_negatives", json!(0.0)),
-    ] {
-        assert_ne!(usual, result(with(key, value)), "`{key}` does nothing");
+    assert_eq!(result(parameters()), result(parameters()));
+    let cases = [
+        ("optimizer", json!("adam"), json!({})),
+        ("learning_rate", json!(2e-3), json!({})),
+        ("batch_size", json!(16), json!({})),
+        ("dropout", json!(0.0), json!({})),
+        ("weight_decay", json!(0.0), json!({})),
+        ("beta1", json!(0.5), json!({})),
+        ("beta2", json!(0.9), json!({})),
+        ("epsilon", json!(1e-2), json!({})),
+        ("momentum", json!(0.5), json!({"optimizer": "sgd"})),
+        ("max_grad_norm", json!(0.0), json!({"optimizer": "sgd"})),
+        ("layer_decay", json!(0.5), json!({})),
+        ("frozen_layers", json!(1), json!({})),
+        ("freeze_embeddings", json!(true), json!({})),
+        ("schedule", json!("linear"), json!({})),
+        ("warmup_steps", json!(5), json!({})),
+        ("warmup_ratio", json!(0.2), json!({})),
+        ("min_learning_rate_ratio", json!(0.5), json!({"schedule": "linear"})),
+        ("restarts", json!(4), json!({"schedule": "cosine_restarts"})),
+        // The validation loss rises in every epoch at this rate.
+        (
+            "plateau_factor",
+            json!(0.1),
+            json!({"schedule": "plateau", "learning_rate": 0.02}),
+        ),
+        (
+            "plateau_patience",
+            json!(2),
+            json!({"schedule": "plateau", "learning_rate": 0.02}),
+        ),
+        ("patience", json!(1), json!({"learning_rate": 0.02})),
+        ("margin", json!(0.3), json!({})),
+        ("batch_negatives", json!(0.0), json!({})),
+    ];
+    let known: Vec<_> = PARAMETERS.iter().map(|parameter| parameter.name).collect();
+    assert_eq!(cases.each_ref().map(|case| case.0).to_vec(), known);
+    for (key, value, needs) in cases {
+        let mut usual = parameters();
+        usual
+            .as_object_mut()
+            .unwrap()
+            .extend(needs.as_object().unwrap().clone());
+        let mut other = usual.clone();
+        other[key] = value;
+        assert_ne!(result(usual), result(other), "`{key}` does nothing");
     }
     // It learns: the first word tells a positive from a negative.
-    let learned = result(json!({"learning_rate": 3e-3, "batch_size": 8, "dropout": 0.0}));
+    let (_, learned) = result(json!({"learning_rate": 3e-3, "batch_size": 8, "dropout": 0.0}));
     worker.say(&ToWorker::Evaluate);
     let Some(FromWorker::Evaluated { loss, .. }) = worker.next() else {
         panic!("not evaluated");

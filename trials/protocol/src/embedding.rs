@@ -2,9 +2,11 @@
 //!
 //! They stand here, and not in the trainer, so that `hpo` can check a study without libtorch.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The settings of the embedding trainer: the keys of the study's `[trial]` table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,18 +34,80 @@ fn max_length() -> usize {
     128
 }
 
+/// What changes the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerKind {
+    /// Adam with decoupled weight decay.
+    Adamw,
+    /// Adam; weight decay is added to the gradient.
+    Adam,
+    /// Stochastic gradient descent with momentum; weight decay is added to the gradient.
+    Sgd,
+}
+
+/// How the learning rate goes after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScheduleKind {
+    /// It stays.
+    Constant,
+    /// It falls in a straight line.
+    Linear,
+    /// It falls along half a cosine.
+    Cosine,
+    /// It falls along half a cosine several times.
+    CosineRestarts,
+    /// It falls whenever the validation loss has not fallen for some time.
+    Plateau,
+}
+
 /// One configuration of the embedding trainer. Every field can be fixed or searched under `[space]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Parameters {
-    /// Learning rate of AdamW.
+    /// The optimizer.
+    pub optimizer: OptimizerKind,
+    /// The highest learning rate.
     pub learning_rate: f64,
     /// Triplets per optimizer step.
     pub batch_size: u64,
     /// Dropout probability everywhere the encoder has one: embeddings, attention, feed-forward.
     pub dropout: f64,
-    /// Decoupled weight decay of AdamW; biases and LayerNorm have none.
+    /// Weight decay; biases and LayerNorm have none.
     pub weight_decay: f64,
+    /// Adam's decay of the running mean of gradients.
+    pub beta1: f64,
+    /// Adam's decay of the running mean of squared gradients.
+    pub beta2: f64,
+    /// What Adam adds to the root of the squares.
+    pub epsilon: f64,
+    /// Momentum of SGD.
+    pub momentum: f64,
+    /// The greatest length of the whole gradient; longer ones are scaled down to it. 0 is without a limit.
+    pub max_grad_norm: f64,
+    /// The learning rate of a layer as a share of that of the layer above it; the embeddings come after the lowest layer.
+    pub layer_decay: f64,
+    /// The lowest layers that are not trained, and the embeddings with them if there is any.
+    pub frozen_layers: u64,
+    /// Whether the embeddings are not trained.
+    pub freeze_embeddings: bool,
+    /// How the learning rate goes over the steps of the maximum resource.
+    pub schedule: ScheduleKind,
+    /// Steps over which the learning rate rises to its highest; takes precedence over `warmup_ratio`.
+    pub warmup_steps: Option<u64>,
+    /// The same as a share of all steps.
+    pub warmup_ratio: f64,
+    /// The lowest learning rate of a schedule as a share of the highest.
+    pub min_learning_rate_ratio: f64,
+    /// How often the schedule `cosine_restarts` begins anew.
+    pub restarts: u64,
+    /// What the schedule `plateau` multiplies the learning rate with.
+    pub plateau_factor: f64,
+    /// Epochs without a lower validation loss after which it does so.
+    pub plateau_patience: u64,
+    /// Epochs without a lower validation loss after which the trial ends; 0 is never.
+    pub patience: u64,
     /// Margin of the triplet loss, on squared Euclidean distances of normalised embeddings.
     pub margin: f64,
     /// Weight of a second triplet loss whose negative is the hardest in the batch; 0 is without it.
@@ -53,10 +117,27 @@ pub struct Parameters {
 impl Default for Parameters {
     fn default() -> Self {
         Self {
+            optimizer: OptimizerKind::Adamw,
             learning_rate: 2e-5,
             batch_size: 32,
             dropout: 0.1,
             weight_decay: 1e-2,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            momentum: 0.9,
+            max_grad_norm: 1.0,
+            layer_decay: 1.0,
+            frozen_layers: 0,
+            freeze_embeddings: false,
+            schedule: ScheduleKind::Constant,
+            warmup_steps: None,
+            warmup_ratio: 0.0,
+            min_learning_rate_ratio: 0.0,
+            restarts: 1,
+            plateau_factor: 0.5,
+            plateau_patience: 1,
+            patience: 0,
             margin: 0.5,
             batch_negatives: 0.0,
         }
@@ -80,6 +161,59 @@ pub enum Domain {
         /// Lower bound, allowed.
         low: i64,
     },
+    /// True or false.
+    Bool,
+    /// One of these texts.
+    Choice(&'static [&'static str]),
+}
+
+impl Domain {
+    /// Whether a value lies in the domain.
+    pub fn contains(self, value: &Value) -> bool {
+        match self {
+            Self::Float {
+                low,
+                low_included,
+                high,
+            } => value
+                .as_f64()
+                .is_some_and(|x| (x > low || low_included && x == low) && x <= high),
+            Self::Integer { low } => value.as_i64().is_some_and(|n| n >= low),
+            Self::Bool => value.is_boolean(),
+            Self::Choice(names) => value.as_str().is_some_and(|name| names.contains(&name)),
+        }
+    }
+}
+
+impl fmt::Display for Domain {
+    /// The domain after "must be".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Float {
+                low,
+                low_included,
+                high,
+            } => match (low_included, high == f64::MAX) {
+                (true, true) => write!(f, "a number of at least {low}"),
+                (true, false) => write!(f, "a number from {low} to {high}"),
+                (false, true) => write!(f, "a number above {low}"),
+                (false, false) => write!(f, "a number above {low} and at most {high}"),
+            },
+            Self::Integer { low } => write!(f, "a whole number of at least {low}"),
+            Self::Bool => write!(f, "true or false"),
+            Self::Choice(names) => {
+                for (place, name) in names.iter().enumerate() {
+                    let before = match place {
+                        0 => "",
+                        _ if place + 1 == names.len() => " or ",
+                        _ => ", ",
+                    };
+                    write!(f, "{before}`{name}`")?;
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 /// A parameter as `hpo` checks it.
@@ -91,39 +225,63 @@ pub struct Parameter {
     pub domain: Domain,
 }
 
-const fn positive(name: &'static str) -> Parameter {
-    Parameter {
-        name,
-        domain: Domain::Float {
-            low: 0.0,
-            low_included: false,
-            high: f64::MAX,
-        },
+const fn parameter(name: &'static str, domain: Domain) -> Parameter {
+    Parameter { name, domain }
+}
+
+/// Numbers above 0 and up to `high`.
+const fn above_zero(high: f64) -> Domain {
+    Domain::Float {
+        low: 0.0,
+        low_included: false,
+        high,
     }
 }
 
-const fn between(name: &'static str, low: f64, high: f64) -> Parameter {
-    Parameter {
-        name,
-        domain: Domain::Float {
-            low,
-            low_included: true,
-            high,
-        },
+/// Numbers from 0 to `high`.
+const fn from_zero(high: f64) -> Domain {
+    Domain::Float {
+        low: 0.0,
+        low_included: true,
+        high,
     }
 }
+
+const fn at_least(low: i64) -> Domain {
+    Domain::Integer { low }
+}
+
+/// Decay rates of running means: 1 would never forget.
+const MEANS: Domain = from_zero(0.999_999);
 
 /// All parameters, in the order of [`Parameters`].
 pub const PARAMETERS: &[Parameter] = &[
-    positive("learning_rate"),
-    Parameter {
-        name: "batch_size",
-        domain: Domain::Integer { low: 1 },
-    },
-    between("dropout", 0.0, 0.9),
-    between("weight_decay", 0.0, f64::MAX),
-    between("margin", 0.0, 4.0),
-    between("batch_negatives", 0.0, f64::MAX),
+    parameter("optimizer", Domain::Choice(&["adamw", "adam", "sgd"])),
+    parameter("learning_rate", above_zero(f64::MAX)),
+    parameter("batch_size", at_least(1)),
+    parameter("dropout", from_zero(0.9)),
+    parameter("weight_decay", from_zero(f64::MAX)),
+    parameter("beta1", MEANS),
+    parameter("beta2", MEANS),
+    parameter("epsilon", above_zero(1.0)),
+    parameter("momentum", MEANS),
+    parameter("max_grad_norm", from_zero(f64::MAX)),
+    parameter("layer_decay", above_zero(1.0)),
+    parameter("frozen_layers", at_least(0)),
+    parameter("freeze_embeddings", Domain::Bool),
+    parameter(
+        "schedule",
+        Domain::Choice(&["constant", "linear", "cosine", "cosine_restarts", "plateau"]),
+    ),
+    parameter("warmup_steps", at_least(0)),
+    parameter("warmup_ratio", from_zero(1.0)),
+    parameter("min_learning_rate_ratio", from_zero(1.0)),
+    parameter("restarts", at_least(0)),
+    parameter("plateau_factor", above_zero(1.0)),
+    parameter("plateau_patience", at_least(1)),
+    parameter("patience", at_least(0)),
+    parameter("margin", from_zero(4.0)),
+    parameter("batch_negatives", from_zero(f64::MAX)),
 ];
 
 #[cfg(test)]

@@ -170,6 +170,11 @@ pub enum FromWorker {
         /// The checkpoint of this moment: a complete file directly in [`Run::checkpoints`]. `hpo` syncs it before it
         /// counts on it. Required unless `loss` is `null`.
         checkpoint: Option<PathBuf>,
+        /// Whether the trial ends here by itself, before its maximum: more training would not make it better. It then
+        /// stands at all further rungs with its lowest loss so far, and the segment ends with this report, without
+        /// [`FromWorker::Done`].
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        last: bool,
     },
     /// The segment has reached `to`.
     Done {

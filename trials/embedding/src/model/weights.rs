@@ -73,12 +73,7 @@ impl Weights {
             .into_iter()
             .map(|(name, shape)| {
                 let tensor = get(&name, &shape)?;
-                if tensor.size() != shape || tensor.f_kind()? != Kind::Float {
-                    let found = tensor.size();
-                    return Err(Error::Invalid(format!(
-                        "weight `{name}` has shape {found:?}, not {shape:?}"
-                    )));
-                }
+                check(&name, &shape, &tensor)?;
                 Ok((name, tensor))
             })
             .collect::<Result<_>>()?;
@@ -121,12 +116,21 @@ impl Weights {
         Ok(Self { entries })
     }
 
-    /// Makes them the leaves of gradients.
-    pub fn require_grad(&mut self) -> Result<()> {
-        for (_, tensor) in &mut self.entries {
-            *tensor = tensor.f_set_requires_grad(true)?;
+    /// Makes those that `trained` says leaves of gradients.
+    pub fn require_grad(&mut self, trained: impl Fn(&str) -> bool) -> Result<()> {
+        for (name, tensor) in &mut self.entries {
+            *tensor = tensor.f_set_requires_grad(trained(name))?;
         }
         Ok(())
+    }
+
+    /// Those that are leaves of gradients: handles on the same storage.
+    pub fn trained(&self) -> Self {
+        let trained = self.entries.iter().filter(|(_, tensor)| tensor.requires_grad());
+        let entries = trained.map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+        Self {
+            entries: entries.collect(),
+        }
     }
 
     /// Names and tensors, in the order of the layout.
@@ -134,9 +138,21 @@ impl Weights {
         self.entries.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
-    /// All tensors, in the order of the layout.
-    pub fn tensors(&self) -> Vec<&Tensor> {
-        self.entries.iter().map(|(_, tensor)| tensor).collect()
+    /// Weights of the same names and shapes, each from `get`; a wrong shape or kind is an error.
+    pub fn like(&self, mut get: impl FnMut(&str) -> Result<Tensor>) -> Result<Self> {
+        let entries = self.entries.iter().map(|(name, tensor)| {
+            let found = get(name)?;
+            check(name, &tensor.size(), &found)?;
+            Ok((name.clone(), found))
+        });
+        Ok(Self {
+            entries: entries.collect::<Result<_>>()?,
+        })
+    }
+
+    /// The tensor at a place in the order of the layout.
+    pub fn tensor(&self, place: usize) -> &Tensor {
+        &self.entries[place].1
     }
 
     /// The word embeddings `[vocabulary, hidden]`: the first weight of the layout.
@@ -162,6 +178,16 @@ impl Weights {
         }
         Ok(all)
     }
+}
+
+fn check(name: &str, shape: &[i64], tensor: &Tensor) -> Result<()> {
+    if tensor.size() == shape && tensor.f_kind()? == Kind::Float {
+        return Ok(());
+    }
+    let found = tensor.size();
+    Err(Error::Invalid(format!(
+        "weight `{name}` has shape {found:?}, not {shape:?}"
+    )))
 }
 
 fn parts(name: &str) -> Option<[String; 3]> {

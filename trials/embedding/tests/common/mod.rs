@@ -300,7 +300,7 @@ impl Worker {
         let mut lines = Vec::new();
         loop {
             let line = self.next().expect("the worker has ended");
-            let last = !matches!(line, FromWorker::Report { loss: Some(_), .. });
+            let last = !matches!(line, FromWorker::Report { last: false, .. });
             lines.push(line);
             if last {
                 return lines;
