@@ -28,14 +28,14 @@ pub fn trial_table(study: &Study, shown: &TrialTable) -> String {
         .map(|parameter| parameter.name.as_str())
         .collect();
     let baseline = study.baseline();
-    // Training loss depends on the margin and can't be compared between trials.
+    // Training loss depends on the margin and can't be compared between trials; the mean cosine tells only of collapse.
     let metrics: BTreeSet<&str> = shown
         .rows
         .iter()
         .map(|row| &row.metrics)
         .chain(baseline.map(|(_, metrics)| metrics))
         .flat_map(|metrics| metrics.keys().map(String::as_str))
-        .filter(|name| *name != "train_loss")
+        .filter(|name| !["train_loss", "mean_cosine"].contains(name))
         .collect();
 
     let mut table = Table::new();

@@ -19,7 +19,7 @@ const FORMAT: &str = "hpo-trial-embedding 1";
 pub struct Identity {
     /// [`Base::identity`] of the base model.
     pub model: String,
-    /// [`crate::data::Triplets::digest`] of the training triplets.
+    /// [`crate::examples::Examples::digest`] of the training examples.
     pub data: String,
     /// CPU threads.
     pub threads: usize,
@@ -36,9 +36,9 @@ pub struct Position {
     pub epoch: u64,
     /// Batches done of the running epoch.
     pub batch: u64,
-    /// Sum over the running epoch of training loss times triplets.
+    /// Sum over the running epoch of training loss times examples.
     pub loss_sum: f64,
-    /// Triplets in `loss_sum`.
+    /// Examples in `loss_sum`.
     pub loss_count: u64,
 }
 
@@ -53,6 +53,8 @@ pub struct State {
     pub position: Position,
     /// How its validations have gone.
     pub track: Track,
+    /// Rows that are embedded at a time. It may have shrunk for want of memory, and another number gives other bits.
+    pub micro_batch: usize,
 }
 
 /// Writes a checkpoint; when this returns it is whole and durable.
@@ -81,6 +83,7 @@ pub fn write(path: &Path, state: &State, identity: &Identity) -> Result<()> {
         ("since_best", state.track.since_best.to_string()),
         ("since_reduction", state.track.since_reduction.to_string()),
         ("share", bits(state.track.share)),
+        ("micro_batch", state.micro_batch.to_string()),
     ]);
     tensors::write(path, stored, &metadata.collect())
 }
@@ -140,6 +143,7 @@ pub fn read(
             since_reduction: file.number("since_reduction", 10)?,
             share: f64::from_bits(file.number("share", 16)?),
         },
+        micro_batch: usize::try_from(file.number("micro_batch", 10)?).unwrap_or(usize::MAX),
     })
 }
 

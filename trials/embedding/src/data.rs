@@ -1,4 +1,4 @@
-//! Tokenised triplets, and the order in which an epoch takes them.
+//! Reading and tokenising examples, and the order in which an epoch takes them.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,22 +6,11 @@ use std::path::Path;
 use hpo_protocol::triplets;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use sha2::{Digest, Sha256};
 use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
 
 use crate::error::{Error, Result};
-use crate::model::{hex, read_json};
-
-/// A triplet: places of its anchor, positive and negative in [`Triplets`].
-pub type Row = [u32; 3];
-
-/// The triplets of a file, with each distinct text tokenised once.
-#[derive(Debug)]
-pub struct Triplets {
-    rows: Vec<Row>,
-    texts: Vec<Box<[u32]>>,
-    positives: HashMap<u32, Vec<u32>>,
-}
+use crate::examples::{Examples, Rows};
+use crate::model::read_json;
 
 /// A tokenizer that cuts texts to a number of tokens and never pads.
 #[derive(Debug)]
@@ -98,67 +87,21 @@ impl Tokens {
     }
 }
 
-impl Triplets {
-    /// Reads and tokenises a file of triplets. An error of the file names its line.
-    pub fn read(path: &Path, tokens: &Tokens) -> Result<Self> {
-        let triplets = triplets::read(path)?;
-        let mut places: HashMap<&str, u32> = HashMap::new();
-        let mut texts: Vec<&str> = Vec::new();
-        let mut rows = Vec::with_capacity(triplets.len());
-        for triplet in &triplets {
-            rows.push([&triplet.anchor, &triplet.positive, &triplet.negative].map(|text| {
-                *places.entry(text).or_insert_with(|| {
-                    texts.push(text);
-                    texts.len() as u32 - 1
-                })
-            }));
-        }
-        Ok(Self::new(rows, tokens.encode(&texts)?))
+/// Reads and tokenises a file of triplets. An error of the file names its line.
+pub fn read(path: &Path, tokens: &Tokens) -> Result<Examples> {
+    let triplets = triplets::read(path)?;
+    let mut places: HashMap<&str, u32> = HashMap::new();
+    let mut texts: Vec<&str> = Vec::new();
+    let mut rows = Vec::with_capacity(triplets.len());
+    for triplet in &triplets {
+        rows.push([&triplet.anchor, &triplet.positive, &triplet.negative].map(|text| {
+            *places.entry(text).or_insert_with(|| {
+                texts.push(text);
+                texts.len() as u32 - 1
+            })
+        }));
     }
-
-    /// Triplets of tokenised texts.
-    pub fn new(rows: Vec<Row>, texts: Vec<Box<[u32]>>) -> Self {
-        let mut positives: HashMap<u32, Vec<u32>> = HashMap::new();
-        for &[anchor, positive, _] in &rows {
-            let known = positives.entry(anchor).or_default();
-            if !known.contains(&positive) {
-                known.push(positive);
-            }
-        }
-        Self { rows, texts, positives }
-    }
-
-    /// The triplets, in the order of the file.
-    pub fn rows(&self) -> &[Row] {
-        &self.rows
-    }
-
-    /// Token ids of the text at that place.
-    pub fn text(&self, place: u32) -> &[u32] {
-        &self.texts[place as usize]
-    }
-
-    /// Number of distinct texts.
-    pub fn texts(&self) -> usize {
-        self.texts.len()
-    }
-
-    /// All positives of an anchor, each once.
-    pub fn positives(&self, anchor: u32) -> &[u32] {
-        self.positives.get(&anchor).map_or(&[], Vec::as_slice)
-    }
-
-    /// The SHA-256 of the tokenised triplets, in hexadecimal.
-    pub fn digest(&self) -> String {
-        let mut hash = Sha256::new();
-        for text in self.rows.iter().flatten().map(|&place| self.text(place)) {
-            hash.update((text.len() as u32).to_le_bytes());
-            for id in text {
-                hash.update(id.to_le_bytes());
-            }
-        }
-        hex(&hash.finalize())
-    }
+    Ok(Examples::new(Rows::Triplets(rows), tokens.encode(&texts)?, 0))
 }
 
 /// A seed of its own for each `(seed, purpose, count)`: two rounds of SplitMix64 (Steele et al., 2014).
@@ -176,7 +119,7 @@ fn mix(value: u64) -> u64 {
 /// The purpose of [`derive`] for the order of an epoch.
 const ORDER: u64 = 1;
 
-/// The order in which an epoch (from 0) takes `rows` triplets: a permutation of `0..rows`.
+/// The order in which an epoch (from 0) takes `rows` examples: a permutation of `0..rows`.
 pub fn order(seed: u64, epoch: u64, rows: usize) -> Vec<usize> {
     let mut random = ChaCha8Rng::seed_from_u64(derive(seed, ORDER, epoch));
     let mut order: Vec<usize> = (0..rows).collect();

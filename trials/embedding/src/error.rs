@@ -46,6 +46,15 @@ impl Error {
         }
     }
 
+    /// Whether memory was lacking, on whatever device: a smaller batch may fit.
+    pub fn is_out_of_memory(&self) -> bool {
+        let Self::Torch(error) = self else { return false };
+        let text = error.to_string();
+        ["out of memory", "can't allocate memory", "not enough memory"]
+            .iter()
+            .any(|sign| text.contains(sign))
+    }
+
     /// The error that `path` is not what it should be.
     pub fn file(path: &Path, message: impl Into<String>) -> Self {
         Self::File {

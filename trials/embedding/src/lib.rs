@@ -3,7 +3,9 @@
 pub mod checkpoint;
 pub mod data;
 pub mod error;
+pub mod examples;
 pub mod export;
+pub mod gradient;
 pub mod layers;
 pub mod loss;
 pub mod model;

@@ -99,6 +99,9 @@ fn report(trial: &mut Trial<'_>, run: &Run, train_loss: f64, talk: &mut impl Tal
     if train_loss.is_finite() {
         metrics.insert("train_loss".to_owned(), train_loss);
     }
+    if let Some(micro_batch) = trial.shrunk() {
+        metrics.insert("micro_batch".to_owned(), micro_batch as f64);
+    }
     let path = run
         .checkpoints
         .join(format!("a{}-e{resource}.safetensors", run.attempt));

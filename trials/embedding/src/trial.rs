@@ -1,36 +1,43 @@
 //! One trial: its state and its training steps.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use hpo_protocol::embedding::Parameters;
-use tch::Tensor;
 
 use crate::checkpoint::{self, Identity, Position, State};
-use crate::data::{Row, Triplets, derive, order};
+use crate::data::{derive, order};
 use crate::error::{Error, Result};
+use crate::examples::Examples;
+use crate::gradient::Pass;
 use crate::layers;
-use crate::loss::Loss;
-use crate::model::{Base, Embedded, Model, Weights};
-use crate::optimizer::{Gradients, Optimizer};
+use crate::loss::{Classifier, Loss};
+use crate::model::{Base, Model, Weights};
+use crate::optimizer::Optimizer;
 use crate::schedule::{Schedule, Track};
 use crate::validate::{Measured, Validation};
 
 /// The purpose of [`derive`] for the randomness of a step.
 const STEP: u64 = 2;
 
+/// The names of the weights of [`Classifier`].
+pub const CLASSIFIER: [&str; 2] = ["classifier.weight", "classifier.bias"];
+
 /// What all trials of a worker share.
 #[derive(Debug)]
 pub struct Shared {
     /// The untrained model.
     pub base: Base,
-    /// The training triplets.
-    pub train: Triplets,
+    /// The training examples.
+    pub train: Examples,
     /// Their digest.
     pub digest: String,
     /// The validation.
     pub validation: Validation,
     /// CPU threads.
     pub threads: usize,
+    /// The largest part of a batch that has been found to fit into memory, in rows.
+    pub fits: Cell<usize>,
 }
 
 /// One configuration in training.
@@ -40,6 +47,8 @@ pub struct Trial<'a> {
     identity: Identity,
     state: State,
     model: Model,
+    classifier: Option<Classifier>,
+    loss: Loss,
     order: Vec<usize>,
     schedule: Schedule,
 }
@@ -54,6 +63,7 @@ impl<'a> Trial<'a> {
             weights,
             position: Position::default(),
             track: Track::default(),
+            micro_batch: micro_batch(&parameters, shared.fits.get()),
         };
         Self::build(shared, identity(shared, seed, parameters), state, epochs)
     }
@@ -77,6 +87,8 @@ impl<'a> Trial<'a> {
     fn build(shared: &'a Shared, identity: Identity, state: State, epochs: u64) -> Result<Self> {
         let mut trial = Self {
             model: shared.base.model(&state.weights)?,
+            classifier: classifier(&state.weights)?,
+            loss: Loss::new(&identity.parameters, &shared.train)?,
             order: order(identity.seed, state.position.epoch, shared.train.rows().len()),
             schedule: Schedule::new(&identity.parameters, 0),
             shared,
@@ -104,7 +116,7 @@ impl<'a> Trial<'a> {
     }
 
     fn batch_size(&self) -> usize {
-        // At least 1, as checked; more than all triplets is all triplets.
+        // At least 1, as checked; more than all examples is all examples.
         usize::try_from(self.identity.parameters.batch_size).unwrap_or(usize::MAX)
     }
 
@@ -117,29 +129,31 @@ impl<'a> Trial<'a> {
     pub fn step(&mut self) -> Result<f64> {
         let position = self.state.position;
         let size = self.batch_size();
-        let batch: Vec<Row> = self
-            .order
-            .iter()
-            .skip((position.batch as usize).saturating_mul(size))
-            .take(size)
-            .map(|&row| self.shared.train.rows()[row])
-            .collect();
-        // Dropout draws from the generator of the process: seeded here, it is the same after a restart.
-        tch::manual_seed(derive(self.identity.seed, STEP, self.state.optimizer.steps()) as i64);
-        let parameters = &self.identity.parameters;
-        let texts: Vec<&[u32]> = (0..3)
-            .flat_map(|part| batch.iter().map(move |row| row[part]))
-            .map(|place| self.shared.train.text(place))
-            .collect();
-        let embedded = self.model.embed(&texts, parameters.dropout)?;
-        let loss = Loss {
-            margin: parameters.margin,
-            batch_negatives: parameters.batch_negatives,
-        }
-        .of(&embedded.embeddings, &batch, &self.shared.train)?;
-        let value = loss.f_double_value(&[])?;
-        if value.is_finite() {
-            let gradients = self.gradients(&loss, embedded)?;
+        let from = (position.batch as usize).saturating_mul(size).min(self.order.len());
+        let to = from.saturating_add(size).min(self.order.len());
+        let batch = self.shared.train.rows().select(&self.order[from..to]);
+        let (value, gradients) = loop {
+            let pass = Pass {
+                model: &self.model,
+                weights: &self.state.weights,
+                classifier: self.classifier.as_ref(),
+                loss: self.loss,
+                data: &self.shared.train,
+                dropout: self.identity.parameters.dropout,
+                seed: derive(self.identity.seed, STEP, self.state.optimizer.steps()),
+            };
+            let micro_batch = self.state.micro_batch;
+            match pass.gradients(&batch, micro_batch) {
+                Err(error) if error.is_out_of_memory() && micro_batch > 1 && batch.len() > 1 => {
+                    let smaller = micro_batch.min(batch.len()).div_ceil(2);
+                    eprintln!("out of memory with {micro_batch} rows at a time: going on with {smaller}");
+                    self.state.micro_batch = smaller;
+                    self.shared.fits.set(smaller.min(self.shared.fits.get()));
+                }
+                other => break other?,
+            }
+        };
+        if let Some(gradients) = gradients {
             let rate = self.learning_rate();
             let State { weights, optimizer, .. } = &mut self.state;
             optimizer.step(weights, &gradients, rate)?;
@@ -157,25 +171,15 @@ impl<'a> Trial<'a> {
         self.identity.parameters.learning_rate * self.schedule.share(optimizer.steps()) * track.share
     }
 
-    /// The gradients of a loss over the embeddings of a batch.
-    fn gradients(&self, loss: &Tensor, embedded: Embedded) -> Result<Gradients> {
-        let Embedded { words, rows, .. } = embedded;
-        let weights = &self.state.weights;
-        let words_trained = weights.words().requires_grad();
-        let others = weights.iter().skip(1).map(|(_, weight)| weight);
-        let leaves: Vec<&Tensor> = words_trained
-            .then_some(&rows)
-            .into_iter()
-            .chain(others.filter(|weight| weight.requires_grad()))
-            .collect();
-        let mut tensors = Tensor::f_run_backward(&[loss], &leaves, false, false)?;
-        let words = words_trained.then(|| (words, tensors.remove(0)));
-        Ok(Gradients { words, tensors })
+    /// Rows that are embedded at a time, if fewer than was asked for because no more go into memory.
+    pub fn shrunk(&self) -> Option<usize> {
+        let asked = micro_batch(&self.identity.parameters, usize::MAX);
+        Some(self.state.micro_batch).filter(|&rows| rows < asked)
     }
 
     /// Measures the model at the end of an epoch, and remembers how it has gone.
     pub fn validate(&mut self) -> Result<Measured> {
-        let measured = self.shared.validation.measure(&self.model)?;
+        let measured = self.shared.validation.measure(&self.model, self.classifier.as_ref())?;
         self.state.track.observe(&self.identity.parameters, measured.loss);
         Ok(measured)
     }
@@ -205,6 +209,24 @@ impl<'a> Trial<'a> {
     pub fn save(&self, path: &Path) -> Result<()> {
         checkpoint::write(path, &self.state, &self.identity)
     }
+}
+
+/// The layer of labels, if there is one among the weights, which it shares.
+pub fn classifier(weights: &Weights) -> Result<Option<Classifier>> {
+    if !weights.iter().any(|(name, _)| name == CLASSIFIER[0]) {
+        return Ok(None);
+    }
+    Ok(Some(Classifier {
+        weight: weights.get(CLASSIFIER[0])?,
+        bias: weights.get(CLASSIFIER[1])?,
+    }))
+}
+
+/// How many rows a trial embeds at a time, if no more than `fits` go into memory.
+fn micro_batch(parameters: &Parameters, fits: usize) -> usize {
+    let rows = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let wanted = rows(parameters.micro_batch_size.unwrap_or(parameters.batch_size));
+    wanted.min(rows(parameters.batch_size)).min(fits)
 }
 
 /// Marks the weights that are trained; the learning rate of each as a share of the whole.

@@ -1,6 +1,7 @@
 //! The protocol loop: lines in, work, lines out.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,15 +10,15 @@ use std::thread;
 
 use hpo_protocol::embedding::Settings;
 use hpo_protocol::{Feature, FromWorker, Run, Start, ToWorker, VERSION};
-use tch::Device;
+use tch::{Device, Kind, Tensor};
 
 use crate::checkpoint;
-use crate::data::{Tokens, Triplets};
+use crate::data::{self, Tokens};
 use crate::error::{Error, Result};
 use crate::export::export;
 use crate::model::Base;
 use crate::segment::{Talk, segment};
-use crate::trial::Shared;
+use crate::trial::{CLASSIFIER, Shared, classifier};
 use crate::validate::Validation;
 
 /// Serves `hpo` on standard input and output until the input ends, which ends the process.
@@ -103,7 +104,7 @@ pub fn prepare(start: &Start) -> Result<Shared> {
             "validation_margin is {margin}; it must be above 0"
         )));
     }
-    let base = Base::load(&settings.model, Device::cuda_if_available())?;
+    let mut base = Base::load(&settings.model, Device::cuda_if_available())?;
     let longest = base.config.max_position_embeddings;
     if i64::try_from(settings.max_length).map_or(true, |length| length > longest) {
         let length = settings.max_length;
@@ -112,25 +113,41 @@ pub fn prepare(start: &Start) -> Result<Shared> {
         )));
     }
     let tokens = Tokens::read(&settings.model, settings.max_length, base.config.vocab_size)?;
-    let train = Triplets::read(&settings.train, &tokens)?;
-    let validation = Triplets::read(&settings.validation, &tokens)?;
+    let train = data::read(&settings.train, &tokens)?;
+    let validation = data::read(&settings.validation, &tokens)?;
     eprintln!(
-        "{} training triplets, {} validation triplets",
+        "{} training examples, {} validation examples",
         train.rows().len(),
         validation.rows().len()
     );
+    add_classifier(&mut base, train.labels())?;
     Ok(Shared {
         base,
         digest: train.digest(),
         train,
         validation: Validation::new(validation, settings.validation_margin),
         threads: start.threads,
+        fits: Cell::new(usize::MAX),
     })
+}
+
+/// Adds the layer of labels to the untrained model: zeros, so that it begins by finding all labels equally likely.
+fn add_classifier(base: &mut Base, labels: usize) -> Result<()> {
+    if labels > 0 {
+        let options = (Kind::Float, base.device);
+        let shape = [labels as i64, base.config.hidden_size];
+        base.weights.push(CLASSIFIER[0], Tensor::f_zeros(shape, options)?);
+        base.weights
+            .push(CLASSIFIER[1], Tensor::f_zeros([labels as i64], options)?);
+    }
+    Ok(())
 }
 
 fn evaluate(shared: &Shared) -> Result<FromWorker> {
     let model = shared.base.model(&shared.base.weights)?;
-    let measured = shared.validation.measure(&model)?;
+    let measured = shared
+        .validation
+        .measure(&model, classifier(&shared.base.weights)?.as_ref())?;
     if !measured.loss.is_finite() {
         return Err(Error::file(
             &shared.base.directory,

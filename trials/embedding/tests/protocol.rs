@@ -131,10 +131,13 @@ fn a_wrong_checkpoint_or_parameter_fails_the_segment_only() {
     for (parameters, expected) in [
         (
             json!({"dropout": 1.0}),
-            "`dropout` is 1; it must be at least 0 and at most 0.9",
+            "`dropout` is 1.0; it must be a number from 0 to 0.9",
         ),
-        (json!({"batch_size": 0}), "`batch_size` is 0; it must be at least 1"),
-        (json!({"momentum": 0}), "wrong parameters: unknown field `momentum`"),
+        (
+            json!({"batch_size": 0}),
+            "`batch_size` is 0; it must be a whole number of at least 1",
+        ),
+        (json!({"gamma": 0}), "wrong parameters: unknown field `gamma`"),
     ] {
         let lines = worker.train(&study.run("runs", parameters, 0, 1, None));
         assert!(failure(&lines).contains(expected), "{lines:?}");

@@ -7,7 +7,8 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{directory, tiny_model, triplets};
-use hpo_trial_embedding::data::{Tokens, Triplets};
+use hpo_trial_embedding::data::{self, Tokens};
+use hpo_trial_embedding::examples::Rows;
 use hpo_trial_embedding::model::Base;
 use hpo_trial_embedding::validate::Validation;
 use tch::Device;
@@ -25,7 +26,7 @@ fn metrics_are_those_of_the_definition() {
     let base = Base::load(&path, Device::Cpu).unwrap();
     let model = base.model(&base.weights).unwrap();
     let tokens = Tokens::read(&path, 16, base.config.vocab_size).unwrap();
-    let data = Triplets::read(&path.join("validation.jsonl"), &tokens).unwrap();
+    let data = data::read(&path.join("validation.jsonl"), &tokens).unwrap();
 
     let embed = |place: u32| -> Vec<f64> {
         let row = tch::no_grad(|| model.embed(&[data.text(place)], 0.0).unwrap().embeddings);
@@ -36,34 +37,49 @@ fn metrics_are_those_of_the_definition() {
         let pairs = texts[one as usize].iter().zip(&texts[other as usize]);
         pairs.map(|(a, b)| (a - b).powi(2)).sum()
     };
-    let count = data.rows().len() as f64;
+    let Rows::Triplets(triplets) = data.rows() else {
+        panic!("no triplets");
+    };
+    let count = triplets.len() as f64;
     let (mut loss, mut accuracy) = (0.0, 0.0);
-    for &[anchor, positive, negative] in data.rows() {
+    for &[anchor, positive, negative] in triplets {
         let (near, far) = (distance(anchor, positive), distance(anchor, negative));
         loss += (near - far + MARGIN).max(0.0) / count;
         accuracy += f64::from(near < far) / count;
     }
-    let corpus: BTreeSet<u32> = data.rows().iter().flat_map(|row| [row[1], row[2]]).collect();
-    let queries: BTreeSet<u32> = data.rows().iter().map(|row| row[0]).collect();
-    let (mut mrr, mut recall) = (0.0, 0.0);
+    let corpus: BTreeSet<u32> = triplets.iter().flat_map(|row| [row[1], row[2]]).collect();
+    let queries: BTreeSet<u32> = triplets.iter().map(|row| row[0]).collect();
+    let (mut mrr, mut recall, mut ndcg) = (0.0, 0.0, 0.0);
     for &query in &queries {
         let mut ranking: Vec<u32> = corpus.iter().copied().filter(|&text| text != query).collect();
         ranking.sort_by(|&one, &other| distance(query, one).total_cmp(&distance(query, other)));
         let right = data.positives(query);
         let top = &ranking[..10];
         recall += top.iter().filter(|text| right.contains(text)).count() as f64 / right.len() as f64;
+        let gain = |place: usize| 1.0 / (place as f64 + 2.0).log2();
+        let found = (0..10).filter(|&place| right.contains(&top[place]));
+        ndcg += found.map(gain).sum::<f64>() / (0..right.len().min(10)).map(gain).sum::<f64>();
         if let Some(first) = top.iter().position(|text| right.contains(text)) {
             mrr += 1.0 / (first + 1) as f64;
         }
     }
 
-    let measured = Validation::new(data, MARGIN).measure(&model).unwrap();
+    let mut cosines = 0.0;
+    for one in 0..data.texts() as u32 {
+        let others = (0..data.texts() as u32).filter(|&other| other != one);
+        cosines += others.map(|other| 1.0 - distance(one, other) / 2.0).sum::<f64>();
+    }
+    let pairs = (data.texts() * (data.texts() - 1)) as f64;
+
+    let measured = Validation::new(data, MARGIN).measure(&model, None).unwrap();
     assert!((measured.loss - loss).abs() < 1e-5, "{} is not {loss}", measured.loss);
     let queries = queries.len() as f64;
     for (name, expected) in [
         ("triplet_accuracy", accuracy),
         ("mrr@10", mrr / queries),
         ("recall@10", recall / queries),
+        ("ndcg@10", ndcg / queries),
+        ("mean_cosine", cosines / pairs),
     ] {
         let found = measured.metrics[name];
         assert!((found - expected).abs() < 1e-6, "{name} is {found}, not {expected}");

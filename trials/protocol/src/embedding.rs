@@ -34,6 +34,55 @@ fn max_length() -> usize {
     128
 }
 
+/// What is minimised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossKind {
+    /// The positive must be nearer than the negative, by a margin. For triplets and pairs.
+    Triplet,
+    /// The positive must be found among all texts of the batch. For triplets and pairs.
+    MultipleNegatives,
+    /// The cosine must be the score. For scored pairs.
+    CosineSimilarity,
+    /// The label must be found. For labelled texts.
+    Classification,
+}
+
+impl fmt::Display for LossKind {
+    /// The name under which it stands in a study's file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Triplet => "triplet",
+            Self::MultipleNegatives => "multiple_negatives",
+            Self::CosineSimilarity => "cosine_similarity",
+            Self::Classification => "classification",
+        })
+    }
+}
+
+/// How far embeddings are from each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DistanceKind {
+    /// The sum of squared differences: from 0 to 4 for embeddings of length 1.
+    SquaredEuclidean,
+    /// Its root.
+    Euclidean,
+    /// 1 less the cosine.
+    Cosine,
+}
+
+/// Which of the wrong answers in a batch becomes the negative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mining {
+    /// The nearest (batch hard; Hermans et al., 2017, section 2).
+    Hardest,
+    /// The nearest that is farther than the positive, or the farthest if there is none (Schroff et al., 2015,
+    /// section 3.2).
+    SemiHard,
+}
+
 /// What changes the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -70,8 +119,10 @@ pub struct Parameters {
     pub optimizer: OptimizerKind,
     /// The highest learning rate.
     pub learning_rate: f64,
-    /// Triplets per optimizer step.
+    /// Examples per optimizer step.
     pub batch_size: u64,
+    /// How many of them are embedded at a time; none is all. Fewer need less memory for the same result.
+    pub micro_batch_size: Option<u64>,
     /// Dropout probability everywhere the encoder has one: embeddings, attention, feed-forward.
     pub dropout: f64,
     /// Weight decay; biases and LayerNorm have none.
@@ -108,10 +159,23 @@ pub struct Parameters {
     pub plateau_patience: u64,
     /// Epochs without a lower validation loss after which the trial ends; 0 is never.
     pub patience: u64,
-    /// Margin of the triplet loss, on squared Euclidean distances of normalised embeddings.
+    /// The loss; none is that of the data's kind.
+    pub loss: Option<LossKind>,
+    /// Margin of the triplet loss.
     pub margin: f64,
-    /// Weight of a second triplet loss whose negative is the hardest in the batch; 0 is without it.
+    /// Distance of the triplet loss.
+    pub distance: DistanceKind,
+    /// Weight of a second triplet loss whose negative is chosen within the batch; 0 is without it. For pairs, which have
+    /// no other, it does not count.
     pub batch_negatives: f64,
+    /// Which one is chosen.
+    pub mining: Mining,
+    /// What the multiple-negatives ranking loss divides cosines by.
+    pub temperature: f64,
+    /// Whether that loss also asks each positive for its anchor.
+    pub symmetric: bool,
+    /// Dropout probability of embeddings before classification.
+    pub head_dropout: f64,
 }
 
 impl Default for Parameters {
@@ -120,6 +184,7 @@ impl Default for Parameters {
             optimizer: OptimizerKind::Adamw,
             learning_rate: 2e-5,
             batch_size: 32,
+            micro_batch_size: None,
             dropout: 0.1,
             weight_decay: 1e-2,
             beta1: 0.9,
@@ -138,8 +203,14 @@ impl Default for Parameters {
             plateau_factor: 0.5,
             plateau_patience: 1,
             patience: 0,
+            loss: None,
             margin: 0.5,
+            distance: DistanceKind::SquaredEuclidean,
             batch_negatives: 0.0,
+            mining: Mining::Hardest,
+            temperature: 0.05,
+            symmetric: false,
+            head_dropout: 0.0,
         }
     }
 }
@@ -259,6 +330,7 @@ pub const PARAMETERS: &[Parameter] = &[
     parameter("optimizer", Domain::Choice(&["adamw", "adam", "sgd"])),
     parameter("learning_rate", above_zero(f64::MAX)),
     parameter("batch_size", at_least(1)),
+    parameter("micro_batch_size", at_least(1)),
     parameter("dropout", from_zero(0.9)),
     parameter("weight_decay", from_zero(f64::MAX)),
     parameter("beta1", MEANS),
@@ -280,8 +352,20 @@ pub const PARAMETERS: &[Parameter] = &[
     parameter("plateau_factor", above_zero(1.0)),
     parameter("plateau_patience", at_least(1)),
     parameter("patience", at_least(0)),
+    parameter(
+        "loss",
+        Domain::Choice(&["triplet", "multiple_negatives", "cosine_similarity", "classification"]),
+    ),
     parameter("margin", from_zero(4.0)),
+    parameter(
+        "distance",
+        Domain::Choice(&["squared_euclidean", "euclidean", "cosine"]),
+    ),
     parameter("batch_negatives", from_zero(f64::MAX)),
+    parameter("mining", Domain::Choice(&["hardest", "semi_hard"])),
+    parameter("temperature", above_zero(f64::MAX)),
+    parameter("symmetric", Domain::Bool),
+    parameter("head_dropout", from_zero(0.9)),
 ];
 
 #[cfg(test)]

@@ -150,6 +150,11 @@ impl Weights {
         })
     }
 
+    /// Adds a weight that is not of the encoder, after all others.
+    pub fn push(&mut self, name: &str, tensor: Tensor) {
+        self.entries.push((name.to_owned(), tensor));
+    }
+
     /// The tensor at a place in the order of the layout.
     pub fn tensor(&self, place: usize) -> &Tensor {
         &self.entries[place].1

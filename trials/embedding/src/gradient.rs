@@ -1,0 +1,195 @@
+//! The gradients of a batch, in one pass or in parts that need less memory.
+
+use std::ops::Range;
+
+use tch::Tensor;
+
+use crate::data::derive;
+use crate::error::Result;
+use crate::examples::{Examples, Rows};
+use crate::loss::{Classifier, Loss};
+use crate::model::{Embedded, Model, Weights};
+use crate::optimizer::Gradients;
+
+/// What the gradients of a batch depend on.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    /// The model over `weights`.
+    pub model: &'a Model,
+    /// All weights; those that require a gradient are trained.
+    pub weights: &'a Weights,
+    /// The labels' layer, if the data have labels. Its tensors are among the weights.
+    pub classifier: Option<&'a Classifier>,
+    /// The loss.
+    pub loss: Loss,
+    /// The data of the batch.
+    pub data: &'a Examples,
+    /// Dropout probability of the encoder.
+    pub dropout: f64,
+    /// The seed of dropout.
+    pub seed: u64,
+}
+
+impl Pass<'_> {
+    /// The loss of a batch, and its gradients if it is finite.
+    ///
+    /// With more rows than `micro_batch` the batch is taken in parts of so many rows, and the gradients are those of the
+    /// whole batch: where each row has a loss of its own, they are the sum of those of the parts; where the rows of a
+    /// batch depend on each other, all rows are embedded first, and then once more part by part with the gradient that
+    /// the loss has at each embedding (Gao et al., 2021, section 3.2). Dropout of a part differs from that of the
+    /// whole.
+    pub fn gradients(&self, batch: &Rows, micro_batch: usize) -> Result<(f64, Option<Gradients>)> {
+        let parts = parts(batch.len(), micro_batch.max(1));
+        if parts.len() == 1 {
+            return self.whole(batch);
+        }
+        if self.loss.couples(self.data) {
+            self.coupled(batch, &parts)
+        } else {
+            self.separate(batch, &parts)
+        }
+    }
+
+    fn whole(&self, batch: &Rows) -> Result<(f64, Option<Gradients>)> {
+        let embedded = self.embed(batch, 0)?;
+        let loss = self.loss.of(&embedded.embeddings, batch, self.data, self.classifier)?;
+        let value = loss.f_double_value(&[])?;
+        let gradients = value.is_finite().then(|| self.backward(&loss, embedded)).transpose()?;
+        Ok((value, gradients))
+    }
+
+    fn separate(&self, batch: &Rows, parts: &[Range<usize>]) -> Result<(f64, Option<Gradients>)> {
+        let mut sum: Option<Gradients> = None;
+        let mut total = 0.0;
+        for (number, part) in parts.iter().enumerate() {
+            let share = part.len() as f64 / batch.len() as f64;
+            let part = slice(batch, part);
+            let embedded = self.embed(&part, number as u64)?;
+            let loss = self.loss.of(&embedded.embeddings, &part, self.data, self.classifier)?;
+            let loss = loss.f_mul_scalar(share)?;
+            let value = loss.f_double_value(&[])?;
+            if !value.is_finite() {
+                return Ok((value, None));
+            }
+            total += value;
+            add(&mut sum, self.backward(&loss, embedded)?)?;
+        }
+        Ok((total, sum))
+    }
+
+    fn coupled(&self, batch: &Rows, parts: &[Range<usize>]) -> Result<(f64, Option<Gradients>)> {
+        let columns = batch.columns();
+        let mut pieces: Vec<Vec<Tensor>> = (0..columns).map(|_| Vec::new()).collect();
+        for (number, part) in parts.iter().enumerate() {
+            let embedded = tch::no_grad(|| self.embed(&slice(batch, part), number as u64))?;
+            for (pieces, piece) in pieces.iter_mut().zip(embedded.embeddings.f_chunk(columns as i64, 0)?) {
+                pieces.push(piece);
+            }
+        }
+        let embeddings = Tensor::f_cat(&pieces.into_iter().flatten().collect::<Vec<_>>(), 0)?
+            .f_detach()?
+            .f_set_requires_grad(true)?;
+        let loss = self.loss.of(&embeddings, batch, self.data, self.classifier)?;
+        let value = loss.f_double_value(&[])?;
+        if !value.is_finite() {
+            return Ok((value, None));
+        }
+        let slopes = Tensor::f_run_backward(&[&loss], &[&embeddings], false, false)?.remove(0);
+        let slopes = slopes.f_chunk(columns as i64, 0)?;
+        let mut sum: Option<Gradients> = None;
+        for (number, part) in parts.iter().enumerate() {
+            let embedded = self.embed(&slice(batch, part), number as u64)?;
+            let (from, length) = (part.start as i64, part.len() as i64);
+            let slopes: Vec<Tensor> = slopes
+                .iter()
+                .map(|slopes| slopes.f_narrow(0, from, length))
+                .collect::<std::result::Result<_, _>>()?;
+            let slopes = Tensor::f_cat(&slopes, 0)?;
+            // Its gradient at each embedding is that of the loss.
+            let stand_in = embedded.embeddings.f_mul(&slopes)?.f_sum(tch::Kind::Float)?;
+            add(&mut sum, self.backward(&stand_in, embedded)?)?;
+        }
+        Ok((value, sum))
+    }
+
+    /// Embeds a part of a batch. Its dropout is the same each time.
+    fn embed(&self, rows: &Rows, part: u64) -> Result<Embedded> {
+        // Dropout draws from the generator of the process.
+        tch::manual_seed(derive(self.seed, 0, part) as i64);
+        let texts: Vec<&[u32]> = rows.texts().into_iter().map(|place| self.data.text(place)).collect();
+        self.model.embed(&texts, self.dropout)
+    }
+
+    /// The gradients of a loss over the embeddings of a part.
+    fn backward(&self, loss: &Tensor, embedded: Embedded) -> Result<Gradients> {
+        let Embedded { words, rows, .. } = embedded;
+        let words_trained = self.weights.words().requires_grad();
+        let others = self.weights.iter().skip(1).map(|(_, weight)| weight);
+        let leaves: Vec<&Tensor> = words_trained
+            .then_some(&rows)
+            .into_iter()
+            .chain(others.filter(|weight| weight.requires_grad()))
+            .collect();
+        let mut tensors = Tensor::f_run_backward(&[loss], &leaves, false, false)?;
+        let words = words_trained.then(|| (words, tensors.remove(0)));
+        Ok(Gradients { words, tensors })
+    }
+}
+
+/// Parts of `rows` rows, at most `most` each, as equal as can be.
+fn parts(rows: usize, most: usize) -> Vec<Range<usize>> {
+    let count = rows.div_ceil(most).max(1);
+    (0..count)
+        .map(|part| part * rows / count..(part + 1) * rows / count)
+        .collect()
+}
+
+fn slice(batch: &Rows, part: &Range<usize>) -> Rows {
+    batch.select(&part.clone().collect::<Vec<_>>())
+}
+
+/// Adds the gradients of a part to those of the parts before.
+fn add(sum: &mut Option<Gradients>, part: Gradients) -> Result<()> {
+    let Some(sum) = sum else {
+        *sum = Some(part);
+        return Ok(());
+    };
+    let _no_grad = tch::no_grad_guard();
+    for (sum, part) in sum.tensors.iter_mut().zip(&part.tensors) {
+        *sum = sum.f_add(part)?;
+    }
+    if let (Some((words, rows)), Some((more, more_rows))) = (&mut sum.words, &part.words) {
+        let mut all: Vec<i64> = words.iter().chain(more).copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        let at = |words: &[i64]| -> Vec<i64> {
+            // Found, since `all` was made of them.
+            words
+                .iter()
+                .map(|word| all.partition_point(|other| other < word) as i64)
+                .collect()
+        };
+        let device = rows.device();
+        let place = |words: &[i64]| Tensor::f_from_slice(&at(words))?.f_to_device(device);
+        let both = Tensor::f_zeros([all.len() as i64, rows.size2()?.1], (tch::Kind::Float, device))?;
+        let both = both
+            .f_index_add(0, &place(words)?, rows)?
+            .f_index_add(0, &place(more)?, more_rows)?;
+        *rows = both;
+        *words = all;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parts;
+
+    #[test]
+    fn parts_are_as_equal_as_can_be() {
+        assert_eq!(parts(8, 8), vec![0..8; 1]);
+        assert_eq!(parts(9, 8), [0..4, 4..9]);
+        assert_eq!(parts(7, 3), [0..2, 2..4, 4..7]);
+        assert_eq!(parts(2, 1), [0..1, 1..2]);
+    }
+}

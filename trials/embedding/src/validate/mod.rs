@@ -1,0 +1,172 @@
+//! The validation: the same for all trials, whatever they train with.
+
+mod ranking;
+mod statistics;
+
+use hpo_protocol::Metrics;
+use tch::{Kind, Tensor};
+
+use self::ranking::Ranking;
+use self::statistics::{accuracy, macro_f1, pearson, spearman};
+use crate::error::{Error, Result};
+use crate::examples::{Examples, Rows};
+use crate::loss::{Classifier, cosine, distance};
+use crate::model::{Model, normalise};
+use hpo_protocol::embedding::DistanceKind;
+
+/// Tokens of one packed batch.
+const TOKENS: usize = 4096;
+
+/// Fixed validation examples and what they ask of a model.
+#[derive(Debug)]
+pub struct Validation {
+    examples: Examples,
+    margin: f64,
+    /// All texts, by length.
+    order: Vec<u32>,
+    ranking: Option<Ranking>,
+}
+
+/// What a validation has measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// The validation loss; may be infinite or not a number.
+    pub loss: f64,
+    /// Finite metrics by name.
+    pub metrics: Metrics,
+}
+
+impl Validation {
+    /// A validation on these examples; for triplets, with a margin that is not the trial's: a trial's own margin would
+    /// make its loss small by being small.
+    pub fn new(examples: Examples, margin: f64) -> Self {
+        let mut order: Vec<u32> = (0..examples.texts() as u32).collect();
+        order.sort_by_key(|&text| examples.text(text).len());
+        Self {
+            ranking: Ranking::new(&examples),
+            examples,
+            margin,
+            order,
+        }
+    }
+
+    /// The examples.
+    pub fn examples(&self) -> &Examples {
+        &self.examples
+    }
+
+    /// Measures a model in evaluation mode, on embeddings scaled to length 1.
+    ///
+    /// The loss of triplets is the mean of `max(0, |a-p|^2 - |a-n|^2 + margin)`, and `triplet_accuracy` the share with
+    /// `|a-p| < |a-n|`; that of pairs is the cross-entropy of [`Ranking`]. For both, `mrr@10`, `recall@10` and `ndcg@10`
+    /// are means over the distinct anchors, which rank all distinct positives and negatives; ties count against the
+    /// model, so that equal embeddings of everything earn nothing. The loss of scored pairs is the mean squared error of
+    /// the cosine, beside `spearman` and `pearson`; that of labelled texts is the cross-entropy of the classifier on
+    /// the embeddings as the model gives them, beside `accuracy` and `macro_f1`. `mean_cosine` is the mean over all
+    /// pairs of different texts: near 1, all embeddings are alike.
+    pub fn measure(&self, model: &Model, classifier: Option<&Classifier>) -> Result<Measured> {
+        let _no_grad = tch::no_grad_guard();
+        let plain = self.embed(model)?;
+        let embeddings = normalise(&plain)?;
+        let mut metrics = Metrics::from([("mean_cosine".to_owned(), mean_cosine(&embeddings)?)]);
+        let mut tell = |name: &str, value: f64| metrics.insert(name.to_owned(), value);
+        let loss = match self.examples.rows() {
+            Rows::Triplets(_) => {
+                let (loss, accuracy) = self.triplet_loss(&embeddings)?;
+                tell("triplet_accuracy", accuracy);
+                loss
+            }
+            Rows::Pairs(_) => f64::NAN,
+            Rows::Scored(rows) => {
+                let cosines = cosine(&self.column(&embeddings, 0)?, &self.column(&embeddings, 1)?)?;
+                let cosines: Vec<f64> = Vec::try_from(cosines.f_to_kind(Kind::Double)?)?;
+                let scores: Vec<f64> = rows.iter().map(|&(_, score)| f64::from(score)).collect();
+                tell("pearson", pearson(&cosines, &scores));
+                tell("spearman", spearman(&cosines, &scores));
+                let squares = cosines
+                    .iter()
+                    .zip(&scores)
+                    .map(|(cosine, score)| (cosine - score).powi(2));
+                squares.sum::<f64>() / scores.len() as f64
+            }
+            Rows::Labelled(rows) => {
+                let missing = || Error::Invalid("labelled texts need a classifier".to_owned());
+                let classifier = classifier.ok_or_else(missing)?;
+                let labels: Vec<i64> = rows.iter().map(|&(_, label)| i64::from(label)).collect();
+                let scores = classifier.forward(&self.column(&plain, 0)?)?;
+                let found: Vec<i64> = Vec::try_from(scores.f_argmax(1, false)?)?;
+                tell("accuracy", accuracy(&found, &labels));
+                tell("macro_f1", macro_f1(&found, &labels));
+                let labels = Tensor::f_from_slice(&labels)?.f_to_device(scores.device())?;
+                let loss = scores.f_cross_entropy_loss::<Tensor>(&labels, None, tch::Reduction::Mean, -100, 0.0)?;
+                loss.f_double_value(&[])?
+            }
+        };
+        let mut loss = loss;
+        if let Some(ranking) = &self.ranking {
+            let ranked = ranking.measure(&self.examples, &embeddings)?;
+            tell("mrr@10", ranked.mrr);
+            tell("recall@10", ranked.recall);
+            tell("ndcg@10", ranked.ndcg);
+            if matches!(self.examples.rows(), Rows::Pairs(_)) {
+                loss = ranked.cross_entropy;
+            }
+        }
+        metrics.retain(|_, value| value.is_finite());
+        Ok(Measured { loss, metrics })
+    }
+
+    /// Embeddings of all texts, `[texts, hidden]`, in the order of their places.
+    fn embed(&self, model: &Model) -> Result<Tensor> {
+        let mut parts = Vec::new();
+        let mut batch: Vec<&[u32]> = Vec::new();
+        let mut tokens = 0;
+        for text in self.order.iter().map(|&text| self.examples.text(text)) {
+            if tokens + text.len() > TOKENS && !batch.is_empty() {
+                parts.push(model.embed(&batch, 0.0)?.embeddings);
+                batch.clear();
+                tokens = 0;
+            }
+            tokens += text.len();
+            batch.push(text);
+        }
+        parts.push(model.embed(&batch, 0.0)?.embeddings);
+        let mut rows = vec![0u32; self.order.len()];
+        for (row, &text) in self.order.iter().enumerate() {
+            rows[text as usize] = row as u32;
+        }
+        select(&Tensor::f_cat(&parts, 0)?, &rows)
+    }
+
+    /// The embeddings of one column of the examples.
+    fn column(&self, embeddings: &Tensor, column: usize) -> Result<Tensor> {
+        select(embeddings, &self.examples.rows().column(column))
+    }
+
+    fn triplet_loss(&self, embeddings: &Tensor) -> Result<(f64, f64)> {
+        let anchors = self.column(embeddings, 0)?;
+        let squared = DistanceKind::SquaredEuclidean;
+        let near = distance(squared, &anchors, &self.column(embeddings, 1)?)?;
+        let far = distance(squared, &anchors, &self.column(embeddings, 2)?)?;
+        let hinge = near.f_sub(&far)?.f_add_scalar(self.margin)?.f_relu()?;
+        let loss = hinge.f_mean(Kind::Double)?.f_double_value(&[])?;
+        let accuracy = near.f_less_tensor(&far)?.f_mean(Kind::Double)?.f_double_value(&[])?;
+        Ok((loss, accuracy))
+    }
+}
+
+/// The rows at those places.
+fn select(rows: &Tensor, places: &[u32]) -> Result<Tensor> {
+    let places: Vec<i64> = places.iter().map(|&place| i64::from(place)).collect();
+    let places = Tensor::f_from_slice(&places)?.f_to_device(rows.device())?;
+    Ok(rows.f_index_select(0, &places)?)
+}
+
+/// The mean cosine of different rows of length 1, by way of the length of their sum.
+fn mean_cosine(embeddings: &Tensor) -> Result<f64> {
+    let rows = embeddings.size2()?.0 as f64;
+    let sum = embeddings.f_sum_dim_intlist(0, false, Kind::Double)?;
+    let squares = embeddings.f_to_kind(Kind::Double)?.f_square()?.f_sum(Kind::Double)?;
+    let all = sum.f_square()?.f_sum(Kind::Double)?.f_double_value(&[])?;
+    Ok((all - squares.f_double_value(&[])?) / (rows * (rows - 1.0)))
+}

@@ -1,0 +1,176 @@
+//! How well anchors rank their positives among all answers.
+
+use std::collections::HashMap;
+
+use tch::Tensor;
+
+use super::select;
+use crate::error::Result;
+use crate::examples::{Examples, Rows};
+
+/// Anchors compared with the corpus at a time.
+const QUERIES: usize = 128;
+/// Places of a ranking that count.
+const TOP: usize = 10;
+/// What cosines are divided by in the cross-entropy: that of the training loss by default, and the same for all trials.
+const TEMPERATURE: f64 = 0.05;
+
+/// The ranking that validation pairs or triplets ask for.
+#[derive(Debug)]
+pub struct Ranking {
+    /// The distinct anchors.
+    queries: Vec<u32>,
+    /// The distinct positives and negatives.
+    corpus: Vec<u32>,
+    /// The place of a text in `corpus`.
+    places: HashMap<u32, usize>,
+}
+
+/// What a ranking was worth.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Ranked {
+    /// Mean reciprocal rank of the first right answer within the top ten.
+    pub mrr: f64,
+    /// Mean share of right answers within the top ten.
+    pub recall: f64,
+    /// Mean normalised discounted cumulative gain of the top ten (Järvelin & Kekäläinen, 2002).
+    pub ndcg: f64,
+    /// Mean over anchors and their positives of the cross-entropy of finding the positive among all answers but the
+    /// other right ones, by cosines over a fixed temperature.
+    pub cross_entropy: f64,
+}
+
+impl Ranking {
+    /// The ranking of pairs or triplets; none for other examples.
+    pub fn new(examples: &Examples) -> Option<Self> {
+        let rows = examples.rows();
+        if !matches!(rows, Rows::Triplets(_) | Rows::Pairs(_)) {
+            return None;
+        }
+        let mut places = HashMap::new();
+        let mut corpus = Vec::new();
+        // Row by row, in the order of the file.
+        let columns: Vec<Vec<u32>> = (1..rows.columns()).map(|column| rows.column(column)).collect();
+        for text in (0..rows.len()).flat_map(|row| columns.iter().map(move |column| column[row])) {
+            places.entry(text).or_insert_with(|| {
+                corpus.push(text);
+                corpus.len() - 1
+            });
+        }
+        let mut queries = rows.column(0);
+        queries.sort_unstable();
+        queries.dedup();
+        Some(Self {
+            queries,
+            corpus,
+            places,
+        })
+    }
+
+    /// Ranks by embeddings `[texts, hidden]` of length 1.
+    pub fn measure(&self, examples: &Examples, embeddings: &Tensor) -> Result<Ranked> {
+        let corpus = select(embeddings, &self.corpus)?.f_transpose(0, 1)?;
+        let mut sum = Ranked::default();
+        let mut pairs = 0;
+        for queries in self.queries.chunks(QUERIES) {
+            let count = queries.len() * self.corpus.len();
+            let mut scores = vec![0f32; count];
+            select(embeddings, queries)?
+                .f_matmul(&corpus)?
+                .f_contiguous()?
+                .f_copy_data(&mut scores, count)?;
+            for (&query, scores) in queries.iter().zip(scores.chunks_exact_mut(self.corpus.len())) {
+                let right: Vec<usize> = examples.positives(query).iter().map(|text| self.places[text]).collect();
+                // A text is no answer to itself.
+                if let Some(&itself) = self.places.get(&query) {
+                    scores[itself] = f32::NEG_INFINITY;
+                }
+                let ranked = standing(scores, &right);
+                sum.mrr += ranked.mrr;
+                sum.recall += ranked.recall;
+                sum.ndcg += ranked.ndcg;
+                sum.cross_entropy += ranked.cross_entropy * right.len() as f64;
+                pairs += right.len();
+            }
+        }
+        let queries = self.queries.len() as f64;
+        Ok(Ranked {
+            mrr: sum.mrr / queries,
+            recall: sum.recall / queries,
+            ndcg: sum.ndcg / queries,
+            cross_entropy: sum.cross_entropy / pairs as f64,
+        })
+    }
+}
+
+/// What one anchor's ranking is worth.
+fn standing(scores: &[f32], right: &[usize]) -> Ranked {
+    let mut best: Vec<f32> = right.iter().map(|&place| scores[place]).collect();
+    best.sort_by(|one, other| other.total_cmp(one));
+    let mut ranked = Ranked::default();
+    let mut gain = 0.0;
+    for (before, &score) in best.iter().enumerate().take(TOP) {
+        let wrong = scores.iter().filter(|&&other| other >= score).count();
+        let wrong = wrong - best.iter().filter(|&&other| other >= score).count();
+        if wrong + before < TOP {
+            ranked.recall += 1.0;
+            gain += discount(wrong + before);
+            if before == 0 {
+                ranked.mrr = 1.0 / (wrong + 1) as f64;
+            }
+        }
+    }
+    let ideal: f64 = (0..right.len().min(TOP)).map(discount).sum();
+    ranked.recall /= right.len() as f64;
+    ranked.ndcg = gain / ideal;
+
+    let scaled = |score: f32| f64::from(score) / TEMPERATURE;
+    let greatest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let share = |score: f32| (scaled(score) - scaled(greatest)).exp();
+    let all: f64 = scores.iter().map(|&score| share(score)).sum();
+    let of_right: f64 = best.iter().map(|&score| share(score)).sum();
+    // What rounding leaves of the wrong ones may be below 0.
+    let of_wrong = (all - of_right).max(0.0);
+    let entropies = best
+        .iter()
+        .map(|&score| (of_wrong + share(score)).ln() - (scaled(score) - scaled(greatest)));
+    ranked.cross_entropy = entropies.sum::<f64>() / right.len() as f64;
+    ranked
+}
+
+/// What a right answer is worth at a place from 0.
+fn discount(place: usize) -> f64 {
+    1.0 / (place as f64 + 2.0).log2()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ranking_is_measured() {
+        let worth = |scores: &[f32], right: &[usize]| {
+            let ranked = standing(scores, right);
+            (ranked.mrr, ranked.recall, (ranked.ndcg * 1e4).round() / 1e4)
+        };
+        assert_eq!(worth(&[0.1, 0.9, 0.5, 0.7], &[2]), (1.0 / 3.0, 1.0, 0.5));
+        // At the first and the fourth place: (1 + 1 / log2(5)) / (1 + 1 / log2(3)).
+        assert_eq!(worth(&[0.1, 0.9, 0.5, 0.7], &[1, 0]), (1.0, 1.0, 0.8772));
+        // Eleven wrong answers tie with the right one: it is not found.
+        assert_eq!(worth(&[0.5; 12], &[0]), (0.0, 0.0, 0.0));
+        let mut scores = [0.0; 20];
+        scores[0] = 1.0;
+        assert_eq!(worth(&scores, &[0, 1]), (1.0, 0.5, 0.6131));
+    }
+
+    #[test]
+    fn the_cross_entropy_leaves_out_other_right_answers() {
+        let one = standing(&[0.05, 0.0], &[0]).cross_entropy;
+        assert!((one - ((1f64.exp() + 1.0).ln() - 1.0)).abs() < 1e-6);
+        let both = standing(&[0.05, 0.0, 0.0], &[0, 2]).cross_entropy;
+        let expected = (((1f64.exp() + 1.0).ln() - 1.0) + 2f64.ln()) / 2.0;
+        assert!((both - expected).abs() < 1e-6);
+        // Of a text that is no answer to itself.
+        assert!(standing(&[0.05, f32::NEG_INFINITY], &[0]).cross_entropy.abs() < 1e-9);
+    }
+}
