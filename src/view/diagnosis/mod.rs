@@ -275,15 +275,15 @@ impl<'a> Curves<'a> {
         let whole = self.untrained_loss().unwrap_or(self.losses[0]) - last;
         let share = fell / whole;
         let at_its_best = last - self.losses[lowest(&self.losses)?] <= spread(&self.losses);
-        (fell > self.counts && at_its_best && (STILL_FALLING..).contains(&share) && share.is_finite()).then(|| {
-            Finding::SlowConvergence {
+        let by_itself = self.trial.exhausted;
+        (!by_itself && fell > self.counts && at_its_best && (STILL_FALLING..).contains(&share) && share.is_finite())
+            .then(|| Finding::SlowConvergence {
                 since: self.resources[since],
                 loss_before: end[0],
                 at: self.resources[since + steps],
                 loss: last,
                 share: share.min(1.0),
-            }
-        })
+            })
     }
 
     fn plateau(&self) -> Option<Finding> {

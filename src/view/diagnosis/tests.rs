@@ -16,6 +16,7 @@ struct Made {
     metrics: BTreeMap<&'static str, Vec<f64>>,
     untrained: Option<(f64, Metrics)>,
     state: Option<TrialState>,
+    exhausted: bool,
 }
 
 /// A trial that was trained to the end.
@@ -66,6 +67,7 @@ impl Made {
             attempts: 1,
             failures: 0,
             stopped_at: None,
+            exhausted: self.exhausted,
             trained_ms: 0,
         }
     }
@@ -133,7 +135,13 @@ fn slow_convergence_is_a_steady_fall_at_the_end_of_the_resource() {
     );
     assert!(finding.advice().contains("raise the learning rate"));
     // A trial that was pruned has not come to the end.
-    assert_eq!(slow.state(TrialState::Pruned { rung: 9 }).kinds(), []);
+    assert_eq!(slow.clone().state(TrialState::Pruned { rung: 9 }).kinds(), []);
+    // Nor has one that ended by itself run out of epochs.
+    let exhausted = Made {
+        exhausted: true,
+        ..slow.clone()
+    };
+    assert_eq!(exhausted.kinds(), []);
     let fast = made(&CONVERGED).untrained(0.2372, &[]);
     assert!(!fast.kinds().contains(&Kind::SlowConvergence));
     // It has fallen, but not steadily.
