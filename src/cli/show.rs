@@ -8,6 +8,7 @@ use super::CliError;
 use super::study::{print, print_json, read};
 use crate::study::{TrialId, TrialSummary};
 use crate::view;
+use crate::view::diagnosis::{Finding, diagnose};
 
 /// The arguments of `hpo show`.
 #[derive(Debug, clap::Args)]
@@ -46,9 +47,12 @@ impl Show {
                 "checkpoint": report.checkpoint,
             })
         });
+        let diagnosis = diagnose(trial, study.baseline());
         print_json(&json!({
             "trial": TrialSummary::from(trial),
             "reports": reports.collect::<Vec<_>>(),
+            "findings": diagnosis.findings.iter().map(Finding::json).collect::<Vec<_>>(),
+            "untold": diagnosis.untold().collect::<Vec<_>>(),
         }))
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::diagnosis::{Kind, diagnose, summarise};
 use super::format::{duration, metric, number, value};
 use super::table::{TrialTable, trial_table};
 use crate::store::StudyDirectory;
@@ -43,7 +44,7 @@ pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Tim
     if let Some(best) = study.best() {
         text += &best_line(study, best);
     }
-    text
+    text + &findings(study)
 }
 
 /// [`status`] for programs.
@@ -65,6 +66,7 @@ pub fn status_json(study: &Study, directory: &StudyDirectory, running: bool) -> 
         "updated_ms": updated,
         "untrained": study.baseline().map(|(loss, metrics)| json!({ "loss": loss, "metrics": metrics })),
         "best": study.best().map(TrialSummary::from),
+        "findings": summarise(study),
     })
 }
 
@@ -136,7 +138,22 @@ fn best_line(study: &Study, best: &Trial) -> String {
     text + "\n"
 }
 
-/// What a search has come to: the best trials (in the order given), what pruning saved, and where the best model is, or
+/// What the curves of all trials show together; empty if there is nothing to say.
+fn findings(study: &Study) -> String {
+    let lines = summarise(study).into_iter().map(|summary| {
+        let advice = summary.advice.map_or(String::new(), |advice| format!("    {advice}\n"));
+        format!("  {}\n{advice}", summary.text())
+    });
+    let lines: String = lines.collect();
+    if lines.is_empty() {
+        lines
+    } else {
+        format!("what the curves show, of the trials with enough reports to tell:\n{lines}")
+    }
+}
+
+/// What a search has come to: the best trials (in the order given), what pruning saved, what the
+/// curves show, and where the best model is, or
 /// its checkpoint if the trainer writes no models.
 pub fn outcome(
     study: &Study,
@@ -147,6 +164,7 @@ pub fn outcome(
     let left_out = study.trials().len() - best.len();
     let mut text = format!("\n{}\n", trial_table(study, &TrialTable { rows: best, left_out }));
     text += &compute(study);
+    text += &findings(study);
     let Some(best) = study.best() else {
         return text + "no trial has a validation loss\n";
     };
@@ -216,6 +234,22 @@ pub fn trial_details(study: &Study, trial: &Trial) -> String {
             .collect();
         let mark = if Some(*resource) == best { "  (best)" } else { "" };
         text += &format!("  epoch {resource}: loss {loss}  {}{mark}\n", metrics.join("  "));
+    }
+    let diagnosis = diagnose(trial, study.baseline());
+    if !diagnosis.findings.is_empty() {
+        text += "what the curves show\n";
+    }
+    for finding in &diagnosis.findings {
+        text += &format!(
+            "  {}: {}\n    {}\n",
+            finding.kind().name(),
+            finding.text(),
+            finding.advice()
+        );
+    }
+    let untold: Vec<&str> = diagnosis.untold().map(Kind::name).collect();
+    if !trial.reports.is_empty() && !untold.is_empty() {
+        text += &format!("too few reports or metrics to tell: {}\n", untold.join(", "));
     }
     for checkpoint in trial.checkpoints() {
         text += &format!("checkpoint {} ({} MB)\n", checkpoint.file, checkpoint.bytes / 1_000_000);

@@ -1,0 +1,290 @@
+//! What a trial's curves can show, in numbers and in words.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::super::format::metric;
+
+/// The kinds of findings, the gravest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Training destroys the model.
+    Divergence,
+    /// All embeddings have become alike.
+    Collapse,
+    /// The model learns its training data by heart.
+    Overfitting,
+    /// The loss falls, but the ranking gets worse.
+    RankingDecline,
+    /// The loss was still falling when the trial ended.
+    SlowConvergence,
+    /// The loss has stopped falling.
+    Plateau,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 6] = [
+        Self::Divergence,
+        Self::Collapse,
+        Self::Overfitting,
+        Self::RankingDecline,
+        Self::SlowConvergence,
+        Self::Plateau,
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Divergence => "divergence",
+            Self::Collapse => "collapse",
+            Self::Overfitting => "overfitting",
+            Self::RankingDecline => "ranking decline",
+            Self::SlowConvergence => "slow convergence",
+            Self::Plateau => "plateau",
+        }
+    }
+
+    /// What trials did that show it, to follow "3 of 9 trials".
+    pub(super) fn verb(self) -> &'static str {
+        match self {
+            Self::Divergence => "diverged",
+            Self::Collapse => "collapsed",
+            Self::Overfitting => "overfit",
+            Self::RankingDecline => "lost ranking while the loss fell",
+            Self::SlowConvergence => "converged slowly",
+            Self::Plateau => "came to a plateau",
+        }
+    }
+}
+
+/// Something that a trial's curves show, with the numbers behind it. All losses are validation losses; `at` is the
+/// resource of the last report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Finding {
+    /// See [`Kind::Divergence`].
+    Divergence {
+        /// The last report.
+        at: u64,
+        /// The loss there; none if it was not finite.
+        loss: Option<f64>,
+        /// The untrained model's loss, if measured.
+        untrained: Option<f64>,
+    },
+    /// See [`Kind::Collapse`].
+    Collapse {
+        /// The first report from which on it held.
+        since: u64,
+        /// The last report.
+        at: u64,
+        /// The mean cosine between embeddings of different texts there, -1 to 1.
+        mean_cosine: f64,
+        /// That of the untrained model, if measured.
+        untrained: Option<f64>,
+    },
+    /// See [`Kind::Overfitting`].
+    Overfitting {
+        /// The report with the lowest loss.
+        best_at: u64,
+        /// The loss there.
+        best_loss: f64,
+        /// The training loss there, on a scale of its own.
+        best_train_loss: f64,
+        /// The last report.
+        at: u64,
+        /// The loss there.
+        loss: f64,
+        /// The training loss there.
+        train_loss: f64,
+    },
+    /// See [`Kind::RankingDecline`].
+    RankingDecline {
+        /// The ranking metric that got worse.
+        metric: String,
+        /// The report since which it got worse; 0 is the untrained model.
+        since: u64,
+        /// The loss there.
+        loss_before: f64,
+        /// The metric there.
+        metric_before: f64,
+        /// The last report.
+        at: u64,
+        /// The loss there.
+        loss: f64,
+        /// The metric there.
+        metric_after: f64,
+    },
+    /// See [`Kind::SlowConvergence`].
+    SlowConvergence {
+        /// The report before the steps looked at.
+        since: u64,
+        /// The loss there.
+        loss_before: f64,
+        /// The last report.
+        at: u64,
+        /// The loss there.
+        loss: f64,
+        /// Which share of the whole fall of the loss these steps made up, 0 to 1.
+        share: f64,
+    },
+    /// See [`Kind::Plateau`].
+    Plateau {
+        /// The first of the reports looked at.
+        since: u64,
+        /// The last report.
+        at: u64,
+        /// The lowest loss of these reports.
+        lowest: f64,
+        /// The highest loss of these reports.
+        highest: f64,
+        /// How the plateau lies.
+        level: Level,
+    },
+}
+
+/// How a plateau lies to the loss at the beginning: the untrained model's, or else that of the first report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Lower: the trial has learned something.
+    Below,
+    /// At the same level.
+    Same,
+    /// Higher.
+    Above,
+}
+
+impl Finding {
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Divergence { .. } => Kind::Divergence,
+            Self::Collapse { .. } => Kind::Collapse,
+            Self::Overfitting { .. } => Kind::Overfitting,
+            Self::RankingDecline { .. } => Kind::RankingDecline,
+            Self::SlowConvergence { .. } => Kind::SlowConvergence,
+            Self::Plateau { .. } => Kind::Plateau,
+        }
+    }
+
+    /// The numbers behind it, in a sentence without a full stop.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Divergence { at, loss: None, .. } => format!("the validation loss was not finite at epoch {at}"),
+            Self::Divergence {
+                at,
+                loss: Some(loss),
+                untrained,
+            } => {
+                let untrained = untrained.map_or(String::new(), |loss| format!(" {}", metric(loss)));
+                format!(
+                    "the validation loss rises, {} at epoch {at}, above the untrained model's{untrained}",
+                    metric(*loss)
+                )
+            }
+            Self::Collapse {
+                since,
+                at,
+                mean_cosine,
+                untrained,
+            } => {
+                let before = untrained.map_or(String::new(), |before| format!(" (untrained {before:.3})"));
+                format!(
+                    "all embeddings are nearly alike since epoch {since}: mean cosine {mean_cosine:.3} at epoch {at}{before}"
+                )
+            }
+            Self::Overfitting {
+                best_at,
+                best_loss,
+                best_train_loss,
+                at,
+                loss,
+                train_loss,
+            } => format!(
+                "from epoch {best_at} to {at} the validation loss rose from {} to {} while the training loss fell from {} to {}",
+                metric(*best_loss),
+                metric(*loss),
+                metric(*best_train_loss),
+                metric(*train_loss)
+            ),
+            Self::RankingDecline {
+                metric: name,
+                since,
+                loss_before,
+                metric_before,
+                at,
+                loss,
+                metric_after,
+            } => {
+                let since = match since {
+                    0 => "the untrained model".into(),
+                    epoch => format!("epoch {epoch}"),
+                };
+                format!(
+                    "from {since} to epoch {at} the validation loss fell from {} to {}, but {name} from {} to {} too",
+                    metric(*loss_before),
+                    metric(*loss),
+                    metric(*metric_before),
+                    metric(*metric_after)
+                )
+            }
+            Self::SlowConvergence {
+                since,
+                loss_before,
+                at,
+                loss,
+                share,
+            } => format!(
+                "the validation loss was still falling at the end, from {} at epoch {since} to {} at epoch {at}: {:.0} % of all it fell",
+                metric(*loss_before),
+                metric(*loss),
+                100.0 * share
+            ),
+            Self::Plateau {
+                since,
+                at,
+                lowest,
+                highest,
+                level,
+            } => {
+                let where_ = match level {
+                    Level::Below => "",
+                    Level::Same => ", where it was at the beginning",
+                    Level::Above => ", above where it began",
+                };
+                format!(
+                    "from epoch {since} to {at} the validation loss stayed between {} and {}{where_}",
+                    metric(*lowest),
+                    metric(*highest)
+                )
+            }
+        }
+    }
+
+    /// What to do about it.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Divergence { .. } => "lower the learning rate",
+            Self::Collapse { .. } => "lower the learning rate; more varied or less hard negatives, or a smaller margin",
+            Self::Overfitting { .. } => "raise weight decay or dropout; more data or augmentation",
+            Self::RankingDecline { .. } => "more varied negatives: from the batch, or from the whole corpus",
+            Self::SlowConvergence { .. } => {
+                "raise the learning rate or shorten its warm-up; else more epochs (max_resource)"
+            }
+            Self::Plateau {
+                level: Level::Below, ..
+            } => "fewer epochs (max_resource) would do; for a lower loss, other negatives or more data",
+            Self::Plateau { level: Level::Same, .. } => "it learns nothing: raise the learning rate",
+            Self::Plateau {
+                level: Level::Above, ..
+            } => "it only got worse: lower the learning rate",
+        }
+    }
+
+    /// The finding for programs: its kind, its numbers, and the words for people.
+    pub fn json(&self) -> Value {
+        json!({ "finding": self.kind(), "numbers": self, "text": self.text(), "advice": self.advice() })
+    }
+}
