@@ -75,8 +75,9 @@ impl<'a> Trial<'a> {
     }
 
     fn build(shared: &'a Shared, identity: Identity, state: State, epochs: u64) -> Result<Self> {
+        let head = shared.base.head.chosen(&identity.parameters);
         let mut trial = Self {
-            model: shared.base.model(&state.weights)?,
+            model: shared.base.model_with(&state.weights, head)?,
             order: order(identity.seed, state.position.epoch, shared.train.rows().len()),
             schedule: Schedule::new(&identity.parameters, 0),
             shared,

@@ -216,6 +216,8 @@ fn every_parameter_moves_the_result() {
         ("patience", json!(1), json!({"learning_rate": 0.02})),
         ("margin", json!(0.3), json!({})),
         ("batch_negatives", json!(0.0), json!({})),
+        ("pooling", json!("cls"), json!({})),
+        ("normalize", json!(false), json!({})),
     ];
     let known: Vec<_> = PARAMETERS.iter().map(|parameter| parameter.name).collect();
     assert_eq!(cases.each_ref().map(|case| case.0).to_vec(), known);

@@ -12,7 +12,8 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// A Hugging Face model directory: `config.json`, `model.safetensors`, `tokenizer.json`.
+    /// A Hugging Face model directory of the BERT or RoBERTa families: `config.json`, `model.safetensors` or its shards,
+    /// `tokenizer.json`.
     pub model: PathBuf,
     /// Training triplets: JSONL with the string keys `anchor`, `positive`, `negative`.
     pub train: PathBuf,
@@ -60,6 +61,18 @@ pub enum ScheduleKind {
     CosineRestarts,
     /// It falls whenever the validation loss has not fallen for some time.
     Plateau,
+}
+
+/// How the token vectors of a text become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolingKind {
+    /// The mean over all tokens, special ones included.
+    Mean,
+    /// The vector of the first token.
+    Cls,
+    /// The greatest number of all tokens, one for each place of the vector.
+    Max,
 }
 
 /// One configuration of the embedding trainer. Every field can be fixed or searched under `[space]`.
@@ -112,6 +125,10 @@ pub struct Parameters {
     pub margin: f64,
     /// Weight of a second triplet loss whose negative is the hardest in the batch; 0 is without it.
     pub batch_negatives: f64,
+    /// How token vectors become an embedding; none is the model's own way.
+    pub pooling: Option<PoolingKind>,
+    /// Whether the model scales embeddings to length 1; none is the model's own way.
+    pub normalize: Option<bool>,
 }
 
 impl Default for Parameters {
@@ -140,6 +157,8 @@ impl Default for Parameters {
             patience: 0,
             margin: 0.5,
             batch_negatives: 0.0,
+            pooling: None,
+            normalize: None,
         }
     }
 }
@@ -282,6 +301,8 @@ pub const PARAMETERS: &[Parameter] = &[
     parameter("patience", at_least(0)),
     parameter("margin", from_zero(4.0)),
     parameter("batch_negatives", from_zero(f64::MAX)),
+    parameter("pooling", Domain::Choice(&["mean", "cls", "max"])),
+    parameter("normalize", Domain::Bool),
 ];
 
 #[cfg(test)]
