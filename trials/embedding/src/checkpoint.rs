@@ -7,7 +7,7 @@ use hpo_protocol::embedding::Parameters;
 use safetensors::SafeTensors;
 
 use crate::error::{Error, Result};
-use crate::model::{Base, Weights};
+use crate::model::{Base, Head, Weights};
 use crate::optimizer::{self, Optimizer};
 use crate::schedule::Track;
 use crate::tensors::{self, Stored};
@@ -147,15 +147,17 @@ pub fn read(
     })
 }
 
-/// Reads only the weights of a checkpoint of that base model.
-pub fn read_weights(path: &Path, base: &Base) -> Result<Weights> {
+/// Reads only the trained model of a checkpoint of that base model.
+pub fn read_model(path: &Path, base: &Base) -> Result<(Weights, Head)> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     let file = File::open(path, &bytes)?;
     if file.text("model")? != base.identity {
         let message = format!("this checkpoint is not of the model `{}`", base.directory.display());
         return Err(Error::file(path, message));
     }
-    file.weights(&base.weights, "", base)
+    let parameters: Parameters = serde_json::from_str(file.text("parameters")?)
+        .map_err(|error| Error::file(path, format!("the checkpoint is damaged: `parameters`: {error}")))?;
+    Ok((file.weights(&base.weights, "", base)?, base.head.chosen(&parameters)))
 }
 
 struct File<'a> {

@@ -10,29 +10,20 @@ use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
 
 use crate::error::{Error, Result};
 use crate::examples::{Examples, Rows};
-use crate::model::read_json;
+use crate::model::read_tokenizer;
 
 /// A tokenizer that cuts texts to a number of tokens and never pads.
 #[derive(Debug)]
 pub struct Tokens {
     tokenizer: Tokenizer,
-    lower_case: bool,
     vocabulary: u32,
 }
 
 impl Tokens {
-    /// Reads `tokenizer.json` of a model directory. Texts are cut to `max_length` tokens, special ones included; ids
+    /// Reads the tokenizer of a model directory. Texts are cut to `max_length` tokens, special ones included; ids
     /// must lie below `vocabulary`.
     pub fn read(directory: &Path, max_length: usize, vocabulary: i64) -> Result<Self> {
-        #[derive(Default, serde::Deserialize)]
-        struct Sentence {
-            #[serde(default)]
-            do_lower_case: bool,
-        }
-        let path = directory.join("tokenizer.json");
-        std::fs::metadata(&path).map_err(Error::io("read", &path))?;
-        let refused = |error: tokenizers::Error| Error::file(&path, format!("{error}; fetch the model again"));
-        let mut tokenizer = Tokenizer::from_file(&path).map_err(refused)?;
+        let mut tokenizer = read_tokenizer(directory)?;
         let special = tokenizer
             .get_post_processor()
             .map_or(0, |processor| processor.added_tokens(false));
@@ -46,17 +37,12 @@ impl Tokens {
             max_length,
             ..TruncationParams::default()
         };
-        tokenizer.with_truncation(Some(truncation)).map_err(refused)?;
+        tokenizer
+            .with_truncation(Some(truncation))
+            .map_err(|error| Error::Invalid(format!("max_length is {max_length}: {error}")))?;
         tokenizer.with_padding(None);
-        let sentence = directory.join("sentence_bert_config.json");
-        let sentence: Sentence = if sentence.exists() {
-            read_json(&sentence)?
-        } else {
-            Sentence::default()
-        };
         Ok(Self {
             tokenizer,
-            lower_case: sentence.do_lower_case,
             vocabulary: u32::try_from(vocabulary).unwrap_or(u32::MAX),
         })
     }
@@ -64,14 +50,9 @@ impl Tokens {
     /// Token ids of each text, special tokens included; at least one each.
     pub fn encode(&self, texts: &[&str]) -> Result<Vec<Box<[u32]>>> {
         let refused = |error: tokenizers::Error| Error::Invalid(format!("cannot tokenise: {error}"));
-        let encodings = if self.lower_case {
-            let texts = texts.iter().map(|text| text.trim().to_lowercase()).collect();
-            self.tokenizer.encode_batch_fast::<String>(texts, true)
-        } else {
-            // sentence-transformers strips texts too, which matters to tokenizers that see spaces.
-            let texts = texts.iter().map(|text| text.trim()).collect();
-            self.tokenizer.encode_batch_fast::<&str>(texts, true)
-        };
+        // sentence-transformers stripped texts up to version 5, which matters to tokenizers that see spaces.
+        let stripped = texts.iter().map(|text| text.trim()).collect();
+        let encodings = self.tokenizer.encode_batch_fast::<&str>(stripped, true);
         let check = |(encoding, text): (tokenizers::Encoding, &&str)| {
             let ids: Box<[u32]> = encoding.get_ids().into();
             match ids.iter().max() {

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::path::Path;
 
-use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::model::{Base, Names, Weights, read_json, weights_file};
+use crate::model::{Base, Files, Head, Weights, read_json, weights_file};
 use crate::tensors::{self, Stored};
 
 /// Other forms of the base model's weights: they are not tuned, so they must not come along.
@@ -17,31 +16,34 @@ const WEIGHTS: [&str; 8] = ["safetensors", "bin", "onnx", "h5", "msgpack", "ot",
 /// Directories of such forms.
 const WEIGHT_DIRECTORIES: [&str; 2] = ["onnx", "openvino"];
 
-/// Fills `directory`, which is created, with the files of the base model and these weights in f32, under the names
-/// that the base model gives them. Tensors that are not tuned, like a pooler, stay as they are there.
-pub fn export(base: &Base, weights: &Weights, directory: &Path) -> Result<()> {
+/// Fills `directory`, which is created, with the files of the base model, these weights in f32 and this head, as a
+/// directory of sentence-transformers. Tensors that are not tuned, like a pooler, stay as they are there. The weights
+/// are in one file, and have the names of the base model if Transformers knows them.
+pub fn export(base: &Base, weights: &Weights, head: Head, directory: &Path) -> Result<()> {
     copy(&base.directory, directory)?;
     let config = directory.join("config.json");
     write_config(&base.directory.join("config.json"), &config)?;
+    if head != base.head || !directory.join("modules.json").exists() {
+        head.write(directory, base.config.hidden_size, base.config.longest())?;
+    }
 
-    let path = weights_file(&base.directory);
-    let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| Error::file(&path, error.to_string()))?;
-    let names = Names::of(&file);
+    let files = Files::read(&base.directory)?;
+    let known = files.tensors()?;
     let mut tuned = HashMap::new();
     for (name, tensor) in weights.split()? {
-        let known = names.find(&file, &name);
-        let known = known.ok_or_else(|| Error::file(&path, format!("weight `{name}` is no longer there")))?;
-        tuned.insert(known, tensor);
+        let (name, _) = known
+            .find(&name)
+            .ok_or_else(|| Error::file(known.path(), format!("weight `{name}` is no longer there")))?;
+        tuned.insert(name, tensor);
     }
     let mut stored = Vec::new();
-    for (name, view) in file.tensors() {
-        let one = match (tuned.get(&name), view.dtype()) {
+    for (name, view) in known.iter() {
+        let one = match (tuned.get(name), view.dtype()) {
             (Some(tensor), _) => Stored::tensor(tensor)?,
-            (None, Dtype::F16 | Dtype::BF16 | Dtype::F64) => Stored::tensor(&tensors::from_view(&view)?)?,
-            (None, _) => Stored::view(&view),
+            (None, Dtype::F16 | Dtype::BF16 | Dtype::F64) => Stored::tensor(&tensors::from_view(view)?)?,
+            (None, _) => Stored::view(view),
         };
-        stored.push((name, one));
+        stored.push((known.standard(name).to_owned(), one));
     }
     let metadata = BTreeMap::from([("format", "pt".to_owned())]);
     tensors::write(&weights_file(directory), stored, &metadata)?;

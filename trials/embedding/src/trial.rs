@@ -85,8 +85,9 @@ impl<'a> Trial<'a> {
     }
 
     fn build(shared: &'a Shared, identity: Identity, state: State, epochs: u64) -> Result<Self> {
+        let head = shared.base.head.chosen(&identity.parameters);
         let mut trial = Self {
-            model: shared.base.model(&state.weights)?,
+            model: shared.base.model_with(&state.weights, head)?,
             classifier: classifier(&state.weights)?,
             loss: Loss::new(&identity.parameters, &shared.train)?,
             order: order(identity.seed, state.position.epoch, shared.train.rows().len()),

@@ -60,8 +60,8 @@ pub fn serve() -> ! {
             },
             ToWorker::Export { checkpoint, directory } => {
                 let done = guarded(|| {
-                    let weights = checkpoint::read_weights(&checkpoint, &shared.base)?;
-                    export(&shared.base, &weights, &directory)
+                    let (weights, head) = checkpoint::read_model(&checkpoint, &shared.base)?;
+                    export(&shared.base, &weights, head, &directory)
                 });
                 match done {
                     Ok(()) => say(&FromWorker::Exported { directory }),
@@ -105,7 +105,7 @@ pub fn prepare(start: &Start) -> Result<Shared> {
         )));
     }
     let mut base = Base::load(&settings.model, Device::cuda_if_available())?;
-    let longest = base.config.max_position_embeddings;
+    let longest = base.config.longest();
     if i64::try_from(settings.max_length).map_or(true, |length| length > longest) {
         let length = settings.max_length;
         return Err(Error::Invalid(format!(

@@ -172,7 +172,8 @@ fn an_export_embeds_as_the_checkpoint_does() {
 
     let base = Base::load(&source, Device::Cpu).unwrap();
     let exported = Base::load(&directory, Device::Cpu).unwrap();
-    let trained = checkpoint::read_weights(&checkpoint, &base).unwrap();
+    let (trained, head) = checkpoint::read_model(&checkpoint, &base).unwrap();
+    assert_eq!(head, base.head);
     let tokens = Tokens::read(&directory, 16, 65).unwrap();
     let ids = tokens.encode(&["w1 w2 w3", "w4", "w5 w6 w7 w8 w9"]).unwrap();
     let ids: Vec<&[u32]> = ids.iter().map(|ids| ids.as_ref()).collect();

@@ -222,6 +222,8 @@ fn every_parameter_moves_the_result() {
         ("mining", json!("semi_hard"), json!({})),
         ("temperature", json!(0.1), json!({"loss": "multiple_negatives"})),
         ("symmetric", json!(true), json!({"loss": "multiple_negatives"})),
+        ("pooling", json!("cls"), json!({})),
+        ("normalize", json!(false), json!({})),
     ];
     // Labelled texts alone have a head: see the tests of losses.
     let known = PARAMETERS.iter().map(|parameter| parameter.name);

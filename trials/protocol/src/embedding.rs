@@ -12,7 +12,8 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// A Hugging Face model directory: `config.json`, `model.safetensors`, `tokenizer.json`.
+    /// A Hugging Face model directory of the BERT or RoBERTa families: `config.json`, `model.safetensors` or its shards,
+    /// `tokenizer.json`.
     pub model: PathBuf,
     /// Training triplets: JSONL with the string keys `anchor`, `positive`, `negative`.
     pub train: PathBuf,
@@ -111,6 +112,18 @@ pub enum ScheduleKind {
     Plateau,
 }
 
+/// How the token vectors of a text become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolingKind {
+    /// The mean over all tokens, special ones included.
+    Mean,
+    /// The vector of the first token.
+    Cls,
+    /// The greatest number of all tokens, one for each place of the vector.
+    Max,
+}
+
 /// One configuration of the embedding trainer. Every field can be fixed or searched under `[space]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -176,6 +189,10 @@ pub struct Parameters {
     pub symmetric: bool,
     /// Dropout probability of embeddings before classification.
     pub head_dropout: f64,
+    /// How token vectors become an embedding; none is the model's own way.
+    pub pooling: Option<PoolingKind>,
+    /// Whether the model scales embeddings to length 1; none is the model's own way.
+    pub normalize: Option<bool>,
 }
 
 impl Default for Parameters {
@@ -211,6 +228,8 @@ impl Default for Parameters {
             temperature: 0.05,
             symmetric: false,
             head_dropout: 0.0,
+            pooling: None,
+            normalize: None,
         }
     }
 }
@@ -366,6 +385,8 @@ pub const PARAMETERS: &[Parameter] = &[
     parameter("temperature", above_zero(f64::MAX)),
     parameter("symmetric", Domain::Bool),
     parameter("head_dropout", from_zero(0.9)),
+    parameter("pooling", Domain::Choice(&["mean", "cls", "max"])),
+    parameter("normalize", Domain::Bool),
 ];
 
 #[cfg(test)]

@@ -5,13 +5,26 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::packed::Positions;
 use crate::error::{Error, Result};
 
-/// `config.json` of an encoder of the BERT family.
+/// A family of encoders. They differ in how they number positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// Devlin et al., 2019.
+    Bert,
+    /// Liu et al., 2019, and those made in its way: XLM-RoBERTa (Conneau et al., 2020), CamemBERT (Martin et al., 2020).
+    #[serde(alias = "xlm-roberta", alias = "camembert")]
+    Roberta,
+}
+
+/// `config.json` of an encoder.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Config {
-    /// The family: only `bert` is supported.
-    pub model_type: String,
+    /// The family.
+    #[serde(rename = "model_type")]
+    pub family: Family,
     /// Rows of the word embeddings.
     pub vocab_size: i64,
     /// Width of a token's vector.
@@ -22,8 +35,11 @@ pub struct Config {
     pub num_attention_heads: i64,
     /// Width of the feed-forward block.
     pub intermediate_size: i64,
-    /// The longest text, in tokens.
+    /// Rows of the position embeddings.
     pub max_position_embeddings: i64,
+    /// The token that pads texts; none is the family's usual one.
+    #[serde(default)]
+    pub pad_token_id: Option<u32>,
     /// Rows of the token type embeddings.
     #[serde(default = "type_vocab_size")]
     pub type_vocab_size: i64,
@@ -58,20 +74,36 @@ impl Config {
     /// Reads `config.json` of a model directory and checks that the encoder here can run it.
     pub fn read(directory: &Path) -> Result<Self> {
         #[derive(Deserialize)]
-        struct Family {
+        struct Type {
             #[serde(default)]
             model_type: String,
         }
         let path = directory.join("config.json");
         // Another family may lack the other keys: its name is the better message.
-        let Family { model_type } = read_json(&path)?;
-        if model_type != "bert" {
-            let message = format!("model_type `{model_type}` is not supported; use a model of type `bert`");
+        let Type { model_type } = read_json(&path)?;
+        if serde_json::from_value::<Family>(model_type.as_str().into()).is_err() {
+            let message = format!(
+                "model_type `{model_type}` is not supported; use a model of type `bert`, `roberta`, `xlm-roberta` or \
+                 `camembert`"
+            );
             return Err(Error::file(&path, message));
         }
         let config: Self = read_json(&path)?;
         config.check().map_err(|message| Error::file(&path, message))?;
         Ok(config)
+    }
+
+    /// How positions are numbered.
+    pub fn positions(&self) -> Positions {
+        match self.family {
+            Family::Bert => Positions::FromZero,
+            Family::Roberta => Positions::AfterPadding(self.pad_token_id.unwrap_or(1)),
+        }
+    }
+
+    /// The longest text, in tokens.
+    pub fn longest(&self) -> i64 {
+        self.max_position_embeddings - self.positions().first()
     }
 
     fn check(&self) -> std::result::Result<(), String> {
@@ -88,6 +120,9 @@ impl Config {
         }
         if self.hidden_size % self.num_attention_heads != 0 {
             return Err("hidden_size must be a multiple of num_attention_heads".to_owned());
+        }
+        if self.longest() < 1 {
+            return Err("max_position_embeddings leaves no room for a text".to_owned());
         }
         if self.hidden_act != "gelu" {
             let act = &self.hidden_act;

@@ -1,23 +1,25 @@
-//! Text-embedding models: an encoder of the BERT family, its pooling and its weights.
+//! Text-embedding models: an encoder of the BERT and RoBERTa families, its pooling, its weights and its tokenizer.
 
 mod config;
 mod encoder;
+mod files;
 mod packed;
 mod pooling;
+mod tokenizer;
 mod weights;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use safetensors::SafeTensors;
-use sha2::{Digest, Sha256};
 use tch::{Device, Tensor};
 
-pub use self::config::{Config, read_json};
+pub use self::config::{Config, Family, read_json};
 pub use self::encoder::Encoder;
-pub use self::packed::{Group, Packed};
-pub use self::pooling::{Head, Pooling, normalise};
-pub use self::weights::{Names, Weights, decays};
+pub use self::files::{Files, Tensors, weights_file};
+pub use self::packed::{Group, Packed, Positions};
+pub use self::pooling::{Head, normalise};
+pub use self::tokenizer::read_tokenizer;
+pub use self::weights::{Weights, decays};
 use crate::error::{Error, Result};
 
 /// The untrained model, loaded once per worker; trials start from copies of its weights.
@@ -31,7 +33,7 @@ pub struct Base {
     pub head: Head,
     /// Its weights.
     pub weights: Weights,
-    /// The SHA-256 of its `model.safetensors`, in hexadecimal.
+    /// The digest of its weight files: [`Files::digest`].
     pub identity: String,
     /// Where the weights are, and all computation.
     pub device: Device,
@@ -46,44 +48,39 @@ impl Base {
         }
         let config = Config::read(directory)?;
         let head = Head::read(directory)?;
-        let path = weights_file(directory);
-        let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|error| {
-            Error::file(
-                &path,
-                format!("not a safetensors file ({error}); fetch the model again"),
-            )
-        })?;
-        let weights = Weights::read(&path, &file, &config, device)?;
+        let files = Files::read(directory)?;
+        let weights = Weights::read(&files.tensors()?, &config, device)?;
         Ok(Self {
             directory: directory.to_owned(),
             config,
             head,
             weights,
-            identity: hex(&Sha256::digest(&bytes)),
+            identity: files.digest(),
             device,
         })
     }
 
-    /// A model over these weights, which it shares.
+    /// A model over these weights, which it shares, with the head of the untrained one.
     pub fn model(&self, weights: &Weights) -> Result<Model> {
+        self.model_with(weights, self.head)
+    }
+
+    /// A model over these weights, which it shares, with that head.
+    pub fn model_with(&self, weights: &Weights, head: Head) -> Result<Model> {
         Ok(Model {
             encoder: Encoder::new(&self.config, weights)?,
-            head: self.head,
+            positions: self.config.positions(),
+            head,
             device: self.device,
         })
     }
-}
-
-/// The file of a model directory that holds the weights.
-pub fn weights_file(directory: &Path) -> PathBuf {
-    directory.join("model.safetensors")
 }
 
 /// From token ids to embeddings.
 #[derive(Debug)]
 pub struct Model {
     encoder: Encoder,
+    positions: Positions,
     head: Head,
     device: Device,
 }
@@ -92,7 +89,7 @@ impl Model {
     /// Embeddings `[texts, hidden]` in the order of `texts`, each a non-empty list of token ids; with dropout if it is
     /// above 0. Scaled to length 1 only if the model does so.
     pub fn embed(&self, texts: &[&[u32]], dropout: f64) -> Result<Embedded> {
-        let batch = Packed::new(texts, self.device)?;
+        let batch = Packed::new(texts, self.positions, self.device)?;
         let rows = self.encoder.words(&batch)?;
         let tokens = self.encoder.forward(&batch, &rows, dropout)?;
         let packed = self.head.forward(&tokens, &batch.groups)?;

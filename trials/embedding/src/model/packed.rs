@@ -30,7 +30,7 @@ pub struct Packed {
     pub words: Vec<i64>,
     /// The place of each token in `words`, `[tokens]`, i64.
     pub ids: Tensor,
-    /// The position of each token in its text, `[tokens]`, i64.
+    /// The row of the position embeddings of each token, `[tokens]`, i64.
     pub positions: Tensor,
     /// Where each text of the caller stands in the packed order, `[texts]`, i64.
     pub rows: Tensor,
@@ -38,9 +38,40 @@ pub struct Packed {
     pub groups: Vec<Group>,
 }
 
+/// How the tokens of a text are numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Positions {
+    /// 0, 1, 2 …
+    FromZero,
+    /// From the padding token's id plus 1, as in RoBERTa. A padding token within a text, which only a text that spells
+    /// it has, gets its own id and is not counted.
+    AfterPadding(u32),
+}
+
+impl Positions {
+    /// The position of a text's first token.
+    pub fn first(self) -> i64 {
+        match self {
+            Self::FromZero => 0,
+            Self::AfterPadding(padding) => i64::from(padding) + 1,
+        }
+    }
+
+    fn of(self, text: &[u32]) -> impl Iterator<Item = i64> {
+        let mut next = self.first();
+        text.iter().map(move |&token| match self {
+            Self::AfterPadding(padding) if token == padding => i64::from(padding),
+            _ => {
+                next += 1;
+                next - 1
+            }
+        })
+    }
+}
+
 impl Packed {
     /// Packs token ids; no text may be empty.
-    pub fn new(texts: &[&[u32]], device: Device) -> Result<Self> {
+    pub fn new(texts: &[&[u32]], numbering: Positions, device: Device) -> Result<Self> {
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|&text| texts[text].len());
         let total = texts.iter().map(|text| text.len()).sum();
@@ -52,7 +83,7 @@ impl Packed {
             rows[text] = row as i64;
             ids.extend(texts[text].iter().map(|&id| i64::from(id)));
             let length = texts[text].len() as i64;
-            positions.extend(0..length);
+            positions.extend(numbering.of(texts[text]));
             match groups.last_mut() {
                 Some(group) if group.length == length => group.texts += 1,
                 _ => groups.push(Group { texts: 1, length }),

@@ -2,27 +2,21 @@
 
 use std::path::Path;
 
+use hpo_protocol::embedding::{Parameters, PoolingKind};
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor};
 
 use super::config::read_json;
 use super::packed::Group;
 use crate::error::{Error, Result};
-
-/// How the token vectors of a text become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pooling {
-    /// The mean over all tokens, special ones included.
-    Mean,
-    /// The vector of the first token.
-    Cls,
-}
+use crate::tensors;
 
 /// What follows the encoder in a sentence-transformers model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
     /// The pooling.
-    pub pooling: Pooling,
+    pub pooling: PoolingKind,
     /// Whether embeddings are scaled to length 1.
     pub normalise: bool,
 }
@@ -33,40 +27,35 @@ struct Module {
     r#type: String,
 }
 
-#[derive(Deserialize)]
-struct PoolingConfig {
-    #[serde(default)]
-    pooling_mode: Option<String>,
-    #[serde(default)]
-    pooling_mode_cls_token: bool,
-    #[serde(default)]
-    pooling_mode_mean_tokens: bool,
-    #[serde(default)]
-    pooling_mode_max_tokens: bool,
-    #[serde(default)]
-    pooling_mode_mean_sqrt_len_tokens: bool,
-    #[serde(default)]
-    pooling_mode_weightedmean_tokens: bool,
-    #[serde(default)]
-    pooling_mode_lasttoken: bool,
+/// The keys that sentence-transformers had before `pooling_mode`, and the pooling that each asks for.
+const MODES: [(&str, &str); 6] = [
+    ("pooling_mode_cls_token", "cls"),
+    ("pooling_mode_max_tokens", "max"),
+    ("pooling_mode_mean_tokens", "mean"),
+    ("pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens"),
+    ("pooling_mode_weightedmean_tokens", "weightedmean"),
+    ("pooling_mode_lasttoken", "lasttoken"),
+];
+
+/// The pooling of a `Pooling` module's configuration; none if it is one that is not supported, or several at once.
+fn pooling(config: &Map<String, Value>) -> Option<PoolingKind> {
+    let mode = config.get("pooling_mode").cloned().or_else(|| {
+        let mut on = MODES
+            .iter()
+            .filter(|(key, _)| config.get(*key) == Some(&Value::Bool(true)));
+        match (on.next(), on.next()) {
+            (None, _) => Some(json!("mean")),
+            (Some((_, mode)), None) => Some(json!(mode)),
+            _ => None,
+        }
+    })?;
+    serde_json::from_value(mode).ok()
 }
 
-impl PoolingConfig {
-    fn pooling(&self) -> Option<Pooling> {
-        let others = self.pooling_mode_max_tokens
-            || self.pooling_mode_mean_sqrt_len_tokens
-            || self.pooling_mode_weightedmean_tokens
-            || self.pooling_mode_lasttoken;
-        match self.pooling_mode.as_deref() {
-            Some("mean") => Some(Pooling::Mean),
-            Some("cls") => Some(Pooling::Cls),
-            Some(_) => None,
-            None => match (self.pooling_mode_cls_token, self.pooling_mode_mean_tokens, others) {
-                (false, true, false) => Some(Pooling::Mean),
-                (true, false, false) => Some(Pooling::Cls),
-                _ => None,
-            },
-        }
+impl Module {
+    /// The name of its class; the package it is in has changed over time.
+    fn kind(&self) -> &str {
+        self.r#type.rsplit('.').next().unwrap_or_default()
     }
 }
 
@@ -75,7 +64,7 @@ impl Head {
     /// normalisation, as in sentence-transformers.
     pub fn read(directory: &Path) -> Result<Self> {
         let mut head = Self {
-            pooling: Pooling::Mean,
+            pooling: PoolingKind::Mean,
             normalise: false,
         };
         let path = directory.join("modules.json");
@@ -83,18 +72,18 @@ impl Head {
             return Ok(head);
         }
         for module in read_json::<Vec<Module>>(&path)? {
-            match module.r#type.rsplit('.').next() {
-                Some("Transformer") if module.path.is_empty() => {}
-                Some("Pooling") => {
+            match module.kind() {
+                "Transformer" if module.path.is_empty() => {}
+                "Pooling" => {
                     let path = directory.join(&module.path).join("config.json");
-                    head.pooling = read_json::<PoolingConfig>(&path)?.pooling().ok_or_else(|| {
+                    head.pooling = pooling(&read_json(&path)?).ok_or_else(|| {
                         Error::file(
                             &path,
-                            "this pooling is not supported; use a model with mean or cls pooling",
+                            "this pooling is not supported; use a model with mean, cls or max pooling",
                         )
                     })?;
                 }
-                Some("Normalize") => head.normalise = true,
+                "Normalize" => head.normalise = true,
                 _ => {
                     let Module { path: place, r#type } = module;
                     let message = format!(
@@ -108,6 +97,61 @@ impl Head {
         Ok(head)
     }
 
+    /// The head that a trial trains with: its own choice, or else this one.
+    pub fn chosen(self, parameters: &Parameters) -> Self {
+        Self {
+            pooling: parameters.pooling.unwrap_or(self.pooling),
+            normalise: parameters.normalize.unwrap_or(self.normalise),
+        }
+    }
+
+    /// Makes `modules.json` and the pooling configuration of an exported directory say this head.
+    ///
+    /// They are in the form that all versions of sentence-transformers read. `hidden` is the width of a token's vector,
+    /// `longest` the tokens of the longest text; they are written where the directory does not say them.
+    pub fn write(self, directory: &Path, hidden: i64, longest: i64) -> Result<()> {
+        let path = directory.join("modules.json");
+        let place = if path.exists() {
+            let modules: Vec<Module> = read_json(&path)?;
+            modules
+                .into_iter()
+                .find(|module| module.kind() == "Pooling")
+                .map(|module| module.path)
+        } else {
+            // Without it, sentence-transformers takes the number of position embeddings, which RoBERTa's texts exceed.
+            let settings = directory.join("sentence_bert_config.json");
+            if !settings.exists() {
+                write_json(&settings, &json!({ "max_seq_length": longest, "do_lower_case": false }))?;
+            }
+            None
+        };
+        let place = place.unwrap_or_else(|| "1_Pooling".to_owned());
+        let config = directory.join(&place).join("config.json");
+        let mut pooling: Map<String, Value> = if config.exists() {
+            read_json(&config)?
+        } else {
+            Map::new()
+        };
+        if !pooling.contains_key("embedding_dimension") {
+            pooling.insert("word_embedding_dimension".to_owned(), json!(hidden));
+        }
+        pooling.remove("pooling_mode");
+        for (key, mode) in MODES {
+            pooling.insert(key.to_owned(), json!(json!(mode) == json!(self.pooling)));
+        }
+        std::fs::create_dir_all(directory.join(&place)).map_err(Error::io("create", &config))?;
+        write_json(&config, &Value::Object(pooling))?;
+        let mut modules = vec![("", "Transformer"), (place.as_str(), "Pooling")];
+        if self.normalise {
+            modules.push(("2_Normalize", "Normalize"));
+        }
+        let modules = modules.iter().enumerate().map(|(place, (path, kind))| {
+            json!({ "idx": place, "name": place.to_string(), "path": path,
+                    "type": format!("sentence_transformers.models.{kind}") })
+        });
+        write_json(&path, &modules.collect())
+    }
+
     /// Embeddings `[texts, hidden]` of packed token vectors `[tokens, hidden]`, in the order of the groups; scaled to
     /// length 1 only if the model does so.
     pub fn forward(&self, tokens: &Tensor, groups: &[Group]) -> Result<Tensor> {
@@ -116,8 +160,10 @@ impl Head {
         for (part, group) in tokens.f_split_with_sizes(&sizes, 0)?.iter().zip(groups) {
             let part = part.f_view([group.texts, group.length, -1])?;
             pooled.push(match self.pooling {
-                Pooling::Mean => part.f_mean_dim(1, false, Kind::Float)?,
-                Pooling::Cls => part.f_select(1, 0)?,
+                PoolingKind::Mean => part.f_mean_dim(1, false, Kind::Float)?,
+                PoolingKind::Cls => part.f_select(1, 0)?,
+                // With `amax` equal values would share the gradient; the reference gives it to one of them.
+                PoolingKind::Max => part.f_max_dim(1, false)?.0,
             });
         }
         let pooled = Tensor::f_cat(&pooled, 0)?;
@@ -133,4 +179,9 @@ pub fn normalise(rows: &Tensor) -> Result<Tensor> {
         .f_clamp_min(1e-24)?
         .f_sqrt()?;
     Ok(rows.f_div(&length)?)
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<()> {
+    std::fs::write(path, format!("{value:#}\n")).map_err(Error::io("write", path))?;
+    tensors::sync(path)
 }

@@ -1,11 +1,9 @@
-//! The weights of an encoder by name, and how a model's file names them.
+//! The weights of an encoder by name.
 
-use std::path::Path;
-
-use safetensors::SafeTensors;
 use tch::{Device, Kind, Tensor};
 
 use super::config::Config;
+use super::files::Tensors;
 use crate::error::{Error, Result};
 use crate::tensors;
 
@@ -80,14 +78,16 @@ impl Weights {
         Ok(Self { entries })
     }
 
-    /// Reads the weights of a `model.safetensors`, in any float type; they become f32.
-    pub fn read(path: &Path, file: &SafeTensors<'_>, config: &Config, device: Device) -> Result<Self> {
-        let names = Names::of(file);
+    /// Reads the weights of a model's files, in any float type; they become f32.
+    pub fn read(files: &Tensors<'_>, config: &Config, device: Device) -> Result<Self> {
         let load = |name: &str| -> Result<Tensor> {
-            let missing = || format!("weight `{name}` is missing; is config.json of another model?");
-            let view = names.find(file, name).and_then(|name| file.tensor(&name).ok());
-            let view = view.ok_or_else(|| Error::file(path, missing()))?;
-            Ok(tensors::from_view(&view)?.f_to_kind(Kind::Float)?.f_to_device(device)?)
+            let (_, view) = files.find(name).ok_or_else(|| {
+                Error::file(
+                    files.path(),
+                    format!("weight `{name}` is missing; is config.json of another model?"),
+                )
+            })?;
+            Ok(tensors::from_view(view)?.f_to_kind(Kind::Float)?.f_to_device(device)?)
         };
         Self::from_fn(config, |name, _| match parts(name) {
             Some(parts) => Ok(Tensor::f_cat(
@@ -97,7 +97,9 @@ impl Weights {
             None => load(name),
         })
         .map_err(|error| match error {
-            Error::Invalid(message) => Error::file(path, format!("{message}; is config.json of another model?")),
+            Error::Invalid(message) => {
+                Error::file(files.path(), format!("{message}; is config.json of another model?"))
+            }
             other => other,
         })
     }
@@ -198,29 +200,4 @@ fn check(name: &str, shape: &[i64], tensor: &Tensor) -> Result<()> {
 fn parts(name: &str) -> Option<[String; 3]> {
     let (before, after) = name.split_once(".qkv.")?;
     Some(FUSED.map(|part| format!("{before}.{part}.{after}")))
-}
-
-/// How one file names the weights.
-#[derive(Debug, Clone, Copy)]
-pub struct Names {
-    prefix: &'static str,
-}
-
-impl Names {
-    /// Finds whether the file has the prefix of a model with a head on top.
-    pub fn of(file: &SafeTensors<'_>) -> Self {
-        let prefixed = file.tensor("bert.embeddings.word_embeddings.weight").is_ok();
-        let prefix = if prefixed { "bert." } else { "" };
-        Self { prefix }
-    }
-
-    /// The file's name of a weight named as in [`Weights::split`]; none if it is not there.
-    pub fn find(self, file: &SafeTensors<'_>, name: &str) -> Option<String> {
-        let plain = format!("{}{name}", self.prefix);
-        // Files converted from the first TensorFlow releases.
-        let old = plain
-            .replace("LayerNorm.weight", "LayerNorm.gamma")
-            .replace("LayerNorm.bias", "LayerNorm.beta");
-        [plain, old].into_iter().find(|name| file.tensor(name).is_ok())
-    }
 }

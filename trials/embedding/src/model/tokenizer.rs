@@ -1,0 +1,90 @@
+//! A model's tokenizer, as sentence-transformers loads it.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use tokenizers::normalizers::{Lowercase, Sequence};
+use tokenizers::{NormalizerWrapper, PreTokenizerWrapper, Tokenizer};
+
+use super::config::read_json;
+use crate::error::{Error, Result};
+
+/// What `tokenizer_config.json` says in place of `tokenizer.json`: the classes of Transformers build the tokenizer from
+/// it and take only vocabulary and special tokens from the other.
+#[derive(Debug, Default, Deserialize)]
+struct Overrides {
+    #[serde(default)]
+    do_lower_case: Option<bool>,
+    #[serde(default)]
+    strip_accents: Option<bool>,
+    #[serde(default)]
+    tokenize_chinese_chars: Option<bool>,
+    #[serde(default)]
+    add_prefix_space: Option<bool>,
+}
+
+/// The settings of the `Transformer` module of sentence-transformers.
+#[derive(Debug, Default, Deserialize)]
+struct Sentence {
+    #[serde(default)]
+    do_lower_case: bool,
+}
+
+/// The names that file has had, one for each family.
+const SENTENCE: [&str; 4] = [
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_camembert_config.json",
+    "sentence_xlm-roberta_config.json",
+];
+
+/// Reads `tokenizer.json` of a model directory, and what `tokenizer_config.json` and sentence-transformers' own settings
+/// say about case, accents and spaces. An error names the file and how to mend it.
+pub fn read_tokenizer(directory: &Path) -> Result<Tokenizer> {
+    let path = directory.join("tokenizer.json");
+    if !path.exists() {
+        let place = directory.display();
+        return Err(Error::file(
+            &path,
+            format!(
+                "there is no such file; if the tokenizer is there in another form, convert it: python -c \"from \
+                 transformers import AutoTokenizer; d = '{place}'; AutoTokenizer.from_pretrained(d).save_pretrained(d)\""
+            ),
+        ));
+    }
+    let mut tokenizer =
+        Tokenizer::from_file(&path).map_err(|error| Error::file(&path, format!("{error}; fetch the model again")))?;
+
+    let config = directory.join("tokenizer_config.json");
+    let overrides: Overrides = if config.exists() {
+        read_json(&config)?
+    } else {
+        Overrides::default()
+    };
+    if let Some(NormalizerWrapper::BertNormalizer(mut bert)) = tokenizer.get_normalizer().cloned() {
+        bert.lowercase = overrides.do_lower_case.unwrap_or(bert.lowercase);
+        bert.strip_accents = overrides.strip_accents.or(bert.strip_accents);
+        bert.handle_chinese_chars = overrides.tokenize_chinese_chars.unwrap_or(bert.handle_chinese_chars);
+        tokenizer
+            .with_normalizer(Some(bert))
+            .map_err(|error| Error::file(&config, error.to_string()))?;
+    }
+    if let Some(PreTokenizerWrapper::ByteLevel(mut bytes)) = tokenizer.get_pre_tokenizer().cloned() {
+        bytes.add_prefix_space = overrides.add_prefix_space.unwrap_or(bytes.add_prefix_space);
+        tokenizer.with_pre_tokenizer(Some(bytes));
+    }
+
+    let sentence = SENTENCE
+        .map(|name| directory.join(name))
+        .into_iter()
+        .find(|path| path.exists());
+    let sentence: Sentence = sentence.map_or_else(|| Ok(Sentence::default()), |path| read_json(&path))?;
+    if sentence.do_lower_case {
+        let known = tokenizer.get_normalizer().cloned();
+        let all = std::iter::once(Lowercase.into()).chain(known).collect();
+        tokenizer
+            .with_normalizer(Some(Sequence::new(all)))
+            .map_err(|error| Error::file(&path, error.to_string()))?;
+    }
+    Ok(tokenizer)
+}

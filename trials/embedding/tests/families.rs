@@ -1,0 +1,398 @@
+//! Every family computes what Transformers and sentence-transformers compute, and is exported as they expect.
+//!
+//! The reference numbers are made by `make_fixtures.py`.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use common::directory;
+use hpo_protocol::embedding::{Parameters, PoolingKind};
+use hpo_trial_embedding::data::Tokens;
+use hpo_trial_embedding::export::export;
+use hpo_trial_embedding::model::{Base, Head, Weights};
+use hpo_trial_embedding::tensors;
+use safetensors::SafeTensors;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tch::{Device, Kind, Tensor};
+
+const FAMILIES: [&str; 5] = ["bert-mean", "bert-cls", "roberta", "xlm-roberta", "camembert-max"];
+
+#[derive(Deserialize)]
+struct Reference {
+    max_length: usize,
+    texts: Vec<String>,
+    ids: Vec<Vec<u32>>,
+    embeddings: Vec<Vec<f32>>,
+    triplets: Vec<[usize; 3]>,
+    loss: f64,
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+fn reference(name: &str) -> Reference {
+    serde_json::from_slice(&std::fs::read(fixture(name).join("reference.json")).unwrap()).unwrap()
+}
+
+fn encode(directory: &Path, base: &Base, reference: &Reference) -> Vec<Box<[u32]>> {
+    let tokens = Tokens::read(directory, reference.max_length, base.config.vocab_size).unwrap();
+    let texts: Vec<&str> = reference.texts.iter().map(String::as_str).collect();
+    tokens.encode(&texts).unwrap()
+}
+
+fn embed(base: &Base, weights: &Weights, head: Head, ids: &[Box<[u32]>]) -> Tensor {
+    let ids: Vec<&[u32]> = ids.iter().map(|ids| ids.as_ref()).collect();
+    let model = base.model_with(weights, head).unwrap();
+    tch::no_grad(|| model.embed(&ids, 0.0).unwrap().embeddings)
+}
+
+fn difference(one: &Tensor, other: &Tensor) -> f64 {
+    assert_eq!(one.size(), other.size());
+    (one - other).abs().max().double_value(&[])
+}
+
+/// A copy of a fixture that a test may change.
+fn copy(name: &str, of: &str) -> PathBuf {
+    let target = directory(name);
+    copy_all(&fixture(of), &target);
+    target
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_all(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+/// Changes a JSON file.
+fn edit(path: &Path, change: impl FnOnce(&mut Value)) {
+    let mut value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    change(&mut value);
+    std::fs::write(path, value.to_string()).unwrap();
+}
+
+fn refusal(directory: &Path) -> String {
+    Base::load(directory, Device::Cpu).unwrap_err().to_string()
+}
+
+#[test]
+fn texts_become_the_same_tokens() {
+    for name in FAMILIES {
+        let base = Base::load(&fixture(name), Device::Cpu).unwrap();
+        let reference = reference(name);
+        let ours = encode(&base.directory, &base, &reference);
+        for ((ours, theirs), text) in ours.iter().zip(&reference.ids).zip(&reference.texts) {
+            assert_eq!(ours.as_ref(), theirs, "{name}: {text:?}");
+        }
+    }
+}
+
+#[test]
+fn embeddings_are_those_of_sentence_transformers() {
+    for name in FAMILIES {
+        let base = Base::load(&fixture(name), Device::Cpu).unwrap();
+        let reference = reference(name);
+        let ids = encode(&base.directory, &base, &reference);
+        let ours = embed(&base, &base.weights, base.head, &ids);
+        let theirs = Tensor::from_slice2(&reference.embeddings);
+        let difference = difference(&ours, &theirs);
+        println!("{name}: largest difference of embeddings {difference:e}");
+        assert!(difference < 5e-6, "{name}: {difference:e}");
+    }
+}
+
+#[test]
+fn gradients_are_those_of_transformers() {
+    for name in FAMILIES {
+        let base = Base::load(&fixture(name), Device::Cpu).unwrap();
+        let reference = reference(name);
+        let ids = encode(&base.directory, &base, &reference);
+        let texts: Vec<&[u32]> = (0..3)
+            .flat_map(|part| reference.triplets.iter().map(move |triplet| triplet[part]))
+            .map(|text| ids[text].as_ref())
+            .collect();
+        let mut weights = base.weights.copy().unwrap();
+        weights.require_grad(|_| true).unwrap();
+        let embedded = base.model(&weights).unwrap().embed(&texts, 0.0).unwrap();
+        let parts = embedded.embeddings.chunk(3, 0);
+        let apart = |other: &Tensor| (&parts[0] - other).square().sum_dim_intlist(1, false, Kind::Float);
+        let loss = (apart(&parts[1]) - apart(&parts[2]) + 0.5).relu().mean(Kind::Float);
+        assert!(
+            (loss.double_value(&[]) - reference.loss).abs() < 1e-5,
+            "{name}: {loss:?}"
+        );
+
+        let leaves: Vec<&Tensor> = std::iter::once(&embedded.rows)
+            .chain(weights.iter().skip(1).map(|(_, weight)| weight))
+            .collect();
+        let gradients = Tensor::run_backward(&[&loss], &leaves, false, false);
+        let ours = weights.like(|name| {
+            let place = weights.iter().position(|(known, _)| known == name).unwrap();
+            Ok(match place {
+                0 => weights
+                    .words()
+                    .zeros_like()
+                    .index_copy(0, &Tensor::from_slice(&embedded.words), &gradients[0]),
+                _ => gradients[place].shallow_clone(),
+            })
+        });
+        let ours: BTreeMap<String, Tensor> = ours.unwrap().split().unwrap().into_iter().collect();
+
+        let bytes = std::fs::read(fixture(name).join("gradients.safetensors")).unwrap();
+        let theirs = SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(theirs.len(), ours.len(), "{name}");
+        let mut most = 0f64;
+        for (weight, view) in theirs.iter() {
+            let theirs = tensors::from_view(&view).unwrap();
+            let difference = difference(&ours[weight], &theirs);
+            most = most.max(difference);
+            assert!(difference < 1e-5, "{name}: {weight}: {difference:e}");
+            // The bias of keys cancels in the softmax, and without normalisation a shift of all embeddings does too.
+            let cancels = weight.ends_with("key.bias") || weight == "encoder.layer.1.output.LayerNorm.bias";
+            let largest = theirs.abs().max().double_value(&[]);
+            assert!(cancels || largest > 1e-4, "{name}: {weight}: {largest:e}");
+        }
+        println!("{name}: largest difference of gradients {most:e}");
+    }
+}
+
+/// An export has the same tokens and embeddings when it is loaded again, whatever head was trained.
+#[test]
+fn an_export_embeds_as_what_was_trained() {
+    for name in FAMILIES {
+        let base = Base::load(&fixture(name), Device::Cpu).unwrap();
+        let reference = reference(name);
+        let ids = encode(&base.directory, &base, &reference);
+        let trained = base.weights.copy().unwrap();
+        for (place, (_, weight)) in trained.iter().enumerate() {
+            let _ = tch::no_grad(|| weight.shallow_clone().g_add_scalar_(0.01 * (place % 7) as f64));
+        }
+        for pooling in [
+            None,
+            Some(PoolingKind::Mean),
+            Some(PoolingKind::Cls),
+            Some(PoolingKind::Max),
+        ] {
+            for normalize in [None, Some(false), Some(true)] {
+                let parameters = Parameters {
+                    pooling,
+                    normalize,
+                    ..Parameters::default()
+                };
+                let head = base.head.chosen(&parameters);
+                let target = directory(&format!("export-{name}-{pooling:?}-{normalize:?}"));
+                export(&base, &trained, head, &target).unwrap();
+                let exported = Base::load(&target, Device::Cpu).unwrap();
+                assert_eq!(exported.head, head, "{name}");
+                assert!(target.join("modules.json").exists() && target.join("1_Pooling/config.json").exists());
+                assert!(!target.join("model.safetensors.index.json").exists());
+                assert_eq!(encode(&target, &exported, &reference), ids);
+                let ours = embed(&base, &trained, head, &ids);
+                assert!(
+                    ours.equal(&embed(&exported, &exported.weights, exported.head, &ids)),
+                    "{name}"
+                );
+                assert!(!ours.equal(&embed(&base, &base.weights, head, &ids)));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_head_that_is_not_changed_is_exported_as_it_was() {
+    let base = Base::load(&fixture("xlm-roberta"), Device::Cpu).unwrap();
+    let target = directory("export-unchanged");
+    export(&base, &base.weights, base.head, &target).unwrap();
+    for name in [
+        "modules.json",
+        "1_Pooling/config.json",
+        "2_Normalize/config.json",
+        "tokenizer.json",
+    ] {
+        let read = |directory: &Path| std::fs::read(directory.join(name)).unwrap();
+        assert_eq!(read(&base.directory), read(&target));
+    }
+    let changed = Head {
+        normalise: false,
+        ..base.head
+    };
+    let target = directory("export-changed");
+    export(&base, &base.weights, changed, &target).unwrap();
+    let pooling: Value = serde_json::from_slice(&std::fs::read(target.join("1_Pooling/config.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&pooling["embedding_dimension"], &pooling["include_prompt"]),
+        (&json!(8), &json!(true))
+    );
+}
+
+#[test]
+fn the_longest_text_leaves_room_for_the_padding_position() {
+    let longest = |name| Base::load(&fixture(name), Device::Cpu).unwrap().config.longest();
+    assert_eq!(
+        (longest("bert-mean"), longest("roberta"), longest("xlm-roberta")),
+        (24, 16, 16)
+    );
+    // The longest text uses the last row of the table.
+    let base = Base::load(&fixture("roberta"), Device::Cpu).unwrap();
+    let text: Box<[u32]> = (10..26).collect();
+    let plain = embed(&base, &base.weights, base.head, std::slice::from_ref(&text));
+    let changed = base.weights.copy().unwrap();
+    let _ = tch::no_grad(|| {
+        changed
+            .get("embeddings.position_embeddings.weight")
+            .unwrap()
+            .get(17)
+            .fill_(3.0)
+    });
+    assert!(difference(&plain, &embed(&base, &changed, base.head, &[text])) > 1e-3);
+}
+
+#[test]
+fn shards_are_one_model() {
+    let whole = copy("whole", "roberta");
+    let base = Base::load(&fixture("roberta"), Device::Cpu).unwrap();
+    export(&base, &base.weights, base.head, &whole).unwrap();
+    let whole = Base::load(&whole, Device::Cpu).unwrap();
+    for ((name, one), (_, other)) in base.weights.iter().zip(whole.weights.iter()) {
+        assert!(one.equal(other), "{name}");
+    }
+
+    // A change in any shard is another model.
+    let changed = copy("changed-shard", "roberta");
+    let last = changed.join("model-00002-of-00002.safetensors");
+    let mut bytes = std::fs::read(&last).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&last, bytes).unwrap();
+    let changed = Base::load(&changed, Device::Cpu).unwrap();
+    assert_ne!(changed.identity, base.identity);
+
+    let path = copy("missing-shard", "roberta");
+    std::fs::remove_file(path.join("model-00002-of-00002.safetensors")).unwrap();
+    assert!(refusal(&path).contains("model-00002-of-00002.safetensors"));
+}
+
+/// Programs that save a module around the encoder put its name before the weights'; Transformers would not find them.
+#[test]
+fn a_foreign_prefix_is_read_and_not_exported() {
+    let path = copy("prefix", "bert-mean");
+    let file = path.join("model.safetensors");
+    let bytes = std::fs::read(&file).unwrap();
+    let parsed = SafeTensors::deserialize(&bytes).unwrap();
+    let renamed: Vec<_> = parsed
+        .tensors()
+        .into_iter()
+        .map(|(name, view)| (format!("0.auto_model.{name}"), view))
+        .collect();
+    safetensors::serialize_to_file(renamed, None, &file).unwrap();
+    let (base, plain) = (
+        Base::load(&path, Device::Cpu).unwrap(),
+        Base::load(&fixture("bert-mean"), Device::Cpu).unwrap(),
+    );
+    assert!(base.weights.words().equal(plain.weights.words()));
+    let target = directory("prefix-export");
+    export(&base, &base.weights, base.head, &target).unwrap();
+    let after = std::fs::read(target.join("model.safetensors")).unwrap();
+    let after = SafeTensors::deserialize(&after).unwrap();
+    let names = |file: &SafeTensors<'_>| {
+        let mut names: Vec<String> = file.names().into_iter().map(str::to_owned).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&after), names(&parsed));
+}
+
+#[test]
+fn case_and_prefix_space_are_those_of_the_tokenizer_configuration() {
+    let ids = |path: &Path, text: &str| Tokens::read(path, 16, 1000).unwrap().encode(&[text]).unwrap().remove(0);
+    let path = copy("cased", "bert-mean");
+    assert_eq!(ids(&path, "The cat"), ids(&path, "the cat"));
+    edit(&path.join("tokenizer_config.json"), |config| {
+        config["do_lower_case"] = json!(false)
+    });
+    assert_ne!(ids(&path, "The cat"), ids(&path, "the cat"));
+    // sentence-transformers' own lower-casing comes before.
+    std::fs::write(path.join("sentence_bert_config.json"), r#"{"do_lower_case": true}"#).unwrap();
+    assert_eq!(ids(&path, "The cat"), ids(&path, "the cat"));
+
+    let path = copy("prefix-space", "roberta");
+    let before = ids(&path, "cat");
+    edit(&path.join("tokenizer_config.json"), |config| {
+        config["add_prefix_space"] = json!(true)
+    });
+    assert_ne!(ids(&path, "cat"), before);
+    let spaced = ids(&path, "the cat");
+    assert_eq!(
+        ids(&path, "cat")[1..],
+        spaced[spaced.len() - ids(&path, "cat").len() + 1..]
+    );
+}
+
+#[test]
+fn what_cannot_be_used_is_told_with_the_mend() {
+    let path = copy("pickle", "bert-mean");
+    std::fs::rename(path.join("model.safetensors"), path.join("pytorch_model.bin")).unwrap();
+    let message = refusal(&path);
+    assert!(
+        message.contains("AutoModel.from_pretrained(d).save_pretrained(d)"),
+        "{message}"
+    );
+    std::fs::remove_file(path.join("pytorch_model.bin")).unwrap();
+    assert!(
+        refusal(&path).contains("neither model.safetensors nor"),
+        "{}",
+        refusal(&path)
+    );
+
+    let path = copy("family", "bert-mean");
+    edit(&path.join("config.json"), |config| {
+        config["model_type"] = json!("mpnet")
+    });
+    assert!(refusal(&path).contains("model_type `mpnet` is not supported; use a model of type `bert`"));
+
+    let path = copy("two-encoders", "bert-mean");
+    let bytes = std::fs::read(path.join("model.safetensors")).unwrap();
+    let parsed = SafeTensors::deserialize(&bytes).unwrap();
+    let twice = parsed.tensors().into_iter().flat_map(|(name, view)| {
+        [
+            (format!("query.{name}"), view.clone()),
+            (format!("passage.{name}"), view),
+        ]
+    });
+    safetensors::serialize_to_file(twice, None, &path.join("model.safetensors")).unwrap();
+    assert!(
+        refusal(&path).contains("several encoders (passage., query.)"),
+        "{}",
+        refusal(&path)
+    );
+
+    let path = copy("pooling", "bert-mean");
+    edit(&path.join("1_Pooling/config.json"), |config| {
+        config["pooling_mode"] = json!(["cls", "mean"])
+    });
+    assert!(
+        refusal(&path).contains("this pooling is not supported"),
+        "{}",
+        refusal(&path)
+    );
+
+    let path = copy("no-tokenizer", "bert-mean");
+    std::fs::remove_file(path.join("tokenizer.json")).unwrap();
+    let message = Tokens::read(&path, 16, 100).unwrap_err().to_string();
+    assert!(
+        message.contains("AutoTokenizer.from_pretrained(d).save_pretrained(d)"),
+        "{message}"
+    );
+}
