@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use hpo_protocol::triplets;
+use hpo_data::{Data, Rows};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
@@ -99,21 +99,14 @@ impl Tokens {
 }
 
 impl Triplets {
-    /// Reads and tokenises a file of triplets. An error of the file names its line.
-    pub fn read(path: &Path, tokens: &Tokens) -> Result<Self> {
-        let triplets = triplets::read(path)?;
-        let mut places: HashMap<&str, u32> = HashMap::new();
-        let mut texts: Vec<&str> = Vec::new();
-        let mut rows = Vec::with_capacity(triplets.len());
-        for triplet in &triplets {
-            rows.push([&triplet.anchor, &triplet.positive, &triplet.negative].map(|text| {
-                *places.entry(text).or_insert_with(|| {
-                    texts.push(text);
-                    texts.len() as u32 - 1
-                })
-            }));
-        }
-        Ok(Self::new(rows, tokens.encode(&texts)?))
+    /// Tokenises data, which must be triplets.
+    pub fn of(data: &Data, tokens: &Tokens) -> Result<Self> {
+        let Rows::Triplets(rows) = &data.rows else {
+            let kind = data.kind();
+            return Err(Error::Invalid(format!("the data are {kind}; give triplets")));
+        };
+        let texts: Vec<&str> = data.texts.iter().map(String::as_str).collect();
+        Ok(Self::new(rows.clone(), tokens.encode(&texts)?))
     }
 
     /// Triplets of tokenised texts.

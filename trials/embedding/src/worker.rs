@@ -112,8 +112,9 @@ pub fn prepare(start: &Start) -> Result<Shared> {
         )));
     }
     let tokens = Tokens::read(&settings.model, settings.max_length, base.config.vocab_size)?;
-    let train = Triplets::read(&settings.train, &tokens)?;
-    let validation = Triplets::read(&settings.validation, &tokens)?;
+    let sets = hpo_data::load(&settings)?;
+    let train = Triplets::of(&sets.train, &tokens)?;
+    let validation = Triplets::of(&sets.validation, &tokens)?;
     eprintln!(
         "{} training triplets, {} validation triplets",
         train.rows().len(),

@@ -10,6 +10,7 @@ use common::{directory, tiny_model, triplets};
 use hpo_trial_embedding::data::{Tokens, Triplets};
 use hpo_trial_embedding::model::Base;
 use hpo_trial_embedding::validate::Validation;
+use serde_json::json;
 use tch::Device;
 
 const MARGIN: f64 = 0.5;
@@ -25,7 +26,11 @@ fn metrics_are_those_of_the_definition() {
     let base = Base::load(&path, Device::Cpu).unwrap();
     let model = base.model(&base.weights).unwrap();
     let tokens = Tokens::read(&path, 16, base.config.vocab_size).unwrap();
-    let data = Triplets::read(&path.join("validation.jsonl"), &tokens).unwrap();
+    triplets(&path.join("train.jsonl"), 4, 10);
+    let settings =
+        json!({ "model": path, "train": path.join("train.jsonl"), "validation": path.join("validation.jsonl") });
+    let sets = hpo_data::load(&serde_json::from_value(settings).unwrap()).unwrap();
+    let data = Triplets::of(&sets.validation, &tokens).unwrap();
 
     let embed = |place: u32| -> Vec<f64> {
         let row = tch::no_grad(|| model.embed(&[data.text(place)], 0.0).unwrap().embeddings);
