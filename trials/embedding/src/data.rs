@@ -1,15 +1,12 @@
-//! Reading and tokenising examples, and the order in which an epoch takes them.
+//! Tokenising texts, and the order in which an epoch takes them.
 
-use std::collections::HashMap;
 use std::path::Path;
 
-use hpo_protocol::triplets;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
 
 use crate::error::{Error, Result};
-use crate::examples::{Examples, Rows};
 use crate::model::read_tokenizer;
 
 /// A tokenizer that cuts texts to a number of tokens and never pads.
@@ -66,23 +63,6 @@ impl Tokens {
         };
         encodings.map_err(refused)?.into_iter().zip(texts).map(check).collect()
     }
-}
-
-/// Reads and tokenises a file of triplets. An error of the file names its line.
-pub fn read(path: &Path, tokens: &Tokens) -> Result<Examples> {
-    let triplets = triplets::read(path)?;
-    let mut places: HashMap<&str, u32> = HashMap::new();
-    let mut texts: Vec<&str> = Vec::new();
-    let mut rows = Vec::with_capacity(triplets.len());
-    for triplet in &triplets {
-        rows.push([&triplet.anchor, &triplet.positive, &triplet.negative].map(|text| {
-            *places.entry(text).or_insert_with(|| {
-                texts.push(text);
-                texts.len() as u32 - 1
-            })
-        }));
-    }
-    Ok(Examples::new(Rows::Triplets(rows), tokens.encode(&texts)?, 0))
 }
 
 /// A seed of its own for each `(seed, purpose, count)`: two rounds of SplitMix64 (Steele et al., 2014).

@@ -2,76 +2,12 @@
 
 use std::collections::HashMap;
 
+use hpo_data::{Data, Rows};
 use sha2::{Digest, Sha256};
 
+use crate::data::Tokens;
+use crate::error::Result;
 use crate::model::hex;
-
-/// Examples as places of their texts.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Rows {
-    /// Anchor, positive, negative.
-    Triplets(Vec<[u32; 3]>),
-    /// Anchor, positive.
-    Pairs(Vec<[u32; 2]>),
-    /// Two texts and how alike they are.
-    Scored(Vec<([u32; 2], f32)>),
-    /// A text and the number of its label.
-    Labelled(Vec<(u32, u32)>),
-}
-
-impl Rows {
-    /// Number of examples.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Triplets(rows) => rows.len(),
-            Self::Pairs(rows) => rows.len(),
-            Self::Scored(rows) => rows.len(),
-            Self::Labelled(rows) => rows.len(),
-        }
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Texts of an example.
-    pub fn columns(&self) -> usize {
-        match self {
-            Self::Triplets(_) => 3,
-            Self::Pairs(_) | Self::Scored(_) => 2,
-            Self::Labelled(_) => 1,
-        }
-    }
-
-    /// These examples, in this order.
-    pub fn select(&self, places: &[usize]) -> Self {
-        fn pick<T: Copy>(rows: &[T], places: &[usize]) -> Vec<T> {
-            places.iter().map(|&place| rows[place]).collect()
-        }
-        match self {
-            Self::Triplets(rows) => Self::Triplets(pick(rows, places)),
-            Self::Pairs(rows) => Self::Pairs(pick(rows, places)),
-            Self::Scored(rows) => Self::Scored(pick(rows, places)),
-            Self::Labelled(rows) => Self::Labelled(pick(rows, places)),
-        }
-    }
-
-    /// One column of texts: the anchors (0), then positives, then negatives.
-    pub fn column(&self, column: usize) -> Vec<u32> {
-        match self {
-            Self::Triplets(rows) => rows.iter().map(|row| row[column]).collect(),
-            Self::Pairs(rows) => rows.iter().map(|row| row[column]).collect(),
-            Self::Scored(rows) => rows.iter().map(|(row, _)| row[column]).collect(),
-            Self::Labelled(rows) => rows.iter().map(|&(text, _)| text).collect(),
-        }
-    }
-
-    /// All texts, column by column.
-    pub fn texts(&self) -> Vec<u32> {
-        (0..self.columns()).flat_map(|column| self.column(column)).collect()
-    }
-}
 
 /// Examples with each distinct text tokenised once.
 #[derive(Debug)]
@@ -83,6 +19,12 @@ pub struct Examples {
 }
 
 impl Examples {
+    /// Tokenises data.
+    pub fn of(data: &Data, tokens: &Tokens) -> Result<Self> {
+        let texts: Vec<&str> = data.texts.iter().map(String::as_str).collect();
+        Ok(Self::new(data.rows.clone(), tokens.encode(&texts)?, data.labels.len()))
+    }
+
     /// Examples over tokenised texts; `labels` is how many labels there are.
     pub fn new(rows: Rows, texts: Vec<Box<[u32]>>, labels: usize) -> Self {
         let mut positives: HashMap<u32, Vec<u32>> = HashMap::new();

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use hpo_data::Rows;
 use tch::Tensor;
 
 use crate::data::derive;
 use crate::error::Result;
-use crate::examples::{Examples, Rows};
+use crate::examples::Examples;
 use crate::loss::{Classifier, Loss};
 use crate::model::{Embedded, Model, Weights};
 use crate::optimizer::Gradients;

@@ -13,8 +13,9 @@ use hpo_protocol::{Feature, FromWorker, Run, Start, ToWorker, VERSION};
 use tch::{Device, Kind, Tensor};
 
 use crate::checkpoint;
-use crate::data::{self, Tokens};
+use crate::data::Tokens;
 use crate::error::{Error, Result};
+use crate::examples::Examples;
 use crate::export::export;
 use crate::model::Base;
 use crate::segment::{Talk, segment};
@@ -113,8 +114,9 @@ pub fn prepare(start: &Start) -> Result<Shared> {
         )));
     }
     let tokens = Tokens::read(&settings.model, settings.max_length, base.config.vocab_size)?;
-    let train = data::read(&settings.train, &tokens)?;
-    let validation = data::read(&settings.validation, &tokens)?;
+    let sets = hpo_data::load(&settings)?;
+    let train = Examples::of(&sets.train, &tokens)?;
+    let validation = Examples::of(&sets.validation, &tokens)?;
     eprintln!(
         "{} training examples, {} validation examples",
         train.rows().len(),

@@ -5,8 +5,9 @@
 mod common;
 
 use common::Study;
+use hpo_data::Rows;
 use hpo_protocol::embedding::{LossKind, Parameters};
-use hpo_trial_embedding::examples::{Examples, Rows};
+use hpo_trial_embedding::examples::Examples;
 use hpo_trial_embedding::gradient::Pass;
 use hpo_trial_embedding::loss::{Classifier, Loss};
 use hpo_trial_embedding::optimizer::Gradients;

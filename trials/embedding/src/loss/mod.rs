@@ -6,13 +6,14 @@ mod ranking;
 mod tests;
 mod triplet;
 
+use hpo_data::Rows;
 use hpo_protocol::embedding::{LossKind, Parameters};
 use tch::{Kind, Tensor};
 
 use self::ranking::Ranking;
 use self::triplet::{Columns, Triplet};
 use crate::error::{Error, Result};
-use crate::examples::{Examples, Rows};
+use crate::examples::Examples;
 
 pub use self::distance::{cosine, distance};
 

@@ -3,16 +3,17 @@
 mod ranking;
 mod statistics;
 
+use hpo_data::Rows;
 use hpo_protocol::Metrics;
+use hpo_protocol::embedding::DistanceKind;
 use tch::{Kind, Tensor};
 
 use self::ranking::Ranking;
 use self::statistics::{accuracy, macro_f1, pearson, spearman};
 use crate::error::{Error, Result};
-use crate::examples::{Examples, Rows};
+use crate::examples::Examples;
 use crate::loss::{Classifier, cosine, distance};
 use crate::model::{Model, normalise};
-use hpo_protocol::embedding::DistanceKind;
 
 /// Tokens of one packed batch.
 const TOKENS: usize = 4096;

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use hpo_data::Rows;
 use tch::Tensor;
 
 use super::select;
 use crate::error::Result;
-use crate::examples::{Examples, Rows};
+use crate::examples::Examples;
 
 /// Anchors compared with the corpus at a time.
 const QUERIES: usize = 128;
