@@ -2,7 +2,7 @@
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TRAINER := -p hpo-trial-embedding --release
-CORE := -p hpo -p hpo-protocol
+CORE := -p hpo -p hpo-data -p hpo-protocol
 
 .PHONY: help setup build demo test lint install
 

@@ -244,5 +244,5 @@ fn triplets_cut_off() {
 fn no_triplets() {
     let directory = directory();
     fs::write(directory.path().join("train.jsonl"), "\n").unwrap();
-    refused(directory.path(), &["space.toml:9:9", "has no triplets"]);
+    refused(directory.path(), &["space.toml:9:9", "has no rows"]);
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use hpo_data::Report;
+
 use super::CliError;
 use super::run::{self, SlotArguments};
 use super::study::find;
@@ -10,6 +12,7 @@ use crate::scheduler::now;
 use crate::space::file::{self, StudyFile};
 use crate::store::{self, StudyDirectory, StudyReader};
 use crate::study::StudySpec;
+use crate::view::tell;
 
 /// The arguments of `hpo search`.
 #[derive(Debug, clap::Args)]
@@ -48,18 +51,26 @@ pub(super) fn search(
             run::tell_finished(&reader)?;
             return Ok(directory);
         }
-        file::check_files(file)?;
+        tell_data(file::check_files(file)?);
         run::run(&directory, &settings, Some(wanted.trials), again)?;
     } else {
-        file::check_files(file)?;
+        let data = file::check_files(file)?;
         let machine = Machine::this();
         let slots = run::slots(&machine, &settings, None)?;
         let spec = file.study.spec(slots.first().map_or(1, |slot| slot.threads));
         run::program(&spec)?;
         store::create(&directory, &spec, &file.text, now())?;
+        tell_data(data);
         run::run(&directory, &settings, None, again)?;
     }
     Ok(directory)
+}
+
+/// Tells what the embedding trainer will be given.
+fn tell_data(report: Option<Report>) {
+    if let Some(report) = report {
+        tell(&report.to_string());
+    }
 }
 
 /// A study is one search: what it was made with must not change, but for the number of trials, which may grow.

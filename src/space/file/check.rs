@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use hpo_protocol::triplets::{self, TripletError};
-use serde_json::Value;
+use hpo_data::{DataError, Report};
+use hpo_protocol::embedding::Settings;
 use toml::de::DeTable;
 
 use super::StudyFile;
 use super::reader::{Item, Problem, Table};
 use crate::diagnostic::{Diagnostic, Source};
 
-/// Checks that the files that the trainer will read are there, and that every line of triplets is one. For a trainer
-/// of the user's own it checks the program only, if that is given by its path.
-pub fn check_files(file: &StudyFile) -> Result<(), Diagnostic> {
+/// Checks that the files that the trainer will read are there, and that the data in them can be trained with: tells what
+/// they hold. For a trainer of the user's own it checks the program only, if that is given by its path.
+pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostic> {
     let trainer = &file.study.trainer;
     if let Some(command) = &trainer.command {
         return match command.first() {
@@ -20,18 +20,23 @@ pub fn check_files(file: &StudyFile) -> Result<(), Diagnostic> {
                 let message = format!("there is no program `{program}`");
                 Err(at_key(file, "command", program, message, "check the path"))
             }
-            _ => Ok(()),
+            _ => Ok(None),
         };
     }
-    let setting = |key: &str| trainer.settings.get(key).and_then(Value::as_str).unwrap_or_default();
-    check_model(file, setting("model"))?;
-    for key in ["train", "validation"] {
-        triplets::count(Path::new(setting(key))).map_err(|error| match error.place {
-            Some(_) => in_triplets(error),
-            None => at_key(file, key, setting(key), error.message, &error.help),
-        })?;
-    }
-    Ok(())
+    let settings: Settings = serde_json::from_value(serde_json::json!(trainer.settings))
+        .map_err(|error| Diagnostic::whole_file(&file.path, error.to_string(), "check the keys of `[trial]`"))?;
+    check_model(file, &settings.model.to_string_lossy())?;
+    let sets = hpo_data::load(&settings).map_err(|error| match error.place {
+        Some(_) => in_data(error),
+        None => {
+            let keys = [("test", &settings.test), ("validation", &settings.validation)];
+            let named = keys.iter().find(|(_, path)| path.as_ref() == Some(&error.file));
+            let key = named.map_or("train", |(key, _)| key);
+            let path = error.file.to_string_lossy();
+            at_key(file, key, &path, error.message, &error.help)
+        }
+    })?;
+    Ok(Some(sets.report))
 }
 
 fn check_model(file: &StudyFile, model: &str) -> Result<(), Diagnostic> {
@@ -85,7 +90,7 @@ fn place(text: &str, key: &str) -> Option<super::reader::Span> {
     }
 }
 
-pub(super) fn in_triplets(error: TripletError) -> Diagnostic {
+pub(super) fn in_data(error: DataError) -> Diagnostic {
     let source = error.place.map(|place| {
         Box::new(Source {
             text: place.text,

@@ -1,9 +1,7 @@
 //! Reading and tokenising examples, and the order in which an epoch takes them.
 
-use std::collections::HashMap;
 use std::path::Path;
 
-use hpo_protocol::triplets;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
@@ -68,21 +66,17 @@ impl Tokens {
     }
 }
 
-/// Reads and tokenises a file of triplets. An error of the file names its line.
-pub fn read(path: &Path, tokens: &Tokens) -> Result<Examples> {
-    let triplets = triplets::read(path)?;
-    let mut places: HashMap<&str, u32> = HashMap::new();
-    let mut texts: Vec<&str> = Vec::new();
-    let mut rows = Vec::with_capacity(triplets.len());
-    for triplet in &triplets {
-        rows.push([&triplet.anchor, &triplet.positive, &triplet.negative].map(|text| {
-            *places.entry(text).or_insert_with(|| {
-                texts.push(text);
-                texts.len() as u32 - 1
-            })
-        }));
-    }
-    Ok(Examples::new(Rows::Triplets(rows), tokens.encode(&texts)?, 0))
+/// Tokenises data.
+pub fn tokenise(data: hpo_data::Data, tokens: &Tokens) -> Result<Examples> {
+    let texts: Vec<&str> = data.texts.iter().map(String::as_str).collect();
+    let texts = tokens.encode(&texts)?;
+    let rows = match data.rows {
+        hpo_data::Rows::Triplets(rows) => Rows::Triplets(rows),
+        hpo_data::Rows::Pairs(rows) => Rows::Pairs(rows),
+        hpo_data::Rows::Scored(rows) => Rows::Scored(rows),
+        hpo_data::Rows::Labelled(rows) => Rows::Labelled(rows),
+    };
+    Ok(Examples::new(rows, texts, data.labels.len()))
 }
 
 /// A seed of its own for each `(seed, purpose, count)`: two rounds of SplitMix64 (Steele et al., 2014).

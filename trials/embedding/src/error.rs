@@ -22,7 +22,7 @@ pub enum Error {
     },
     /// A training or validation file is malformed.
     #[error("{0}; {help}", help = .0.help)]
-    Data(#[from] hpo_protocol::triplets::TripletError),
+    Data(#[from] hpo_data::DataError),
     /// A file of the model or a checkpoint is not what it should be.
     #[error("`{}`: {message}", path.display())]
     File {

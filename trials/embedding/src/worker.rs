@@ -113,8 +113,9 @@ pub fn prepare(start: &Start) -> Result<Shared> {
         )));
     }
     let tokens = Tokens::read(&settings.model, settings.max_length, base.config.vocab_size)?;
-    let train = data::read(&settings.train, &tokens)?;
-    let validation = data::read(&settings.validation, &tokens)?;
+    let sets = hpo_data::load(&settings)?;
+    let train = data::tokenise(sets.train, &tokens)?;
+    let validation = data::tokenise(sets.validation, &tokens)?;
     eprintln!(
         "{} training examples, {} validation examples",
         train.rows().len(),

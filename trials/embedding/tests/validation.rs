@@ -11,6 +11,7 @@ use hpo_trial_embedding::data::{self, Tokens};
 use hpo_trial_embedding::examples::Rows;
 use hpo_trial_embedding::model::Base;
 use hpo_trial_embedding::validate::Validation;
+use serde_json::json;
 use tch::Device;
 
 const MARGIN: f64 = 0.5;
@@ -26,7 +27,12 @@ fn metrics_are_those_of_the_definition() {
     let base = Base::load(&path, Device::Cpu).unwrap();
     let model = base.model(&base.weights).unwrap();
     let tokens = Tokens::read(&path, 16, base.config.vocab_size).unwrap();
-    let data = data::read(&path.join("validation.jsonl"), &tokens).unwrap();
+    triplets(&path.join("train.jsonl"), 4, 1);
+    let settings = json!({
+        "model": path, "train": path.join("train.jsonl"), "validation": path.join("validation.jsonl"), "clean": false,
+    });
+    let sets = hpo_data::load(&serde_json::from_value(settings).unwrap()).unwrap();
+    let data = data::tokenise(sets.validation, &tokens).unwrap();
 
     let embed = |place: u32| -> Vec<f64> {
         let row = tch::no_grad(|| model.embed(&[data.text(place)], 0.0).unwrap().embeddings);

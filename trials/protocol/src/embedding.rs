@@ -15,16 +15,75 @@ pub struct Settings {
     /// A Hugging Face model directory of the BERT or RoBERTa families: `config.json`, `model.safetensors` or its shards,
     /// `tokenizer.json`.
     pub model: PathBuf,
-    /// Training triplets: JSONL with the string keys `anchor`, `positive`, `negative`.
+    /// Training data: JSONL, CSV, TSV or Parquet, by its ending.
     pub train: PathBuf,
-    /// Validation triplets, in the same form.
-    pub validation: PathBuf,
+    /// Validation data of the same kind; if there is none, a share of the training data is split off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<PathBuf>,
+    /// Data of the same kind that no decision of the search looks at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<PathBuf>,
+    /// What the columns of the files are for; if not given, their names tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Columns>,
+    /// Whether rows that would spoil training or validation are dropped.
+    #[serde(default = "clean")]
+    pub clean: bool,
+    /// The lowest and the highest score there can be, mapped to 0 and 1; if not given, scores lie in -1 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_range: Option<[f64; 2]>,
+    /// Share of the training rows that become validation rows if there is no file of them; above 0, below 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_share: Option<f64>,
+    /// Share of the training rows that become test rows; 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_share: Option<f64>,
+    /// The seed of the split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_seed: Option<u64>,
     /// The margin of the validation loss, the same for all trials whatever margin they train with; above 0.
     #[serde(default = "validation_margin")]
     pub validation_margin: f64,
     /// Tokens per text, special tokens included; longer texts are cut. At least 3.
     #[serde(default = "max_length")]
     pub max_length: usize,
+}
+
+impl Settings {
+    /// [`validation_share`](Self::validation_share) if a study says none.
+    pub const VALIDATION_SHARE: f64 = 0.1;
+}
+
+/// The columns of a file that are read, by what they are for. Anchor and positive make pairs; with a score they make
+/// scored pairs, with negatives triplets. Text and label make labelled texts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Columns {
+    /// The text compared with the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<String>,
+    /// The text that belongs to the anchor, or that is scored with it. May hold lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub positive: Option<String>,
+    /// Texts that do not belong to the anchor. May hold lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub negative: Vec<String>,
+    /// How near anchor and positive are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<String>,
+    /// A text that has a label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The label of the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Rows with equal values here are never split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+fn clean() -> bool {
+    true
 }
 
 fn validation_margin() -> f64 {

@@ -17,7 +17,6 @@
 //! Readers ignore fields they do not know, so that either side can be the newer one.
 
 pub mod embedding;
-pub mod triplets;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

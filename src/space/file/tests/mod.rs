@@ -85,6 +85,7 @@ weight_decay = 0
                 ("model".to_owned(), json!("/here/.cache/model")),
                 ("train".to_owned(), json!("/data/train.jsonl")),
                 ("validation".to_owned(), json!("/here/sub/v.jsonl")),
+                ("clean".to_owned(), json!(true)),
                 ("validation_margin".to_owned(), json!(1.0)),
                 ("max_length".to_owned(), json!(64)),
             ]
@@ -272,7 +273,7 @@ fn the_files_of_a_study_are_checked_in_turn() {
         "{place:?} {message}"
     );
     fs::write(here("t.jsonl"), "\n").unwrap();
-    assert!(check().1.ends_with("has no triplets"));
+    assert!(check().1.ends_with("has no rows"));
     let good = "{\"anchor\":\"a\",\"positive\":\"b\",\"negative\":\"c\"}\n";
     fs::write(here("t.jsonl"), good).unwrap();
     fs::write(here("v.jsonl"), format!("{good}\n{}", good.replace("\"c\"", "7"))).unwrap();

@@ -74,15 +74,16 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_triplets_panic(bytes in prop::collection::vec(any::<u8>(), 0..100), cut in 0usize..90) {
+    fn no_bytes_make_data_panic(bytes in prop::collection::vec(any::<u8>(), 0..100), cut in 0usize..90) {
         const LINE: &[u8] = br#"{"anchor":"a","positive":"b","negative":"c","id":[1]}"#;
         let cut = cut.min(LINE.len());
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("t.jsonl");
         for bytes in [bytes.clone(), [&LINE[..cut], &bytes, &LINE[cut..]].concat()] {
             std::fs::write(&path, bytes).unwrap();
-            if let Err(error) = hpo_protocol::triplets::read(&path) {
-                let error = check::in_triplets(error);
+            let settings = serde_json::json!({ "model": "m", "train": path, "validation": path });
+            if let Err(error) = hpo_data::load(&serde_json::from_value(settings).unwrap()) {
+                let error = check::in_data(error);
                 prop_assert!(error.render(false).starts_with("error: "));
             }
         }

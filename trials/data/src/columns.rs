@@ -1,0 +1,391 @@
+//! What the columns of a file are for: told by the study, or else by their names.
+
+use hpo_protocol::embedding::Columns;
+
+use crate::Kind;
+use crate::error::shown;
+
+/// What a column is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Anchor,
+    Positive,
+    Negative,
+    Score,
+    Text,
+    Label,
+    Group,
+}
+
+/// The columns of a file that are read, and what their rows are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub kind: Kind,
+    /// Names as the file has them. Of [`Role::Negative`] there may be several, of the others one each.
+    pub columns: Vec<(String, Role)>,
+    /// Whether the names of the columns told their roles.
+    guessed: bool,
+}
+
+/// Why the columns of a file can't be used, and the mend.
+#[derive(Debug)]
+pub(crate) struct Unclear {
+    pub message: String,
+    pub help: String,
+}
+
+const ANCHOR: &[&str] = &["anchor", "query", "question"];
+const POSITIVE: &[&str] = &[
+    "positive",
+    "positives",
+    "pos",
+    "answer",
+    "response",
+    "document",
+    "doc",
+    "passage",
+    "positive_text",
+    "positive_passage",
+    "positive_document",
+    "positive_doc",
+];
+/// Each may have a number behind it: `negative_1`, `neg2`.
+const NEGATIVE: &[&str] = &[
+    "negative",
+    "negatives",
+    "neg",
+    "hard_negative",
+    "hard_negatives",
+    "negative_text",
+    "negative_passage",
+    "negative_document",
+    "negative_doc",
+];
+const FIRST: &[&str] = &["sentence1", "sentence_1", "sentence_a", "text1", "text_1", "text_a"];
+const SECOND: &[&str] = &["sentence2", "sentence_2", "sentence_b", "text2", "text_2", "text_b"];
+const SCORE: &[&str] = &[
+    "score",
+    "similarity",
+    "similarity_score",
+    "relatedness_score",
+    "label",
+    "labels",
+];
+const TEXT: &[&str] = &["text", "sentence", "content", "utterance"];
+const LABEL: &[&str] = &["label", "labels", "class", "category", "intent", "topic"];
+const GROUP: &[&str] = &["group"];
+
+const MAPPINGS: &str = "say it under `[trial]` with the file's own names: \
+    `columns = { anchor = \"…\", positive = \"…\", negative = \"…\" }` for triplets, \
+    `{ anchor, positive }` for pairs that belong together, `{ anchor, positive, score }` for scored pairs, \
+    `{ text, label }` for labelled texts";
+
+impl Layout {
+    /// The layout of a file whose columns are `found`.
+    pub fn of(found: &[&str], mapping: Option<&Columns>) -> Result<Self, Unclear> {
+        match mapping {
+            Some(mapping) => mapped(found, mapping),
+            None => recognised(found),
+        }
+    }
+
+    /// Whether a record without this column is in order.
+    pub fn is_optional(&self, column: usize) -> bool {
+        let role = |at: usize| self.columns.get(at).map(|(_, role)| *role);
+        match role(column) {
+            Some(Role::Group) => true,
+            // Texts may have different numbers of negatives.
+            Some(Role::Negative) => column > 0 && role(column - 1) == Some(Role::Negative),
+            _ => false,
+        }
+    }
+
+    /// The place of a column that is read.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|(column, _)| column == name)
+    }
+
+    /// Whether a column that is not read would have made rows of another kind, had it been known in time.
+    pub fn is_surprising(&self, name: &str) -> bool {
+        let (name, negative) = (plain(name), is_negative(name));
+        self.guessed && self.kind == Kind::Pairs && (negative || SCORE.contains(&name.as_str()))
+    }
+
+    /// How a line of JSON with these columns looks.
+    pub fn example(&self) -> String {
+        let member = |(name, role): &(String, Role)| match role {
+            Role::Score => format!("\"{}\": 0.5", shown(name)),
+            _ => format!("\"{}\": \"…\"", shown(name)),
+        };
+        let required = (0..self.columns.len()).filter(|&column| !self.is_optional(column));
+        let members: Vec<String> = required.map(|column| member(&self.columns[column])).collect();
+        format!("write one {{{}}} per line", members.join(", "))
+    }
+}
+
+fn mapped(found: &[&str], mapping: &Columns) -> Result<Layout, Unclear> {
+    let mut columns = Vec::new();
+    let mut add = |name: &String, role| columns.push((name.clone(), role));
+    let single = [
+        (&mapping.anchor, Role::Anchor),
+        (&mapping.positive, Role::Positive),
+        (&mapping.text, Role::Text),
+    ];
+    for (name, role) in single {
+        name.iter().for_each(|name| add(name, role));
+    }
+    mapping.negative.iter().for_each(|name| add(name, Role::Negative));
+    for (name, role) in [
+        (&mapping.score, Role::Score),
+        (&mapping.label, Role::Label),
+        (&mapping.group, Role::Group),
+    ] {
+        name.iter().for_each(|name| add(name, role));
+    }
+    let roles: Vec<Role> = columns.iter().map(|(_, role)| *role).collect();
+    let has = |role| roles.contains(&role);
+    let is = |wanted: &[Role]| {
+        let all = [
+            Role::Anchor,
+            Role::Positive,
+            Role::Negative,
+            Role::Score,
+            Role::Text,
+            Role::Label,
+        ];
+        all.iter().all(|role| has(*role) == wanted.contains(role))
+    };
+    let kind = if is(&[Role::Anchor, Role::Positive, Role::Negative]) {
+        Kind::Triplets
+    } else if is(&[Role::Anchor, Role::Positive]) {
+        Kind::Pairs
+    } else if is(&[Role::Anchor, Role::Positive, Role::Score]) {
+        Kind::Scored
+    } else if is(&[Role::Text, Role::Label]) {
+        Kind::Labelled
+    } else {
+        return Err(Unclear {
+            message: "`columns` names roles that do not go together".to_owned(),
+            help: MAPPINGS.to_owned(),
+        });
+    };
+    let layout = Layout {
+        kind,
+        columns,
+        guessed: false,
+    };
+    match layout.columns.iter().find(|(name, _)| !found.contains(&name.as_str())) {
+        Some((name, _)) => Err(Unclear {
+            message: format!("there is no column `{}`; the columns are {}", shown(name), list(found)),
+            help: "mend `columns` under `[trial]`, or the file".to_owned(),
+        }),
+        None => Ok(layout),
+    }
+}
+
+fn recognised(found: &[&str]) -> Result<Layout, Unclear> {
+    let anchor = named(found, ANCHOR, Role::Anchor);
+    let positive = named(found, POSITIVE, Role::Positive);
+    let (first, second) = (named(found, FIRST, Role::Anchor), named(found, SECOND, Role::Positive));
+    let score = named(found, SCORE, Role::Score);
+    let (text, label) = (named(found, TEXT, Role::Text), named(found, LABEL, Role::Label));
+    let mut negatives: Vec<&str> = found.iter().copied().filter(|name| is_negative(name)).collect();
+    negatives.sort_by_key(|name| (number(name), plain(name)));
+
+    let mut kinds = Vec::new();
+    if let (Some(anchor), Some(positive)) = (&anchor, &positive) {
+        kinds.push(match (negatives.is_empty(), &score) {
+            (true, None) => (Kind::Pairs, vec![anchor, positive]),
+            (true, Some(score)) => (Kind::Scored, vec![anchor, positive, score]),
+            // A score says nothing about three texts.
+            (false, _) => (Kind::Triplets, vec![anchor, positive]),
+        });
+    }
+    if let (Some(first), Some(second), Some(score)) = (&first, &second, &score) {
+        kinds.push((Kind::Scored, vec![first, second, score]));
+    }
+    if let (Some(text), Some(label)) = (&text, &label) {
+        kinds.push((Kind::Labelled, vec![text, label]));
+    }
+    let unclear = |message: String| Unclear {
+        message,
+        help: MAPPINGS.to_owned(),
+    };
+    let (kind, chosen) = match kinds.as_slice() {
+        [(kind, chosen)] => (*kind, chosen),
+        [] => {
+            let message = format!("cannot tell what the columns are for: {}", list(found));
+            return Err(unclear(message));
+        }
+        [(one, _), (other, _), ..] => {
+            let message = format!("the columns may be {one} or {other}: {}", list(found));
+            return Err(unclear(message));
+        }
+    };
+    let mut columns = Vec::new();
+    let group = named(found, GROUP, Role::Group);
+    for Named { role, own, candidates } in chosen.iter().copied().chain(&group) {
+        match candidates.as_slice() {
+            [name] => columns.push(((*name).to_owned(), *role)),
+            several => {
+                let message = format!("more than one column may be the {own}: {}", list(several));
+                return Err(unclear(message));
+            }
+        }
+        if *role == Role::Positive && kind == Kind::Triplets {
+            columns.extend(negatives.iter().map(|name| ((*name).to_owned(), Role::Negative)));
+        }
+    }
+    Ok(Layout {
+        kind,
+        columns,
+        guessed: true,
+    })
+}
+
+/// Columns that may have a role by their names.
+struct Named<'a> {
+    role: Role,
+    /// The role's own name.
+    own: &'static str,
+    /// At least one.
+    candidates: Vec<&'a str>,
+}
+
+/// The columns with one of the `names`. The first of the names is the role's own and goes before the others.
+fn named<'a>(found: &[&'a str], names: &[&'static str], role: Role) -> Option<Named<'a>> {
+    let of = |wanted: &[&str]| -> Vec<&'a str> {
+        let is = |name: &&&str| wanted.contains(&plain(name).as_str());
+        found.iter().filter(is).copied().collect()
+    };
+    let (own, others) = names.split_first()?;
+    let candidates = Some(of(&[own])).filter(|of_its_own| !of_its_own.is_empty());
+    let candidates = candidates.unwrap_or_else(|| of(others));
+    (!candidates.is_empty()).then_some(Named { role, own, candidates })
+}
+
+fn plain(name: &str) -> String {
+    name.trim().to_lowercase().replace(['-', ' '], "_")
+}
+
+fn is_negative(name: &str) -> bool {
+    let name = plain(name);
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    NEGATIVE.contains(&stem.strip_suffix('_').unwrap_or(stem))
+}
+
+/// The number at the end of a name: `negative_10` comes after `negative_9`.
+fn number(name: &str) -> u64 {
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    name[stem.len()..].parse().unwrap_or(0)
+}
+
+/// The first of the names, quoted.
+fn list(names: &[&str]) -> String {
+    const SHOWN: usize = 12;
+    let quoted: Vec<String> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{}`", shown(name)))
+        .collect();
+    let more = names.len().saturating_sub(SHOWN);
+    match (quoted.as_slice(), more) {
+        ([], _) => "there are none".to_owned(),
+        (quoted, 0) => quoted.join(", "),
+        (quoted, more) => format!("{} and {more} more", quoted.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(found: &[&str]) -> String {
+        match Layout::of(found, None) {
+            Ok(layout) => {
+                let names: Vec<&str> = layout.columns.iter().map(|(name, _)| name.as_str()).collect();
+                format!("{}: {}", layout.kind, names.join(" "))
+            }
+            Err(unclear) => unclear.message,
+        }
+    }
+
+    #[test]
+    fn kinds_are_recognised_by_the_names_that_data_sets_use() {
+        let cases: &[(&[&str], &str)] = &[
+            (
+                &["negative", "anchor", "id", "positive"],
+                "triplets: anchor positive negative",
+            ),
+            (&["query", "pos", "neg"], "triplets: query pos neg"),
+            (
+                &["Query", "Positive", "negative_10", "negative_9", "label"],
+                "triplets: Query Positive negative_9 negative_10",
+            ),
+            (&["question", "answer"], "pairs: question answer"),
+            (&["anchor", "positive", "query"], "pairs: anchor positive"),
+            (
+                &["sentence_A", "sentence_B", "relatedness_score"],
+                "scored pairs: sentence_A sentence_B relatedness_score",
+            ),
+            (&["text1", "text2", "label"], "scored pairs: text1 text2 label"),
+            (
+                &["anchor", "positive", "similarity"],
+                "scored pairs: anchor positive similarity",
+            ),
+            (&["text", "label", "label_text"], "labelled texts: text label"),
+            (&["text", "intent", "group"], "labelled texts: text intent group"),
+            (
+                &["anchor", "positive", "sentence", "content", "label_text"],
+                "pairs: anchor positive",
+            ),
+            (
+                &["query", "question", "answer"],
+                "more than one column may be the anchor: `query`, `question`",
+            ),
+            (
+                &["text", "label", "anchor", "positive"],
+                "the columns may be scored pairs or labelled texts: `text`, `label`, `anchor`, `positive`",
+            ),
+            (
+                &["sentence1", "sentence2"],
+                "cannot tell what the columns are for: `sentence1`, `sentence2`",
+            ),
+            (&["a\u{1b}"], "cannot tell what the columns are for: `a\\u{1b}`"),
+            (&[], "cannot tell what the columns are for: there are none"),
+        ];
+        for (found, expected) in cases {
+            assert_eq!(told(found), *expected);
+        }
+        let many: Vec<String> = (0..100).map(|n| format!("column {n} {}", "x".repeat(100))).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let message = told(&many);
+        assert!(
+            message.ends_with("… and 88 more") || message.ends_with(" and 88 more"),
+            "{message}"
+        );
+        assert!(message.len() < 1200);
+    }
+
+    #[test]
+    fn a_mapping_takes_the_columns_that_it_names_and_no_others() {
+        let mapping = |json: &str| serde_json::from_str::<Columns>(json).unwrap();
+        let found = ["anchor", "a", "b", "c", "score"];
+        let of = |json: &str| Layout::of(&found, Some(&mapping(json)));
+        let layout = of(r#"{"anchor": "a", "positive": "b"}"#).unwrap();
+        assert_eq!(layout.kind, Kind::Pairs);
+        assert_eq!(
+            layout.columns,
+            [("a".to_owned(), Role::Anchor), ("b".to_owned(), Role::Positive)]
+        );
+        let layout = of(r#"{"anchor": "a", "positive": "b", "negative": ["c", "score"]}"#).unwrap();
+        assert!(layout.kind == Kind::Triplets && layout.is_optional(3) && !layout.is_optional(2));
+        assert_eq!(
+            of(r#"{"anchor": "x", "positive": "b"}"#).unwrap_err().message,
+            "there is no column `x`; the columns are `anchor`, `a`, `b`, `c`, `score`"
+        );
+        let unclear = of(r#"{"anchor": "a", "score": "score"}"#).unwrap_err();
+        assert_eq!(unclear.message, "`columns` names roles that do not go together");
+        assert!(unclear.help.contains("columns = {"));
+    }
+}

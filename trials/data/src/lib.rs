@@ -1,0 +1,107 @@
+//! The texts that embedding models are fine-tuned with: read from files, checked, cleaned and split.
+//!
+//! [`load`] does it all, and does the same wherever it is called with the same settings and files.
+
+mod columns;
+mod error;
+mod load;
+mod report;
+mod rows;
+mod source;
+
+use std::fmt;
+
+pub use self::error::{DataError, Place};
+pub use self::load::load;
+pub use self::report::{Dropped, Read, Report, SetReport};
+
+/// What the rows of a study are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// An anchor, a text near to it in meaning, and one that is not.
+    Triplets,
+    /// An anchor and a text near to it.
+    Pairs,
+    /// Two texts and how near they are.
+    Scored,
+    /// A text and the label that it shares with others.
+    Labelled,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Triplets => "triplets",
+            Self::Pairs => "pairs",
+            Self::Scored => "scored pairs",
+            Self::Labelled => "labelled texts",
+        })
+    }
+}
+
+/// Rows to train or to validate with. Numbers of texts are places in `texts`, each of which some row names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Data {
+    /// The texts of all rows, all distinct, none blank, in the order in which rows name them.
+    pub texts: Vec<String>,
+    /// The rows, in the order of the file; at least one.
+    pub rows: Rows,
+    /// The labels of the training data, sorted; empty unless the rows are labelled.
+    pub labels: Vec<String>,
+}
+
+/// Rows of one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rows {
+    /// Anchor, positive, negative.
+    Triplets(Vec<[u32; 3]>),
+    /// Anchor and positive.
+    Pairs(Vec<[u32; 2]>),
+    /// Two texts and their score, -1 (opposite) to 1 (the same).
+    Scored(Vec<([u32; 2], f32)>),
+    /// A text and the place of its label in [`Data::labels`].
+    Labelled(Vec<(u32, u32)>),
+}
+
+impl Rows {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Triplets(rows) => rows.len(),
+            Self::Pairs(rows) => rows.len(),
+            Self::Scored(rows) => rows.len(),
+            Self::Labelled(rows) => rows.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Data {
+    /// What the rows are.
+    pub fn kind(&self) -> Kind {
+        match self.rows {
+            Rows::Triplets(_) => Kind::Triplets,
+            Rows::Pairs(_) => Kind::Pairs,
+            Rows::Scored(_) => Kind::Scored,
+            Rows::Labelled(_) => Kind::Labelled,
+        }
+    }
+}
+
+/// The data of a study.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sets {
+    /// What trials train with.
+    pub train: Data,
+    /// What they are compared by.
+    pub validation: Data,
+    /// What no decision of the search looks at.
+    pub test: Option<Data>,
+    /// What was read and what was dropped.
+    pub report: Report,
+}

@@ -1,0 +1,114 @@
+//! What was read and what became of it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Kind;
+
+/// What was read and what was dropped; its `Display` is a few plain lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// What the rows are.
+    pub kind: Kind,
+    /// Of the training data.
+    pub train: SetReport,
+    /// Of the validation data.
+    pub validation: SetReport,
+    /// Of the test data.
+    pub test: Option<SetReport>,
+}
+
+/// What became of one set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetReport {
+    /// Rows that are used.
+    pub rows: usize,
+    /// Distinct texts in them.
+    pub texts: usize,
+    /// The file; none if the rows were split off the training data.
+    pub read: Option<Read>,
+}
+
+/// What was read from a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Read {
+    /// The file.
+    pub file: PathBuf,
+    /// The columns, anchor first.
+    pub columns: Vec<String>,
+    /// Rows in it; a record that lists texts counts once for each row that it makes.
+    pub rows: usize,
+    /// Texts with blanks around them, which were cut off.
+    pub trimmed: usize,
+    /// Rows that are not used.
+    pub dropped: Dropped,
+}
+
+/// Rows that were dropped. Each is counted once, under the first that holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Without a text, score or label.
+    pub empty: usize,
+    /// The same as an earlier row.
+    pub duplicates: usize,
+    /// With the same text twice.
+    pub equal: usize,
+    /// Contradicted by another row, which is dropped too.
+    pub conflicts: usize,
+    /// With an anchor of the rows that it will be judged by.
+    pub leaked: usize,
+}
+
+impl Dropped {
+    /// All of them.
+    pub fn total(&self) -> usize {
+        self.empty + self.duplicates + self.equal + self.conflicts + self.leaked
+    }
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            (self.empty, "empty"),
+            (self.duplicates, "duplicate"),
+            (self.equal, "with the same text twice"),
+            (self.conflicts, "contradictory"),
+            (self.leaked, "that leak into held-out rows"),
+        ];
+        let told: Vec<String> = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        f.write_str(&told.join(", "))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sets = [
+            ("training", Some(&self.train)),
+            ("validation", Some(&self.validation)),
+            ("test", self.test.as_ref()),
+        ];
+        let columns = self.train.read.as_ref().map_or(&[][..], |read| &read.columns);
+        write!(f, "data: {} ({})", self.kind, columns.join(", "))?;
+        for (name, set) in sets {
+            let Some(set) = set else { continue };
+            write!(f, "\n  {name}: {} rows, {} texts", set.rows, set.texts)?;
+            let Some(read) = &set.read else {
+                f.write_str(", split off the training data")?;
+                continue;
+            };
+            if read.dropped.total() > 0 {
+                write!(f, "; of {} dropped {}", read.rows, read.dropped)?;
+            }
+            if read.trimmed > 0 {
+                write!(f, "; blanks cut off {} texts", read.trimmed)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,133 @@
+//! Where things stand in a line of JSON, and what is wrong in one that is not a row.
+
+use std::ops::Range;
+
+use serde_json::{Map, Value};
+
+use super::jsonl::{FORM, Problem};
+use crate::columns::Layout;
+use crate::error::shown;
+use crate::rows::kind;
+
+/// Why a line is not a row of the layout: the slow way, taken once.
+pub(super) fn explain(line: &str, layout: &Layout) -> Problem {
+    if let Err(problem) = object(line) {
+        return problem;
+    }
+    let all = whole(line);
+    let members = members(line);
+    let spans = |key: &str| -> Vec<Range<usize>> {
+        let of = members.iter().filter(|(name, _)| name == key);
+        of.map(|(_, span)| span.clone()).collect()
+    };
+    for (column, (key, _)) in layout.columns.iter().enumerate() {
+        match spans(key).as_slice() {
+            [] if !layout.is_optional(column) => {
+                let message = format!("the key `{}` is missing", shown(key));
+                return Problem::new(line, all, message, layout.example());
+            }
+            [_, second, ..] => {
+                let message = format!("the key `{}` is there twice", shown(key));
+                return Problem::new(line, second.clone(), message, "keep one of the two");
+            }
+            _ => {}
+        }
+    }
+    let surprising = members
+        .iter()
+        .find(|(name, _)| layout.position(name).is_none() && layout.is_surprising(name));
+    if let Some((name, span)) = surprising {
+        let message = format!("the key `{}` is here, but not in the first line", shown(name));
+        let help = "give all lines the same keys, or name those to read with `columns` under `[trial]`";
+        return Problem::new(line, span.clone(), message, help);
+    }
+    Problem::new(line, all, "the line is not a row", layout.example())
+}
+
+/// The keys of the object in a line, in order.
+pub(super) fn keys(line: &str) -> Result<Vec<String>, Problem> {
+    object(line).map(|object| object.into_iter().map(|(key, _)| key).collect())
+}
+
+/// Where the value of a key stands in a line that is a JSON object.
+pub(super) fn value_span(line: &str, key: &str) -> Range<usize> {
+    let member = members(line).into_iter().find(|(name, _)| name == key);
+    member.map_or_else(|| whole(line), |(_, span)| span)
+}
+
+fn object(line: &str) -> Result<Map<String, Value>, Problem> {
+    match serde_json::from_str::<Value>(line) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(other) => {
+            let message = format!("a row is an object, not {}", kind(&other));
+            Err(Problem::new(line, whole(line), message, FORM))
+        }
+        Err(error) => Err(syntax(line, &error)),
+    }
+}
+
+/// The line without blanks around it.
+fn whole(line: &str) -> Range<usize> {
+    line.len() - line.trim_start().len()..line.trim_end().len()
+}
+
+/// A line that is not JSON.
+fn syntax(line: &str, error: &serde_json::Error) -> Problem {
+    let message = error.to_string();
+    let message = message
+        .rsplit_once(" at line ")
+        .map_or(message.as_str(), |(text, _)| text);
+    // serde_json counts bytes from 1, and stands at the end of the line if that came too early.
+    let start = line.floor_char_boundary(error.column().saturating_sub(1).min(line.len()));
+    let end = line.ceil_char_boundary((start + 1).min(line.len()));
+    Problem::new(line, start..end, format!("the line is not JSON: {message}"), FORM)
+}
+
+/// The keys of an object and the places of their values. The line must be a valid JSON object.
+fn members(line: &str) -> Vec<(String, Range<usize>)> {
+    let bytes = line.as_bytes();
+    let skip = |mut at: usize| {
+        while bytes.get(at).is_some_and(|byte| b" \t\r\n{,:".contains(byte)) {
+            at += 1;
+        }
+        at
+    };
+    let mut members = Vec::new();
+    let mut at = line.find('{').map_or(bytes.len(), |brace| skip(brace + 1));
+    while bytes.get(at) == Some(&b'"') {
+        let key = at..end_of_value(bytes, at);
+        // Not `skip`: the value may itself begin with a brace.
+        let colon = key.end + bytes[key.end..].iter().take_while(|byte| **byte != b':').count();
+        let blanks = bytes
+            .iter()
+            .skip(colon + 1)
+            .take_while(|byte| byte.is_ascii_whitespace())
+            .count();
+        let value = (colon + 1 + blanks).min(bytes.len());
+        let value = value..end_of_value(bytes, value);
+        let name = serde_json::from_str(line.get(key).unwrap_or_default()).unwrap_or_default();
+        at = skip(value.end);
+        members.push((name, value));
+    }
+    members
+}
+
+fn end_of_value(bytes: &[u8], start: usize) -> usize {
+    let (mut depth, mut in_string, mut at) = (0usize, false, start);
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'\\' if in_string => at += 1,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' | b',' | b' ' | b'\t' if depth == 0 => return at,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+        if depth == 0 && !in_string && matches!(byte, b'"' | b'}' | b']') {
+            return at.min(bytes.len());
+        }
+    }
+    at.min(bytes.len())
+}
