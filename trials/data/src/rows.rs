@@ -110,6 +110,9 @@ impl FileRows {
     }
 }
 
+/// Stands for a number that is not finite, which JSON can't say.
+pub(crate) const NOT_FINITE: &str = "\0not finite";
+
 /// How a file stores values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -320,6 +323,8 @@ impl Sheet<'_> {
         };
         let number = match value {
             Value::Number(number) => number.as_f64(),
+            // NaN and infinities, which JSON has no words for.
+            Value::String(text) if self.record.format == Format::Parquet && text == NOT_FINITE => None,
             Value::Bool(value) => Some(f64::from(u8::from(*value))),
             Value::Null if self.clean => return Ok(Found::Empty),
             Value::String(text) if self.record.format == Format::Table => match text.trim() {

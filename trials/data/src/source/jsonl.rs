@@ -42,7 +42,10 @@ pub(super) fn read(path: &Path, file: File, mapping: Option<&Columns>, sink: &mu
         let layout = match &layout {
             Some(layout) => layout,
             None => {
-                let found = first(text, mapping).map_err(|problem| problem.at(path, number))?;
+                let found = first(text, mapping).map_err(|problem| match problem.of_array(path) {
+                    Some(array) => array.at(path, number),
+                    None => problem.at(path, number),
+                })?;
                 sink.begin(found.clone());
                 layout.insert(found)
             }
@@ -81,6 +84,24 @@ impl Problem {
             message: message.into(),
             help: help.into(),
         }
+    }
+
+    /// The problem of a file that is one array, if this is it: one in which a line can't be read on its own.
+    fn of_array(&self, path: &Path) -> Option<Self> {
+        let start = self.text.find('[').filter(|&at| self.text[..at].trim().is_empty())?;
+        let rest = self.text[start + 1..].trim_start();
+        if !rest.is_empty() && !rest.starts_with('{') {
+            return None;
+        }
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let help = format!("write its elements one per line: `jq -c '.[]' {file} > {name}.jsonl`");
+        Some(Self::new(
+            &self.text,
+            start..start + 1,
+            "the file is one JSON array",
+            help,
+        ))
     }
 
     fn at(self, path: &Path, line: usize) -> DataError {

@@ -2,6 +2,8 @@
 
 mod explain;
 mod jsonl;
+mod parquet;
+mod table;
 
 use std::fs::File;
 use std::path::Path;
@@ -36,11 +38,14 @@ pub(crate) fn read(path: &Path, mapping: Option<&Columns>, sink: &mut dyn Sink) 
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     match ending.as_str() {
         "jsonl" | "json" | "ndjson" => jsonl::read(path, file, mapping, sink),
-        _ => Err(DataError::whole(
-            path,
-            format!("`{shown}` has no ending that tells its format"),
-            "data is read from .jsonl",
-        )),
+        "csv" => table::read(path, file, b',', mapping, sink),
+        "tsv" => table::read(path, file, b'\t', mapping, sink),
+        "parquet" => parquet::read(path, file, mapping, sink),
+        _ => {
+            let message = format!("the name of `{shown}` does not tell its format");
+            let help = "give it the ending .jsonl, .csv, .tsv or .parquet";
+            Err(DataError::whole(path, message, help))
+        }
     }
 }
 
