@@ -2,12 +2,14 @@
 //!
 //! [`load`] does it all, and does the same wherever it is called with the same settings and files.
 
+mod clean;
 mod columns;
 mod error;
 mod load;
 mod report;
 mod rows;
 mod source;
+mod split;
 
 use std::fmt;
 
