@@ -3,12 +3,14 @@
 //! [`load`] does it all, and does the same wherever it is called with the same settings and files.
 
 mod batch;
+mod clean;
 mod columns;
 mod error;
 mod load;
 mod report;
 mod rows;
 mod source;
+mod split;
 
 use std::fmt;
 

@@ -1,40 +1,74 @@
 //! From settings to data: the order in which files are read, cleaned and split.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use hpo_protocol::embedding::Settings;
 use indexmap::IndexSet;
 
+use crate::clean;
 use crate::columns::{Layout, Role};
 use crate::error::{DataError, shown};
-use crate::report::{Dropped, Read, Report, SetReport};
+use crate::report::{Read, Report, SetReport};
 use crate::rows::{Example, FileRows, Flaw, Pool, Reader, Record, Row};
 use crate::source::{self, Sink};
+use crate::split::{self, Unsplittable};
 use crate::{Data, Kind, Rows, Sets};
 
 /// Reads, checks, cleans and splits the data of a study.
 ///
 /// The answer depends on the settings and the files alone. An error names the file, in it the place, and the mend.
 pub fn load(settings: &Settings) -> Result<Sets, DataError> {
+    check_score_range(settings)?;
     let mut pool = Pool::default();
     let mut read = |file: &Path| read(file, settings, &mut pool);
-    let train = read(&settings.train)?;
-    let validation = settings.validation.as_deref().map(&mut read).transpose()?;
-    let test = settings.test.as_deref().map(&mut read).transpose()?;
+    let mut train = read(&settings.train)?;
+    let mut validation = settings.validation.as_deref().map(&mut read).transpose()?;
+    let mut test = settings.test.as_deref().map(&mut read).transpose()?;
     for other in [&validation, &test].into_iter().flatten() {
         same_kind(&train, other)?;
     }
-    let Some(validation) = validation else {
-        let message = format!("`{}` has no validation data beside it", train.file.display());
-        return Err(DataError::whole(&train.file, message, "give a file with `validation`"));
+    if settings.score_range.is_some() && train.layout.kind != Kind::Scored {
+        let (file, kind) = (train.file.display(), train.layout.kind);
+        let message = format!("`score_range` is set, but `{file}` has {kind}, which have no scores");
+        return Err(DataError::whole(&train.file, message, "remove `score_range`"));
+    }
+    if settings.clean {
+        let sets = [Some(&mut train), validation.as_mut(), test.as_mut()];
+        for set in sets.into_iter().flatten() {
+            clean::clean(&mut set.rows, &mut set.dropped);
+        }
+        drop_leaks(&mut train, validation.as_mut(), test.as_ref());
+    }
+    for set in [Some(&train), validation.as_ref(), test.as_ref()].into_iter().flatten() {
+        something_remains(set)?;
+    }
+
+    // Shares are of what there is before any of it is split off.
+    let rows = train.rows.len() as f64;
+    let seed = settings.split_seed.unwrap_or(0);
+    let mut split = |what, share: f64| split_off(&mut train, what, (share * rows).round() as usize, seed, &pool);
+    if let Some(share) = settings.test_share.filter(|share| *share > 0.0 && test.is_none()) {
+        test = Some(split("test", share)?);
+    }
+    let share = settings.validation_share.unwrap_or(Settings::VALIDATION_SHARE);
+    let mut validation = match validation {
+        Some(validation) => validation,
+        None => split("validation", share)?,
     };
+    if settings.clean {
+        // Groups may share texts.
+        drop_leaks(&mut train, Some(&mut validation), test.as_ref());
+    }
+
     let labels = labels(&train, &pool);
     let finish = |set: &FileRows| -> Result<(Data, SetReport), DataError> {
+        something_remains(set)?;
         let data = data(set, &pool, &labels, settings)?;
         let report = SetReport {
             rows: data.rows.len(),
             texts: data.texts.len(),
-            read: Some(report(set)),
+            read: (!set.split_off).then(|| report(set)),
         };
         Ok((data, report))
     };
@@ -54,6 +88,64 @@ pub fn load(settings: &Settings) -> Result<Sets, DataError> {
     })
 }
 
+/// Drops what leaks into the rows that it will be judged by.
+fn drop_leaks(train: &mut FileRows, mut validation: Option<&mut FileRows>, test: Option<&FileRows>) {
+    let tested = || test.iter().flat_map(|set| &set.rows);
+    if let Some(validation) = &mut validation {
+        clean::drop_leaks(&mut validation.rows, tested(), &mut validation.dropped);
+    }
+    let held_out = validation.iter().flat_map(|set| &set.rows).chain(tested());
+    clean::drop_leaks(&mut train.rows, held_out, &mut train.dropped);
+}
+
+fn something_remains(set: &FileRows) -> Result<(), DataError> {
+    if !set.rows.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "no rows of `{}` remain: of {} dropped {}",
+        set.file.display(),
+        set.read,
+        set.dropped
+    );
+    let help = "mend the file, or keep all rows but empty ones with `clean = false` under `[trial]`";
+    Err(DataError::whole(&set.file, message, help))
+}
+
+/// Splits about `wanted` rows off the training rows; `what` is the setting that would name a file of them.
+fn split_off(train: &mut FileRows, what: &str, wanted: usize, seed: u64, pool: &Pool) -> Result<FileRows, DataError> {
+    let (wanted, rows) = (wanted.max(1), train.rows.len());
+    let part = split::split_off(&mut train.rows, wanted, seed, pool).map_err(|problem| {
+        let why = match problem {
+            Unsplittable::Together { largest } => {
+                format!("{largest} of its {rows} rows belong together, since they share texts or a group")
+            }
+            Unsplittable::Labels => "too many labels have a single row, which training needs".to_owned(),
+        };
+        let file = train.file.display();
+        let message = format!("cannot split {wanted} {what} rows off `{file}`: {why}");
+        let help =
+            format!("give a file with `{what} = \"…\"`, or a column `group` that says which rows belong together");
+        DataError::whole(&train.file, message, help)
+    })?;
+    Ok(FileRows {
+        rows: part,
+        split_off: true,
+        ..FileRows::new(&train.file, Rc::clone(&train.layout))
+    })
+}
+
+fn check_score_range(settings: &Settings) -> Result<(), DataError> {
+    match settings.score_range {
+        Some([low, high]) if !(low < high && (high - low).is_finite()) => {
+            let message = format!("`score_range` is {low} to {high}, which is no range");
+            let help = "write the lower end first, such as `score_range = [0, 5]`";
+            Err(DataError::whole(&settings.train, message, help))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Collects the rows of a file.
 struct Collect<'a> {
     reader: Reader<'a>,
@@ -63,7 +155,7 @@ struct Collect<'a> {
 
 impl Sink for Collect<'_> {
     fn begin(&mut self, layout: Layout) {
-        self.rows = Some(FileRows::new(self.file, layout));
+        self.rows = Some(FileRows::new(self.file, Rc::new(layout)));
     }
 
     fn take(&mut self, record: &Record) -> Result<(), Flaw> {
@@ -82,10 +174,10 @@ fn read(file: &Path, settings: &Settings, pool: &mut Pool) -> Result<FileRows, D
         rows: None,
     };
     source::read(file, settings.columns.as_ref(), &mut collect)?;
-    collect.rows.filter(|rows| !rows.rows.is_empty()).ok_or_else(|| {
-        let message = format!("all rows of `{}` are empty", file.display());
-        DataError::whole(file, message, "give it texts")
-    })
+    // A source reads at least one record, and begins before it.
+    collect
+        .rows
+        .ok_or_else(|| DataError::whole(file, format!("`{}` has no rows", file.display()), "write rows into it"))
 }
 
 fn same_kind(train: &FileRows, other: &FileRows) -> Result<(), DataError> {
@@ -195,9 +287,6 @@ fn report(set: &FileRows) -> Read {
         columns: set.layout.columns.iter().map(|(name, _)| shown(name)).collect(),
         rows: set.read,
         trimmed: set.trimmed,
-        dropped: Dropped {
-            empty: set.empty,
-            ..Dropped::default()
-        },
+        dropped: set.dropped,
     }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::Kind;
 use crate::columns::{Layout, Role};
 use crate::error::shown;
+use crate::report::Dropped;
 
 /// One record may stand for several rows, if it lists positives and negatives, but not for more than these.
 const MAX_ROWS_PER_RECORD: usize = 10_000;
@@ -46,15 +47,6 @@ impl Example {
         }
     }
 
-    /// All texts, in order.
-    pub fn texts(&self) -> impl Iterator<Item = u32> {
-        let negative = match *self {
-            Self::Triplet([_, _, negative]) => Some(negative),
-            _ => None,
-        };
-        [Some(self.anchor()), self.positive(), negative].into_iter().flatten()
-    }
-
     /// The label's place.
     pub fn label(&self) -> Option<u32> {
         match *self {
@@ -82,7 +74,7 @@ pub(crate) struct Pool {
     pub groups: IndexSet<String>,
 }
 
-/// A file as it was read.
+/// The rows of a file.
 #[derive(Debug)]
 pub(crate) struct FileRows {
     pub file: PathBuf,
@@ -90,22 +82,25 @@ pub(crate) struct FileRows {
     pub rows: Vec<Row>,
     /// Rows in the file, those without a text included.
     pub read: usize,
-    /// Rows left out since a text, score or label is empty.
-    pub empty: usize,
+    /// Rows that are no longer among `rows`.
+    pub dropped: Dropped,
     /// Texts with blanks around them, which were cut off.
     pub trimmed: usize,
+    /// Whether they were read as a part of the training rows.
+    pub split_off: bool,
 }
 
 impl FileRows {
     /// Of a file with these columns, nothing of which is read yet.
-    pub fn new(file: &Path, layout: Layout) -> Self {
+    pub fn new(file: &Path, layout: Rc<Layout>) -> Self {
         Self {
             file: file.to_owned(),
-            layout: Rc::new(layout),
+            layout,
             rows: Vec::new(),
             read: 0,
-            empty: 0,
+            dropped: Dropped::default(),
             trimmed: 0,
+            split_off: false,
         }
     }
 }
@@ -170,7 +165,7 @@ impl Reader<'_> {
         let group = sheet.group();
         let examples = sheet.examples(self.settings.score_range)?;
         into.trimmed += sheet.trimmed;
-        into.empty += sheet.empty;
+        into.dropped.empty += sheet.empty;
         into.read += sheet.empty + examples.len();
         into.rows.extend(examples.into_iter().map(|example| Row {
             example,

@@ -284,7 +284,14 @@ fn the_files_of_a_study_are_checked_in_turn() {
     );
     assert_eq!(error.message, "`negative` must be a string, not a number");
     fs::write(here("v.jsonl"), good).unwrap();
-    check_files(&file).unwrap();
+    let (place, message, _) = check();
+    assert!(
+        place == (9, 9) && message.ends_with("of 1 dropped 1 that leak into held-out rows"),
+        "{place:?} {message}"
+    );
+    fs::write(here("v.jsonl"), good.replace("\"a\"", "\"d\"")).unwrap();
+    let report = check_files(&file).unwrap().unwrap();
+    assert_eq!((report.train.rows, report.validation.rows), (1, 1));
 }
 
 #[test]
