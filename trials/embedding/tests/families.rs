@@ -30,6 +30,16 @@ struct Reference {
     embeddings: Vec<Vec<f32>>,
     triplets: Vec<[usize; 3]>,
     loss: f64,
+    dropout: Spread,
+}
+
+/// How an embedding is spread by dropout.
+#[derive(Deserialize)]
+struct Spread {
+    probability: f64,
+    text: usize,
+    mean: Vec<f32>,
+    deviation: Vec<f32>,
 }
 
 fn fixture(name: &str) -> PathBuf {
@@ -166,6 +176,41 @@ fn gradients_are_those_of_transformers() {
             assert!(cancels || largest > 1e-4, "{name}: {weight}: {largest:e}");
         }
         println!("{name}: largest difference of gradients {most:e}");
+    }
+}
+
+/// Without one of the four kinds of dropout a mean or a deviation would be off by 0.055 deviations or more, in each
+/// family; by chance they differ by about 0.02.
+#[test]
+fn dropout_is_where_transformers_has_it() {
+    tch::manual_seed(3);
+    for name in FAMILIES {
+        let base = Base::load(&fixture(name), Device::Cpu).unwrap();
+        let reference = reference(name);
+        let ids = encode(&base.directory, &base, &reference);
+        let Spread {
+            probability,
+            text,
+            mean,
+            deviation,
+        } = reference.dropout;
+        let texts = vec![ids[text].as_ref(); 5_000];
+        let model = base.model(&base.weights).unwrap();
+        let draws: Vec<Tensor> = (0..8)
+            .map(|_| tch::no_grad(|| model.embed(&texts, probability).unwrap().embeddings))
+            .collect();
+        let draws = Tensor::cat(&draws, 0);
+        let (mean, deviation) = (Tensor::from_slice(&mean), Tensor::from_slice(&deviation));
+        let shift = ((draws.mean_dim(0, false, Kind::Float) - mean) / &deviation)
+            .abs()
+            .max()
+            .double_value(&[]);
+        let scale = (draws.std_dim(0, true, false) / &deviation - 1.0)
+            .abs()
+            .max()
+            .double_value(&[]);
+        println!("{name}: means differ by {shift:.3} deviations, deviations by {scale:.3}");
+        assert!(shift < 0.04 && scale < 0.04, "{name}: {shift} {scale}");
     }
 }
 
