@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::model::{Base, Files, Head, Weights, read_json, weights_file};
 use crate::tensors::{self, Stored};
+use crate::trial::CLASSIFIER;
 
 /// Other forms of the base model's weights: they are not tuned, so they must not come along.
 const WEIGHTS: [&str; 8] = ["safetensors", "bin", "onnx", "h5", "msgpack", "ot", "pt", "pth"];
@@ -31,6 +32,10 @@ pub fn export(base: &Base, weights: &Weights, head: Head, directory: &Path) -> R
     let known = files.tensors()?;
     let mut tuned = HashMap::new();
     for (name, tensor) in weights.split()? {
+        // The layer of labels is no part of a model of embeddings.
+        if CLASSIFIER.contains(&name.as_str()) {
+            continue;
+        }
         let (name, _) = known
             .find(&name)
             .ok_or_else(|| Error::file(known.path(), format!("weight `{name}` is no longer there")))?;

@@ -6,7 +6,8 @@
 
 A model's directory has, beside what Hugging Face tools write, `reference.json` (texts, their token ids and embeddings,
 and triplets of texts) and `gradients.safetensors` (of the mean triplet loss of these triplets: squared Euclidean
-distances, margin 0.5, no dropout; named as in the model). The same versions make the same files.
+distances, margin 0.5, no dropout; named as in the model). With dropout everywhere, `reference.json` has how the
+embedding of a text is spread. The same versions make the same files.
 """
 
 import io
@@ -70,6 +71,9 @@ TEXTS = [
 ]
 # The last is an easy one for most models: the loss has a flat side too.
 TRIPLETS = [[0, 1, 2], [3, 2, 6], [7, 6, 12], [0, 0, 8]]
+
+DROPOUT = 0.3
+DROPOUT_TEXT = 1
 
 
 def randomise(model: torch.nn.Module, seed: int) -> None:
@@ -163,6 +167,26 @@ def sentence_transformer(directory: Path, *modules) -> None:
     )
 
 
+def with_dropout(model: SentenceTransformer) -> dict:
+    """Mean and standard deviation of each number of an embedding in training mode, over many draws."""
+    torch.manual_seed(0)
+    model.train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = DROPOUT
+    features = model.preprocess([TEXTS[DROPOUT_TEXT]])
+    features = {key: value.expand(80_000, -1) if torch.is_tensor(value) else value for key, value in features.items()}
+    with torch.no_grad():
+        embeddings = model(features)["sentence_embedding"]
+    model.eval()
+    return {
+        "probability": DROPOUT,
+        "text": DROPOUT_TEXT,
+        "mean": [round(number, 5) for number in embeddings.mean(0).tolist()],
+        "deviation": [round(number, 5) for number in embeddings.std(0).tolist()],
+    }
+
+
 def finish(directory: Path) -> None:
     """Computes the reference and writes it beside the model."""
     # Transformers would compute with the type of the file.
@@ -187,6 +211,7 @@ def finish(directory: Path) -> None:
         "embeddings": [[float(f"{number:.8g}") for number in row] for row in embeddings.tolist()],
         "triplets": TRIPLETS,
         "loss": losses.relu().mean().item(),
+        "dropout": with_dropout(model),
     }
     lines = [f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in reference.items()]
     (directory / "reference.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
