@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tokens = Tokens::read(&base.directory, max_length, base.config.vocab_size)?;
     let texts = tokens.encode(&input.lines().collect::<Vec<_>>())?;
     let texts: Vec<&[u32]> = texts.iter().map(|text| text.as_ref()).collect();
-    let embeddings = tch::no_grad(|| base.model(&base.weights)?.embed(&texts, 0.0))?.embeddings;
+    let embeddings = base.model(&base.weights)?.embed(&texts)?;
     for row in Vec::<Vec<f32>>::try_from(&embeddings)? {
         println!("{}", serde_json::to_string(&row)?);
     }

@@ -9,16 +9,14 @@ use crate::data::derive;
 use crate::error::Result;
 use crate::examples::Examples;
 use crate::loss::{Classifier, Loss};
-use crate::model::{Embedded, Model, Weights};
+use crate::model::{Dropout, Embedded, Model};
 use crate::optimizer::Gradients;
 
 /// What the gradients of a batch depend on.
 #[derive(Debug)]
 pub struct Pass<'a> {
-    /// The model over `weights`.
+    /// The model.
     pub model: &'a Model,
-    /// All weights; those that require a gradient are trained.
-    pub weights: &'a Weights,
     /// The labels' layer, if the data have labels. Its tensors are among the weights.
     pub classifier: Option<&'a Classifier>,
     /// The loss.
@@ -55,7 +53,10 @@ impl Pass<'_> {
         let embedded = self.embed(batch, 0)?;
         let loss = self.loss.of(&embedded.embeddings, batch, self.data, self.classifier)?;
         let value = loss.f_double_value(&[])?;
-        let gradients = value.is_finite().then(|| self.backward(&loss, embedded)).transpose()?;
+        let gradients = value
+            .is_finite()
+            .then(|| self.model.gradients(&loss, embedded))
+            .transpose()?;
         Ok((value, gradients))
     }
 
@@ -73,7 +74,7 @@ impl Pass<'_> {
                 return Ok((value, None));
             }
             total += value;
-            add(&mut sum, self.backward(&loss, embedded)?)?;
+            self.add(&mut sum, self.model.gradients(&loss, embedded)?)?;
         }
         Ok((total, sum))
     }
@@ -82,8 +83,11 @@ impl Pass<'_> {
         let columns = batch.columns();
         let mut pieces: Vec<Vec<Tensor>> = (0..columns).map(|_| Vec::new()).collect();
         for (number, part) in parts.iter().enumerate() {
-            let embedded = tch::no_grad(|| self.embed(&slice(batch, part), number as u64))?;
-            for (pieces, piece) in pieces.iter_mut().zip(embedded.embeddings.f_chunk(columns as i64, 0)?) {
+            let texts = slice(batch, part);
+            let embeddings = self
+                .model
+                .embed_with(&self.texts(&texts), self.dropout(number as u64))?;
+            for (pieces, piece) in pieces.iter_mut().zip(embeddings.f_chunk(columns as i64, 0)?) {
                 pieces.push(piece);
             }
         }
@@ -108,32 +112,60 @@ impl Pass<'_> {
             let slopes = Tensor::f_cat(&slopes, 0)?;
             // Its gradient at each embedding is that of the loss.
             let stand_in = embedded.embeddings.f_mul(&slopes)?.f_sum(tch::Kind::Float)?;
-            add(&mut sum, self.backward(&stand_in, embedded)?)?;
+            self.add(&mut sum, self.model.gradients(&stand_in, embedded)?)?;
         }
         Ok((value, sum))
     }
 
     /// Embeds a part of a batch. Its dropout is the same each time.
     fn embed(&self, rows: &Rows, part: u64) -> Result<Embedded> {
-        // Dropout draws from the generator of the process.
-        tch::manual_seed(derive(self.seed, 0, part) as i64);
-        let texts: Vec<&[u32]> = rows.texts().into_iter().map(|place| self.data.text(place)).collect();
-        self.model.embed(&texts, self.dropout)
+        self.model.train(&self.texts(rows), self.dropout(part))
     }
 
-    /// The gradients of a loss over the embeddings of a part.
-    fn backward(&self, loss: &Tensor, embedded: Embedded) -> Result<Gradients> {
-        let Embedded { words, rows, .. } = embedded;
-        let words_trained = self.weights.words().requires_grad();
-        let others = self.weights.iter().skip(1).map(|(_, weight)| weight);
-        let leaves: Vec<&Tensor> = words_trained
-            .then_some(&rows)
-            .into_iter()
-            .chain(others.filter(|weight| weight.requires_grad()))
-            .collect();
-        let mut tensors = Tensor::f_run_backward(&[loss], &leaves, false, false)?;
-        let words = words_trained.then(|| (words, tensors.remove(0)));
-        Ok(Gradients { words, tensors })
+    fn texts(&self, rows: &Rows) -> Vec<&[u32]> {
+        rows.texts().into_iter().map(|place| self.data.text(place)).collect()
+    }
+
+    fn dropout(&self, part: u64) -> Dropout {
+        Dropout {
+            hidden: self.dropout,
+            attention: self.dropout,
+            seed: derive(self.seed, 0, part),
+        }
+    }
+
+    /// Adds the gradients of a part to those of the parts before.
+    fn add(&self, sum: &mut Option<Gradients>, part: Gradients) -> Result<()> {
+        let Some(sum) = sum else {
+            *sum = Some(part);
+            return Ok(());
+        };
+        let _no_grad = tch::no_grad_guard();
+        for (sum, part) in sum.tensors.iter_mut().zip(&part.tensors) {
+            *sum = sum.f_add(part)?;
+        }
+        if let (Some((words, rows)), Some((more, more_rows))) = (&mut sum.words, &part.words) {
+            let mut all: Vec<i64> = words.iter().chain(more).copied().collect();
+            all.sort_unstable();
+            all.dedup();
+            let at = |words: &[i64]| -> Vec<i64> {
+                // Found, since `all` was made of them.
+                words
+                    .iter()
+                    .map(|word| all.partition_point(|other| other < word) as i64)
+                    .collect()
+            };
+            let device = rows.device();
+            let place = |words: &[i64]| Tensor::f_from_slice(&at(words))?.f_to_device(device);
+            let both = Tensor::f_zeros([all.len() as i64, rows.size2()?.1], (tch::Kind::Float, device))?;
+            let both = both
+                .f_index_add(0, &place(words)?, rows)?
+                .f_index_add(0, &place(more)?, more_rows)?;
+            *rows = both;
+            *words = all;
+        }
+        self.model.give_back(part);
+        Ok(())
     }
 }
 
@@ -147,39 +179,6 @@ fn parts(rows: usize, most: usize) -> Vec<Range<usize>> {
 
 fn slice(batch: &Rows, part: &Range<usize>) -> Rows {
     batch.select(&part.clone().collect::<Vec<_>>())
-}
-
-/// Adds the gradients of a part to those of the parts before.
-fn add(sum: &mut Option<Gradients>, part: Gradients) -> Result<()> {
-    let Some(sum) = sum else {
-        *sum = Some(part);
-        return Ok(());
-    };
-    let _no_grad = tch::no_grad_guard();
-    for (sum, part) in sum.tensors.iter_mut().zip(&part.tensors) {
-        *sum = sum.f_add(part)?;
-    }
-    if let (Some((words, rows)), Some((more, more_rows))) = (&mut sum.words, &part.words) {
-        let mut all: Vec<i64> = words.iter().chain(more).copied().collect();
-        all.sort_unstable();
-        all.dedup();
-        let at = |words: &[i64]| -> Vec<i64> {
-            // Found, since `all` was made of them.
-            words
-                .iter()
-                .map(|word| all.partition_point(|other| other < word) as i64)
-                .collect()
-        };
-        let device = rows.device();
-        let place = |words: &[i64]| Tensor::f_from_slice(&at(words))?.f_to_device(device);
-        let both = Tensor::f_zeros([all.len() as i64, rows.size2()?.1], (tch::Kind::Float, device))?;
-        let both = both
-            .f_index_add(0, &place(words)?, rows)?
-            .f_index_add(0, &place(more)?, more_rows)?;
-        *rows = both;
-        *words = all;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

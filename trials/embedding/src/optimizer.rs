@@ -1,10 +1,12 @@
 //! Optimizers with a state that can be saved.
 
 use hpo_protocol::embedding::{OptimizerKind, Parameters};
-use tch::{Device, Kind, Tensor};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use tch::{Device, Tensor};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{Weights, decays};
+use crate::tensors::numbers;
 
 /// Numbers that one thread updates at a time: few enough for the cache, many enough to be worth a turn.
 const CHUNK: usize = 1 << 16;
@@ -228,15 +230,15 @@ impl Optimizer {
         let mut jobs = Vec::new();
         for ((place, name, weight, _, moments), gradient) in self.trained(weights, gradients).zip(&contiguous) {
             let update = self.update(name, place, learning_rate, clip);
-            // SAFETY: `slice` checks kind, device and layout. The tensors outlive `jobs`. Nobody else has a slice of
+            // SAFETY: `numbers` checks kind, device and layout. The tensors outlive `jobs`. Nobody else has a slice of
             // them, and libtorch does not compute with them now: `weights` and `self` are borrowed mutably, each
             // tensor owns its storage (`Weights` makes them by copies) and is visited once. A gradient is never
             // written.
-            let (weight, gradient) = unsafe { (slice(weight)?, &*slice(gradient)?) };
+            let (weight, gradient) = unsafe { (numbers(weight)?, &*numbers(gradient)?) };
             let mut parts: [&mut [f32]; 2] = [&mut [], &mut []];
             for (part, moment) in parts.iter_mut().zip(moments) {
                 // SAFETY: as above.
-                *part = unsafe { slice(moment)? };
+                *part = unsafe { numbers(moment)? };
             }
             match &gradients.words {
                 Some((words, _)) if place == 0 => {
@@ -347,23 +349,9 @@ fn chunk_jobs<'a>(
     }
 }
 
-/// Does the jobs on as many threads as libtorch uses; how they are shared out changes no bit.
-fn run(mut jobs: Vec<Job<'_>>) {
-    let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
-    let total: usize = jobs.iter().map(|job| job.weight.len()).sum();
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            let mut size = 0;
-            let mut count = jobs.len();
-            while count > 0 && size < total / threads {
-                count -= 1;
-                size += jobs[count].weight.len();
-            }
-            let share = jobs.split_off(count);
-            scope.spawn(move || share.into_iter().for_each(Job::run));
-        }
-        jobs.into_iter().for_each(Job::run);
-    });
+/// Does the jobs on all threads of the pool; how they are shared out changes no bit.
+fn run(jobs: Vec<Job<'_>>) {
+    jobs.into_par_iter().for_each(Job::run);
 }
 
 impl Job<'_> {
@@ -414,22 +402,6 @@ fn each<T>(moved: impl Iterator<Item = T>, gradient: Option<&[f32]>, one: impl F
     }
 }
 
-/// The numbers of a contiguous f32 tensor on the CPU; any other is an error.
-///
-/// # Safety
-///
-/// The tensor must live as long as the slice, and nothing else may use its storage while the slice is written to.
-unsafe fn slice<'a>(tensor: &Tensor) -> Result<&'a mut [f32]> {
-    let fits = tensor.f_kind()? == Kind::Float && tensor.device() == Device::Cpu && tensor.is_contiguous();
-    if !fits {
-        return Err(Error::Invalid(format!(
-            "a weight is not contiguous f32 on the CPU: {tensor:?}"
-        )));
-    }
-    // SAFETY: contiguous and f32, so `numel` numbers stand there; the rest is the caller's promise.
-    Ok(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) })
-}
-
 /// The length of all gradients together.
 fn norm<'a>(gradients: impl Iterator<Item = &'a Tensor>) -> Result<f64> {
     let mut sum = 0.0;
@@ -442,6 +414,8 @@ fn norm<'a>(gradients: impl Iterator<Item = &'a Tensor>) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::Kind;
+
     use crate::model::Config;
 
     /// The way of other devices, which has no test on a machine without one, is the way of the CPU.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Map, Value, json};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 
@@ -23,6 +23,26 @@ pub fn from_view(view: &TensorView<'_>) -> Result<Tensor> {
     };
     let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
     Ok(Tensor::f_from_data_size(view.data(), &shape, kind)?)
+}
+
+/// The numbers of a contiguous f32 tensor on the CPU; any other is an error.
+///
+/// # Safety
+///
+/// The tensor's storage must live as long as the slice, and nothing else may use it while the slice is written to.
+pub unsafe fn numbers<'a>(tensor: &Tensor) -> Result<&'a mut [f32]> {
+    let fits = tensor.f_kind()? == Kind::Float && tensor.device() == Device::Cpu && tensor.is_contiguous();
+    if !fits {
+        return Err(Error::Invalid(format!(
+            "a tensor is not contiguous f32 on the CPU: {tensor:?}"
+        )));
+    }
+    if tensor.numel() == 0 {
+        // Its pointer may be null.
+        return Ok(&mut []);
+    }
+    // SAFETY: contiguous and f32, so `numel` numbers stand there; the rest is the caller's promise.
+    Ok(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) })
 }
 
 /// A tensor of a file to be written.

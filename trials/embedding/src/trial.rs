@@ -136,7 +136,6 @@ impl<'a> Trial<'a> {
         let (value, gradients) = loop {
             let pass = Pass {
                 model: &self.model,
-                weights: &self.state.weights,
                 classifier: self.classifier.as_ref(),
                 loss: self.loss,
                 data: &self.shared.train,
@@ -158,6 +157,7 @@ impl<'a> Trial<'a> {
             let rate = self.learning_rate();
             let State { weights, optimizer, .. } = &mut self.state;
             optimizer.step(weights, &gradients, rate)?;
+            self.model.give_back(gradients);
         }
         let position = &mut self.state.position;
         position.batch += 1;

@@ -87,15 +87,16 @@ pub fn prepare(start: &Start) -> Result<Shared> {
             "hpo speaks version {theirs} of the worker protocol, this worker version {VERSION}; install both from one release"
         )));
     }
-    let threads = i32::try_from(start.threads).ok().filter(|&threads| threads > 0);
-    let threads =
-        threads.ok_or_else(|| Error::Invalid(format!("threads is {}; it must be at least 1", start.threads)))?;
-    tch::set_num_threads(threads);
+    let threads = start.threads;
+    if threads == 0 {
+        return Err(Error::Invalid("threads is 0; it must be at least 1".to_owned()));
+    }
+    // All work that is worth it is divided among the threads of one pool. Threads of libtorch's own beside them would
+    // only be in their way.
+    tch::set_num_threads(1);
     tch::set_num_interop_threads(1);
-    // The tokenizer's threads. It fails only if there is a pool already: this is the first use of it.
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(start.threads)
-        .build_global();
+    // It fails only if there is a pool already: this is the first use of it.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     pool.map_err(|error| Error::Invalid(format!("cannot start {threads} threads: {error}")))?;
     let settings: Settings = serde_json::from_value(serde_json::json!(start.settings))
         .map_err(|error| Error::Invalid(format!("wrong settings under `[trial]`: {error}")))?;

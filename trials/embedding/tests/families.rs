@@ -13,7 +13,7 @@ use common::directory;
 use hpo_protocol::embedding::{Parameters, PoolingKind};
 use hpo_trial_embedding::data::Tokens;
 use hpo_trial_embedding::export::export;
-use hpo_trial_embedding::model::{Base, Head, Weights};
+use hpo_trial_embedding::model::{Base, Dropout, Head, Weights};
 use hpo_trial_embedding::tensors;
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -59,7 +59,7 @@ fn encode(directory: &Path, base: &Base, reference: &Reference) -> Vec<Box<[u32]
 fn embed(base: &Base, weights: &Weights, head: Head, ids: &[Box<[u32]>]) -> Tensor {
     let ids: Vec<&[u32]> = ids.iter().map(|ids| ids.as_ref()).collect();
     let model = base.model_with(weights, head).unwrap();
-    tch::no_grad(|| model.embed(&ids, 0.0).unwrap().embeddings)
+    model.embed(&ids).unwrap()
 }
 
 fn difference(one: &Tensor, other: &Tensor) -> f64 {
@@ -136,7 +136,8 @@ fn gradients_are_those_of_transformers() {
             .collect();
         let mut weights = base.weights.copy().unwrap();
         weights.require_grad(|_| true).unwrap();
-        let embedded = base.model(&weights).unwrap().embed(&texts, 0.0).unwrap();
+        let model = base.model(&weights).unwrap();
+        let embedded = model.train(&texts, Dropout::NONE).unwrap();
         let parts = embedded.embeddings.chunk(3, 0);
         let apart = |other: &Tensor| (&parts[0] - other).square().sum_dim_intlist(1, false, Kind::Float);
         let loss = (apart(&parts[1]) - apart(&parts[2]) + 0.5).relu().mean(Kind::Float);
@@ -145,18 +146,16 @@ fn gradients_are_those_of_transformers() {
             "{name}: {loss:?}"
         );
 
-        let leaves: Vec<&Tensor> = std::iter::once(&embedded.rows)
-            .chain(weights.iter().skip(1).map(|(_, weight)| weight))
-            .collect();
-        let gradients = Tensor::run_backward(&[&loss], &leaves, false, false);
+        let gradients = model.gradients(&loss, embedded).unwrap();
+        let (words, rows) = gradients.words.as_ref().unwrap();
         let ours = weights.like(|name| {
             let place = weights.iter().position(|(known, _)| known == name).unwrap();
             Ok(match place {
                 0 => weights
                     .words()
                     .zeros_like()
-                    .index_copy(0, &Tensor::from_slice(&embedded.words), &gradients[0]),
-                _ => gradients[place].shallow_clone(),
+                    .index_copy(0, &Tensor::from_slice(words), rows),
+                _ => gradients.tensors[place - 1].shallow_clone(),
             })
         });
         let ours: BTreeMap<String, Tensor> = ours.unwrap().split().unwrap().into_iter().collect();

@@ -76,7 +76,6 @@ fn parts_have_the_gradients_of_the_whole() {
         let model = shared.base.model(&weights).unwrap();
         let pass = Pass {
             model: &model,
-            weights: &weights,
             classifier: Some(&classifier),
             loss: Loss::new(&parameters, &data).unwrap(),
             data: &data,

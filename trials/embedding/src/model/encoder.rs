@@ -1,8 +1,10 @@
-//! The transformer encoder, on packed batches.
+//! The transformer encoder by tensor operations, on packed batches: for devices other than the CPU, and the yardstick of
+//! the one for the CPU.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::config::Config;
+use super::dropout::{Dropout, Mask, Site};
 use super::packed::{Group, Packed};
 use super::weights::Weights;
 use crate::error::Result;
@@ -86,51 +88,120 @@ impl Encoder {
         Ok(rows.f_set_requires_grad(true)?)
     }
 
-    /// Token vectors `[tokens, hidden]` of a packed batch over its [`Encoder::words`], with the given dropout
-    /// probability wherever BERT has dropout; 0 for evaluation.
-    pub fn forward(&self, batch: &Packed, words: &Tensor, dropout: f64) -> Result<Tensor> {
-        let words = Tensor::f_embedding(words, &batch.ids, -1, false, false)?;
-        let positions = Tensor::f_embedding(&self.positions, &batch.positions, -1, false, false)?;
+    /// Token vectors `[tokens, hidden]` of a packed batch over its [`Encoder::words`].
+    ///
+    /// On the CPU the dropout is that of the masks, to the bit. Elsewhere they would have to come from the host: it is
+    /// libtorch's, whose generator the caller has seeded.
+    pub fn forward(&self, batch: &Packed, words: &Tensor, dropout: &Dropout) -> Result<Tensor> {
+        let device = self.words.device();
+        let drops = Drops {
+            dropout,
+            groups: &batch.groups,
+            masks: device == Device::Cpu,
+        };
+        let index = |rows: &[i64]| Tensor::f_from_slice(rows)?.f_to_device(device);
+        let words = Tensor::f_embedding(words, &index(&batch.ids)?, -1, false, false)?;
+        let positions = Tensor::f_embedding(&self.positions, &index(&batch.positions)?, -1, false, false)?;
         let sum = words.f_add(&positions)?.f_add(&self.types.f_select(0, 0)?)?;
-        let mut tokens = drop(self.norm.forward(&sum)?, dropout)?;
-        for layer in &self.layers {
-            tokens = layer.forward(&tokens, &batch.groups, dropout)?;
+        let mut tokens = drops.hidden(self.norm.forward(&sum)?, Site::Embeddings)?;
+        for (number, layer) in self.layers.iter().enumerate() {
+            tokens = layer.forward(&tokens, number, &drops)?;
         }
         Ok(tokens)
     }
 }
 
 impl Layer {
-    fn forward(&self, tokens: &Tensor, groups: &[Group], dropout: f64) -> Result<Tensor> {
-        let attended = self.attention(tokens, groups, dropout)?;
-        let attended = drop(self.output.forward(&attended)?, dropout)?;
+    fn forward(&self, tokens: &Tensor, number: usize, drops: &Drops<'_>) -> Result<Tensor> {
+        let attended = self.attention(tokens, number, drops)?;
+        let attended = drops.hidden(self.output.forward(&attended)?, Site::Output(number))?;
         let tokens = self.attention_norm.forward(&attended.f_add(tokens)?)?;
         let inner = self.up.forward(&tokens)?.f_gelu("none")?;
-        let outer = drop(self.down.forward(&inner)?, dropout)?;
+        let outer = drops.hidden(self.down.forward(&inner)?, Site::Feed(number))?;
         self.norm.forward(&outer.f_add(&tokens)?)
     }
 
     /// Multi-head self-attention within each text, `[tokens, hidden]` to `[tokens, hidden]`.
-    fn attention(&self, tokens: &Tensor, groups: &[Group], dropout: f64) -> Result<Tensor> {
+    fn attention(&self, tokens: &Tensor, number: usize, drops: &Drops<'_>) -> Result<Tensor> {
         let width = tokens.size2()?.1;
         let size = width / self.heads;
-        let sizes: Vec<i64> = groups.iter().map(Group::tokens).collect();
+        let sizes: Vec<i64> = drops.groups.iter().map(Group::tokens).collect();
         // One split, since the gradient of each narrow would be as large as the batch.
         let parts = self.qkv.forward(tokens)?.f_split_with_sizes(&sizes, 0)?;
-        let mut attended = Vec::with_capacity(groups.len());
-        for (part, group) in parts.iter().zip(groups) {
+        let mut attended = Vec::with_capacity(sizes.len());
+        let mut first = 0;
+        for (part, group) in parts.iter().zip(drops.groups) {
             let qkv = part
                 .f_view([group.texts, group.length, 3, self.heads, size])?
                 .f_permute([2, 0, 3, 1, 4])?
                 .f_unbind(0)?;
-            let query = qkv[0].f_mul_scalar(1.0 / (size as f64).sqrt())?;
-            let scores = query.f_matmul(&qkv[1].f_transpose(-2, -1)?)?;
-            let shares = drop(scores.f_softmax(-1, Kind::Float)?, dropout)?;
-            let mixed = shares.f_matmul(&qkv[2])?.f_transpose(1, 2)?;
-            attended.push(mixed.f_reshape([group.tokens(), width])?);
+            let [query, key, value] = [&qkv[0], &qkv[1], &qkv[2]];
+            let mixed = if drops.masks && drops.dropout.attention > 0.0 {
+                let query = query.f_mul_scalar(1.0 / (size as f64).sqrt())?;
+                let shares = query.f_matmul(&key.f_transpose(-2, -1)?)?.f_softmax(-1, Kind::Float)?;
+                let factors = drops.attention(number, first, group, self.heads)?;
+                shares.f_mul(&factors)?.f_matmul(value)?
+            } else {
+                let probability = drops.dropout.attention;
+                Tensor::f_scaled_dot_product_attention(
+                    query,
+                    key,
+                    value,
+                    None::<&Tensor>,
+                    probability,
+                    false,
+                    None,
+                    false,
+                )?
+            };
+            attended.push(mixed.f_transpose(1, 2)?.f_reshape([group.tokens(), width])?);
+            first += group.texts as usize;
         }
         Ok(Tensor::f_cat(&attended, 0)?)
     }
+}
+
+/// Dropout on a packed batch.
+struct Drops<'a> {
+    dropout: &'a Dropout,
+    groups: &'a [Group],
+    masks: bool,
+}
+
+impl Drops<'_> {
+    fn hidden(&self, tokens: Tensor, site: Site) -> Result<Tensor> {
+        if self.dropout.hidden == 0.0 {
+            return Ok(tokens);
+        }
+        if !self.masks {
+            return Ok(tokens.f_dropout(self.dropout.hidden, true)?);
+        }
+        let (rows, width) = tokens.size2()?;
+        let lengths = self
+            .groups
+            .iter()
+            .flat_map(|group| (0..group.texts).map(|_| group.length));
+        let mut factors = Vec::with_capacity((rows * width) as usize);
+        for (text, length) in lengths.enumerate() {
+            factors.extend(places(&self.dropout.mask(site, text), length * width));
+        }
+        Ok(tokens.f_mul(&Tensor::f_from_slice(&factors)?.f_view([rows, width])?)?)
+    }
+
+    /// The factors of the attention weights of a group, `[texts, heads, length, length]`.
+    fn attention(&self, layer: usize, first: usize, group: &Group, heads: i64) -> Result<Tensor> {
+        let shape = [group.texts, heads, group.length, group.length];
+        let mut factors = Vec::with_capacity(shape.iter().product::<i64>() as usize);
+        for text in first..first + group.texts as usize {
+            let mask = self.dropout.mask(Site::Attention(layer), text);
+            factors.extend(places(&mask, heads * group.length * group.length));
+        }
+        Ok(Tensor::f_from_slice(&factors)?.f_view(shape)?)
+    }
+}
+
+fn places(mask: &Mask, count: i64) -> impl Iterator<Item = f32> {
+    (0..count as u32).map(|place| mask.factor(place))
 }
 
 impl Linear {
@@ -143,13 +214,5 @@ impl Norm {
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         let shape = self.weight.size();
         Ok(input.f_layer_norm(&shape, Some(&self.weight), Some(&self.bias), self.eps, true)?)
-    }
-}
-
-fn drop(input: Tensor, probability: f64) -> Result<Tensor> {
-    if probability > 0.0 {
-        Ok(input.f_dropout(probability, true)?)
-    } else {
-        Ok(input)
     }
 }

@@ -1,8 +1,10 @@
 //! Text-embedding models: an encoder of the BERT and RoBERTa families, its pooling, its weights and its tokenizer.
 
 mod config;
+mod dropout;
 mod encoder;
 mod files;
+mod native;
 mod packed;
 mod pooling;
 mod tokenizer;
@@ -14,13 +16,16 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
 
 pub use self::config::{Config, Family, read_json};
+pub use self::dropout::{Dropout, Mask, Site};
 pub use self::encoder::Encoder;
 pub use self::files::{Files, Tensors, weights_file};
+pub use self::native::Native;
 pub use self::packed::{Group, Packed, Positions};
 pub use self::pooling::{Head, normalise};
 pub use self::tokenizer::read_tokenizer;
 pub use self::weights::{Weights, decays};
 use crate::error::{Error, Result};
+use crate::optimizer::Gradients;
 
 /// The untrained model, loaded once per worker; trials start from copies of its weights.
 #[derive(Debug)]
@@ -65,51 +70,159 @@ impl Base {
         self.model_with(weights, self.head)
     }
 
-    /// A model over these weights, which it shares, with that head.
+    /// A model over these weights, which it shares, with that head. Which weights require a gradient must not change
+    /// any more.
     pub fn model_with(&self, weights: &Weights, head: Head) -> Result<Model> {
-        Ok(Model {
-            encoder: Encoder::new(&self.config, weights)?,
+        if self.device == Device::Cpu {
+            Ok(self.build(Engine::Native(Native::new(&self.config, weights)), weights, head))
+        } else {
+            self.model_by_tensors(weights, head)
+        }
+    }
+
+    /// The same model by tensor operations, as it is used on other devices than the CPU.
+    pub fn model_by_tensors(&self, weights: &Weights, head: Head) -> Result<Model> {
+        let encoder = Encoder::new(&self.config, weights)?;
+        Ok(self.build(Engine::Tensors(encoder), weights, head))
+    }
+
+    fn build(&self, encoder: Engine, weights: &Weights, head: Head) -> Model {
+        Model {
+            encoder,
+            weights: weights.iter().map(|(_, weight)| weight.shallow_clone()).collect(),
             positions: self.config.positions(),
             head,
             device: self.device,
-        })
+        }
     }
 }
 
 /// From token ids to embeddings.
 #[derive(Debug)]
 pub struct Model {
-    encoder: Encoder,
+    encoder: Engine,
+    /// All weights in the order of the layout, and after them those of what follows the encoder.
+    weights: Vec<Tensor>,
     positions: Positions,
     head: Head,
     device: Device,
 }
 
-impl Model {
-    /// Embeddings `[texts, hidden]` in the order of `texts`, each a non-empty list of token ids; with dropout if it is
-    /// above 0. Scaled to length 1 only if the model does so.
-    pub fn embed(&self, texts: &[&[u32]], dropout: f64) -> Result<Embedded> {
-        let batch = Packed::new(texts, self.positions, self.device)?;
-        let rows = self.encoder.words(&batch)?;
-        let tokens = self.encoder.forward(&batch, &rows, dropout)?;
-        let packed = self.head.forward(&tokens, &batch.groups)?;
-        Ok(Embedded {
-            embeddings: packed.f_index_select(0, &batch.rows)?,
-            words: batch.words,
-            rows,
-        })
-    }
+#[derive(Debug)]
+enum Engine {
+    /// On the CPU.
+    Native(Native),
+    /// On any device.
+    Tensors(Encoder),
 }
 
-/// Embeddings, and the word embeddings that they were made of.
+/// The embeddings of a training batch, and what is needed to take a gradient through them.
 #[derive(Debug)]
 pub struct Embedded {
     /// The embeddings, `[texts, hidden]`.
     pub embeddings: Tensor,
-    /// The words used, each once, ascending.
-    pub words: Vec<i64>,
-    /// Their rows, `[words, hidden]`: the leaf that gets the gradient in place of the whole table.
-    pub rows: Tensor,
+    trace: Trace,
+}
+
+#[derive(Debug)]
+enum Trace {
+    /// The token vectors, a leaf of gradients, and the pass that they came of.
+    Native(Tensor, Box<native::Pass>),
+    /// The words used and a copy of their rows, a leaf of gradients in place of the whole table.
+    Tensors(Vec<i64>, Tensor),
+}
+
+impl Model {
+    /// Embeddings `[texts, hidden]` in the order of `texts`, each a non-empty list of token ids, in evaluation mode.
+    /// Scaled to length 1 only if the model does so.
+    pub fn embed(&self, texts: &[&[u32]]) -> Result<Tensor> {
+        self.embed_with(texts, Dropout::NONE)
+    }
+
+    /// The same with dropout.
+    pub fn embed_with(&self, texts: &[&[u32]], dropout: Dropout) -> Result<Tensor> {
+        let _no_grad = tch::no_grad_guard();
+        let batch = Packed::new(texts, self.positions);
+        let tokens = match &self.encoder {
+            Engine::Native(native) => native.embed(&batch, &dropout)?,
+            Engine::Tensors(encoder) => encode(encoder, &batch, &dropout)?.0,
+        };
+        self.pool(&tokens, &batch)
+    }
+
+    /// The same for training: [`Model::gradients`] can follow.
+    pub fn train(&self, texts: &[&[u32]], dropout: Dropout) -> Result<Embedded> {
+        let batch = Packed::new(texts, self.positions);
+        match &self.encoder {
+            Engine::Native(native) => {
+                let (tokens, pass) = native.train(batch, dropout)?;
+                let tokens = tokens.f_set_requires_grad(true)?;
+                Ok(Embedded {
+                    embeddings: self.pool(&tokens, pass.batch())?,
+                    trace: Trace::Native(tokens, Box::new(pass)),
+                })
+            }
+            Engine::Tensors(encoder) => {
+                let (tokens, rows) = encode(encoder, &batch, &dropout)?;
+                Ok(Embedded {
+                    embeddings: self.pool(&tokens, &batch)?,
+                    trace: Trace::Tensors(batch.words, rows),
+                })
+            }
+        }
+    }
+
+    fn pool(&self, tokens: &Tensor, batch: &Packed) -> Result<Tensor> {
+        let packed = self.head.forward(tokens, &batch.groups)?;
+        let rows = Tensor::f_from_slice(&batch.rows)?.f_to_device(self.device)?;
+        Ok(packed.f_index_select(0, &rows)?)
+    }
+
+    /// The gradients of all weights that require one, from a scalar loss over the embeddings of a batch.
+    pub fn gradients(&self, loss: &Tensor, embedded: Embedded) -> Result<Gradients> {
+        let trained = |weights: &'_ [Tensor]| -> Vec<Tensor> {
+            let trained = weights.iter().filter(|weight| weight.requires_grad());
+            trained.map(Tensor::shallow_clone).collect()
+        };
+        match (&self.encoder, embedded.trace) {
+            (Engine::Native(native), Trace::Native(tokens, pass)) => {
+                let mut leaves = trained(&self.weights[native.weights()..]);
+                leaves.push(tokens);
+                let mut after = Tensor::f_run_backward(&[loss], &leaves, false, false)?;
+                // The last one is that of the tokens.
+                let from = after.remove(leaves.len() - 1);
+                let mut gradients = native.gradients(*pass, &from)?;
+                gradients.tensors.extend(after);
+                Ok(gradients)
+            }
+            (Engine::Tensors(_), Trace::Tensors(words, rows)) => {
+                let words_trained = self.weights[0].requires_grad();
+                let mut leaves = trained(&self.weights[1..]);
+                if words_trained {
+                    leaves.insert(0, rows);
+                }
+                let mut tensors = Tensor::f_run_backward(&[loss], &leaves, false, false)?;
+                let words = words_trained.then(|| (words, tensors.remove(0)));
+                Ok(Gradients { words, tensors })
+            }
+            _ => Err(Error::Invalid("the embeddings are of another model".to_owned())),
+        }
+    }
+
+    /// Takes gradients back when they have been used, so that their memory serves the next ones.
+    pub fn give_back(&self, gradients: Gradients) {
+        if let Engine::Native(native) = &self.encoder {
+            native.give_back(gradients);
+        }
+    }
+}
+
+/// Token vectors, and the copy of the word embeddings that they were made of.
+fn encode(encoder: &Encoder, batch: &Packed, dropout: &Dropout) -> Result<(Tensor, Tensor)> {
+    // For libtorch's dropout, which draws from the generator of the process.
+    tch::manual_seed(dropout.seed as i64);
+    let rows = encoder.words(batch)?;
+    Ok((encoder.forward(batch, &rows, dropout)?, rows))
 }
 
 /// Bytes as hexadecimal digits.

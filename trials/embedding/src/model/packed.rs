@@ -1,9 +1,5 @@
 //! Texts of a batch side by side, without padding.
 
-use tch::{Device, Tensor};
-
-use crate::error::Result;
-
 /// Consecutive texts of equal length in a packed batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Group {
@@ -28,12 +24,12 @@ impl Group {
 pub struct Packed {
     /// The distinct token ids, ascending.
     pub words: Vec<i64>,
-    /// The place of each token in `words`, `[tokens]`, i64.
-    pub ids: Tensor,
-    /// The row of the position embeddings of each token, `[tokens]`, i64.
-    pub positions: Tensor,
-    /// Where each text of the caller stands in the packed order, `[texts]`, i64.
-    pub rows: Tensor,
+    /// The place of each token in `words`.
+    pub ids: Vec<i64>,
+    /// The row of the position embeddings of each token.
+    pub positions: Vec<i64>,
+    /// Where each text of the caller stands in the packed order.
+    pub rows: Vec<i64>,
     /// The groups, in the packed order.
     pub groups: Vec<Group>,
 }
@@ -71,7 +67,7 @@ impl Positions {
 
 impl Packed {
     /// Packs token ids; no text may be empty.
-    pub fn new(texts: &[&[u32]], numbering: Positions, device: Device) -> Result<Self> {
+    pub fn new(texts: &[&[u32]], numbering: Positions) -> Self {
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|&text| texts[text].len());
         let total = texts.iter().map(|text| text.len()).sum();
@@ -96,12 +92,12 @@ impl Packed {
             // Found, since `words` was made of `ids`.
             *id = words.partition_point(|word| word < id) as i64;
         }
-        Ok(Self {
+        Self {
             words,
-            ids: Tensor::f_from_slice(&ids)?.f_to_device(device)?,
-            positions: Tensor::f_from_slice(&positions)?.f_to_device(device)?,
-            rows: Tensor::f_from_slice(&rows)?.f_to_device(device)?,
+            ids,
+            positions,
+            rows,
             groups,
-        })
+        }
     }
 }

@@ -124,14 +124,14 @@ impl Validation {
         let mut tokens = 0;
         for text in self.order.iter().map(|&text| self.examples.text(text)) {
             if tokens + text.len() > TOKENS && !batch.is_empty() {
-                parts.push(model.embed(&batch, 0.0)?.embeddings);
+                parts.push(model.embed(&batch)?);
                 batch.clear();
                 tokens = 0;
             }
             tokens += text.len();
             batch.push(text);
         }
-        parts.push(model.embed(&batch, 0.0)?.embeddings);
+        parts.push(model.embed(&batch)?);
         let mut rows = vec![0u32; self.order.len()];
         for (row, &text) in self.order.iter().enumerate() {
             rows[text as usize] = row as u32;

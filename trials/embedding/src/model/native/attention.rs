@@ -1,0 +1,206 @@
+//! Self-attention within one text (Vaswani et al., 2017, section 3.2).
+//!
+//! Its products are too small for a library: a text has some 20 tokens, and a head some 32 numbers of each. Attention
+//! weights are not kept for the gradient but computed again, which is cheaper than writing them to memory.
+
+use super::super::dropout::Mask;
+use super::vector::{LANES, exp, fma, kernel, max, sum};
+
+/// The shape of the attention of one text.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Heads.
+    pub heads: usize,
+    /// Width of a head.
+    pub size: usize,
+    /// Tokens.
+    pub length: usize,
+}
+
+impl Shape {
+    fn padded(&self) -> usize {
+        self.length.next_multiple_of(LANES)
+    }
+
+    /// Numbers of scratch memory that [`attend`] and [`attend_backward`] need.
+    pub fn scratch(&self) -> usize {
+        2 * (self.size + self.length) * self.padded()
+    }
+
+    /// 1 / sqrt(size), which scores are multiplied with.
+    fn scale(&self) -> f32 {
+        1.0 / (self.size as f32).sqrt()
+    }
+}
+
+kernel! {
+    /// `out` `[length, width]` becomes the attention of `qkv` `[length, 3 width]`, and `logs` `[heads, length]` the
+    /// logarithms of the softmax's denominators, which the gradient needs.
+    pub fn attend[FMA](
+        shape: Shape, mask: &Mask, qkv: &[f32], out: &mut [f32], logs: &mut [f32], scratch: &mut [f32],
+    ) {
+        let Shape { size, length, heads } = shape;
+        let (width, padded) = (heads * size, shape.padded());
+        let stride = 3 * width;
+        let (keys, shares) = scratch[..(size + length) * padded].split_at_mut(size * padded);
+        for head in 0..heads {
+            let (q, k, v) = parts(qkv, width, head * size);
+            transpose(k, stride, size, length, shape.scale(), keys);
+            product::<FMA, false>(shares, padded, q, stride, keys, padded, [length, size, padded]);
+            for ((row, log), number) in shares.chunks_exact_mut(padded).zip(&mut logs[head * length..][..length]).zip(0u32..) {
+                // Whole vectors: what stands behind the row counts as nothing.
+                row[length..].fill(f32::NEG_INFINITY);
+                let max = max(row);
+                row.iter_mut().for_each(|x| *x = exp::<FMA>(*x - max));
+                let total = sum(row, row, |x, _| x);
+                *log = max + total.ln();
+                let share = 1.0 / total;
+                if mask.drops() {
+                    let first = (head * length) as u32 * length as u32 + number * length as u32;
+                    row.iter_mut().zip(first..).for_each(|(x, place)| *x *= share * mask.factor(place));
+                } else {
+                    row.iter_mut().for_each(|x| *x *= share);
+                }
+            }
+            product::<FMA, false>(&mut out[head * size..], width, shares, padded, v, stride, [length, length, size]);
+        }
+    }
+}
+
+kernel! {
+    /// The gradient of [`attend`]: `gradient` is that of `out`, `to_qkv` becomes that of `qkv`.
+    pub fn attend_backward[FMA](
+        shape: Shape, mask: &Mask, qkv: &[f32], logs: &[f32], gradient: &[f32], to_qkv: &mut [f32], scratch: &mut [f32],
+    ) {
+        let Shape { size, length, heads } = shape;
+        let (width, padded) = (heads * size, shape.padded());
+        let stride = 3 * width;
+        let (keys, scratch) = scratch.split_at_mut(size * padded);
+        let (values, scratch) = scratch.split_at_mut(size * padded);
+        let (shares, slopes) = scratch[..2 * length * padded].split_at_mut(length * padded);
+        for head in 0..heads {
+            let at = head * size;
+            let (q, k, v) = parts(qkv, width, at);
+            transpose(k, stride, size, length, shape.scale(), keys);
+            transpose(v, stride, size, length, 1.0, values);
+            let gradient = &gradient[at..];
+            product::<FMA, false>(shares, padded, q, stride, keys, padded, [length, size, padded]);
+            product::<FMA, false>(slopes, padded, gradient, width, values, padded, [length, size, padded]);
+            let rows = shares.chunks_exact_mut(padded).zip(slopes.chunks_exact_mut(padded));
+            for (((shares, slopes), log), number) in rows.zip(&logs[head * length..][..length]).zip(0u32..) {
+                let first = (head * length) as u32 * length as u32 + number * length as u32;
+                for x in shares.iter_mut() {
+                    *x = exp::<FMA>(*x - log);
+                }
+                if mask.drops() {
+                    slopes.iter_mut().zip(first..).for_each(|(slope, place)| *slope *= mask.factor(place));
+                }
+                // Softmax has no slope along its own sum. Behind the row slopes are 0, since `values` is.
+                let mean = sum(shares, slopes, |share, slope| share * slope);
+                let scale = shape.scale();
+                for (share, slope) in shares.iter().zip(slopes.iter_mut()) {
+                    *slope = scale * share * (*slope - mean);
+                }
+                if mask.drops() {
+                    shares.iter_mut().zip(first..).for_each(|(share, place)| *share *= mask.factor(place));
+                }
+            }
+            let to = &mut to_qkv[at..];
+            product::<FMA, false>(to, stride, slopes, padded, k, stride, [length, length, size]);
+            product::<FMA, true>(&mut to[width..], stride, slopes, padded, q, stride, [length, length, size]);
+            product::<FMA, true>(&mut to[2 * width..], stride, shares, padded, gradient, width, [length, length, size]);
+        }
+    }
+}
+
+/// Query, key and value of the head that begins at a column; each from its first number on.
+#[inline(always)]
+fn parts(qkv: &[f32], width: usize, column: usize) -> (&[f32], &[f32], &[f32]) {
+    (&qkv[column..], &qkv[width + column..], &qkv[2 * width + column..])
+}
+
+/// `out` `[size, padded length]` becomes the transpose of `length` rows of `size` numbers, times `scale`.
+#[inline(always)]
+fn transpose(rows: &[f32], stride: usize, size: usize, length: usize, scale: f32, out: &mut [f32]) {
+    let padded = out.len() / size;
+    for (column, out) in out.chunks_exact_mut(padded).enumerate() {
+        let (out, rest) = out.split_at_mut(length);
+        for (out, row) in out.iter_mut().zip(rows.chunks(stride)) {
+            *out = row[column] * scale;
+        }
+        rest.fill(0.0);
+    }
+}
+
+/// `out = a b`, all row-major with a stride; `a` is taken transposed if `T`. The sizes are those of rows of `out`, of the
+/// sum and of columns of `out`.
+#[inline(always)]
+fn product<const FMA: bool, const T: bool>(
+    out: &mut [f32],
+    out_stride: usize,
+    a: &[f32],
+    a_stride: usize,
+    b: &[f32],
+    b_stride: usize,
+    [rows, inner, columns]: [usize; 3],
+) {
+    let mut column = 0;
+    macro_rules! columns {
+        ($count:literal) => {
+            while columns - column >= $count {
+                let b = &b[column..];
+                let mut row = 0;
+                while row + 4 <= rows {
+                    let out = &mut out[row * out_stride + column..];
+                    let a = &a[if T { row } else { row * a_stride }..];
+                    tile::<FMA, T, 4, $count>(out, out_stride, a, a_stride, b, b_stride, inner);
+                    row += 4;
+                }
+                while row < rows {
+                    let out = &mut out[row * out_stride + column..];
+                    let a = &a[if T { row } else { row * a_stride }..];
+                    tile::<FMA, T, 1, $count>(out, out_stride, a, a_stride, b, b_stride, inner);
+                    row += 1;
+                }
+                column += $count;
+            }
+        };
+    }
+    columns!(32);
+    columns!(16);
+    columns!(1);
+}
+
+/// `R` rows and `C` columns of a product, which stay in registers while the sum is taken.
+#[inline(always)]
+fn tile<const FMA: bool, const T: bool, const R: usize, const C: usize>(
+    out: &mut [f32],
+    out_stride: usize,
+    a: &[f32],
+    a_stride: usize,
+    b: &[f32],
+    b_stride: usize,
+    inner: usize,
+) {
+    let mut sums = [[0f32; C]; R];
+    // Every access below lies before these ends.
+    let last = inner - 1;
+    let a_end = if T {
+        last * a_stride + R
+    } else {
+        (R - 1) * a_stride + inner
+    };
+    assert!(a.len() >= a_end && b.len() >= last * b_stride + C);
+    for k in 0..inner {
+        let b = &b[k * b_stride..k * b_stride + C];
+        for r in 0..R {
+            let x = a[if T { k * a_stride + r } else { r * a_stride + k }];
+            for c in 0..C {
+                sums[r][c] = fma::<FMA>(x, b[c], sums[r][c]);
+            }
+        }
+    }
+    for (r, sums) in sums.iter().enumerate() {
+        out[r * out_stride..][..C].copy_from_slice(sums);
+    }
+}
