@@ -6,10 +6,11 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use hpo_protocol::embedding::Parameters;
 use hpo_protocol::{Start, VERSION};
+use hpo_trial_embedding::model::Config;
 use hpo_trial_embedding::trial::Trial;
 use hpo_trial_embedding::worker::prepare;
 use tch::{Device, Kind, Tensor};
@@ -18,7 +19,6 @@ use tch::{Device, Kind, Tensor};
 const SIDE: i64 = 1536;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let begin = Instant::now();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let values: HashMap<&str, &str> = arguments.iter().filter_map(|pair| pair.split_once('=')).collect();
     let get = |key: &str| values.get(key).copied().ok_or_else(|| format!("`{key}=` is missing"));
@@ -41,37 +41,40 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..Parameters::default()
     };
     let mut trial = Trial::new(&shared, 1, parameters, 1)?;
-    let prepared = begin.elapsed().as_secs_f64();
-    let first_loss = trial.step()?;
-    let first_step = begin.elapsed().as_secs_f64();
+    trial.step()?;
+    let first_step_at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
     // Memory that is used again has been allocated after some steps.
     for _ in 0..3 {
         trial.step()?;
     }
     let begin = Instant::now();
-    let mut times = Vec::new();
+    let mut steps = 0;
     while begin.elapsed().as_secs_f64() < seconds {
-        let begin = Instant::now();
         trial.step()?;
-        times.push(begin.elapsed().as_secs_f64());
+        steps += 1;
     }
-    let mean = begin.elapsed().as_secs_f64() / times.len() as f64;
-    times.sort_by(f64::total_cmp);
+    let elapsed = begin.elapsed().as_secs_f64();
     let texts = shared.train.rows().texts();
     let tokens: usize = texts.iter().map(|&text| shared.train.text(text).len()).sum();
     let report = serde_json::json!({
-        "triplets_per_second": batch_size as f64 / mean,
-        "median_step": times[times.len() / 2],
-        "steps": times.len(),
+        "triplets_per_second": steps as f64 * batch_size as f64 / elapsed,
+        "steps": steps,
         "tokens_per_text": tokens as f64 / texts.len() as f64,
-        "prepared": prepared,
-        "first_step": first_step,
-        "first_loss": first_loss,
+        "gflop_per_triplet": 3.0 * tokens as f64 / texts.len() as f64 * operations(&shared.base.config) / 1e9,
+        "first_step_at": first_step_at,
         "sgemm_gflops": peak(start.threads as i32),
         "peak_megabytes": peak_memory(),
     });
     println!("{report}");
     Ok(())
+}
+
+/// Operations in the matrix products for one token, forward and backward; without those of attention, which depend on the
+/// length of the text and are few.
+fn operations(config: &Config) -> f64 {
+    let (hidden, inner) = (config.hidden_size as f64, config.intermediate_size as f64);
+    // Four square matrices in attention; two operations a weight, forward, for the input's and the weight's gradient.
+    6.0 * config.num_hidden_layers as f64 * (4.0 * hidden * hidden + 2.0 * hidden * inner)
 }
 
 /// The median speed of a large matrix product with that many threads, in 1e9 operations per second.
