@@ -31,6 +31,12 @@ pub enum Error {
         /// What is wrong, and how to mend it.
         message: String,
     },
+    /// Memory is lacking.
+    #[error("out of memory: {bytes} more bytes can't be had")]
+    Memory {
+        /// How much was asked for.
+        bytes: usize,
+    },
     /// Settings or parameters are out of range.
     #[error("{0}")]
     Invalid(String),
@@ -48,8 +54,11 @@ impl Error {
 
     /// Whether memory was lacking, on whatever device: a smaller batch may fit.
     pub fn is_out_of_memory(&self) -> bool {
-        let Self::Torch(error) = self else { return false };
-        let text = error.to_string();
+        let text = match self {
+            Self::Memory { .. } => return true,
+            Self::Torch(error) => error.to_string(),
+            _ => return false,
+        };
         ["out of memory", "can't allocate memory", "not enough memory"]
             .iter()
             .any(|sign| text.contains(sign))

@@ -59,7 +59,7 @@ impl Validation {
     /// Measures a model in evaluation mode, on embeddings scaled to length 1.
     ///
     /// The loss of triplets is the mean of `max(0, |a-p|^2 - |a-n|^2 + margin)`, and `triplet_accuracy` the share with
-    /// `|a-p| < |a-n|`; that of pairs is the cross-entropy of [`Ranking`]. For both, `mrr@10`, `recall@10` and `ndcg@10`
+    /// `|a-p| < |a-n|`; that of pairs is the cross-entropy of finding the positive among all answers. For both, `mrr@10`, `recall@10` and `ndcg@10`
     /// are means over the distinct anchors, which rank all distinct positives and negatives; ties count against the
     /// model, so that equal embeddings of everything earn nothing. The loss of scored pairs is the mean squared error of
     /// the cosine, beside `spearman` and `pearson`; that of labelled texts is the cross-entropy of the classifier on

@@ -210,7 +210,11 @@ impl Study {
 
     /// A worker that has answered `start`.
     pub fn worker(&self) -> Worker {
-        let mut worker = Worker::spawn();
+        self.ready(Worker::spawn())
+    }
+
+    /// A worker that has answered `start`.
+    pub fn ready(&self, mut worker: Worker) -> Worker {
         worker.say(&ToWorker::Start(self.start.clone()));
         let answer = worker.next();
         assert!(matches!(answer, Some(FromWorker::Ready { .. })), "{answer:?}");
@@ -254,7 +258,18 @@ pub struct Worker {
 
 impl Worker {
     pub fn spawn() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_hpo-trial-embedding"))
+        Self::start(&mut Command::new(env!("CARGO_BIN_EXE_hpo-trial-embedding")))
+    }
+
+    /// A worker that can have no more than so many KiB of address space.
+    #[cfg(unix)]
+    pub fn with_memory(kilobytes: u64) -> Self {
+        let limited = format!("ulimit -v {kilobytes}; exec \"$0\"");
+        Self::start(Command::new("sh").args(["-c", &limited, env!("CARGO_BIN_EXE_hpo-trial-embedding")]))
+    }
+
+    fn start(command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -9,7 +9,7 @@ use super::super::packed::Packed;
 use super::attention::{self, Shape};
 use super::product::{Matrix, multiply, multiply_add};
 use super::{EMBEDDINGS, LAYER, Sizes, rows};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A text of a share.
 #[derive(Debug, Clone, Copy)]
@@ -77,18 +77,22 @@ struct Norm {
 }
 
 impl Norm {
-    fn fit(&mut self, tokens: usize, width: usize) -> (&mut [f32], &mut [f32]) {
-        (fit(&mut self.rows, tokens * width), fit(&mut self.scales, tokens))
+    fn fit(&mut self, tokens: usize, width: usize) -> Result<(&mut [f32], &mut [f32])> {
+        Ok((fit(&mut self.rows, tokens * width)?, fit(&mut self.scales, tokens)?))
     }
 }
 
 /// The first numbers of a buffer, which grows if it must. They may hold anything.
-fn fit(buffer: &mut Vec<f32>, count: usize) -> &mut [f32] {
+fn fit(buffer: &mut Vec<f32>, count: usize) -> Result<&mut [f32]> {
     if buffer.len() < count {
         // A new one: growing would copy what nobody needs.
-        *buffer = vec![0.0; count];
+        *buffer = Vec::new();
+        buffer.try_reserve_exact(count).map_err(|_| Error::Memory {
+            bytes: count * size_of::<f32>(),
+        })?;
+        buffer.resize(count, 0.0);
     }
-    &mut buffer[..count]
+    Ok(&mut buffer[..count])
 }
 
 impl Share {
@@ -130,7 +134,7 @@ impl Share {
             self.layers.resize_with(layers, Layer::default);
             self.states.resize_with(states, Vec::new);
         }
-        self.embed(sizes, weights, batch, dropout);
+        self.embed(sizes, weights, batch, dropout)?;
         for number in 0..sizes.layers {
             let from = if keep { number } else { 0 };
             let weights = &weights[EMBEDDINGS + number * LAYER..][..LAYER];
@@ -140,10 +144,10 @@ impl Share {
         Ok(())
     }
 
-    fn embed(&mut self, sizes: &Sizes, weights: &[&[f32]], batch: &Packed, dropout: &Dropout) {
+    fn embed(&mut self, sizes: &Sizes, weights: &[&[f32]], batch: &Packed, dropout: &Dropout) -> Result<()> {
         let width = sizes.hidden;
-        let (sums, scales) = self.norm.fit(self.tokens, width);
-        let out = fit(&mut self.states[0], self.tokens * width);
+        let (sums, scales) = self.norm.fit(self.tokens, width)?;
+        let out = fit(&mut self.states[0], self.tokens * width)?;
         let row = |table: usize, row: i64| &weights[table][row as usize * width..][..width];
         for text in &self.texts {
             let tokens = batch.ids[text.of_batch(1)]
@@ -160,6 +164,7 @@ impl Share {
         for text in &self.texts {
             rows::drop_rows(&dropout.mask(Site::Embeddings, text.place), &mut out[text.of(width)]);
         }
+        Ok(())
     }
 
     fn attend(
@@ -176,11 +181,11 @@ impl Share {
         let (tokens, width) = (self.tokens, sizes.hidden);
         let state = &self.states[from][..tokens * width];
         let layer = &mut self.layers[from];
-        let qkv = fit(&mut layer.qkv, tokens * 3 * width);
+        let qkv = fit(&mut layer.qkv, tokens * 3 * width)?;
         multiply(qkv, Matrix::new(state, width), Matrix::new(qkv_weight, width).t())?;
         rows::add_bias(qkv, qkv_bias);
-        let attended = fit(&mut layer.attended, tokens * width);
-        let logs = fit(&mut layer.logs, tokens * sizes.heads);
+        let attended = fit(&mut layer.attended, tokens * width)?;
+        let logs = fit(&mut layer.logs, tokens * sizes.heads)?;
         for text in &self.texts {
             let shape = sizes.attention(text.length);
             attention::attend(
@@ -189,12 +194,12 @@ impl Share {
                 &qkv[text.of(3 * width)],
                 &mut attended[text.of(width)],
                 &mut logs[text.of(sizes.heads)],
-                fit(&mut self.scratch, shape.scratch()),
+                fit(&mut self.scratch, shape.scratch())?,
             );
         }
-        let (out, scales) = layer.output_norm.fit(tokens, width);
+        let (out, scales) = layer.output_norm.fit(tokens, width)?;
         multiply(out, Matrix::new(attended, width), Matrix::new(weight, width).t())?;
-        let between = fit(&mut layer.between, tokens * width);
+        let between = fit(&mut layer.between, tokens * width)?;
         for text in &self.texts {
             let part = text.of(width);
             rows::residual_norm(
@@ -227,18 +232,18 @@ impl Share {
         let (tokens, width) = (self.tokens, sizes.hidden);
         let layer = &mut self.layers[from];
         let between = &layer.between[..tokens * width];
-        let inner = fit(&mut layer.inner, tokens * sizes.inner);
+        let inner = fit(&mut layer.inner, tokens * sizes.inner)?;
         multiply(inner, Matrix::new(between, width), Matrix::new(up, width).t())?;
-        let active = fit(&mut self.wide, tokens * sizes.inner.max(3 * width));
+        let active = fit(&mut self.wide, tokens * sizes.inner.max(3 * width))?;
         let active = &mut active[..tokens * sizes.inner];
         rows::gelu(inner, up_bias, active);
-        let (out, scales) = layer.norm.fit(tokens, width);
+        let (out, scales) = layer.norm.fit(tokens, width)?;
         multiply(
             out,
             Matrix::new(active, sizes.inner),
             Matrix::new(down, sizes.inner).t(),
         )?;
-        let state = fit(&mut self.states[to], tokens * width);
+        let state = fit(&mut self.states[to], tokens * width)?;
         for text in &self.texts {
             let part = text.of(width);
             rows::residual_norm(
@@ -273,7 +278,7 @@ impl Share {
             return Ok(());
         }
         let width = sizes.hidden;
-        let gradient = fit(&mut self.gradient, self.tokens * width);
+        let gradient = fit(&mut self.gradient, self.tokens * width)?;
         for text in &self.texts {
             gradient[text.of(width)].copy_from_slice(&from[text.of_batch(width)]);
         }
@@ -291,14 +296,14 @@ impl Share {
             )?;
         }
         if embeddings {
-            let gradient = fit(&mut self.gradient, self.tokens * width);
+            let gradient = fit(&mut self.gradient, self.tokens * width)?;
             for text in &self.texts {
                 rows::drop_rows(
                     &dropout.mask(Site::Embeddings, text.place),
                     &mut gradient[text.of(width)],
                 );
             }
-            let (normalised, scales) = self.norm.fit(self.tokens, width);
+            let (normalised, scales) = self.norm.fit(self.tokens, width)?;
             let [.., to_weight, to_bias] = &mut gradients[..EMBEDDINGS] else {
                 unreachable!("there are {EMBEDDINGS} weights of embeddings")
             };
@@ -337,9 +342,9 @@ impl Share {
         }
         let (tokens, width) = (self.tokens, sizes.hidden);
         let layer = &mut self.layers[number];
-        let gradient = fit(&mut self.gradient, tokens * width);
-        let branch = fit(&mut self.narrow, tokens * width);
-        let (normalised, scales) = layer.norm.fit(tokens, width);
+        let gradient = fit(&mut self.gradient, tokens * width)?;
+        let branch = fit(&mut self.narrow, tokens * width)?;
+        let (normalised, scales) = layer.norm.fit(tokens, width)?;
         for text in &self.texts {
             let part = text.of(width);
             rows::residual_norm_backward(
@@ -354,9 +359,9 @@ impl Share {
                 to_norm_bias,
             );
         }
-        let slopes = &mut fit(&mut self.wide, tokens * sizes.inner.max(3 * width))[..tokens * sizes.inner];
+        let slopes = &mut fit(&mut self.wide, tokens * sizes.inner.max(3 * width))?[..tokens * sizes.inner];
         multiply(slopes, Matrix::new(branch, width), Matrix::new(down, sizes.inner))?;
-        let inner = fit(&mut layer.inner, tokens * sizes.inner);
+        let inner = fit(&mut layer.inner, tokens * sizes.inner)?;
         rows::gelu_backward(inner, slopes, to_up_bias);
         multiply(to_down, Matrix::new(branch, width).t(), Matrix::new(inner, sizes.inner))?;
         let between = &layer.between[..tokens * width];
@@ -393,9 +398,9 @@ impl Share {
         }
         let (tokens, width) = (self.tokens, sizes.hidden);
         let layer = &mut self.layers[number];
-        let gradient = fit(&mut self.gradient, tokens * width);
-        let branch = fit(&mut self.narrow, tokens * width);
-        let (normalised, scales) = layer.output_norm.fit(tokens, width);
+        let gradient = fit(&mut self.gradient, tokens * width)?;
+        let branch = fit(&mut self.narrow, tokens * width)?;
+        let (normalised, scales) = layer.output_norm.fit(tokens, width)?;
         for text in &self.texts {
             let part = text.of(width);
             rows::residual_norm_backward(
@@ -410,7 +415,7 @@ impl Share {
                 to_norm_bias,
             );
         }
-        let to_attended = fit(&mut self.other, tokens * width);
+        let to_attended = fit(&mut self.other, tokens * width)?;
         multiply(to_attended, Matrix::new(branch, width), Matrix::new(weight, width))?;
         let attended = &layer.attended[..tokens * width];
         multiply(to_weight, Matrix::new(branch, width).t(), Matrix::new(attended, width))?;
@@ -425,7 +430,7 @@ impl Share {
                 &layer.logs[text.of(sizes.heads)],
                 &to_attended[text.of(width)],
                 &mut to_qkv[text.of(3 * width)],
-                fit(&mut self.scratch, shape.scratch()),
+                fit(&mut self.scratch, shape.scratch())?,
             );
         }
         rows::column_sums(to_qkv, to_qkv_bias);
