@@ -13,7 +13,7 @@ use common::directory;
 use hpo_protocol::embedding::{Parameters, PoolingKind};
 use hpo_trial_embedding::data::Tokens;
 use hpo_trial_embedding::export::export;
-use hpo_trial_embedding::model::{Base, Dropout, Head, Weights};
+use hpo_trial_embedding::model::{Base, Dropout, Head, Model, Weights};
 use hpo_trial_embedding::tensors;
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -60,6 +60,14 @@ fn embed(base: &Base, weights: &Weights, head: Head, ids: &[Box<[u32]>]) -> Tens
     let ids: Vec<&[u32]> = ids.iter().map(|ids| ids.as_ref()).collect();
     let model = base.model_with(weights, head).unwrap();
     model.embed(&ids).unwrap()
+}
+
+/// The way of the CPU, and that of other devices.
+fn engines(base: &Base, weights: &Weights) -> [Model; 2] {
+    [
+        base.model_with(weights, base.head).unwrap(),
+        base.model_by_tensors(weights, base.head).unwrap(),
+    ]
 }
 
 fn difference(one: &Tensor, other: &Tensor) -> f64 {
@@ -116,11 +124,13 @@ fn embeddings_are_those_of_sentence_transformers() {
         let base = Base::load(&fixture(name), Device::Cpu).unwrap();
         let reference = reference(name);
         let ids = encode(&base.directory, &base, &reference);
-        let ours = embed(&base, &base.weights, base.head, &ids);
+        let ids: Vec<&[u32]> = ids.iter().map(|ids| ids.as_ref()).collect();
         let theirs = Tensor::from_slice2(&reference.embeddings);
-        let difference = difference(&ours, &theirs);
-        println!("{name}: largest difference of embeddings {difference:e}");
-        assert!(difference < 5e-6, "{name}: {difference:e}");
+        for model in engines(&base, &base.weights) {
+            let difference = difference(&model.embed(&ids).unwrap(), &theirs);
+            println!("{name}: largest difference of embeddings {difference:e}");
+            assert!(difference < 5e-6, "{name}: {difference:e}");
+        }
     }
 }
 
@@ -136,45 +146,46 @@ fn gradients_are_those_of_transformers() {
             .collect();
         let mut weights = base.weights.copy().unwrap();
         weights.require_grad(|_| true).unwrap();
-        let model = base.model(&weights).unwrap();
-        let embedded = model.train(&texts, Dropout::NONE).unwrap();
-        let parts = embedded.embeddings.chunk(3, 0);
-        let apart = |other: &Tensor| (&parts[0] - other).square().sum_dim_intlist(1, false, Kind::Float);
-        let loss = (apart(&parts[1]) - apart(&parts[2]) + 0.5).relu().mean(Kind::Float);
-        assert!(
-            (loss.double_value(&[]) - reference.loss).abs() < 1e-5,
-            "{name}: {loss:?}"
-        );
+        for model in engines(&base, &weights) {
+            let embedded = model.train(&texts, Dropout::NONE).unwrap();
+            let parts = embedded.embeddings.chunk(3, 0);
+            let apart = |other: &Tensor| (&parts[0] - other).square().sum_dim_intlist(1, false, Kind::Float);
+            let loss = (apart(&parts[1]) - apart(&parts[2]) + 0.5).relu().mean(Kind::Float);
+            assert!(
+                (loss.double_value(&[]) - reference.loss).abs() < 1e-5,
+                "{name}: {loss:?}"
+            );
 
-        let gradients = model.gradients(&loss, embedded).unwrap();
-        let (words, rows) = gradients.words.as_ref().unwrap();
-        let ours = weights.like(|name| {
-            let place = weights.iter().position(|(known, _)| known == name).unwrap();
-            Ok(match place {
-                0 => weights
-                    .words()
-                    .zeros_like()
-                    .index_copy(0, &Tensor::from_slice(words), rows),
-                _ => gradients.tensors[place - 1].shallow_clone(),
-            })
-        });
-        let ours: BTreeMap<String, Tensor> = ours.unwrap().split().unwrap().into_iter().collect();
+            let gradients = model.gradients(&loss, embedded).unwrap();
+            let (words, rows) = gradients.words.as_ref().unwrap();
+            let ours = weights.like(|name| {
+                let place = weights.iter().position(|(known, _)| known == name).unwrap();
+                Ok(match place {
+                    0 => weights
+                        .words()
+                        .zeros_like()
+                        .index_copy(0, &Tensor::from_slice(words), rows),
+                    _ => gradients.tensors[place - 1].shallow_clone(),
+                })
+            });
+            let ours: BTreeMap<String, Tensor> = ours.unwrap().split().unwrap().into_iter().collect();
 
-        let bytes = std::fs::read(fixture(name).join("gradients.safetensors")).unwrap();
-        let theirs = SafeTensors::deserialize(&bytes).unwrap();
-        assert_eq!(theirs.len(), ours.len(), "{name}");
-        let mut most = 0f64;
-        for (weight, view) in theirs.iter() {
-            let theirs = tensors::from_view(&view).unwrap();
-            let difference = difference(&ours[weight], &theirs);
-            most = most.max(difference);
-            assert!(difference < 1e-5, "{name}: {weight}: {difference:e}");
-            // The bias of keys cancels in the softmax, and without normalisation a shift of all embeddings does too.
-            let cancels = weight.ends_with("key.bias") || weight == "encoder.layer.1.output.LayerNorm.bias";
-            let largest = theirs.abs().max().double_value(&[]);
-            assert!(cancels || largest > 1e-4, "{name}: {weight}: {largest:e}");
+            let bytes = std::fs::read(fixture(name).join("gradients.safetensors")).unwrap();
+            let theirs = SafeTensors::deserialize(&bytes).unwrap();
+            assert_eq!(theirs.len(), ours.len(), "{name}");
+            let mut most = 0f64;
+            for (weight, view) in theirs.iter() {
+                let theirs = tensors::from_view(&view).unwrap();
+                let difference = difference(&ours[weight], &theirs);
+                most = most.max(difference);
+                assert!(difference < 1e-5, "{name}: {weight}: {difference:e}");
+                // The bias of keys cancels in the softmax, and without normalisation a shift of all embeddings does too.
+                let cancels = weight.ends_with("key.bias") || weight == "encoder.layer.1.output.LayerNorm.bias";
+                let largest = theirs.abs().max().double_value(&[]);
+                assert!(cancels || largest > 1e-4, "{name}: {weight}: {largest:e}");
+            }
+            println!("{name}: largest difference of gradients {most:e}");
         }
-        println!("{name}: largest difference of gradients {most:e}");
     }
 }
 
@@ -193,27 +204,30 @@ fn dropout_is_where_transformers_has_it() {
             deviation,
         } = reference.dropout;
         let texts = vec![ids[text].as_ref(); 5_000];
-        let model = base.model(&base.weights).unwrap();
-        let dropout = |seed| Dropout {
-            hidden: probability,
-            attention: probability,
-            seed,
-        };
-        let draws: Vec<Tensor> = (0..8)
-            .map(|seed| model.embed_with(&texts, dropout(seed)).unwrap())
-            .collect();
-        let draws = Tensor::cat(&draws, 0);
         let (mean, deviation) = (Tensor::from_slice(&mean), Tensor::from_slice(&deviation));
-        let shift = ((draws.mean_dim(0, false, Kind::Float) - mean) / &deviation)
-            .abs()
-            .max()
-            .double_value(&[]);
-        let scale = (draws.std_dim(0, true, false) / &deviation - 1.0)
-            .abs()
-            .max()
-            .double_value(&[]);
-        println!("{name}: means differ by {shift:.3} deviations, deviations by {scale:.3}");
-        assert!(shift < 0.04 && scale < 0.04, "{name}: {shift} {scale}");
+        for model in engines(&base, &base.weights) {
+            let draws: Vec<Tensor> = (0..8)
+                .map(|seed| {
+                    let dropout = Dropout {
+                        hidden: probability,
+                        attention: probability,
+                        seed,
+                    };
+                    model.embed_with(&texts, dropout).unwrap()
+                })
+                .collect();
+            let draws = Tensor::cat(&draws, 0);
+            let shift = ((draws.mean_dim(0, false, Kind::Float) - &mean) / &deviation)
+                .abs()
+                .max()
+                .double_value(&[]);
+            let scale = (draws.std_dim(0, true, false) / &deviation - 1.0)
+                .abs()
+                .max()
+                .double_value(&[]);
+            println!("{name}: means differ by {shift:.3} deviations, deviations by {scale:.3}");
+            assert!(shift < 0.04 && scale < 0.04, "{name}: {shift} {scale}");
+        }
     }
 }
 
