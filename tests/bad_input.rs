@@ -246,3 +246,52 @@ fn no_triplets() {
     fs::write(directory.path().join("train.jsonl"), "\n").unwrap();
     refused(directory.path(), &["space.toml:9:9", "has no rows"]);
 }
+
+#[test]
+fn columns_that_nobody_knows() {
+    let directory = directory();
+    fs::write(directory.path().join("train.csv"), "frage,antwort\na,b\n").unwrap();
+    let text = STUDY.replace("train.jsonl", "train.csv");
+    fs::write(directory.path().join("space.toml"), text).unwrap();
+    let parts = [
+        "train.csv:1:1",
+        "frage,antwort",
+        "cannot tell what the columns are for: `frage`, `antwort`",
+        "columns = {",
+    ];
+    refused(directory.path(), &parts);
+}
+
+#[test]
+fn a_quote_that_is_never_closed() {
+    let directory = directory();
+    fs::write(
+        directory.path().join("train.csv"),
+        "anchor,positive,negative\na,b,c\nd,e,\"f\ng,h,i\n",
+    )
+    .unwrap();
+    let text = STUDY.replace("train.jsonl", "train.csv");
+    fs::write(directory.path().join("space.toml"), text).unwrap();
+    refused(directory.path(), &["train.csv:3:5", "d,e,\"f", "never closed"]);
+}
+
+#[test]
+fn validation_data_that_is_all_in_training() {
+    let parts = [
+        "space.toml:9:9",
+        "no rows of",
+        "1 that leak into held-out rows",
+        "`clean = false`",
+    ];
+    refused(directory().path(), &parts);
+}
+
+#[test]
+fn too_few_rows_to_split() {
+    let parts = [
+        "space.toml:9:9",
+        "cannot split 1 validation rows off",
+        "give a file with `validation",
+    ];
+    refused_with("validation = \"validation.jsonl\"\n", "", &parts);
+}

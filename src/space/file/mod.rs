@@ -1,6 +1,7 @@
 //! The study's file: TOML that a person writes.
 
 mod check;
+mod data;
 mod domain;
 mod parameters;
 mod reader;
@@ -164,7 +165,7 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
     let document = DeTable::parse(text).map_err(|error| syntax(&error))?;
     let root = Table::root(&document);
 
-    let trial = table(&root, "trial", "`model`, `train` and `validation`");
+    let trial = table(&root, "trial", "`model` and `train`");
     let embedding = trial.as_ref().is_ok_and(|table| table.get(trial::COMMAND).is_none());
     let tables = known_tables(&root);
     let study = table(&root, "study", "`trials = 27`").and_then(|table| {

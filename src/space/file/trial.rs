@@ -7,6 +7,7 @@ use hpo_protocol::embedding::Settings;
 use serde_json::Value;
 use toml::de::DeValue;
 
+use super::data;
 use super::reader::{Item, Problem, Result, Table, did_you_mean};
 use super::search::MAX_SEED;
 use crate::study::Trainer;
@@ -16,6 +17,13 @@ pub(super) const EMBEDDING_KEYS: &[&str] = &[
     "model",
     "train",
     "validation",
+    "test",
+    "columns",
+    "clean",
+    "score_range",
+    "validation_share",
+    "test_share",
+    "split_seed",
     "validation_margin",
     "max_length",
     "seed",
@@ -60,12 +68,7 @@ fn embedding(table: &Table, directory: &Path) -> Result<Values> {
         return Err(Problem::new(item.key_span, message, "unknown key", help));
     }
     let mut values = Values::new();
-    let examples = [
-        ("model", MODEL_EXAMPLE),
-        ("train", "train = \"train.jsonl\""),
-        ("validation", "validation = \"validation.jsonl\""),
-    ];
-    for (key, example) in examples {
+    for (key, example) in [("model", MODEL_EXAMPLE), ("train", "train = \"train.jsonl\"")] {
         let item = table.required(key, example).map_err(|mut problem| {
             if key == "model" {
                 problem.help += ", or a `command` if the trainer is a program of yours";
@@ -74,6 +77,7 @@ fn embedding(table: &Table, directory: &Path) -> Result<Values> {
         })?;
         values.insert(key.to_owned(), Value::from(absolute(&item, item.string()?, directory)?));
     }
+    data::read(table, directory, &mut values)?;
     if let Some(item) = table.get("validation_margin") {
         let margin = item.number()?;
         if margin <= 0.0 {
@@ -133,7 +137,7 @@ fn argv(item: &Item, directory: &Path) -> Result<Vec<String>> {
     }
 }
 
-fn absolute(item: &Item, path: &str, directory: &Path) -> Result<String> {
+pub(super) fn absolute(item: &Item, path: &str, directory: &Path) -> Result<String> {
     let path = clean(&directory.join(path)).into_os_string();
     path.into_string().map_err(|path| {
         item.problem(

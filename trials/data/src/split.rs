@@ -48,7 +48,7 @@ pub(crate) fn split_off(rows: &mut Vec<Row>, wanted: usize, seed: u64, pool: &Po
     for &(root, bundle) in &sorted {
         // A bundle may make the part too large by less than the part lacks without it.
         let lacks = wanted.saturating_sub(taken);
-        if bundle.rows < 2 * lacks {
+        if bundle.rows < 2 * lacks && taken + bundle.rows < rows.len() {
             take((root, bundle), &mut taken);
         }
     }
@@ -194,6 +194,10 @@ mod tests {
         // A second bundle that is far smaller than what is wanted does not help.
         let mut rows = pairs(&(0..99).map(|n| [n, n + 1]).chain([[200, 201]]).collect::<Vec<_>>());
         assert!(split_off(&mut rows, 10, 0, &pool(202)).is_err());
+        assert_eq!(
+            split_off(&mut pairs(&[[0, 1]]), 1, 0, &pool(2)),
+            Err(Unsplittable::Together { largest: 1 })
+        );
         // Two halves can be told apart, though the part becomes larger than wanted.
         let mut rows = pairs(&[[0, 1], [1, 2], [3, 4], [4, 5]]);
         assert_eq!(split_off(&mut rows, 1, 0, &pool(6)).unwrap().len(), 2);

@@ -127,6 +127,45 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
+fn settings_of_data_are_frozen_and_come_back_from_an_exported_configuration() {
+    let settings = |lines: &str| {
+        let file = parse_at(&GOOD.replace("validation = \"v.jsonl\"", lines)).unwrap();
+        let settings = file.study.trainer.settings;
+        let again = toml::to_string(&json!({ "trial": settings })).unwrap();
+        let rest = "[study]\ntrials = 1\n[halving]\nmax_resource = 1\n[space]\nmargin = 1\n";
+        let again = parse_at(&format!("{again}\n{rest}")).unwrap();
+        assert_eq!(again.study.trainer.settings, settings);
+        serde_json::from_value::<hpo_protocol::embedding::Settings>(json!(settings)).unwrap()
+    };
+    let split = settings("");
+    assert_eq!(
+        (split.validation, split.validation_share, split.test_share),
+        (None, Some(0.1), None)
+    );
+    assert_eq!((split.split_seed, split.clean, split.columns), (Some(0), true, None));
+    let all = settings(
+        "test_share = 0.2\nvalidation_share = 0.3\nsplit_seed = 7\nclean = false\nscore_range = [0, 5]\n\
+         columns = { anchor = \"a\", positive = \"b c\", negative = [\"d\", \"e\"], group = \"g\" }",
+    );
+    assert_eq!(
+        (all.test_share, all.validation_share, all.split_seed),
+        (Some(0.2), Some(0.3), Some(7))
+    );
+    assert_eq!((all.clean, all.score_range), (false, Some([0.0, 5.0])));
+    let columns = all.columns.unwrap();
+    assert_eq!(
+        (columns.positive.as_deref(), columns.group.as_deref()),
+        (Some("b c"), Some("g"))
+    );
+    assert_eq!(columns.negative, ["d", "e"]);
+    let files = settings("validation = \"v.csv\"\ntest = \"w.csv\"\ncolumns.text = \"t\"\ncolumns.label = \"l\"");
+    assert_eq!(
+        (files.test, files.validation_share, files.split_seed),
+        (Some("/here/sub/w.csv".into()), None, None)
+    );
+}
+
+#[test]
 fn another_trainer_has_settings_and_parameters_of_its_own() {
     let text = "[study]\ntrials=1\n[halving]\nmax_resource=1\n[trial]\ncommand = [\"../bin/train\", \"a/b\"]\nseed = 3
 depth = [1, [\"x\"]]\n[space]\n\"layers.0-x\" = { type = \"integer\", low = -1, high = 6 }\nkind = \"a\"\n";
