@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use hpo_protocol::embedding::Parameters;
+use hpo_protocol::embedding::{Parameters, PrecisionKind};
 use safetensors::SafeTensors;
 
 use crate::error::{Error, Result};
 use crate::model::{Base, Head, Weights};
 use crate::optimizer::{self, Optimizer};
+use crate::precision::Scaler;
 use crate::schedule::Track;
 use crate::tensors::{self, Stored};
 
@@ -55,6 +56,10 @@ pub struct State {
     pub track: Track,
     /// Rows that are embedded at a time. It may have shrunk for want of memory, and another number gives other bits.
     pub micro_batch: usize,
+    /// The precision, which is that of its first segment if it is chosen by the device: another gives other bits.
+    pub precision: PrecisionKind,
+    /// The scale of its losses.
+    pub scaler: Scaler,
 }
 
 /// Writes a checkpoint; when this returns it is whole and durable.
@@ -84,6 +89,9 @@ pub fn write(path: &Path, state: &State, identity: &Identity) -> Result<()> {
         ("since_reduction", state.track.since_reduction.to_string()),
         ("share", bits(state.track.share)),
         ("micro_batch", state.micro_batch.to_string()),
+        ("precision", serde_json::json!(state.precision).to_string()),
+        ("loss_scale", bits(state.scaler.scale)),
+        ("loss_scale_age", state.scaler.good.to_string()),
     ]);
     tensors::write(path, stored, &metadata.collect())
 }
@@ -144,6 +152,12 @@ pub fn read(
             share: f64::from_bits(file.number("share", 16)?),
         },
         micro_batch: usize::try_from(file.number("micro_batch", 10)?).unwrap_or(usize::MAX),
+        precision: serde_json::from_str(file.text("precision")?)
+            .map_err(|_| Error::file(path, "the checkpoint is damaged: `precision` is none"))?,
+        scaler: Scaler {
+            scale: f64::from_bits(file.number("loss_scale", 16)?),
+            good: file.number("loss_scale_age", 10)?,
+        },
     })
 }
 

@@ -27,6 +27,8 @@ pub struct Pass<'a> {
     pub dropout: f64,
     /// The seed of dropout.
     pub seed: u64,
+    /// What the loss is multiplied with before its gradient is taken.
+    pub scale: f64,
 }
 
 impl Pass<'_> {
@@ -53,10 +55,7 @@ impl Pass<'_> {
         let embedded = self.embed(batch, 0)?;
         let loss = self.loss.of(&embedded.embeddings, batch, self.data, self.classifier)?;
         let value = loss.f_double_value(&[])?;
-        let gradients = value
-            .is_finite()
-            .then(|| self.model.gradients(&loss, embedded))
-            .transpose()?;
+        let gradients = value.is_finite().then(|| self.scaled(&loss, embedded)).transpose()?;
         Ok((value, gradients))
     }
 
@@ -74,7 +73,7 @@ impl Pass<'_> {
                 return Ok((value, None));
             }
             total += value;
-            self.add(&mut sum, self.model.gradients(&loss, embedded)?)?;
+            self.add(&mut sum, self.scaled(&loss, embedded)?)?;
         }
         Ok((total, sum))
     }
@@ -112,7 +111,7 @@ impl Pass<'_> {
             let slopes = Tensor::f_cat(&slopes, 0)?;
             // Its gradient at each embedding is that of the loss.
             let stand_in = embedded.embeddings.f_mul(&slopes)?.f_sum(tch::Kind::Float)?;
-            self.add(&mut sum, self.model.gradients(&stand_in, embedded)?)?;
+            self.add(&mut sum, self.scaled(&stand_in, embedded)?)?;
         }
         Ok((value, sum))
     }
@@ -120,6 +119,17 @@ impl Pass<'_> {
     /// Embeds a part of a batch. Its dropout is the same each time.
     fn embed(&self, rows: &Rows, part: u64) -> Result<Embedded> {
         self.model.train(&self.texts(rows), self.dropout(part))
+    }
+
+    fn scaled(&self, loss: &Tensor, embedded: Embedded) -> Result<Gradients> {
+        if self.scale == 1.0 {
+            return self.model.gradients(loss, embedded);
+        }
+        let gradients = self.model.gradients(&loss.f_mul_scalar(self.scale)?, embedded)?;
+        Ok(Gradients {
+            scale: self.scale,
+            ..gradients
+        })
     }
 
     fn texts(&self, rows: &Rows) -> Vec<&[u32]> {

@@ -10,6 +10,7 @@ pub mod layers;
 pub mod loss;
 pub mod model;
 pub mod optimizer;
+pub mod precision;
 pub mod schedule;
 pub mod segment;
 pub mod tensors;

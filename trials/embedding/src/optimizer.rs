@@ -19,6 +19,8 @@ pub struct Gradients {
     pub words: Option<(Vec<i64>, Tensor)>,
     /// The gradients of all other trained weights, in the order of the layout.
     pub tensors: Vec<Tensor>,
+    /// All of them are so many times larger than they should be.
+    pub scale: f64,
 }
 
 /// What a step does with a gradient.
@@ -144,33 +146,38 @@ impl Optimizer {
         self.steps
     }
 
-    /// One step against the gradients, which are first clipped together, at a learning rate.
-    pub fn step(&mut self, weights: &mut Weights, gradients: &Gradients, learning_rate: f64) -> Result<()> {
+    /// One step against the gradients, which are first clipped together, at a learning rate. No step is taken, and the
+    /// answer is false, if the gradients are not finite.
+    pub fn step(&mut self, weights: &mut Weights, gradients: &Gradients, learning_rate: f64) -> Result<bool> {
         let _no_grad = tch::no_grad_guard();
-        let clip = self.begin(gradients)?;
+        let Some(clip) = self.begin(gradients)? else {
+            return Ok(false);
+        };
         if weights.words().device() == Device::Cpu {
-            self.step_slices(weights, gradients, learning_rate, clip)
+            self.step_slices(weights, gradients, learning_rate, clip)?;
         } else {
-            self.step_tensors(weights, gradients, learning_rate, clip)
+            self.step_tensors(weights, gradients, learning_rate, clip)?;
         }
+        Ok(true)
     }
 
-    /// Counts a step and the words it touches; the scale that clips the gradients.
-    fn begin(&mut self, gradients: &Gradients) -> Result<f32> {
+    /// Counts a step and the words it touches; what the gradients are to be multiplied with, if they are finite.
+    fn begin(&mut self, gradients: &Gradients) -> Result<Option<f32>> {
         let words = gradients.words.iter();
-        for &word in words.clone().flat_map(|(words, _)| words) {
+        let norm = norm(words.clone().map(|(_, rows)| rows).chain(&gradients.tensors))? / gradients.scale;
+        if !norm.is_finite() {
+            return Ok(None);
+        }
+        for &word in words.flat_map(|(words, _)| words) {
             self.active[word as usize] = true;
         }
         self.steps += 1;
-        if self.max_norm == 0.0 {
-            return Ok(1.0);
-        }
-        let norm = norm(words.map(|(_, rows)| rows).chain(&gradients.tensors))?;
-        Ok(if norm > self.max_norm {
-            (self.max_norm / norm) as f32
+        let clip = if self.max_norm > 0.0 && norm > self.max_norm {
+            self.max_norm / norm
         } else {
             1.0
-        })
+        };
+        Ok(Some((clip / gradients.scale) as f32))
     }
 
     fn update(&self, name: &str, place: usize, learning_rate: f64, clip: f32) -> Update {
@@ -460,10 +467,11 @@ mod tests {
                         .skip(1)
                         .map(|(_, weight)| weight.detach().randn_like())
                         .collect(),
+                    scale: 1.0,
                 };
                 by_slices.step(&mut slices, &gradients, 1e-2).unwrap();
                 let _no_grad = tch::no_grad_guard();
-                let clip = by_tensors.begin(&gradients).unwrap();
+                let clip = by_tensors.begin(&gradients).unwrap().unwrap();
                 by_tensors.step_tensors(&mut tensors, &gradients, 1e-2, clip).unwrap();
             }
             for (((name, slices), (_, tensors)), (_, before)) in slices.iter().zip(tensors.iter()).zip(before.iter()) {

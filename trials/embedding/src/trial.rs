@@ -1,9 +1,9 @@
 //! One trial: its state and its training steps.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::path::Path;
 
-use hpo_protocol::embedding::Parameters;
+use hpo_protocol::embedding::{Parameters, PrecisionKind};
 
 use crate::checkpoint::{self, Identity, Position, State};
 use crate::data::{derive, order};
@@ -14,6 +14,7 @@ use crate::layers;
 use crate::loss::{Classifier, Loss};
 use crate::model::{Base, Model, Weights};
 use crate::optimizer::Optimizer;
+use crate::precision::{self, Scaler};
 use crate::schedule::{Schedule, Track};
 use crate::validate::{Measured, Validation};
 
@@ -38,6 +39,8 @@ pub struct Shared {
     pub threads: usize,
     /// The largest part of a batch that has been found to fit into memory, in rows.
     pub fits: Cell<usize>,
+    /// The precision that `auto` is on this device, once it is known.
+    pub precision: OnceCell<PrecisionKind>,
 }
 
 /// One configuration in training.
@@ -58,12 +61,18 @@ impl<'a> Trial<'a> {
     pub fn new(shared: &'a Shared, seed: u64, parameters: Parameters, epochs: u64) -> Result<Self> {
         let mut weights = shared.base.weights.copy()?;
         let shares = prepare(shared, &parameters, &mut weights)?;
+        let precision = match parameters.precision {
+            PrecisionKind::Auto => *shared.precision.get_or_init(|| precision::auto(shared.base.device)),
+            chosen => chosen,
+        };
         let state = State {
             optimizer: Optimizer::new(&weights, &parameters, shares)?,
             weights,
             position: Position::default(),
             track: Track::default(),
             micro_batch: micro_batch(&parameters, shared.fits.get()),
+            precision,
+            scaler: Scaler::new(precision),
         };
         Self::build(shared, identity(shared, seed, parameters), state, epochs)
     }
@@ -87,7 +96,9 @@ impl<'a> Trial<'a> {
     fn build(shared: &'a Shared, identity: Identity, state: State, epochs: u64) -> Result<Self> {
         let head = shared.base.head.chosen(&identity.parameters);
         let mut trial = Self {
-            model: shared.base.model_with(&state.weights, head)?,
+            model: shared
+                .base
+                .model_mixed(&state.weights, head, precision::kind(state.precision))?,
             classifier: classifier(&state.weights)?,
             loss: Loss::new(&identity.parameters, &shared.train)?,
             order: order(identity.seed, state.position.epoch, shared.train.rows().len()),
@@ -126,7 +137,8 @@ impl<'a> Trial<'a> {
         self.order.len().div_ceil(self.batch_size()) as u64
     }
 
-    /// One optimizer step, on the next batch; the loss before it. A loss that is not finite moves no weight.
+    /// One optimizer step, on the next batch; the loss before it, which is not a number if its gradient is not finite.
+    /// Then no weight moves.
     pub fn step(&mut self) -> Result<f64> {
         let position = self.state.position;
         let size = self.batch_size();
@@ -141,6 +153,7 @@ impl<'a> Trial<'a> {
                 data: &self.shared.train,
                 dropout: self.identity.parameters.dropout,
                 seed: derive(self.identity.seed, STEP, self.state.optimizer.steps()),
+                scale: self.state.scaler.scale,
             };
             let micro_batch = self.state.micro_batch;
             match pass.gradients(&batch, micro_batch) {
@@ -153,10 +166,20 @@ impl<'a> Trial<'a> {
                 other => break other?,
             }
         };
+        let mut value = value;
         if let Some(gradients) = gradients {
             let rate = self.learning_rate();
-            let State { weights, optimizer, .. } = &mut self.state;
-            optimizer.step(weights, &gradients, rate)?;
+            let State {
+                weights,
+                optimizer,
+                scaler,
+                precision,
+                ..
+            } = &mut self.state;
+            let taken = optimizer.step(weights, &gradients, rate)?;
+            if !scaler.observe(*precision, taken) {
+                value = f64::NAN;
+            }
             self.model.give_back(gradients);
         }
         let position = &mut self.state.position;

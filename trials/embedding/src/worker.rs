@@ -1,7 +1,7 @@
 //! The protocol loop: lines in, work, lines out.
 
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::VecDeque;
 use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -131,6 +131,7 @@ pub fn prepare(start: &Start) -> Result<Shared> {
         validation: Validation::new(validation, settings.validation_margin),
         threads: start.threads,
         fits: Cell::new(usize::MAX),
+        precision: OnceCell::new(),
     })
 }
 

@@ -38,9 +38,9 @@ fn a_batch_that_does_not_fit_is_halved_and_the_result_is_the_same() {
     let rows = metrics["micro_batch"];
     assert!(rows >= 1.0 && rows < ROWS as f64, "{rows}");
     assert!((loss - report(&whole[0]).1).abs() < 1e-4);
-    // The slot remembers what fits.
+    // The slot remembers what fits: it never tries more again.
     let other = limited.train(&study.run("other", parameters(ROWS), 0, 1, None));
-    assert_eq!(report(&other[0]).2["micro_batch"], rows);
+    assert!(report(&other[0]).2["micro_batch"] <= rows);
 
     // Where there is memory enough, the trial still goes on as it was: it would have other bits otherwise.
     let run = study.run("parts", parameters(ROWS), 1, 2, Some(checkpoint));

@@ -13,6 +13,8 @@ const WORDS: &str = "embeddings.word_embeddings.weight";
 const DENSE: &str = "encoder.layer.0.output.dense.weight";
 const BIAS: &str = "encoder.layer.1.output.dense.bias";
 const RATE: f64 = 0.1;
+/// Of all gradients: the result must not know of it.
+const SCALE: f64 = 1024.0;
 
 /// The gradient of every number at a step, but for words.
 fn gradient(step: usize) -> f64 {
@@ -49,14 +51,15 @@ fn trained(parameters: &Parameters) -> Weights {
         let words = with_words.then(|| {
             let words = words(step);
             let rows = Tensor::full([words.len() as i64, 2], gradient(step), (Kind::Float, Device::Cpu));
-            (words, rows)
+            (words, rows * SCALE)
         });
         let others = trained.iter().filter(|(name, _)| *name != WORDS);
         let gradients = Gradients {
             words,
-            tensors: others.map(|(_, weight)| dense(weight)).collect(),
+            tensors: others.map(|(_, weight)| dense(weight) * SCALE).collect(),
+            scale: SCALE,
         };
-        optimizer.step(&mut weights, &gradients, RATE).unwrap();
+        assert!(optimizer.step(&mut weights, &gradients, RATE).unwrap());
     }
     assert_eq!(optimizer.steps(), 4);
     weights
@@ -200,5 +203,26 @@ fn long_gradients_are_scaled_down_all_together() {
             0,
             expected(&parameters, RATE, 0.5, clipped),
         );
+    }
+}
+
+#[test]
+fn gradients_that_are_not_finite_move_nothing() {
+    for parameters in optimizers() {
+        let mut weights = weights();
+        weights.require_grad(|_| true).unwrap();
+        let shares = layers::shares(&parameters, &weights, 2).unwrap();
+        let mut optimizer = Optimizer::new(&weights, &parameters, shares).unwrap();
+        let others = weights.iter().skip(1).map(|(_, weight)| weight.detach().zeros_like());
+        let mut tensors: Vec<Tensor> = others.collect();
+        let _ = tensors[3].fill_(f64::INFINITY);
+        let gradients = Gradients {
+            words: Some((vec![0], Tensor::ones([1, 2], (Kind::Float, Device::Cpu)))),
+            tensors,
+            scale: 1.0,
+        };
+        assert!(!optimizer.step(&mut weights, &gradients, RATE).unwrap());
+        assert_eq!(optimizer.steps(), 0);
+        assert!(weights.iter().all(|(_, weight)| weight.min().double_value(&[]) == 1.0));
     }
 }

@@ -196,6 +196,7 @@ fn every_parameter_moves_the_result() {
         ("momentum", json!(0.5), json!({"optimizer": "sgd"})),
         ("max_grad_norm", json!(0.0), json!({"optimizer": "sgd"})),
         ("layer_decay", json!(0.5), json!({})),
+        ("precision", json!("bf16"), json!({})),
         ("frozen_layers", json!(1), json!({})),
         ("freeze_embeddings", json!(true), json!({})),
         ("schedule", json!("linear"), json!({})),
@@ -265,4 +266,23 @@ fn a_diverged_trial_says_so_and_ends() {
     else {
         panic!("{lines:?}");
     };
+}
+
+/// Lower precision is only lower precision: the first epochs come near to those in f32, and resume is as exact.
+#[test]
+fn other_precisions_train_alike() {
+    let study = Study::new("precision");
+    let mut worker = study.worker();
+    let mut losses = Vec::new();
+    for precision in ["fp32", "bf16", "fp16"] {
+        let parameters = json!({"learning_rate": 1e-3, "batch_size": 8, "dropout": 0.1, "precision": precision});
+        let whole = worker.train(&study.run("whole", parameters.clone(), 0, 2, None));
+        let first = worker.train(&study.run("parts", parameters.clone(), 0, 1, None));
+        let mut again = study.worker();
+        let second = again.train(&study.run("parts", parameters, 1, 2, Some(last_checkpoint(&first))));
+        assert!(same(&last_checkpoint(&whole), &last_checkpoint(&second)), "{precision}");
+        losses.push(report(&whole[1]).1);
+    }
+    assert!(losses[0] != losses[1] && losses[1] != losses[2]);
+    assert!(losses.iter().all(|loss| (loss - losses[0]).abs() < 0.02), "{losses:?}");
 }

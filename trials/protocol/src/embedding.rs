@@ -155,6 +155,20 @@ pub enum OptimizerKind {
     Sgd,
 }
 
+/// The numbers of matrix products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrecisionKind {
+    /// bfloat16 where the device has it and is faster with it, otherwise f32.
+    Auto,
+    /// f32.
+    Fp32,
+    /// bfloat16.
+    Bf16,
+    /// IEEE half precision, with a scale of the loss that adapts.
+    Fp16,
+}
+
 /// How the learning rate goes after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -211,6 +225,8 @@ pub struct Parameters {
     pub max_grad_norm: f64,
     /// The learning rate of a layer as a share of that of the layer above it; the embeddings come after the lowest layer.
     pub layer_decay: f64,
+    /// The numbers of matrix products in training; weights, sums and validation are in f32.
+    pub precision: PrecisionKind,
     /// The lowest layers that are not trained, and the embeddings with them if there is any.
     pub frozen_layers: u64,
     /// Whether the embeddings are not trained.
@@ -269,6 +285,7 @@ impl Default for Parameters {
             momentum: 0.9,
             max_grad_norm: 1.0,
             layer_decay: 1.0,
+            precision: PrecisionKind::Auto,
             frozen_layers: 0,
             freeze_embeddings: false,
             schedule: ScheduleKind::Constant,
@@ -417,6 +434,7 @@ pub const PARAMETERS: &[Parameter] = &[
     parameter("momentum", MEANS),
     parameter("max_grad_norm", from_zero(f64::MAX)),
     parameter("layer_decay", above_zero(1.0)),
+    parameter("precision", Domain::Choice(&["auto", "fp32", "bf16", "fp16"])),
     parameter("frozen_layers", at_least(0)),
     parameter("freeze_embeddings", Domain::Bool),
     parameter(

@@ -28,6 +28,7 @@ struct Layer {
     down: Linear,
     norm: Norm,
     heads: i64,
+    kind: Kind,
 }
 
 #[derive(Debug)]
@@ -44,8 +45,9 @@ struct Norm {
 }
 
 impl Encoder {
-    /// An encoder over weights of that configuration.
-    pub fn new(config: &Config, weights: &Weights) -> Result<Self> {
+    /// An encoder over weights of that configuration. Its matrix products are computed in `kind`, the rest in f32
+    /// (mixed precision; Micikevicius et al., 2018).
+    pub fn new(config: &Config, weights: &Weights, kind: Kind) -> Result<Self> {
         let linear = |name: String| -> Result<Linear> {
             Ok(Linear {
                 weight: weights.get(&format!("{name}.weight"))?,
@@ -69,6 +71,7 @@ impl Encoder {
                 down: linear(name("output.dense"))?,
                 norm: norm(name("output.LayerNorm"))?,
                 heads: config.num_attention_heads,
+                kind,
             })
         };
         Ok(Self {
@@ -81,11 +84,11 @@ impl Encoder {
     }
 
     /// The rows of the word embeddings that a batch uses, `[words, hidden]`: a copy, and a leaf of gradients, since the
-    /// gradient of the whole table would be nearly all zeros.
+    /// gradient of the whole table would be nearly all zeros. Without one if the table is not trained.
     pub fn words(&self, batch: &Packed) -> Result<Tensor> {
         let words = Tensor::f_from_slice(&batch.words)?.f_to_device(self.words.device())?;
         let rows = tch::no_grad(|| self.words.f_index_select(0, &words))?;
-        Ok(rows.f_set_requires_grad(true)?)
+        Ok(rows.f_set_requires_grad(self.words.requires_grad())?)
     }
 
     /// Token vectors `[tokens, hidden]` of a packed batch over its [`Encoder::words`].
@@ -114,10 +117,10 @@ impl Encoder {
 impl Layer {
     fn forward(&self, tokens: &Tensor, number: usize, drops: &Drops<'_>) -> Result<Tensor> {
         let attended = self.attention(tokens, number, drops)?;
-        let attended = drops.hidden(self.output.forward(&attended)?, Site::Output(number))?;
+        let attended = drops.hidden(self.output.forward(&attended, self.kind)?, Site::Output(number))?;
         let tokens = self.attention_norm.forward(&attended.f_add(tokens)?)?;
-        let inner = self.up.forward(&tokens)?.f_gelu("none")?;
-        let outer = drops.hidden(self.down.forward(&inner)?, Site::Feed(number))?;
+        let inner = self.up.forward(&tokens, self.kind)?.f_gelu("none")?;
+        let outer = drops.hidden(self.down.forward(&inner, self.kind)?, Site::Feed(number))?;
         self.norm.forward(&outer.f_add(&tokens)?)
     }
 
@@ -127,7 +130,7 @@ impl Layer {
         let size = width / self.heads;
         let sizes: Vec<i64> = drops.groups.iter().map(Group::tokens).collect();
         // One split, since the gradient of each narrow would be as large as the batch.
-        let parts = self.qkv.forward(tokens)?.f_split_with_sizes(&sizes, 0)?;
+        let parts = self.qkv.forward(tokens, self.kind)?.f_split_with_sizes(&sizes, 0)?;
         let mut attended = Vec::with_capacity(sizes.len());
         let mut first = 0;
         for (part, group) in parts.iter().zip(drops.groups) {
@@ -140,7 +143,7 @@ impl Layer {
                 let query = query.f_mul_scalar(1.0 / (size as f64).sqrt())?;
                 let shares = query.f_matmul(&key.f_transpose(-2, -1)?)?.f_softmax(-1, Kind::Float)?;
                 let factors = drops.attention(number, first, group, self.heads)?;
-                shares.f_mul(&factors)?.f_matmul(value)?
+                shares.f_mul(&factors)?.f_to_kind(self.kind)?.f_matmul(value)?
             } else {
                 let probability = drops.dropout.attention;
                 Tensor::f_scaled_dot_product_attention(
@@ -205,8 +208,12 @@ fn places(mask: &Mask, count: i64) -> impl Iterator<Item = f32> {
 }
 
 impl Linear {
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        Ok(input.f_linear(&self.weight, Some(&self.bias))?)
+    fn forward(&self, input: &Tensor, kind: Kind) -> Result<Tensor> {
+        if kind == Kind::Float {
+            return Ok(input.f_linear(&self.weight, Some(&self.bias))?);
+        }
+        let (weight, bias) = (self.weight.f_to_kind(kind)?, self.bias.f_to_kind(kind)?);
+        Ok(input.f_to_kind(kind)?.f_linear(&weight, Some(&bias))?)
     }
 }
 

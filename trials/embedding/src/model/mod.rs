@@ -13,7 +13,7 @@ mod weights;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 pub use self::config::{Config, Family, read_json};
 pub use self::dropout::{Dropout, Mask, Site};
@@ -82,13 +82,23 @@ impl Base {
 
     /// The same model by tensor operations, as it is used on other devices than the CPU.
     pub fn model_by_tensors(&self, weights: &Weights, head: Head) -> Result<Model> {
-        let encoder = Encoder::new(&self.config, weights)?;
+        let encoder = Encoder::new(&self.config, weights, Kind::Float)?;
         Ok(self.build(Engine::Tensors(encoder), weights, head))
+    }
+
+    /// A model that trains with matrix products in `kind`. In evaluation it computes in f32, as whoever loads it will.
+    pub fn model_mixed(&self, weights: &Weights, head: Head, kind: Kind) -> Result<Model> {
+        let mut model = self.model_with(weights, head)?;
+        if kind != Kind::Float {
+            model.mixed = Some(Encoder::new(&self.config, weights, kind)?);
+        }
+        Ok(model)
     }
 
     fn build(&self, encoder: Engine, weights: &Weights, head: Head) -> Model {
         Model {
             encoder,
+            mixed: None,
             weights: weights.iter().map(|(_, weight)| weight.shallow_clone()).collect(),
             positions: self.config.positions(),
             head,
@@ -101,6 +111,8 @@ impl Base {
 #[derive(Debug)]
 pub struct Model {
     encoder: Engine,
+    /// Trains in its place, if the precision is not f32.
+    mixed: Option<Encoder>,
     /// All weights in the order of the layout, and after them those of what follows the encoder.
     weights: Vec<Tensor>,
     positions: Positions,
@@ -136,25 +148,31 @@ impl Model {
     /// Embeddings `[texts, hidden]` in the order of `texts`, each a non-empty list of token ids, in evaluation mode.
     /// Scaled to length 1 only if the model does so.
     pub fn embed(&self, texts: &[&[u32]]) -> Result<Tensor> {
-        self.embed_with(texts, Dropout::NONE)
-    }
-
-    /// The same with dropout.
-    pub fn embed_with(&self, texts: &[&[u32]], dropout: Dropout) -> Result<Tensor> {
         let _no_grad = tch::no_grad_guard();
         let batch = Packed::new(texts, self.positions);
         let tokens = match &self.encoder {
-            Engine::Native(native) => native.embed(&batch, &dropout)?,
-            Engine::Tensors(encoder) => encode(encoder, &batch, &dropout)?.0,
+            Engine::Native(native) => native.embed(&batch, &Dropout::NONE)?,
+            Engine::Tensors(encoder) => encode(encoder, &batch, &Dropout::NONE)?.0,
         };
         self.pool(&tokens, &batch)
     }
 
-    /// The same for training: [`Model::gradients`] can follow.
+    /// The same as [`Model::train`], without the means for a gradient.
+    pub fn embed_with(&self, texts: &[&[u32]], dropout: Dropout) -> Result<Tensor> {
+        let _no_grad = tch::no_grad_guard();
+        let batch = Packed::new(texts, self.positions);
+        let tokens = match (&self.mixed, &self.encoder) {
+            (None, Engine::Native(native)) => native.embed(&batch, &dropout)?,
+            (Some(encoder), _) | (None, Engine::Tensors(encoder)) => encode(encoder, &batch, &dropout)?.0,
+        };
+        self.pool(&tokens, &batch)
+    }
+
+    /// The same for training, with dropout and in the precision of training: [`Model::gradients`] can follow.
     pub fn train(&self, texts: &[&[u32]], dropout: Dropout) -> Result<Embedded> {
         let batch = Packed::new(texts, self.positions);
-        match &self.encoder {
-            Engine::Native(native) => {
+        match (&self.mixed, &self.encoder) {
+            (None, Engine::Native(native)) => {
                 let (tokens, pass) = native.train(batch, dropout)?;
                 let tokens = tokens.f_set_requires_grad(true)?;
                 Ok(Embedded {
@@ -162,7 +180,7 @@ impl Model {
                     trace: Trace::Native(tokens, Box::new(pass)),
                 })
             }
-            Engine::Tensors(encoder) => {
+            (Some(encoder), _) | (None, Engine::Tensors(encoder)) => {
                 let (tokens, rows) = encode(encoder, &batch, &dropout)?;
                 Ok(Embedded {
                     embeddings: self.pool(&tokens, &batch)?,
@@ -195,7 +213,7 @@ impl Model {
                 gradients.tensors.extend(after);
                 Ok(gradients)
             }
-            (Engine::Tensors(_), Trace::Tensors(words, rows)) => {
+            (_, Trace::Tensors(words, rows)) => {
                 let words_trained = self.weights[0].requires_grad();
                 let mut leaves = trained(&self.weights[1..]);
                 if words_trained {
@@ -203,7 +221,11 @@ impl Model {
                 }
                 let mut tensors = Tensor::f_run_backward(&[loss], &leaves, false, false)?;
                 let words = words_trained.then(|| (words, tensors.remove(0)));
-                Ok(Gradients { words, tensors })
+                Ok(Gradients {
+                    words,
+                    tensors,
+                    scale: 1.0,
+                })
             }
             _ => Err(Error::Invalid("the embeddings are of another model".to_owned())),
         }

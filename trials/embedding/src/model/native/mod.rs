@@ -206,7 +206,11 @@ impl Native {
         if let Ok(mut lent) = self.lent.lock() {
             *lent = Some(sums);
         }
-        Ok(Gradients { words, tensors })
+        Ok(Gradients {
+            words,
+            tensors,
+            scale: 1.0,
+        })
     }
 
     /// Takes gradients back: their memory is used again. Those that are merely dropped are freed.
