@@ -149,6 +149,8 @@ fn pairs_scored_pairs_and_labelled_texts_are_cleaned_split_and_trained_with() {
         std::fs::write(&path, study).unwrap();
         let told = place.search(&path).ok();
         assert!(told.stderr().contains(report), "{}", told.stderr());
-        assert!(told.stdout().contains(metric), "{}", told.stdout());
+        for part in [metric, "best model: "] {
+            assert!(told.stdout().contains(part), "{}{}", told.stdout(), told.stderr());
+        }
     }
 }
