@@ -103,3 +103,54 @@ fn the_exported_configuration_trains_the_same_model_once_more() {
         "the models differ"
     );
 }
+
+#[test]
+fn pairs_scored_pairs_and_labelled_texts_are_cleaned_split_and_trained_with() {
+    let place = Place::new();
+    let lines = |line: &dyn Fn(u32) -> String| (0..24).map(line).collect::<String>();
+    let labelled = |n| json!({ "text": format!("the number {n}"), "label": n % 2 }).to_string() + "\n";
+    let cases = [
+        (
+            "pairs.csv",
+            "question,answer\n".to_owned()
+                + &lines(&|n| format!("what is after {n}?,\"it is, say, {n}\"\n"))
+                + "again,again\n",
+            "",
+            "data: pairs (question, answer)\n  training: 22 rows, 44 texts; of 25 dropped 1 with the same text twice\n  \
+             validation: 2 rows, 4 texts, split off the training data\n",
+            "ndcg@10",
+        ),
+        (
+            "scored.tsv",
+            "sentence1\tsentence2\tscore\n".to_owned() + &lines(&|n| format!("number {n}\tnumeral {n} \t{}\n", n % 6)),
+            "score_range = [0, 5]",
+            "data: scored pairs (sentence1, sentence2, score)\n  training: 22 rows, 44 texts; blanks cut off 24 texts\n",
+            "spearman",
+        ),
+        (
+            "labelled.jsonl",
+            lines(&labelled),
+            "validation_share = 0.25",
+            "data: labelled texts (text, label)\n  training: 18 rows, 18 texts\n  validation: 6 rows, 6 texts",
+            "macro_f1",
+        ),
+    ];
+    for (file, text, keys, report, metric) in cases {
+        std::fs::write(place.path(file), text).unwrap();
+        let name = file.split('.').next().unwrap();
+        let path = space(&place, name);
+        let study = std::fs::read_to_string(&path).unwrap();
+        let study = study
+            .replace("train.jsonl", file)
+            .replace("validation = \"validation.jsonl\"", keys);
+        let study = study
+            .replace("trials = 4", "trials = 1")
+            .replace("max_resource = 4", "max_resource = 1");
+        std::fs::write(&path, study).unwrap();
+        let told = place.search(&path).ok();
+        assert!(told.stderr().contains(report), "{}", told.stderr());
+        for part in [metric, "best model: "] {
+            assert!(told.stdout().contains(part), "{}{}", told.stdout(), told.stderr());
+        }
+    }
+}

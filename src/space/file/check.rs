@@ -66,7 +66,7 @@ fn check_model(file: &StudyFile, model: &str) -> Result<(), Diagnostic> {
 
 /// About a path that stands under `[trial]`.
 fn at_key(file: &StudyFile, key: &str, path: &str, message: String, help: &str) -> Diagnostic {
-    let help = if path.contains("/.cache/") {
+    let help = if path.contains("/.cache/") && !Path::new(path).exists() {
         "run `make setup` to fetch it"
     } else if path.contains("/~/") {
         "`~` is not replaced here: write the whole path"

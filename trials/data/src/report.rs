@@ -97,7 +97,8 @@ impl fmt::Display for Report {
         write!(f, "data: {} ({})", self.kind, columns.join(", "))?;
         for (name, set) in sets {
             let Some(set) = set else { continue };
-            write!(f, "\n  {name}: {} rows, {} texts", set.rows, set.texts)?;
+            let rows = if set.rows == 1 { "row" } else { "rows" };
+            write!(f, "\n  {name}: {} {rows}, {} texts", set.rows, set.texts)?;
             let Some(read) = &set.read else {
                 f.write_str(", split off the training data")?;
                 continue;

@@ -65,7 +65,7 @@ fn a_report_says_what_was_dropped() {
         "data: triplets (anchor, positive, negative)
   training: 2 rows, 6 texts; of 9 dropped 1 empty, 1 duplicate, 1 with the same text twice, 2 contradictory, 2 that \
          leak into held-out rows; blanks cut off 2 texts
-  validation: 1 rows, 3 texts"
+  validation: 1 row, 3 texts"
     );
     assert_eq!(named(&sets.train), [vec!["a", "b", "c"], vec!["w", "x", "v"]].into());
     let kept: hpo_data::Report = serde_json::from_value(json!(sets.report)).unwrap();

@@ -224,6 +224,13 @@ fn each_mistake_is_told_with_its_place() {
             "write rows below the header",
         ),
         (
+            "t.csv",
+            b"\xff\xfea\0,\0b\0",
+            "`t.csv` is UTF-16",
+            "",
+            "save it as UTF-8",
+        ),
+        (
             "t.txt",
             b"a",
             "the name of `t.txt` does not tell its format",

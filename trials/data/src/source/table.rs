@@ -67,6 +67,13 @@ pub(super) fn read(
         .map(|name| String::from_utf8_lossy(name).into_owned())
         .collect();
     let names: Vec<&str> = header.iter().map(String::as_str).collect();
+    if record
+        .get(0)
+        .is_some_and(|name| name.starts_with(b"\xff\xfe") || name.starts_with(b"\xfe\xff"))
+    {
+        let message = format!("`{}` is UTF-16", path.display());
+        return Err(DataError::whole(path, message, "save it as UTF-8"));
+    }
     let layout = Layout::of(&names, mapping).map_err(|unclear| {
         let other = matches!(names.as_slice(), [name] if name.contains([';', '\t', ',']));
         let help = if other { SEPARATORS } else { &unclear.help };
