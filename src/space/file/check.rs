@@ -6,8 +6,9 @@ use hpo_data::{DataError, Report};
 use hpo_protocol::embedding::Settings;
 use toml::de::DeTable;
 
-use super::StudyFile;
-use super::reader::{Item, Problem, Table};
+use super::effect::without_effect;
+use super::reader::{Item, Problem, Span, Table};
+use super::{StudyFile, diagnostic};
 use crate::diagnostic::{Diagnostic, Source};
 
 /// Checks that the files that the trainer will read are there, and that the data in them can be trained with: tells what
@@ -36,7 +37,26 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostic> {
             at_key(file, key, &path, error.message, &error.help)
         }
     })?;
-    Ok(Some(sets.report))
+    match without_effect(&file.study.space, sets.report.kind) {
+        Some(told) => Err(diagnostic(
+            Problem::new(
+                parameter_key(&file.text, &told.parameter).unwrap_or_default(),
+                told.message,
+                told.label,
+                told.help,
+            ),
+            &file.text,
+            &file.path,
+        )),
+        None => Ok(Some(sets.report)),
+    }
+}
+
+/// Where the name of a parameter stands under `[space]`.
+fn parameter_key(text: &str, name: &str) -> Option<Span> {
+    let document = DeTable::parse(text).ok()?;
+    let item: Item = Table::root(&document).get("space")?.table().ok()?.get(name)?;
+    Some(item.key_span)
 }
 
 fn check_model(file: &StudyFile, model: &str) -> Result<(), Diagnostic> {
@@ -77,11 +97,11 @@ fn at_key(file: &StudyFile, key: &str, path: &str, message: String, help: &str) 
         Some(span) => Problem::new(span, message, "named here", help),
         None => Problem::missing(None, message, help),
     };
-    super::diagnostic(problem, &file.text, &file.path)
+    diagnostic(problem, &file.text, &file.path)
 }
 
 /// Where the value of a key of `[trial]` stands; of an array, its first element.
-fn place(text: &str, key: &str) -> Option<super::reader::Span> {
+fn place(text: &str, key: &str) -> Option<Span> {
     let document = DeTable::parse(text).ok()?;
     let item: Item = Table::root(&document).get("trial")?.table().ok()?.get(key)?;
     match item.array("") {

@@ -3,6 +3,7 @@
 mod check;
 mod data;
 mod domain;
+mod effect;
 mod parameters;
 mod reader;
 mod search;

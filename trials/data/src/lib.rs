@@ -14,6 +14,8 @@ mod split;
 
 use std::fmt;
 
+use hpo_protocol::embedding::LossKind;
+
 pub use self::error::{DataError, Place};
 pub use self::load::load;
 pub use self::report::{Dropped, Read, Report, SetReport};
@@ -30,6 +32,18 @@ pub enum Kind {
     Scored,
     /// A text and the label that it shares with others.
     Labelled,
+}
+
+impl Kind {
+    /// The training losses that rows of this kind are made for; the first is the usual one.
+    pub fn losses(self) -> &'static [LossKind] {
+        match self {
+            Self::Triplets => &[LossKind::Triplet, LossKind::MultipleNegatives],
+            Self::Pairs => &[LossKind::MultipleNegatives, LossKind::Triplet],
+            Self::Scored => &[LossKind::CosineSimilarity],
+            Self::Labelled => &[LossKind::Classification],
+        }
+    }
 }
 
 impl fmt::Display for Kind {
@@ -68,6 +82,16 @@ pub enum Rows {
 }
 
 impl Rows {
+    /// What they are.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Triplets(_) => Kind::Triplets,
+            Self::Pairs(_) => Kind::Pairs,
+            Self::Scored(_) => Kind::Scored,
+            Self::Labelled(_) => Kind::Labelled,
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         match self {
@@ -87,12 +111,7 @@ impl Rows {
 impl Data {
     /// What the rows are.
     pub fn kind(&self) -> Kind {
-        match self.rows {
-            Rows::Triplets(_) => Kind::Triplets,
-            Rows::Pairs(_) => Kind::Pairs,
-            Rows::Scored(_) => Kind::Scored,
-            Rows::Labelled(_) => Kind::Labelled,
-        }
+        self.rows.kind()
     }
 }
 

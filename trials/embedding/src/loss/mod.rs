@@ -49,25 +49,9 @@ impl Classifier {
 impl Loss {
     /// The loss of a trial; one that the data are not made for is an error.
     pub fn new(parameters: &Parameters, data: &Examples) -> Result<Self> {
-        let (what, usual, possible): (_, _, &[LossKind]) = match data.rows() {
-            Rows::Triplets(_) => (
-                "triplets",
-                LossKind::Triplet,
-                &[LossKind::Triplet, LossKind::MultipleNegatives],
-            ),
-            Rows::Pairs(_) => (
-                "pairs",
-                LossKind::MultipleNegatives,
-                &[LossKind::MultipleNegatives, LossKind::Triplet],
-            ),
-            Rows::Scored(_) => (
-                "scored pairs",
-                LossKind::CosineSimilarity,
-                &[LossKind::CosineSimilarity],
-            ),
-            Rows::Labelled(_) => ("labelled texts", LossKind::Classification, &[LossKind::Classification]),
-        };
-        let kind = parameters.loss.unwrap_or(usual);
+        let what = data.rows().kind();
+        let possible = what.losses();
+        let kind = parameters.loss.unwrap_or(possible[0]);
         if !possible.contains(&kind) {
             let names: Vec<String> = possible.iter().map(|kind| format!("`{kind}`")).collect();
             return Err(Error::Invalid(format!(

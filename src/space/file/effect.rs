@@ -1,0 +1,230 @@
+//! Whether every searched parameter of the embedding trainer can make a difference.
+
+use hpo_data::Kind;
+use hpo_protocol::embedding::Parameters;
+use serde_json::{Value, json};
+
+use crate::space::{Distribution, SearchSpace};
+
+/// A parameter, the one that decides whether it has an effect, and the values with which it has.
+const NEEDS: &[(&str, &str, &[&str])] = &[
+    ("beta1", "optimizer", &["adamw", "adam"]),
+    ("beta2", "optimizer", &["adamw", "adam"]),
+    ("epsilon", "optimizer", &["adamw", "adam"]),
+    ("momentum", "optimizer", &["sgd"]),
+    (
+        "min_learning_rate_ratio",
+        "schedule",
+        &["linear", "cosine", "cosine_restarts", "plateau"],
+    ),
+    ("restarts", "schedule", &["cosine_restarts"]),
+    ("plateau_factor", "schedule", &["plateau"]),
+    ("plateau_patience", "schedule", &["plateau"]),
+    ("margin", "loss", &["triplet"]),
+    ("distance", "loss", &["triplet"]),
+    ("batch_negatives", "loss", &["triplet"]),
+    ("mining", "loss", &["triplet"]),
+    ("temperature", "loss", &["multiple_negatives"]),
+    ("symmetric", "loss", &["multiple_negatives"]),
+    ("head_dropout", "loss", &["classification"]),
+];
+
+/// What is wrong with a parameter.
+#[derive(Debug, PartialEq)]
+pub(super) struct NoEffect {
+    pub parameter: String,
+    pub message: String,
+    pub label: &'static str,
+    pub help: String,
+}
+
+/// The first loss that the data are not made for, or the first searched parameter that changes nothing whatever the others
+/// are. A fixed one does no harm: exported configurations have them.
+pub(super) fn without_effect(space: &SearchSpace, kind: Kind) -> Option<NoEffect> {
+    let possible = kind.losses();
+    for value in named(space, "loss").into_iter().flatten() {
+        if !possible.iter().any(|loss| value == json!(loss)) {
+            let names: Vec<String> = possible.iter().map(|loss| format!("`{loss}`")).collect();
+            return Some(NoEffect {
+                parameter: "loss".to_owned(),
+                message: format!("the loss {value} can't be computed for {kind}").replace('"', "`"),
+                label: "not for these data",
+                help: format!("use {}, or leave `loss` out", names.join(" or ")),
+            });
+        }
+    }
+    let defaults = json!(Parameters::default());
+    let values = |name: &str| -> Vec<Value> {
+        let default = match name {
+            "loss" => json!(possible[0]),
+            _ => defaults[name].clone(),
+        };
+        named(space, name).unwrap_or_else(|| vec![default])
+    };
+    let searched = space
+        .parameters
+        .iter()
+        .filter(|parameter| !parameter.distribution.is_fixed());
+    searched.map(|parameter| parameter.name.as_str()).find_map(|name| {
+        let needs = NEEDS.iter().filter(|(parameter, ..)| *parameter == name);
+        for &(_, decides, with) in needs {
+            let values = values(decides);
+            if !values.iter().any(|value| with.iter().any(|with| value == with)) {
+                return Some(tell(name, decides, &values[0], &format!("`{}`", with.join("` or `"))));
+            }
+        }
+        let never = |decides: &str, wanted: &dyn Fn(&Value) -> bool| !values(decides).iter().any(wanted);
+        let positive = |value: &Value| value.as_f64().is_some_and(|number| number > 0.0);
+        if name == "mining" && kind == Kind::Triplets && never("batch_negatives", &positive) {
+            return Some(tell(name, "batch_negatives", &json!(0), "above 0"));
+        }
+        if name == "batch_negatives" && kind == Kind::Pairs {
+            return Some(NoEffect {
+                parameter: name.to_owned(),
+                message: "`batch_negatives` has no effect on pairs, which have no other negatives".to_owned(),
+                label: "searched for nothing",
+                help: "remove it".to_owned(),
+            });
+        }
+        if name == "warmup_ratio" && !never("warmup_steps", &Value::is_number) {
+            return Some(tell(name, "warmup_steps", &json!("set"), "left out"));
+        }
+        if name == "freeze_embeddings" && never("frozen_layers", &|value| value == 0) {
+            return Some(tell(name, "frozen_layers", &json!("above 0"), "0 in some trials"));
+        }
+        None
+    })
+}
+
+fn tell(name: &str, decides: &str, value: &Value, with: &str) -> NoEffect {
+    let value = value.as_str().map_or(value.to_string(), str::to_owned);
+    NoEffect {
+        parameter: name.to_owned(),
+        message: format!("`{name}` has no effect: `{decides}` is {value}"),
+        label: "searched for nothing",
+        help: format!("remove it, or let `{decides}` be {with}"),
+    }
+}
+
+/// The values that a parameter of the space can have; of a range, its ends.
+fn named(space: &SearchSpace, name: &str) -> Option<Vec<Value>> {
+    let parameter = space.parameters.iter().find(|parameter| parameter.name == name)?;
+    Some(match &parameter.distribution {
+        Distribution::Fixed { value } => vec![value.clone()],
+        Distribution::Choice { values } => values.clone(),
+        Distribution::Uniform { low, high } | Distribution::LogUniform { low, high } => vec![json!(low), json!(high)],
+        Distribution::Integer { low, high } => vec![json!(low), json!(high)],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::file::parse;
+
+    fn told(space: &str, kind: Kind) -> Option<String> {
+        let text = format!(
+            "[study]\ntrials = 3\n[halving]\nmax_resource = 3\n[trial]\nmodel = \"m\"\ntrain = \"t.jsonl\"\n[space]\n{space}\n"
+        );
+        let file = parse(&text, "s.toml".as_ref()).unwrap();
+        without_effect(&file.study.space, kind).map(|told| format!("{}; {}", told.message, told.help))
+    }
+
+    const RANGE: &str = "{ type = \"uniform\", low = 0.1, high = 0.5 }";
+
+    #[test]
+    fn a_searched_parameter_that_changes_nothing_is_told() {
+        let cases = [
+            (
+                format!("momentum = {RANGE}"),
+                Kind::Triplets,
+                "`momentum` has no effect: `optimizer` is adamw; remove it, or let `optimizer` be `sgd`",
+            ),
+            (
+                format!("beta1 = {RANGE}\noptimizer = \"sgd\""),
+                Kind::Pairs,
+                "`beta1` has no effect: `optimizer` is sgd; remove it, or let `optimizer` be `adamw` or `adam`",
+            ),
+            (
+                format!("margin = {RANGE}"),
+                Kind::Pairs,
+                "`margin` has no effect: `loss` is multiple_negatives; remove it, or let `loss` be `triplet`",
+            ),
+            (
+                format!("temperature = {RANGE}"),
+                Kind::Triplets,
+                "`temperature` has no effect: `loss` is triplet; remove it, or let `loss` be `multiple_negatives`",
+            ),
+            (
+                "mining = { type = \"choice\", values = [\"hardest\", \"semi_hard\"] }".to_owned(),
+                Kind::Triplets,
+                "`mining` has no effect: `batch_negatives` is 0; remove it, or let `batch_negatives` be above 0",
+            ),
+            (
+                format!("warmup_ratio = {RANGE}\nwarmup_steps = 10"),
+                Kind::Scored,
+                "`warmup_ratio` has no effect: `warmup_steps` is set; remove it, or let `warmup_steps` be left out",
+            ),
+            (
+                "freeze_embeddings = { type = \"choice\", values = [true, false] }\nfrozen_layers = 2".to_owned(),
+                Kind::Scored,
+                "`freeze_embeddings` has no effect: `frozen_layers` is above 0; remove it, or let `frozen_layers` be 0 in some trials",
+            ),
+            (
+                format!("batch_negatives = {RANGE}\nloss = \"triplet\""),
+                Kind::Pairs,
+                "`batch_negatives` has no effect on pairs, which have no other negatives; remove it",
+            ),
+            (
+                "loss = \"classification\"".to_owned(),
+                Kind::Triplets,
+                "the loss `classification` can't be computed for triplets; use `triplet` or `multiple_negatives`, or leave `loss` out",
+            ),
+        ];
+        for (space, kind, expected) in cases {
+            assert_eq!(told(&space, kind).as_deref(), Some(expected), "{space}");
+        }
+    }
+
+    #[test]
+    fn one_that_changes_something_in_some_trial_is_not() {
+        let cases = [
+            (
+                format!("momentum = {RANGE}\noptimizer = {{ type = \"choice\", values = [\"adamw\", \"sgd\"] }}"),
+                Kind::Triplets,
+            ),
+            (format!("margin = {RANGE}"), Kind::Triplets),
+            (format!("head_dropout = {RANGE}"), Kind::Labelled),
+            (
+                format!(
+                    "batch_negatives = {RANGE}\nmining = {{ type = \"choice\", values = [\"hardest\", \"semi_hard\"] }}"
+                ),
+                Kind::Triplets,
+            ),
+            // Fixed, as in an exported configuration.
+            ("momentum = 0.5\nrestarts = 3".to_owned(), Kind::Triplets),
+        ];
+        for (space, kind) in cases {
+            assert_eq!(told(&space, kind), None, "{space}");
+        }
+    }
+
+    #[test]
+    fn the_rules_name_parameters_and_their_values() {
+        use hpo_protocol::embedding::{Domain, PARAMETERS};
+        let domain = |name: &str| {
+            PARAMETERS
+                .iter()
+                .find(|parameter| parameter.name == name)
+                .unwrap()
+                .domain
+        };
+        for (name, decides, with) in NEEDS {
+            domain(name);
+            let Domain::Choice(values) = domain(decides) else {
+                panic!("`{decides}` is no choice");
+            };
+            assert!(with.iter().all(|value| values.contains(value)), "{name}");
+        }
+    }
+}
