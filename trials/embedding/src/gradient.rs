@@ -6,7 +6,7 @@ use hpo_data::Rows;
 use tch::Tensor;
 
 use crate::data::derive;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::examples::Examples;
 use crate::loss::{Classifier, Loss};
 use crate::model::{Dropout, Embedded, Model};
@@ -32,14 +32,14 @@ pub struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// The loss of a batch, and its gradients if it is finite.
+    /// The loss of a batch, a scalar on the device of the model, and its gradients. Nothing waits for the device.
     ///
     /// With more rows than `micro_batch` the batch is taken in parts of so many rows, and the gradients are those of the
     /// whole batch: where each row has a loss of its own, they are the sum of those of the parts; where the rows of a
     /// batch depend on each other, all rows are embedded first, and then once more part by part with the gradient that
     /// the loss has at each embedding (Gao et al., 2021, section 3.2). Dropout of a part differs from that of the
     /// whole.
-    pub fn gradients(&self, batch: &Rows, micro_batch: usize) -> Result<(f64, Option<Gradients>)> {
+    pub fn gradients(&self, batch: &Rows, micro_batch: usize) -> Result<(Tensor, Gradients)> {
         let parts = parts(batch.len(), micro_batch.max(1));
         if parts.len() == 1 {
             return self.whole(batch);
@@ -51,34 +51,30 @@ impl Pass<'_> {
         }
     }
 
-    fn whole(&self, batch: &Rows) -> Result<(f64, Option<Gradients>)> {
+    fn whole(&self, batch: &Rows) -> Result<(Tensor, Gradients)> {
         let embedded = self.embed(batch, 0)?;
         let loss = self.loss.of(&embedded.embeddings, batch, self.data, self.classifier)?;
-        let value = loss.f_double_value(&[])?;
-        let gradients = value.is_finite().then(|| self.scaled(&loss, embedded)).transpose()?;
-        Ok((value, gradients))
+        Ok((loss.f_detach()?, self.scaled(&loss, embedded)?))
     }
 
-    fn separate(&self, batch: &Rows, parts: &[Range<usize>]) -> Result<(f64, Option<Gradients>)> {
-        let mut sum: Option<Gradients> = None;
-        let mut total = 0.0;
+    fn separate(&self, batch: &Rows, parts: &[Range<usize>]) -> Result<(Tensor, Gradients)> {
+        let mut sum = None;
         for (number, part) in parts.iter().enumerate() {
             let share = part.len() as f64 / batch.len() as f64;
             let part = slice(batch, part);
             let embedded = self.embed(&part, number as u64)?;
             let loss = self.loss.of(&embedded.embeddings, &part, self.data, self.classifier)?;
             let loss = loss.f_mul_scalar(share)?;
-            let value = loss.f_double_value(&[])?;
-            if !value.is_finite() {
-                return Ok((value, None));
-            }
-            total += value;
-            self.add(&mut sum, self.scaled(&loss, embedded)?)?;
+            let gradients = self.scaled(&loss, embedded)?;
+            sum = Some(match sum {
+                None => (loss.f_detach()?, gradients),
+                Some((total, sum)) => (loss.f_detach()?.f_add(&total)?, self.add(sum, gradients)?),
+            });
         }
-        Ok((total, sum))
+        sum.ok_or_else(|| Error::Invalid("the batch is empty".to_owned()))
     }
 
-    fn coupled(&self, batch: &Rows, parts: &[Range<usize>]) -> Result<(f64, Option<Gradients>)> {
+    fn coupled(&self, batch: &Rows, parts: &[Range<usize>]) -> Result<(Tensor, Gradients)> {
         let columns = batch.columns();
         let mut pieces: Vec<Vec<Tensor>> = (0..columns).map(|_| Vec::new()).collect();
         for (number, part) in parts.iter().enumerate() {
@@ -94,13 +90,9 @@ impl Pass<'_> {
             .f_detach()?
             .f_set_requires_grad(true)?;
         let loss = self.loss.of(&embeddings, batch, self.data, self.classifier)?;
-        let value = loss.f_double_value(&[])?;
-        if !value.is_finite() {
-            return Ok((value, None));
-        }
         let slopes = Tensor::f_run_backward(&[&loss], &[&embeddings], false, false)?.remove(0);
         let slopes = slopes.f_chunk(columns as i64, 0)?;
-        let mut sum: Option<Gradients> = None;
+        let mut sum = None;
         for (number, part) in parts.iter().enumerate() {
             let embedded = self.embed(&slice(batch, part), number as u64)?;
             let (from, length) = (part.start as i64, part.len() as i64);
@@ -111,9 +103,14 @@ impl Pass<'_> {
             let slopes = Tensor::f_cat(&slopes, 0)?;
             // Its gradient at each embedding is that of the loss.
             let stand_in = embedded.embeddings.f_mul(&slopes)?.f_sum(tch::Kind::Float)?;
-            self.add(&mut sum, self.scaled(&stand_in, embedded)?)?;
+            let gradients = self.scaled(&stand_in, embedded)?;
+            sum = Some(match sum {
+                None => gradients,
+                Some(sum) => self.add(sum, gradients)?,
+            });
         }
-        Ok((value, sum))
+        let sum = sum.ok_or_else(|| Error::Invalid("the batch is empty".to_owned()))?;
+        Ok((loss.f_detach()?, sum))
     }
 
     /// Embeds a part of a batch. Its dropout is the same each time.
@@ -145,11 +142,7 @@ impl Pass<'_> {
     }
 
     /// Adds the gradients of a part to those of the parts before.
-    fn add(&self, sum: &mut Option<Gradients>, part: Gradients) -> Result<()> {
-        let Some(sum) = sum else {
-            *sum = Some(part);
-            return Ok(());
-        };
+    fn add(&self, mut sum: Gradients, part: Gradients) -> Result<Gradients> {
         let _no_grad = tch::no_grad_guard();
         for (sum, part) in sum.tensors.iter_mut().zip(&part.tensors) {
             *sum = sum.f_add(part)?;
@@ -175,7 +168,7 @@ impl Pass<'_> {
             *words = all;
         }
         self.model.give_back(part);
-        Ok(())
+        Ok(sum)
     }
 }
 

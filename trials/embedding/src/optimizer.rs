@@ -2,7 +2,7 @@
 
 use hpo_protocol::embedding::{OptimizerKind, Parameters};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::error::Result;
 use crate::model::{Weights, decays};
@@ -147,37 +147,40 @@ impl Optimizer {
     }
 
     /// One step against the gradients, which are first clipped together, at a learning rate. No step is taken, and the
-    /// answer is false, if the gradients are not finite.
+    /// answer is false, if the gradients are seen not to be finite. On other devices than the CPU that would mean to wait
+    /// for the device, so it is only looked at where it is to be expected: where gradients are scaled.
     pub fn step(&mut self, weights: &mut Weights, gradients: &Gradients, learning_rate: f64) -> Result<bool> {
         let _no_grad = tch::no_grad_guard();
-        let Some(clip) = self.begin(gradients)? else {
+        let rows = gradients.words.iter().map(|(_, rows)| rows);
+        let norm = norm(rows.chain(&gradients.tensors))?;
+        let on_cpu = weights.words().device() == Device::Cpu;
+        let known = (on_cpu || gradients.scale != 1.0).then(|| norm.f_double_value(&[]));
+        let known = known.transpose()?;
+        if known.is_some_and(|norm| !norm.is_finite()) {
             return Ok(false);
-        };
-        if weights.words().device() == Device::Cpu {
-            self.step_slices(weights, gradients, learning_rate, clip)?;
-        } else {
-            self.step_tensors(weights, gradients, learning_rate, clip)?;
+        }
+        self.count(gradients);
+        match known.filter(|_| on_cpu) {
+            Some(norm) => {
+                let longest = self.max_norm * gradients.scale;
+                let clip = if longest > 0.0 && norm > longest {
+                    longest / norm
+                } else {
+                    1.0
+                };
+                self.step_slices(weights, gradients, learning_rate, (clip / gradients.scale) as f32)?;
+            }
+            None => self.step_tensors(weights, gradients, learning_rate, &norm)?,
         }
         Ok(true)
     }
 
-    /// Counts a step and the words it touches; what the gradients are to be multiplied with, if they are finite.
-    fn begin(&mut self, gradients: &Gradients) -> Result<Option<f32>> {
-        let words = gradients.words.iter();
-        let norm = norm(words.clone().map(|(_, rows)| rows).chain(&gradients.tensors))? / gradients.scale;
-        if !norm.is_finite() {
-            return Ok(None);
-        }
-        for &word in words.flat_map(|(words, _)| words) {
+    /// Counts a step and the words it touches.
+    fn count(&mut self, gradients: &Gradients) {
+        for &word in gradients.words.iter().flat_map(|(words, _)| words) {
             self.active[word as usize] = true;
         }
         self.steps += 1;
-        let clip = if self.max_norm > 0.0 && norm > self.max_norm {
-            self.max_norm / norm
-        } else {
-            1.0
-        };
-        Ok(Some((clip / gradients.scale) as f32))
     }
 
     fn update(&self, name: &str, place: usize, learning_rate: f64, clip: f32) -> Update {
@@ -258,19 +261,26 @@ impl Optimizer {
         Ok(())
     }
 
-    /// The same step by tensor operations, for other devices.
+    /// The same step by tensor operations, for other devices; `norm` is the length of all gradients together.
     fn step_tensors(
         &mut self,
         weights: &mut Weights,
         gradients: &Gradients,
         learning_rate: f64,
-        clip: f32,
+        norm: &Tensor,
     ) -> Result<()> {
+        let longest = self.max_norm * gradients.scale;
+        let clip = if longest > 0.0 {
+            norm.f_reciprocal()?.f_mul_scalar(longest)?.f_clamp_max(1.0)?
+        } else {
+            norm.f_ones_like()?
+        };
+        let clip = clip.f_div_scalar(gradients.scale)?.f_to_kind(Kind::Float)?;
         for (place, name, weight, gradient, moments) in self.trained(weights, gradients) {
-            let update = self.update(name, place, learning_rate, clip);
+            let update = self.update(name, place, learning_rate, 1.0);
             let mut weight = weight.shallow_clone();
             let mut moments: Vec<Tensor> = moments.into_iter().map(Tensor::shallow_clone).collect();
-            let mut gradient = gradient.f_mul_scalar(f64::from(update.clip))?;
+            let mut gradient = gradient.f_mul(&clip)?;
             if let Some((words, _)) = gradients.words.as_ref().filter(|_| place == 0) {
                 let words = Tensor::f_from_slice(words)?.f_to_device(weight.device())?;
                 gradient = weight.f_zeros_like()?.f_index_add(0, &words, &gradient)?;
@@ -409,19 +419,15 @@ fn each<T>(moved: impl Iterator<Item = T>, gradient: Option<&[f32]>, one: impl F
     }
 }
 
-/// The length of all gradients together.
-fn norm<'a>(gradients: impl Iterator<Item = &'a Tensor>) -> Result<f64> {
-    let mut sum = 0.0;
-    for gradient in gradients {
-        sum += gradient.f_norm()?.f_double_value(&[])?.powi(2);
-    }
-    Ok(sum.sqrt())
+/// The length of all gradients together, a scalar in f64.
+fn norm<'a>(gradients: impl Iterator<Item = &'a Tensor>) -> Result<Tensor> {
+    let norms: Vec<Tensor> = gradients.map(Tensor::f_norm).collect::<std::result::Result<_, _>>()?;
+    Ok(Tensor::f_stack(&norms, 0)?.f_to_kind(Kind::Double)?.f_norm()?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Kind;
 
     use crate::model::Config;
 
@@ -471,8 +477,10 @@ mod tests {
                 };
                 by_slices.step(&mut slices, &gradients, 1e-2).unwrap();
                 let _no_grad = tch::no_grad_guard();
-                let clip = by_tensors.begin(&gradients).unwrap().unwrap();
-                by_tensors.step_tensors(&mut tensors, &gradients, 1e-2, clip).unwrap();
+                by_tensors.count(&gradients);
+                let rows = gradients.words.iter().map(|(_, rows)| rows);
+                let norm = norm(rows.chain(&gradients.tensors)).unwrap();
+                by_tensors.step_tensors(&mut tensors, &gradients, 1e-2, &norm).unwrap();
             }
             for (((name, slices), (_, tensors)), (_, before)) in slices.iter().zip(tensors.iter()).zip(before.iter()) {
                 let difference = (slices - tensors).abs().max().double_value(&[]);

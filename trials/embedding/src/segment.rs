@@ -53,7 +53,7 @@ pub fn segment(shared: &Shared, run: &Run, talk: &mut impl Talk) -> Result<()> {
     let mut pace = Pace::new();
     while trial.position().epoch < run.to {
         if let Some(save) = talk.stop() {
-            let checkpoint = if save { Some(save_here(&trial, run)?) } else { None };
+            let checkpoint = if save { Some(save_here(&mut trial, run)?) } else { None };
             let (trial, attempt) = (run.trial, run.attempt);
             talk.send(FromWorker::Stopped {
                 trial,
@@ -63,7 +63,7 @@ pub fn segment(shared: &Shared, run: &Run, talk: &mut impl Talk) -> Result<()> {
             return Ok(());
         }
         let before = trial.position();
-        if !trial.step()?.is_finite() {
+        if !trial.step()? {
             talk.send(diverged(run, before.epoch + 1));
             return Ok(());
         }
@@ -76,7 +76,11 @@ pub fn segment(shared: &Shared, run: &Run, talk: &mut impl Talk) -> Result<()> {
                 examples_per_second: Some(examples_per_second),
             });
         }
-        if let Some(train_loss) = trial.end_epoch() {
+        if let Some(train_loss) = trial.end_epoch()? {
+            if !train_loss.is_finite() {
+                talk.send(diverged(run, trial.position().epoch));
+                return Ok(());
+            }
             if !report(&mut trial, run, train_loss, talk)? {
                 return Ok(());
             }
@@ -96,9 +100,7 @@ fn report(trial: &mut Trial<'_>, run: &Run, train_loss: f64, talk: &mut impl Tal
         talk.send(diverged(run, resource));
         return Ok(false);
     }
-    if train_loss.is_finite() {
-        metrics.insert("train_loss".to_owned(), train_loss);
-    }
+    metrics.insert("train_loss".to_owned(), train_loss);
     if let Some(micro_batch) = trial.shrunk() {
         metrics.insert("micro_batch".to_owned(), micro_batch as f64);
     }
@@ -136,7 +138,7 @@ fn diverged(run: &Run, resource: u64) -> FromWorker {
     }
 }
 
-fn save_here(trial: &Trial<'_>, run: &Run) -> Result<PathBuf> {
+fn save_here(trial: &mut Trial<'_>, run: &Run) -> Result<PathBuf> {
     let path = run
         .checkpoints
         .join(format!("a{}-s{}.safetensors", run.attempt, trial.steps()));

@@ -3,7 +3,9 @@
 use std::cell::{Cell, OnceCell};
 use std::path::Path;
 
+use hpo_data::Rows;
 use hpo_protocol::embedding::{Parameters, PrecisionKind};
+use tch::{Device, Tensor};
 
 use crate::checkpoint::{self, Identity, Position, State};
 use crate::data::{derive, order};
@@ -13,13 +15,16 @@ use crate::gradient::Pass;
 use crate::layers;
 use crate::loss::{Classifier, Loss};
 use crate::model::{Base, Model, Weights};
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Gradients, Optimizer};
 use crate::precision::{self, Scaler};
 use crate::schedule::{Schedule, Track};
 use crate::validate::{Measured, Validation};
 
 /// The purpose of [`derive`] for the randomness of a step.
 const STEP: u64 = 2;
+
+/// Steps after which losses are read from a device that must be waited for.
+const READ_EVERY: usize = 32;
 
 /// The names of the weights of [`Classifier`].
 pub const CLASSIFIER: [&str; 2] = ["classifier.weight", "classifier.bias"];
@@ -54,6 +59,8 @@ pub struct Trial<'a> {
     loss: Loss,
     order: Vec<usize>,
     schedule: Schedule,
+    /// Losses of steps, with their rows, that have not been read yet.
+    losses: Vec<(Tensor, usize)>,
 }
 
 impl<'a> Trial<'a> {
@@ -103,6 +110,7 @@ impl<'a> Trial<'a> {
             loss: Loss::new(&identity.parameters, &shared.train)?,
             order: order(identity.seed, state.position.epoch, shared.train.rows().len()),
             schedule: Schedule::new(&identity.parameters, 0),
+            losses: Vec::new(),
             shared,
             identity,
             state,
@@ -137,15 +145,43 @@ impl<'a> Trial<'a> {
         self.order.len().div_ceil(self.batch_size()) as u64
     }
 
-    /// One optimizer step, on the next batch; the loss before it, which is not a number if its gradient is not finite.
-    /// Then no weight moves.
-    pub fn step(&mut self) -> Result<f64> {
+    /// One optimizer step, on the next batch. Whether training can go on, as far as is known: it can't if the loss or its
+    /// gradient is not finite, and then no weight moves.
+    pub fn step(&mut self) -> Result<bool> {
         let position = self.state.position;
         let size = self.batch_size();
         let from = (position.batch as usize).saturating_mul(size).min(self.order.len());
         let to = from.saturating_add(size).min(self.order.len());
         let batch = self.shared.train.rows().select(&self.order[from..to]);
-        let (value, gradients) = loop {
+        let (loss, gradients) = self.gradients(&batch)?;
+        let on_cpu = self.shared.base.device == Device::Cpu;
+        let known = on_cpu.then(|| loss.f_double_value(&[])).transpose()?;
+        let mut goes_on = known.is_none_or(f64::is_finite);
+        if goes_on {
+            let rate = self.learning_rate();
+            let State {
+                weights,
+                optimizer,
+                scaler,
+                precision,
+                ..
+            } = &mut self.state;
+            let taken = optimizer.step(weights, &gradients, rate)?;
+            goes_on = scaler.observe(*precision, taken);
+        }
+        self.model.give_back(gradients);
+        self.state.position.batch += 1;
+        self.state.position.loss_count += batch.len() as u64;
+        self.losses.push((loss, batch.len()));
+        if on_cpu || self.losses.len() >= READ_EVERY {
+            goes_on &= self.read_losses()?;
+        }
+        Ok(goes_on)
+    }
+
+    /// The loss of a batch and its gradients, in smaller parts if memory is lacking.
+    fn gradients(&mut self, batch: &Rows) -> Result<(Tensor, Gradients)> {
+        loop {
             let pass = Pass {
                 model: &self.model,
                 classifier: self.classifier.as_ref(),
@@ -156,37 +192,30 @@ impl<'a> Trial<'a> {
                 scale: self.state.scaler.scale,
             };
             let micro_batch = self.state.micro_batch;
-            match pass.gradients(&batch, micro_batch) {
+            match pass.gradients(batch, micro_batch) {
                 Err(error) if error.is_out_of_memory() && micro_batch > 1 && batch.len() > 1 => {
                     let smaller = micro_batch.min(batch.len()).div_ceil(2);
                     eprintln!("out of memory with {micro_batch} rows at a time: going on with {smaller}");
                     self.state.micro_batch = smaller;
                     self.shared.fits.set(smaller.min(self.shared.fits.get()));
                 }
-                other => break other?,
+                other => return other,
             }
-        };
-        let mut value = value;
-        if let Some(gradients) = gradients {
-            let rate = self.learning_rate();
-            let State {
-                weights,
-                optimizer,
-                scaler,
-                precision,
-                ..
-            } = &mut self.state;
-            let taken = optimizer.step(weights, &gradients, rate)?;
-            if !scaler.observe(*precision, taken) {
-                value = f64::NAN;
-            }
-            self.model.give_back(gradients);
         }
+    }
+
+    /// Takes the losses that are still on the device into the position; whether all are finite.
+    fn read_losses(&mut self) -> Result<bool> {
+        let mut finite = true;
         let position = &mut self.state.position;
-        position.batch += 1;
-        position.loss_sum += value * batch.len() as f64;
-        position.loss_count += batch.len() as u64;
-        Ok(value)
+        // One at a time and in order, so that the sum does not depend on when they are read. The first waits for the
+        // device, the others are there by then.
+        for (loss, rows) in self.losses.drain(..) {
+            let value = loss.f_double_value(&[])?;
+            finite &= value.is_finite();
+            position.loss_sum += value * rows as f64;
+        }
+        Ok(finite)
     }
 
     /// The learning rate of the next step.
@@ -213,24 +242,25 @@ impl<'a> Trial<'a> {
         self.state.track.is_exhausted(&self.identity.parameters)
     }
 
-    /// Ends the epoch if all its batches are done; then its mean training loss.
-    pub fn end_epoch(&mut self) -> Option<f64> {
-        let batches = self.batches();
-        let position = &mut self.state.position;
-        if position.batch < batches {
-            return None;
+    /// Ends the epoch if all its batches are done; then its mean training loss, which may not be finite.
+    pub fn end_epoch(&mut self) -> Result<Option<f64>> {
+        if self.state.position.batch < self.batches() {
+            return Ok(None);
         }
+        self.read_losses()?;
+        let position = &mut self.state.position;
         let mean = position.loss_sum / position.loss_count as f64;
         *position = Position {
             epoch: position.epoch + 1,
             ..Position::default()
         };
         self.order = order(self.identity.seed, position.epoch, self.order.len());
-        Some(mean)
+        Ok(Some(mean))
     }
 
     /// Writes a checkpoint of this moment.
-    pub fn save(&self, path: &Path) -> Result<()> {
+    pub fn save(&mut self, path: &Path) -> Result<()> {
+        self.read_losses()?;
         checkpoint::write(path, &self.state, &self.identity)
     }
 }

@@ -4,6 +4,7 @@ use hpo_protocol::embedding::DistanceKind;
 use tch::{Kind, Tensor};
 
 use crate::error::Result;
+use crate::model::normalise;
 
 /// Distances of rows `[rows, hidden]`, `[rows]`.
 ///
@@ -23,27 +24,19 @@ pub fn cosine(left: &Tensor, right: &Tensor) -> Result<Tensor> {
     Ok(Tensor::f_cosine_similarity(left, right, 1, 1e-8)?)
 }
 
-/// Distances of all `[left, hidden]` from all `[right, hidden]`, row by row, for comparing them: no gradient flows.
-pub fn all(kind: DistanceKind, left: &Tensor, right: &Tensor) -> Result<Vec<f32>> {
-    let _no_grad = tch::no_grad_guard();
-    let matrix = match kind {
-        DistanceKind::Cosine => {
-            let products = unit(left)?.f_matmul(&unit(right)?.f_transpose(0, 1)?)?;
-            products.f_neg()?.f_add_scalar(1.0)?
-        }
-        DistanceKind::SquaredEuclidean | DistanceKind::Euclidean => {
-            let lengths = |rows: &Tensor, keep: bool| rows.f_square()?.f_sum_dim_intlist(1, keep, Kind::Float);
-            let products = left.f_matmul(&right.f_transpose(0, 1)?)?;
-            let squares = lengths(left, true)?.f_add(&lengths(right, false)?)?;
-            squares.f_sub(&products.f_mul_scalar(2.0)?)?
-        }
-    };
-    let count = matrix.numel();
-    let mut values = vec![0f32; count];
-    matrix.f_contiguous()?.f_copy_data(&mut values, count)?;
-    Ok(values)
-}
-
-fn unit(rows: &Tensor) -> Result<Tensor> {
-    crate::model::normalise(rows)
+/// Distances of all `[left, hidden]` from all `[right, hidden]`, `[left, right]`.
+pub fn all(kind: DistanceKind, left: &Tensor, right: &Tensor) -> Result<Tensor> {
+    if kind == DistanceKind::Cosine {
+        let products = normalise(left)?.f_matmul(&normalise(right)?.f_transpose(0, 1)?)?;
+        return Ok(products.f_neg()?.f_add_scalar(1.0)?);
+    }
+    let lengths = |rows: &Tensor, keep: bool| rows.f_square()?.f_sum_dim_intlist(1, keep, Kind::Float);
+    let products = left.f_matmul(&right.f_transpose(0, 1)?)?;
+    let squares = lengths(left, true)?
+        .f_add(&lengths(right, false)?)?
+        .f_sub(&products.f_mul_scalar(2.0)?)?;
+    if kind == DistanceKind::Euclidean {
+        return Ok(squares.f_clamp_min(1e-12)?.f_sqrt()?);
+    }
+    Ok(squares)
 }

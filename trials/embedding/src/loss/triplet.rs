@@ -55,47 +55,56 @@ impl Triplet {
         })
     }
 
-    /// The loss with chosen negatives: its mean over the rows that have one.
+    /// The loss with chosen negatives: its mean over the rows that have one. Which rows those are is known from the
+    /// texts alone, so nothing has to come back from the device.
     fn chosen(&self, batch: &Columns<'_>, near: &Tensor, data: &Examples) -> Result<Tensor> {
         let anchors = &batch.embeddings[0];
         let candidates = Tensor::f_cat(&batch.embeddings[1..], 0)?;
         let places: Vec<u32> = batch.texts[1..].concat();
-        let distances = all(self.distance, anchors, &candidates)?;
         let count = batch.texts[0].len();
         let mut rows = Vec::new();
-        let mut chosen = Vec::new();
-        for (row, (&anchor, distances)) in batch.texts[0].iter().zip(distances.chunks(places.len())).enumerate() {
-            let wrong = (0..places.len())
-                .filter(|&candidate| candidate % count != row && !data.is_right(anchor, places[candidate]));
-            // The own positive stands at the row's place among the candidates.
-            if let Some(negative) = self.choose(distances, wrong, distances[row]) {
+        let mut wrong = Vec::new();
+        for (row, &anchor) in batch.texts[0].iter().enumerate() {
+            let is_wrong = |(place, &text): (usize, &u32)| place % count != row && !data.is_right(anchor, text);
+            let begin = wrong.len();
+            wrong.extend(places.iter().enumerate().map(is_wrong));
+            if wrong[begin..].contains(&true) {
                 rows.push(row as i64);
-                chosen.push(negative as i64);
+            } else {
+                wrong.truncate(begin);
             }
         }
         if rows.is_empty() {
             return Ok(near.f_sum(Kind::Float)?.f_mul_scalar(0.0)?);
         }
         let device = anchors.device();
+        let shape = [rows.len() as i64, places.len() as i64];
+        let wrong = Tensor::f_from_slice(&wrong)?.f_view(shape)?.f_to_device(device)?;
         let rows = Tensor::f_from_slice(&rows)?.f_to_device(device)?;
-        let chosen = Tensor::f_from_slice(&chosen)?.f_to_device(device)?;
-        let far = distance(
-            self.distance,
-            &anchors.f_index_select(0, &rows)?,
-            &candidates.f_index_select(0, &chosen)?,
-        )?;
-        self.hinge(&near.f_index_select(0, &rows)?, &far)
+        let (anchors, near) = (anchors.f_index_select(0, &rows)?, near.f_index_select(0, &rows)?);
+        let chosen = self.choose(&anchors, &candidates, &near, &wrong)?;
+        let far = distance(self.distance, &anchors, &candidates.f_index_select(0, &chosen)?)?;
+        self.hinge(&near, &far)
     }
 
-    fn choose(&self, distances: &[f32], wrong: impl Iterator<Item = usize> + Clone, positive: f32) -> Option<usize> {
-        let nearest = |&one: &usize, &other: &usize| distances[one].total_cmp(&distances[other]);
+    /// The place among the candidates of each row's negative, `[rows]`: one that is wrong, `[rows, candidates]`.
+    fn choose(&self, anchors: &Tensor, candidates: &Tensor, near: &Tensor, wrong: &Tensor) -> Result<Tensor> {
+        let _no_grad = tch::no_grad_guard();
+        let distances = all(self.distance, anchors, candidates)?;
+        let nearest = |among: &Tensor| -> Result<Tensor> {
+            let others = among.f_logical_not()?;
+            Ok(distances.f_masked_fill(&others, f64::INFINITY)?.f_argmin(1, false)?)
+        };
         match self.mining {
-            Mining::Hardest => wrong.min_by(nearest),
-            Mining::SemiHard => wrong
-                .clone()
-                .filter(|&candidate| distances[candidate] > positive)
-                .min_by(nearest)
-                .or_else(|| wrong.max_by(nearest)),
+            Mining::Hardest => nearest(wrong),
+            Mining::SemiHard => {
+                let farther = wrong.f_logical_and(&distances.f_gt_tensor(&near.f_unsqueeze(1)?)?)?;
+                let others = wrong.f_logical_not()?;
+                let farthest = distances
+                    .f_masked_fill(&others, f64::NEG_INFINITY)?
+                    .f_argmax(1, false)?;
+                Ok(nearest(&farther)?.f_where_self(&farther.f_any_dim(1, false)?, &farthest)?)
+            }
         }
     }
 
