@@ -5,9 +5,10 @@
 mod common;
 
 use common::minilm;
+use hpo_data::Rows;
 use hpo_protocol::embedding::Parameters;
 use hpo_trial_embedding::data::Tokens;
-use hpo_trial_embedding::examples::{Examples, Rows};
+use hpo_trial_embedding::examples::Examples;
 use hpo_trial_embedding::gradient::Pass;
 use hpo_trial_embedding::loss::Loss;
 use hpo_trial_embedding::model::Base;
@@ -59,14 +60,14 @@ fn the_losses_of_100_steps_are_those_of_pytorch() {
             data: &data,
             dropout: 0.0,
             seed: 0,
+            scale: 1.0,
         };
         let (loss, gradients) = pass.gradients(&batch, reference.batch).unwrap();
         most = most.max((loss - expected).abs());
         assert!((loss - expected).abs() < 2e-5, "step {step}: {loss}, not {expected}");
         let gradients = gradients.unwrap();
-        optimizer
-            .step(&mut weights, &gradients, parameters.learning_rate)
-            .unwrap();
+        let taken = optimizer.step(&mut weights, &gradients, parameters.learning_rate);
+        assert!(taken.unwrap());
         model.give_back(gradients);
     }
     println!("largest difference of losses {most:e}");
