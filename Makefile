@@ -4,13 +4,14 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 TRAINER := -p hpo-trial-embedding --release
 CORE := -p hpo -p hpo-data -p hpo-protocol
 
-.PHONY: help setup build demo test lint install
+.PHONY: help setup build demo test lint install bench
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
 	@echo "make test     everything that CI runs"
 	@echo "make install  install hpo and its trainer with cargo; the libtorch in .cache must stay where it is"
 	@echo "make setup    fetch libtorch, the model and the data into .cache, once"
+	@echo "make bench    compare the trainer's speed with sentence-transformers and PyTorch (5 GB, half an hour)"
 	@echo "make lint     formatting and clippy"
 
 setup:
@@ -39,3 +40,7 @@ test: lint
 install: setup
 	cargo install --locked --path .
 	cargo install --locked --path trials/embedding
+
+bench: setup
+	cargo build --locked $(TRAINER) --example throughput
+	python3 benches/training.py --trainer $(TARGET)/release/examples/throughput
