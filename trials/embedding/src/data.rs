@@ -44,6 +44,18 @@ impl Tokens {
         })
     }
 
+    /// How many special tokens every text begins and ends with.
+    pub fn edges(&self) -> Result<(usize, usize)> {
+        let encoding = self
+            .tokenizer
+            .encode_fast("a", true)
+            .map_err(|error| Error::Invalid(format!("cannot tokenise: {error}")))?;
+        let mask = encoding.get_special_tokens_mask();
+        let first = mask.iter().take_while(|&&special| special == 1).count();
+        let last = mask[first..].iter().rev().take_while(|&&special| special == 1).count();
+        Ok((first, last))
+    }
+
     /// Token ids of each text, special tokens included; at least one each.
     pub fn encode(&self, texts: &[&str]) -> Result<Vec<Box<[u32]>>> {
         let refused = |error: tokenizers::Error| Error::Invalid(format!("cannot tokenise: {error}"));

@@ -16,16 +16,20 @@ pub struct Examples {
     texts: Vec<Box<[u32]>>,
     positives: HashMap<u32, Vec<u32>>,
     labels: usize,
+    edges: (usize, usize),
 }
 
 impl Examples {
     /// Tokenises data.
     pub fn of(data: &Data, tokens: &Tokens) -> Result<Self> {
         let texts: Vec<&str> = data.texts.iter().map(String::as_str).collect();
-        Ok(Self::new(data.rows.clone(), tokens.encode(&texts)?, data.labels.len()))
+        Ok(Self {
+            edges: tokens.edges()?,
+            ..Self::new(data.rows.clone(), tokens.encode(&texts)?, data.labels.len())
+        })
     }
 
-    /// Examples over tokenised texts; `labels` is how many labels there are.
+    /// Examples over tokenised texts without special tokens; `labels` is how many labels there are.
     pub fn new(rows: Rows, texts: Vec<Box<[u32]>>, labels: usize) -> Self {
         let mut positives: HashMap<u32, Vec<u32>> = HashMap::new();
         if matches!(rows, Rows::Triplets(_) | Rows::Pairs(_)) {
@@ -41,6 +45,7 @@ impl Examples {
             texts,
             positives,
             labels,
+            edges: (0, 0),
         }
     }
 
@@ -52,6 +57,11 @@ impl Examples {
     /// Token ids of the text at that place.
     pub fn text(&self, place: u32) -> &[u32] {
         &self.texts[place as usize]
+    }
+
+    /// How many special tokens each text begins and ends with.
+    pub fn edges(&self) -> (usize, usize) {
+        self.edges
     }
 
     /// Number of distinct texts.

@@ -1,10 +1,12 @@
 //! The gradients of a batch, in one pass or in parts that need less memory.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use hpo_data::Rows;
 use tch::Tensor;
 
+use crate::augment::Augment;
 use crate::data::derive;
 use crate::error::{Error, Result};
 use crate::examples::Examples;
@@ -27,6 +29,8 @@ pub struct Pass<'a> {
     pub dropout: f64,
     /// The seed of dropout.
     pub seed: u64,
+    /// Changes of the texts, if there are any.
+    pub augment: Option<Augment>,
     /// What the loss is multiplied with before its gradient is taken.
     pub scale: f64,
 }
@@ -81,7 +85,7 @@ impl Pass<'_> {
             let texts = slice(batch, part);
             let embeddings = self
                 .model
-                .embed_with(&self.texts(&texts), self.dropout(number as u64))?;
+                .embed_with(&slices(&self.texts(&texts)), self.dropout(number as u64))?;
             for (pieces, piece) in pieces.iter_mut().zip(embeddings.f_chunk(columns as i64, 0)?) {
                 pieces.push(piece);
             }
@@ -115,7 +119,7 @@ impl Pass<'_> {
 
     /// Embeds a part of a batch. Its dropout is the same each time.
     fn embed(&self, rows: &Rows, part: u64) -> Result<Embedded> {
-        self.model.train(&self.texts(rows), self.dropout(part))
+        self.model.train(&slices(&self.texts(rows)), self.dropout(part))
     }
 
     fn scaled(&self, loss: &Tensor, embedded: Embedded) -> Result<Gradients> {
@@ -129,8 +133,12 @@ impl Pass<'_> {
         })
     }
 
-    fn texts(&self, rows: &Rows) -> Vec<&[u32]> {
-        rows.texts().into_iter().map(|place| self.data.text(place)).collect()
+    fn texts(&self, rows: &Rows) -> Vec<Cow<'_, [u32]>> {
+        let text = |place| match &self.augment {
+            Some(augment) => augment.text(place, self.data.text(place), self.data.edges()),
+            None => Cow::Borrowed(self.data.text(place)),
+        };
+        rows.texts().into_iter().map(text).collect()
     }
 
     fn dropout(&self, part: u64) -> Dropout {
@@ -170,6 +178,10 @@ impl Pass<'_> {
         self.model.give_back(part);
         Ok(sum)
     }
+}
+
+fn slices<'a>(texts: &'a [Cow<'_, [u32]>]) -> Vec<&'a [u32]> {
+    texts.iter().map(AsRef::as_ref).collect()
 }
 
 /// Parts of `rows` rows, at most `most` each, as equal as can be.

@@ -1,5 +1,6 @@
 //! The worker that fine-tunes text-embedding models: a trainer behind the protocol of `hpo`.
 
+pub mod augment;
 pub mod checkpoint;
 pub mod data;
 pub mod error;

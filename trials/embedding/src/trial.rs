@@ -7,6 +7,7 @@ use hpo_data::Rows;
 use hpo_protocol::embedding::{Parameters, PrecisionKind};
 use tch::{Device, Tensor};
 
+use crate::augment::Augment;
 use crate::checkpoint::{self, Identity, Position, State};
 use crate::data::{derive, order};
 use crate::error::{Error, Result};
@@ -22,6 +23,8 @@ use crate::validate::{Measured, Validation};
 
 /// The purpose of [`derive`] for the randomness of a step.
 const STEP: u64 = 2;
+/// That for the changes of texts in an epoch.
+const AUGMENT: u64 = 3;
 
 /// Steps after which losses are read from a device that must be waited for.
 const READ_EVERY: usize = 32;
@@ -189,6 +192,10 @@ impl<'a> Trial<'a> {
                 data: &self.shared.train,
                 dropout: self.identity.parameters.dropout,
                 seed: derive(self.identity.seed, STEP, self.state.optimizer.steps()),
+                augment: Augment::new(
+                    &self.identity.parameters,
+                    derive(self.identity.seed, AUGMENT, self.state.position.epoch),
+                ),
                 scale: self.state.scaler.scale,
             };
             let micro_batch = self.state.micro_batch;

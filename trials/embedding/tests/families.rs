@@ -52,6 +52,8 @@ fn reference(name: &str) -> Reference {
 
 fn encode(directory: &Path, base: &Base, reference: &Reference) -> Vec<Box<[u32]>> {
     let tokens = Tokens::read(directory, reference.max_length, base.config.vocab_size).unwrap();
+    // Each of the families has one special token at either end.
+    assert_eq!(tokens.edges().unwrap(), (1, 1));
     let texts: Vec<&str> = reference.texts.iter().map(String::as_str).collect();
     tokens.encode(&texts).unwrap()
 }

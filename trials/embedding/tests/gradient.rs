@@ -81,6 +81,7 @@ fn parts_have_the_gradients_of_the_whole() {
             data: &data,
             dropout: 0.0,
             seed: 3,
+            augment: None,
             scale: 1.0,
         };
         let vocabulary = shared.base.config.vocab_size;

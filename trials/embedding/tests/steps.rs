@@ -60,6 +60,7 @@ fn the_losses_of_100_steps_are_those_of_pytorch() {
             data: &data,
             dropout: 0.0,
             seed: 0,
+            augment: None,
             scale: 1.0,
         };
         let (loss, gradients) = pass.gradients(&batch, reference.batch).unwrap();

@@ -223,6 +223,9 @@ fn every_parameter_moves_the_result() {
         ("mining", json!("semi_hard"), json!({})),
         ("temperature", json!(0.1), json!({"loss": "multiple_negatives"})),
         ("symmetric", json!(true), json!({"loss": "multiple_negatives"})),
+        ("crop", json!(0.5), json!({})),
+        ("token_deletion", json!(0.2), json!({})),
+        ("token_swap", json!(0.2), json!({})),
         ("pooling", json!("cls"), json!({})),
         ("normalize", json!(false), json!({})),
     ];

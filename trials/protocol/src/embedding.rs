@@ -264,6 +264,12 @@ pub struct Parameters {
     pub symmetric: bool,
     /// Dropout probability of embeddings before classification.
     pub head_dropout: f64,
+    /// The largest share of a text's tokens that is cut off its ends in training.
+    pub crop: f64,
+    /// The probability of each token to be left out in training.
+    pub token_deletion: f64,
+    /// The probability of each token to change places with the next one in training.
+    pub token_swap: f64,
     /// How token vectors become an embedding; none is the model's own way.
     pub pooling: Option<PoolingKind>,
     /// Whether the model scales embeddings to length 1; none is the model's own way.
@@ -304,6 +310,9 @@ impl Default for Parameters {
             temperature: 0.05,
             symmetric: false,
             head_dropout: 0.0,
+            crop: 0.0,
+            token_deletion: 0.0,
+            token_swap: 0.0,
             pooling: None,
             normalize: None,
         }
@@ -462,6 +471,9 @@ pub const PARAMETERS: &[Parameter] = &[
     parameter("temperature", above_zero(f64::MAX)),
     parameter("symmetric", Domain::Bool),
     parameter("head_dropout", from_zero(0.9)),
+    parameter("crop", from_zero(0.9)),
+    parameter("token_deletion", from_zero(0.9)),
+    parameter("token_swap", from_zero(1.0)),
     parameter("pooling", Domain::Choice(&["mean", "cls", "max"])),
     parameter("normalize", Domain::Bool),
 ];
