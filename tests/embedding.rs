@@ -146,7 +146,17 @@ fn pairs_scored_pairs_and_labelled_texts_are_cleaned_split_and_trained_with() {
         let study = study
             .replace("trials = 4", "trials = 1")
             .replace("max_resource = 4", "max_resource = 1");
-        std::fs::write(&path, study).unwrap();
+        std::fs::write(&path, &study).unwrap();
+        // These data have another loss than the triplet loss, so there is nothing to search a margin for.
+        let refused = place.search(&path);
+        assert!(
+            refused.stderr().contains("`margin` has no effect"),
+            "{}",
+            refused.stderr()
+        );
+        let margin = "margin = { type = \"uniform\", low = 0.1, high = 1.0 }\n";
+        assert!(study.contains(margin));
+        std::fs::write(&path, study.replace(margin, "")).unwrap();
         let told = place.search(&path).ok();
         assert!(told.stderr().contains(report), "{}", told.stderr());
         for part in [metric, "best model: "] {
