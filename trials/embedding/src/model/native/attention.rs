@@ -24,7 +24,7 @@ impl Shape {
 
     /// Numbers of scratch memory that [`attend`] and [`attend_backward`] need.
     pub fn scratch(&self) -> usize {
-        2 * (self.size + self.length) * self.padded()
+        2 * (self.size + self.length) * self.padded() + 4 * self.length * self.size + self.padded()
     }
 
     /// 1 / sqrt(size), which scores are multiplied with.
@@ -41,12 +41,16 @@ kernel! {
     ) {
         let Shape { size, length, heads } = shape;
         let (width, padded) = (heads * size, shape.padded());
-        let stride = 3 * width;
-        let (keys, shares) = scratch[..(size + length) * padded].split_at_mut(size * padded);
+        let (keys, scratch) = scratch.split_at_mut(size * padded);
+        let (shares, scratch) = scratch.split_at_mut(length * padded);
+        let (q, scratch) = scratch.split_at_mut(length * size);
+        let v = &mut scratch[..length * size];
         for head in 0..heads {
-            let (q, k, v) = parts(qkv, width, head * size);
-            transpose(k, stride, size, length, shape.scale(), keys);
-            product::<FMA, false>(shares, padded, q, stride, keys, padded, [length, size, padded]);
+            let at = head * size;
+            gather(&qkv[at..], 3 * width, size, q);
+            transpose(&qkv[width + at..], 3 * width, size, length, shape.scale(), keys);
+            gather(&qkv[2 * width + at..], 3 * width, size, v);
+            product::<FMA, false>(shares, padded, q, size, keys, padded, [length, size, padded]);
             for ((row, log), number) in shares.chunks_exact_mut(padded).zip(&mut logs[head * length..][..length]).zip(0u32..) {
                 // Whole vectors: what stands behind the row counts as nothing.
                 row[length..].fill(f32::NEG_INFINITY);
@@ -62,7 +66,7 @@ kernel! {
                     row.iter_mut().for_each(|x| *x *= share);
                 }
             }
-            product::<FMA, false>(&mut out[head * size..], width, shares, padded, v, stride, [length, length, size]);
+            product::<FMA, false>(&mut out[at..], width, shares, padded, v, size, [length, length, size]);
         }
     }
 }
@@ -77,58 +81,75 @@ kernel! {
         let stride = 3 * width;
         let (keys, scratch) = scratch.split_at_mut(size * padded);
         let (values, scratch) = scratch.split_at_mut(size * padded);
-        let (shares, slopes) = scratch[..2 * length * padded].split_at_mut(length * padded);
+        let (shares, scratch) = scratch.split_at_mut(length * padded);
+        let (slopes, scratch) = scratch.split_at_mut(length * padded);
+        let (q, scratch) = scratch.split_at_mut(length * size);
+        let (k, scratch) = scratch.split_at_mut(length * size);
+        let (from, scratch) = scratch.split_at_mut(length * size);
+        let factors = &mut scratch[..padded];
+        factors.fill(1.0);
         for head in 0..heads {
             let at = head * size;
-            let (q, k, v) = parts(qkv, width, at);
-            transpose(k, stride, size, length, shape.scale(), keys);
-            transpose(v, stride, size, length, 1.0, values);
-            let gradient = &gradient[at..];
-            product::<FMA, false>(shares, padded, q, stride, keys, padded, [length, size, padded]);
-            product::<FMA, false>(slopes, padded, gradient, width, values, padded, [length, size, padded]);
+            gather(&qkv[at..], stride, size, q);
+            gather(&qkv[width + at..], stride, size, k);
+            gather(&gradient[at..], width, size, from);
+            transpose(&qkv[width + at..], stride, size, length, shape.scale(), keys);
+            transpose(&qkv[2 * width + at..], stride, size, length, 1.0, values);
+            product::<FMA, false>(shares, padded, q, size, keys, padded, [length, size, padded]);
+            product::<FMA, false>(slopes, padded, from, size, values, padded, [length, size, padded]);
             let rows = shares.chunks_exact_mut(padded).zip(slopes.chunks_exact_mut(padded));
             for (((shares, slopes), log), number) in rows.zip(&logs[head * length..][..length]).zip(0u32..) {
-                let first = (head * length) as u32 * length as u32 + number * length as u32;
-                for x in shares.iter_mut() {
-                    *x = exp::<FMA>(*x - log);
-                }
                 if mask.drops() {
-                    slopes.iter_mut().zip(first..).for_each(|(slope, place)| *slope *= mask.factor(place));
+                    let first = (head * length) as u32 * length as u32 + number * length as u32;
+                    factors.iter_mut().zip(first..).for_each(|(factor, place)| *factor = mask.factor(place));
+                }
+                for ((share, slope), factor) in shares.iter_mut().zip(slopes.iter_mut()).zip(&*factors) {
+                    *share = exp::<FMA>(*share - log);
+                    *slope *= factor;
                 }
                 // Softmax has no slope along its own sum. Behind the row slopes are 0, since `values` is.
                 let mean = sum(shares, slopes, |share, slope| share * slope);
                 let scale = shape.scale();
-                for (share, slope) in shares.iter().zip(slopes.iter_mut()) {
-                    *slope = scale * share * (*slope - mean);
-                }
-                if mask.drops() {
-                    shares.iter_mut().zip(first..).for_each(|(share, place)| *share *= mask.factor(place));
+                for ((share, slope), factor) in shares.iter_mut().zip(slopes.iter_mut()).zip(&*factors) {
+                    *slope = scale * *share * (*slope - mean);
+                    *share *= factor;
                 }
             }
             let to = &mut to_qkv[at..];
-            product::<FMA, false>(to, stride, slopes, padded, k, stride, [length, length, size]);
-            product::<FMA, true>(&mut to[width..], stride, slopes, padded, q, stride, [length, length, size]);
-            product::<FMA, true>(&mut to[2 * width..], stride, shares, padded, gradient, width, [length, length, size]);
+            product::<FMA, false>(to, stride, slopes, padded, k, size, [length, length, size]);
+            product::<FMA, true>(&mut to[width..], stride, slopes, padded, q, size, [length, length, size]);
+            product::<FMA, true>(&mut to[2 * width..], stride, shares, padded, from, size, [length, length, size]);
         }
     }
 }
 
-/// Query, key and value of the head that begins at a column; each from its first number on.
+/// `out` becomes rows of `size` numbers one after the other. Where they come from they are so far apart that they would
+/// push each other out of the cache.
 #[inline(always)]
-fn parts(qkv: &[f32], width: usize, column: usize) -> (&[f32], &[f32], &[f32]) {
-    (&qkv[column..], &qkv[width + column..], &qkv[2 * width + column..])
+fn gather(rows: &[f32], stride: usize, size: usize, out: &mut [f32]) {
+    for (out, row) in out.chunks_exact_mut(size).zip(rows.chunks(stride)) {
+        out.copy_from_slice(&row[..size]);
+    }
 }
 
-/// `out` `[size, padded length]` becomes the transpose of `length` rows of `size` numbers, times `scale`.
+/// `out` `[size, padded length]` becomes the transpose of `length` rows of `size` numbers, times `scale`, and 0 behind.
 #[inline(always)]
 fn transpose(rows: &[f32], stride: usize, size: usize, length: usize, scale: f32, out: &mut [f32]) {
     let padded = out.len() / size;
-    for (column, out) in out.chunks_exact_mut(padded).enumerate() {
-        let (out, rest) = out.split_at_mut(length);
-        for (out, row) in out.iter_mut().zip(rows.chunks(stride)) {
-            *out = row[column] * scale;
+    for first in (0..padded).step_by(LANES) {
+        let count = LANES.min(length - first);
+        for from in (0..size).step_by(LANES) {
+            let columns = LANES.min(size - from);
+            let mut block = [[0f32; LANES]; LANES];
+            for (place, row) in rows[first * stride..].chunks(stride).take(count).enumerate() {
+                for (column, x) in row[from..from + columns].iter().enumerate() {
+                    block[column][place] = x * scale;
+                }
+            }
+            for (column, block) in block.iter().take(columns).enumerate() {
+                out[(from + column) * padded + first..][..LANES].copy_from_slice(block);
+            }
         }
-        rest.fill(0.0);
     }
 }
 
@@ -183,7 +204,6 @@ fn tile<const FMA: bool, const T: bool, const R: usize, const C: usize>(
     inner: usize,
 ) {
     let mut sums = [[0f32; C]; R];
-    // Every access below lies before these ends.
     let last = inner - 1;
     let a_end = if T {
         last * a_stride + R
@@ -192,11 +212,13 @@ fn tile<const FMA: bool, const T: bool, const R: usize, const C: usize>(
     };
     assert!(a.len() >= a_end && b.len() >= last * b_stride + C);
     for k in 0..inner {
-        let b = &b[k * b_stride..k * b_stride + C];
-        for r in 0..R {
-            let x = a[if T { k * a_stride + r } else { r * a_stride + k }];
-            for c in 0..C {
-                sums[r][c] = fma::<FMA>(x, b[c], sums[r][c]);
+        for (r, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: with k <= last and r < R the place is below `a_end`, which has been checked.
+            let x = unsafe { *a.get_unchecked(if T { k * a_stride + r } else { r * a_stride + k }) };
+            for (c, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: with k <= last and c < C the place is below the end that has been checked.
+                let y = unsafe { *b.get_unchecked(k * b_stride + c) };
+                *sum = fma::<FMA>(x, y, *sum);
             }
         }
     }
