@@ -37,6 +37,8 @@ fn space(place: &Place, name: &str) -> PathBuf {
 fn killed_and_stopped_it_ends_like_a_search_left_alone_and_exports_its_best_model() {
     let place = Place::new();
     place.search(&space(&place, "plain")).ok();
+    let shared = || std::fs::read_dir(place.path("studies/.cache")).unwrap().count();
+    assert_eq!(shared(), 2, "training and validation texts");
     let rough = space(&place, "rough");
     for (what, signal) in [
         ("on slot", Signal::KILL),
@@ -51,6 +53,7 @@ fn killed_and_stopped_it_ends_like_a_search_left_alone_and_exports_its_best_mode
     }
     let told = place.search(&rough).ok().stdout();
     assert_eq!(place.answer("plain"), place.answer("rough"));
+    assert_eq!(shared(), 2, "the second study has the same texts");
     assert_eq!(place.facts("rough", "baseline_measured").len(), 1);
     assert!(told.contains("untrained") && told.contains("best model: "), "{told}");
 

@@ -89,7 +89,7 @@ pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), 
         .best()
         .and_then(|trial| trial.best_checkpoint())
         .ok_or_else(|| nothing_yet(reader))?;
-    let program = run::program(study.spec())?;
+    let program = run::program(study.spec(), reader.directory())?;
     // Copying weights needs no GPU, and those there are may be full.
     let settings = SlotSettings {
         devices: Devices::Cpu,

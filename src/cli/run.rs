@@ -41,7 +41,7 @@ impl SlotArguments {
 }
 
 /// What the trials of a study run. Found before anything is written.
-pub(super) fn program(spec: &StudySpec) -> Result<Program, CliError> {
+pub(super) fn program(spec: &StudySpec, directory: &StudyDirectory) -> Result<Program, CliError> {
     let trainer = &spec.trainer;
     let command = match &trainer.command {
         Some(command) => command.clone(),
@@ -55,6 +55,7 @@ pub(super) fn program(spec: &StudySpec) -> Result<Program, CliError> {
             study: spec.name.clone(),
             threads: spec.threads,
             settings: trainer.settings.clone(),
+            cache: directory.cache(),
         },
     })
 }
@@ -98,7 +99,7 @@ pub(super) fn run(
 ) -> Result<Ended, CliError> {
     let store = store::open(directory)?;
     let spec = store.study.spec().clone();
-    let program = program(&spec)?;
+    let program = program(&spec, directory)?;
     let machine = Machine::this();
     let slots = slots(&machine, settings, Some(spec.threads))?;
     log_to(directory)?;

@@ -58,7 +58,7 @@ pub(super) fn search(
         let machine = Machine::this();
         let slots = run::slots(&machine, &settings, None)?;
         let spec = file.study.spec(slots.first().map_or(1, |slot| slot.threads));
-        run::program(&spec)?;
+        run::program(&spec, &directory)?;
         store::create(&directory, &spec, &file.text, now())?;
         tell_data(data);
         run::run(&directory, &settings, None, again)?;

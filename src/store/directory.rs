@@ -72,6 +72,15 @@ impl StudyDirectory {
         self.root.join("best-model")
     }
 
+    /// Where the trainers of the studies beside this one keep what they can share; none if it can't be told where that is.
+    /// No study has this name.
+    pub fn cache(&self) -> Option<PathBuf> {
+        let root = fs::canonicalize(&self.root)
+            .or_else(|_| std::path::absolute(&self.root))
+            .ok()?;
+        Some(root.parent()?.join(".cache"))
+    }
+
     fn lock_file(&self) -> PathBuf {
         self.root.join("lock")
     }

@@ -30,6 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "model": get("model")?, "train": get("train")?, "validation_share": 0.01,
             "max_length": get("max_length")?.parse::<u64>()?,
         }))?,
+        cache: None,
     };
     let batch_size = get("batch_size")?.parse()?;
     let seconds: f64 = get("seconds")?.parse()?;

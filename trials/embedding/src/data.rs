@@ -1,13 +1,25 @@
 //! Tokenising texts, and the order in which an epoch takes them.
 
-use std::path::Path;
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
+use sha2::{Digest, Sha256};
+use tokenizers::{Encoding, PostProcessor, Token, Tokenizer, TruncationParams};
 
+use crate::cache::{Cache, Key};
 use crate::error::{Error, Result};
-use crate::model::read_tokenizer;
+use crate::model::{read_tokenizer, tokenizer_files};
+
+/// Texts as token ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tokenised {
+    /// How many special tokens each begins and ends with.
+    pub edges: (usize, usize),
+    /// The token ids of each, special ones included; at least one each.
+    pub texts: Vec<Box<[u32]>>,
+}
 
 /// A tokenizer that cuts texts to a number of tokens and never pads.
 #[derive(Debug)]
@@ -46,10 +58,9 @@ impl Tokens {
 
     /// How many special tokens every text begins and ends with.
     pub fn edges(&self) -> Result<(usize, usize)> {
-        let encoding = self
-            .tokenizer
-            .encode_fast("a", true)
-            .map_err(|error| Error::Invalid(format!("cannot tokenise: {error}")))?;
+        // A token that stands for any: what is put around it does not depend on what it is.
+        let any = Encoding::from_tokens(vec![Token::new(0, String::new(), (0, 0))], 0);
+        let encoding = self.tokenizer.post_process(any, None, true).map_err(refused)?;
         let mask = encoding.get_special_tokens_mask();
         let first = mask.iter().take_while(|&&special| special == 1).count();
         let last = mask[first..].iter().rev().take_while(|&&special| special == 1).count();
@@ -58,7 +69,6 @@ impl Tokens {
 
     /// Token ids of each text, special tokens included; at least one each.
     pub fn encode(&self, texts: &[&str]) -> Result<Vec<Box<[u32]>>> {
-        let refused = |error: tokenizers::Error| Error::Invalid(format!("cannot tokenise: {error}"));
         // sentence-transformers stripped texts up to version 5, which matters to tokenizers that see spaces.
         let stripped = texts.iter().map(|text| text.trim()).collect();
         let encodings = self.tokenizer.encode_batch_fast::<&str>(stripped, true);
@@ -74,6 +84,89 @@ impl Tokens {
             }
         };
         encodings.map_err(refused)?.into_iter().zip(texts).map(check).collect()
+    }
+}
+
+fn refused(error: tokenizers::Error) -> Error {
+    Error::Invalid(format!("cannot tokenise: {error}"))
+}
+
+/// The version of the library that tokenises: another one may do it otherwise.
+const LIBRARY: &str = "tokenizers 0.23.2";
+
+/// [`Tokens`] that are read when they are needed, and of whose work a [`Cache`] keeps the results.
+#[derive(Debug)]
+pub struct KeptTokens {
+    directory: PathBuf,
+    max_length: usize,
+    vocabulary: i64,
+    cache: Option<Cache>,
+    tokens: OnceCell<Tokens>,
+}
+
+impl KeptTokens {
+    /// As [`Tokens::read`] says. Without a cache, nothing is kept.
+    pub fn new(directory: &Path, max_length: usize, vocabulary: i64, cache: Option<Cache>) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            max_length,
+            vocabulary,
+            cache,
+            tokens: OnceCell::new(),
+        }
+    }
+
+    /// The tokenizer.
+    pub fn tokens(&self) -> Result<&Tokens> {
+        match self.tokens.get() {
+            Some(tokens) => Ok(tokens),
+            None => {
+                let read = Tokens::read(&self.directory, self.max_length, self.vocabulary)?;
+                Ok(self.tokens.get_or_init(|| read))
+            }
+        }
+    }
+
+    /// The texts as token ids.
+    pub fn encode(&self, texts: &[&str]) -> Result<Tokenised> {
+        let make = || {
+            let tokens = self.tokens()?;
+            Ok(Tokenised {
+                edges: tokens.edges()?,
+                texts: tokens.encode(texts)?,
+            })
+        };
+        match &self.cache {
+            Some(cache) => cache.get_or_make(&self.key(texts)?, make),
+            None => make(),
+        }
+    }
+
+    /// The digest of all that the token ids of `texts` depend on.
+    fn key(&self, texts: &[&str]) -> Result<Key> {
+        let mut hash = Sha256::new();
+        let mut add = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        add(LIBRARY.as_bytes());
+        add(env!("CARGO_PKG_VERSION").as_bytes());
+        for path in tokenizer_files(&self.directory) {
+            match std::fs::read(&path) {
+                Ok(bytes) => {
+                    add(b"there");
+                    add(&bytes);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => add(b"not there"),
+                Err(error) => return Err(Error::io("read", &path)(error)),
+            }
+        }
+        add(&(self.max_length as u64).to_le_bytes());
+        add(&self.vocabulary.to_le_bytes());
+        for text in texts {
+            add(text.as_bytes());
+        }
+        Ok(hash.finalize().into())
     }
 }
 
@@ -102,4 +195,16 @@ pub fn order(seed: u64, epoch: u64, rows: usize) -> Vec<usize> {
         order.swap(last, drawn as usize);
     }
     order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LIBRARY;
+
+    #[test]
+    fn what_is_kept_names_the_library_that_made_it() {
+        let lock = include_str!("../../../Cargo.lock");
+        let (name, version) = LIBRARY.split_once(' ').unwrap_or_default();
+        assert!(lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\"\n")));
+    }
 }

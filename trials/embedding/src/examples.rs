@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use hpo_data::{Data, Rows};
 use sha2::{Digest, Sha256};
 
-use crate::data::Tokens;
+use crate::data::KeptTokens;
 use crate::error::Result;
 use crate::model::hex;
 
@@ -21,11 +21,12 @@ pub struct Examples {
 
 impl Examples {
     /// Tokenises data.
-    pub fn of(data: &Data, tokens: &Tokens) -> Result<Self> {
+    pub fn of(data: &Data, tokens: &KeptTokens) -> Result<Self> {
         let texts: Vec<&str> = data.texts.iter().map(String::as_str).collect();
+        let tokenised = tokens.encode(&texts)?;
         Ok(Self {
-            edges: tokens.edges()?,
-            ..Self::new(data.rows.clone(), tokens.encode(&texts)?, data.labels.len())
+            edges: tokenised.edges,
+            ..Self::new(data.rows.clone(), tokenised.texts, data.labels.len())
         })
     }
 

@@ -1,6 +1,7 @@
 //! The worker that fine-tunes text-embedding models: a trainer behind the protocol of `hpo`.
 
 pub mod augment;
+pub mod cache;
 pub mod checkpoint;
 pub mod data;
 pub mod error;

@@ -12,8 +12,9 @@ use hpo_protocol::embedding::Settings;
 use hpo_protocol::{Feature, FromWorker, Run, Start, ToWorker, VERSION};
 use tch::{Device, Kind, Tensor};
 
+use crate::cache::Cache;
 use crate::checkpoint;
-use crate::data::Tokens;
+use crate::data::KeptTokens;
 use crate::error::{Error, Result};
 use crate::examples::Examples;
 use crate::export::export;
@@ -114,7 +115,8 @@ pub fn prepare(start: &Start) -> Result<Shared> {
             "max_length is {length}; this model takes at most {longest}"
         )));
     }
-    let tokens = Tokens::read(&settings.model, settings.max_length, base.config.vocab_size)?;
+    let cache = start.cache.clone().map(Cache::new);
+    let tokens = KeptTokens::new(&settings.model, settings.max_length, base.config.vocab_size, cache);
     let sets = hpo_data::load(&settings)?;
     let train = Examples::of(&sets.train, &tokens)?;
     let validation = Examples::of(&sets.validation, &tokens)?;

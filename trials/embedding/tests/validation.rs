@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use common::{directory, tiny_model, triplets};
 use hpo_data::Rows;
-use hpo_trial_embedding::data::Tokens;
+use hpo_trial_embedding::data::KeptTokens;
 use hpo_trial_embedding::examples::Examples;
 use hpo_trial_embedding::model::Base;
 use hpo_trial_embedding::validate::Validation;
@@ -27,7 +27,7 @@ fn metrics_are_those_of_the_definition() {
     triplets(&path.join("validation.jsonl"), 3, 400);
     let base = Base::load(&path, Device::Cpu).unwrap();
     let model = base.model(&base.weights).unwrap();
-    let tokens = Tokens::read(&path, 16, base.config.vocab_size).unwrap();
+    let tokens = KeptTokens::new(&path, 16, base.config.vocab_size, None);
     triplets(&path.join("train.jsonl"), 4, 10);
     let settings =
         json!({ "model": path, "train": path.join("train.jsonl"), "validation": path.join("validation.jsonl") });

@@ -76,6 +76,10 @@ pub struct Start {
     pub threads: usize,
     /// The trainer's own settings, from the study's `[trial]` table. File names in them are absolute.
     pub settings: Values,
+    /// A directory, which need not exist, for what the workers of all studies can share. Whatever is in it may be deleted
+    /// at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
 }
 
 /// One segment: train `trial` from resource `from` to resource `to`.

@@ -22,7 +22,7 @@ pub use self::files::{Files, Tensors, weights_file};
 pub use self::native::Native;
 pub use self::packed::{Group, Packed, Positions};
 pub use self::pooling::{Head, normalise};
-pub use self::tokenizer::read_tokenizer;
+pub use self::tokenizer::{read_tokenizer, tokenizer_files};
 pub use self::weights::{Weights, decays};
 use crate::error::{Error, Result};
 use crate::optimizer::Gradients;

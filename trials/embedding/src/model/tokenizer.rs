@@ -1,6 +1,6 @@
 //! A model's tokenizer, as sentence-transformers loads it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tokenizers::normalizers::{Lowercase, Sequence};
@@ -37,6 +37,12 @@ const SENTENCE: [&str; 4] = [
     "sentence_camembert_config.json",
     "sentence_xlm-roberta_config.json",
 ];
+
+/// The files that [`read_tokenizer`] reads, whether they are there or not.
+pub fn tokenizer_files(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    let names = ["tokenizer.json", "tokenizer_config.json"].into_iter().chain(SENTENCE);
+    names.map(|name| directory.join(name))
+}
 
 /// Reads `tokenizer.json` of a model directory, and what `tokenizer_config.json` and sentence-transformers' own settings
 /// say about case, accents and spaces. An error names the file and how to mend it.

@@ -204,6 +204,7 @@ impl Study {
             study: name.to_owned(),
             threads: 1,
             settings: values(settings),
+            cache: None,
         };
         Self { path, start }
     }
