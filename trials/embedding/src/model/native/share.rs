@@ -262,8 +262,7 @@ impl Share {
     }
 
     /// The backward pass from the gradient of all token vectors of the batch, down to the layer `lowest`, and to the
-    /// embeddings if `embeddings`. Texts whose gradient is 0, as in triplets that keep the margin, take no part.
-    /// `gradients` become those of the weights from there on, in the order of the layout;
+    /// embeddings if `embeddings`. `gradients` become those of the weights from there on, in the order of the layout;
     /// but of the embeddings only LayerNorm's, see [`Share::gradient`].
     pub fn backward(
         &mut self,
@@ -274,12 +273,11 @@ impl Share {
         dropout: &Dropout,
         (lowest, embeddings): (usize, bool),
     ) -> Result<()> {
-        let width = sizes.hidden;
-        self.leave_out(sizes, |text| from[text.of_batch(width)].iter().all(|&x| x == 0.0));
         if self.tokens == 0 {
             gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
             return Ok(());
         }
+        let width = sizes.hidden;
         let gradient = fit(&mut self.gradient, self.tokens * width)?;
         for text in &self.texts {
             gradient[text.of(width)].copy_from_slice(&from[text.of_batch(width)]);
@@ -314,42 +312,6 @@ impl Share {
             rows::norm_backward(gradient, normalised, scales, weights[3], to_weight, to_bias);
         }
         Ok(())
-    }
-
-    /// Leaves texts out of the backward pass; what has been kept of the others moves together.
-    fn leave_out(&mut self, sizes: &Sizes, out: impl Fn(&Text) -> bool) {
-        let before: Vec<Text> = self.texts.iter().filter(|text| !out(text)).copied().collect();
-        if before.len() == self.texts.len() {
-            return;
-        }
-        let mut after = before.clone();
-        self.tokens = 0;
-        for text in &mut after {
-            text.first = self.tokens;
-            self.tokens += text.length;
-        }
-        let gather = |buffer: &mut Vec<f32>, width: usize| {
-            for (before, after) in before.iter().zip(&after) {
-                // To the front and in order: nothing is written over that has yet to move.
-                buffer.copy_within(before.of(width), after.first * width);
-            }
-        };
-        let gather_norm = |norm: &mut Norm| {
-            gather(&mut norm.rows, sizes.hidden);
-            gather(&mut norm.scales, 1);
-        };
-        gather_norm(&mut self.norm);
-        for (layer, state) in self.layers.iter_mut().zip(&mut self.states).take(sizes.layers) {
-            gather(state, sizes.hidden);
-            gather(&mut layer.qkv, 3 * sizes.hidden);
-            gather(&mut layer.logs, sizes.heads);
-            gather(&mut layer.attended, sizes.hidden);
-            gather_norm(&mut layer.output_norm);
-            gather(&mut layer.between, sizes.hidden);
-            gather(&mut layer.inner, sizes.inner);
-            gather_norm(&mut layer.norm);
-        }
-        self.texts = after;
     }
 
     fn feed_backward(
