@@ -123,7 +123,8 @@ def run(command, threads, processes):
 def commands(options, data, case):
     """How each of the contenders is run on a case."""
     _, kind, batch, _, threads = case
-    values = dict(model=MODEL, train=data[kind], threads=threads, batch_size=batch, max_length=MAX_LENGTH)
+    values = dict(model=MODEL, train=data[kind], cache=BENCH / "tokens", threads=threads)
+    values |= dict(batch_size=batch, max_length=MAX_LENGTH)
     values |= dict(dropout=0.1, seconds=options.seconds)
     yield "hpo", [options.trainer] + [f"{key}={value}" for key, value in values.items()]
     for peer in PEERS:

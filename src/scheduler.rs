@@ -352,7 +352,7 @@ impl Scheduler<'_> {
                         parameters: state.parameters.clone(),
                         from,
                         to,
-                        max: self.store.study.spec().halving.max_resource,
+                        max: self.store.study.spec().policy.max_resource,
                         checkpoint: None,
                         checkpoints: PathBuf::new(),
                     };

@@ -12,7 +12,7 @@ const GOOD_LINE: &str = r#"{"anchor":"cat","positive":"kitten","negative":"car"}
 const STUDY: &str = r#"[study]
 trials = 27
 
-[halving]
+[policy]
 max_resource = 9
 
 [trial]
@@ -117,9 +117,9 @@ fn toml_that_is_none() {
 #[test]
 fn a_missing_table() {
     refused_with(
-        "[halving]\nmax_resource = 9\n",
+        "[policy]\nmax_resource = 9\n",
         "",
-        &["space.toml", "no table `[halving]`", "`max_resource = 9`"],
+        &["space.toml", "no table `[policy]`", "`max_resource = 9`"],
     );
 }
 
@@ -260,6 +260,42 @@ fn columns_that_nobody_knows() {
         "columns = {",
     ];
     refused(directory.path(), &parts);
+}
+
+#[test]
+fn synonyms_that_cannot_be_used() {
+    let directory = directory();
+    let study = |trial: &str, space: &str| {
+        let text = STUDY.replace("[space]", &format!("{trial}\n[space]\n{space}"));
+        // Else all of the training data would leak.
+        fs::write(
+            directory.path().join("validation.jsonl"),
+            GOOD_LINE.replace("cat", "dog"),
+        )
+        .unwrap();
+        fs::write(directory.path().join("space.toml"), text).unwrap();
+    };
+    study("", "synonym_replacement = 0.1");
+    refused(
+        directory.path(),
+        &[
+            "`synonym_replacement` needs synonyms",
+            "`synonyms = \"synonyms.tsv\"` under",
+        ],
+    );
+    study("synonyms = \"s.tsv\"", "synonym_replacement = 0.1");
+    refused(directory.path(), &["synonyms = \"s.tsv\"", "s.tsv`: No such file"]);
+    fs::write(directory.path().join("s.tsv"), "big\tlarge\nsmall, little\n").unwrap();
+    refused(
+        directory.path(),
+        &["s.tsv:2:1", "small, little", "at least two words", "separated by tabs"],
+    );
+    fs::write(directory.path().join("s.tsv"), "big\tlarge\n").unwrap();
+    study("synonyms = \"s.tsv\"", "");
+    refused(
+        directory.path(),
+        &["`synonyms` has no effect", "search `synonym_replacement`"],
+    );
 }
 
 #[test]

@@ -13,8 +13,8 @@ const TRAINER: &str = "tests/trainers/overfitting.py";
 fn searched(place: &Place, name: &str, trials: u64, threshold: f64) -> (String, Vec<f64>) {
     let file = place.space(name, trials, 2, TRAINER, &format!("threshold = {threshold:?}"));
     let text = std::fs::read_to_string(&file).unwrap();
-    let halving = "max_resource = 9\nmin_resource = 9";
-    std::fs::write(&file, text.replace("max_resource = 9", halving)).unwrap();
+    let policy = "max_resource = 9\nmin_resource = 9";
+    std::fs::write(&file, text.replace("max_resource = 9", policy)).unwrap();
     let outcome = place.search(&file).ok().stdout();
     let rows = place.run(&["trials", name, "--json"]).json();
     let x = rows

@@ -34,6 +34,13 @@ def excerpt(directory, families=30, words=5):
     Path(directory, "data.noun").write_text("  1 licence\n" + "".join(synsets))
     index = (f"{w} n {len(s)} 1 @ {len(s)} 1 {' '.join(s)}  \n" for w, s in sorted(senses.items()))
     Path(directory, "index.noun").write_text("  1 licence\n" + "".join(index))
+    others = {
+        "verb": "00000001 29 v 03 sprint 0 dash_off 0 xaaa 0 000 01 + 02 00 | run fast  \n",
+        "adj": "00000001 00 a 03 afloat(p) 0 adrift(p) 0 Marxist 0 000 | on water  \n",
+        "adv": "00000001 02 r 02 swiftly 0 sprint 0 000 | fast  \n00000002 02 r 02 apace 0 quick-time 0 000 | too  \n",
+    }
+    for part, synsets in others.items():
+        Path(directory, f"data.{part}").write_text("  1 licence\n" + synsets)
 
 
 def make(output, directory, *options):
@@ -119,6 +126,14 @@ class Data(unittest.TestCase):
         one, twin, other = (dictionary.synsets[f"0000000{member}"] for member in (1, 2, 3))
         self.assertFalse(dictionary.opposes(twin.words[0], one))
         self.assertTrue(dictionary.opposes(other.words[0], one))
+
+    def test_synonyms_have_a_single_sense_and_no_capitals(self):
+        make(self.output, self.dict)
+        groups = [line.split("\t") for line in Path(self.output, "synonyms.tsv").read_text().splitlines()]
+        # `sprint` is a verb and an adverb, `xaaa` a noun and a verb, and `shareda` two nouns.
+        self.assertEqual(groups[-2:], [["adrift", "afloat"], ["apace", "quick-time"]])
+        self.assertEqual(groups[0], ["xaab", "yaab"])
+        self.assertFalse({"sprint", "xaaa", "shareda", "swiftly"} & {word for group in groups for word in group})
 
     def test_examples_are_no_part_of_a_definition(self):
         make(self.output, self.dict)

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Makes reverse-dictionary triplets from WordNet's nouns.
+"""Makes reverse-dictionary triplets from WordNet's nouns, and a file of synonyms from all of it.
 
     python3 tools/wordnet.py DICT OUTPUT [--train 1200] [--siblings 0.7] ...
 
 anchor = a definition, positive = a word it defines, negative = a word it doesn't. DICT is WordNet's `dict` directory
-(data.noun, index.noun); OUTPUT receives train.jsonl, validation.jsonl and test.jsonl. A share of the negatives are
+(index.noun, data.noun, data.verb …); OUTPUT receives train.jsonl, validation.jsonl, test.jsonl and synonyms.tsv. A share of the negatives are
 siblings (words with the same hypernym), which are hard; the others come from other families of the same split. A
-family goes to one split, and no word and no definition occurs in two splits. The same arguments give the same bytes.
+family goes to one split, and no word and no definition occurs in two splits. The synonyms are words with a single sense,
+which mean the same wherever they stand. The same arguments give the same bytes.
 """
 import argparse
 import json
@@ -187,6 +188,27 @@ def triplets(dictionary, families, size, siblings, rng):
     return made, hard
 
 
+def synonyms(directory):
+    """Groups of words of one synset, none of which is in another synset of any part of speech."""
+    groups, senses = [], defaultdict(int)
+    for part in ("noun", "verb", "adj", "adv"):
+        for synset in read_synsets(os.path.join(directory, f"data.{part}")).values():
+            # Adjectives may end in a mark of their position, such as `(p)`.
+            lemmas = {re.sub(r"\([a-z]+\)$", "", lemma) for lemma in synset.lemmas}
+            groups.append(sorted(filter(WORD.fullmatch, lemmas)))
+            for lemma in {lemma.lower() for lemma in lemmas}:
+                senses[lemma] += 1
+    groups = ([lemma for lemma in group if senses[lemma] == 1] for group in groups)
+    return [group for group in groups if len(group) > 1]
+
+
+def write(path, lines):
+    # A reader never sees half a file.
+    with open(path + ".unfinished", "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(line + "\n" for line in lines)
+    os.replace(path + ".unfinished", path)
+
+
 def share(text):
     value = float(text)
     if not 0 <= value <= 1:
@@ -208,8 +230,8 @@ def mean(numbers):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("dict", help="WordNet's directory with data.noun and index.noun")
-    parser.add_argument("output", help="directory for train.jsonl, validation.jsonl and test.jsonl")
+    parser.add_argument("dict", help="WordNet's directory with index.noun, data.noun, data.verb, data.adj and data.adv")
+    parser.add_argument("output", help="directory for train.jsonl, validation.jsonl, test.jsonl and synonyms.tsv")
     parser.add_argument("--train", type=count, default=1200, help="triplets for training [default: %(default)s]")
     parser.add_argument("--validation", type=count, default=600, help="for validation [default: %(default)s]")
     parser.add_argument("--test", type=count, default=300, help="for test [default: %(default)s]")
@@ -235,16 +257,16 @@ def main():
         rng = random.Random(f"{options.seed} {name}")
         made, hard = triplets(dictionary, splits[name], sizes[name], siblings, rng)
         path = os.path.join(options.output, f"{name}.jsonl")
-        # A reader never sees half a file.
-        with open(path + ".unfinished", "w", encoding="utf-8", newline="\n") as file:
-            file.writelines(json.dumps(triplet, ensure_ascii=False) + "\n" for triplet in made)
-        os.replace(path + ".unfinished", path)
+        write(path, (json.dumps(triplet, ensure_ascii=False) for triplet in made))
         words = {triplet[role] for triplet in made for role in ("positive", "negative")}
         print(
             f"{name}: {len(made)} triplets ({hard} with a sibling as negative) of {len(splits[name])} families, "
             f"{len(words)} words; mean length {mean(len(t['anchor'].split()) for t in made):.1f} words a definition, "
             f"{mean(len(t['positive'].split()) for t in made):.1f} a word"
         )
+    groups = synonyms(options.dict)
+    write(os.path.join(options.output, "synonyms.tsv"), ("\t".join(group) for group in groups))
+    print(f"synonyms: {len(groups)} groups of {mean(map(len, groups)):.1f} words")
 
 
 if __name__ == "__main__":

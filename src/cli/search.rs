@@ -124,7 +124,7 @@ fn differ(place: &str, old: &serde_json::Value, new: &serde_json::Value, differe
                 );
             }
         }
-        (Array(a), Array(b)) if place == "space" => {
+        (Array(a), Array(b)) if place == "space.parameters" => {
             let named = |list: &[serde_json::Value]| -> serde_json::Map<String, serde_json::Value> {
                 let pair =
                     |p: &serde_json::Value| (p["name"].as_str().unwrap_or_default().into(), p["distribution"].clone());
@@ -134,7 +134,7 @@ fn differ(place: &str, old: &serde_json::Value, new: &serde_json::Value, differe
             if old == new && a != b {
                 differences.push("  space: the parameters stand in another order".into());
             }
-            differ(place, &Object(old), &Object(new), differences);
+            differ("space", &Object(old), &Object(new), differences);
         }
         (a, b) if a != b => differences.push(format!("  {place}: was {a}, is {b}")),
         _ => {}

@@ -45,7 +45,7 @@ impl Train {
             export::refuse_existing(output)?;
         }
         file.study.trials = 1;
-        file.study.halving.min_resource = file.study.halving.max_resource;
+        file.study.policy.min_resource = file.study.policy.max_resource;
         let again = format!("hpo train --config {}", self.config.display());
         let directory = search(&file, studies, &self.slots, &again)?;
         if let Some(output) = &self.output {

@@ -156,7 +156,7 @@ fn toml(study: &Study, trial: &Trial) -> Result<String, toml::ser::Error> {
     trainer.extend(spec.trainer.settings.clone());
     let file = json!({
         "study": { "name": format!("{}-trial-{}", spec.name, trial.id), "seed": spec.seed, "trials": 1 },
-        "halving": { "min_resource": spec.halving.max_resource, "max_resource": spec.halving.max_resource },
+        "policy": { "min_resource": spec.policy.max_resource, "max_resource": spec.policy.max_resource },
         "slots": { "threads_per_trial": spec.threads },
         "trial": trainer,
     });
@@ -173,7 +173,7 @@ fn toml(study: &Study, trial: &Trial) -> Result<String, toml::ser::Error> {
 mod tests {
     use super::*;
     use crate::space::SearchSpace;
-    use crate::study::{Event, HalvingSpec, StudySpec, Timestamp, Trainer};
+    use crate::study::{Event, PolicySpec, SamplerSpec, StudySpec, Timestamp, Trainer};
 
     fn study() -> Study {
         let parameters = [
@@ -190,7 +190,8 @@ mod tests {
             seed: 1,
             trials: 1,
             retries: 0,
-            halving: HalvingSpec {
+            sampler: SamplerSpec::default(),
+            policy: PolicySpec {
                 min_resource: 1,
                 max_resource: 9,
                 reduction_factor: 3,
@@ -262,7 +263,7 @@ mod tests {
         expected.sort_by(|a, b| a.0.cmp(&b.0));
         assert_eq!(fixed.collect::<Vec<_>>(), expected);
         assert_eq!(
-            (again.halving.min_resource, again.halving.max_resource, again.trials),
+            (again.policy.min_resource, again.policy.max_resource, again.trials),
             (9, 9, 1)
         );
     }

@@ -2,11 +2,14 @@
 
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, Normal};
 
 /// A value of a parameter: a JSON scalar.
 pub type Value = serde_json::Value;
 
 /// How the value of one parameter is drawn.
+///
+/// Where there is a `step`, values are `low`, or 0 without one, and whole steps from there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Distribution {
@@ -21,6 +24,9 @@ pub enum Distribution {
         low: f64,
         /// Upper bound.
         high: f64,
+        /// The distance of neighbouring values, above 0 and at most that of the bounds; none: any number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<f64>,
     },
     /// Any number between the bounds, with the same density on the logarithmic scale.
     LogUniform {
@@ -28,13 +34,61 @@ pub enum Distribution {
         low: f64,
         /// Upper bound.
         high: f64,
+        /// As above.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<f64>,
     },
-    /// Any whole number between the bounds, both included, with the same probability.
+    /// Whole numbers between the bounds, both included, with the same probability.
     Integer {
         /// Lower bound, below `high`.
         low: i64,
         /// Upper bound.
         high: i64,
+        /// The distance of neighbouring values, at least 1.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        step: u64,
+    },
+    /// Whole numbers between the bounds, with the same density on the logarithmic scale.
+    LogInteger {
+        /// Lower bound, above 0 and below `high`.
+        low: i64,
+        /// Upper bound.
+        high: i64,
+        /// As above.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        step: u64,
+    },
+    /// Normally distributed numbers, cut off at the bounds.
+    Normal {
+        /// Mean before the cut.
+        mean: f64,
+        /// Standard deviation before the cut, above 0.
+        std: f64,
+        /// Lower bound.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        low: Option<f64>,
+        /// Upper bound.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        high: Option<f64>,
+        /// As above.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<f64>,
+    },
+    /// Numbers whose natural logarithm is normally distributed, cut off at the bounds.
+    LogNormal {
+        /// Mean of the logarithm before the cut.
+        mean: f64,
+        /// Standard deviation of the logarithm before the cut, above 0.
+        std: f64,
+        /// Lower bound, above 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        low: Option<f64>,
+        /// Upper bound.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        high: Option<f64>,
+        /// As above.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<f64>,
     },
     /// One of the values with the same probability.
     Choice {
@@ -43,17 +97,99 @@ pub enum Distribution {
     },
 }
 
+/// What kind of values a distribution has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// A single one.
+    Constant,
+    /// Numbers without gaps.
+    Continuous,
+    /// So many numbers in order, or so many that nobody can tell.
+    Steps(Option<u64>),
+    /// So many values without an order.
+    Categories(usize),
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn is_one(step: &u64) -> bool {
+    *step == 1
+}
+
 impl Distribution {
-    /// Draws one value. It uses the generator the same number of times for the same distribution.
+    /// Draws one value with a single number of the generator.
     pub fn sample(&self, rng: &mut impl Rng) -> Value {
+        self.quantile(rng.random())
+    }
+
+    /// The value below which a share (0 to 1) of the draws lie, so that an even share draws from the distribution. Choices
+    /// count in their order.
+    pub fn quantile(&self, share: f64) -> Value {
+        let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.5 };
         match self {
             Self::Fixed { value } => value.clone(),
-            Self::Uniform { low, high } => Value::from(between(*low, *high, rng.random())),
-            Self::LogUniform { low, high } => {
-                Value::from(between(low.ln(), high.ln(), rng.random()).exp().clamp(*low, *high))
+            Self::Choice { values } => {
+                let place = (share * values.len() as f64) as usize;
+                values[place.min(values.len() - 1)].clone()
             }
-            Self::Integer { low, high } => Value::from(rng.random_range(*low..=*high)),
-            Self::Choice { values } => values[rng.random_range(0..values.len())].clone(),
+            Self::Integer { low, high, step } | Self::LogInteger { low, high, step } => {
+                let last = low.abs_diff(*high) / step;
+                // Beyond 2^53 not every whole number can be hit; nobody searches there.
+                let steps = ((self.curve().at(share) - *low as f64) / *step as f64).round();
+                let steps = (steps.max(0.0) as u64).min(last);
+                Value::from(low.wrapping_add_unsigned(steps.wrapping_mul(*step)))
+            }
+            Self::Uniform { .. } | Self::LogUniform { .. } | Self::Normal { .. } | Self::LogNormal { .. } => {
+                let (low, high, step) = self.range();
+                let x = self.curve().at(share).clamp(low, high);
+                let Some(step) = step else { return Value::from(x) };
+                let from = if low.is_finite() { low } else { 0.0 };
+                let last = ((high - from) / step + 1e-9).floor();
+                Value::from(short(from + ((x - from) / step).round().min(last) * step))
+            }
+        }
+    }
+
+    /// The share at which [`quantile`](Self::quantile) has a value, in the middle of all such shares; none if it never has.
+    pub fn share(&self, value: &Value) -> Option<f64> {
+        match self {
+            Self::Fixed { value: own } => (value == own).then_some(0.5),
+            Self::Choice { values } => {
+                let place = values.iter().position(|other| other == value)?;
+                Some((place as f64 + 0.5) / values.len() as f64)
+            }
+            _ => {
+                let share = self.curve().share(value.as_f64()?);
+                let (low, high, step) = self.range();
+                let x = value.as_f64()?;
+                let tolerance = step.map_or(0.0, |step| step * 1e-6) + 1e-9 * x.abs();
+                let there = match step {
+                    None => (low - tolerance..=high + tolerance).contains(&x),
+                    Some(_) => (self.quantile(share).as_f64()? - x).abs() <= tolerance,
+                };
+                there.then_some(share)
+            }
+        }
+    }
+
+    /// What kind of values it has.
+    pub fn scale(&self) -> Scale {
+        match self {
+            Self::Fixed { .. } => Scale::Constant,
+            Self::Choice { values } if values.len() == 1 => Scale::Constant,
+            Self::Choice { values } => Scale::Categories(values.len()),
+            Self::Integer { low, high, step } | Self::LogInteger { low, high, step } => {
+                Scale::Steps((low.abs_diff(*high) / step).checked_add(1))
+            }
+            _ => match self.range() {
+                (_, _, None) => Scale::Continuous,
+                (low, high, Some(step)) => {
+                    let steps = (high - low) / step + 1e-9;
+                    Scale::Steps((steps < 2f64.powi(63)).then(|| steps as u64 + 1))
+                }
+            },
         }
     }
 
@@ -61,11 +197,131 @@ impl Distribution {
     pub fn is_fixed(&self) -> bool {
         matches!(self, Self::Fixed { .. })
     }
+
+    /// Lower and upper bound and step of numbers, infinite where there is none.
+    fn range(&self) -> (f64, f64, Option<f64>) {
+        match *self {
+            Self::Fixed { .. } | Self::Choice { .. } => (0.0, 0.0, None),
+            Self::Uniform { low, high, step } | Self::LogUniform { low, high, step } => (low, high, step),
+            Self::Integer { low, high, step } | Self::LogInteger { low, high, step } => {
+                (low as f64, high as f64, Some(step as f64))
+            }
+            Self::Normal { low, high, step, .. } => {
+                let (low, high) = (low.unwrap_or(f64::NEG_INFINITY), high.unwrap_or(f64::INFINITY));
+                (low, high, step)
+            }
+            Self::LogNormal { low, high, step, .. } => (low.unwrap_or(0.0), high.unwrap_or(f64::INFINITY), step),
+        }
+    }
+
+    /// Numbers before they are rounded to steps: half a step more on each side, so that the outer values are as likely as
+    /// their neighbours.
+    fn curve(&self) -> Curve {
+        let (low, high, step) = self.range();
+        let (low, high) = match step {
+            None => (low, high),
+            Some(step) if low.is_finite() => {
+                let last = low + ((high - low) / step + 1e-9).floor() * step;
+                let half = step / 2.0;
+                match self.is_logarithmic() {
+                    // A half step may reach 0, where there is no logarithm.
+                    true => ((low - half).max(low / 2.0), last + half),
+                    false => (low - half, last + half),
+                }
+            }
+            Some(_) => (low, high),
+        };
+        match *self {
+            Self::LogUniform { .. } | Self::LogInteger { .. } => Curve::Logarithmic {
+                low: low.ln(),
+                high: high.ln(),
+            },
+            Self::Normal { mean, std, .. } => Curve::bell(mean, std, low, high, false),
+            Self::LogNormal { mean, std, .. } => Curve::bell(mean, std, low.ln(), high.ln(), true),
+            _ => Curve::Linear { low, high },
+        }
+    }
+
+    fn is_logarithmic(&self) -> bool {
+        matches!(
+            self,
+            Self::LogUniform { .. } | Self::LogInteger { .. } | Self::LogNormal { .. }
+        )
+    }
+}
+
+/// How shares become numbers.
+#[derive(Debug, Clone, Copy)]
+enum Curve {
+    Linear {
+        low: f64,
+        high: f64,
+    },
+    Logarithmic {
+        low: f64,
+        high: f64,
+    },
+    Bell {
+        normal: Normal,
+        from: f64,
+        to: f64,
+        logarithmic: bool,
+    },
+}
+
+impl Curve {
+    fn bell(mean: f64, std: f64, low: f64, high: f64, logarithmic: bool) -> Self {
+        let Ok(normal) = Normal::new(mean, std) else {
+            return Self::Linear { low: mean, high: mean };
+        };
+        Self::Bell {
+            normal,
+            from: normal.cdf(low),
+            to: normal.cdf(high),
+            logarithmic,
+        }
+    }
+
+    fn at(self, share: f64) -> f64 {
+        match self {
+            Self::Linear { low, high } => between(low, high, share),
+            Self::Logarithmic { low, high } => between(low, high, share).exp(),
+            Self::Bell {
+                normal,
+                from,
+                to,
+                logarithmic,
+            } => {
+                // The ends of an unbounded one are infinite.
+                let x = normal.inverse_cdf(between(from, to, share).clamp(1e-12, 1.0 - 1e-12));
+                if logarithmic { x.exp() } else { x }
+            }
+        }
+    }
+
+    fn share(self, x: f64) -> f64 {
+        let share = match self {
+            Self::Linear { low, high } => x / (high - low) - low / (high - low),
+            Self::Logarithmic { low, high } => (x.ln() - low) / (high - low),
+            Self::Bell {
+                normal,
+                from,
+                to,
+                logarithmic,
+            } => (normal.cdf(if logarithmic { x.ln() } else { x }) - from) / (to - from),
+        };
+        if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.5 }
+    }
 }
 
 /// The point at `share` (0 to 1) of the way from `low` to `high`, without overflow for bounds far apart.
 fn between(low: f64, high: f64, share: f64) -> f64 {
     low * (1.0 - share) + high * share
+}
+
+/// The number as a person would have written it: steps of 0.1 add up to 0.3, not to 0.30000000000000004.
+fn short(x: f64) -> f64 {
+    format!("{x:.12e}").parse().unwrap_or(x)
 }
 
 #[cfg(test)]
@@ -75,29 +331,239 @@ mod tests {
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
+    fn any() -> impl Strategy<Value = Distribution> {
+        let step = || prop::option::of(0.01..1.0f64);
+        prop_oneof![
+            (-1e9..1e9f64, 1e-3..1e9f64, step()).prop_map(|(low, width, step)| Distribution::Uniform {
+                low,
+                high: low + width,
+                step: step.map(|share| share * width),
+            }),
+            (1e-9..1e3f64, 1.01..1e6f64, step()).prop_map(|(low, factor, step)| Distribution::LogUniform {
+                low,
+                high: low * factor,
+                step: step.map(|share| share * low * (factor - 1.0)),
+            }),
+            (-1000..1000i64, 1..1000i64, 1..5u64).prop_map(|(low, width, step)| Distribution::Integer {
+                low,
+                high: low + width,
+                step: step.min(width as u64),
+            }),
+            (1..1000i64, 1..100_000i64, 1..5u64).prop_map(|(low, width, step)| Distribution::LogInteger {
+                low,
+                high: low + width,
+                step: step.min(width as u64),
+            }),
+            (-10.0..10.0f64, 0.01..10.0f64, prop::option::of(0.0..3.0f64), step()).prop_map(
+                |(mean, std, cut, step)| {
+                    Distribution::Normal {
+                        mean,
+                        std,
+                        low: cut.map(|cut| mean - cut * std),
+                        high: cut.map(|cut| mean + (cut + 0.1) * std),
+                        step: step.map(|share| share * 0.1 * std),
+                    }
+                }
+            ),
+            (-10.0..1.0f64, 0.01..3.0f64, prop::option::of(0.0..3.0f64)).prop_map(|(mean, std, cut)| {
+                Distribution::LogNormal {
+                    mean,
+                    std,
+                    low: cut.map(|cut| (mean - cut * std).exp()),
+                    high: cut.map(|cut| (mean + (cut + 0.1) * std).exp()),
+                    step: None,
+                }
+            }),
+            prop::collection::hash_set(-20..20i64, 1..8).prop_map(|values| Distribution::Choice {
+                values: values.into_iter().map(Value::from).collect()
+            }),
+        ]
+    }
+
     proptest! {
         #[test]
-        fn draws_lie_within_the_bounds(seed: u64, low in 1e-9f64..1e9, factor in 1.0001f64..1e6, whole in -1000i64..1000, width in 1i64..1000) {
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let high = low * factor;
-            for distribution in [Distribution::Uniform { low, high }, Distribution::LogUniform { low, high }] {
-                let x = distribution.sample(&mut rng).as_f64().unwrap();
-                prop_assert!((low..=high).contains(&x), "{distribution:?} gave {x}");
-            }
-            let n = Distribution::Integer { low: whole, high: whole + width }.sample(&mut rng).as_i64().unwrap();
-            prop_assert!((whole..=whole + width).contains(&n));
+        fn a_value_has_a_share_at_which_it_comes_again(distribution in any(), share in 0.0..=1.0f64) {
+            let value = distribution.quantile(share);
+            let again = distribution.share(&value).map(|share| distribution.quantile(share));
+            let near = |a: &Value, b: &Value| (a.as_f64().unwrap() - b.as_f64().unwrap()).abs() <= 1e-6 * a.as_f64().unwrap().abs() + 1e-12;
+            prop_assert!(again.as_ref().is_some_and(|again| near(&value, again)), "{distribution:?}: {value} {again:?}");
         }
+
+        #[test]
+        fn draws_lie_within_the_bounds_and_on_steps(distribution in any(), share in 0.0..=1.0f64) {
+            let value = distribution.quantile(share);
+            let (low, high, step) = distribution.range();
+            if let (Some(x), false) = (value.as_f64(), matches!(distribution, Distribution::Choice { .. })) {
+                prop_assert!(x >= low - 1e-9 * low.abs() && x <= high + 1e-9 * high.abs(), "{distribution:?} gave {x}");
+                if let Some(step) = step {
+                    let steps = (x - if low.is_finite() { low } else { 0.0 }) / step;
+                    prop_assert!((steps - steps.round()).abs() < 1e-4, "{distribution:?} gave {x}");
+                }
+            }
+            prop_assert!(matches!(value, Value::Number(_)));
+        }
+
+        #[test]
+        fn a_larger_share_has_no_smaller_number(distribution in any(), a in 0.0..=1.0f64, b in 0.0..=1.0f64) {
+            if !matches!(distribution, Distribution::Choice { .. }) {
+                let at = |share| distribution.quantile(share).as_f64().unwrap();
+                prop_assert!(at(a.min(b)) <= at(a.max(b)));
+            }
+        }
+    }
+
+    /// How often each value is drawn, in thousandths.
+    fn counts(distribution: &Distribution, values: &[Value]) -> Vec<u32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut counts = vec![0; values.len()];
+        for _ in 0..20_000 {
+            let value = distribution.sample(&mut rng);
+            counts[values.iter().position(|other| *other == value).unwrap()] += 1;
+        }
+        counts.iter().map(|count| (count + 10) / 20).collect()
+    }
+
+    #[test]
+    fn steps_and_choices_are_equally_likely_to_the_ends() {
+        let values = |numbers: &[f64]| numbers.iter().copied().map(Value::from).collect::<Vec<_>>();
+        let even = |counts: Vec<u32>| {
+            assert!(
+                counts.iter().all(|&n| n.abs_diff(1000 / counts.len() as u32) < 15),
+                "{counts:?}"
+            )
+        };
+        let uniform = Distribution::Uniform {
+            low: 0.0,
+            high: 0.35,
+            step: Some(0.1),
+        };
+        even(counts(&uniform, &values(&[0.0, 0.1, 0.2, 0.3])));
+        let whole: Vec<Value> = (3..=6).map(Value::from).collect();
+        even(counts(
+            &Distribution::Integer {
+                low: 3,
+                high: 6,
+                step: 1,
+            },
+            &whole,
+        ));
+        let eights: Vec<Value> = [8, 16, 24].map(Value::from).to_vec();
+        even(counts(
+            &Distribution::Integer {
+                low: 8,
+                high: 31,
+                step: 8,
+            },
+            &eights,
+        ));
+        let texts: Vec<Value> = ["a", "b", "c"].map(Value::from).to_vec();
+        even(counts(&Distribution::Choice { values: texts.clone() }, &texts));
     }
 
     #[test]
     fn a_log_uniform_draw_falls_into_each_decade_equally_often() {
-        let distribution = Distribution::LogUniform { low: 1e-6, high: 1e-2 };
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let mut decades = [0u32; 4];
-        for _ in 0..4000 {
-            let x = distribution.sample(&mut rng).as_f64().unwrap();
-            decades[((x.log10() + 6.0) as usize).min(3)] += 1;
+        let floats = Distribution::LogUniform {
+            low: 1e-6,
+            high: 1e-2,
+            step: None,
+        };
+        let whole = Distribution::LogInteger {
+            low: 1_000,
+            high: 10_000_000,
+            step: 1,
+        };
+        for (distribution, lowest) in [(floats, -6.0), (whole, 3.0)] {
+            let mut decades = [0u32; 4];
+            for _ in 0..4000 {
+                let x = distribution.sample(&mut rng).as_f64().unwrap();
+                decades[((x.log10() - lowest) as usize).min(3)] += 1;
+            }
+            assert!(decades.iter().all(|&n| (850..1150).contains(&n)), "{decades:?}");
         }
-        assert!(decades.iter().all(|&n| (850..1150).contains(&n)), "{decades:?}");
+    }
+
+    #[test]
+    fn normal_draws_have_their_mean_and_deviation() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let moments = |draws: Vec<f64>| {
+            let mean = draws.iter().sum::<f64>() / draws.len() as f64;
+            let square = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / draws.len() as f64;
+            (mean, square.sqrt())
+        };
+        let normal = Distribution::Normal {
+            mean: 3.0,
+            std: 0.5,
+            low: None,
+            high: None,
+            step: None,
+        };
+        let (mean, std) = moments((0..20_000).map(|_| normal.sample(&mut rng).as_f64().unwrap()).collect());
+        assert!((mean - 3.0).abs() < 0.02 && (std - 0.5).abs() < 0.02, "{mean} {std}");
+        let log = Distribution::LogNormal {
+            mean: -4.0,
+            std: 1.5,
+            low: None,
+            high: None,
+            step: None,
+        };
+        let (mean, std) = moments(
+            (0..20_000)
+                .map(|_| log.sample(&mut rng).as_f64().unwrap().ln())
+                .collect(),
+        );
+        assert!((mean + 4.0).abs() < 0.05 && (std - 1.5).abs() < 0.05, "{mean} {std}");
+    }
+
+    #[test]
+    fn a_value_of_another_distribution_has_no_share() {
+        let choice = Distribution::Choice {
+            values: vec![Value::from(1), Value::from("a")],
+        };
+        assert_eq!(
+            (choice.share(&Value::from("a")), choice.share(&Value::from(2))),
+            (Some(0.75), None)
+        );
+        let steps = Distribution::Uniform {
+            low: 0.0,
+            high: 1.0,
+            step: Some(0.25),
+        };
+        assert_eq!(steps.share(&Value::from(0.3)), None);
+        assert_eq!(steps.share(&Value::from(0.5)), Some(0.5));
+        let log = Distribution::LogUniform {
+            low: 1.0,
+            high: 100.0,
+            step: None,
+        };
+        assert!((log.share(&Value::from(10)).unwrap() - 0.5).abs() < 1e-12);
+        assert_eq!(
+            (log.share(&Value::from(101.0)), log.share(&Value::from("x"))),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn the_scale_tells_how_many_values_there_are() {
+        let scale = |text: &str| serde_json::from_str::<Distribution>(text).unwrap().scale();
+        assert_eq!(scale(r#"{"type": "uniform", "low": 0, "high": 1}"#), Scale::Continuous);
+        assert_eq!(
+            scale(r#"{"type": "uniform", "low": 0, "high": 0.3, "step": 0.1}"#),
+            Scale::Steps(Some(4))
+        );
+        assert_eq!(
+            scale(r#"{"type": "integer", "low": 0, "high": 10}"#),
+            Scale::Steps(Some(11))
+        );
+        assert_eq!(
+            scale(r#"{"type": "log_integer", "low": 1, "high": 10, "step": 4}"#),
+            Scale::Steps(Some(3))
+        );
+        assert_eq!(
+            scale(r#"{"type": "normal", "mean": 0, "std": 1, "step": 1}"#),
+            Scale::Steps(None)
+        );
+        assert_eq!(scale(r#"{"type": "choice", "values": ["a", 1]}"#), Scale::Categories(2));
+        assert_eq!(scale(r#"{"type": "fixed", "value": 1}"#), Scale::Constant);
     }
 }

@@ -3,15 +3,16 @@
 mod distribution;
 pub mod file;
 
-pub use distribution::{Distribution, Value};
+pub use distribution::{Distribution, Scale, Value};
 
+use hpo_protocol::Values;
+use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-/// The parameters of a study, in the order in which the study's file names them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
+/// The parameters of a study.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct SearchSpace {
-    /// No two have the same name.
+    /// In the order in which the study's file names them. No two have the same name.
     pub parameters: Vec<Parameter>,
 }
 
@@ -22,4 +23,31 @@ pub struct Parameter {
     pub name: String,
     /// How its value is drawn.
     pub distribution: Distribution,
+}
+
+impl SearchSpace {
+    /// The configuration at a point of the unit cube, which has a coordinate (0 to 1) for each parameter, fixed ones too.
+    /// Even coordinates draw from the space. None if the space does not allow it.
+    pub fn configuration(&self, point: &[f64]) -> Option<Values> {
+        let value =
+            |(parameter, &share): (&Parameter, &f64)| (parameter.name.clone(), parameter.distribution.quantile(share));
+        Some(self.parameters.iter().zip(point).map(value).collect())
+    }
+
+    /// The point of the unit cube where a configuration lies: [`configuration`](Self::configuration) gives it back. A
+    /// coordinate is none if the configuration has no value of the parameter, or one that can't be drawn.
+    pub fn point(&self, configuration: &Values) -> Vec<Option<f64>> {
+        let share = |parameter: &Parameter| parameter.distribution.share(configuration.get(&parameter.name)?);
+        self.parameters.iter().map(share).collect()
+    }
+
+    /// Draws a configuration.
+    pub fn sample(&self, rng: &mut impl Rng) -> Values {
+        loop {
+            let point: Vec<f64> = self.parameters.iter().map(|_| rng.random()).collect();
+            if let Some(configuration) = self.configuration(&point) {
+                return configuration;
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::space::SearchSpace;
-use crate::study::{Event, HalvingSpec, Trainer, TrialSummary};
+use crate::study::{Event, PolicySpec, SamplerSpec, Trainer, TrialSummary};
 
 fn spec() -> StudySpec {
     StudySpec {
@@ -8,7 +8,8 @@ fn spec() -> StudySpec {
         seed: 1,
         trials: 6,
         retries: 1,
-        halving: HalvingSpec {
+        sampler: SamplerSpec::default(),
+        policy: PolicySpec {
             min_resource: 1,
             max_resource: 3,
             reduction_factor: 3,

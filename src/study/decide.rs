@@ -2,8 +2,8 @@
 
 use super::Study;
 use super::event::{Command, Event, Fact, Record, Step, Timestamp};
-use super::halving::Decision;
-use super::sampler;
+use super::halving::{Decision, rung_resources};
+use super::sampler::{Request, training_seed};
 use super::trial::{Checkpoint, TrialId, TrialState};
 
 impl Study {
@@ -139,13 +139,19 @@ impl Decider<'_> {
                 trials: wanted - opened,
             });
         }
-        for trial in self.study.trials.len() as u64..wanted {
+        let spec = &self.study.spec;
+        let first = self.study.trials.len() as u64;
+        let request = Request {
+            space: &spec.space,
+            seed: spec.seed,
+            rungs: &rung_resources(&spec.policy),
+            first,
+            count: wanted.saturating_sub(first),
+            observations: &[],
+        };
+        for (trial, parameters) in (first..).zip(spec.sampler.draw(&request)) {
             let spec = &self.study.spec;
-            let parameters = sampler::configuration(&spec.space, spec.seed, trial);
-            let seed = spec
-                .trainer
-                .seed
-                .unwrap_or_else(|| sampler::training_seed(spec.seed, trial));
+            let seed = spec.trainer.seed.unwrap_or_else(|| training_seed(spec.seed, trial));
             self.record(Fact::TrialCreated {
                 trial,
                 parameters,

@@ -55,7 +55,7 @@ impl Study {
             Fact::BracketOpened { first, trials } => self.brackets.push(OpenBracket {
                 first: *first,
                 trials: *trials,
-                bracket: Bracket::new(&self.spec.halving, *trials),
+                bracket: Bracket::new(&self.spec.policy, *trials),
             }),
             Fact::StudyFinished { .. } => self.finished = true,
             Fact::TrialCreated {
@@ -88,7 +88,7 @@ impl Study {
     }
 
     fn apply_to_trial(&mut self, id: TrialId, now: Timestamp, fact: &Fact) {
-        let max_resource = self.spec.halving.max_resource;
+        let max_resource = self.spec.policy.max_resource;
         let Some(trial) = self.trials.get_mut(id as usize) else {
             return;
         };

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::spec::HalvingSpec;
+use super::spec::PolicySpec;
 use super::trial::TrialId;
 
 /// A decision at a rung.
@@ -71,7 +71,7 @@ impl PartialOrd for Rank {
 }
 
 /// The resources of the rungs: `min_resource * eta^k` below `max_resource`, then `max_resource`.
-pub fn rung_resources(spec: &HalvingSpec) -> Vec<u64> {
+pub fn rung_resources(spec: &PolicySpec) -> Vec<u64> {
     let mut resources: Vec<u64> = std::iter::successors(Some(spec.min_resource.max(1)), |resource| {
         resource.checked_mul(spec.reduction_factor.max(2))
     })
@@ -82,7 +82,7 @@ pub fn rung_resources(spec: &HalvingSpec) -> Vec<u64> {
 }
 
 /// How many trials come to each rung if none fails: each rung's number is `max(1, floor(n / eta))` of the one before.
-pub fn rung_sizes(spec: &HalvingSpec, trials: u64) -> Vec<u64> {
+pub fn rung_sizes(spec: &PolicySpec, trials: u64) -> Vec<u64> {
     let rungs = rung_resources(spec).len();
     std::iter::successors(Some(trials), |n| Some((n / spec.reduction_factor.max(2)).max(1)))
         .take(rungs)
@@ -91,7 +91,7 @@ pub fn rung_sizes(spec: &HalvingSpec, trials: u64) -> Vec<u64> {
 
 impl Bracket {
     /// An empty bracket for `trials` trials.
-    pub fn new(spec: &HalvingSpec, trials: u64) -> Self {
+    pub fn new(spec: &PolicySpec, trials: u64) -> Self {
         let sizes = rung_sizes(spec, trials);
         let rungs = rung_resources(spec)
             .into_iter()
@@ -167,8 +167,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn spec(min_resource: u64, max_resource: u64, reduction_factor: u64) -> HalvingSpec {
-        HalvingSpec {
+    fn spec(min_resource: u64, max_resource: u64, reduction_factor: u64) -> PolicySpec {
+        PolicySpec {
             min_resource,
             max_resource,
             reduction_factor,
@@ -219,7 +219,7 @@ mod tests {
     /// Runs a bracket to its end, entering trials in the order that `next` picks among those ready, and returns each
     /// trial's last rung and decision.
     fn outcome(
-        spec: &HalvingSpec,
+        spec: &PolicySpec,
         losses: &[Vec<Option<f64>>],
         mut next: impl FnMut(usize) -> usize,
     ) -> Vec<Option<(u64, Decision)>> {
@@ -245,7 +245,7 @@ mod tests {
     }
 
     /// The definition: rank all, take the best.
-    fn by_definition(spec: &HalvingSpec, losses: &[Vec<Option<f64>>]) -> Vec<Option<(u64, Decision)>> {
+    fn by_definition(spec: &PolicySpec, losses: &[Vec<Option<f64>>]) -> Vec<Option<(u64, Decision)>> {
         let resources = rung_resources(spec);
         let sizes = rung_sizes(spec, losses.len() as u64);
         let mut here: Vec<usize> = (0..losses.len()).collect();

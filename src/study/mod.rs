@@ -20,7 +20,8 @@ use hpo_protocol::Metrics;
 
 pub use event::{Command, Event, FORMAT, Fact, Record, SlotId, Step, Timestamp};
 pub use halving::{Bracket, Decision, rung_resources, rung_sizes};
-pub use spec::{HalvingSpec, StudySpec, Trainer};
+pub use sampler::{Observation, Request, SamplerSpec};
+pub use spec::{PolicySpec, StudySpec, Trainer};
 pub use summary::TrialSummary;
 pub use trial::{Checkpoint, Report, Trial, TrialId, TrialState};
 
@@ -166,9 +167,9 @@ impl Study {
 
     /// The resource that all trials together are trained to if none fails: that of the brackets opened so far.
     pub fn planned_resource(&self) -> u64 {
-        let resources = rung_resources(&self.spec.halving);
+        let resources = rung_resources(&self.spec.policy);
         let of_bracket = |open: &OpenBracket| -> u64 {
-            let sizes = rung_sizes(&self.spec.halving, open.trials);
+            let sizes = rung_sizes(&self.spec.policy, open.trials);
             let below = std::iter::once(&0).chain(&resources);
             let steps = resources.iter().zip(below).map(|(rung, below)| rung - below);
             sizes.iter().zip(steps).map(|(size, step)| size * step).sum()

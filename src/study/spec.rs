@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use hpo_protocol::Values;
 use serde::{Deserialize, Serialize};
 
+use super::sampler::SamplerSpec;
 use crate::space::SearchSpace;
 
 /// Everything that decides what a study does. It is recorded when the study begins and does not change after that,
@@ -20,18 +21,21 @@ pub struct StudySpec {
     /// How often a failed trial is tried again before it is given up.
     pub retries: u32,
     /// The rungs.
-    pub halving: HalvingSpec,
+    pub policy: PolicySpec,
     /// What trains a trial.
     pub trainer: Trainer,
     /// CPU threads per trial, at least 1. Another number gives other bits, so it belongs to the study.
     pub threads: usize,
+    /// How configurations are drawn.
+    #[serde(default)]
+    pub sampler: SamplerSpec,
     /// The parameters.
     pub space: SearchSpace,
 }
 
 /// Successive halving in numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HalvingSpec {
+pub struct PolicySpec {
     /// The resource of the first rung, at least 1.
     pub min_resource: u64,
     /// The resource of the last rung, at least `min_resource`.

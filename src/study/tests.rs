@@ -14,7 +14,8 @@ fn spec(trials: u64, max_resource: u64, reduction_factor: u64) -> StudySpec {
         seed: 7,
         trials,
         retries: 2,
-        halving: HalvingSpec {
+        sampler: SamplerSpec::default(),
+        policy: PolicySpec {
             min_resource: 1,
             max_resource,
             reduction_factor,
@@ -29,7 +30,11 @@ fn spec(trials: u64, max_resource: u64, reduction_factor: u64) -> StudySpec {
         space: SearchSpace {
             parameters: vec![Parameter {
                 name: "x".into(),
-                distribution: Distribution::Uniform { low: 0.0, high: 1.0 },
+                distribution: Distribution::Uniform {
+                    low: 0.0,
+                    high: 1.0,
+                    step: None,
+                },
             }],
         },
     }

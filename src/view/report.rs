@@ -61,7 +61,7 @@ pub fn status_json(study: &Study, directory: &StudyDirectory, running: bool) -> 
         "states": counts(study).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         "rungs": rungs.collect::<Vec<_>>(),
         "trained_resource": study.trained_resource(),
-        "full_resource": study.spec().trials * study.spec().halving.max_resource,
+        "full_resource": study.spec().trials * study.spec().policy.max_resource,
         "created_ms": created,
         "updated_ms": updated,
         "untrained": study.baseline().map(|(loss, metrics)| json!({ "loss": loss, "metrics": metrics })),
@@ -92,9 +92,9 @@ fn counts(study: &Study) -> Vec<(&'static str, usize)> {
 
 /// Each rung's resource, how many trials have reached it, and how many are meant to.
 pub(super) fn rungs(study: &Study) -> Vec<(u64, usize, u64)> {
-    let halving = &study.spec().halving;
-    let sizes = rung_sizes(halving, study.spec().trials);
-    rung_resources(halving)
+    let policy = &study.spec().policy;
+    let sizes = rung_sizes(policy, study.spec().trials);
+    rung_resources(policy)
         .into_iter()
         .zip(sizes)
         .map(|(resource, size)| {
@@ -110,7 +110,7 @@ pub(super) fn rungs(study: &Study) -> Vec<(u64, usize, u64)> {
 
 fn compute(study: &Study) -> String {
     let trained = study.trained_resource();
-    let full = study.trials().len() as u64 * study.spec().halving.max_resource;
+    let full = study.trials().len() as u64 * study.spec().policy.max_resource;
     let ms: u64 = study.trials().iter().map(|trial| trial.trained_ms).sum();
     if trained == 0 || full == 0 {
         return String::new();

@@ -6,7 +6,7 @@ use hpo_data::{DataError, Report};
 use hpo_protocol::embedding::Settings;
 use toml::de::DeTable;
 
-use super::effect::without_effect;
+use super::effect::{can_replace, without_effect};
 use super::reader::{Item, Problem, Span, Table};
 use super::{StudyFile, diagnostic};
 use crate::diagnostic::{Diagnostic, Source};
@@ -30,14 +30,25 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostic> {
     let sets = hpo_data::load(&settings).map_err(|error| match error.place {
         Some(_) => in_data(error),
         None => {
-            let keys = [("test", &settings.test), ("validation", &settings.validation)];
+            let keys = [
+                ("synonyms", &settings.synonyms),
+                ("test", &settings.test),
+                ("validation", &settings.validation),
+            ];
             let named = keys.iter().find(|(_, path)| path.as_ref() == Some(&error.file));
             let key = named.map_or("train", |(key, _)| key);
             let path = error.file.to_string_lossy();
             at_key(file, key, &path, error.message, &error.help)
         }
     })?;
-    match without_effect(&file.study.space, sets.report.kind) {
+    if let Some(synonyms) = &settings.synonyms
+        && !can_replace(&file.study.space)
+    {
+        let message = "`synonyms` has no effect: `synonym_replacement` is 0".to_owned();
+        let help = "remove it, or search `synonym_replacement` under `[space]`";
+        return Err(at_key(file, "synonyms", &synonyms.to_string_lossy(), message, help));
+    }
+    match without_effect(&file.study.space, sets.report.kind, sets.synonyms.is_some()) {
         Some(told) => Err(diagnostic(
             Problem::new(
                 parameter_key(&file.text, &told.parameter).unwrap_or_default(),

@@ -19,7 +19,10 @@ pub(super) fn read(table: &Table, directory: &Path, values: &mut Values) -> Resu
     let mut set = |key: &str, value: Value| {
         values.insert(key.to_owned(), value);
     };
-    for item in ["validation", "test"].iter().filter_map(|key| table.get(key)) {
+    for item in ["validation", "test", "synonyms"]
+        .iter()
+        .filter_map(|key| table.get(key))
+    {
         set(item.key, json!(absolute(&item, item.string()?, directory)?));
     }
     if let Some(item) = table.get("columns") {

@@ -38,9 +38,25 @@ pub(super) struct NoEffect {
     pub help: String,
 }
 
+/// Whether words are replaced by synonyms in any trial.
+pub(super) fn can_replace(space: &SearchSpace) -> bool {
+    let values = named(space, "synonym_replacement").unwrap_or_default();
+    values
+        .iter()
+        .any(|value| value.as_f64().is_some_and(|share| share > 0.0))
+}
+
 /// The first loss that the data are not made for, or the first searched parameter that changes nothing whatever the others
-/// are. A fixed one does no harm: exported configurations have them.
-pub(super) fn without_effect(space: &SearchSpace, kind: Kind) -> Option<NoEffect> {
+/// are. A fixed one does no harm, since exported configurations have them, but for the one that needs a file.
+pub(super) fn without_effect(space: &SearchSpace, kind: Kind, synonyms: bool) -> Option<NoEffect> {
+    if !synonyms && can_replace(space) {
+        return Some(NoEffect {
+            parameter: "synonym_replacement".to_owned(),
+            message: "`synonym_replacement` needs synonyms, and there are none".to_owned(),
+            label: "nothing to replace words with",
+            help: "name a file of them with `synonyms = \"synonyms.tsv\"` under `[trial]`, or remove it".to_owned(),
+        });
+    }
     let possible = kind.losses();
     for value in named(space, "loss").into_iter().flatten() {
         if !possible.iter().any(|loss| value == json!(loss)) {
@@ -112,8 +128,15 @@ fn named(space: &SearchSpace, name: &str) -> Option<Vec<Value>> {
     Some(match &parameter.distribution {
         Distribution::Fixed { value } => vec![value.clone()],
         Distribution::Choice { values } => values.clone(),
-        Distribution::Uniform { low, high } | Distribution::LogUniform { low, high } => vec![json!(low), json!(high)],
-        Distribution::Integer { low, high } => vec![json!(low), json!(high)],
+        Distribution::Uniform { low, high, .. } | Distribution::LogUniform { low, high, .. } => {
+            vec![json!(low), json!(high)]
+        }
+        Distribution::Integer { low, high, .. } | Distribution::LogInteger { low, high, .. } => {
+            vec![json!(low), json!(high)]
+        }
+        Distribution::Normal { low, high, .. } | Distribution::LogNormal { low, high, .. } => {
+            vec![json!(low), json!(high)]
+        }
     })
 }
 
@@ -124,10 +147,10 @@ mod tests {
 
     fn told(space: &str, kind: Kind) -> Option<String> {
         let text = format!(
-            "[study]\ntrials = 3\n[halving]\nmax_resource = 3\n[trial]\nmodel = \"m\"\ntrain = \"t.jsonl\"\n[space]\n{space}\n"
+            "[study]\ntrials = 3\n[policy]\nmax_resource = 3\n[trial]\nmodel = \"m\"\ntrain = \"t.jsonl\"\n[space]\n{space}\n"
         );
         let file = parse(&text, "s.toml".as_ref()).unwrap();
-        without_effect(&file.study.space, kind).map(|told| format!("{}; {}", told.message, told.help))
+        without_effect(&file.study.space, kind, false).map(|told| format!("{}; {}", told.message, told.help))
     }
 
     const RANGE: &str = "{ type = \"uniform\", low = 0.1, high = 0.5 }";
@@ -174,6 +197,11 @@ mod tests {
                 format!("batch_negatives = {RANGE}\nloss = \"triplet\""),
                 Kind::Pairs,
                 "`batch_negatives` has no effect on pairs, which have no other negatives; remove it",
+            ),
+            (
+                "synonym_replacement = 0.1".to_owned(),
+                Kind::Pairs,
+                "`synonym_replacement` needs synonyms, and there are none; name a file of them with `synonyms = \"synonyms.tsv\"` under `[trial]`, or remove it",
             ),
             (
                 "loss = \"classification\"".to_owned(),

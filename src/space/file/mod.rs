@@ -21,7 +21,7 @@ use toml::de::DeTable;
 use self::reader::{Problem, Table, did_you_mean};
 use super::SearchSpace;
 use crate::diagnostic::{Diagnostic, Source};
-use crate::study::{HalvingSpec, StudySpec, Trainer};
+use crate::study::{PolicySpec, SamplerSpec, StudySpec, Trainer};
 
 pub use self::check::check_files;
 pub use self::slots::{Devices, DevicesError, SlotSettings};
@@ -51,7 +51,9 @@ pub struct StudySettings {
     /// As in [`StudySpec`].
     pub retries: u32,
     /// As in [`StudySpec`].
-    pub halving: HalvingSpec,
+    pub policy: PolicySpec,
+    /// As in [`StudySpec`].
+    pub sampler: SamplerSpec,
     /// As in [`StudySpec`].
     pub trainer: Trainer,
     /// As in [`StudySpec`].
@@ -66,7 +68,8 @@ impl StudySettings {
             seed: self.seed,
             trials: self.trials,
             retries: self.retries,
-            halving: self.halving,
+            policy: self.policy,
+            sampler: self.sampler.clone(),
             trainer: self.trainer.clone(),
             threads,
             space: self.space.clone(),
@@ -144,7 +147,7 @@ fn diagnostic(problem: Problem, text: &str, path: &Path) -> Diagnostic {
 /// The tables and their keys; `[space]` has the names that the trainer knows.
 const TABLES: &[(&str, &[&str])] = &[
     ("study", search::STUDY_KEYS),
-    ("halving", search::HALVING_KEYS),
+    ("policy", search::POLICY_KEYS),
     ("slots", slots::KEYS),
     ("trial", trial::EMBEDDING_KEYS),
     ("space", &[]),
@@ -173,9 +176,9 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
         known_keys(&table)?;
         search::study(&table, path)
     });
-    let halving = table(&root, "halving", "`max_resource = 9`").and_then(|table| {
+    let policy = table(&root, "policy", "`max_resource = 9`").and_then(|table| {
         known_keys(&table)?;
-        search::halving(&table)
+        search::policy(&table)
     });
     let slots = root.get("slots").map_or(Ok(SlotSettings::default()), |item| {
         let table = item.table()?;
@@ -185,8 +188,8 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
     let trainer = trial.and_then(|table| trial::read(&table, &directory));
     let space = table(&root, "space", "the parameters").and_then(|table| parameters::read(table, embedding));
 
-    match (tables, study, halving, slots, trainer, space) {
-        (Ok(()), Ok(study), Ok(halving), Ok(slots), Ok(trainer), Ok(space)) => Ok(StudyFile {
+    match (tables, study, policy, slots, trainer, space) {
+        (Ok(()), Ok(study), Ok(policy), Ok(slots), Ok(trainer), Ok(space)) => Ok(StudyFile {
             text: text.to_owned(),
             path: path.to_owned(),
             study: StudySettings {
@@ -194,17 +197,18 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
                 seed: study.seed,
                 trials: study.trials,
                 retries: study.retries,
-                halving,
+                policy,
+                sampler: SamplerSpec::default(),
                 trainer,
                 space,
             },
             slots,
         }),
-        (tables, study, halving, slots, trainer, space) => {
+        (tables, study, policy, slots, trainer, space) => {
             let problems = [
                 tables.err(),
                 study.err(),
-                halving.err(),
+                policy.err(),
                 slots.err(),
                 trainer.err(),
                 space.err(),

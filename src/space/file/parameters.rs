@@ -173,7 +173,10 @@ fn range<'a>(table: &Table<'a>, kind: &str) -> Result<(Distribution, Vec<Drawn<'
         if low >= high {
             return Err(empty(low == high, Value::from(low)));
         }
-        return Ok((Distribution::Integer { low, high }, drawn(low.into(), high.into())));
+        return Ok((
+            Distribution::Integer { low, high, step: 1 },
+            drawn(low.into(), high.into()),
+        ));
     }
     let (from, to) = (low.number()?, high.number()?);
     if kind == "log_uniform" && from <= 0.0 {
@@ -186,8 +189,16 @@ fn range<'a>(table: &Table<'a>, kind: &str) -> Result<(Distribution, Vec<Drawn<'
         return Err(empty(from == to, Value::from(from)));
     }
     let distribution = match kind {
-        "log_uniform" => Distribution::LogUniform { low: from, high: to },
-        _ => Distribution::Uniform { low: from, high: to },
+        "log_uniform" => Distribution::LogUniform {
+            low: from,
+            high: to,
+            step: None,
+        },
+        _ => Distribution::Uniform {
+            low: from,
+            high: to,
+            step: None,
+        },
     };
     Ok((distribution, drawn(from.into(), to.into())))
 }

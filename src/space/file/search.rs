@@ -1,12 +1,12 @@
-//! `[study]` and `[halving]`: how much is searched.
+//! `[study]` and `[policy]`: how much is searched.
 
 use std::path::Path;
 
 use super::reader::{Problem, Result, Table, shown};
-use crate::study::HalvingSpec;
+use crate::study::PolicySpec;
 
 pub(super) const STUDY_KEYS: &[&str] = &["name", "seed", "trials", "retries"];
-pub(super) const HALVING_KEYS: &[&str] = &["min_resource", "max_resource", "reduction_factor"];
+pub(super) const POLICY_KEYS: &[&str] = &["min_resource", "max_resource", "reduction_factor"];
 
 /// JSON readers elsewhere hold numbers as doubles: larger ones would be other ones there.
 pub(super) const MAX_SEED: i64 = (1 << 53) - 1;
@@ -63,7 +63,7 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }
 
-pub(super) fn halving(table: &Table) -> Result<HalvingSpec> {
+pub(super) fn policy(table: &Table) -> Result<PolicySpec> {
     let optional = |key, range, default| match table.get(key) {
         Some(item) => item.integer(range),
         None => Ok(default),
@@ -73,12 +73,12 @@ pub(super) fn halving(table: &Table) -> Result<HalvingSpec> {
     let max_resource = max.integer(1..=MAX_RESOURCE)?;
     if max_resource < min_resource {
         return Err(max.problem(
-            format_args!("is below `halving.min_resource`, which is {min_resource}"),
+            format_args!("is below `policy.min_resource`, which is {min_resource}"),
             "too small",
             format!("write {min_resource} or more, or lower `min_resource`"),
         ));
     }
-    Ok(HalvingSpec {
+    Ok(PolicySpec {
         min_resource: min_resource as u64,
         max_resource: max_resource as u64,
         reduction_factor: optional("reduction_factor", 2..=MAX_TRIALS, 3)? as u64,

@@ -24,6 +24,7 @@ pub(super) const EMBEDDING_KEYS: &[&str] = &[
     "validation_share",
     "test_share",
     "split_seed",
+    "synonyms",
     "validation_margin",
     "max_length",
     "seed",

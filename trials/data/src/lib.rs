@@ -11,6 +11,7 @@ mod report;
 mod rows;
 mod source;
 mod split;
+mod synonyms;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ use hpo_protocol::embedding::LossKind;
 pub use self::error::{DataError, Place};
 pub use self::load::load;
 pub use self::report::{Dropped, Read, Report, SetReport};
+pub use self::synonyms::Synonyms;
 
 /// What the rows of a study are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -124,6 +126,8 @@ pub struct Sets {
     pub validation: Data,
     /// What no decision of the search looks at.
     pub test: Option<Data>,
+    /// Words of the training texts that can be replaced in training.
+    pub synonyms: Option<Synonyms>,
     /// What was read and what was dropped.
     pub report: Report,
 }

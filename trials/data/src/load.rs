@@ -13,6 +13,7 @@ use crate::report::{Read, Report, SetReport};
 use crate::rows::{Example, FileRows, Flaw, Pool, Reader, Record, Row};
 use crate::source::{self, Sink};
 use crate::split::{self, Unsplittable};
+use crate::synonyms::Synonyms;
 use crate::{Data, Kind, Rows, Sets};
 
 /// Reads, checks, cleans and splits the data of a study.
@@ -20,6 +21,7 @@ use crate::{Data, Kind, Rows, Sets};
 /// The answer depends on the settings and the files alone. An error names the file, in it the place, and the mend.
 pub fn load(settings: &Settings) -> Result<Sets, DataError> {
     check_score_range(settings)?;
+    let synonyms = settings.synonyms.as_deref().map(Synonyms::read).transpose()?;
     let mut pool = Pool::default();
     let mut read = |file: &Path| read(file, settings, &mut pool);
     let mut train = read(&settings.train)?;
@@ -79,6 +81,7 @@ pub fn load(settings: &Settings) -> Result<Sets, DataError> {
         train: train_data,
         validation: validation_data,
         test: test_data,
+        synonyms,
         report: Report {
             kind: train.layout.kind,
             train: train_report,

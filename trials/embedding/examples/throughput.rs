@@ -1,7 +1,8 @@
 //! Trains for some steps and prints how fast it was, as one JSON object: what `make bench` runs.
 //!
 //! `cargo run --release -p hpo-trial-embedding --example throughput -- <key>=<value> …` with the keys `model`, `train`
-//! (a file of triplets), `threads`, `batch_size`, `max_length`, `dropout` and `seconds`.
+//! (a file of triplets), `cache` (a directory for tokenised texts, as `hpo` gives its workers), `threads`, `batch_size`,
+//! `max_length`, `dropout` and `seconds`.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -30,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "model": get("model")?, "train": get("train")?, "validation_share": 0.01,
             "max_length": get("max_length")?.parse::<u64>()?,
         }))?,
-        cache: None,
+        cache: Some(get("cache")?.into()),
     };
     let batch_size = get("batch_size")?.parse()?;
     let seconds: f64 = get("seconds")?.parse()?;

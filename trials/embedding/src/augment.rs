@@ -7,11 +7,14 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::data::derive;
+use crate::error::Result;
+use crate::examples::Examples;
 
-/// Changes of a text's tokens, drawn anew for each text in each epoch: random crops (Wu et al., 2020, section 3.2), and
-/// random deletion and swaps (Wei & Zou, 2019, section 2).
+/// Changes of a text, drawn anew for each text in each epoch: synonym replacement, random deletion and swaps (Wei & Zou,
+/// 2019, section 2), and random crops (Wu et al., 2020, section 3.2).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Augment {
+    synonyms: f64,
     crop: f64,
     deletion: f64,
     swap: f64,
@@ -22,24 +25,47 @@ impl Augment {
     /// The changes of an epoch; none if the parameters ask for none. `seed` is that of the epoch.
     pub fn new(parameters: &Parameters, seed: u64) -> Option<Self> {
         let augment = Self {
+            synonyms: parameters.synonym_replacement,
             crop: parameters.crop,
             deletion: parameters.token_deletion,
             swap: parameters.token_swap,
             seed,
         };
-        (augment.crop > 0.0 || augment.deletion > 0.0 || augment.swap > 0.0).then_some(augment)
+        let shares = [augment.synonyms, augment.crop, augment.deletion, augment.swap];
+        shares.into_iter().any(|share| share > 0.0).then_some(augment)
+    }
+
+    /// The token ids of the texts at some places, changed.
+    ///
+    /// # Errors
+    /// If words are to be replaced by synonyms, of which the data have none.
+    pub fn texts<'a>(&self, places: &[u32], data: &'a Examples) -> Result<Vec<Cow<'a, [u32]>>> {
+        let mut reworded = match self.synonyms > 0.0 {
+            true => data.reworded(places, self.synonyms, |place| self.draws(1, place))?,
+            false => vec![None; places.len()],
+        };
+        let text = |(&place, reworded): (&u32, &mut Option<Box<[u32]>>)| match reworded.take() {
+            Some(tokens) => Cow::Owned(self.tokens(place, &tokens, data.edges()).into_owned()),
+            None => self.tokens(place, data.text(place), data.edges()),
+        };
+        Ok(places.iter().zip(&mut reworded).map(text).collect())
+    }
+
+    /// Random numbers from 0 to below 1 for a place.
+    fn draws(&self, purpose: u64, place: u32) -> impl FnMut() -> f64 + use<> {
+        let mut random = ChaCha8Rng::seed_from_u64(derive(self.seed, purpose, u64::from(place)));
+        // As in the order of an epoch, no library's way of drawing may change what a resumed trial does.
+        move || (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// The tokens of the text at a place, changed. The first `edges.0` and the last `edges.1` tokens are special and stay;
     /// of the others at least one does.
-    pub fn text<'a>(&self, place: u32, tokens: &'a [u32], edges: (usize, usize)) -> Cow<'a, [u32]> {
+    fn tokens<'a>(&self, place: u32, tokens: &'a [u32], edges: (usize, usize)) -> Cow<'a, [u32]> {
         let (first, last) = edges;
         if tokens.len() < first + last + 2 {
             return Cow::Borrowed(tokens);
         }
-        let mut random = ChaCha8Rng::seed_from_u64(derive(self.seed, 0, u64::from(place)));
-        // As in the order of an epoch, no library's way of drawing may change what a resumed trial does.
-        let mut draw = || (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+        let mut draw = self.draws(0, place);
         let (front, rest) = tokens.split_at(first);
         let (inner, back) = rest.split_at(rest.len() - last);
 
@@ -91,7 +117,7 @@ mod tests {
         ) {
             let tokens: Vec<u32> = [1].into_iter().chain(10..10 + length as u32).chain([2, 3]).collect();
             let augment = augment(crop, deletion, swap, seed).unwrap();
-            let changed = augment.text(place, &tokens, (1, 2));
+            let changed = augment.tokens(place, &tokens, (1, 2));
             prop_assert_eq!(changed[0], 1);
             prop_assert_eq!(&changed[changed.len() - 2..], [2, 3]);
             let inner = &changed[1..changed.len() - 2];
@@ -101,7 +127,7 @@ mod tests {
             sorted.dedup();
             prop_assert_eq!(sorted.len(), inner.len());
             prop_assert!(sorted.iter().all(|&token| (10..10 + length as u32).contains(&token)));
-            prop_assert_eq!(&changed, &augment.text(place, &tokens, (1, 2)));
+            prop_assert_eq!(&changed, &augment.tokens(place, &tokens, (1, 2)));
         }
     }
 
@@ -109,7 +135,7 @@ mod tests {
     fn the_shares_are_those_asked_for() {
         let tokens: Vec<u32> = (0..100).collect();
         let mean = |augment: Augment, count: &dyn Fn(&[u32]) -> usize| {
-            let counts = (0..2000).map(|place| count(&augment.text(place, &tokens, (0, 0))));
+            let counts = (0..2000).map(|place| count(&augment.tokens(place, &tokens, (0, 0))));
             counts.sum::<usize>() as f64 / 2000.0
         };
         let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1.0, "{found} is not {expected}");
@@ -138,7 +164,7 @@ mod tests {
         let of = |seed, place| {
             augment(0.5, 0.2, 0.2, seed)
                 .unwrap()
-                .text(place, &tokens, (1, 1))
+                .tokens(place, &tokens, (1, 1))
                 .into_owned()
         };
         assert_ne!(of(1, 1), of(2, 1));

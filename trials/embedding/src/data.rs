@@ -127,6 +127,13 @@ impl KeptTokens {
         }
     }
 
+    /// The tokenizer, for good.
+    pub fn into_tokens(self) -> Result<Tokens> {
+        self.tokens()?;
+        let read = || Tokens::read(&self.directory, self.max_length, self.vocabulary);
+        self.tokens.into_inner().map_or_else(read, Ok)
+    }
+
     /// The texts as token ids.
     pub fn encode(&self, texts: &[&str]) -> Result<Tokenised> {
         let make = || {

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use hpo_data::{Data, Rows};
+use hpo_data::{Data, Rows, Synonyms};
 use sha2::{Digest, Sha256};
 
-use crate::data::KeptTokens;
-use crate::error::Result;
+use crate::data::{KeptTokens, Tokens};
+use crate::error::{Error, Result};
 use crate::model::hex;
 
 /// Examples with each distinct text tokenised once.
@@ -17,6 +17,15 @@ pub struct Examples {
     positives: HashMap<u32, Vec<u32>>,
     labels: usize,
     edges: (usize, usize),
+    words: Option<Words>,
+}
+
+/// What is needed to say a text in other words.
+#[derive(Debug)]
+struct Words {
+    texts: Vec<String>,
+    synonyms: Synonyms,
+    tokens: Tokens,
 }
 
 impl Examples {
@@ -47,7 +56,52 @@ impl Examples {
             positives,
             labels,
             edges: (0, 0),
+            words: None,
         }
+    }
+
+    /// The same examples of `data`, whose words can then be replaced by synonyms.
+    pub fn with_synonyms(self, data: Data, synonyms: Synonyms, tokens: Tokens) -> Self {
+        let words = Words {
+            texts: data.texts,
+            synonyms,
+            tokens,
+        };
+        Self {
+            words: Some(words),
+            ..self
+        }
+    }
+
+    /// Texts by their places, in which each word that has synonyms is replaced by one with the probability `share`: token
+    /// ids of those that have changed. `draws` makes the random numbers for a place, from 0 to below 1.
+    ///
+    /// # Errors
+    /// If there are no synonyms.
+    pub fn reworded<D: FnMut() -> f64>(
+        &self,
+        places: &[u32],
+        share: f64,
+        draws: impl Fn(u32) -> D,
+    ) -> Result<Vec<Option<Box<[u32]>>>> {
+        let Some(words) = &self.words else {
+            return Err(Error::Invalid(
+                "`synonym_replacement` is above 0, but there are no synonyms: name a file of them with `synonyms` under `[trial]`"
+                    .to_owned(),
+            ));
+        };
+        let replace = |&place: &u32| {
+            words
+                .synonyms
+                .replace(&words.texts[place as usize], share, draws(place))
+        };
+        let replaced: Vec<Option<String>> = places.iter().map(replace).collect();
+        let texts: Vec<&str> = replaced.iter().flatten().map(String::as_str).collect();
+        let mut tokens = words.tokens.encode(&texts)?.into_iter();
+        Ok(replaced
+            .iter()
+            .map(|text| text.as_ref().and_then(|_| tokens.next()))
+            .collect())
     }
 
     /// The examples, in the order of the file.
@@ -100,6 +154,18 @@ impl Examples {
             Rows::Scored(rows) => rows.iter().for_each(|(_, score)| hash.update(score.to_le_bytes())),
             Rows::Labelled(rows) => rows.iter().for_each(|(_, label)| hash.update(label.to_le_bytes())),
             Rows::Triplets(_) | Rows::Pairs(_) => {}
+        }
+        if let Some(words) = &self.words {
+            // Texts of the same tokens may differ in words that have synonyms.
+            let groups = words
+                .synonyms
+                .groups()
+                .iter()
+                .flat_map(|group| group.iter().map(String::as_str).chain([""]));
+            for text in words.texts.iter().map(String::as_str).chain(groups) {
+                hash.update((text.len() as u64).to_le_bytes());
+                hash.update(text);
+            }
         }
         hex(&hash.finalize())
     }

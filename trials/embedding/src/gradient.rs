@@ -85,7 +85,7 @@ impl Pass<'_> {
             let texts = slice(batch, part);
             let embeddings = self
                 .model
-                .embed_with(&slices(&self.texts(&texts)), self.dropout(number as u64))?;
+                .embed_with(&slices(&self.texts(&texts)?), self.dropout(number as u64))?;
             for (pieces, piece) in pieces.iter_mut().zip(embeddings.f_chunk(columns as i64, 0)?) {
                 pieces.push(piece);
             }
@@ -119,7 +119,7 @@ impl Pass<'_> {
 
     /// Embeds a part of a batch. Its dropout is the same each time.
     fn embed(&self, rows: &Rows, part: u64) -> Result<Embedded> {
-        self.model.train(&slices(&self.texts(rows)), self.dropout(part))
+        self.model.train(&slices(&self.texts(rows)?), self.dropout(part))
     }
 
     fn scaled(&self, loss: &Tensor, embedded: Embedded) -> Result<Gradients> {
@@ -133,12 +133,15 @@ impl Pass<'_> {
         })
     }
 
-    fn texts(&self, rows: &Rows) -> Vec<Cow<'_, [u32]>> {
-        let text = |place| match &self.augment {
-            Some(augment) => augment.text(place, self.data.text(place), self.data.edges()),
-            None => Cow::Borrowed(self.data.text(place)),
-        };
-        rows.texts().into_iter().map(text).collect()
+    fn texts(&self, rows: &Rows) -> Result<Vec<Cow<'_, [u32]>>> {
+        let places = rows.texts();
+        match &self.augment {
+            Some(augment) => augment.texts(&places, self.data),
+            None => Ok(places
+                .into_iter()
+                .map(|place| Cow::Borrowed(self.data.text(place)))
+                .collect()),
+        }
     }
 
     fn dropout(&self, part: u64) -> Dropout {

@@ -118,8 +118,11 @@ pub fn prepare(start: &Start) -> Result<Shared> {
     let cache = start.cache.clone().map(Cache::new);
     let tokens = KeptTokens::new(&settings.model, settings.max_length, base.config.vocab_size, cache);
     let sets = hpo_data::load(&settings)?;
-    let train = Examples::of(&sets.train, &tokens)?;
+    let mut train = Examples::of(&sets.train, &tokens)?;
     let validation = Examples::of(&sets.validation, &tokens)?;
+    if let Some(synonyms) = sets.synonyms {
+        train = train.with_synonyms(sets.train, synonyms, tokens.into_tokens()?);
+    }
     eprintln!(
         "{} training examples, {} validation examples",
         train.rows().len(),

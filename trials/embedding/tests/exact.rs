@@ -102,7 +102,7 @@ fn parameters() -> impl Strategy<Value = Value> {
             "dropout": model.0, "frozen_layers": model.1, "freeze_embeddings": model.2, "layer_decay": model.3,
             "optimizer": steps.0, "schedule": steps.1, "learning_rate": steps.2, "batch_size": steps.3,
             "micro_batch_size": steps.4, "warmup_ratio": steps.5,
-            "crop": model.0, "token_deletion": model.0 / 2.0, "token_swap": model.0 / 2.0,
+            "synonym_replacement": model.0, "crop": model.0, "token_deletion": model.0 / 2.0, "token_swap": model.0 / 2.0,
             "loss": loss.0, "batch_negatives": loss.1, "mining": loss.2, "patience": loss.3,
         })
     })
@@ -110,7 +110,8 @@ fn parameters() -> impl Strategy<Value = Value> {
 
 #[test]
 fn any_cuts_give_the_same_bits() {
-    let study = Study::new("exact");
+    let mut study = Study::new("exact");
+    study.synonyms();
     let shared = prepare(&study.start).unwrap();
     let mut runner = TestRunner::new(Config::with_cases(24));
     let cases = (parameters(), prop::collection::vec(1..15u64, 0..6));

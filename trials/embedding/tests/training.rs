@@ -176,7 +176,8 @@ fn the_validation_loss_does_not_know_the_margin_of_the_trial() {
 
 #[test]
 fn every_parameter_moves_the_result() {
-    let study = Study::new("effect");
+    let mut study = Study::new("effect");
+    study.synonyms();
     let mut worker = study.worker();
     let mut result = |parameters: Value| {
         let lines = worker.train(&study.run("runs", parameters, 0, 4, None));
@@ -223,6 +224,7 @@ fn every_parameter_moves_the_result() {
         ("mining", json!("semi_hard"), json!({})),
         ("temperature", json!(0.1), json!({"loss": "multiple_negatives"})),
         ("symmetric", json!(true), json!({"loss": "multiple_negatives"})),
+        ("synonym_replacement", json!(0.3), json!({})),
         ("crop", json!(0.5), json!({})),
         ("token_deletion", json!(0.2), json!({})),
         ("token_swap", json!(0.2), json!({})),
@@ -250,6 +252,28 @@ fn every_parameter_moves_the_result() {
         panic!("not evaluated");
     };
     assert!(learned < loss, "{learned} after training, {loss} before");
+}
+
+#[test]
+fn synonyms_must_be_there_and_belong_to_the_trial() {
+    let mut study = Study::new("synonyms");
+    let replaced = with("synonym_replacement", json!(0.5));
+    let lines = study.worker().train(&study.run("runs", replaced.clone(), 0, 1, None));
+    let Some(FromWorker::Failed { message, .. }) = lines.last() else {
+        panic!("{lines:?}");
+    };
+    assert!(message.contains("name a file of them with `synonyms`"), "{message}");
+
+    study.synonyms();
+    let first = study.worker().train(&study.run("runs", replaced.clone(), 0, 1, None));
+    std::fs::write(study.path.join("synonyms.tsv"), "w1\tw2\n").unwrap();
+    let other = study
+        .worker()
+        .train(&study.run("runs", replaced, 1, 2, Some(last_checkpoint(&first))));
+    let Some(FromWorker::Failed { message, .. }) = other.last() else {
+        panic!("{other:?}");
+    };
+    assert!(message.contains("data"), "{message}");
 }
 
 #[test]

@@ -41,6 +41,9 @@ pub struct Settings {
     /// The seed of the split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split_seed: Option<u64>,
+    /// Words that mean the same, a group a line, separated by tabs: what the parameter `synonym_replacement` draws from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synonyms: Option<PathBuf>,
     /// The margin of the validation loss, the same for all trials whatever margin they train with; above 0.
     #[serde(default = "validation_margin")]
     pub validation_margin: f64,
@@ -264,6 +267,8 @@ pub struct Parameters {
     pub symmetric: bool,
     /// Dropout probability of embeddings before classification.
     pub head_dropout: f64,
+    /// The probability of each word that has synonyms to be replaced by one in training.
+    pub synonym_replacement: f64,
     /// The largest share of a text's tokens that is cut off its ends in training.
     pub crop: f64,
     /// The probability of each token to be left out in training.
@@ -310,6 +315,7 @@ impl Default for Parameters {
             temperature: 0.05,
             symmetric: false,
             head_dropout: 0.0,
+            synonym_replacement: 0.0,
             crop: 0.0,
             token_deletion: 0.0,
             token_swap: 0.0,
@@ -471,6 +477,7 @@ pub const PARAMETERS: &[Parameter] = &[
     parameter("temperature", above_zero(f64::MAX)),
     parameter("symmetric", Domain::Bool),
     parameter("head_dropout", from_zero(0.9)),
+    parameter("synonym_replacement", from_zero(1.0)),
     parameter("crop", from_zero(0.9)),
     parameter("token_deletion", from_zero(0.9)),
     parameter("token_swap", from_zero(1.0)),

@@ -10,7 +10,7 @@ use crate::space::{Distribution, Parameter};
 const GOOD: &str = r#"[study]
 trials = 27
 
-[halving]
+[policy]
 max_resource = 9
 
 [trial]
@@ -34,7 +34,7 @@ name = "minilm-wordnet"
 seed = 1
 trials = 27
 retries = 5
-[halving]
+[policy]
 min_resource = 2
 max_resource = 18
 reduction_factor = 4
@@ -73,7 +73,8 @@ weight_decay = 0
         seed: 1,
         trials: 27,
         retries: 5,
-        halving: HalvingSpec {
+        sampler: SamplerSpec::default(),
+        policy: PolicySpec {
             min_resource: 2,
             max_resource: 18,
             reduction_factor: 4,
@@ -95,14 +96,28 @@ weight_decay = 0
         threads: 3,
         space: SearchSpace {
             parameters: vec![
-                parameter("learning_rate", Distribution::LogUniform { low: 1e-5, high: 1e-3 }),
+                parameter(
+                    "learning_rate",
+                    Distribution::LogUniform {
+                        low: 1e-5,
+                        high: 1e-3,
+                        step: None,
+                    },
+                ),
                 parameter(
                     "batch_size",
                     Distribution::Choice {
                         values: vec![json!(16), json!(32)],
                     },
                 ),
-                parameter("dropout", Distribution::Uniform { low: 0.0, high: 0.3 }),
+                parameter(
+                    "dropout",
+                    Distribution::Uniform {
+                        low: 0.0,
+                        high: 0.3,
+                        step: None,
+                    },
+                ),
                 parameter(
                     "margin",
                     Distribution::Choice {
@@ -120,7 +135,7 @@ weight_decay = 0
 fn what_is_left_out_has_its_default() {
     let study = parse_at(GOOD).unwrap().study;
     assert_eq!((study.name.as_str(), study.seed, study.retries), ("space", 0, 2));
-    assert_eq!((study.halving.min_resource, study.halving.reduction_factor), (1, 3));
+    assert_eq!((study.policy.min_resource, study.policy.reduction_factor), (1, 3));
     assert_eq!(study.trainer.settings["validation_margin"], 0.5);
     assert_eq!(study.trainer.settings["max_length"], 128);
     assert_eq!(study.trainer.seed, None);
@@ -132,7 +147,7 @@ fn settings_of_data_are_frozen_and_come_back_from_an_exported_configuration() {
         let file = parse_at(&GOOD.replace("validation = \"v.jsonl\"", lines)).unwrap();
         let settings = file.study.trainer.settings;
         let again = toml::to_string(&json!({ "trial": settings })).unwrap();
-        let rest = "[study]\ntrials = 1\n[halving]\nmax_resource = 1\n[space]\nmargin = 1\n";
+        let rest = "[study]\ntrials = 1\n[policy]\nmax_resource = 1\n[space]\nmargin = 1\n";
         let again = parse_at(&format!("{again}\n{rest}")).unwrap();
         assert_eq!(again.study.trainer.settings, settings);
         serde_json::from_value::<hpo_protocol::embedding::Settings>(json!(settings)).unwrap()
@@ -167,7 +182,7 @@ fn settings_of_data_are_frozen_and_come_back_from_an_exported_configuration() {
 
 #[test]
 fn another_trainer_has_settings_and_parameters_of_its_own() {
-    let text = "[study]\ntrials=1\n[halving]\nmax_resource=1\n[trial]\ncommand = [\"../bin/train\", \"a/b\"]\nseed = 3
+    let text = "[study]\ntrials=1\n[policy]\nmax_resource=1\n[trial]\ncommand = [\"../bin/train\", \"a/b\"]\nseed = 3
 depth = [1, [\"x\"]]\n[space]\n\"layers.0-x\" = { type = \"integer\", low = -1, high = 6 }\nkind = \"a\"\n";
     let study = parse_at(text).unwrap().study;
     assert_eq!(
@@ -177,7 +192,11 @@ depth = [1, [\"x\"]]\n[space]\n\"layers.0-x\" = { type = \"integer\", low = -1, 
     assert_eq!(study.trainer.settings, [("depth".to_owned(), json!([1, ["x"]]))].into());
     assert_eq!(
         study.space.parameters[0].distribution,
-        Distribution::Integer { low: -1, high: 6 }
+        Distribution::Integer {
+            low: -1,
+            high: 6,
+            step: 1
+        }
     );
 }
 
@@ -218,10 +237,7 @@ fn the_first_mistake_of_the_file_is_told_and_a_missing_key_last() {
         .replace("trials = 27", "")
         .replace("max_resource", "max_resorce")
         .replace("margin = 1", "x = 1");
-    assert_eq!(
-        parse_at(&text).unwrap_err().message,
-        "unknown key `halving.max_resorce`"
-    );
+    assert_eq!(parse_at(&text).unwrap_err().message, "unknown key `policy.max_resorce`");
 }
 
 #[test]

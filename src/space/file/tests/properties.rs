@@ -7,7 +7,7 @@ const PIECES: &[&str] = &[
     "[study]\n",
     "[space]\n",
     "[trial]\n",
-    "[halving]\n",
+    "[policy]\n",
     "[slots]\n",
     "[[space]]\n",
     "trials",

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-use super::jsonl::{FORM, Problem};
+use super::jsonl::FORM;
+use super::lines::Problem;
 use crate::columns::Layout;
 use crate::error::shown;
 use crate::rows::kind;

@@ -2,8 +2,6 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
-use std::ops::Range;
 use std::path::Path;
 
 use hpo_protocol::embedding::Columns;
@@ -12,45 +10,28 @@ use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::explain::{explain, keys, value_span};
-use super::{MAX_LINE, Sink, no_rows, unreadable};
+use super::lines::{self, Problem};
+use super::{Sink, no_rows};
 use crate::columns::Layout;
-use crate::error::{DataError, Place};
+use crate::error::DataError;
 use crate::rows::{Format, Record};
 
 /// The help where the columns are not known yet.
 pub(super) const FORM: &str = r#"write one {"anchor": "…", "positive": "…", "negative": "…"} per line"#;
 
 pub(super) fn read(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn Sink) -> Result<(), DataError> {
-    let mut reader = BufReader::with_capacity(1 << 16, file);
-    let mut line = Vec::new();
     let mut layout = None;
     let mut cells = Vec::new();
-    for number in 1.. {
-        line.clear();
-        let read = reader
-            .by_ref()
-            .take(MAX_LINE as u64 + 2)
-            .read_until(b'\n', &mut line)
-            .map_err(|error| unreadable(path, &error))?;
-        if read == 0 {
-            break;
-        }
-        let text = text(&line, number == 1).map_err(|problem| problem.at(path, number))?;
-        if text.trim().is_empty() {
-            continue;
-        }
+    lines::each(path, file, FORM, |number, text| {
         let layout = match &layout {
             Some(layout) => layout,
             None => {
-                let found = first(text, mapping).map_err(|problem| match problem.of_array(path) {
-                    Some(array) => array.at(path, number),
-                    None => problem.at(path, number),
-                })?;
+                let found = first(text, mapping).map_err(|problem| array(&problem, path).unwrap_or(problem))?;
                 sink.begin(found.clone());
                 layout.insert(found)
             }
         };
-        parse(text, layout, &mut cells).map_err(|problem| problem.at(path, number))?;
+        parse(text, layout, &mut cells)?;
         let record = Record {
             cells: &cells,
             number: number as u64,
@@ -58,83 +39,27 @@ pub(super) fn read(path: &Path, file: File, mapping: Option<&Columns>, sink: &mu
         };
         sink.take(&record).map_err(|flaw| {
             let span = value_span(text, &layout.columns[flaw.column].0);
-            Problem::new(text, span, flaw.message, flaw.help).at(path, number)
-        })?;
-    }
+            Problem::new(text, span, flaw.message, flaw.help)
+        })
+    })?;
     match layout {
         Some(_) => Ok(()),
         None => Err(no_rows(path, FORM)),
     }
 }
 
-/// What is wrong in one line.
-#[derive(Debug)]
-pub(super) struct Problem {
-    text: String,
-    span: Range<usize>,
-    message: String,
-    help: String,
-}
-
-impl Problem {
-    pub fn new(text: &str, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self {
-            text: text.to_owned(),
-            span,
-            message: message.into(),
-            help: help.into(),
-        }
+/// The problem of a file that is one array, if this is it: one in which a line can't be read on its own.
+fn array(problem: &Problem, path: &Path) -> Option<Problem> {
+    let line = &problem.text;
+    let start = line.find('[').filter(|&at| line[..at].trim().is_empty())?;
+    let rest = line[start + 1..].trim_start();
+    if !rest.is_empty() && !rest.starts_with('{') {
+        return None;
     }
-
-    /// The problem of a file that is one array, if this is it: one in which a line can't be read on its own.
-    fn of_array(&self, path: &Path) -> Option<Self> {
-        let start = self.text.find('[').filter(|&at| self.text[..at].trim().is_empty())?;
-        let rest = self.text[start + 1..].trim_start();
-        if !rest.is_empty() && !rest.starts_with('{') {
-            return None;
-        }
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let file = path.file_name().unwrap_or_default().to_string_lossy();
-        let help = format!("write its elements one per line: `jq -c '.[]' {file} > {name}.jsonl`");
-        Some(Self::new(
-            &self.text,
-            start..start + 1,
-            "the file is one JSON array",
-            help,
-        ))
-    }
-
-    fn at(self, path: &Path, line: usize) -> DataError {
-        let place = Place {
-            line,
-            text: self.text,
-            span: self.span,
-        };
-        DataError::at(path, place, self.message, self.help)
-    }
-}
-
-/// The text of a line without its end and, on the first, without the byte order mark.
-fn text(bytes: &[u8], first: bool) -> Result<&str, Problem> {
-    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    if bytes.len() > MAX_LINE {
-        // Only the beginning is kept: all of it would help nobody.
-        let text = String::from_utf8_lossy(&bytes[..100]).into_owned();
-        let message = format!("the line is longer than {} MiB", MAX_LINE >> 20);
-        return Err(Problem::new(&text, 0..text.len(), message, FORM));
-    }
-    let line = std::str::from_utf8(bytes).map_err(|error| {
-        // The replacement of the first bad byte stands where that byte stood.
-        let text = String::from_utf8_lossy(bytes);
-        let at = error.valid_up_to();
-        Problem::new(&text, at..at + 3, "the line is not UTF-8", "save the file as UTF-8")
-    })?;
-    Ok(if first {
-        line.strip_prefix('\u{feff}').unwrap_or(line)
-    } else {
-        line
-    })
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let help = format!("write its elements one per line: `jq -c '.[]' {file} > {name}.jsonl`");
+    Some(Problem::new(line, start..start + 1, "the file is one JSON array", help))
 }
 
 /// What the keys of the first line are for.
@@ -196,6 +121,7 @@ impl<'de> Visitor<'de> for Cells<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::text;
     use super::*;
 
     const GOOD: &str = r#"{"anchor":"a","positive":"b","negative":"c","id":{"n":[1,"}"]}}"#;
@@ -220,7 +146,6 @@ mod tests {
             Value::from_iter(cells.into_iter().flatten()),
             serde_json::json!(["ä", null, ["x"]])
         );
-        assert_eq!(text("\u{feff}{}\r\n".as_bytes(), true).unwrap(), "{}");
     }
 
     #[test]
@@ -252,14 +177,6 @@ mod tests {
             parsed(r#"{"anchor":"a","positive":"b","neg":"c"}"#, &pairs).unwrap_err(),
             r#"t.jsonl:7:36: the key `neg` is here, but not in the first line ["c"]"#
         );
-        let problem = text(b"{\"anchor\":\"\xff\"}", false).err().unwrap();
-        assert_eq!(
-            (problem.message.as_str(), problem.span),
-            ("the line is not UTF-8", 11..14)
-        );
-        let long = vec![b'x'; MAX_LINE + 1];
-        let problem = text(&long, false).err().unwrap();
-        assert!(problem.text.len() <= 100 && problem.message.contains("longer than 16 MiB"));
     }
 
     /// Every prefix and every line with one byte changed: whatever they are, they must not panic.
@@ -272,7 +189,7 @@ mod tests {
             for byte in [0, b'"', b'{', b'}', b'[', b']', b'\\', b',', b':', b' ', 0xc3, 0xff] {
                 let mut line = GOOD.as_bytes().to_vec();
                 line[end] = byte;
-                if let Ok(line) = text(&line, true) {
+                if let Ok(line) = text(&line, true, FORM) {
                     let _ = (first(line, None), parsed(line, &layout));
                 }
             }

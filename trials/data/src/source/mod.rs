@@ -2,6 +2,7 @@
 
 mod explain;
 mod jsonl;
+pub(crate) mod lines;
 mod parquet;
 mod table;
 
@@ -29,12 +30,7 @@ pub(crate) trait Sink {
 /// Reads a file, at least one record of it.
 pub(crate) fn read(path: &Path, mapping: Option<&Columns>, sink: &mut dyn Sink) -> Result<(), DataError> {
     let shown = path.display();
-    let unreadable = |error| unreadable(path, &error);
-    let file = File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
-        let message = format!("`{shown}` is a directory");
-        return Err(DataError::whole(path, message, "name the file itself"));
-    }
+    let file = open(path)?;
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     match ending.as_str() {
         "jsonl" | "json" | "ndjson" => jsonl::read(path, file, mapping, sink),
@@ -47,6 +43,17 @@ pub(crate) fn read(path: &Path, mapping: Option<&Columns>, sink: &mut dyn Sink) 
             Err(DataError::whole(path, message, help))
         }
     }
+}
+
+/// Opens a file, which a directory is not.
+pub(crate) fn open(path: &Path) -> Result<File, DataError> {
+    let unreadable = |error| unreadable(path, &error);
+    let file = File::open(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.is_dir() {
+        let message = format!("`{}` is a directory", path.display());
+        return Err(DataError::whole(path, message, "name the file itself"));
+    }
+    Ok(file)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> DataError {

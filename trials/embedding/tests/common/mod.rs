@@ -209,6 +209,14 @@ impl Study {
         Self { path, start }
     }
 
+    /// Gives it synonyms, of pairs of neighbours: `w0` and `w1`, `w2` and `w3` …
+    pub fn synonyms(&mut self) {
+        let path = self.path.join("synonyms.tsv");
+        let groups = (0..WORDS / 2).map(|pair| format!("w{}\tw{}\n", 2 * pair, 2 * pair + 1));
+        std::fs::write(&path, groups.collect::<String>()).unwrap();
+        self.start.settings.insert("synonyms".to_owned(), json!(path));
+    }
+
     /// A worker that has answered `start`.
     pub fn worker(&self) -> Worker {
         self.ready(Worker::spawn())

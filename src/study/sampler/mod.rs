@@ -1,0 +1,85 @@
+//! Samplers: which configuration is tried next.
+
+mod random;
+
+use hpo_protocol::Values;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::trial::TrialId;
+use crate::space::SearchSpace;
+
+/// How configurations are drawn.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum SamplerSpec {
+    /// Every configuration on its own, from the space.
+    #[default]
+    Random,
+}
+
+/// What is known of a trial when others are drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation<'a> {
+    /// The trial.
+    pub trial: TrialId,
+    /// Its configuration.
+    pub parameters: &'a Values,
+    /// Its lowest validation loss up to each rung that it has reached, by the rung's resource, ascending. Finite. None yet
+    /// for a trial that is still on its way to the first rung.
+    pub losses: Vec<(u64, f64)>,
+    /// Whether it has diverged, or failed for good: worse than any that has not.
+    pub failed: bool,
+}
+
+/// What is to be drawn.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The space.
+    pub space: &'a SearchSpace,
+    /// The study's seed.
+    pub seed: u64,
+    /// The resources of the rungs, ascending.
+    pub rungs: &'a [u64],
+    /// The number of the first trial to be drawn.
+    pub first: TrialId,
+    /// How many are drawn at once.
+    pub count: u64,
+    /// All earlier trials whose results may be used, by number. They depend on no timing (decision D4), so that the same
+    /// study draws the same configurations wherever it runs.
+    pub observations: &'a [Observation<'a>],
+}
+
+impl SamplerSpec {
+    /// The configurations of the next trials.
+    pub fn draw(&self, request: &Request<'_>) -> Vec<Values> {
+        let trials = request.first..request.first + request.count;
+        match self {
+            Self::Random => trials
+                .map(|trial| random::configuration(request.space, request.seed, trial))
+                .collect(),
+        }
+    }
+}
+
+/// What a random number is for. Each purpose has a stream of its own, so that a new one changes no other.
+#[derive(Debug, Clone, Copy)]
+enum Purpose {
+    Configuration = 1,
+    Training = 2,
+}
+
+/// The generator of one decision: a function of the study's seed, the trial and the purpose, with no state to store.
+fn generator(study_seed: u64, trial: TrialId, purpose: Purpose) -> ChaCha8Rng {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&study_seed.to_le_bytes());
+    key[8..16].copy_from_slice(&trial.to_le_bytes());
+    key[16..24].copy_from_slice(&(purpose as u64).to_le_bytes());
+    ChaCha8Rng::from_seed(key)
+}
+
+/// The seed a trial trains with, below 2^53 so that any JSON reader keeps it exactly.
+pub(super) fn training_seed(study_seed: u64, trial: TrialId) -> u64 {
+    generator(study_seed, trial, Purpose::Training).next_u64() >> 11
+}

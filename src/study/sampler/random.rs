@@ -1,0 +1,13 @@
+//! Random search: every configuration is drawn on its own. Bergstra and Bengio, "Random Search for Hyper-Parameter
+//! Optimization" (2012).
+
+use hpo_protocol::Values;
+
+use super::{Purpose, generator};
+use crate::space::SearchSpace;
+use crate::study::trial::TrialId;
+
+/// The configuration of a trial.
+pub(super) fn configuration(space: &SearchSpace, study_seed: u64, trial: TrialId) -> Values {
+    space.sample(&mut generator(study_seed, trial, Purpose::Configuration))
+}
