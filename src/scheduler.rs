@@ -358,6 +358,12 @@ impl Scheduler<'_> {
                     };
                     self.order(slot, Order::Run { run, checkpoint });
                 }
+                Command::Stop {
+                    slot,
+                    trial,
+                    attempt,
+                    save,
+                } => self.order(slot, Order::Stop { trial, attempt, save }),
                 Command::Replace { slot } => self.order(slot, Order::Replace),
                 Command::Delete { files } => {
                     for file in files {
@@ -379,9 +385,9 @@ impl Scheduler<'_> {
         self.stopping = Some(Instant::now() + GRACE);
         self.observer.stopping();
         for trial in self.store.study.trials() {
-            if let TrialState::Running { slot, .. } = trial.state {
-                let (trial, attempt) = (trial.id, trial.attempts);
-                self.order(slot, Order::Stop { trial, attempt });
+            if let TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } = trial.state {
+                let (trial, attempt, save) = (trial.id, trial.attempts, true);
+                self.order(slot, Order::Stop { trial, attempt, save });
             }
         }
     }
@@ -429,7 +435,7 @@ impl Scheduler<'_> {
 }
 
 fn is_running(trial: &Trial) -> bool {
-    matches!(trial.state, TrialState::Running { .. })
+    matches!(trial.state, TrialState::Running { .. } | TrialState::Ahead { .. })
 }
 
 /// The time now.

@@ -8,6 +8,7 @@ use super::study::print;
 use super::{CliError, export};
 use crate::space::file;
 use crate::store::StudyReader;
+use crate::study::PolicyKind;
 
 /// The arguments of `hpo train`.
 #[derive(Debug, clap::Args)]
@@ -45,7 +46,7 @@ impl Train {
             export::refuse_existing(output)?;
         }
         file.study.trials = 1;
-        file.study.policy.min_resource = file.study.policy.max_resource;
+        file.study.policy.kind = PolicyKind::None;
         let again = format!("hpo train --config {}", self.config.display());
         let directory = search(&file, studies, &self.slots, &again)?;
         if let Some(output) = &self.output {

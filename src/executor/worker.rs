@@ -34,6 +34,8 @@ pub enum Order {
         trial: TrialId,
         /// The attempt.
         attempt: u32,
+        /// Whether it may go on later from where it is.
+        save: bool,
     },
     /// Write the model of a checkpoint to a directory.
     Export {
@@ -270,8 +272,7 @@ impl Keeper {
         match order {
             Order::Evaluate => say(process, &ToWorker::Evaluate).await,
             Order::Replace => Err(End::Replaced),
-            Order::Stop { trial, attempt } if self.segment == Some((trial, attempt)) => {
-                let save = true;
+            Order::Stop { trial, attempt, save } if self.segment == Some((trial, attempt)) => {
                 say(process, &ToWorker::Stop { trial, attempt, save }).await
             }
             Order::Stop { .. } => Ok(()),

@@ -156,7 +156,7 @@ fn toml(study: &Study, trial: &Trial) -> Result<String, toml::ser::Error> {
     trainer.extend(spec.trainer.settings.clone());
     let file = json!({
         "study": { "name": format!("{}-trial-{}", spec.name, trial.id), "seed": spec.seed, "trials": 1 },
-        "policy": { "min_resource": spec.policy.max_resource, "max_resource": spec.policy.max_resource },
+        "policy": { "type": "none", "max_resource": spec.policy.max_resource },
         "slots": { "threads_per_trial": spec.threads },
         "trial": trainer,
     });
@@ -173,7 +173,7 @@ fn toml(study: &Study, trial: &Trial) -> Result<String, toml::ser::Error> {
 mod tests {
     use super::*;
     use crate::space::SearchSpace;
-    use crate::study::{Event, PolicySpec, SamplerSpec, StudySpec, Timestamp, Trainer};
+    use crate::study::{Event, PolicyKind, PolicySpec, SamplerSpec, StudySpec, Timestamp, Trainer};
 
     fn study() -> Study {
         let parameters = [
@@ -192,6 +192,8 @@ mod tests {
             retries: 0,
             sampler: SamplerSpec::default(),
             policy: PolicySpec {
+                kind: PolicyKind::SuccessiveHalving { bracket_size: None },
+                speculation: true,
                 min_resource: 1,
                 max_resource: 9,
                 reduction_factor: 3,
@@ -263,8 +265,8 @@ mod tests {
         expected.sort_by(|a, b| a.0.cmp(&b.0));
         assert_eq!(fixed.collect::<Vec<_>>(), expected);
         assert_eq!(
-            (again.policy.min_resource, again.policy.max_resource, again.trials),
-            (9, 9, 1)
+            (again.policy.kind, again.policy.max_resource, again.trials),
+            (PolicyKind::None, 9, 1)
         );
     }
 }

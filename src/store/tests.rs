@@ -1,6 +1,6 @@
 use super::*;
 use crate::space::SearchSpace;
-use crate::study::{Event, PolicySpec, SamplerSpec, Trainer, TrialSummary};
+use crate::study::{Event, PolicyKind, PolicySpec, SamplerSpec, Trainer, TrialSummary};
 
 fn spec() -> StudySpec {
     StudySpec {
@@ -10,6 +10,8 @@ fn spec() -> StudySpec {
         retries: 1,
         sampler: SamplerSpec::default(),
         policy: PolicySpec {
+            kind: PolicyKind::SuccessiveHalving { bracket_size: None },
+            speculation: true,
             min_resource: 1,
             max_resource: 3,
             reduction_factor: 3,

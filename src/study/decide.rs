@@ -1,9 +1,10 @@
 //! What follows from an event.
 
+use std::cmp::Reverse;
+
 use super::Study;
+use super::bracket::Decision;
 use super::event::{Command, Event, Fact, Record, Step, Timestamp};
-use super::halving::{Decision, rung_resources};
-use super::sampler::{Request, training_seed};
 use super::trial::{Checkpoint, TrialId, TrialState};
 
 impl Study {
@@ -19,8 +20,8 @@ impl Study {
     }
 }
 
-struct Decider<'a> {
-    study: &'a mut Study,
+pub(super) struct Decider<'a> {
+    pub(super) study: &'a mut Study,
     now: Timestamp,
     step: Step,
 }
@@ -33,7 +34,6 @@ impl Decider<'_> {
                 if trials > self.study.spec.trials {
                     self.record(Fact::TrialsRaised { trials });
                 }
-                self.create_trials();
                 self.decide();
             }
             Event::Idle { slots } => self.start_segments(slots),
@@ -52,7 +52,7 @@ impl Decider<'_> {
                 last,
             } => {
                 let Some(segment) = self.segment(trial, attempt) else {
-                    return;
+                    return self.drop_checkpoint(checkpoint);
                 };
                 let loss = loss.filter(|loss| loss.is_finite());
                 if let Some(message) = segment.objection(resource, loss, checkpoint.as_ref()) {
@@ -76,13 +76,14 @@ impl Decider<'_> {
                 attempt,
                 checkpoint,
             } => {
-                if self.segment(trial, attempt).is_some() {
-                    self.record(Fact::SegmentStopped {
-                        trial,
-                        attempt,
-                        checkpoint,
-                    });
+                if self.segment(trial, attempt).is_none() {
+                    return self.drop_checkpoint(checkpoint);
                 }
+                self.record(Fact::SegmentStopped {
+                    trial,
+                    attempt,
+                    checkpoint,
+                });
             }
             Event::Failed {
                 trial,
@@ -99,7 +100,7 @@ impl Decider<'_> {
     }
 
     /// Adds a record, takes it in, and has the checkpoints deleted that nothing can need after it.
-    fn record(&mut self, fact: Fact) {
+    pub(super) fn record(&mut self, fact: Fact) {
         let touched = [fact.trial(), self.study.incumbent];
         let files = |study: &Study| -> Vec<String> {
             let trials = touched.iter().flatten().filter_map(|&id| study.trial(id));
@@ -128,45 +129,25 @@ impl Decider<'_> {
         }
     }
 
-    /// Draws the configurations that are still missing. A bracket's are all drawn when it opens, so that no result can
-    /// influence them.
-    fn create_trials(&mut self) {
-        let wanted = self.study.spec.trials;
-        let opened = self.study.brackets.last().map_or(0, |open| open.first + open.trials);
-        if opened < wanted {
-            self.record(Fact::BracketOpened {
-                first: opened,
-                trials: wanted - opened,
-            });
-        }
-        let spec = &self.study.spec;
-        let first = self.study.trials.len() as u64;
-        let request = Request {
-            space: &spec.space,
-            seed: spec.seed,
-            rungs: &rung_resources(&spec.policy),
-            first,
-            count: wanted.saturating_sub(first),
-            observations: &[],
-        };
-        for (trial, parameters) in (first..).zip(spec.sampler.draw(&request)) {
-            let spec = &self.study.spec;
-            let seed = spec.trainer.seed.unwrap_or_else(|| training_seed(spec.seed, trial));
-            self.record(Fact::TrialCreated {
-                trial,
-                parameters,
-                seed,
-            });
+    /// Has a checkpoint deleted that came too late: its trial has been stopped meanwhile.
+    fn drop_checkpoint(&mut self, checkpoint: Option<Checkpoint>) {
+        if let Some(checkpoint) = checkpoint
+            && !self.study.checkpoint_files().contains(checkpoint.file.as_str())
+        {
+            let files = vec![checkpoint.file];
+            self.step.commands.push(Command::Delete { files });
         }
     }
 
-    /// Records the decisions that are due, and the end of the study.
+    /// Records the decisions that are due, opens the brackets that can be, and ends the study.
     fn decide(&mut self) {
-        while let Some((trial, rung, decision)) = self.next_decision() {
-            self.record(match decision {
-                Decision::Promote { to } => Fact::TrialPromoted { trial, rung, to },
-                Decision::Prune | Decision::Complete => Fact::TrialPruned { trial, rung },
-            });
+        loop {
+            while let Some((trial, rung, decision)) = self.study.next_decision() {
+                self.carry_out(trial, rung, decision);
+            }
+            if !self.open_bracket() && !self.close_brackets() {
+                break;
+            }
         }
         let study = &self.study;
         if study.unfinished == 0 && study.trials.len() as u64 == study.spec.trials && !study.finished {
@@ -175,64 +156,182 @@ impl Decider<'_> {
         }
     }
 
-    fn next_decision(&self) -> Option<(TrialId, u64, Decision)> {
-        self.study
-            .undecided
-            .iter()
-            .find_map(|(&id, &decision)| match self.study.trial(id)?.state {
-                TrialState::Paused { rung } => Some((id, rung, decision)),
-                _ => None,
-            })
+    fn carry_out(&mut self, trial: TrialId, rung: u64, decision: Decision) {
+        if let (Decision::Prune, Some(segment)) = (decision, self.running(trial)) {
+            self.step.commands.push(Command::Stop {
+                slot: segment.slot,
+                trial,
+                attempt: segment.attempt,
+                save: false,
+            });
+        }
+        self.record(match decision {
+            Decision::Promote { to } => Fact::TrialPromoted { trial, rung, to },
+            Decision::Prune => Fact::TrialPruned { trial, rung },
+            Decision::Complete => Fact::TrialCompleted { trial, rung },
+        });
     }
 
+    /// Once no trial of an asynchronous bracket can come to any rung any more, decides about those that are paused; whether
+    /// there was something to decide.
+    fn close_brackets(&mut self) -> bool {
+        let study = &self.study;
+        let more = (study.trials.len() as u64) < study.spec.trials;
+        if study.spec.policy.is_synchronous() || more || !study.waiting.is_empty() || !study.running.is_empty() {
+            return false;
+        }
+        if study.brackets.iter().any(|open| open.bracket.promotion().is_some()) {
+            return false;
+        }
+        let paused = study.paused.iter().filter_map(|&id| {
+            let trial = study.trial(id)?;
+            let TrialState::Paused { rung } = trial.state else {
+                return None;
+            };
+            Some((
+                id,
+                rung,
+                study.brackets.get(trial.bracket as usize)?.bracket.close(id, rung),
+            ))
+        });
+        let decided: Vec<(TrialId, u64, Decision)> = paused.collect();
+        let promoted = decided
+            .iter()
+            .find(|(_, _, decision)| matches!(decision, Decision::Promote { .. }));
+        // What comes of it may change the others.
+        let now = promoted.map_or(decided.as_slice(), std::slice::from_ref);
+        for &(trial, rung, decision) in now {
+            self.carry_out(trial, rung, decision);
+        }
+        !now.is_empty()
+    }
+
+    /// Gives slots work: first to trials that wait, then to those that a free slot promotes, to new ones, and last to those
+    /// that most likely will go on.
     fn start_segments(&mut self, slots: Vec<u32>) {
         for slot in slots {
-            let Some(&(to, trial)) = self.study.waiting.first() else {
+            // A promoted trial may have ended by itself before, and then needs no slot.
+            while self.study.waiting.is_empty() && (self.promote_one() || self.add_trial()) {}
+            if !self.start_waiting(slot) && !self.start_ahead(slot) {
                 return;
-            };
-            let Some(state) = self.study.trial(trial) else {
-                return;
-            };
-            let (from, checkpoint) = state.resume_point();
-            let checkpoint = checkpoint.cloned();
-            let attempt = state.attempts + 1;
-            let to = to.0;
-            self.record(Fact::SegmentStarted {
+            }
+        }
+        self.preempt();
+    }
+
+    fn start_waiting(&mut self, slot: u32) -> bool {
+        let Some(&(to, trial)) = self.study.waiting.first() else {
+            return false;
+        };
+        self.start(slot, trial, to.0, false);
+        true
+    }
+
+    fn promote_one(&mut self) -> bool {
+        let promotions = self.study.brackets.iter().filter_map(|open| open.bracket.promotion());
+        // The one that is nearest to the end.
+        match promotions.max_by_key(|&(trial, rung, _)| (rung, Reverse(trial))) {
+            Some((trial, rung, to)) => {
+                self.carry_out(trial, rung, Decision::Promote { to });
+                self.decide();
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn start_ahead(&mut self, slot: u32) -> bool {
+        match self.study.most_promising() {
+            Some((trial, to)) => {
+                self.start(slot, trial, to, true);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Has segments that run ahead make room for trials that need not wait for a decision.
+    fn preempt(&mut self) {
+        let mut making_room = 0;
+        let mut ahead = Vec::new();
+        for trial in self.study.running.iter().filter_map(|&id| self.study.trial(id)) {
+            match trial.state {
+                TrialState::Ahead { preempted: true, .. } => making_room += 1,
+                TrialState::Ahead { rung, slot, .. } => {
+                    let promise = self.study.promise(trial.id, rung).unwrap_or(f64::NEG_INFINITY);
+                    ahead.push((promise, trial.id, trial.attempts, slot));
+                }
+                _ => {}
+            }
+        }
+        ahead.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
+        let wanted = self.study.waiting.len().saturating_sub(making_room);
+        for (_, trial, attempt, slot) in ahead.into_iter().take(wanted) {
+            self.record(Fact::SegmentPreempted { trial, attempt });
+            self.step.commands.push(Command::Stop {
+                slot,
                 trial,
                 attempt,
-                slot,
-                from,
-                to,
-            });
-            self.step.commands.push(Command::Run {
-                slot,
-                trial,
-                attempt,
-                from,
-                to,
-                checkpoint,
+                save: true,
             });
         }
     }
 
+    fn start(&mut self, slot: u32, trial: TrialId, to: u64, ahead: bool) {
+        let Some(state) = self.study.trial(trial) else {
+            return;
+        };
+        let (from, checkpoint) = state.resume_point();
+        let checkpoint = checkpoint.cloned();
+        let attempt = state.attempts + 1;
+        self.record(Fact::SegmentStarted {
+            trial,
+            attempt,
+            slot,
+            from,
+            to,
+            ahead,
+        });
+        self.step.commands.push(Command::Run {
+            slot,
+            trial,
+            attempt,
+            from,
+            to,
+            checkpoint,
+        });
+    }
+
     fn fail(&mut self, trial: TrialId, attempt: u32, message: String, checkpoint_lost: bool) {
-        let failures = self.study.trial(trial).map_or(0, |trial| trial.failures);
+        let Some(failing) = self.study.trial(trial) else {
+            return;
+        };
+        let ahead = matches!(failing.state, TrialState::Ahead { .. });
+        // Neither a lost checkpoint nor a decision that has not been taken is the configuration's fault.
+        let retry = checkpoint_lost || ahead || failing.failures < self.study.spec.retries;
         self.record(Fact::SegmentFailed {
             trial,
             attempt,
             message,
             checkpoint_lost,
-            // A lost checkpoint is not the configuration's fault.
-            retry: checkpoint_lost || failures < self.study.spec.retries,
+            retry,
         });
         self.decide();
     }
 
     /// The running segment of a trial, if it is this attempt's.
     fn segment(&self, trial: TrialId, attempt: u32) -> Option<Segment> {
-        let trial = self.study.trial(trial).filter(|trial| trial.attempts == attempt)?;
+        self.running(trial).filter(|segment| segment.attempt == attempt)
+    }
+
+    /// The running segment of a trial.
+    fn running(&self, trial: TrialId) -> Option<Segment> {
+        let trial = self.study.trial(trial)?;
+        let attempt = trial.attempts;
         match trial.state {
-            TrialState::Running { to, at, slot, .. } => Some(Segment { to, at, slot }),
+            TrialState::Running { to, at, slot, .. } | TrialState::Ahead { to, at, slot, .. } => {
+                Some(Segment { to, at, slot, attempt })
+            }
             _ => None,
         }
     }
@@ -242,6 +341,7 @@ struct Segment {
     to: u64,
     at: u64,
     slot: u32,
+    attempt: u32,
 }
 
 impl Segment {

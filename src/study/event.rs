@@ -132,17 +132,21 @@ pub enum Fact {
         /// Metrics beside the loss.
         metrics: Metrics,
     },
-    /// A bracket was opened; its configurations follow.
+    /// A bracket was opened.
     BracketOpened {
         /// Its first trial.
         first: TrialId,
-        /// How many trials it has.
+        /// How many trials it has; 0 if they are added one by one.
         trials: u64,
+        /// The resources of its rungs, ascending.
+        rungs: Vec<u64>,
     },
     /// A configuration was drawn.
     TrialCreated {
         /// The trial.
         trial: TrialId,
+        /// The number of its bracket, from 0 in the order in which they were opened.
+        bracket: u32,
         /// The configuration.
         parameters: Values,
         /// The seed it trains with.
@@ -158,10 +162,20 @@ pub enum Fact {
         slot: SlotId,
         /// The resource it begins at.
         from: u64,
-        /// The rung's resource.
+        /// Where it ends: the resource of a rung.
         to: u64,
+        /// Whether the trial is still waiting for the decision whether it may go on: its reports count only if it may.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        ahead: bool,
     },
-    /// A validation. At the rung's resource it ends the segment, at the maximum resource it completes the trial.
+    /// A segment that runs ahead was asked to make room for one that need not wait for a decision.
+    SegmentPreempted {
+        /// The trial.
+        trial: TrialId,
+        /// The attempt.
+        attempt: u32,
+    },
+    /// A validation. At the end of the segment it ends it, at the maximum resource it completes the trial.
     Reported {
         /// The trial.
         trial: TrialId,
@@ -217,6 +231,13 @@ pub enum Fact {
         /// The rung's resource.
         rung: u64,
     },
+    /// The trial is among the best of a rung that has turned out to be the last.
+    TrialCompleted {
+        /// The trial.
+        trial: TrialId,
+        /// The rung's resource.
+        rung: u64,
+    },
     /// Nothing is left to train.
     StudyFinished {
         /// The best trial, if any trial has a loss.
@@ -234,7 +255,9 @@ impl Fact {
             | Self::SegmentStopped { trial, .. }
             | Self::SegmentFailed { trial, .. }
             | Self::TrialPromoted { trial, .. }
-            | Self::TrialPruned { trial, .. } => Some(trial),
+            | Self::SegmentPreempted { trial, .. }
+            | Self::TrialPruned { trial, .. }
+            | Self::TrialCompleted { trial, .. } => Some(trial),
             Self::StudyCreated { .. }
             | Self::SchedulerStarted { .. }
             | Self::SchedulerStopped
@@ -263,6 +286,17 @@ pub enum Command {
         to: u64,
         /// Where to go on.
         checkpoint: Option<Checkpoint>,
+    },
+    /// Stop a segment.
+    Stop {
+        /// The slot.
+        slot: SlotId,
+        /// The trial.
+        trial: TrialId,
+        /// The attempt.
+        attempt: u32,
+        /// Whether it may go on later from where it is.
+        save: bool,
     },
     /// End the worker of a slot and start another: it does not keep to the protocol.
     Replace {

@@ -2,9 +2,10 @@
 
 use std::cmp::Reverse;
 
+use super::bracket::{Bracket, Decision, Entry};
 use super::event::{Fact, Record, Timestamp};
-use super::halving::{Bracket, Decision};
-use super::trial::{Report, Trial, TrialId, TrialState};
+use super::policy::BracketPlan;
+use super::trial::{Ahead, Report, Trial, TrialId, TrialState};
 use super::{OpenBracket, SchedulerRun, Study, UnknownTrial};
 
 impl Study {
@@ -52,24 +53,40 @@ impl Study {
                 self.finished = false;
             }
             Fact::BaselineMeasured { loss, metrics } => self.baseline = Some((*loss, metrics.clone())),
-            Fact::BracketOpened { first, trials } => self.brackets.push(OpenBracket {
-                first: *first,
-                trials: *trials,
-                bracket: Bracket::new(&self.spec.policy, *trials),
-            }),
+            Fact::BracketOpened { first, trials, rungs } => {
+                let plan = BracketPlan {
+                    rungs: rungs.clone(),
+                    trials: (*trials > 0).then_some(*trials),
+                };
+                self.brackets.push(OpenBracket {
+                    first: *first,
+                    trials: *trials,
+                    unfinished: *trials,
+                    bracket: Bracket::new(&self.spec.policy, &plan),
+                });
+            }
             Fact::StudyFinished { .. } => self.finished = true,
             Fact::TrialCreated {
                 trial,
+                bracket,
                 parameters,
                 seed,
             } => {
-                let to = self.bracket_of(*trial).map_or(0, |bracket| bracket.first_rung());
+                let Some(open) = self.brackets.get_mut(*bracket as usize) else {
+                    return;
+                };
+                if open.trials == 0 {
+                    open.unfinished += 1;
+                }
+                let to = open.bracket.first_stop();
                 self.trials.push(Trial {
                     id: *trial,
+                    bracket: *bracket,
                     parameters: parameters.clone(),
                     seed: *seed,
                     state: TrialState::Waiting { to },
                     reports: Default::default(),
+                    ahead: Ahead::default(),
                     attempts: 0,
                     failures: 0,
                     stopped_at: None,
@@ -88,31 +105,48 @@ impl Study {
     }
 
     fn apply_to_trial(&mut self, id: TrialId, now: Timestamp, fact: &Fact) {
-        let max_resource = self.spec.policy.max_resource;
         let Some(trial) = self.trials.get_mut(id as usize) else {
             return;
         };
-        if let TrialState::Running { since, .. } = &mut trial.state {
+        if let TrialState::Running { since, .. } | TrialState::Ahead { since, .. } = &mut trial.state {
             trial.trained_ms += now.since(*since);
             *since = now;
         }
         match fact {
-            Fact::SegmentStarted {
+            &Fact::SegmentStarted {
                 attempt,
                 slot,
                 from,
                 to,
+                ahead,
                 ..
             } => {
-                self.waiting.remove(&(Reverse(*to), id));
+                trial.attempts = attempt;
                 self.running.insert(id);
-                trial.attempts = *attempt;
-                trial.state = TrialState::Running {
-                    to: *to,
-                    at: *from,
-                    slot: *slot,
-                    since: now,
+                let (at, since) = (from, now);
+                trial.state = match trial.state {
+                    TrialState::Paused { rung } if ahead => {
+                        self.paused.remove(&id);
+                        let preempted = false;
+                        TrialState::Ahead {
+                            rung,
+                            to,
+                            at,
+                            slot,
+                            since,
+                            preempted,
+                        }
+                    }
+                    _ => {
+                        self.waiting.remove(&(Reverse(to), id));
+                        TrialState::Running { to, at, slot, since }
+                    }
                 };
+            }
+            Fact::SegmentPreempted { .. } => {
+                if let TrialState::Ahead { preempted, .. } = &mut trial.state {
+                    *preempted = true;
+                }
             }
             Fact::Reported {
                 resource,
@@ -128,33 +162,32 @@ impl Study {
                     metrics: metrics.clone(),
                     checkpoint: checkpoint.clone(),
                 };
-                trial.reports.insert(*resource, report);
-                trial.stopped_at = None;
-                trial.exhausted |= *last;
-                let TrialState::Running { to, at, .. } = &mut trial.state else {
-                    return;
-                };
-                *at = *resource;
-                let to = *to;
-                if loss.is_none() {
-                    trial.state = TrialState::Diverged { resource: *resource };
-                    self.end(id, to);
-                } else if *resource == max_resource || (*last && to == max_resource) {
-                    trial.state = TrialState::Completed;
-                    self.end(id, to);
-                } else if *resource == to || *last {
-                    trial.state = TrialState::Paused { rung: to };
-                    trial.release_checkpoints(true);
-                    let best = trial.best_up_to(to).map(|(_, loss)| loss);
-                    self.running.remove(&id);
-                    self.enter_rung(id, to, best);
-                } else {
-                    trial.release_checkpoints(true);
+                match &mut trial.state {
+                    TrialState::Ahead { to, at, .. } => {
+                        *at = *resource;
+                        let over = loss.is_none() || resource == to || *last;
+                        trial.ahead.stopped_at = None;
+                        trial.ahead.ended = *last;
+                        trial.ahead.reports.insert(*resource, report);
+                        if over {
+                            self.interrupt(id);
+                        }
+                        self.trials[id as usize].release_checkpoints(true);
+                    }
+                    TrialState::Running { to, at, .. } => {
+                        *at = *resource;
+                        let to = *to;
+                        self.count(id, to, *resource, report, *last);
+                    }
+                    _ => {}
                 }
             }
             Fact::SegmentStopped { checkpoint, .. } => {
                 if checkpoint.is_some() {
-                    trial.stopped_at.clone_from(checkpoint);
+                    match trial.state {
+                        TrialState::Ahead { .. } => trial.ahead.stopped_at.clone_from(checkpoint),
+                        _ => trial.stopped_at.clone_from(checkpoint),
+                    }
                 }
                 self.interrupt(id);
             }
@@ -164,53 +197,132 @@ impl Study {
                 retry,
                 ..
             } => {
-                trial.failures += 1;
-                if *checkpoint_lost && trial.stopped_at.take().is_none() {
-                    let lost = trial.resume_point().0;
-                    if let Some(report) = trial.reports.get_mut(&lost) {
-                        report.checkpoint = None;
+                if *checkpoint_lost {
+                    trial.lose_checkpoint();
+                }
+                match trial.state {
+                    TrialState::Ahead { .. } => {
+                        trial.ahead.failed = true;
+                        self.interrupt(id);
+                    }
+                    TrialState::Running { to, .. } if !retry => {
+                        trial.failures += 1;
+                        trial.state = TrialState::Failed {
+                            message: message.clone(),
+                        };
+                        self.end(id, to, false);
+                    }
+                    _ => {
+                        trial.failures += 1;
+                        self.interrupt(id);
                     }
                 }
-                if *retry {
-                    self.interrupt(id);
-                } else if let TrialState::Running { to, .. } = trial.state {
-                    trial.state = TrialState::Failed {
-                        message: message.clone(),
-                    };
-                    self.end(id, to);
-                }
             }
-            Fact::TrialPromoted { to, .. } if trial.exhausted => {
-                self.undecided.remove(&id);
-                if *to == max_resource {
-                    trial.state = TrialState::Completed;
-                    self.end(id, *to);
-                } else {
-                    trial.state = TrialState::Paused { rung: *to };
-                    let best = trial.best().map(|(_, loss)| loss);
-                    self.enter_rung(id, *to, best);
-                }
-            }
-            Fact::TrialPromoted { to, .. } => {
-                self.undecided.remove(&id);
-                trial.state = TrialState::Waiting { to: *to };
-                self.waiting.insert((Reverse(*to), id));
-            }
+            Fact::TrialPromoted { rung, to, .. } => self.promote(id, *rung, *to),
             Fact::TrialPruned { rung, .. } => {
-                self.undecided.remove(&id);
                 trial.state = TrialState::Pruned { rung: *rung };
-                trial.release_checkpoints(false);
-                self.unfinished -= 1;
+                self.finish(id);
+            }
+            Fact::TrialCompleted { .. } => {
+                trial.state = TrialState::Completed;
+                self.finish(id);
             }
             _ => {}
         }
     }
 
-    /// A running trial has come to its end on the way to, or at, the rung of resource `to`.
-    fn end(&mut self, id: TrialId, to: u64) {
+    /// A trial goes on to the rung of resource `to`. What it has come to ahead of this counts from now on.
+    fn promote(&mut self, id: TrialId, rung: u64, to: u64) {
+        self.undecided.remove(&id);
+        self.paused.remove(&id);
+        if let Some(bracket) = self.bracket_of(id) {
+            bracket.promoted(id, rung);
+        }
+        let max_resource = self.spec.policy.max_resource;
+        let trial = &mut self.trials[id as usize];
+        if trial.exhausted {
+            if to == max_resource {
+                trial.state = TrialState::Completed;
+                self.end(id, to, true);
+            } else {
+                trial.state = TrialState::Paused { rung: to };
+                self.paused.insert(id);
+                self.enter_rung(id, to);
+            }
+            return;
+        }
+        let ahead = std::mem::take(&mut trial.ahead);
+        trial.state = match trial.state {
+            TrialState::Ahead { at, slot, since, .. } => TrialState::Running { to, at, slot, since },
+            _ => TrialState::Waiting { to },
+        };
+        let last = ahead.reports.keys().next_back().copied();
+        for (resource, report) in ahead.reports {
+            self.count(id, to, resource, report, ahead.ended && last == Some(resource));
+        }
+        let trial = &mut self.trials[id as usize];
+        if let TrialState::Waiting { .. } = trial.state {
+            if ahead.stopped_at.is_some() {
+                trial.stopped_at = ahead.stopped_at;
+            }
+            self.waiting.insert((Reverse(to), id));
+        }
+    }
+
+    /// Takes in a validation of a trial that is on its way to the rung of resource `to`.
+    fn count(&mut self, id: TrialId, to: u64, resource: u64, report: Report, last: bool) {
+        let max_resource = self.spec.policy.max_resource;
+        let trial = &mut self.trials[id as usize];
+        let diverged = report.loss.is_none();
+        trial.reports.insert(resource, report);
+        trial.stopped_at = None;
+        trial.exhausted |= last;
+        if diverged {
+            trial.state = TrialState::Diverged { resource };
+            self.end(id, to, false);
+        } else if resource == max_resource || (last && to == max_resource) {
+            trial.state = TrialState::Completed;
+            self.end(id, to, true);
+        } else if resource == to || last {
+            trial.state = TrialState::Paused { rung: to };
+            trial.release_checkpoints(true);
+            self.running.remove(&id);
+            self.paused.insert(id);
+            self.enter_rung(id, to);
+        } else {
+            trial.release_checkpoints(true);
+            if self.bracket_of(id).is_some_and(|bracket| bracket.decides_in_passing()) {
+                self.enter_rung(id, resource);
+            }
+        }
+    }
+
+    /// A trial has come to its end by itself, on the way to or at the rung of resource `to`. It stands there, and at the
+    /// rungs that it has gone past without a decision.
+    fn end(&mut self, id: TrialId, to: u64, completed: bool) {
+        self.finish(id);
+        let came = self.trials[id as usize].resource();
+        let Some(bracket) = self.bracket_of(id) else { return };
+        if !bracket.decides_in_passing() {
+            return self.enter_rung(id, to);
+        }
+        let ahead: Vec<u64> = bracket.rungs().into_iter().filter(|&rung| rung >= came).collect();
+        // One that has not completed is told of where it would have come next.
+        for rung in ahead.into_iter().take(if completed { usize::MAX } else { 1 }) {
+            self.enter_rung(id, rung);
+        }
+    }
+
+    /// Nothing more will happen to a trial, whose state says why.
+    fn finish(&mut self, id: TrialId) {
+        self.undecided.remove(&id);
         self.running.remove(&id);
+        self.paused.remove(&id);
         self.unfinished -= 1;
         let trial = &self.trials[id as usize];
+        if let Some(open) = self.brackets.get_mut(trial.bracket as usize) {
+            open.unfinished = open.unfinished.saturating_sub(1);
+        }
         let completed = trial.state == TrialState::Completed;
         let best = trial.best().filter(|_| completed).map(|(_, loss)| loss);
         let previous = self.incumbent;
@@ -227,26 +339,46 @@ impl Study {
         for touched in [Some(id), previous].into_iter().flatten() {
             self.trials[touched as usize].release_checkpoints(self.incumbent == Some(touched));
         }
-        self.enter_rung(id, to, best);
     }
 
-    fn enter_rung(&mut self, id: TrialId, rung: u64, best: Option<f64>) {
-        if let Some(bracket) = self.bracket_of(id) {
-            let decided = bracket.enter(rung, id, best);
-            self.undecided.extend(
-                decided
-                    .into_iter()
-                    .filter(|(_, decision)| *decision != Decision::Complete),
-            );
+    /// A trial stands at a rung.
+    fn enter_rung(&mut self, id: TrialId, rung: u64) {
+        let trial = &self.trials[id as usize];
+        let lost = matches!(trial.state, TrialState::Diverged { .. } | TrialState::Failed { .. });
+        let best = trial.best_up_to(rung).filter(|_| !lost).map(|(_, loss)| loss);
+        let entry = Entry {
+            trial: id,
+            best,
+            curve: &trial.reports,
+        };
+        let Some(open) = self.brackets.get_mut(trial.bracket as usize) else {
+            return;
+        };
+        for (trial, decision) in open.bracket.enter(rung, entry) {
+            let waits = self
+                .trials
+                .get(trial as usize)
+                .is_some_and(|trial| !trial.state.is_final());
+            if waits && decision != Decision::Complete {
+                self.undecided.insert(trial, decision);
+            }
         }
     }
 
-    /// A running trial goes back to waiting.
+    /// A segment has ended, and its trial goes back to where it was before.
     fn interrupt(&mut self, id: TrialId) {
-        if let TrialState::Running { to, .. } = self.trials[id as usize].state {
-            self.trials[id as usize].state = TrialState::Waiting { to };
-            self.running.remove(&id);
-            self.waiting.insert((Reverse(to), id));
+        self.running.remove(&id);
+        let trial = &mut self.trials[id as usize];
+        match trial.state {
+            TrialState::Running { to, .. } => {
+                trial.state = TrialState::Waiting { to };
+                self.waiting.insert((Reverse(to), id));
+            }
+            TrialState::Ahead { rung, .. } => {
+                trial.state = TrialState::Paused { rung };
+                self.paused.insert(id);
+            }
+            _ => {}
         }
     }
 
@@ -257,10 +389,7 @@ impl Study {
     }
 
     fn bracket_of(&mut self, trial: TrialId) -> Option<&mut Bracket> {
-        self.brackets
-            .iter_mut()
-            .rev()
-            .find(|open| open.first <= trial)
-            .map(|open| &mut open.bracket)
+        let number = self.trials.get(trial as usize)?.bracket;
+        self.brackets.get_mut(number as usize).map(|open| &mut open.bracket)
     }
 }

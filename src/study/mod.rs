@@ -3,12 +3,15 @@
 //! Nothing here reads a clock, a file or a random device, so that the same events always give the same records, and
 //! the records alone give the state back.
 
+mod bracket;
 mod decide;
 mod event;
 mod fold;
-mod halving;
+mod open;
+mod policy;
 mod sampler;
 mod spec;
+mod speculation;
 mod summary;
 mod trial;
 
@@ -18,10 +21,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hpo_protocol::Metrics;
 
+use bracket::{Bracket, Decision, rung_sizes};
 pub use event::{Command, Event, FORMAT, Fact, Record, SlotId, Step, Timestamp};
-pub use halving::{Bracket, Decision, rung_resources, rung_sizes};
+pub use policy::{AshaVariant, BracketPlan, PolicyKind, PolicySpec};
 pub use sampler::{Observation, Request, SamplerSpec};
-pub use spec::{PolicySpec, StudySpec, Trainer};
+pub use spec::{StudySpec, Trainer};
 pub use summary::TrialSummary;
 pub use trial::{Checkpoint, Report, Trial, TrialId, TrialState};
 
@@ -33,7 +37,10 @@ pub struct Study {
     brackets: Vec<OpenBracket>,
     /// Trials in [`TrialState::Waiting`], those closest to the end first.
     waiting: BTreeSet<(Reverse<u64>, TrialId)>,
+    /// Trials in [`TrialState::Running`] or [`TrialState::Ahead`].
     running: BTreeSet<TrialId>,
+    /// Trials in [`TrialState::Paused`].
+    paused: BTreeSet<TrialId>,
     unfinished: u64,
     incumbent: Option<TrialId>,
     baseline: Option<(f64, Metrics)>,
@@ -61,7 +68,10 @@ pub struct SchedulerRun {
 #[derive(Debug, Clone, PartialEq)]
 struct OpenBracket {
     first: TrialId,
+    /// How many trials it was opened for; 0 if they are added one by one.
     trials: u64,
+    /// How many of its trials can still change.
+    unfinished: u64,
     bracket: Bracket,
 }
 
@@ -82,6 +92,7 @@ impl Study {
             brackets: Vec::new(),
             waiting: BTreeSet::new(),
             running: BTreeSet::new(),
+            paused: BTreeSet::new(),
             unfinished: 0,
             incumbent: None,
             baseline: None,
@@ -165,19 +176,57 @@ impl Study {
         }
     }
 
-    /// The resource that all trials together are trained to if none fails: that of the brackets opened so far.
-    pub fn planned_resource(&self) -> u64 {
-        let resources = rung_resources(&self.spec.policy);
-        let of_bracket = |open: &OpenBracket| -> u64 {
-            let sizes = rung_sizes(&self.spec.policy, open.trials);
-            let below = std::iter::once(&0).chain(&resources);
-            let steps = resources.iter().zip(below).map(|(rung, below)| rung - below);
-            sizes.iter().zip(steps).map(|(size, step)| size * step).sum()
-        };
-        self.brackets.iter().map(of_bracket).sum()
+    /// The resource that all trials together are trained to if none fails, as far as that can be told.
+    pub fn planned_resource(&self) -> Option<u64> {
+        let mut planned = 0;
+        for (rungs, trials) in self.planned_brackets()? {
+            let sizes = rung_sizes(rungs.len(), self.spec.policy.eta(), trials);
+            let below = std::iter::once(&0).chain(&rungs);
+            let steps = rungs.iter().zip(below).map(|(rung, below)| rung - below);
+            planned += sizes.iter().zip(steps).map(|(size, step)| size * step).sum::<u64>();
+        }
+        Some(planned)
     }
 
-    /// The resource that all trials together have been trained to.
+    /// Each rung's resource, how many trials have come to it, and how many are meant to, as far as that can be told.
+    pub fn rungs(&self) -> Vec<(u64, u64, Option<u64>)> {
+        let planned = self.planned_brackets();
+        let reached = |rung: u64| self.trials.iter().filter(|trial| trial.resource() >= rung).count() as u64;
+        let size = |rung: u64| -> Option<u64> {
+            let sizes = planned.as_ref()?.iter().filter_map(|(rungs, trials)| {
+                let place = rungs.iter().position(|&other| other == rung)?;
+                rung_sizes(rungs.len(), self.spec.policy.eta(), *trials)
+                    .get(place)
+                    .copied()
+            });
+            Some(sizes.sum())
+        };
+        let rungs = self.spec.policy.rungs().into_iter();
+        rungs.map(|rung| (rung, reached(rung), size(rung))).collect()
+    }
+
+    /// Rungs and number of trials of all brackets that have been or will be opened; none if trials are added one by one.
+    fn planned_brackets(&self) -> Option<Vec<(Vec<u64>, u64)>> {
+        if !self.spec.policy.is_synchronous() {
+            return None;
+        }
+        let open = self.brackets.iter().map(|open| (open.bracket.rungs(), open.trials));
+        let mut planned: Vec<(Vec<u64>, u64)> = open.collect();
+        let mut left = self.spec.trials
+            - planned
+                .iter()
+                .map(|(_, trials)| trials)
+                .sum::<u64>()
+                .min(self.spec.trials);
+        while let Some(plan) = self.spec.policy.bracket(planned.len() as u64, left) {
+            let trials = plan.trials.unwrap_or(left);
+            left -= trials.min(left);
+            planned.push((plan.rungs, trials));
+        }
+        Some(planned)
+    }
+
+    /// The resource that all trials together have been trained to, as far as it counts.
     pub fn trained_resource(&self) -> u64 {
         self.trials.iter().map(Trial::resource).sum()
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use hpo_protocol::Values;
 use serde::{Deserialize, Serialize};
 
+use super::policy::PolicySpec;
 use super::sampler::SamplerSpec;
 use crate::space::SearchSpace;
 
@@ -20,7 +21,7 @@ pub struct StudySpec {
     pub trials: u64,
     /// How often a failed trial is tried again before it is given up.
     pub retries: u32,
-    /// The rungs.
+    /// How trials are stopped early.
     pub policy: PolicySpec,
     /// What trains a trial.
     pub trainer: Trainer,
@@ -31,17 +32,6 @@ pub struct StudySpec {
     pub sampler: SamplerSpec,
     /// The parameters.
     pub space: SearchSpace,
-}
-
-/// Successive halving in numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicySpec {
-    /// The resource of the first rung, at least 1.
-    pub min_resource: u64,
-    /// The resource of the last rung, at least `min_resource`.
-    pub max_resource: u64,
-    /// Eta: one in so many trials is promoted to the next rung, which lies so many times higher; at least 2.
-    pub reduction_factor: u64,
 }
 
 /// What trains a trial.

@@ -9,6 +9,15 @@ use super::*;
 use crate::space::{Distribution, Parameter, SearchSpace};
 
 fn spec(trials: u64, max_resource: u64, reduction_factor: u64) -> StudySpec {
+    with(
+        PolicyKind::SuccessiveHalving { bracket_size: None },
+        trials,
+        max_resource,
+        reduction_factor,
+    )
+}
+
+fn with(kind: PolicyKind, trials: u64, max_resource: u64, reduction_factor: u64) -> StudySpec {
     StudySpec {
         name: "test".into(),
         seed: 7,
@@ -16,6 +25,8 @@ fn spec(trials: u64, max_resource: u64, reduction_factor: u64) -> StudySpec {
         retries: 2,
         sampler: SamplerSpec::default(),
         policy: PolicySpec {
+            kind,
+            speculation: true,
             min_resource: 1,
             max_resource,
             reduction_factor,
@@ -72,6 +83,8 @@ struct Segment {
     attempt: u32,
     at: u64,
     to: u64,
+    /// Whether it has been asked to stop, and if so, whether to save.
+    stop: Option<bool>,
 }
 
 impl World {
@@ -137,7 +150,17 @@ impl World {
                         attempt,
                         at: from,
                         to,
+                        stop: None,
                     });
+                }
+                Command::Stop {
+                    slot,
+                    trial,
+                    attempt,
+                    save,
+                } => {
+                    let asked = |s: &&mut Segment| (s.slot, s.trial, s.attempt) == (slot, trial, attempt);
+                    self.running.iter_mut().find(asked).expect("it runs").stop = Some(save);
                 }
                 Command::Replace { .. } => panic!("these workers keep to the protocol"),
                 Command::Delete { files } => files.iter().for_each(|file| assert!(self.files.remove(file))),
@@ -157,7 +180,22 @@ impl World {
             attempt,
             ref mut at,
             to,
+            stop,
         } = self.running[chosen];
+        // A report may be on its way when the command comes.
+        if let Some(save) = stop
+            && roll < 0.7
+        {
+            self.running.remove(chosen);
+            self.free.push(slot);
+            let checkpoint = save.then(|| checkpoint(trial, &format!("stop{attempt}")));
+            self.files.extend(checkpoint.iter().map(|c| c.file.clone()));
+            return self.send(Event::Stopped {
+                trial,
+                attempt,
+                checkpoint,
+            });
+        }
         let failures = self.study.trial(trial).unwrap().failures;
         if roll < trouble && failures < self.spec.retries {
             self.running.remove(chosen);
@@ -248,15 +286,51 @@ fn checkpoint(trial: TrialId, name: &str) -> Checkpoint {
     }
 }
 
+fn synchronous() -> impl Strategy<Value = PolicyKind> {
+    prop_oneof![
+        prop::option::of(1u64..12).prop_map(|bracket_size| PolicyKind::SuccessiveHalving { bracket_size }),
+        Just(PolicyKind::Hyperband),
+        Just(PolicyKind::None),
+    ]
+}
+
+fn asynchronous() -> impl Strategy<Value = PolicyKind> {
+    let variant = prop_oneof![Just(AshaVariant::Promotion), Just(AshaVariant::Stopping)];
+    prop_oneof![
+        variant.clone().prop_map(|variant| PolicyKind::Asha { variant }),
+        variant.prop_map(|variant| PolicyKind::AsyncHyperband { variant }),
+        Just(PolicyKind::Pasha),
+        (1u64..100, 1u64..5).prop_map(|(percentile, startup_trials)| PolicyKind::MedianStopping {
+            percentile,
+            startup_trials
+        }),
+    ]
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn slots_timing_failures_and_kills_do_not_change_the_answer(
-        trials in 1u64..30, max_resource in 1u64..14, eta in 2u64..5, slots in 1u32..6, seed: u64,
+    fn an_asynchronous_study_comes_to_its_end_whatever_happens(
+        kind in asynchronous(), trials in 1u64..30, max_resource in 1u64..14, eta in 2u64..5, slots in 1u32..8, seed: u64,
     ) {
-        let spec = spec(trials, max_resource, eta);
-        let mut plain = World::new(spec.clone(), 1, 0);
+        let mut world = World::new(with(kind, trials, max_resource, eta), slots, seed);
+        world.run(0.05, 0.03);
+        prop_assert_eq!(world.study.trials().len() as u64, trials);
+        prop_assert!(world.study.trials().iter().all(|trial| trial.state.is_final()));
+        let with_loss = world.study.trials().iter().any(|trial| trial.state == TrialState::Completed);
+        let lost = |trial: &Trial| matches!(trial.state, TrialState::Diverged { .. } | TrialState::Failed { .. });
+        prop_assert!(with_loss || world.study.trials().iter().any(lost));
+    }
+
+    #[test]
+    fn slots_timing_speculation_failures_and_kills_do_not_change_the_answer(
+        kind in synchronous(), trials in 1u64..30, max_resource in 1u64..14, eta in 2u64..5, slots in 1u32..12, seed: u64,
+    ) {
+        let spec = with(kind, trials, max_resource, eta);
+        let mut plain = spec.clone();
+        plain.policy.speculation = false;
+        let mut plain = World::new(plain, 1, 0);
         plain.run(0.0, 0.0);
         let mut rough = World::new(spec, slots, seed);
         rough.run(0.05, 0.03);
@@ -388,7 +462,10 @@ fn a_message_of_an_older_attempt_is_ignored() {
         checkpoint: Some(checkpoint(0, "late")),
         last: false,
     };
-    assert_eq!(world.study.handle(Timestamp(99), late), Step::default());
+    let step = world.study.handle(Timestamp(99), late);
+    assert_eq!(step.records, []);
+    let files = vec!["0/late".to_owned()];
+    assert_eq!(step.commands, [Command::Delete { files }], "nobody else knows of its file");
 }
 
 #[test]

@@ -58,6 +58,21 @@ pub enum TrialState {
         /// The rung's resource.
         rung: u64,
     },
+    /// It stands at a rung, waits for the decision, and is being trained on meanwhile.
+    Ahead {
+        /// The rung's resource.
+        rung: u64,
+        /// The next rung's resource.
+        to: u64,
+        /// The resource of the segment's last report, or where it began.
+        at: u64,
+        /// The slot.
+        slot: SlotId,
+        /// When the last report came, or when the segment began.
+        since: Timestamp,
+        /// Whether it has been asked to make room for another segment.
+        preempted: bool,
+    },
     /// It was stopped at a rung: others were better.
     Pruned {
         /// The rung's resource.
@@ -91,7 +106,7 @@ impl TrialState {
         match self {
             Self::Waiting { .. } => "waiting",
             Self::Running { .. } => "running",
-            Self::Paused { .. } => "paused",
+            Self::Paused { .. } | Self::Ahead { .. } => "paused",
             Self::Pruned { .. } => "pruned",
             Self::Completed => "completed",
             Self::Diverged { .. } => "diverged",
@@ -105,6 +120,8 @@ impl TrialState {
 pub struct Trial {
     /// Its number.
     pub id: TrialId,
+    /// The number of its bracket.
+    pub bracket: u32,
     /// The configuration.
     pub parameters: Values,
     /// The seed it trains with, below 2^53.
@@ -113,6 +130,8 @@ pub struct Trial {
     pub state: TrialState,
     /// Validations by resource.
     pub reports: BTreeMap<u64, Report>,
+    /// Validations beyond the rung at which it waits for a decision, and what follows them. They count only if it goes on.
+    pub ahead: Ahead,
     /// How many segments were begun.
     pub attempts: u32,
     /// How many of them failed.
@@ -123,6 +142,19 @@ pub struct Trial {
     pub exhausted: bool,
     /// Time spent training in segments that came to an end, in milliseconds.
     pub trained_ms: u64,
+}
+
+/// What a trial has come to ahead of a decision.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Ahead {
+    /// Validations by resource; the last one may be without a loss.
+    pub reports: BTreeMap<u64, Report>,
+    /// Whether the trial has ended by itself with the last of them.
+    pub ended: bool,
+    /// A checkpoint after the last of them, written when the trial was stopped there.
+    pub stopped_at: Option<Checkpoint>,
+    /// Whether a segment has failed: it is not tried again before the decision.
+    pub failed: bool,
 }
 
 impl Trial {
@@ -146,11 +178,17 @@ impl Trial {
 
     /// Where the next segment begins: the resource, and the checkpoint to go on from.
     pub fn resume_point(&self) -> (u64, Option<&Checkpoint>) {
-        if let Some(checkpoint) = &self.stopped_at {
+        let ahead = &self.ahead;
+        if let Some(checkpoint) = ahead.stopped_at.as_ref() {
+            let resource = ahead.reports.last_key_value().map_or(self.resource(), |(&at, _)| at);
+            return (resource, Some(checkpoint));
+        }
+        if let Some(checkpoint) = self.stopped_at.as_ref().filter(|_| ahead.reports.is_empty()) {
             return (self.resource(), Some(checkpoint));
         }
         self.reports
             .iter()
+            .chain(&ahead.reports)
             .rev()
             .find_map(|(&resource, report)| Some((resource, report.checkpoint.as_ref())).filter(|(_, c)| c.is_some()))
             .unwrap_or((0, None))
@@ -160,26 +198,55 @@ impl Trial {
     pub fn checkpoints(&self) -> impl Iterator<Item = &Checkpoint> {
         self.reports
             .values()
+            .chain(self.ahead.reports.values())
             .filter_map(|report| report.checkpoint.as_ref())
             .chain(&self.stopped_at)
+            .chain(&self.ahead.stopped_at)
     }
 
     /// Forgets the checkpoints that nothing can need any more: of a trial that goes on, all but the latest and the
     /// best; of one that has ended, all but the best, and that one too unless `keep_best`.
     pub(super) fn release_checkpoints(&mut self, keep_best: bool) {
         let ended = self.state.is_final();
-        let best = self
-            .best()
-            .map(|(resource, _)| resource)
-            .filter(|_| keep_best || !ended);
-        let latest = self.resume_point().0;
-        for (&resource, report) in &mut self.reports {
-            if Some(resource) != best && (ended || resource != latest) {
+        if ended {
+            self.stopped_at = None;
+            self.ahead = Ahead::default();
+        }
+        let lowest = |reports: &BTreeMap<u64, Report>| {
+            let losses = reports.iter().filter_map(|(&at, report)| Some((at, report.loss?)));
+            losses.reduce(|best, next| if next.1 < best.1 { next } else { best })
+        };
+        let best = lowest(&self.reports).filter(|_| keep_best || !ended);
+        // It may be the best of all once it counts.
+        let best_ahead = lowest(&self.ahead.reports).filter(|ahead| best.is_none_or(|best| ahead.1 < best.1));
+        let has_checkpoint = |(&at, report): (&u64, &Report)| report.checkpoint.is_some().then_some(at);
+        let latest = self
+            .reports
+            .iter()
+            .chain(&self.ahead.reports)
+            .rev()
+            .find_map(has_checkpoint);
+        for (&resource, report) in self.reports.iter_mut().chain(&mut self.ahead.reports) {
+            let is_best = [best, best_ahead].iter().flatten().any(|(at, _)| *at == resource);
+            if !is_best && (ended || latest != Some(resource)) {
                 report.checkpoint = None;
             }
         }
-        if ended {
-            self.stopped_at = None;
+    }
+
+    /// The checkpoint that the next segment would have gone on from can't be used.
+    pub(super) fn lose_checkpoint(&mut self) {
+        if self.ahead.stopped_at.take().is_some() {
+            return;
+        }
+        if self.ahead.reports.is_empty() && self.stopped_at.take().is_some() {
+            return;
+        }
+        let lost = self.resume_point().0;
+        for reports in [&mut self.reports, &mut self.ahead.reports] {
+            if let Some(report) = reports.get_mut(&lost) {
+                report.checkpoint = None;
+            }
         }
     }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::format::{duration, metric, tell};
-use super::report::rungs;
 use crate::scheduler::{Observer, now};
 use crate::study::{Fact, Record, SlotId, Study, Timestamp, Trial, TrialId, TrialState};
 
@@ -76,13 +75,14 @@ impl Progress {
 
     /// What a slot does.
     fn slot(&self, study: &Study, slot: SlotId) -> String {
-        let on_slot = |trial: &&Trial| matches!(trial.state, TrialState::Running { slot: on, .. } if on == slot);
+        let on_slot = |trial: &&Trial| matches!(trial.state, TrialState::Running { slot: on, .. } | TrialState::Ahead { slot: on, .. } if on == slot);
         let Some(trial) = study.trials().iter().find(on_slot) else {
             return "-".into();
         };
-        let to = match trial.state {
-            TrialState::Running { to, .. } => to,
-            _ => 0,
+        let (to, ahead) = match trial.state {
+            TrialState::Running { to, .. } => (to, ""),
+            TrialState::Ahead { to, .. } => (to, " ahead of the decision"),
+            _ => (0, ""),
         };
         let (at, speed) = self
             .running
@@ -90,7 +90,7 @@ impl Progress {
             .copied()
             .unwrap_or((trial.resource() as f64, None));
         let speed = speed.map_or(String::new(), |speed| format!("  {speed:.1} examples/s"));
-        format!("trial {:<4} epoch {at:.2} of {to}{speed}", trial.id)
+        format!("trial {:<4} epoch {at:.2} of {to}{ahead}{speed}", trial.id)
     }
 
     /// How far the study is.
@@ -106,16 +106,21 @@ impl Progress {
         };
         let left = self.remaining(study);
         let left = left.map_or(String::new(), |ms| format!("  about {} left", duration(ms)));
-        let rungs = rungs(study).into_iter();
+        let rungs = study.rungs().into_iter();
         let rungs: Vec<String> = rungs
-            .map(|(resource, reached, size)| format!("{resource}: {reached}/{size}"))
+            .filter(|(_, reached, size)| *reached > 0 || size.is_some())
+            .map(|(resource, reached, size)| match size {
+                Some(size) => format!("{resource}: {reached}/{size}"),
+                None => format!("{resource}: {reached}"),
+            })
             .collect();
+        let planned = study.planned_resource();
+        let planned = planned.map_or(String::new(), |planned| format!(" of {planned}"));
         format!(
-            "{over} of {} trials decided  rungs {}  {} of {} epochs{best}{speed}  {} gone{left}",
+            "{over} of {} trials decided  rungs {}  {}{planned} epochs{best}{speed}  {} gone{left}",
             study.spec().trials,
             rungs.join(" "),
             study.trained_resource(),
-            study.planned_resource(),
             duration(now.since(self.started)),
         )
     }
@@ -128,7 +133,8 @@ impl Progress {
         let epoch = (trained > 0).then(|| spent as f64 / trained as f64)?;
         let mut below = 0;
         let mut left = 0.0;
-        for (rung, reached, size) in rungs(study) {
+        for (rung, reached, size) in study.rungs() {
+            let size = size?;
             let step = (rung - below) as f64;
             let underway = study.trials().iter().filter_map(|trial| match trial.state {
                 TrialState::Running { to, .. } | TrialState::Waiting { to } if to == rung => {
@@ -141,7 +147,7 @@ impl Progress {
                 _ => None,
             });
             let underway: Vec<f64> = underway.collect();
-            let to_come = (size as usize).saturating_sub(reached + underway.len());
+            let to_come = size.saturating_sub(reached + underway.len() as u64);
             let longest = underway
                 .iter()
                 .copied()
@@ -200,7 +206,7 @@ impl Observer for Progress {
 }
 
 fn is_running(trial: &Trial) -> bool {
-    matches!(trial.state, TrialState::Running { .. })
+    matches!(trial.state, TrialState::Running { .. } | TrialState::Ahead { .. })
 }
 
 /// The line of a record, if people care for it.

@@ -8,7 +8,7 @@ use super::diagnosis::{Kind, diagnose, summarise};
 use super::format::{duration, metric, number, value};
 use super::table::{TrialTable, trial_table};
 use crate::store::StudyDirectory;
-use crate::study::{Study, Timestamp, Trial, TrialState, TrialSummary, rung_resources, rung_sizes};
+use crate::study::{Study, Timestamp, Trial, TrialState, TrialSummary};
 
 /// How the study stands: one line on what it is, one on where it is, the rungs, the best trial.
 pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Timestamp) -> String {
@@ -35,9 +35,11 @@ pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Tim
         spec.trials,
         told.join(", ")
     );
-    let rungs = rungs(study).into_iter().map(|rung| {
-        let (resource, reached, size) = rung;
-        format!("epoch {resource}: {reached} of {size}")
+    let rungs = study.rungs().into_iter();
+    let rungs = rungs.filter(|(_, reached, size)| *reached > 0 || size.is_some());
+    let rungs = rungs.map(|(resource, reached, size)| match size {
+        Some(size) => format!("epoch {resource}: {reached} of {size}"),
+        None => format!("epoch {resource}: {reached}"),
     });
     text += &format!("rungs: {}\n", rungs.collect::<Vec<_>>().join(", "));
     text += &compute(study);
@@ -50,7 +52,8 @@ pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Tim
 /// [`status`] for programs.
 pub fn status_json(study: &Study, directory: &StudyDirectory, running: bool) -> Value {
     let (created, updated) = study.lifetime();
-    let rungs = rungs(study)
+    let rungs = study
+        .rungs()
         .into_iter()
         .map(|(resource, reached, size)| json!({ "resource": resource, "reached": reached, "size": size }));
     json!({
@@ -90,24 +93,6 @@ fn counts(study: &Study) -> Vec<(&'static str, usize)> {
     counts
 }
 
-/// Each rung's resource, how many trials have reached it, and how many are meant to.
-pub(super) fn rungs(study: &Study) -> Vec<(u64, usize, u64)> {
-    let policy = &study.spec().policy;
-    let sizes = rung_sizes(policy, study.spec().trials);
-    rung_resources(policy)
-        .into_iter()
-        .zip(sizes)
-        .map(|(resource, size)| {
-            let reached = study
-                .trials()
-                .iter()
-                .filter(|trial| trial.resource() >= resource)
-                .count();
-            (resource, reached, size)
-        })
-        .collect()
-}
-
 fn compute(study: &Study) -> String {
     let trained = study.trained_resource();
     let full = study.trials().len() as u64 * study.spec().policy.max_resource;
@@ -117,7 +102,8 @@ fn compute(study: &Study) -> String {
     }
     let told = format!("{trained} epochs trained in {} of slot time", duration(ms));
     if !study.is_finished() {
-        return format!("{told}, of {} planned\n", study.planned_resource());
+        let planned = study.planned_resource();
+        return told + &planned.map_or(String::new(), |planned| format!(", of {planned} planned")) + "\n";
     }
     let saved = 100.0 * (1.0 - trained as f64 / full as f64);
     format!("{told}; all trials to the end would have been {full}: pruning saved {saved:.0} %\n")
@@ -205,6 +191,9 @@ pub fn trial_details(study: &Study, trial: &Trial) -> String {
         TrialState::Failed { message } => text += &format!("  {message}\n"),
         TrialState::Waiting { to } => text += &format!("  waits for a slot, to train to epoch {to}\n"),
         TrialState::Running { to, slot, .. } => text += &format!("  on slot {slot}, to epoch {to}\n"),
+        TrialState::Ahead { rung, to, slot, .. } => {
+            text += &format!("  at epoch {rung}, until its rung is decided; meanwhile on slot {slot}, to epoch {to}\n");
+        }
         TrialState::Paused { rung } => text += &format!("  at epoch {rung}, until its rung is decided\n"),
         TrialState::Pruned { rung } => text += &format!("  at epoch {rung}: others were better\n"),
         TrialState::Diverged { resource } => text += &format!("  its loss was not finite at epoch {resource}\n"),

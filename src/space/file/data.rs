@@ -29,7 +29,7 @@ pub(super) fn read(table: &Table, directory: &Path, values: &mut Values) -> Resu
         set(item.key, columns(&item)?);
     }
     if let Some(item) = table.get("clean") {
-        set(item.key, json!(boolean(&item)?));
+        set(item.key, json!(item.boolean()?));
     }
     if let Some(item) = table.get("score_range") {
         set(item.key, json!(range(&item)?));
@@ -118,13 +118,6 @@ fn columns(item: &Item) -> Result<Value> {
     let help = "name anchor, positive and negative for triplets; anchor and positive for pairs; anchor, positive and \
                 score for scored pairs; text and label for labelled texts; and a group if you like";
     Err(item.problem("has roles that do not go together", "no kind of data has these", help))
-}
-
-fn boolean(item: &Item) -> Result<bool> {
-    match item.value {
-        DeValue::Boolean(value) => Ok(*value),
-        _ => Err(item.wrong_type("true or false", "write `true` or `false`, without quotes")),
-    }
 }
 
 fn range(item: &Item) -> Result<[f64; 2]> {

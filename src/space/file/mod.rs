@@ -5,6 +5,7 @@ mod data;
 mod domain;
 mod effect;
 mod parameters;
+mod policy;
 mod reader;
 mod search;
 mod slots;
@@ -147,7 +148,7 @@ fn diagnostic(problem: Problem, text: &str, path: &Path) -> Diagnostic {
 /// The tables and their keys; `[space]` has the names that the trainer knows.
 const TABLES: &[(&str, &[&str])] = &[
     ("study", search::STUDY_KEYS),
-    ("policy", search::POLICY_KEYS),
+    ("policy", policy::KEYS),
     ("slots", slots::KEYS),
     ("trial", trial::EMBEDDING_KEYS),
     ("space", &[]),
@@ -172,13 +173,13 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
     let trial = table(&root, "trial", "`model` and `train`");
     let embedding = trial.as_ref().is_ok_and(|table| table.get(trial::COMMAND).is_none());
     let tables = known_tables(&root);
-    let study = table(&root, "study", "`trials = 27`").and_then(|table| {
-        known_keys(&table)?;
-        search::study(&table, path)
-    });
     let policy = table(&root, "policy", "`max_resource = 9`").and_then(|table| {
         known_keys(&table)?;
-        search::policy(&table)
+        policy::read(&table)
+    });
+    let study = table(&root, "study", "`trials = 27`").and_then(|table| {
+        known_keys(&table)?;
+        search::study(&table, path, policy.as_ref().ok())
     });
     let slots = root.get("slots").map_or(Ok(SlotSettings::default()), |item| {
         let table = item.table()?;

@@ -115,6 +115,13 @@ impl<'a> Table<'a> {
 }
 
 impl<'a> Item<'a> {
+    pub fn boolean(&self) -> Result<bool> {
+        match self.value {
+            DeValue::Boolean(value) => Ok(*value),
+            _ => Err(self.wrong_type("true or false", "write `true` or `false`, without quotes")),
+        }
+    }
+
     /// A problem of the value.
     pub fn problem(&self, message: impl Display, label: impl Into<String>, help: impl Into<String>) -> Problem {
         Problem::new(self.span.clone(), format!("`{}` {message}", self.name), label, help)

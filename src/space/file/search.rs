@@ -1,4 +1,4 @@
-//! `[study]` and `[policy]`: how much is searched.
+//! `[study]`: how much is searched.
 
 use std::path::Path;
 
@@ -6,14 +6,11 @@ use super::reader::{Problem, Result, Table, shown};
 use crate::study::PolicySpec;
 
 pub(super) const STUDY_KEYS: &[&str] = &["name", "seed", "trials", "retries"];
-pub(super) const POLICY_KEYS: &[&str] = &["min_resource", "max_resource", "reduction_factor"];
-
 /// JSON readers elsewhere hold numbers as doubles: larger ones would be other ones there.
 pub(super) const MAX_SEED: i64 = (1 << 53) - 1;
 
-const MAX_TRIALS: i64 = 1_000_000;
+pub(super) const MAX_TRIALS: i64 = 1_000_000;
 const MAX_RETRIES: i64 = 1000;
-const MAX_RESOURCE: i64 = 1_000_000_000_000;
 
 /// The `[study]` table.
 pub(super) struct Study {
@@ -23,12 +20,13 @@ pub(super) struct Study {
     pub retries: u32,
 }
 
-pub(super) fn study(table: &Table, path: &Path) -> Result<Study> {
+/// Reads the table; `policy` is that of the study, if it could be read.
+pub(super) fn study(table: &Table, path: &Path, policy: Option<&PolicySpec>) -> Result<Study> {
     let optional = |key, range| table.get(key).map(|item| item.integer(range)).transpose();
     Ok(Study {
         name: name(table, path)?,
         seed: optional("seed", 0..=MAX_SEED)?.map_or(0, |n| n as u64),
-        trials: table.required("trials", "trials = 27")?.integer(1..=MAX_TRIALS)? as u64,
+        trials: trials(table, policy)?,
         retries: optional("retries", 0..=MAX_RETRIES)?.map_or(2, |n| n as u32),
     })
 }
@@ -63,24 +61,20 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }
 
-pub(super) fn policy(table: &Table) -> Result<PolicySpec> {
-    let optional = |key, range, default| match table.get(key) {
-        Some(item) => item.integer(range),
-        None => Ok(default),
-    };
-    let min_resource = optional("min_resource", 1..=MAX_RESOURCE, 1)?;
-    let max = table.required("max_resource", "max_resource = 9")?;
-    let max_resource = max.integer(1..=MAX_RESOURCE)?;
-    if max_resource < min_resource {
-        return Err(max.problem(
-            format_args!("is below `policy.min_resource`, which is {min_resource}"),
-            "too small",
-            format!("write {min_resource} or more, or lower `min_resource`"),
-        ));
+/// How many trials there are: as many as the table says, or as make a study of the policy whole.
+fn trials(table: &Table, policy: Option<&PolicySpec>) -> Result<u64> {
+    match (table.get("trials"), policy.and_then(PolicySpec::whole)) {
+        (None, Some(trials)) if trials <= MAX_TRIALS as u64 => Ok(trials),
+        (None, Some(trials)) => {
+            let message = format!("a study of this policy has {trials} trials");
+            let help = "write a number of `trials`, or lower `max_resource`";
+            Err(Problem::new(
+                table.span.clone(),
+                message,
+                "no `trials` in this table",
+                help,
+            ))
+        }
+        _ => Ok(table.required("trials", "trials = 27")?.integer(1..=MAX_TRIALS)? as u64),
     }
-    Ok(PolicySpec {
-        min_resource: min_resource as u64,
-        max_resource: max_resource as u64,
-        reduction_factor: optional("reduction_factor", 2..=MAX_TRIALS, 3)? as u64,
-    })
 }

@@ -52,7 +52,14 @@ pub struct Request<'a> {
 }
 
 impl SamplerSpec {
-    /// The configurations of the next trials.
+    /// Whether it looks at what is known of earlier trials.
+    pub fn is_adaptive(&self) -> bool {
+        match self {
+            Self::Random => false,
+        }
+    }
+
+    /// The configurations of the next trials, as many as are asked for.
     pub fn draw(&self, request: &Request<'_>) -> Vec<Values> {
         let trials = request.first..request.first + request.count;
         match self {

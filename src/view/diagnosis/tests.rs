@@ -59,6 +59,8 @@ impl Made {
             (i as u64 + 1, report)
         });
         Trial {
+            bracket: 0,
+            ahead: Default::default(),
             id: 0,
             parameters: Default::default(),
             seed: 0,

@@ -75,6 +75,8 @@ weight_decay = 0
         retries: 5,
         sampler: SamplerSpec::default(),
         policy: PolicySpec {
+            kind: crate::study::PolicyKind::SuccessiveHalving { bracket_size: None },
+            speculation: true,
             min_resource: 2,
             max_resource: 18,
             reduction_factor: 4,

@@ -4,30 +4,16 @@
 
 use std::collections::BTreeSet;
 
-use super::spec::PolicySpec;
-use super::trial::TrialId;
+use super::{Decision, Entry, Rank};
+use crate::study::trial::TrialId;
 
-/// A decision at a rung.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    /// The trial goes on to the resource of the next rung.
-    Promote {
-        /// The next rung's resource.
-        to: u64,
-    },
-    /// The trial ends here.
-    Prune,
-    /// The trial has been through the last rung.
-    Complete,
-}
-
-/// A ladder of rungs for a fixed set of trials.
+/// A bracket for a fixed set of trials.
 ///
-/// The rungs lie at `min_resource * eta^k`, the last one at `max_resource`. Of the `n` trials meant for a rung the
-/// best `max(1, floor(n / eta))` are promoted. A decision is taken as soon as no trial that is still missing can
-/// change it, so that the outcome is that of waiting for all of them, whatever the order in which they come.
+/// Of the `n` trials meant for a rung the best `max(1, floor(n / eta))` are promoted. A decision is taken as soon as no
+/// trial that is still missing can change it, so that the outcome is that of waiting for all of them, whatever the order in
+/// which they come.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Bracket {
+pub struct Halving {
     rungs: Vec<Rung>,
 }
 
@@ -37,6 +23,8 @@ struct Rung {
     resource: u64,
     /// How many trials can still come.
     missing: u64,
+    /// How many have come.
+    came: u64,
     /// How many go on; 0 at the last rung.
     promote: usize,
     /// The best so far, at most `promote` of them.
@@ -46,59 +34,25 @@ struct Rung {
     closed: bool,
 }
 
-/// Orders trials by loss, then by number.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Rank {
-    loss: f64,
-    trial: TrialId,
-}
-
-impl Eq for Rank {}
-
-impl Ord for Rank {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        // Adding zero makes -0.0 and 0.0 a tie.
-        (self.loss + 0.0)
-            .total_cmp(&(other.loss + 0.0))
-            .then(self.trial.cmp(&other.trial))
-    }
-}
-
-impl PartialOrd for Rank {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// The resources of the rungs: `min_resource * eta^k` below `max_resource`, then `max_resource`.
-pub fn rung_resources(spec: &PolicySpec) -> Vec<u64> {
-    let mut resources: Vec<u64> = std::iter::successors(Some(spec.min_resource.max(1)), |resource| {
-        resource.checked_mul(spec.reduction_factor.max(2))
-    })
-    .take_while(|&resource| resource < spec.max_resource)
-    .collect();
-    resources.push(spec.max_resource);
-    resources
-}
-
-/// How many trials come to each rung if none fails: each rung's number is `max(1, floor(n / eta))` of the one before.
-pub fn rung_sizes(spec: &PolicySpec, trials: u64) -> Vec<u64> {
-    let rungs = rung_resources(spec).len();
-    std::iter::successors(Some(trials), |n| Some((n / spec.reduction_factor.max(2)).max(1)))
+/// How many trials come to each of so many rungs if none fails: each rung's number is `max(1, floor(n / eta))` of the one
+/// before.
+pub fn rung_sizes(rungs: usize, eta: u64, trials: u64) -> Vec<u64> {
+    std::iter::successors(Some(trials), |n| Some((n / eta).max(1)))
         .take(rungs)
         .collect()
 }
 
-impl Bracket {
-    /// An empty bracket for `trials` trials.
-    pub fn new(spec: &PolicySpec, trials: u64) -> Self {
-        let sizes = rung_sizes(spec, trials);
-        let rungs = rung_resources(spec)
-            .into_iter()
+impl Halving {
+    /// An empty bracket for `trials` trials with the rungs at these resources.
+    pub fn new(rungs: &[u64], eta: u64, trials: u64) -> Self {
+        let sizes = rung_sizes(rungs.len(), eta, trials);
+        let rungs = rungs
+            .iter()
             .enumerate()
-            .map(|(k, resource)| Rung {
+            .map(|(k, &resource)| Rung {
                 resource,
                 missing: sizes[k],
+                came: 0,
                 promote: sizes.get(k + 1).map_or(0, |&n| n as usize),
                 top: BTreeSet::new(),
                 promoted: BTreeSet::new(),
@@ -108,24 +62,36 @@ impl Bracket {
         Self { rungs }
     }
 
-    /// The resource of the first rung.
-    pub fn first_rung(&self) -> u64 {
-        self.rungs[0].resource
+    pub(super) fn rungs(&self) -> Vec<u64> {
+        self.rungs.iter().map(|rung| rung.resource).collect()
     }
 
-    /// A trial stands at the rung of `resource` with its lowest loss up to there, or none if it has diverged or
-    /// failed on the way. Returns what is decided by it, for this trial and for others, by trial number.
-    ///
-    /// A trial without a loss is not in the answer: it has come to its end already.
-    pub fn enter(&mut self, resource: u64, trial: TrialId, loss: Option<f64>) -> Vec<(TrialId, Decision)> {
+    /// Whether all decisions of the first rung have been taken.
+    pub fn is_past_first_rung(&self) -> bool {
+        self.rungs.first().is_none_or(|rung| rung.closed || rung.missing == 0)
+    }
+
+    /// How likely it is that a trial which is paused at the rung of `resource` will be promoted, as far as can be told:
+    /// above 0 if it will be should the trials still missing do as those that have come. Comparable within a study.
+    pub fn promise(&self, trial: TrialId, resource: u64) -> Option<f64> {
+        let rung = self.rungs.iter().find(|rung| rung.resource == resource)?;
+        let place = rung.top.iter().position(|rank| rank.trial == trial)? as f64;
+        let came = rung.came as f64;
+        let expected = place + rung.missing as f64 * (place + 1.0) / (came + 1.0);
+        Some(1.0 - expected / rung.promote as f64)
+    }
+
+    pub(super) fn enter(&mut self, resource: u64, entry: Entry<'_>) -> Vec<(TrialId, Decision)> {
         let Some(k) = self.rungs.iter().position(|rung| rung.resource == resource) else {
             return Vec::new();
         };
         let last = k + 1 == self.rungs.len();
+        let trial = entry.trial;
         let rung = &mut self.rungs[k];
         rung.missing = rung.missing.saturating_sub(1);
+        rung.came += 1;
         let mut decided = Vec::new();
-        if let Some(loss) = loss {
+        if let Some(loss) = entry.best {
             rung.top.insert(Rank { loss, trial });
             if last {
                 decided.push((trial, Decision::Complete));
@@ -164,54 +130,47 @@ impl Bracket {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use proptest::prelude::*;
 
-    fn spec(min_resource: u64, max_resource: u64, reduction_factor: u64) -> PolicySpec {
-        PolicySpec {
-            min_resource,
-            max_resource,
-            reduction_factor,
-        }
-    }
-
-    #[test]
-    fn rungs_of_the_hyperband_table() {
-        let spec = spec(1, 81, 3);
-        assert_eq!(rung_resources(&spec), [1, 3, 9, 27, 81]);
-        assert_eq!(rung_sizes(&spec, 81), [81, 27, 9, 3, 1]);
-    }
-
-    #[test]
-    fn a_maximum_that_is_no_power_of_eta_is_the_last_rung() {
-        assert_eq!(rung_resources(&spec(1, 10, 3)), [1, 3, 9, 10]);
-        assert_eq!(rung_resources(&spec(2, 2, 3)), [2]);
-        assert_eq!(rung_resources(&spec(1, u64::MAX, 2)).len(), 65);
+    /// What becomes of the others when a trial comes.
+    fn enter(bracket: &mut Halving, resource: u64, trial: TrialId, best: Option<f64>) -> Vec<(TrialId, Decision)> {
+        let curve = BTreeMap::new();
+        bracket.enter(
+            resource,
+            Entry {
+                trial,
+                best,
+                curve: &curve,
+            },
+        )
     }
 
     #[test]
     fn some_trial_always_reaches_the_top() {
-        assert_eq!(rung_sizes(&spec(1, 27, 3), 4), [4, 1, 1, 1]);
+        assert_eq!(rung_sizes(4, 3, 4), [4, 1, 1, 1]);
     }
 
     #[test]
     fn a_certain_decision_does_not_wait() {
-        let mut bracket = Bracket::new(&spec(1, 9, 3), 3);
-        assert_eq!(bracket.enter(1, 0, Some(0.5)), []);
-        assert_eq!(bracket.enter(1, 1, Some(0.6)), [(1, Decision::Prune)]);
+        let mut bracket = Halving::new(&[1, 3, 9], 3, 3);
+        assert_eq!(enter(&mut bracket, 1, 0, Some(0.5)), []);
+        assert_eq!(enter(&mut bracket, 1, 1, Some(0.6)), [(1, Decision::Prune)]);
         assert_eq!(
-            bracket.enter(1, 2, Some(0.4)),
+            enter(&mut bracket, 1, 2, Some(0.4)),
             [(0, Decision::Prune), (2, Decision::Promote { to: 3 })]
         );
     }
 
     #[test]
     fn ties_go_to_the_lower_number() {
-        let mut bracket = Bracket::new(&spec(1, 3, 3), 3);
-        bracket.enter(1, 2, Some(0.0));
-        bracket.enter(1, 1, Some(-0.0));
+        let mut bracket = Halving::new(&[1, 3], 3, 3);
+        enter(&mut bracket, 1, 2, Some(0.0));
+        enter(&mut bracket, 1, 1, Some(-0.0));
         assert_eq!(
-            bracket.enter(1, 0, Some(0.0)),
+            enter(&mut bracket, 1, 0, Some(0.0)),
             [(0, Decision::Promote { to: 3 }), (1, Decision::Prune)]
         );
     }
@@ -219,18 +178,17 @@ mod tests {
     /// Runs a bracket to its end, entering trials in the order that `next` picks among those ready, and returns each
     /// trial's last rung and decision.
     fn outcome(
-        spec: &PolicySpec,
+        (resources, eta): (&[u64], u64),
         losses: &[Vec<Option<f64>>],
         mut next: impl FnMut(usize) -> usize,
     ) -> Vec<Option<(u64, Decision)>> {
-        let resources = rung_resources(spec);
-        let mut bracket = Bracket::new(spec, losses.len() as u64);
+        let mut bracket = Halving::new(resources, eta, losses.len() as u64);
         let mut ready: Vec<(u64, TrialId)> = (0..losses.len()).map(|t| (resources[0], t as TrialId)).collect();
         let mut outcome = vec![None; losses.len()];
         while !ready.is_empty() {
             let (resource, trial) = ready.remove(next(ready.len()));
             let k = resources.iter().position(|&r| r == resource).unwrap();
-            for (decided, decision) in bracket.enter(resource, trial, losses[trial as usize][k]) {
+            for (decided, decision) in enter(&mut bracket, resource, trial, losses[trial as usize][k]) {
                 let at = match decision {
                     Decision::Promote { to } => {
                         ready.push((to, decided));
@@ -245,9 +203,8 @@ mod tests {
     }
 
     /// The definition: rank all, take the best.
-    fn by_definition(spec: &PolicySpec, losses: &[Vec<Option<f64>>]) -> Vec<Option<(u64, Decision)>> {
-        let resources = rung_resources(spec);
-        let sizes = rung_sizes(spec, losses.len() as u64);
+    fn by_definition((resources, eta): (&[u64], u64), losses: &[Vec<Option<f64>>]) -> Vec<Option<(u64, Decision)>> {
+        let sizes = rung_sizes(resources.len(), eta, losses.len() as u64);
         let mut here: Vec<usize> = (0..losses.len()).collect();
         let mut outcome = vec![None; losses.len()];
         for (k, &resource) in resources.iter().enumerate() {
@@ -275,17 +232,18 @@ mod tests {
         #[test]
         fn the_outcome_is_that_of_waiting_whatever_the_order(
             eta in 2u64..5,
-            max_resource in 1u64..40,
+            rungs in 1usize..6,
             losses in prop::collection::vec(
                 prop::collection::vec(prop::option::weighted(0.85, (0u8..6).prop_map(|l| f64::from(l) / 4.0)), 7),
                 1..40,
             ),
             picks in prop::collection::vec(any::<prop::sample::Index>(), 300),
         ) {
-            let spec = spec(1, max_resource, eta);
+            let resources: Vec<u64> = (0..rungs as u32).map(|k| eta.pow(k)).collect();
+            let spec = (&resources[..], eta);
             let mut picks = picks.into_iter().cycle();
-            let got = outcome(&spec, &losses, |n| picks.next().unwrap().index(n));
-            prop_assert_eq!(got, by_definition(&spec, &losses));
+            let got = outcome(spec, &losses, |n| picks.next().unwrap().index(n));
+            prop_assert_eq!(got, by_definition(spec, &losses));
         }
     }
 }

@@ -1,0 +1,128 @@
+//! `[policy]`: how trials are stopped early.
+
+use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
+use super::search::MAX_TRIALS;
+use crate::study::{AshaVariant, PolicyKind, PolicySpec};
+
+/// Every key that some policy has.
+pub(super) const KEYS: &[&str] = &[
+    "type",
+    "max_resource",
+    "min_resource",
+    "reduction_factor",
+    "bracket_size",
+    "speculation",
+    "variant",
+    "percentile",
+    "startup_trials",
+];
+
+/// The policies, and the keys that each has beside `type` and `max_resource`.
+const TYPES: &[(&str, &[&str])] = &[
+    (
+        "successive_halving",
+        &["min_resource", "reduction_factor", "bracket_size", "speculation"],
+    ),
+    ("hyperband", &["min_resource", "reduction_factor", "speculation"]),
+    ("asha", &["min_resource", "reduction_factor", "variant"]),
+    ("async_hyperband", &["min_resource", "reduction_factor", "variant"]),
+    ("pasha", &["min_resource", "reduction_factor"]),
+    ("median_stopping", &["min_resource", "percentile", "startup_trials"]),
+    ("none", &[]),
+];
+
+const VARIANTS: &[&str] = &["promotion", "stopping"];
+const MAX_RESOURCE: i64 = 1_000_000_000_000;
+
+/// Median stopping compares at every resource.
+const MAX_COMPARED: i64 = 100_000;
+
+/// Reads the table.
+pub(super) fn read(table: &Table) -> Result<PolicySpec> {
+    let name = kind(table)?;
+    let optional = |key, range, default: i64| match table.get(key) {
+        Some(item) => item.integer(range),
+        None => Ok(default),
+    };
+    let min_resource = optional("min_resource", 1..=MAX_RESOURCE, 1)?;
+    let max = table.required("max_resource", "max_resource = 9")?;
+    let most = if name == "median_stopping" {
+        MAX_COMPARED
+    } else {
+        MAX_RESOURCE
+    };
+    let max_resource = max.integer(1..=most)?;
+    if max_resource < min_resource {
+        return Err(max.problem(
+            format_args!("is below `policy.min_resource`, which is {min_resource}"),
+            "too small",
+            format!("write {min_resource} or more, or lower `min_resource`"),
+        ));
+    }
+    let variant = table
+        .get("variant")
+        .map_or(Ok(AshaVariant::Promotion), |item| variant(&item))?;
+    let kind = match name {
+        "hyperband" => PolicyKind::Hyperband,
+        "asha" => PolicyKind::Asha { variant },
+        "async_hyperband" => PolicyKind::AsyncHyperband { variant },
+        "pasha" => PolicyKind::Pasha,
+        "median_stopping" => PolicyKind::MedianStopping {
+            percentile: optional("percentile", 1..=99, 50)? as u64,
+            startup_trials: optional("startup_trials", 1..=MAX_TRIALS, 5)? as u64,
+        },
+        "none" => PolicyKind::None,
+        _ => PolicyKind::SuccessiveHalving {
+            bracket_size: match table.get("bracket_size") {
+                Some(item) => Some(item.integer(1..=MAX_TRIALS)? as u64),
+                None => None,
+            },
+        },
+    };
+    let spec = PolicySpec {
+        kind,
+        min_resource: min_resource as u64,
+        max_resource: max_resource as u64,
+        reduction_factor: optional("reduction_factor", 2..=MAX_TRIALS, 3)? as u64,
+        speculation: table.get("speculation").map_or(Ok(true), |item| item.boolean())?,
+    };
+    Ok(PolicySpec {
+        speculation: spec.speculation && spec.is_synchronous(),
+        ..spec
+    })
+}
+
+/// The policy's name, which has all keys of the table.
+fn kind<'a>(table: &Table<'a>) -> Result<&'a str> {
+    let item = table.get("type");
+    let name = item.as_ref().map_or(Ok(TYPES[0].0), Item::string)?;
+    let Some((_, keys)) = TYPES.iter().find(|(known, _)| *known == name) else {
+        let item = item.unwrap_or_else(|| unreachable!("the default is known"));
+        let message = format!("there is no policy `{}`", shown(name));
+        let help = did_you_mean(name, TYPES.iter().map(|(known, _)| *known));
+        return Err(Problem::new(item.span, message, "unknown policy", help));
+    };
+    let known = |item: &Item| ["type", "max_resource"].contains(&item.key) || keys.contains(&item.key);
+    let strange = table.items().find(|item| !known(item));
+    match strange {
+        None => Ok(name),
+        Some(item) => {
+            let with = TYPES.iter().filter(|(_, keys)| keys.contains(&item.key));
+            let with: Vec<String> = with.map(|(name, _)| format!("`{name}`")).collect();
+            let message = format!("`{}` has no effect with the policy `{name}`", item.name);
+            let help = format!("remove it, or choose a `type` that has it: {}", with.join(", "));
+            Err(Problem::new(item.key_span, message, "not of this policy", help))
+        }
+    }
+}
+
+fn variant(item: &Item) -> Result<AshaVariant> {
+    match item.string()? {
+        "promotion" => Ok(AshaVariant::Promotion),
+        "stopping" => Ok(AshaVariant::Stopping),
+        other => {
+            let help = did_you_mean(other, VARIANTS.iter().copied());
+            Err(item.problem("is neither `promotion` nor `stopping`", "unknown variant", help))
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Asynchronous successive halving, with or without a last rung that is raised progressively.
+//!
+//! Li et al., "A System for Massively Parallel Hyperparameter Tuning" (2020), algorithm 2; Bohdal et al., "PASHA: Efficient
+//! HPO and NAS with Progressive Resource Allocation" (2023), section 4.
+
+use std::collections::BTreeSet;
+
+use super::{Decision, Entry, Rank};
+use crate::study::policy::AshaVariant;
+use crate::study::trial::TrialId;
+
+mod progress;
+
+use progress::Progress;
+
+/// A bracket that trials are added to one by one.
+///
+/// Of the `n` trials that have come to a rung the best `floor(n / eta)` may go on, whoever is still on the way. Trials that
+/// have diverged or failed count in `n`, and rank last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asha {
+    eta: usize,
+    variant: AshaVariant,
+    rungs: Vec<Rung>,
+    /// Raises the last rung; none: it is the last from the beginning.
+    progress: Option<Progress>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Rung {
+    resource: u64,
+    /// How many have come.
+    count: usize,
+    /// The best `floor(count / eta)` of those with a loss, and the others.
+    top: BTreeSet<Rank>,
+    rest: BTreeSet<Rank>,
+    /// Those at the top that have not been promoted.
+    ready: BTreeSet<Rank>,
+    promoted: BTreeSet<TrialId>,
+}
+
+impl Rung {
+    fn insert(&mut self, eta: usize, entry: Entry<'_>) {
+        self.count += 1;
+        let room = self.count / eta;
+        if let Some(loss) = entry.best {
+            self.rest.insert(Rank {
+                loss,
+                trial: entry.trial,
+            });
+        }
+        // The best of the rest has a place, or takes that of the worst at the top.
+        while let Some(&best) = self.rest.first() {
+            let worst = self.top.last().copied();
+            if self.top.len() < room {
+                self.rest.remove(&best);
+                self.raise(best);
+            } else if let Some(worst) = worst.filter(|worst| best < *worst) {
+                self.rest.remove(&best);
+                self.top.remove(&worst);
+                self.ready.remove(&worst);
+                self.rest.insert(worst);
+                self.raise(best);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn raise(&mut self, rank: Rank) {
+        self.top.insert(rank);
+        if !self.promoted.contains(&rank.trial) {
+            self.ready.insert(rank);
+        }
+    }
+
+    fn best(&self) -> Option<Rank> {
+        self.top.first().or(self.rest.first()).copied()
+    }
+
+    /// All that have come with a loss, the best first.
+    fn ranked(&self) -> impl Iterator<Item = Rank> {
+        self.top.iter().chain(&self.rest).copied()
+    }
+}
+
+impl Asha {
+    /// A bracket with the rungs at these resources.
+    pub fn new(rungs: &[u64], eta: u64, variant: AshaVariant) -> Self {
+        let rung = |&resource: &u64| Rung {
+            resource,
+            count: 0,
+            top: BTreeSet::new(),
+            rest: BTreeSet::new(),
+            ready: BTreeSet::new(),
+            promoted: BTreeSet::new(),
+        };
+        Self {
+            eta: usize::try_from(eta).unwrap_or(usize::MAX),
+            variant,
+            rungs: rungs.iter().map(rung).collect(),
+            progress: None,
+        }
+    }
+
+    /// PASHA: trials go no further than the second rung until the ranking of those there differs from the ranking that the
+    /// same trials had at the rung below, by more than noise; then one rung further, and so on.
+    pub fn progressive(rungs: &[u64], eta: u64) -> Self {
+        Self {
+            progress: Some(Progress::new(rungs.len())),
+            ..Self::new(rungs, eta, AshaVariant::Promotion)
+        }
+    }
+
+    pub(super) fn rungs(&self) -> Vec<u64> {
+        self.rungs.iter().map(|rung| rung.resource).collect()
+    }
+
+    pub(super) fn decides_in_passing(&self) -> bool {
+        self.variant == AshaVariant::Stopping
+    }
+
+    /// The number of the rung from which nobody is promoted.
+    fn last(&self) -> usize {
+        self.progress.as_ref().map_or(self.rungs.len() - 1, Progress::last)
+    }
+
+    fn position(&self, resource: u64) -> Option<usize> {
+        self.rungs.iter().position(|rung| rung.resource == resource)
+    }
+
+    pub(super) fn enter(&mut self, resource: u64, entry: Entry<'_>) -> Vec<(TrialId, Decision)> {
+        let Some(k) = self.position(resource) else {
+            return Vec::new();
+        };
+        self.rungs[k].insert(self.eta, entry);
+        if let (Some(progress), Some(_)) = (&mut self.progress, entry.best)
+            && let Some(below) = k.checked_sub(1).filter(|_| k == progress.last())
+        {
+            let above: Vec<TrialId> = self.rungs[k].ranked().map(|rank| rank.trial).collect();
+            let below: Vec<_> = self.rungs[below].ranked().map(|rank| (rank.trial, rank.loss)).collect();
+            progress.observe(&entry, &above, &below);
+        }
+        let Some(loss) = entry.best else {
+            return Vec::new();
+        };
+        let rank = Rank {
+            loss,
+            trial: entry.trial,
+        };
+        let rung = &self.rungs[k];
+        if k + 1 == self.rungs.len() {
+            vec![(entry.trial, Decision::Complete)]
+        } else if self.decides_in_passing() && rung.count >= self.eta && !rung.top.contains(&rank) {
+            vec![(entry.trial, Decision::Prune)]
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The best trial that may go on, of the highest rung that has one.
+    pub(super) fn promotion(&self) -> Option<(TrialId, u64, u64)> {
+        if self.decides_in_passing() {
+            return None;
+        }
+        (0..self.last()).rev().find_map(|k| {
+            let ready = self.rungs[k].ready.first()?;
+            Some((ready.trial, self.rungs[k].resource, self.rungs[k + 1].resource))
+        })
+    }
+
+    pub(super) fn promoted(&mut self, trial: TrialId, resource: u64) {
+        if let Some(k) = self.position(resource) {
+            let rung = &mut self.rungs[k];
+            rung.promoted.insert(trial);
+            rung.ready.retain(|rank| rank.trial != trial);
+        }
+    }
+
+    /// Without a trial at the last rung the best of the highest one goes on, so that some trial is trained to the end.
+    pub(super) fn close(&self, trial: TrialId, resource: u64) -> Decision {
+        let last = self.last();
+        let highest = (0..=last).rev().find(|&k| self.rungs[k].best().is_some());
+        match (self.position(resource), highest) {
+            (Some(k), _) if k == last => Decision::Complete,
+            (Some(k), Some(highest))
+                if k == highest && self.rungs[k].best().is_some_and(|best| best.trial == trial) =>
+            {
+                Decision::Promote {
+                    to: self.rungs[k + 1].resource,
+                }
+            }
+            _ => Decision::Prune,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! How far PASHA trains: Bohdal et al. (2023), sections 4.1 (soft ranking) and 4.2 (its tolerance).
+
+use std::collections::BTreeMap;
+
+use super::super::Entry;
+use crate::study::trial::TrialId;
+
+/// The percentile of differences that pass for noise.
+const NOISE_PERCENTILE: usize = 90;
+
+/// The last rung so far.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Progress {
+    last: usize,
+    rungs: usize,
+    /// The losses at each resource of the trials that have come to the last rung.
+    curves: BTreeMap<TrialId, BTreeMap<u64, f64>>,
+}
+
+impl Progress {
+    /// Of a ladder with so many rungs.
+    pub fn new(rungs: usize) -> Self {
+        Self {
+            last: 1.min(rungs - 1),
+            rungs,
+            curves: BTreeMap::new(),
+        }
+    }
+
+    /// The number of the last rung.
+    pub fn last(&self) -> usize {
+        self.last
+    }
+
+    /// A trial has come to the last rung: raises it if the trials there, given in the order of `above`, stand in another
+    /// order than at the rung below, whose losses are `below`, the best first.
+    pub fn observe(&mut self, entry: &Entry<'_>, above: &[TrialId], below: &[(TrialId, f64)]) {
+        let losses = entry.curve.iter().filter_map(|(&at, report)| Some((at, report.loss?)));
+        self.curves.insert(entry.trial, losses.collect());
+        let below: Vec<(TrialId, f64)> = below
+            .iter()
+            .copied()
+            .filter(|(trial, _)| above.contains(trial))
+            .collect();
+        if self.last + 1 < self.rungs && !is_stable(above, &below, self.tolerance()) {
+            self.last += 1;
+            self.curves.clear();
+        }
+    }
+
+    /// How far two losses may be apart and still be equal: what pairs of curves that cross to and fro are apart at the
+    /// highest resource that both have.
+    fn tolerance(&self) -> f64 {
+        let mut differences = Vec::new();
+        let curves: Vec<_> = self.curves.values().collect();
+        for (number, one) in curves.iter().enumerate() {
+            for other in &curves[number + 1..] {
+                let pairs = one.iter().filter_map(|(at, a)| Some(a - other.get(at)?));
+                let pairs: Vec<f64> = pairs.collect();
+                let signs = pairs.iter().filter(|difference| **difference != 0.0);
+                let crossings = signs
+                    .clone()
+                    .zip(signs.skip(1))
+                    .filter(|(a, b)| a.signum() != b.signum())
+                    .count();
+                if let (Some(last), true) = (pairs.last(), crossings >= 2) {
+                    differences.push(last.abs());
+                }
+            }
+        }
+        differences.sort_unstable_by(f64::total_cmp);
+        let place = (differences.len() * NOISE_PERCENTILE).div_ceil(100);
+        place.checked_sub(1).map_or(0.0, |place| differences[place])
+    }
+}
+
+/// Whether each trial stands at a place of the ranking above that it could have below, where losses that differ by no more
+/// than `tolerance` may change places.
+fn is_stable(above: &[TrialId], below: &[(TrialId, f64)], tolerance: f64) -> bool {
+    let loss = |trial: TrialId| below.iter().find(|(other, _)| *other == trial).map(|(_, loss)| *loss);
+    above.iter().zip(below).all(|(&trial, &(_, there))| {
+        let own = loss(trial);
+        own.is_some_and(|own| (own - there).abs() <= tolerance)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::Timestamp;
+    use crate::study::trial::Report;
+
+    fn curve(losses: &[f64]) -> BTreeMap<u64, Report> {
+        let report = |&loss: &f64| Report {
+            at: Timestamp(0),
+            loss: Some(loss),
+            metrics: Default::default(),
+            checkpoint: None,
+        };
+        (1..).zip(losses.iter().map(report)).collect()
+    }
+
+    #[test]
+    fn a_ranking_is_stable_if_each_trial_could_have_its_place() {
+        let below = [(0, 0.1), (1, 0.2), (2, 0.25)];
+        assert!(is_stable(&[0, 1, 2], &below, 0.0));
+        assert!(!is_stable(&[0, 2, 1], &below, 0.04));
+        assert!(is_stable(&[0, 2, 1], &below, 0.06));
+        assert!(!is_stable(&[1, 0, 2], &below, 0.06));
+    }
+
+    #[test]
+    fn only_curves_that_cross_twice_are_noise() {
+        let mut progress = Progress::new(4);
+        for (trial, losses) in [
+            (0, [0.5, 0.4, 0.3, 0.2]),
+            (1, [0.4, 0.45, 0.25, 0.23]),
+            (2, [0.9, 0.1, 0.1, 0.1]),
+        ] {
+            progress.curves.insert(trial, (1..).zip(losses).collect());
+        }
+        // 0 and 1 cross three times; 2 crosses each of them once.
+        assert!((progress.tolerance() - 0.03).abs() < 1e-12);
+        progress.curves.remove(&0);
+        assert_eq!(progress.tolerance(), 0.0);
+    }
+
+    #[test]
+    fn the_last_rung_is_raised_when_the_order_changes() {
+        let mut progress = Progress::new(3);
+        let (one, other) = (curve(&[0.3, 0.2]), curve(&[0.4, 0.1]));
+        let entry = |trial, curve| Entry {
+            trial,
+            best: Some(0.1),
+            curve,
+        };
+        progress.observe(&entry(0, &one), &[0], &[(0, 0.3), (1, 0.4)]);
+        assert_eq!(progress.last(), 1);
+        progress.observe(&entry(1, &other), &[1, 0], &[(0, 0.3), (1, 0.4)]);
+        assert_eq!(progress.last(), 2);
+    }
+}

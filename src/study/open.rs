@@ -1,0 +1,164 @@
+//! Which trials there are: brackets and their configurations.
+
+use super::Study;
+use super::bracket::Bracket;
+use super::decide::Decider;
+use super::event::Fact;
+use super::sampler::{Observation, Request, training_seed};
+use super::trial::{Trial, TrialId, TrialState};
+
+impl Decider<'_> {
+    /// Opens the next bracket, or draws what is missing of the last one; whether there was anything to do.
+    ///
+    /// A bracket's configurations are all drawn when it opens, so that no result of its own can influence them. They may
+    /// depend on the brackets before it, on the last of these only as far as its first rung: it opens as soon as that is
+    /// known, whatever else is under way, and slots need not wait for the end of a bracket.
+    pub(super) fn open_bracket(&mut self) -> bool {
+        let study = &self.study;
+        if let Some(last) = study.brackets.last() {
+            let drawn = study.trials.len() as u64;
+            let missing = (last.first + last.trials).saturating_sub(drawn);
+            if missing > 0 {
+                return self.draw(study.brackets.len() - 1, missing);
+            }
+        }
+        let number = study.brackets.len() as u64;
+        let first = study.brackets.last().map_or(0, |open| open.first + open.trials);
+        let left = study.spec.trials.saturating_sub(first);
+        let Some(plan) = study
+            .spec
+            .policy
+            .bracket(number, left)
+            .filter(|_| study.is_known_enough())
+        else {
+            return false;
+        };
+        self.record(Fact::BracketOpened {
+            first,
+            trials: plan.trials.unwrap_or(0),
+            rungs: plan.rungs,
+        });
+        true
+    }
+
+    /// Adds a trial to an asynchronous bracket; whether one could be added.
+    pub(super) fn add_trial(&mut self) -> bool {
+        let study = &self.study;
+        if study.spec.policy.is_synchronous() || study.trials.len() as u64 >= study.spec.trials {
+            return false;
+        }
+        match study.bracket_behind() {
+            Some(bracket) => self.draw(bracket, 1),
+            None => false,
+        }
+    }
+
+    /// Draws configurations for a bracket; whether there were any.
+    fn draw(&mut self, bracket: usize, count: u64) -> bool {
+        let study = &self.study;
+        let spec = &study.spec;
+        let first = study.trials.len() as TrialId;
+        let observations = study.observations(bracket);
+        let request = Request {
+            space: &spec.space,
+            seed: spec.seed,
+            rungs: &spec.policy.rungs(),
+            first,
+            count,
+            observations: &observations,
+        };
+        let drawn = spec.sampler.draw(&request);
+        let any = !drawn.is_empty();
+        for (trial, parameters) in (first..).zip(drawn) {
+            let spec = &self.study.spec;
+            let seed = spec.trainer.seed;
+            let seed = seed.unwrap_or_else(|| training_seed(spec.seed, trial));
+            self.record(Fact::TrialCreated {
+                trial,
+                bracket: bracket as u32,
+                parameters,
+                seed,
+            });
+        }
+        any
+    }
+}
+
+impl Study {
+    /// Whether the next bracket can be drawn.
+    fn is_known_enough(&self) -> bool {
+        if !self.spec.policy.is_synchronous() || !self.spec.sampler.is_adaptive() {
+            return true;
+        }
+        let Some((last, before)) = self.brackets.split_last() else {
+            return true;
+        };
+        let past_first_rung = match &last.bracket {
+            Bracket::Halving(halving) => halving.is_past_first_rung(),
+            Bracket::Asha(_) | Bracket::Median(_) => true,
+        };
+        past_first_rung && before.iter().all(|open| open.unfinished == 0)
+    }
+
+    /// What a sampler may know of earlier trials when it draws for a bracket.
+    fn observations(&self, bracket: usize) -> Vec<Observation<'_>> {
+        if !self.spec.sampler.is_adaptive() {
+            return Vec::new();
+        }
+        let synchronous = self.spec.policy.is_synchronous();
+        let trials = self
+            .trials
+            .iter()
+            .filter(|trial| !synchronous || (trial.bracket as usize) < bracket);
+        let observation = |trial| {
+            let whole = !synchronous || (trial_bracket(trial) + 1) < bracket;
+            self.observation(trial, whole)
+        };
+        trials.map(observation).collect()
+    }
+
+    /// What is known of a trial; of one whose bracket is not over, only what it did up to its first rung.
+    fn observation<'a>(&self, trial: &'a Trial, whole: bool) -> Observation<'a> {
+        let rungs = self
+            .brackets
+            .get(trial_bracket(trial))
+            .map_or(Vec::new(), |open| open.bracket.rungs());
+        let first = rungs.first().copied().unwrap_or(0);
+        let came = match trial.exhausted {
+            // It stands at all further rungs with its best.
+            true => self.spec.policy.max_resource,
+            false => trial.resource(),
+        };
+        let failed = match trial.state {
+            TrialState::Diverged { resource } => whole || resource <= first,
+            TrialState::Failed { .. } => whole || came < first,
+            _ => false,
+        };
+        let known = rungs.iter().take(if whole { usize::MAX } else { 1 });
+        let losses = known
+            .take_while(|&&rung| rung <= came)
+            .filter_map(|&rung| Some((rung, trial.best_up_to(rung)?.1)));
+        Observation {
+            trial: trial.id,
+            parameters: &trial.parameters,
+            losses: losses.collect(),
+            failed,
+        }
+    }
+
+    /// The asynchronous bracket that is the farthest behind its share of the trials, which is that of Hyperband.
+    fn bracket_behind(&self) -> Option<usize> {
+        let count = self.brackets.len() as u64;
+        let size = |number: usize| self.spec.policy.hyperband_size(count - 1 - number as u64) as f64;
+        let mut has = vec![0.0; self.brackets.len()];
+        for trial in &self.trials {
+            has[trial_bracket(trial)] += 1.0;
+        }
+        let behind = |&number: &usize| (has[number] + 1.0) / size(number);
+        (0..self.brackets.len()).min_by(|a, b| behind(a).total_cmp(&behind(b)).then(a.cmp(b)))
+    }
+}
+
+fn trial_bracket(trial: &Trial) -> usize {
+    trial.bracket as usize
+}

@@ -1,0 +1,156 @@
+//! Policies: which trials are compared where, and how many there are.
+
+use serde::{Deserialize, Serialize};
+
+/// How trials are stopped early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicySpec {
+    /// Which policy it is.
+    #[serde(flatten)]
+    pub kind: PolicyKind,
+    /// The resource of the first rung, at least 1.
+    pub min_resource: u64,
+    /// The resource of the last rung, at least `min_resource`.
+    pub max_resource: u64,
+    /// Eta: one in so many trials is promoted to the next rung, which lies so many times higher; at least 2.
+    pub reduction_factor: u64,
+    /// Whether slots with nothing else to do train on the paused trials that most likely will be promoted. It changes no
+    /// decision of a synchronous policy, and others leave no slot without work.
+    pub speculation: bool,
+}
+
+/// The policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum PolicyKind {
+    /// Synchronous successive halving, bracket after bracket: see [`Halving`](super::bracket::Halving).
+    SuccessiveHalving {
+        /// How many trials form a bracket, at least 1; none: all of the study.
+        bracket_size: Option<u64>,
+    },
+    /// Hyperband (Li et al., 2018, algorithm 1): brackets of successive halving that begin at the first rung, the second …,
+    /// up to one that trains all of its trials to the end; then from the beginning.
+    Hyperband,
+    /// Asynchronous successive halving: see [`Asha`](super::bracket::Asha).
+    Asha {
+        /// When a trial is stopped.
+        variant: AshaVariant,
+    },
+    /// Asynchronous Hyperband (Li et al., 2020, section 3.3): brackets as of Hyperband, each of them asynchronous. A trial is
+    /// assigned to the bracket that is the farthest behind its share of the resource.
+    AsyncHyperband {
+        /// When a trial is stopped.
+        variant: AshaVariant,
+    },
+    /// PASHA (Bohdal et al., 2023): asynchronous successive halving whose last rung is raised only while the ranking of the
+    /// best trials still changes.
+    Pasha,
+    /// Each trial is compared with the others at every resource: see [`Median`](super::bracket::Median).
+    MedianStopping {
+        /// The share of the others, in percent (1 to 99), that must be better for a trial to be stopped.
+        percentile: u64,
+        /// How many trials must have been through before any is stopped, at least 1.
+        startup_trials: u64,
+    },
+    /// Every trial is trained to the end.
+    None,
+}
+
+/// When asynchronous successive halving stops a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AshaVariant {
+    /// It is paused at each rung and goes on once it is among the best there (Li et al., 2020, algorithm 2).
+    Promotion,
+    /// It is stopped at a rung unless it is among the best that have come there so far (the variant of Ray Tune, and of
+    /// Klein et al., 2020, section 3).
+    Stopping,
+}
+
+/// A bracket that is to be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BracketPlan {
+    /// The resources of its rungs, ascending.
+    pub rungs: Vec<u64>,
+    /// How many trials it has; none if they are added one by one.
+    pub trials: Option<u64>,
+}
+
+impl PolicySpec {
+    /// All resources at which trials are compared: `min_resource * eta^k` below `max_resource`, then `max_resource`; every
+    /// resource with median stopping, and only the last without a policy.
+    pub fn rungs(&self) -> Vec<u64> {
+        let min = self.min_resource.max(1);
+        let mut rungs: Vec<u64> = match self.kind {
+            PolicyKind::None => Vec::new(),
+            PolicyKind::MedianStopping { .. } => (min..self.max_resource).collect(),
+            _ => std::iter::successors(Some(min), |rung| rung.checked_mul(self.eta()))
+                .take_while(|&rung| rung < self.max_resource)
+                .collect(),
+        };
+        rungs.push(self.max_resource);
+        rungs
+    }
+
+    /// The reduction factor, at least 2.
+    pub fn eta(&self) -> u64 {
+        self.reduction_factor.max(2)
+    }
+
+    /// Whether brackets have a fixed number of trials, which are compared once all have come: the answer depends on no
+    /// timing then.
+    pub fn is_synchronous(&self) -> bool {
+        matches!(
+            self.kind,
+            PolicyKind::SuccessiveHalving { .. } | PolicyKind::Hyperband | PolicyKind::None
+        )
+    }
+
+    /// The `number`-th bracket (from 0) of a study in which `left` trials are in none yet. Asynchronous policies have their
+    /// brackets from the beginning, and none beyond them.
+    pub fn bracket(&self, number: u64, left: u64) -> Option<BracketPlan> {
+        let rungs = self.rungs();
+        let sync = |skipped: usize, trials: u64| BracketPlan {
+            rungs: rungs[skipped..].to_vec(),
+            trials: Some(trials.clamp(1, left.max(1))),
+        };
+        let open = |skipped: usize| BracketPlan {
+            rungs: rungs[skipped..].to_vec(),
+            trials: None,
+        };
+        let count = rungs.len() as u64;
+        match self.kind {
+            _ if left == 0 => None,
+            PolicyKind::SuccessiveHalving { bracket_size } => Some(sync(0, bracket_size.unwrap_or(left))),
+            PolicyKind::None => Some(sync(0, left)),
+            PolicyKind::Hyperband => {
+                let skipped = number % count;
+                Some(sync(skipped as usize, self.hyperband_size(count - 1 - skipped)))
+            }
+            PolicyKind::AsyncHyperband { .. } if number < count => Some(open(number as usize)),
+            PolicyKind::Asha { .. } | PolicyKind::Pasha | PolicyKind::MedianStopping { .. } if number == 0 => {
+                Some(open(0))
+            }
+            _ => None,
+        }
+    }
+
+    /// How many trials Hyperband's bracket `s` has: `ceil((s_max + 1) / (s + 1) * eta^s)`.
+    pub fn hyperband_size(&self, s: u64) -> u64 {
+        let brackets = self.rungs().len() as u128;
+        let power = u128::from(self.eta()).saturating_pow(u32::try_from(s).unwrap_or(u32::MAX));
+        let size = brackets.saturating_mul(power).div_ceil(u128::from(s) + 1);
+        u64::try_from(size).unwrap_or(u64::MAX)
+    }
+
+    /// How many trials make a study whole: one of each of Hyperband's brackets; otherwise any number does.
+    pub fn whole(&self) -> Option<u64> {
+        let brackets = self.rungs().len() as u64;
+        match self.kind {
+            PolicyKind::Hyperband | PolicyKind::AsyncHyperband { .. } => (0..brackets)
+                .map(|s| self.hyperband_size(s))
+                .reduce(u64::saturating_add),
+            _ => None,
+        }
+    }
+}
