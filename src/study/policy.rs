@@ -154,3 +154,99 @@ impl PolicySpec {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::bracket::rung_sizes;
+    use super::*;
+
+    fn policy(kind: PolicyKind, min_resource: u64, max_resource: u64, reduction_factor: u64) -> PolicySpec {
+        PolicySpec {
+            kind,
+            min_resource,
+            max_resource,
+            reduction_factor,
+            speculation: true,
+        }
+    }
+
+    const SUCCESSIVE_HALVING: PolicyKind = PolicyKind::SuccessiveHalving { bracket_size: None };
+
+    #[test]
+    fn rungs_are_powers_up_to_the_maximum() {
+        let rungs = |min, max, eta| policy(SUCCESSIVE_HALVING, min, max, eta).rungs();
+        assert_eq!(rungs(1, 81, 3), [1, 3, 9, 27, 81]);
+        assert_eq!(
+            rungs(1, 10, 3),
+            [1, 3, 9, 10],
+            "the maximum is the last rung, power or not"
+        );
+        assert_eq!(rungs(2, 2, 3), [2]);
+        assert_eq!(rungs(1, u64::MAX, 2).len(), 65);
+        assert_eq!(policy(PolicyKind::None, 1, 9, 3).rungs(), [9]);
+        let median = PolicyKind::MedianStopping {
+            percentile: 50,
+            startup_trials: 5,
+        };
+        assert_eq!(policy(median, 3, 6, 3).rungs(), [3, 4, 5, 6]);
+    }
+
+    /// Li et al. (2018), table 1: R = 81, eta = 3.
+    #[test]
+    fn the_brackets_of_hyperband() {
+        let hyperband = policy(PolicyKind::Hyperband, 1, 81, 3);
+        assert_eq!(hyperband.whole(), Some(143));
+        let table: Vec<(Vec<u64>, Vec<u64>)> = (0..5)
+            .map(|number| {
+                let plan = hyperband.bracket(number, 1000).unwrap();
+                let sizes = rung_sizes(plan.rungs.len(), 3, plan.trials.unwrap());
+                (plan.rungs, sizes)
+            })
+            .collect();
+        let expected = [
+            (vec![1, 3, 9, 27, 81], vec![81, 27, 9, 3, 1]),
+            (vec![3, 9, 27, 81], vec![34, 11, 3, 1]),
+            (vec![9, 27, 81], vec![15, 5, 1]),
+            (vec![27, 81], vec![8, 2]),
+            (vec![81], vec![5]),
+        ];
+        assert_eq!(table, expected);
+        assert_eq!(
+            hyperband.bracket(5, 1000),
+            hyperband.bracket(0, 1000),
+            "then from the beginning"
+        );
+        assert_eq!(
+            hyperband.bracket(1, 7).unwrap().trials,
+            Some(7),
+            "no more than are left"
+        );
+        assert_eq!(hyperband.bracket(5, 0), None);
+    }
+
+    #[test]
+    fn the_number_of_brackets_is_exact_where_logarithms_are_not() {
+        assert_eq!(policy(PolicyKind::Hyperband, 1, 243, 3).rungs().len(), 6);
+        assert_eq!(policy(PolicyKind::Hyperband, 1, 1000, 10).rungs().len(), 4);
+    }
+
+    #[test]
+    fn a_study_is_split_into_brackets_of_a_size() {
+        let halving = policy(PolicyKind::SuccessiveHalving { bracket_size: Some(4) }, 1, 9, 3);
+        let sizes = |left| halving.bracket(7, left).map(|plan| plan.trials);
+        assert_eq!((sizes(10), sizes(3), sizes(0)), (Some(Some(4)), Some(Some(3)), None));
+    }
+
+    #[test]
+    fn a_policy_is_one_flat_table() {
+        let asha = PolicyKind::Asha {
+            variant: AshaVariant::Stopping,
+        };
+        let json = serde_json::to_value(policy(asha, 1, 9, 3)).unwrap();
+        assert_eq!((&json["type"], &json["variant"]), (&"asha".into(), &"stopping".into()));
+        assert_eq!(
+            serde_json::from_value::<PolicySpec>(json).unwrap(),
+            policy(asha, 1, 9, 3)
+        );
+    }
+}

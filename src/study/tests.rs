@@ -465,7 +465,11 @@ fn a_message_of_an_older_attempt_is_ignored() {
     let step = world.study.handle(Timestamp(99), late);
     assert_eq!(step.records, []);
     let files = vec!["0/late".to_owned()];
-    assert_eq!(step.commands, [Command::Delete { files }], "nobody else knows of its file");
+    assert_eq!(
+        step.commands,
+        [Command::Delete { files }],
+        "nobody else knows of its file"
+    );
 }
 
 #[test]

@@ -194,3 +194,137 @@ impl Asha {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn enter(asha: &mut Asha, resource: u64, trial: TrialId, best: Option<f64>) -> Vec<(TrialId, Decision)> {
+        let curve = BTreeMap::new();
+        let entry = Entry {
+            trial,
+            best,
+            curve: &curve,
+        };
+        asha.enter(resource, entry)
+    }
+
+    /// Li et al. (2020), algorithm 2: `get_job`.
+    fn by_definition(rungs: &[Vec<(f64, TrialId)>], promoted: &[Vec<TrialId>], eta: usize) -> Option<(usize, TrialId)> {
+        (0..rungs.len() - 1).rev().find_map(|k| {
+            let mut ranked = rungs[k].clone();
+            ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            let top = ranked
+                .iter()
+                .take(ranked.len() / eta)
+                .filter(|(loss, _)| loss.is_finite());
+            let mut ready = top
+                .map(|&(_, trial)| trial)
+                .filter(|trial| !promoted[k].contains(trial));
+            ready.next().map(|trial| (k, trial))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn promotions_are_those_of_the_paper(
+            eta in 2usize..5,
+            losses in prop::collection::vec(prop::option::weighted(0.9, 0u8..20), 1..60),
+            promote in prop::collection::vec(any::<bool>(), 120),
+        ) {
+            let resources = [1, 3, 9];
+            let mut asha = Asha::new(&resources, eta as u64, AshaVariant::Promotion);
+            let mut rungs = vec![Vec::new(); 3];
+            let mut promoted = vec![Vec::new(); 3];
+            let mut arrivals: Vec<(usize, TrialId)> = (0..losses.len() as TrialId).rev().map(|trial| (0, trial)).collect();
+            let mut promote = promote.into_iter().cycle();
+            while let Some((k, trial)) = arrivals.pop() {
+                let loss = losses[trial as usize].map(|loss| f64::from(loss) / (k + 1) as f64);
+                rungs[k].push((loss.unwrap_or(f64::INFINITY), trial));
+                let decided = enter(&mut asha, resources[k], trial, loss);
+                let expected = if k == 2 && loss.is_some() { vec![(trial, Decision::Complete)] } else { vec![] };
+                prop_assert_eq!(decided, expected);
+                // A free slot promotes, or does something else.
+                while promote.next() == Some(true) {
+                    let expected = by_definition(&rungs, &promoted, eta);
+                    let found = asha.promotion();
+                    prop_assert_eq!(found, expected.map(|(k, trial)| (trial, resources[k], resources[k + 1])));
+                    let Some((k, trial)) = expected else { break };
+                    asha.promoted(trial, resources[k]);
+                    promoted[k].push(trial);
+                    arrivals.push((k + 1, trial));
+                }
+            }
+        }
+
+        #[test]
+        fn the_stopping_variant_stops_who_is_not_at_the_top_so_far(
+            eta in 2usize..5, losses in prop::collection::vec(0u8..20, 1..60),
+        ) {
+            let mut asha = Asha::new(&[1, 9], eta as u64, AshaVariant::Stopping);
+            for (trial, loss) in losses.iter().enumerate() {
+                // Ties go to the lower number, which came before.
+                let better = losses[..trial].iter().filter(|other| *other <= loss).count();
+                let count = trial + 1;
+                let stops = count >= eta && better >= count / eta;
+                let expected = if stops { vec![(trial as TrialId, Decision::Prune)] } else { vec![] };
+                prop_assert_eq!(enter(&mut asha, 1, trial as TrialId, Some(f64::from(*loss))), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn who_has_failed_counts_but_is_never_promoted() {
+        let mut asha = Asha::new(&[1, 3], 3, AshaVariant::Promotion);
+        for (trial, loss) in [(0, None), (1, Some(0.5)), (2, None)] {
+            assert_eq!(asha.promotion(), None);
+            enter(&mut asha, 1, trial, loss);
+        }
+        assert_eq!(asha.promotion(), Some((1, 1, 3)));
+    }
+
+    #[test]
+    fn at_the_end_the_best_is_trained_on_if_nobody_has_come_to_the_last_rung() {
+        let mut asha = Asha::new(&[1, 3, 9], 3, AshaVariant::Promotion);
+        enter(&mut asha, 1, 0, Some(0.5));
+        enter(&mut asha, 1, 1, Some(0.4));
+        assert_eq!(asha.promotion(), None);
+        assert_eq!(
+            (asha.close(0, 1), asha.close(1, 1)),
+            (Decision::Prune, Decision::Promote { to: 3 })
+        );
+        asha.promoted(1, 1);
+        enter(&mut asha, 3, 1, Some(0.3));
+        assert_eq!(asha.close(1, 3), Decision::Promote { to: 9 });
+        enter(&mut asha, 9, 1, Some(0.2));
+        assert_eq!(asha.close(0, 1), Decision::Prune);
+    }
+
+    #[test]
+    fn progress_ends_where_the_ranking_stays_the_same() {
+        let mut pasha = Asha::progressive(&[1, 3, 9, 27], 2);
+        for trial in 0..4 {
+            enter(&mut pasha, 1, trial, Some(trial as f64));
+        }
+        for trial in 0..2 {
+            assert_eq!(pasha.promotion(), Some((trial, 1, 3)));
+            pasha.promoted(trial, 1);
+            enter(&mut pasha, 3, trial, Some(trial as f64 / 2.0));
+        }
+        assert_eq!(pasha.promotion(), None, "the same order as below");
+        assert_eq!(
+            (pasha.close(0, 3), pasha.close(1, 3), pasha.close(2, 1)),
+            (Decision::Complete, Decision::Complete, Decision::Prune)
+        );
+        enter(&mut pasha, 1, 4, Some(0.5));
+        enter(&mut pasha, 1, 5, Some(9.0));
+        assert_eq!(pasha.promotion(), Some((4, 1, 3)));
+        pasha.promoted(4, 1);
+        enter(&mut pasha, 3, 4, Some(-1.0));
+        assert_eq!(pasha.promotion(), Some((4, 3, 9)), "another order: one rung more");
+    }
+}

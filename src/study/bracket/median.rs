@@ -57,3 +57,53 @@ fn percentile(ascending: &[f64], percent: f64) -> f64 {
     let above = (below + 1).min(ascending.len() - 1);
     ascending[below] * (1.0 - share) + ascending[above] * share
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::Timestamp;
+    use crate::study::trial::Report;
+
+    /// Enters a trial at each resource in turn until it is stopped; where that was.
+    fn run(median: &mut Median, trial: TrialId, losses: &[f64]) -> Option<u64> {
+        let report = |&loss: &f64| Report {
+            at: Timestamp(0),
+            loss: Some(loss),
+            metrics: Default::default(),
+            checkpoint: None,
+        };
+        let curve: BTreeMap<u64, Report> = (1..).zip(losses.iter().map(report)).collect();
+        (1..=losses.len() as u64).find(|&resource| {
+            let best = losses[..resource as usize].iter().copied().reduce(f64::min);
+            let curve = &curve;
+            let decided = median.enter(resource, Entry { trial, best, curve });
+            decided.contains(&(trial, Decision::Prune))
+        })
+    }
+
+    #[test]
+    fn a_trial_is_stopped_when_its_best_is_worse_than_the_median_of_means() {
+        let mut median = Median::new(&[1, 2, 3], 50, 2);
+        assert_eq!(run(&mut median, 0, &[9.0, 5.0, 4.0]), None, "nobody to compare with");
+        assert_eq!(run(&mut median, 1, &[8.0, 8.0, 8.0]), None, "too few");
+        // The means at 2 are 7 and 8.
+        assert_eq!(run(&mut median, 2, &[8.5, 7.6, 1.0]), Some(2));
+        assert_eq!(run(&mut median, 3, &[8.5, 7.5, 7.4]), None);
+        assert_eq!(
+            run(&mut median, 4, &[8.6, 0.0, 0.0]),
+            Some(1),
+            "the means at 1 are 9, 8, 8.5 and 8.5"
+        );
+    }
+
+    #[test]
+    fn percentiles_lie_between_their_neighbours() {
+        let numbers = [1.0, 2.0, 4.0];
+        let at = |percent| percentile(&numbers, percent);
+        assert_eq!(
+            (at(0.0), at(25.0), at(50.0), at(75.0), at(100.0)),
+            (1.0, 1.5, 2.0, 3.0, 4.0)
+        );
+        assert_eq!(percentile(&[7.0], 30.0), 7.0);
+    }
+}
