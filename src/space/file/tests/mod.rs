@@ -144,6 +144,46 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
+fn policies_are_read_with_their_settings() {
+    use crate::study::{AshaVariant, PolicyKind};
+    let policy = |lines: &str| {
+        let text = GOOD.replace("max_resource = 9", &format!("max_resource = 9\n{lines}"));
+        parse_at(&text).unwrap().study.policy
+    };
+    let kind = |lines: &str| policy(lines).kind;
+    assert_eq!(kind(""), PolicyKind::SuccessiveHalving { bracket_size: None });
+    assert_eq!(
+        kind("type = \"successive_halving\"\nbracket_size = 9"),
+        PolicyKind::SuccessiveHalving { bracket_size: Some(9) }
+    );
+    assert_eq!(kind("type = \"hyperband\""), PolicyKind::Hyperband);
+    let (promotion, stopping) = (AshaVariant::Promotion, AshaVariant::Stopping);
+    assert_eq!(kind("type = \"asha\""), PolicyKind::Asha { variant: promotion });
+    assert_eq!(
+        kind("type = \"async_hyperband\"\nvariant = \"stopping\""),
+        PolicyKind::AsyncHyperband { variant: stopping }
+    );
+    assert_eq!(kind("type = \"pasha\""), PolicyKind::Pasha);
+    assert_eq!(
+        kind("type = \"median_stopping\"\npercentile = 80\nmin_resource = 2"),
+        PolicyKind::MedianStopping {
+            percentile: 80,
+            startup_trials: 5
+        }
+    );
+    assert_eq!(kind("type = \"none\""), PolicyKind::None);
+    assert!(policy("").speculation && !policy("speculation = false").speculation);
+}
+
+#[test]
+fn a_study_of_hyperband_is_whole_after_each_of_its_brackets() {
+    let text = GOOD
+        .replace("trials = 27", "")
+        .replace("max_resource = 9", "max_resource = 81\ntype = \"hyperband\"");
+    assert_eq!(parse_at(&text).unwrap().study.trials, 143);
+}
+
+#[test]
 fn settings_of_data_are_frozen_and_come_back_from_an_exported_configuration() {
     let settings = |lines: &str| {
         let file = parse_at(&GOOD.replace("validation = \"v.jsonl\"", lines)).unwrap();
