@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p hpo-trial-embedding --example throughput -- <key>=<value> …` with the keys `model`, `train`
 //! (a file of triplets), `cache` (a directory for tokenised texts, as `hpo` gives its workers), `threads`, `batch_size`,
-//! `max_length`, `dropout` and `seconds`.
+//! `max_length`, `dropout`, `seconds`, and `frozen_layers` and `precision` if they are not 0 and `fp32`.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -39,7 +39,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let parameters = Parameters {
         batch_size,
         dropout: get("dropout")?.parse()?,
-        precision: PrecisionKind::Fp32,
+        precision: values.get("precision").map_or(Ok(PrecisionKind::Fp32), |name| {
+            serde_json::from_value(serde_json::Value::from(*name))
+        })?,
+        frozen_layers: values.get("frozen_layers").map_or(Ok(0), |number| number.parse())?,
         ..Parameters::default()
     };
     let mut trial = Trial::new(&shared, 1, parameters, 1)?;
@@ -58,6 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let begin = Instant::now();
         while begin.elapsed().as_secs_f64() < 1.0 {
             trial.step()?;
+            trial.end_epoch()?;
             steps += 1;
         }
         elapsed += begin.elapsed().as_secs_f64();

@@ -1,7 +1,9 @@
 //! One trial: its state and its training steps.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 
 use hpo_data::Rows;
 use hpo_protocol::embedding::{Parameters, PrecisionKind};
@@ -15,7 +17,7 @@ use crate::examples::Examples;
 use crate::gradient::Pass;
 use crate::layers;
 use crate::loss::{Classifier, Loss};
-use crate::model::{Base, Model, Weights};
+use crate::model::{Base, Frozen, Model, Weights};
 use crate::optimizer::{Gradients, Optimizer};
 use crate::precision::{self, Scaler};
 use crate::schedule::{Schedule, Track};
@@ -49,6 +51,34 @@ pub struct Shared {
     pub fits: Cell<usize>,
     /// The precision that `auto` is on this device, once it is known.
     pub precision: OnceCell<PrecisionKind>,
+    /// The lowest layers that some trial has not trained, by their number.
+    pub frozen: RefCell<BTreeMap<u64, Rc<Frozen>>>,
+    /// How many bytes they may still keep.
+    pub room: Rc<Cell<usize>>,
+}
+
+impl Shared {
+    /// Bytes that the output of frozen layers may take up in a worker.
+    pub const ROOM: usize = 512 << 20;
+
+    /// The lowest layers of the untrained model, if there are any to be frozen.
+    fn frozen(&self, layers: u64) -> Result<Option<Rc<Frozen>>> {
+        if layers == 0 {
+            return Ok(None);
+        }
+        let mut all = self.frozen.borrow_mut();
+        if let Some(frozen) = all.get(&layers) {
+            return Ok(Some(Rc::clone(frozen)));
+        }
+        let texts = |examples: &'_ Examples| (0..examples.texts() as u32).collect::<Vec<_>>();
+        let (train, validation) = (&self.train, self.validation.examples());
+        let known = texts(train).into_iter().map(|place| train.text(place));
+        let known = known.chain(texts(validation).into_iter().map(|place| validation.text(place)));
+        // Not more than the model has, as checked.
+        let frozen = Rc::new(Frozen::new(&self.base, layers as usize, known, &self.room)?);
+        all.insert(layers, Rc::clone(&frozen));
+        Ok(Some(frozen))
+    }
 }
 
 /// One configuration in training.
@@ -105,10 +135,13 @@ impl<'a> Trial<'a> {
 
     fn build(shared: &'a Shared, identity: Identity, state: State, epochs: u64) -> Result<Self> {
         let head = shared.base.head.chosen(&identity.parameters);
+        let kind = precision::kind(state.precision);
+        let model = shared.base.model_mixed(&state.weights, head, kind)?;
         let mut trial = Self {
-            model: shared
-                .base
-                .model_mixed(&state.weights, head, precision::kind(state.precision))?,
+            model: match shared.frozen(identity.parameters.frozen_layers)? {
+                Some(frozen) => model.over(frozen),
+                None => model,
+            },
             classifier: classifier(&state.weights)?,
             loss: Loss::new(&identity.parameters, &shared.train)?,
             order: order(identity.seed, state.position.epoch, shared.train.rows().len()),

@@ -1,10 +1,11 @@
 //! The protocol loop: lines in, work, lines out.
 
 use std::any::Any;
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
@@ -137,6 +138,8 @@ pub fn prepare(start: &Start) -> Result<Shared> {
         threads: start.threads,
         fits: Cell::new(usize::MAX),
         precision: OnceCell::new(),
+        frozen: RefCell::default(),
+        room: Rc::new(Cell::new(Shared::ROOM)),
     })
 }
 

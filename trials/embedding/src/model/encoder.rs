@@ -5,6 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::config::Config;
 use super::dropout::{Dropout, Mask, Site};
+use super::frozen::Below;
 use super::packed::{Group, Packed};
 use super::weights::Weights;
 use crate::error::Result;
@@ -93,24 +94,45 @@ impl Encoder {
 
     /// Token vectors `[tokens, hidden]` of a packed batch over its [`Encoder::words`].
     ///
-    /// On the CPU the dropout is that of the masks, to the bit. Elsewhere they would have to come from the host: it is
+    /// Layers whose output is given are not computed. On the CPU the dropout is that of the masks, to the bit. Elsewhere they would have to come from the host: it is
     /// libtorch's, whose generator the caller has seeded.
-    pub fn forward(&self, batch: &Packed, words: &Tensor, dropout: &Dropout) -> Result<Tensor> {
-        let device = self.words.device();
-        let drops = Drops {
+    pub fn forward(&self, batch: &Packed, words: &Tensor, dropout: &Dropout, below: Option<&Below>) -> Result<Tensor> {
+        let drops = self.drops(batch, dropout);
+        let (mut tokens, done) = match below {
+            Some(below) => (Tensor::f_cat(&below.states, 0)?, below.layers),
+            None => (self.embed(batch, words, &drops)?, 0),
+        };
+        for (number, layer) in self.layers.iter().enumerate().skip(done) {
+            tokens = layer.forward(&tokens, number, &drops)?;
+        }
+        Ok(tokens)
+    }
+
+    /// Token vectors `[tokens, hidden]` after the lowest layers, without dropout.
+    pub fn lower(&self, batch: &Packed, layers: usize) -> Result<Tensor> {
+        let drops = self.drops(batch, &Dropout::NONE);
+        let mut tokens = self.embed(batch, &self.words(batch)?, &drops)?;
+        for (number, layer) in self.layers.iter().enumerate().take(layers) {
+            tokens = layer.forward(&tokens, number, &drops)?;
+        }
+        Ok(tokens)
+    }
+
+    fn drops<'a>(&self, batch: &'a Packed, dropout: &'a Dropout) -> Drops<'a> {
+        Drops {
             dropout,
             groups: &batch.groups,
-            masks: device == Device::Cpu,
-        };
+            masks: self.words.device() == Device::Cpu,
+        }
+    }
+
+    fn embed(&self, batch: &Packed, words: &Tensor, drops: &Drops<'_>) -> Result<Tensor> {
+        let device = self.words.device();
         let index = |rows: &[i64]| Tensor::f_from_slice(rows)?.f_to_device(device);
         let words = Tensor::f_embedding(words, &index(&batch.ids)?, -1, false, false)?;
         let positions = Tensor::f_embedding(&self.positions, &index(&batch.positions)?, -1, false, false)?;
         let sum = words.f_add(&positions)?.f_add(&self.types.f_select(0, 0)?)?;
-        let mut tokens = drops.hidden(self.norm.forward(&sum)?, Site::Embeddings)?;
-        for (number, layer) in self.layers.iter().enumerate() {
-            tokens = layer.forward(&tokens, number, &drops)?;
-        }
-        Ok(tokens)
+        drops.hidden(self.norm.forward(&sum)?, Site::Embeddings)
     }
 }
 

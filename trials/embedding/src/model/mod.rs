@@ -4,6 +4,7 @@ mod config;
 mod dropout;
 mod encoder;
 mod files;
+mod frozen;
 mod native;
 mod packed;
 mod pooling;
@@ -12,6 +13,7 @@ mod weights;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use tch::{Device, Kind, Tensor};
 
@@ -19,6 +21,7 @@ pub use self::config::{Config, Family, read_json};
 pub use self::dropout::{Dropout, Mask, Site};
 pub use self::encoder::Encoder;
 pub use self::files::{Files, Tensors, weights_file};
+pub use self::frozen::{Below, Frozen};
 pub use self::native::Native;
 pub use self::packed::{Group, Packed, Positions};
 pub use self::pooling::{Head, normalise};
@@ -73,11 +76,16 @@ impl Base {
     /// A model over these weights, which it shares, with that head. Which weights require a gradient must not change
     /// any more.
     pub fn model_with(&self, weights: &Weights, head: Head) -> Result<Model> {
-        if self.device == Device::Cpu {
-            Ok(self.build(Engine::Native(Native::new(&self.config, weights)), weights, head))
+        Ok(self.build(self.engine(weights)?, weights, head))
+    }
+
+    /// The engine for the device.
+    fn engine(&self, weights: &Weights) -> Result<Engine> {
+        Ok(if self.device == Device::Cpu {
+            Engine::Native(Native::new(&self.config, weights))
         } else {
-            self.model_by_tensors(weights, head)
-        }
+            Engine::Tensors(Encoder::new(&self.config, weights, Kind::Float)?)
+        })
     }
 
     /// The same model by tensor operations, as it is used on other devices than the CPU.
@@ -99,6 +107,7 @@ impl Base {
         Model {
             encoder,
             mixed: None,
+            frozen: None,
             weights: weights.iter().map(|(_, weight)| weight.shallow_clone()).collect(),
             positions: self.config.positions(),
             head,
@@ -113,6 +122,8 @@ pub struct Model {
     encoder: Engine,
     /// Trains in its place, if the precision is not f32.
     mixed: Option<Encoder>,
+    /// Its lowest layers, if they are not trained.
+    frozen: Option<Rc<Frozen>>,
     /// All weights in the order of the layout, and after them those of what follows the encoder.
     weights: Vec<Tensor>,
     positions: Positions,
@@ -145,14 +156,29 @@ enum Trace {
 }
 
 impl Model {
+    /// The model whose lowest layers are those, which its own equal and stay equal to.
+    pub fn over(self, frozen: Rc<Frozen>) -> Self {
+        Self {
+            frozen: Some(frozen),
+            ..self
+        }
+    }
+
+    /// What the layers that are not trained make of the texts of a batch.
+    fn below(&self, texts: &[&[u32]], batch: &Packed) -> Result<Option<Below>> {
+        let frozen = self.frozen.as_ref();
+        frozen.map(|frozen| frozen.below(texts, batch)).transpose()
+    }
+
     /// Embeddings `[texts, hidden]` in the order of `texts`, each a non-empty list of token ids, in evaluation mode.
     /// Scaled to length 1 only if the model does so.
     pub fn embed(&self, texts: &[&[u32]]) -> Result<Tensor> {
         let _no_grad = tch::no_grad_guard();
         let batch = Packed::new(texts, self.positions);
+        let below = self.below(texts, &batch)?;
         let tokens = match &self.encoder {
-            Engine::Native(native) => native.embed(&batch, &Dropout::NONE)?,
-            Engine::Tensors(encoder) => encode(encoder, &batch, &Dropout::NONE)?.0,
+            Engine::Native(native) => native.embed(&batch, &Dropout::NONE, below.as_ref())?,
+            Engine::Tensors(encoder) => encode(encoder, &batch, &Dropout::NONE, below.as_ref())?.0,
         };
         self.pool(&tokens, &batch)
     }
@@ -161,9 +187,12 @@ impl Model {
     pub fn embed_with(&self, texts: &[&[u32]], dropout: Dropout) -> Result<Tensor> {
         let _no_grad = tch::no_grad_guard();
         let batch = Packed::new(texts, self.positions);
+        let below = self.below(texts, &batch)?;
         let tokens = match (&self.mixed, &self.encoder) {
-            (None, Engine::Native(native)) => native.embed(&batch, &dropout)?,
-            (Some(encoder), _) | (None, Engine::Tensors(encoder)) => encode(encoder, &batch, &dropout)?.0,
+            (None, Engine::Native(native)) => native.embed(&batch, &dropout, below.as_ref())?,
+            (Some(encoder), _) | (None, Engine::Tensors(encoder)) => {
+                encode(encoder, &batch, &dropout, below.as_ref())?.0
+            }
         };
         self.pool(&tokens, &batch)
     }
@@ -171,9 +200,10 @@ impl Model {
     /// The same for training, with dropout and in the precision of training: [`Model::gradients`] can follow.
     pub fn train(&self, texts: &[&[u32]], dropout: Dropout) -> Result<Embedded> {
         let batch = Packed::new(texts, self.positions);
+        let below = self.below(texts, &batch)?;
         match (&self.mixed, &self.encoder) {
             (None, Engine::Native(native)) => {
-                let (tokens, pass) = native.train(batch, dropout)?;
+                let (tokens, pass) = native.train(batch, dropout, below.as_ref())?;
                 let tokens = tokens.f_set_requires_grad(true)?;
                 Ok(Embedded {
                     embeddings: self.pool(&tokens, pass.batch())?,
@@ -181,7 +211,7 @@ impl Model {
                 })
             }
             (Some(encoder), _) | (None, Engine::Tensors(encoder)) => {
-                let (tokens, rows) = encode(encoder, &batch, &dropout)?;
+                let (tokens, rows) = encode(encoder, &batch, &dropout, below.as_ref())?;
                 Ok(Embedded {
                     embeddings: self.pool(&tokens, &batch)?,
                     trace: Trace::Tensors(batch.words, rows),
@@ -240,11 +270,11 @@ impl Model {
 }
 
 /// Token vectors, and the copy of the word embeddings that they were made of.
-fn encode(encoder: &Encoder, batch: &Packed, dropout: &Dropout) -> Result<(Tensor, Tensor)> {
+fn encode(encoder: &Encoder, batch: &Packed, dropout: &Dropout, below: Option<&Below>) -> Result<(Tensor, Tensor)> {
     // For libtorch's dropout, which draws from the generator of the process.
     tch::manual_seed(dropout.seed as i64);
     let rows = encoder.words(batch)?;
-    Ok((encoder.forward(batch, &rows, dropout)?, rows))
+    Ok((encoder.forward(batch, &rows, dropout, below)?, rows))
 }
 
 /// Bytes as hexadecimal digits.

@@ -16,9 +16,10 @@ use std::sync::Mutex;
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 use tch::{Device, Kind, Tensor};
 
-use self::share::{Share, Text};
+use self::share::{Share, Span, Text};
 use super::config::Config;
 use super::dropout::Dropout;
+use super::frozen::Below;
 use super::packed::Packed;
 use super::weights::Weights;
 use crate::error::Result;
@@ -100,22 +101,77 @@ impl Native {
         self.weights.len()
     }
 
-    /// Token vectors `[tokens, hidden]` of a packed batch.
-    pub fn embed(&self, batch: &Packed, dropout: &Dropout) -> Result<Tensor> {
-        let (tokens, shares) = self.forward(batch, dropout, false)?;
+    /// Token vectors `[tokens, hidden]` of a packed batch. Layers whose output is given are not computed.
+    pub fn embed(&self, batch: &Packed, dropout: &Dropout, below: Option<&Below>) -> Result<Tensor> {
+        let (tokens, shares) = self.forward(batch, dropout, false, below, self.sizes.layers)?;
         recycle(&self.idle, shares);
         Ok(tokens)
     }
 
+    /// Token vectors `[tokens, hidden]` of a packed batch after the lowest layers, without dropout.
+    pub fn lower(&self, batch: &Packed, layers: usize) -> Result<Tensor> {
+        let (tokens, shares) = self.forward(batch, &Dropout::NONE, false, None, layers)?;
+        recycle(&self.idle, shares);
+        Ok(tokens)
+    }
+
+    /// The same for each batch, all of one text, on its own.
+    pub fn lower_each(&self, batches: &[Packed], layers: usize) -> Result<Vec<Tensor>> {
+        let sizes = &self.sizes;
+        let weights = self.slices()?;
+        let threads = rayon::current_num_threads();
+        let mut shares = take(&self.idle).unwrap_or_default();
+        shares.resize_with(threads, Share::default);
+        let span = Span {
+            below: &[],
+            layers: 0..layers,
+        };
+        let mut outputs: Vec<Vec<f32>> = vec![Vec::new(); batches.len()];
+        let mut jobs: Vec<_> = shares.iter_mut().map(|share| (share, Vec::new())).collect();
+        for (number, job) in batches.iter().zip(&mut outputs).enumerate() {
+            jobs[number % threads].1.push(job);
+        }
+        each(&mut jobs, |(share, jobs)| {
+            for (batch, output) in jobs {
+                share.set(deal(batch, sizes, 1).remove(0));
+                share.forward(sizes, &weights, batch, &Dropout::NONE, false, &span)?;
+                output.extend_from_slice(share.output(sizes, false));
+            }
+            Ok(())
+        })?;
+        drop(jobs);
+        recycle(&self.idle, shares);
+        let tensor = |output: &Vec<f32>| Ok(Tensor::f_from_slice(output)?.f_view([-1, sizes.hidden as i64])?);
+        outputs.iter().map(tensor).collect()
+    }
+
     /// Token vectors `[tokens, hidden]` of a packed batch, and what their gradient needs.
-    pub fn train(&self, batch: Packed, dropout: Dropout) -> Result<(Tensor, Pass)> {
-        let (tokens, shares) = self.forward(&batch, &dropout, true)?;
+    pub fn train(&self, batch: Packed, dropout: Dropout, below: Option<&Below>) -> Result<(Tensor, Pass)> {
+        let (tokens, shares) = self.forward(&batch, &dropout, true, below, self.sizes.layers)?;
         Ok((tokens, Pass { shares, batch, dropout }))
     }
 
-    fn forward(&self, batch: &Packed, dropout: &Dropout, keep: bool) -> Result<(Tensor, Vec<Share>)> {
+    /// The forward pass up to so many layers.
+    fn forward(
+        &self,
+        batch: &Packed,
+        dropout: &Dropout,
+        keep: bool,
+        below: Option<&Below>,
+        layers: usize,
+    ) -> Result<(Tensor, Vec<Share>)> {
         let sizes = &self.sizes;
         let weights = self.slices()?;
+        let states = below.map_or(&[][..], |below| &below.states);
+        // SAFETY: nobody writes to what has once been computed.
+        let states = states
+            .iter()
+            .map(|state| unsafe { numbers(state) }.map(|slice| &*slice));
+        let states = states.collect::<Result<Vec<&[f32]>>>()?;
+        let span = Span {
+            below: &states,
+            layers: below.map_or(0, |below| below.layers)..layers,
+        };
         let threads = rayon::current_num_threads();
         let mut shares = take(&self.idle).unwrap_or_default();
         shares.resize_with(threads, Share::default);
@@ -123,7 +179,7 @@ impl Native {
             share.set(texts);
         }
         each(&mut shares, |share| {
-            share.forward(sizes, &weights, batch, dropout, keep)
+            share.forward(sizes, &weights, batch, dropout, keep, &span)
         })?;
         let shape = [batch.ids.len() as i64, sizes.hidden as i64];
         let tokens = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;

@@ -36,6 +36,15 @@ impl Text {
     }
 }
 
+/// The layers of a forward pass.
+#[derive(Debug)]
+pub struct Span<'a> {
+    /// What it begins with: the token vectors of each text by its place; if there are none, with the embeddings.
+    pub below: &'a [&'a [f32]],
+    /// The layers' numbers.
+    pub layers: Range<usize>,
+}
+
 /// Texts, and all memory that their passes need, kept from batch to batch. Matrices have a row per token of the share.
 #[derive(Debug, Default)]
 pub struct Share {
@@ -117,7 +126,8 @@ impl Share {
         &self.gradient[..self.tokens * sizes.hidden]
     }
 
-    /// The forward pass over all weights in the order of the layout. Only if `keep`, [`Share::backward`] can follow.
+    /// The forward pass through some layers, over all weights in the order of the layout. Only if `keep`,
+    /// [`Share::backward`] can follow.
     pub fn forward(
         &mut self,
         sizes: &Sizes,
@@ -125,17 +135,26 @@ impl Share {
         batch: &Packed,
         dropout: &Dropout,
         keep: bool,
+        span: &Span<'_>,
     ) -> Result<()> {
         if self.tokens == 0 {
             return Ok(());
         }
-        let (layers, states) = if keep { (sizes.layers, sizes.layers + 1) } else { (1, 1) };
+        let states = if keep { sizes.layers + 1 } else { 1 };
         if self.states.len() < states {
-            self.layers.resize_with(layers, Layer::default);
+            self.layers.resize_with(states.max(2) - 1, Layer::default);
             self.states.resize_with(states, Vec::new);
         }
-        self.embed(sizes, weights, batch, dropout)?;
-        for number in 0..sizes.layers {
+        if span.below.is_empty() {
+            self.embed(sizes, weights, batch, dropout)?;
+        } else {
+            let first = if keep { span.layers.start } else { 0 };
+            let state = fit(&mut self.states[first], self.tokens * sizes.hidden)?;
+            for text in &self.texts {
+                state[text.of(sizes.hidden)].copy_from_slice(span.below[text.place]);
+            }
+        }
+        for number in span.layers.clone() {
             let from = if keep { number } else { 0 };
             let weights = &weights[EMBEDDINGS + number * LAYER..][..LAYER];
             self.attend(sizes, weights, dropout, number, from)?;

@@ -1,0 +1,130 @@
+//! Layers that are not trained: what they make of a text is computed once.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use tch::{Kind, Tensor};
+
+use super::packed::{Packed, Positions};
+use super::{Base, Encoder, Engine};
+use crate::error::Result;
+
+/// What the lowest layers have made of the texts of a batch.
+#[derive(Debug)]
+pub struct Below {
+    /// How many layers.
+    pub layers: usize,
+    /// Token vectors `[tokens, hidden]` of each text, in the packed order.
+    pub states: Vec<Tensor>,
+}
+
+/// The embeddings and the lowest layers of the untrained model, without dropout, and what they have made of known texts.
+///
+/// Known texts are computed each on its own, so that the numbers do not depend on the batch in which a text comes first,
+/// nor on whether there was room to keep them.
+#[derive(Debug)]
+pub struct Frozen {
+    layers: usize,
+    engine: Engine,
+    positions: Positions,
+    known: RefCell<HashMap<Box<[u32]>, Option<Tensor>>>,
+    room: Rc<Cell<usize>>,
+}
+
+impl Frozen {
+    /// The lowest `layers` of a model. `known` are the texts that come again; others are computed anew each time. `room` is
+    /// how many bytes may be kept, by all that share it.
+    pub fn new<'a>(
+        base: &Base,
+        layers: usize,
+        known: impl Iterator<Item = &'a [u32]>,
+        room: &Rc<Cell<usize>>,
+    ) -> Result<Self> {
+        Ok(Self {
+            layers,
+            engine: base.engine(&base.weights)?,
+            positions: base.config.positions(),
+            known: RefCell::new(known.map(|text| (text.into(), None)).collect()),
+            room: Rc::clone(room),
+        })
+    }
+
+    /// The same by tensor operations, as on other devices than the CPU.
+    pub fn by_tensors(self, base: &Base) -> Result<Self> {
+        let engine = Engine::Tensors(Encoder::new(&base.config, &base.weights, Kind::Float)?);
+        Ok(Self { engine, ..self })
+    }
+
+    /// What the layers make of the texts of a batch.
+    pub fn below(&self, texts: &[&[u32]], batch: &Packed) -> Result<Below> {
+        let _no_grad = tch::no_grad_guard();
+        let mut known = self.known.borrow_mut();
+        let (mut alone, mut together) = (Vec::new(), Vec::new());
+        let mut states: Vec<Option<Tensor>> = (0..texts.len()).map(|_| None).collect();
+        for (place, &text) in texts.iter().enumerate() {
+            match known.get(text) {
+                Some(Some(state)) => states[place] = Some(state.shallow_clone()),
+                Some(None) => alone.push(place),
+                None => together.push(place),
+            }
+        }
+        let of = |places: &[usize]| -> Vec<&[u32]> { places.iter().map(|&place| texts[place]).collect() };
+        for (&place, state) in alone.iter().zip(self.each(&of(&alone))?) {
+            let bytes = state.numel() * size_of::<f32>();
+            if let (Some(kept @ None), Some(room)) = (known.get_mut(texts[place]), self.room.get().checked_sub(bytes)) {
+                self.room.set(room);
+                *kept = Some(state.shallow_clone());
+            }
+            states[place] = Some(state);
+        }
+        for (&place, state) in together.iter().zip(self.all(&of(&together))?) {
+            states[place] = Some(state);
+        }
+        let mut order: Vec<usize> = (0..texts.len()).collect();
+        order.sort_unstable_by_key(|&text| batch.rows[text]);
+        Ok(Below {
+            layers: self.layers,
+            states: order.into_iter().filter_map(|text| states[text].take()).collect(),
+        })
+    }
+
+    /// How many texts are kept.
+    pub fn kept(&self) -> usize {
+        self.known.borrow().values().flatten().count()
+    }
+
+    /// Token vectors of each text, computed on its own.
+    fn each(&self, texts: &[&[u32]]) -> Result<Vec<Tensor>> {
+        let batches: Vec<Packed> = texts.iter().map(|text| Packed::new(&[text], self.positions)).collect();
+        match &self.engine {
+            Engine::Native(native) => native.lower_each(&batches, self.layers),
+            Engine::Tensors(encoder) => {
+                let lower = |batch| encoder.lower(batch, self.layers);
+                batches.iter().map(lower).collect()
+            }
+        }
+    }
+
+    /// The same, computed together.
+    fn all(&self, texts: &[&[u32]]) -> Result<Vec<Tensor>> {
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let batch = Packed::new(texts, self.positions);
+        let tokens = match &self.engine {
+            Engine::Native(native) => native.lower(&batch, self.layers)?,
+            Engine::Tensors(encoder) => encoder.lower(&batch, self.layers)?,
+        };
+        let lengths = batch
+            .groups
+            .iter()
+            .flat_map(|group| (0..group.texts).map(|_| group.length));
+        let packed = tokens.f_split_with_sizes(lengths.collect::<Vec<_>>(), 0)?;
+        Ok(batch
+            .rows
+            .iter()
+            .map(|&row| packed[row as usize].shallow_clone())
+            .collect())
+    }
+}
