@@ -6,6 +6,7 @@ mod resume;
 mod run;
 mod search;
 mod show;
+mod simulate;
 mod status;
 mod study;
 mod train;
@@ -48,6 +49,8 @@ enum Verb {
     Resume(resume::Resume),
     /// Train once with given values, without a search
     Train(train::Train),
+    /// Run a study on virtual time, over learning curves that need no training
+    Simulate(simulate::Simulate),
     /// Tell how a study stands
     Status(status::Status),
     /// List the trials of a study
@@ -65,6 +68,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Verb::Search(verb) => verb.run(&studies),
         Verb::Resume(verb) => verb.run(&studies),
         Verb::Train(verb) => verb.run(&studies),
+        Verb::Simulate(verb) => verb.run(),
         Verb::Status(verb) => verb.run(&studies),
         Verb::Trials(verb) => verb.run(&studies),
         Verb::Show(verb) => verb.run(&studies),

@@ -4,9 +4,11 @@ pub mod diagnosis;
 mod format;
 mod progress;
 mod report;
+mod simulation;
 mod table;
 
 pub use format::tell;
 pub use progress::Progress;
 pub use report::{outcome, status, status_json, trial_details};
+pub use simulation::simulation;
 pub use table::{TrialTable, trial_table};

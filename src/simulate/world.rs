@@ -1,0 +1,302 @@
+//! The slots of a simulated study.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+
+use hpo_protocol::Metrics;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::objective::{Curve, Missing, Objective};
+use crate::study::{Checkpoint, Command, Event, SlotId, Study, StudySpec, Timestamp, TrialId, TrialState};
+
+/// What a study is simulated under.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Conditions {
+    /// The learning curves.
+    pub objective: Objective,
+    /// How many slots there are, at least 1.
+    pub slots: u32,
+    /// The seed of failures and durations.
+    pub seed: u64,
+    /// The probability that a segment fails, 0 to below 1.
+    pub failures: f64,
+    /// By how much the duration of an epoch varies from trial to trial, as a share of it, 0 to below 1.
+    pub spread: f64,
+    /// The study ends as soon as all trials together have been trained so far.
+    pub budget: Option<u64>,
+}
+
+/// The best trial at some moment of a study.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moment {
+    /// The resource that all trials together have been trained to by then, work thrown away included.
+    pub resource: u64,
+    /// Virtual time, in milliseconds.
+    pub ms: u64,
+    /// The trial with the lowest observed loss of those at the maximum resource; before there is one, of all.
+    pub best: TrialId,
+    /// That loss.
+    pub loss: f64,
+    /// How much worse its configuration is than the best there is.
+    pub regret: f64,
+}
+
+/// What became of a simulated study.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Simulated {
+    /// The study.
+    pub study: Study,
+    /// The best trial, whenever it changed.
+    pub moments: Vec<Moment>,
+    /// The resource that all trials together were trained to, work thrown away included.
+    pub resource: u64,
+    /// Virtual time from beginning to end, in milliseconds.
+    pub ms: u64,
+    /// The share of it that slots were busy, 0 to 1.
+    pub utilisation: f64,
+}
+
+impl Simulated {
+    /// The best trial once all trials together had been trained so far.
+    pub fn at(&self, resource: u64) -> Option<&Moment> {
+        self.moments.iter().rev().find(|moment| moment.resource <= resource)
+    }
+}
+
+/// Milliseconds that an epoch takes, on average.
+const EPOCH: f64 = 60_000.0;
+
+/// A segment on a slot.
+#[derive(Debug, Clone)]
+struct Segment {
+    trial: TrialId,
+    attempt: u32,
+    at: u64,
+    to: u64,
+    began: u64,
+    epoch: f64,
+    /// The report after which it fails.
+    fails: Option<u64>,
+}
+
+struct World {
+    study: Study,
+    conditions: Conditions,
+    rng: ChaCha8Rng,
+    now: u64,
+    /// When the next report of a slot is due; the number tells of which segment.
+    due: BinaryHeap<Reverse<(u64, SlotId, u64)>>,
+    running: BTreeMap<SlotId, (u64, Segment)>,
+    idle: BTreeSet<SlotId>,
+    segments: u64,
+    curves: BTreeMap<TrialId, Curve>,
+    busy: f64,
+    resource: u64,
+    moments: Vec<Moment>,
+    /// The best trial: not at the maximum resource or at it, its loss, its number.
+    best: Option<(bool, f64, TrialId)>,
+}
+
+/// Runs a study to its end, or until its budget is spent.
+///
+/// # Errors
+/// If the objective needs a parameter that the space does not have.
+pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, Missing> {
+    let trials = spec.trials;
+    let mut world = World {
+        rng: ChaCha8Rng::seed_from_u64(conditions.seed),
+        study: Study::new(spec),
+        conditions,
+        now: 0,
+        due: BinaryHeap::new(),
+        running: BTreeMap::new(),
+        idle: (0..conditions.slots).collect(),
+        segments: 0,
+        curves: BTreeMap::new(),
+        busy: 0.0,
+        resource: 0,
+        moments: Vec::new(),
+        best: None,
+    };
+    let slots = vec![String::new(); conditions.slots as usize];
+    let process = 0;
+    world.tell(Event::Opened { process, slots, trials })?;
+    world.give_work()?;
+    while let Some(Reverse((ms, slot, number))) = world.due.pop() {
+        if !world.running.get(&slot).is_some_and(|(current, _)| *current == number) {
+            continue;
+        }
+        world.now = ms;
+        world.report(slot)?;
+        if world.conditions.budget.is_some_and(|budget| world.resource >= budget) {
+            break;
+        }
+        world.give_work()?;
+    }
+    for (_, segment) in world.running.values() {
+        world.busy += (world.now - segment.began) as f64;
+    }
+    let all = world.now as f64 * f64::from(world.conditions.slots);
+    Ok(Simulated {
+        study: world.study,
+        moments: world.moments,
+        resource: world.resource,
+        ms: world.now,
+        utilisation: if all > 0.0 { world.busy / all } else { 1.0 },
+    })
+}
+
+impl World {
+    fn give_work(&mut self) -> Result<(), Missing> {
+        let slots = self.idle.iter().copied().collect();
+        self.tell(Event::Idle { slots })
+    }
+
+    /// Has the core decide, and does what it says at once.
+    fn tell(&mut self, event: Event) -> Result<(), Missing> {
+        let step = self.study.handle(Timestamp(self.now), event);
+        for command in step.commands {
+            match command {
+                Command::Run {
+                    slot,
+                    trial,
+                    attempt,
+                    from,
+                    to,
+                    ..
+                } => self.start(slot, trial, attempt, from, to)?,
+                Command::Stop { slot, save, .. } => self.stop(slot, save)?,
+                Command::Replace { .. } | Command::Delete { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, slot: SlotId, trial: TrialId, attempt: u32, from: u64, to: u64) -> Result<(), Missing> {
+        if let (false, Some(state)) = (self.curves.contains_key(&trial), self.study.trial(trial)) {
+            let curve = self.conditions.objective.curve(&state.parameters, state.seed)?;
+            self.curves.insert(trial, curve);
+        }
+        let fails = self.rng.random::<f64>() < self.conditions.failures;
+        let fails = fails.then(|| self.rng.random_range(from..to));
+        // The same for all segments of a trial.
+        let mut own = ChaCha8Rng::seed_from_u64(self.conditions.seed ^ trial.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let factor = 1.0 + self.conditions.spread * (2.0 * own.random::<f64>() - 1.0);
+        self.idle.remove(&slot);
+        self.segments += 1;
+        let segment = Segment {
+            trial,
+            attempt,
+            at: from,
+            to,
+            began: self.now,
+            epoch: EPOCH * factor,
+            fails,
+        };
+        self.schedule(slot, &segment);
+        self.running.insert(slot, (self.segments, segment));
+        Ok(())
+    }
+
+    fn schedule(&mut self, slot: SlotId, segment: &Segment) {
+        let due = self.now + segment.epoch as u64;
+        self.due.push(Reverse((due, slot, self.segments)));
+    }
+
+    fn free(&mut self, slot: SlotId) {
+        if let Some((_, segment)) = self.running.remove(&slot) {
+            self.busy += (self.now - segment.began) as f64;
+            self.idle.insert(slot);
+        }
+    }
+
+    /// A slot comes to its next report, or fails on the way.
+    fn report(&mut self, slot: SlotId) -> Result<(), Missing> {
+        let Some((number, segment)) = self.running.get_mut(&slot) else {
+            return Ok(());
+        };
+        let (trial, attempt) = (segment.trial, segment.attempt);
+        if segment.fails == Some(segment.at) {
+            self.free(slot);
+            return self.tell(Event::Failed {
+                trial,
+                attempt,
+                message: "simulated".to_owned(),
+                checkpoint_lost: false,
+            });
+        }
+        segment.at += 1;
+        let resource = segment.at;
+        let over = resource == segment.to;
+        let due = self.now + segment.epoch as u64;
+        let number = *number;
+        let loss = self.curves.get(&trial).map_or(f64::NAN, |curve| curve.loss(resource));
+        let loss = Some(loss).filter(|loss| loss.is_finite());
+        self.resource += 1;
+        if over || loss.is_none() {
+            self.free(slot);
+        } else {
+            self.due.push(Reverse((due, slot, number)));
+        }
+        let checkpoint = Checkpoint {
+            file: format!("{trial}/{attempt}-{resource}"),
+            bytes: 0,
+            sha256: String::new(),
+        };
+        self.tell(Event::Reported {
+            trial,
+            attempt,
+            resource,
+            loss,
+            metrics: Metrics::new(),
+            checkpoint: loss.map(|_| checkpoint),
+            last: false,
+        })?;
+        self.observe(trial);
+        Ok(())
+    }
+
+    /// A segment is stopped at once. What it did since its last report is lost.
+    fn stop(&mut self, slot: SlotId, save: bool) -> Result<(), Missing> {
+        let Some((_, segment)) = self.running.get(&slot) else {
+            return Ok(());
+        };
+        let (trial, attempt) = (segment.trial, segment.attempt);
+        self.free(slot);
+        // The trial may have been pruned meanwhile: the core takes no notice then.
+        let checkpoint = None;
+        if save {
+            self.tell(Event::Stopped {
+                trial,
+                attempt,
+                checkpoint,
+            })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Remembers whether a trial is the best now.
+    fn observe(&mut self, trial: TrialId) {
+        let max = self.study.spec().policy.max_resource;
+        let Some(state) = self.study.trial(trial) else { return };
+        if matches!(state.state, TrialState::Ahead { .. }) {
+            return;
+        }
+        let (Some((_, loss)), Some(curve)) = (state.best(), self.curves.get(&trial)) else {
+            return;
+        };
+        let now = (state.resource() < max, loss, trial);
+        if self.best.is_none_or(|best| now < best) {
+            self.best = Some(now);
+            self.moments.push(Moment {
+                resource: self.resource,
+                ms: self.now,
+                best: trial,
+                loss,
+                regret: curve.regret(),
+            });
+        }
+    }
+}
