@@ -93,7 +93,9 @@ impl Simulate {
             all.push((seed, simulated));
         }
         if self.json {
-            return print_json(&Value::from_iter(all.iter().map(|(seed, simulated)| self.told(*seed, simulated))));
+            return print_json(&Value::from_iter(
+                all.iter().map(|(seed, simulated)| self.told(*seed, simulated)),
+            ));
         }
         let studies: Vec<&Simulated> = all.iter().map(|(_, simulated)| simulated).collect();
         print(&simulation(&studies, &self.budgets, began.elapsed()))

@@ -34,7 +34,8 @@ pub struct Moment {
     pub resource: u64,
     /// Virtual time, in milliseconds.
     pub ms: u64,
-    /// The trial with the lowest observed loss of those at the maximum resource; before there is one, of all.
+    /// Of the trials at the maximum resource, the one with the lowest loss there; before there is one, of all trials that with
+    /// the lowest loss anywhere.
     pub best: TrialId,
     /// That loss.
     pub loss: f64,
@@ -284,10 +285,13 @@ impl World {
         if matches!(state.state, TrialState::Ahead { .. }) {
             return;
         }
-        let (Some((_, loss)), Some(curve)) = (state.best(), self.curves.get(&trial)) else {
+        // At the maximum resource the loss there counts, as for tools that know of no earlier checkpoint.
+        let at_max = state.reports.get(&max).and_then(|report| report.loss);
+        let loss = at_max.or(state.best().map(|(_, loss)| loss));
+        let (Some(loss), Some(curve)) = (loss, self.curves.get(&trial)) else {
             return;
         };
-        let now = (state.resource() < max, loss, trial);
+        let now = (at_max.is_none(), loss, trial);
         if self.best.is_none_or(|best| now < best) {
             self.best = Some(now);
             self.moments.push(Moment {

@@ -106,6 +106,22 @@ impl PolicySpec {
         )
     }
 
+    /// The same for a sampler that learns from one bracket for the next: where the study would be one bracket, it becomes
+    /// several, each of which one trial wins.
+    pub fn in_brackets(self) -> Self {
+        let PolicyKind::SuccessiveHalving { bracket_size: None } = self.kind else {
+            return self;
+        };
+        let rungs = u32::try_from(self.rungs().len()).unwrap_or(u32::MAX);
+        let size = self.eta().saturating_pow(rungs.saturating_sub(1));
+        Self {
+            kind: PolicyKind::SuccessiveHalving {
+                bracket_size: Some(size),
+            },
+            ..self
+        }
+    }
+
     /// The `number`-th bracket (from 0) of a study in which `left` trials are in none yet. Asynchronous policies have their
     /// brackets from the beginning, and none beyond them.
     pub fn bracket(&self, number: u64, left: u64) -> Option<BracketPlan> {

@@ -7,11 +7,7 @@ use crate::simulate::Simulated;
 
 /// A table of one or more studies: at each budget the regret of their best trials.
 pub fn simulation(studies: &[&Simulated], budgets: &[u64], took: Duration) -> String {
-    let mut text = format!(
-        "{} studies simulated in {:.1} s\n",
-        studies.len(),
-        took.as_secs_f64()
-    );
+    let mut text = format!("{} studies simulated in {:.1} s\n", studies.len(), took.as_secs_f64());
     let middle = |numbers: Vec<f64>| quantiles(numbers).map_or(f64::NAN, |[_, median, _]| median);
     let of = |value: fn(&Simulated) -> f64| middle(studies.iter().map(|study| value(study)).collect());
     text += &format!(

@@ -7,6 +7,7 @@ mod effect;
 mod parameters;
 mod policy;
 mod reader;
+mod sampler;
 mod search;
 mod slots;
 #[cfg(test)]
@@ -149,6 +150,7 @@ fn diagnostic(problem: Problem, text: &str, path: &Path) -> Diagnostic {
 const TABLES: &[(&str, &[&str])] = &[
     ("study", search::STUDY_KEYS),
     ("policy", policy::KEYS),
+    ("sampler", sampler::KEYS),
     ("slots", slots::KEYS),
     ("trial", trial::EMBEDDING_KEYS),
     ("space", &[]),
@@ -177,6 +179,15 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
         known_keys(&table)?;
         policy::read(&table)
     });
+    let sampler = root.get("sampler").map_or(Ok(SamplerSpec::default()), |item| {
+        let table = item.table()?;
+        known_keys(&table)?;
+        sampler::read(&table)
+    });
+    let policy = policy.map(|policy| match &sampler {
+        Ok(sampler) if sampler.is_adaptive() => policy.in_brackets(),
+        _ => policy,
+    });
     let study = table(&root, "study", "`trials = 27`").and_then(|table| {
         known_keys(&table)?;
         search::study(&table, path, policy.as_ref().ok())
@@ -189,8 +200,8 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
     let trainer = trial.and_then(|table| trial::read(&table, &directory));
     let space = table(&root, "space", "the parameters").and_then(|table| parameters::read(table, embedding));
 
-    match (tables, study, policy, slots, trainer, space) {
-        (Ok(()), Ok(study), Ok(policy), Ok(slots), Ok(trainer), Ok(space)) => Ok(StudyFile {
+    match (tables, study, policy, sampler, slots, trainer, space) {
+        (Ok(()), Ok(study), Ok(policy), Ok(sampler), Ok(slots), Ok(trainer), Ok(space)) => Ok(StudyFile {
             text: text.to_owned(),
             path: path.to_owned(),
             study: StudySettings {
@@ -199,17 +210,18 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
                 trials: study.trials,
                 retries: study.retries,
                 policy,
-                sampler: SamplerSpec::default(),
+                sampler,
                 trainer,
                 space,
             },
             slots,
         }),
-        (tables, study, policy, slots, trainer, space) => {
+        (tables, study, policy, sampler, slots, trainer, space) => {
             let problems = [
                 tables.err(),
                 study.err(),
                 policy.err(),
+                sampler.err(),
                 slots.err(),
                 trainer.err(),
                 space.err(),

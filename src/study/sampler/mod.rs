@@ -1,7 +1,9 @@
 //! Samplers: which configuration is tried next.
 
+mod gp;
 mod random;
 
+pub use gp::GaussianProcess;
 use hpo_protocol::Values;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -17,6 +19,8 @@ pub enum SamplerSpec {
     /// Every configuration on its own, from the space.
     #[default]
     Random,
+    /// By a model of the loss over the space and the rungs.
+    GaussianProcess(GaussianProcess),
 }
 
 /// What is known of a trial when others are drawn.
@@ -56,6 +60,7 @@ impl SamplerSpec {
     pub fn is_adaptive(&self) -> bool {
         match self {
             Self::Random => false,
+            Self::GaussianProcess(_) => true,
         }
     }
 
@@ -66,6 +71,7 @@ impl SamplerSpec {
             Self::Random => trials
                 .map(|trial| random::configuration(request.space, request.seed, trial))
                 .collect(),
+            Self::GaussianProcess(settings) => gp::draw(*settings, request),
         }
     }
 }
@@ -75,6 +81,7 @@ impl SamplerSpec {
 enum Purpose {
     Configuration = 1,
     Training = 2,
+    Model = 3,
 }
 
 /// The generator of one decision: a function of the study's seed, the trial and the purpose, with no state to store.

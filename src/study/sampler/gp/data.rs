@@ -1,0 +1,198 @@
+//! What the process is shown: configurations as features, and losses of all rungs on one scale.
+
+use std::collections::BTreeMap;
+
+use super::super::Request;
+use super::model::Point;
+use crate::space::{Distribution, Scale, SearchSpace, Value};
+
+/// The most points the process is shown, since its work grows with the cube of their number.
+const MOST: usize = 400;
+
+/// Observations as the process sees them.
+#[derive(Debug)]
+pub(super) struct Data {
+    /// Losses by configuration and rung, those that matter most first.
+    pub points: Vec<Point>,
+    /// Where the configurations of all trials with a loss lie in the unit cube.
+    pub seen: Vec<Vec<Option<f64>>>,
+    /// How many trials have a loss, or have failed.
+    pub trials: usize,
+    /// How many parameters have more than one value.
+    pub searched: usize,
+}
+
+impl Data {
+    /// The observations of a request.
+    pub fn new(request: &Request<'_>) -> Self {
+        let space = request.space;
+        let searched = space.parameters.iter().map(|parameter| parameter.distribution.scale());
+        let rung = |resource: u64| request.rungs.iter().position(|&rung| rung == resource);
+        let mut raw: Vec<(usize, usize, f64)> = Vec::new();
+        let mut seen = Vec::new();
+        let mut failed = Vec::new();
+        for observation in request.observations {
+            let losses = observation.losses.iter();
+            let losses: Vec<(usize, f64)> = losses.filter_map(|&(at, loss)| Some((rung(at)?, loss))).collect();
+            if observation.failed {
+                failed.push((seen.len(), losses.last().map_or(0, |(rung, _)| *rung)));
+                seen.push(space.point(observation.parameters));
+            } else if !losses.is_empty() {
+                raw.extend(losses.iter().map(|&(rung, loss)| (seen.len(), rung, loss)));
+                seen.push(space.point(observation.parameters));
+            }
+        }
+        align(&mut raw, request.rungs.len());
+        let levels = Levels::of(raw.iter().map(|(.., loss)| *loss).collect());
+        let features: Vec<Vec<f64>> = seen.iter().map(|point| features(space, point)).collect();
+        let point = |(trial, rung, loss): (usize, usize, f64)| Point {
+            features: features[trial].clone(),
+            rung,
+            loss,
+        };
+        let mut points: Vec<Point> = raw
+            .iter()
+            .map(|&(trial, rung, loss)| point((trial, rung, levels.squash(loss))))
+            .collect();
+        // Worse than any that has not failed.
+        let worst = points.iter().map(|point| point.loss).fold(1.0, f64::max);
+        points.extend(failed.iter().map(|&(trial, rung)| point((trial, rung, worst))));
+        // Higher rungs say more, and low losses more than high ones.
+        points.sort_by(|a, b| b.rung.cmp(&a.rung).then(a.loss.total_cmp(&b.loss)));
+        if points.len() > MOST {
+            // Of the rest some, evenly, to know where not to look.
+            let (sure, rest) = (MOST * 3 / 4, MOST / 4);
+            let others = points.split_off(sure);
+            points.extend((0..rest).map(|number| others[number * others.len() / rest].clone()));
+        }
+        Self {
+            points,
+            trials: seen.len(),
+            seen,
+            searched: searched.filter(|scale| *scale != Scale::Constant).count(),
+        }
+    }
+
+    /// At most so many of the points, evenly.
+    pub fn some(&self, most: usize) -> Vec<Point> {
+        let count = self.points.len().min(most);
+        (0..count)
+            .map(|number| self.points[number * self.points.len() / count].clone())
+            .collect()
+    }
+}
+
+/// The rank of each value of a choice of numbers, which have an order even if they are listed.
+fn order(distribution: &Distribution) -> Option<Vec<usize>> {
+    let Distribution::Choice { values } = distribution else {
+        return None;
+    };
+    let numbers: Vec<f64> = values.iter().map(Value::as_f64).collect::<Option<_>>()?;
+    let below = |number: &f64| numbers.iter().filter(|other| *other < number).count();
+    Some(numbers.iter().map(below).collect())
+}
+
+/// A point of the unit cube as numbers that are near each other where configurations are alike: one for a number, one for
+/// each value of a choice among others than numbers. Parameters that the configuration does not have are in the middle.
+pub(super) fn features(space: &SearchSpace, point: &[Option<f64>]) -> Vec<f64> {
+    let mut features = Vec::new();
+    for (parameter, coordinate) in space.parameters.iter().zip(point) {
+        match parameter.distribution.scale() {
+            Scale::Constant => {}
+            Scale::Continuous | Scale::Steps(_) => features.push(coordinate.unwrap_or(0.5)),
+            Scale::Categories(count) => {
+                let place = coordinate.map(|share| ((share * count as f64) as usize).min(count - 1));
+                if let Some(order) = order(&parameter.distribution) {
+                    features.push(place.map_or(0.5, |place| order[place] as f64 / (count - 1) as f64));
+                    continue;
+                }
+                features.extend((0..count).map(|number| if place == Some(number) { 1.0 } else { 0.0 }));
+            }
+        }
+    }
+    features
+}
+
+/// Moves the losses of each rung by what the same trials' losses changed on average on the way to the last one, so that a
+/// trial stands at about the same height at all rungs.
+fn align(losses: &mut [(usize, usize, f64)], rungs: usize) {
+    let mut by_trial: BTreeMap<usize, BTreeMap<usize, f64>> = BTreeMap::new();
+    for &(trial, rung, loss) in losses.iter() {
+        by_trial.entry(trial).or_default().insert(rung, loss);
+    }
+    // From the top down: the shift of a rung is that of the one above and the change in between.
+    let mut shifts = vec![0.0; rungs];
+    for rung in (0..rungs.saturating_sub(1)).rev() {
+        let changes = by_trial
+            .values()
+            .filter_map(|own| Some(own.get(&(rung + 1))? - own.get(&rung)?));
+        let mut changes: Vec<f64> = changes.filter(|change| change.is_finite()).collect();
+        changes.sort_by(f64::total_cmp);
+        let median = changes.get(changes.len() / 2).copied().unwrap_or(0.0);
+        shifts[rung] = shifts[rung + 1] + median;
+    }
+    for (_, rung, loss) in losses {
+        *loss += shifts[*rung];
+    }
+}
+
+/// The middle of losses, and how far the good ones are from it.
+#[derive(Debug, Clone, Copy)]
+struct Levels {
+    middle: f64,
+    spread: f64,
+}
+
+impl Levels {
+    fn of(mut losses: Vec<f64>) -> Self {
+        losses.sort_by(f64::total_cmp);
+        let at = |share: f64| {
+            losses
+                .get(((losses.len() as f64 - 1.0) * share) as usize)
+                .copied()
+                .unwrap_or(0.0)
+        };
+        let (good, middle, bad) = (at(0.1), at(0.5), at(0.75));
+        let spread = [middle - good, bad - middle].into_iter().find(|spread| *spread > 0.0);
+        Self {
+            middle,
+            spread: spread.unwrap_or(1.0),
+        }
+    }
+
+    /// Losses below the middle in units of the spread; those above grow with their logarithm, since how bad a bad
+    /// configuration is does not matter.
+    fn squash(self, loss: f64) -> f64 {
+        let away = (loss - self.middle) / self.spread;
+        if away <= 0.0 { away } else { away.ln_1p() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rungs_are_brought_to_the_height_of_the_last() {
+        let mut losses = vec![
+            (0, 0, 0.9),
+            (0, 1, 0.5),
+            (0, 2, 0.4),
+            (1, 0, 1.0),
+            (1, 1, 0.6),
+            (2, 0, 1.5),
+        ];
+        align(&mut losses, 3);
+        let heights: Vec<f64> = losses.iter().map(|(.., loss)| (loss * 1e6).round() / 1e6).collect();
+        assert_eq!(heights, [0.4, 0.4, 0.4, 0.5, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn bad_losses_are_squashed_and_good_ones_are_not() {
+        let levels = Levels::of(vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1e9]);
+        assert_eq!(levels.squash(0.6), 0.0);
+        assert!((levels.squash(0.2) + 1.0).abs() < 1e-9 && (levels.squash(-0.2) + 2.0).abs() < 1e-9);
+        assert!(levels.squash(1e9) < 25.0 && levels.squash(0.8) < levels.squash(0.9));
+        assert!(Levels::of(vec![3.0; 9]).squash(3.0) == 0.0 && Levels::of(Vec::new()).squash(1.0).is_finite());
+    }
+}

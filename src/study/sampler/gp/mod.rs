@@ -1,0 +1,338 @@
+//! A model-based sampler that learns from all rungs: a Gaussian process over configurations and rungs, as in MOBSTER
+//! (Klein et al., "Model-based Asynchronous Hyperparameter and Neural Architecture Search", 2020, section 4), and expected
+//! improvement at the last rung (Jones et al., 1998).
+
+mod data;
+mod model;
+
+use std::collections::BTreeSet;
+
+use hpo_protocol::Values;
+use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{Continuous, ContinuousCDF, Normal};
+
+use self::data::{Data, features};
+use self::model::{Hyperparameters, Prediction, Process};
+use super::{Purpose, Request, generator};
+
+/// The settings of the sampler.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GaussianProcess {
+    /// So many trials are drawn at random before the model is asked; none: twice as many as there are parameters, and 8 at
+    /// least.
+    pub startup_trials: Option<u64>,
+    /// The share of configurations that are drawn at random after that, 0 to 1.
+    pub random_share: f64,
+}
+
+impl Default for GaussianProcess {
+    fn default() -> Self {
+        Self {
+            startup_trials: None,
+            random_share: 0.1,
+        }
+    }
+}
+
+/// Places that are drawn from the whole space.
+const ANYWHERE: usize = 500;
+/// Places near each of the best ones.
+const NEARBY: usize = 40;
+/// How many of the best ones.
+const BEST: usize = 10;
+/// How far from them, as shares of each parameter's range.
+const RADII: [f64; 3] = [0.02, 0.08, 0.2];
+/// Points from which hyperparameters are learned, which is the most work.
+const LEARN_FROM: usize = 150;
+
+/// Draws configurations.
+pub(super) fn draw(settings: GaussianProcess, request: &Request<'_>) -> Vec<Values> {
+    let mut random = generator(request.seed, request.first, Purpose::Model);
+    let data = Data::new(request);
+    let startup = settings.startup_trials.unwrap_or((2 * data.searched as u64).max(8));
+    let mut tried: BTreeSet<String> = request.observations.iter().map(|one| key(one.parameters)).collect();
+    let mut drawn: Vec<Values> = Vec::new();
+    let candidates = (data.trials as u64 >= startup).then(|| Candidates::new(request, &data, &mut random));
+    let mut candidates = candidates.flatten();
+    for trial in request.first..request.first + request.count {
+        let mut own = generator(request.seed, trial, Purpose::Configuration);
+        let by_model = match &mut candidates {
+            Some(candidates) if own.random::<f64>() >= settings.random_share => candidates.next(&tried),
+            _ => None,
+        };
+        let configuration = by_model.unwrap_or_else(|| untried(request, &tried, &mut own));
+        tried.insert(key(&configuration));
+        drawn.push(configuration);
+    }
+    drawn
+}
+
+/// A configuration from the space that has not been tried, unless nearly all have.
+fn untried(request: &Request<'_>, tried: &BTreeSet<String>, random: &mut impl Rng) -> Values {
+    const TRIES: usize = 100;
+    let mut configuration = request.space.sample(random);
+    for _ in 0..TRIES {
+        if !tried.contains(&key(&configuration)) {
+            break;
+        }
+        configuration = request.space.sample(random);
+    }
+    configuration
+}
+
+/// The same for equal configurations only.
+fn key(configuration: &Values) -> String {
+    serde_json::json!(configuration).to_string()
+}
+
+/// Configurations, and what the model expects of them at the last rung.
+struct Candidates {
+    configurations: Vec<Values>,
+    keys: Vec<String>,
+    prediction: Prediction,
+    /// The lowest loss expected of a configuration that has been seen.
+    best: f64,
+}
+
+impl Candidates {
+    fn new(request: &Request<'_>, data: &Data, random: &mut impl Rng) -> Option<Self> {
+        let hyperparameters = Hyperparameters::fit(&data.some(LEARN_FROM));
+        let process = Process::new(hyperparameters, &data.points)?;
+        let rung = request.rungs.len().saturating_sub(1);
+        let space = request.space;
+        // The best that have been seen, by what the model expects of them.
+        let seen: Vec<Vec<f64>> = data.seen.iter().map(|point| features(space, point)).collect();
+        let expected = process.predict(&seen, rung).means;
+        let mut order: Vec<usize> = (0..seen.len()).collect();
+        order.sort_by(|&a, &b| expected[a].total_cmp(&expected[b]));
+        let best = order.first().map_or(0.0, |&first| expected[first]);
+
+        let mut points: Vec<Vec<f64>> = (0..ANYWHERE)
+            .map(|_| space.parameters.iter().map(|_| random.random()).collect())
+            .collect();
+        for &near in order.iter().take(BEST) {
+            for number in 0..NEARBY {
+                let radius = RADII[number % RADII.len()];
+                let moved = data.seen[near].iter().map(|coordinate| {
+                    let from = coordinate.unwrap_or_else(|| random.random());
+                    // Some parameters stay, so that others can be seen to matter.
+                    let stays = random.random::<f64>() < 0.3;
+                    let step = radius * (2.0 * random.random::<f64>() - 1.0) * 2.0;
+                    if stays { from } else { (from + step).clamp(0.0, 1.0) }
+                });
+                points.push(moved.collect());
+            }
+        }
+        let configurations: Vec<Values> = points.iter().filter_map(|point| space.configuration(point)).collect();
+        let places: Vec<Vec<f64>> = configurations
+            .iter()
+            .map(|one| features(space, &space.point(one)))
+            .collect();
+        Some(Self {
+            keys: configurations.iter().map(key).collect(),
+            prediction: process.predict(&places, rung),
+            configurations,
+            best,
+        })
+    }
+
+    /// The configuration with the greatest expected improvement of those not tried. It is taken as tried from then on, with
+    /// the loss that is expected of it, so that the next one is another.
+    fn next(&mut self, tried: &BTreeSet<String>) -> Option<Values> {
+        let new = (0..self.keys.len()).filter(|&place| !tried.contains(&self.keys[place]));
+        let improvement = |place: usize| {
+            let (mean, variance) = (self.prediction.means[place], self.prediction.variances[place]);
+            improvement(self.best, mean, variance)
+        };
+        let improvements = new.map(|place| (improvement(place), place));
+        let (_, place) = improvements.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)))?;
+        self.prediction.imagine(place);
+        Some(self.configurations[place].clone())
+    }
+}
+
+/// The logarithm of the expected improvement on `best` of a loss with that mean and variance.
+fn improvement(best: f64, mean: f64, variance: f64) -> f64 {
+    let deviation = variance.sqrt().max(1e-9);
+    let z = (best - mean) / deviation;
+    let normal = Normal::standard();
+    if z > -5.0 {
+        (deviation * (z * normal.cdf(z) + normal.pdf(z)))
+            .max(f64::MIN_POSITIVE)
+            .ln()
+    } else {
+        // Its asymptote, where the difference of the two is lost to rounding.
+        deviation.ln() - 0.5 * z * z - 0.5 * (2.0 * std::f64::consts::PI).ln() - 2.0 * (-z).ln()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::space::{Distribution, SearchSpace};
+    use crate::study::{Observation, SamplerSpec, TrialId};
+
+    fn space(distributions: serde_json::Value) -> SearchSpace {
+        let named = distributions.as_object().unwrap().iter();
+        let parameters = named.map(|(name, distribution)| json!({"name": name, "distribution": distribution}));
+        serde_json::from_value(json!({ "parameters": parameters.collect::<Vec<_>>() })).unwrap()
+    }
+
+    fn mixed() -> SearchSpace {
+        space(json!({
+            "rate": {"type": "log_uniform", "low": 1e-6, "high": 1e-3},
+            "batch": {"type": "choice", "values": [16, 64, 32]},
+            "kind": {"type": "choice", "values": ["a", "b", true]},
+            "layers": {"type": "integer", "low": 0, "high": 6},
+            "fixed": {"type": "fixed", "value": 3},
+        }))
+    }
+
+    const RUNGS: [u64; 3] = [1, 3, 9];
+
+    fn draw(space: &SearchSpace, seed: u64, count: u64, observations: &[Observation<'_>]) -> Vec<Values> {
+        let settings = GaussianProcess {
+            startup_trials: Some(4),
+            random_share: 0.1,
+        };
+        SamplerSpec::GaussianProcess(settings).draw(&Request {
+            space,
+            seed,
+            rungs: &RUNGS,
+            first: observations.len() as TrialId,
+            count,
+            observations,
+        })
+    }
+
+    fn loss() -> impl Strategy<Value = f64> {
+        prop_oneof![4 => -1.0..1.0f64, 1 => Just(0.0), 1 => prop_oneof![Just(1e300), Just(-1e300), Just(1e-300)]]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn whatever_has_been_seen_draws_lie_in_the_space_and_are_the_same_again(
+            seed in 0..1u64 << 50, count in 1..6u64,
+            seen in prop::collection::vec((prop::collection::vec(loss(), 0..4), any::<bool>(), any::<bool>()), 0..20),
+        ) {
+            let space = mixed();
+            let mut random = generator(seed, 0, Purpose::Training);
+            let mut configurations: Vec<Values> = seen.iter().map(|_| space.sample(&mut random)).collect();
+            for (place, (_, _, again)) in seen.iter().enumerate() {
+                // The same configuration may have been seen with other losses.
+                if *again { configurations[place] = configurations[0].clone(); }
+            }
+            let observations = seen.iter().zip(&configurations).enumerate();
+            let observations: Vec<Observation> = observations.map(|(trial, ((losses, failed, _), parameters))| Observation {
+                trial: trial as TrialId,
+                parameters,
+                losses: RUNGS.into_iter().zip(losses.iter().copied()).collect(),
+                failed: *failed,
+            }).collect();
+            let drawn = draw(&space, seed, count, &observations);
+            prop_assert_eq!(drawn.len() as u64, count);
+            prop_assert_eq!(&drawn, &draw(&space, seed, count, &observations));
+            for configuration in &drawn {
+                prop_assert!(space.point(configuration).iter().all(Option::is_some), "{:?}", configuration);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_drawn_twice_while_there_is_something_else() {
+        let space = space(
+            json!({"a": {"type": "integer", "low": 0, "high": 3}, "b": {"type": "choice", "values": ["x", "y"]}}),
+        );
+        let mut all: Vec<Values> = Vec::new();
+        while all.len() < 8 {
+            let losses = (0..all.len()).map(|trial| vec![(9, trial as f64)]);
+            let observations = all.iter().zip(losses).enumerate();
+            let observations: Vec<Observation> = observations
+                .map(|(trial, (parameters, losses))| Observation {
+                    trial: trial as TrialId,
+                    parameters,
+                    losses,
+                    failed: false,
+                })
+                .collect();
+            let next = draw(&space, 3, 2, &observations);
+            all.extend(next);
+        }
+        let different: BTreeSet<String> = all.iter().map(key).collect();
+        assert_eq!(different.len(), 8, "{all:?}");
+    }
+
+    /// The regret of the best of 24 configurations, in brackets of 6 whose losses at lower rungs mislead.
+    fn regret(adaptive: bool, seed: u64) -> f64 {
+        let space = space(json!({
+            "x": {"type": "uniform", "low": 0, "high": 1},
+            "y": {"type": "log_uniform", "low": 1e-4, "high": 1.0},
+        }));
+        let number = |values: &Values, name: &str| values[name].as_f64().unwrap();
+        let loss = |values: &Values, rung: usize| {
+            let (x, y) = (number(values, "x"), number(values, "y").log10() / 4.0 + 1.0);
+            (x - 0.3).powi(2) + (y - 0.6 - 0.1 * (2 - rung) as f64).powi(2) + (2 - rung) as f64
+        };
+        let mut all: Vec<Values> = Vec::new();
+        for _ in 0..4 {
+            let observations = all.iter().enumerate().map(|(trial, parameters)| {
+                let reached = if trial % 3 == 0 { 3 } else { 1 };
+                Observation {
+                    trial: trial as TrialId,
+                    parameters,
+                    losses: (0..reached).map(|rung| (RUNGS[rung], loss(parameters, rung))).collect(),
+                    failed: false,
+                }
+            });
+            let observations: Vec<Observation> = observations.collect();
+            let next = if adaptive {
+                draw(&space, seed, 6, &observations)
+            } else {
+                (0..6)
+                    .map(|trial| space.sample(&mut generator(seed, all.len() as u64 + trial, Purpose::Configuration)))
+                    .collect()
+            };
+            all.extend(next);
+        }
+        all.iter().map(|values| loss(values, 2)).fold(f64::INFINITY, f64::min)
+    }
+
+    #[test]
+    fn it_finds_what_chance_does_not() {
+        let sum = |adaptive| (0..6).map(|seed| regret(adaptive, seed)).sum::<f64>();
+        let (by_model, by_chance) = (sum(true), sum(false));
+        assert!(by_model < by_chance / 4.0, "{by_model} {by_chance}");
+    }
+
+    #[test]
+    fn expected_improvement_goes_on_where_rounding_would_end_it() {
+        assert!((improvement(0.0, 0.0, 1.0) - (1.0 / (2.0 * std::f64::consts::PI).sqrt()).ln()).abs() < 1e-9);
+        let values: Vec<f64> = (0..60).map(|mean| improvement(0.0, f64::from(mean), 1.0)).collect();
+        assert!(values.windows(2).all(|pair| pair[1] < pair[0]), "{values:?}");
+        assert!(improvement(0.0, 1.0, 0.0).is_finite() || improvement(0.0, 1.0, 0.0) < -1e6);
+    }
+
+    #[test]
+    fn distributions_of_numbers_have_an_order() {
+        let choice = |values: serde_json::Value| Distribution::Choice {
+            values: serde_json::from_value(values).unwrap(),
+        };
+        let of = |values: serde_json::Value| {
+            let space = SearchSpace {
+                parameters: vec![crate::space::Parameter {
+                    name: "p".into(),
+                    distribution: choice(values),
+                }],
+            };
+            features(&space, &[Some(0.5)])
+        };
+        assert_eq!(of(json!([16, 64, 32])), [1.0]);
+        assert_eq!(of(json!(["a", 64, 32])), [0.0, 1.0, 0.0]);
+    }
+}

@@ -1,0 +1,374 @@
+//! A Gaussian process over configurations and rungs: Rasmussen and Williams, "Gaussian Processes for Machine Learning"
+//! (2006), chapters 2 (regression), 4.2 (Matern) and 5.4 (marginal likelihood).
+
+use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
+
+/// A loss at a rung of a configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// Where the configuration lies: a number for each feature, 0 to 1.
+    pub features: Vec<f64>,
+    /// The number of the rung, from 0.
+    pub rung: usize,
+    /// The loss, transformed to about mean 0 and deviation 1.
+    pub loss: f64,
+}
+
+/// Logarithms of what is learned: a length scale for each feature, the signal's and the noise's deviation; and the
+/// correlation of neighbouring rungs, before the logistic function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hyperparameters(Vec<f64>);
+
+/// Steps of the search for hyperparameters.
+const STEPS: usize = 60;
+/// The least share of the signal that is noise, so that matrices stay regular.
+const JITTER: f64 = 1e-6;
+/// The smallest and largest length scale.
+const LENGTHS: (f64, f64) = (0.05, 20.0);
+const NOISE: (f64, f64) = (1e-3, 1.0);
+const SIGNAL: (f64, f64) = (0.2, 5.0);
+
+impl Hyperparameters {
+    /// What is most likely before anything has been seen.
+    fn prior(features: usize) -> Vec<f64> {
+        // Points are farther apart with more features.
+        let length = 0.5 * (features as f64).sqrt();
+        let mut means = vec![length.ln(); features];
+        means.extend([0.0, 0.1f64.ln(), 2.0]);
+        means
+    }
+
+    /// Deviations of the prior.
+    fn deviations(features: usize) -> Vec<f64> {
+        let mut deviations = vec![1.0; features];
+        deviations.extend([0.5, 1.0, 1.0]);
+        deviations
+    }
+
+    fn bounds(features: usize) -> Vec<(f64, f64)> {
+        let logarithms = |(low, high): (f64, f64)| (low.ln(), high.ln());
+        let mut bounds = vec![logarithms(LENGTHS); features];
+        bounds.extend([logarithms(SIGNAL), logarithms(NOISE), (-1.0, 6.0)]);
+        bounds
+    }
+
+    /// The hyperparameters that explain the points best, by Rprop (Riedmiller and Braun, 1993) on the logarithm of the
+    /// posterior density.
+    pub fn fit(points: &[Point]) -> Self {
+        let features = points.first().map_or(0, |point| point.features.len());
+        let mut now = Self(Self::prior(features));
+        let mut best = (f64::NEG_INFINITY, now.clone());
+        let bounds = Self::bounds(features);
+        let mut steps: Vec<f64> = vec![0.2; now.0.len()];
+        let mut last: Vec<f64> = vec![0.0; now.0.len()];
+        for _ in 0..STEPS {
+            let Some((density, slopes)) = now.density(points) else {
+                break;
+            };
+            if density > best.0 {
+                best = (density, now.clone());
+            }
+            for place in 0..now.0.len() {
+                let agreement = slopes[place] * last[place];
+                if agreement > 0.0 {
+                    steps[place] = (steps[place] * 1.2).min(1.0);
+                } else if agreement < 0.0 {
+                    steps[place] *= 0.5;
+                }
+                last[place] = if agreement < 0.0 { 0.0 } else { slopes[place] };
+                if slopes[place] != 0.0 && agreement >= 0.0 {
+                    let moved = now.0[place] + steps[place] * slopes[place].signum();
+                    now.0[place] = moved.clamp(bounds[place].0, bounds[place].1);
+                }
+            }
+            if steps.iter().all(|step| *step < 1e-3) {
+                break;
+            }
+        }
+        best.1
+    }
+
+    fn features(&self) -> usize {
+        self.0.len() - 3
+    }
+
+    fn signal(&self) -> f64 {
+        (2.0 * self.0[self.features()]).exp()
+    }
+
+    fn noise(&self) -> f64 {
+        (2.0 * self.0[self.features() + 1]).exp() + JITTER * self.signal()
+    }
+
+    /// The correlation of neighbouring rungs, 0 to 1.
+    fn correlation(&self) -> f64 {
+        1.0 / (1.0 + (-self.0[self.features() + 2]).exp())
+    }
+
+    fn distance(&self, one: &[f64], other: &[f64]) -> f64 {
+        let differences = one.iter().zip(other).zip(&self.0);
+        let squares = differences.map(|((a, b), length)| ((a - b) / length.exp()).powi(2));
+        squares.sum::<f64>().sqrt()
+    }
+
+    /// The covariance of two losses without noise: Matern 5/2 over configurations times a power of the correlation over
+    /// rungs.
+    fn covariance(&self, one: (&[f64], usize), other: (&[f64], usize)) -> f64 {
+        let apart = one.1.abs_diff(other.1) as i32;
+        self.signal() * matern(self.distance(one.0, other.0)) * self.correlation().powi(apart)
+    }
+
+    /// The logarithm of the posterior density, up to a constant, and its slopes.
+    fn density(&self, points: &[Point]) -> Option<(f64, Vec<f64>)> {
+        let (count, features) = (points.len(), self.features());
+        let covariance = DMatrix::from_fn(count, count, |i, j| {
+            let noise = if i == j { self.noise() } else { 0.0 };
+            let (a, b) = (&points[i], &points[j]);
+            self.covariance((&a.features, a.rung), (&b.features, b.rung)) + noise
+        });
+        let factor = Cholesky::new(covariance)?;
+        let losses = DVector::from_iterator(count, points.iter().map(|point| point.loss));
+        let weights = factor.solve(&losses);
+        let determinant: f64 = factor.l_dirty().diagonal().iter().map(|x| x.ln()).sum();
+        let mut density = -0.5 * losses.dot(&weights) - determinant;
+        let inverse = factor.inverse();
+        let mut slopes = vec![0.0; self.0.len()];
+        let (correlation, lengths) = (self.correlation(), &self.0[..features]);
+        for i in 0..count {
+            for j in 0..=i {
+                // Both halves of a symmetric matrix.
+                let twice = if i == j { 0.5 } else { 1.0 };
+                let pull = twice * (weights[i] * weights[j] - inverse[(i, j)]);
+                let (a, b) = (&points[i], &points[j]);
+                let distance = self.distance(&a.features, &b.features);
+                let apart = a.rung.abs_diff(b.rung);
+                let scale = self.signal() * correlation.powi(apart as i32);
+                let kernel = scale * matern(distance);
+                slopes[features] += pull * 2.0 * kernel;
+                if i == j {
+                    slopes[features + 1] += pull * 2.0 * self.noise();
+                    continue;
+                }
+                // The derivative of c^n by the logistic function's argument is n c^n (1 - c).
+                slopes[features + 2] += pull * kernel * apart as f64 * (1.0 - correlation);
+                let slope = pull * scale * matern_slope(distance);
+                for (place, length) in lengths.iter().enumerate() {
+                    let difference = (a.features[place] - b.features[place]) / length.exp();
+                    slopes[place] += slope * difference * difference;
+                }
+            }
+        }
+        let prior = Self::prior(features).into_iter().zip(Self::deviations(features));
+        for ((value, (mean, deviation)), slope) in self.0.iter().zip(prior).zip(&mut slopes) {
+            let away = (value - mean) / deviation;
+            density -= 0.5 * away * away;
+            *slope -= away / deviation;
+        }
+        (density.is_finite() && slopes.iter().all(|slope| slope.is_finite())).then_some((density, slopes))
+    }
+}
+
+/// Matern 5/2 at a distance.
+fn matern(distance: f64) -> f64 {
+    let d = 5f64.sqrt() * distance;
+    (1.0 + d + d * d / 3.0) * (-d).exp()
+}
+
+/// Minus its derivative, divided by the distance.
+fn matern_slope(distance: f64) -> f64 {
+    let d = 5f64.sqrt() * distance;
+    5.0 / 3.0 * (1.0 + d) * (-d).exp()
+}
+
+/// A Gaussian process that has seen points.
+#[derive(Debug, Clone)]
+pub struct Process {
+    hyperparameters: Hyperparameters,
+    places: Vec<(Vec<f64>, usize)>,
+    factor: Cholesky<f64, Dyn>,
+    weights: DVector<f64>,
+}
+
+impl Process {
+    /// The process after these points; none if there are none, or numbers fail.
+    pub fn new(hyperparameters: Hyperparameters, points: &[Point]) -> Option<Self> {
+        let count = points.len();
+        let covariance = DMatrix::from_fn(count, count, |i, j| {
+            let noise = if i == j { hyperparameters.noise() } else { 0.0 };
+            let (a, b) = (&points[i], &points[j]);
+            hyperparameters.covariance((&a.features, a.rung), (&b.features, b.rung)) + noise
+        });
+        let factor = Cholesky::new(covariance).filter(|_| count > 0)?;
+        let losses = DVector::from_iterator(count, points.iter().map(|point| point.loss));
+        let weights = factor.solve(&losses);
+        Some(Self {
+            hyperparameters,
+            places: points
+                .iter()
+                .map(|point| (point.features.clone(), point.rung))
+                .collect(),
+            factor,
+            weights,
+        })
+    }
+
+    /// Mean and variance of the loss without noise at some places of a rung; more places can be imagined afterwards.
+    pub fn predict(&self, places: &[Vec<f64>], rung: usize) -> Prediction {
+        let cross = DMatrix::from_fn(self.places.len(), places.len(), |i, j| {
+            let (features, own) = &self.places[i];
+            self.hyperparameters.covariance((features, *own), (&places[j], rung))
+        });
+        let means = cross.tr_mul(&self.weights);
+        let mut solved = cross;
+        // The factor has no zeros on its diagonal.
+        let _ = self.factor.l_dirty().solve_lower_triangular_mut(&mut solved);
+        let signal = self.hyperparameters.signal();
+        let variances = solved
+            .column_iter()
+            .map(|column| (signal - column.norm_squared()).max(0.0));
+        Prediction {
+            hyperparameters: self.hyperparameters.clone(),
+            rung,
+            variances: variances.collect(),
+            means: means.iter().copied().collect(),
+            places: places.to_vec(),
+            solved,
+            imagined: Vec::new(),
+        }
+    }
+}
+
+/// What a process expects at some places of a rung.
+#[derive(Debug, Clone)]
+pub struct Prediction {
+    hyperparameters: Hyperparameters,
+    rung: usize,
+    /// The mean at each place.
+    pub means: Vec<f64>,
+    /// The variance at each place.
+    pub variances: Vec<f64>,
+    places: Vec<Vec<f64>>,
+    solved: DMatrix<f64>,
+    /// For each imagined observation, how it covaries with every place, divided by its deviation.
+    imagined: Vec<Vec<f64>>,
+}
+
+impl Prediction {
+    /// Takes one of the places as observed, at its mean: the others become more certain, and no mean moves (kriging
+    /// believer; Ginsbourger et al., 2010, section 4.2).
+    pub fn imagine(&mut self, place: usize) {
+        let own = (&self.places[place][..], self.rung);
+        let deviation = (self.variances[place] + self.hyperparameters.noise()).sqrt();
+        let column = self.solved.column(place).into_owned();
+        let covariances: Vec<f64> = (0..self.places.len())
+            .map(|other| {
+                let prior = self.hyperparameters.covariance(own, (&self.places[other], self.rung));
+                let seen = column.dot(&self.solved.column(other));
+                let before: f64 = self.imagined.iter().map(|row| row[place] * row[other]).sum();
+                (prior - seen - before) / deviation
+            })
+            .collect();
+        for (variance, covariance) in self.variances.iter_mut().zip(&covariances) {
+            *variance = (*variance - covariance * covariance).max(0.0);
+        }
+        self.imagined.push(covariances);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points() -> Vec<Point> {
+        (0..12)
+            .map(|number| {
+                let x = f64::from(number) / 11.0;
+                let rung = (number % 3) as usize;
+                Point {
+                    features: vec![x, (7.0 * x).fract()],
+                    rung,
+                    loss: (6.0 * x).sin() + 0.1 * rung as f64,
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn slopes_are_those_of_the_density() {
+        let points = points();
+        let at = Hyperparameters(vec![-0.7, 0.3, 0.2, -1.5, 1.2]);
+        let (_, slopes) = at.density(&points).unwrap();
+        for place in 0..5 {
+            let moved = |by: f64| {
+                let mut other = at.clone();
+                other.0[place] += by;
+                other.density(&points).unwrap().0
+            };
+            let numeric = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+            assert!(
+                (slopes[place] - numeric).abs() < 1e-4 * (1.0 + numeric.abs()),
+                "{place}: {} {numeric}",
+                slopes[place]
+            );
+        }
+    }
+
+    #[test]
+    fn it_finds_which_feature_matters() {
+        let fitted = Hyperparameters::fit(&points());
+        assert!(fitted.0[0] < fitted.0[1], "{fitted:?}");
+        let before = Hyperparameters(Hyperparameters::prior(2)).density(&points()).unwrap().0;
+        assert!(fitted.density(&points()).unwrap().0 > before);
+    }
+
+    #[test]
+    fn it_is_sure_where_it_has_seen_and_not_elsewhere() {
+        let points = points();
+        let process = Process::new(Hyperparameters::fit(&points), &points).unwrap();
+        let seen = points[3].features.clone();
+        let prediction = process.predict(&[seen, vec![0.5, 5.0]], points[3].rung);
+        assert!((prediction.means[0] - points[3].loss).abs() < 0.2);
+        assert!(prediction.variances[0] < 0.1 * prediction.variances[1]);
+    }
+
+    #[test]
+    fn what_is_imagined_at_its_mean_makes_surer_as_if_it_had_been_seen() {
+        let points = points();
+        let hyperparameters = Hyperparameters::fit(&points);
+        let process = Process::new(hyperparameters.clone(), &points).unwrap();
+        let places = vec![vec![0.33, 0.8], vec![0.36, 0.7], vec![0.9, 0.1]];
+        let mut prediction = process.predict(&places, 2);
+        let mut all = points.clone();
+        for place in [0, 2] {
+            let (features, loss) = (places[place].clone(), prediction.means[place]);
+            all.push(Point {
+                features,
+                rung: 2,
+                loss,
+            });
+            prediction.imagine(place);
+        }
+        let expected = Process::new(hyperparameters, &all).unwrap();
+        let expected = expected.predict(&places, 2);
+        for place in 0..3 {
+            assert!((prediction.variances[place] - expected.variances[place]).abs() < 1e-6);
+            assert!((prediction.means[place] - expected.means[place]).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn the_same_point_many_times_is_no_harm() {
+        let mut points = vec![points()[0].clone(); 40];
+        points[3].loss = 1e3;
+        let process = Process::new(Hyperparameters::fit(&points), &points).unwrap();
+        let prediction = process.predict(&[vec![0.0, 0.0], vec![1.0, 1.0]], 0);
+        assert!(
+            prediction
+                .means
+                .iter()
+                .chain(&prediction.variances)
+                .all(|x| x.is_finite())
+        );
+        assert!(Process::new(Hyperparameters::fit(&[]), &[]).is_none());
+    }
+}
