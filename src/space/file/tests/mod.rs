@@ -176,6 +176,27 @@ fn policies_are_read_with_their_settings() {
 }
 
 #[test]
+fn a_sampler_that_learns_has_brackets_to_learn_from() {
+    use crate::study::{GaussianProcess, PolicyKind, SamplerSpec};
+    let study = |lines: &str| {
+        parse_at(&GOOD.replace("[trial]", &format!("{lines}\n[trial]")))
+            .unwrap()
+            .study
+    };
+    assert_eq!(study("[sampler]\ntype = \"random\"").sampler, SamplerSpec::Random);
+    let learning = study("[sampler]\ntype = \"gaussian_process\"\nstartup_trials = 5");
+    let settings = GaussianProcess {
+        startup_trials: Some(5),
+        random_share: 0.1,
+    };
+    assert_eq!(learning.sampler, SamplerSpec::GaussianProcess(settings));
+    assert_eq!(
+        learning.policy.kind,
+        PolicyKind::SuccessiveHalving { bracket_size: Some(9) }
+    );
+}
+
+#[test]
 fn a_study_of_hyperband_is_whole_after_each_of_its_brackets() {
     let text = GOOD
         .replace("trials = 27", "")

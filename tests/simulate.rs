@@ -1,0 +1,125 @@
+//! Studies on virtual time, through the real binary.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const STUDY: &str = r#"
+[study]
+trials = 60
+seed = 4
+[policy]
+max_resource = 27
+[trial]
+command = ["none"]
+[space]
+learning_rate = { type = "log_uniform", low = 1e-6, high = 1e-3 }
+batch_size = { type = "choice", values = [16, 32, 64, 128] }
+dropout = { type = "uniform", low = 0.0, high = 0.5 }
+weight_decay = { type = "log_uniform", low = 1e-6, high = 1e-1 }
+margin = { type = "uniform", low = 0.05, high = 1.0 }
+"#;
+
+fn hpo(directory: &Path, study: &str, arguments: &[&str]) -> Output {
+    std::fs::write(directory.join("s.toml"), study).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hpo"));
+    command
+        .current_dir(directory)
+        .args(["simulate", "s.toml"])
+        .args(arguments);
+    command.output().unwrap()
+}
+
+fn json(study: &str, arguments: &[&str]) -> Value {
+    let directory = tempfile::tempdir().unwrap();
+    let output = hpo(directory.path(), study, &[&["--json"], arguments].concat());
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        std::fs::read_dir(directory.path()).unwrap().count(),
+        1,
+        "nothing is written"
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn the_answer_of_a_synchronous_study_depends_on_no_slots_and_no_failures() {
+    let one = json(STUDY, &["--slots", "1"]);
+    let many = json(STUDY, &["--slots", "50", "--failures", "0.05", "--spread", "0.9"]);
+    for key in ["seed", "trials", "counted_epochs", "best", "loss", "regret"] {
+        assert_eq!(one[0][key], many[0][key], "{key}");
+    }
+    assert!(many[0]["seconds"].as_f64() < one[0]["seconds"].as_f64());
+    assert_eq!(one[0]["epochs"], one[0]["counted_epochs"], "one slot never runs ahead");
+}
+
+#[test]
+fn every_policy_comes_to_an_end() {
+    let types = [
+        "hyperband",
+        "asha",
+        "async_hyperband",
+        "pasha",
+        "median_stopping",
+        "none",
+    ];
+    for policy in types {
+        let study = STUDY.replace("max_resource", &format!("type = \"{policy}\"\nmax_resource"));
+        let told = json(&study, &["--slots", "7", "--failures", "0.02"]);
+        assert_eq!(told[0]["trials"], 60, "{policy}");
+        assert!(told[0]["regret"].as_f64().unwrap() < 1.0, "{policy}");
+    }
+}
+
+/// Where synchronous halving leaves slots idle, they run ahead: brackets of 9 on 8 slots.
+#[test]
+fn slots_that_run_ahead_are_busier_and_change_no_decision() {
+    let brackets = STUDY
+        .replace("max_resource", "bracket_size = 9\nmax_resource")
+        .replace("trials = 60", "trials = 9");
+    let with = json(&brackets, &["--slots", "5", "--repeat", "5"]);
+    let without = json(
+        &brackets.replace("bracket_size", "speculation = false\nbracket_size"),
+        &["--slots", "5", "--repeat", "5"],
+    );
+    for (with, without) in with.as_array().unwrap().iter().zip(without.as_array().unwrap()) {
+        assert_eq!((&with["best"], &with["loss"]), (&without["best"], &without["loss"]));
+        assert_eq!(with["counted_epochs"], without["counted_epochs"]);
+        assert!(with["seconds"].as_f64() <= without["seconds"].as_f64());
+    }
+    let sum = |told: &Value| {
+        told.as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["epochs"].as_u64().unwrap())
+            .sum::<u64>()
+    };
+    assert!(sum(&with) > sum(&without), "nobody ran ahead");
+}
+
+#[test]
+fn thousands_of_trials_on_hundreds_of_slots() {
+    let told = json(&STUDY.replace("trials = 60", "trials = 2000"), &["--slots", "200"]);
+    assert_eq!(told[0]["trials"], 2000);
+    assert!(told[0]["regret"].as_f64().unwrap() < 0.05);
+}
+
+#[test]
+fn what_cannot_be_simulated_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let told = |study: &str, arguments: &[&str]| {
+        let output = hpo(directory.path(), study, arguments);
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let missing = told(STUDY, &["--objective", "hartmann3"]);
+    assert!(
+        missing.contains("needs a number for the parameter `x1`") && missing.contains("--objective"),
+        "{missing}"
+    );
+    assert!(told(STUDY, &["--failures", "1"]).contains("from 0 to below 1"));
+    assert!(told(STUDY, &["--slots", "0"]).contains("--slots"));
+}
