@@ -192,7 +192,7 @@ fn hartmann<const D: usize>(bumps: &Bumps<D>, x: &[f64], fidelity: f64) -> f64 {
     let bump = |number: usize| {
         let distance = |d: usize| bumps.scales[number][d] * (x[d] - bumps.centres[number][d]).powi(2);
         // Neighbours differ in how much of them is missing.
-        let shift = 0.3 * missing * if number % 2 == 0 { 1.0 } else { -1.0 };
+        let shift = 0.3 * missing * if number.is_multiple_of(2) { 1.0 } else { -1.0 };
         (HEIGHTS[number] * (1.0 - 0.3 * missing) + shift) * (-(0..D).map(distance).sum::<f64>()).exp()
     };
     -(0..4).map(bump).sum::<f64>()

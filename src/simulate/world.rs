@@ -125,7 +125,7 @@ pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, Mi
     world.tell(Event::Opened { process, slots, trials })?;
     world.give_work()?;
     while let Some(Reverse((ms, slot, number))) = world.due.pop() {
-        if !world.running.get(&slot).is_some_and(|(current, _)| *current == number) {
+        if world.running.get(&slot).is_none_or(|(current, _)| *current != number) {
             continue;
         }
         world.now = ms;

@@ -3,7 +3,7 @@
 //! Nothing here reads a clock, a file or a random device, so that the same events always give the same records, and
 //! the records alone give the state back.
 
-mod bracket;
+pub mod bracket;
 mod decide;
 mod event;
 mod fold;

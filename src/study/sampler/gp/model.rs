@@ -298,7 +298,7 @@ mod tests {
         let points = points();
         let at = Hyperparameters(vec![-0.7, 0.3, 0.2, -1.5, 1.2]);
         let (_, slopes) = at.density(&points).unwrap();
-        for place in 0..5 {
+        for (place, slope) in slopes.into_iter().enumerate() {
             let moved = |by: f64| {
                 let mut other = at.clone();
                 other.0[place] += by;
@@ -306,9 +306,9 @@ mod tests {
             };
             let numeric = (moved(1e-5) - moved(-1e-5)) / 2e-5;
             assert!(
-                (slopes[place] - numeric).abs() < 1e-4 * (1.0 + numeric.abs()),
+                (slope - numeric).abs() < 1e-4 * (1.0 + numeric.abs()),
                 "{place}: {} {numeric}",
-                slopes[place]
+                slope
             );
         }
     }
