@@ -27,14 +27,15 @@ pub(super) fn of(item: &Item) -> Result<Domain> {
 
 /// The distribution with its values in the form that the trainer reads.
 pub(super) fn check(domain: Domain, item: &Item, distribution: Distribution, drawn: &[Drawn]) -> Result<Distribution> {
-    let range = matches!(
+    let range = !matches!(distribution, Distribution::Fixed { .. } | Distribution::Choice { .. });
+    let whole = matches!(
         distribution,
-        Distribution::Uniform { .. } | Distribution::LogUniform { .. } | Distribution::Integer { .. }
+        Distribution::Integer { .. } | Distribution::LogInteger { .. }
     );
     match domain {
-        Domain::Integer { .. } if range && !matches!(distribution, Distribution::Integer { .. }) => {
+        Domain::Integer { .. } if range && !whole => {
             let message = format!("`{}` takes whole numbers only, and this draws fractions", item.name);
-            let help = "use `type = \"integer\"`, or a `choice` of whole numbers";
+            let help = "use `type = \"integer\"` or `\"log_integer\"`, or a `choice` of whole numbers";
             return Err(Problem::new(item.span.clone(), message, "draws fractions", help));
         }
         Domain::Bool | Domain::Choice(_) if range => {
@@ -46,6 +47,11 @@ pub(super) fn check(domain: Domain, item: &Item, distribution: Distribution, dra
     }
     for drawn in drawn {
         check_value(domain, drawn)?;
+    }
+    if let Some(missing) = unbounded(domain, &distribution) {
+        let message = format!("`{}` must be {domain}, and this draws any number", item.name);
+        let help = format!("add `{missing}` to the distribution");
+        return Err(Problem::new(item.span.clone(), message, "has no bound there", help));
     }
     // A fraction may be written as 1, yet is 1.0 for the trainer and in every report.
     let float = |value: Value| match domain {
@@ -59,6 +65,27 @@ pub(super) fn check(domain: Domain, item: &Item, distribution: Distribution, dra
         },
         range => range,
     })
+}
+
+/// The bound that a distribution lacks to stay in the domain.
+fn unbounded(domain: Domain, distribution: &Distribution) -> Option<&'static str> {
+    let Domain::Float {
+        low: least, high: most, ..
+    } = domain
+    else {
+        return None;
+    };
+    let (low, high) = match *distribution {
+        Distribution::Normal { low, high, .. } => (low, high),
+        // Its numbers are above 0.
+        Distribution::LogNormal { low, high, .. } => (low.or(Some(0.0)), high),
+        _ => return None,
+    };
+    match (low, high) {
+        (None, _) if least > f64::MIN => Some("low"),
+        (_, None) if most < f64::MAX => Some("high"),
+        _ => None,
+    }
 }
 
 fn check_value(domain: Domain, drawn: &Drawn) -> Result<()> {

@@ -7,7 +7,17 @@ use super::domain::{self, Drawn};
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
 use crate::space::{Distribution, Parameter, SearchSpace};
 
-const TYPES: &[&str] = &["uniform", "log_uniform", "integer", "choice"];
+/// The distributions, and the keys that each has beside `type`.
+const TYPES: &[(&str, &[&str])] = &[
+    ("uniform", &["low", "high", "step"]),
+    ("log_uniform", &["low", "high", "step"]),
+    ("integer", &["low", "high", "step"]),
+    ("log_integer", &["low", "high", "step"]),
+    ("normal", &["mean", "std", "low", "high", "step"]),
+    ("log_normal", &["median", "std", "low", "high", "step"]),
+    ("choice", &["values"]),
+    ("fixed", &["value"]),
+];
 const EXAMPLE: &str = "{ type = \"log_uniform\", low = 1e-5, high = 1e-3 }";
 
 /// Reads the table; `embedding` if the parameters are those of the embedding trainer.
@@ -72,7 +82,8 @@ fn distribution<'a>(item: &Item<'a>) -> Result<(Distribution, Vec<Drawn<'a>>)> {
     }
     let table = item.table()?;
     if table
-        .unknown(&["type", "low", "high", "values"])
+        .items()
+        .find(|item| item.key != "type" && !TYPES.iter().any(|(_, keys)| keys.contains(&item.key)))
         .is_some_and(|_| table.get("type").is_none())
     {
         let help = format!("write `{} = {EXAMPLE}`; a name with a point needs quotes", item.name);
@@ -90,16 +101,13 @@ fn distribution<'a>(item: &Item<'a>) -> Result<(Distribution, Vec<Drawn<'a>>)> {
     };
     let kind = table.required("type", example)?;
     let name = kind.string()?;
-    let keys: &[&str] = match name {
-        "choice" => &["type", "values"],
-        "uniform" | "log_uniform" | "integer" => &["type", "low", "high"],
-        _ => {
-            let message = format!("there is no distribution `{}`", shown(name));
-            let help = did_you_mean(name, TYPES.iter().copied());
-            return Err(Problem::new(kind.span, message, "unknown type", help));
-        }
+    let Some((_, keys)) = TYPES.iter().find(|(known, _)| *known == name) else {
+        let message = format!("there is no distribution `{}`", shown(name));
+        let help = did_you_mean(name, TYPES.iter().map(|(known, _)| *known));
+        return Err(Problem::new(kind.span, message, "unknown type", help));
     };
-    if let Some(unknown) = table.unknown(keys) {
+    let keys = [&["type"], *keys].concat();
+    if let Some(unknown) = table.unknown(&keys) {
         let message = format!("`{name}` has no key `{}`", shown(unknown.key));
         return Err(Problem::new(
             unknown.key_span,
@@ -108,10 +116,19 @@ fn distribution<'a>(item: &Item<'a>) -> Result<(Distribution, Vec<Drawn<'a>>)> {
             did_you_mean(unknown.key, keys.iter().copied()),
         ));
     }
-    if name == "choice" {
-        choice(&table)
-    } else {
-        range(&table, name)
+    match name {
+        "choice" => choice(&table),
+        "fixed" => {
+            let item = table.required("value", "value = 0.1")?;
+            let value = item.scalar()?;
+            let drawn = Drawn {
+                item,
+                value: value.clone(),
+            };
+            Ok((Distribution::Fixed { value }, vec![drawn]))
+        }
+        "normal" | "log_normal" => bell(&table, name),
+        _ => range(&table, name),
     }
 }
 
@@ -168,37 +185,110 @@ fn range<'a>(table: &Table<'a>, kind: &str) -> Result<(Distribution, Vec<Drawn<'
             Problem::new(both.clone(), message, "`low` is above `high`", "swap `low` and `high`")
         }
     };
-    if kind == "integer" {
-        let (low, high) = (low.integer(i64::MIN..=i64::MAX)?, high.integer(i64::MIN..=i64::MAX)?);
-        if low >= high {
-            return Err(empty(low == high, Value::from(low)));
+    if let "integer" | "log_integer" = kind {
+        let (from, to) = (low.integer(i64::MIN..=i64::MAX)?, high.integer(i64::MIN..=i64::MAX)?);
+        if kind == "log_integer" && from <= 0 {
+            return Err(no_logarithm(table, &low, from < 0));
         }
-        return Ok((
-            Distribution::Integer { low, high, step: 1 },
-            drawn(low.into(), high.into()),
-        ));
+        if from >= to {
+            return Err(empty(from == to, Value::from(from)));
+        }
+        let width = i64::try_from(from.abs_diff(to)).unwrap_or(i64::MAX);
+        let step = table.get("step").map(|item| item.integer(1..=width)).transpose()?;
+        let step = step.map_or(1, i64::unsigned_abs);
+        let (low, high) = (from, to);
+        let distribution = match kind {
+            "log_integer" => Distribution::LogInteger { low, high, step },
+            _ => Distribution::Integer { low, high, step },
+        };
+        return Ok((distribution, drawn(from.into(), to.into())));
     }
     let (from, to) = (low.number()?, high.number()?);
     if kind == "log_uniform" && from <= 0.0 {
-        let verb = if from < 0.0 { "goes below zero" } else { "touches zero" };
-        let message = format!("the range of `{name}` {verb}, which has no logarithm");
-        let help = "use `type = \"uniform\"`, or a `low` above 0";
-        return Err(Problem::new(low.span.clone(), message, "must be above 0", help));
+        return Err(no_logarithm(table, &low, from < 0.0));
     }
     if from >= to {
         return Err(empty(from == to, Value::from(from)));
     }
+    let step = step(table, Some(to - from))?;
+    let (low, high) = (from, to);
     let distribution = match kind {
-        "log_uniform" => Distribution::LogUniform {
-            low: from,
-            high: to,
-            step: None,
-        },
-        _ => Distribution::Uniform {
-            low: from,
-            high: to,
-            step: None,
-        },
+        "log_uniform" => Distribution::LogUniform { low, high, step },
+        _ => Distribution::Uniform { low, high, step },
     };
     Ok((distribution, drawn(from.into(), to.into())))
+}
+
+fn no_logarithm(table: &Table, low: &Item, below: bool) -> Problem {
+    let verb = if below { "goes below zero" } else { "touches zero" };
+    let message = format!("the range of `{}` {verb}, which has no logarithm", table.name);
+    let help = "use a `type` without `log_`, or a `low` above 0";
+    Problem::new(low.span.clone(), message, "must be above 0", help)
+}
+
+/// The distance of neighbouring values, at most `most`.
+fn step(table: &Table, most: Option<f64>) -> Result<Option<f64>> {
+    let Some(item) = table.get("step") else { return Ok(None) };
+    let step = item.number()?;
+    if step > 0.0 && most.is_none_or(|most| step <= most) {
+        Ok(Some(step))
+    } else {
+        let help = "write how far neighbouring values are apart, such as 0.05";
+        Err(item.problem("must be above 0 and not wider than the range", "no step", help))
+    }
+}
+
+/// A normal distribution, or one of the logarithm.
+fn bell<'a>(table: &Table<'a>, kind: &str) -> Result<(Distribution, Vec<Drawn<'a>>)> {
+    let positive = |item: &Item| {
+        let number = item.number()?;
+        match number > 0.0 {
+            true => Ok(number),
+            false => Err(item.problem("must be above 0", "not above 0", "write a number above 0")),
+        }
+    };
+    let logarithmic = kind == "log_normal";
+    let centre = match logarithmic {
+        true => table.required("median", "median = 2e-5")?,
+        false => table.required("mean", "mean = 0.1")?,
+    };
+    let mean = if logarithmic {
+        positive(&centre)?.ln()
+    } else {
+        centre.number()?
+    };
+    let std = positive(&table.required("std", "std = 0.5")?)?;
+    let mut drawn = Vec::new();
+    let mut bound = |key| {
+        let Some(item) = table.get(key) else { return Ok(None) };
+        let number = if logarithmic { positive(&item)? } else { item.number()? };
+        let value = Value::from(number);
+        drawn.push(Drawn { item, value });
+        Ok(Some(number))
+    };
+    let (low, high) = (bound("low")?, bound("high")?);
+    if let (Some(item), Some(low), Some(high)) = (table.get("high"), low, high)
+        && low >= high
+    {
+        let help = "raise `high`, or lower `low`";
+        return Err(item.problem(format_args!("is not above `low`, which is {low}"), "too low", help));
+    }
+    let step = step(table, low.zip(high).map(|(low, high)| high - low))?;
+    let distribution = match logarithmic {
+        true => Distribution::LogNormal {
+            mean,
+            std,
+            low,
+            high,
+            step,
+        },
+        false => Distribution::Normal {
+            mean,
+            std,
+            low,
+            high,
+            step,
+        },
+    };
+    Ok((distribution, drawn))
 }

@@ -205,6 +205,47 @@ fn a_study_of_hyperband_is_whole_after_each_of_its_brackets() {
 }
 
 #[test]
+fn every_distribution_is_read() {
+    let distribution = |line: &str| {
+        let study = parse_at(&GOOD.replace("margin = 1", line)).unwrap().study;
+        serde_json::to_value(&study.space.parameters[0].distribution).unwrap()
+    };
+    let cases = [
+        (
+            "margin = { type = \"uniform\", low = 0, high = 1, step = 0.25 }",
+            json!({"type": "uniform", "low": 0.0, "high": 1.0, "step": 0.25}),
+        ),
+        (
+            "learning_rate = { type = \"log_uniform\", low = 1e-5, high = 1e-3, step = 1e-5 }",
+            json!({"type": "log_uniform", "low": 1e-5, "high": 1e-3, "step": 1e-5}),
+        ),
+        (
+            "batch_size = { type = \"integer\", low = 8, high = 64, step = 8 }",
+            json!({"type": "integer", "low": 8, "high": 64, "step": 8}),
+        ),
+        (
+            "batch_size = { type = \"log_integer\", low = 1, high = 128 }",
+            json!({"type": "log_integer", "low": 1, "high": 128}),
+        ),
+        (
+            "dropout = { type = \"normal\", mean = 0.1, std = 0.05, low = 0, high = 0.3, step = 0.05 }",
+            json!({"type": "normal", "mean": 0.1, "std": 0.05, "low": 0.0, "high": 0.3, "step": 0.05}),
+        ),
+        (
+            "learning_rate = { type = \"log_normal\", median = 1, std = 0.5 }",
+            json!({"type": "log_normal", "mean": 0.0, "std": 0.5}),
+        ),
+        (
+            "margin = { type = \"fixed\", value = 1 }",
+            json!({"type": "fixed", "value": 1.0}),
+        ),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(distribution(line), expected, "{line}");
+    }
+}
+
+#[test]
 fn settings_of_data_are_frozen_and_come_back_from_an_exported_configuration() {
     let settings = |lines: &str| {
         let file = parse_at(&GOOD.replace("validation = \"v.jsonl\"", lines)).unwrap();
