@@ -184,6 +184,7 @@ mod tests {
         let parameters = parameters.map(|(name, value)| crate::space::Parameter {
             name: name.into(),
             distribution: crate::space::Distribution::Fixed { value },
+            when: Vec::new(),
         });
         let mut study = Study::new(StudySpec {
             name: "s".into(),

@@ -1,8 +1,10 @@
 //! The search space: which parameters there are and how a value of each is drawn.
 
+mod condition;
 mod distribution;
 pub mod file;
 
+pub use condition::Condition;
 pub use distribution::{Distribution, Scale, Value};
 
 use hpo_protocol::Values;
@@ -23,6 +25,9 @@ pub struct Parameter {
     pub name: String,
     /// How its value is drawn.
     pub distribution: Distribution,
+    /// When a configuration has it: if all of these hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub when: Vec<Condition>,
 }
 
 impl SearchSpace {
@@ -31,7 +36,8 @@ impl SearchSpace {
     pub fn configuration(&self, point: &[f64]) -> Option<Values> {
         let value =
             |(parameter, &share): (&Parameter, &f64)| (parameter.name.clone(), parameter.distribution.quantile(share));
-        Some(self.parameters.iter().zip(point).map(value).collect())
+        let values = self.parameters.iter().zip(point).map(value).collect();
+        Some(self.only_active(values))
     }
 
     /// The point of the unit cube where a configuration lies: [`configuration`](Self::configuration) gives it back. A

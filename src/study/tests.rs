@@ -46,6 +46,7 @@ fn with(kind: PolicyKind, trials: u64, max_resource: u64, reduction_factor: u64)
                     high: 1.0,
                     step: None,
                 },
+                when: Vec::new(),
             }],
         },
     }

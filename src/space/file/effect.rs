@@ -75,7 +75,16 @@ pub(super) fn without_effect(space: &SearchSpace, kind: Kind, synonyms: bool) ->
             "loss" => json!(possible[0]),
             _ => defaults[name].clone(),
         };
-        named(space, name).unwrap_or_else(|| vec![default])
+        let conditional = space
+            .parameters
+            .iter()
+            .any(|other| other.name == name && !other.when.is_empty());
+        match named(space, name) {
+            // A configuration that does not have it has the default.
+            Some(values) if conditional => values.into_iter().chain([default]).collect(),
+            Some(values) => values,
+            None => vec![default],
+        }
     };
     let searched = space
         .parameters
@@ -84,7 +93,7 @@ pub(super) fn without_effect(space: &SearchSpace, kind: Kind, synonyms: bool) ->
     searched.map(|parameter| parameter.name.as_str()).find_map(|name| {
         let needs = NEEDS.iter().filter(|(parameter, ..)| *parameter == name);
         for &(_, decides, with) in needs {
-            let values = values(decides);
+            let values = required(space, name, decides).unwrap_or_else(|| values(decides));
             if !values.iter().any(|value| with.iter().any(|with| value == with)) {
                 return Some(tell(name, decides, &values[0], &format!("`{}`", with.join("` or `"))));
             }
@@ -110,6 +119,13 @@ pub(super) fn without_effect(space: &SearchSpace, kind: Kind, synonyms: bool) ->
         }
         None
     })
+}
+
+/// The values of another parameter with which alone a configuration has this one.
+fn required(space: &SearchSpace, name: &str, other: &str) -> Option<Vec<Value>> {
+    let parameter = space.parameters.iter().find(|parameter| parameter.name == name)?;
+    let condition = parameter.when.iter().find(|condition| condition.parameter == other)?;
+    Some(condition.values.clone())
 }
 
 fn tell(name: &str, decides: &str, value: &Value, with: &str) -> NoEffect {
@@ -197,6 +213,13 @@ mod tests {
                 format!("batch_negatives = {RANGE}\nloss = \"triplet\""),
                 Kind::Pairs,
                 "`batch_negatives` has no effect on pairs, which have no other negatives; remove it",
+            ),
+            (
+                "momentum = { type = \"uniform\", low = 0.1, high = 0.5, when = { optimizer = \"adamw\" } }\n\
+                 optimizer = { type = \"choice\", values = [\"adamw\", \"sgd\"] }"
+                    .to_owned(),
+                Kind::Triplets,
+                "`momentum` has no effect: `optimizer` is adamw; remove it, or let `optimizer` be `sgd`",
             ),
             (
                 "synonym_replacement = 0.1".to_owned(),

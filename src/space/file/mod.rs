@@ -1,6 +1,7 @@
 //! The study's file: TOML that a person writes.
 
 mod check;
+mod conditions;
 mod data;
 mod domain;
 mod effect;

@@ -3,8 +3,10 @@
 use serde_json::Value;
 use toml::de::DeValue;
 
+use super::conditions;
 use super::domain::{self, Drawn};
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
+use crate::space::condition::same;
 use crate::space::{Distribution, Parameter, SearchSpace};
 
 /// The distributions, and the keys that each has beside `type`.
@@ -37,8 +39,10 @@ pub(super) fn read(mut table: Table, embedding: bool) -> Result<SearchSpace> {
         parameters.push(Parameter {
             name: item.key.to_owned(),
             distribution,
+            when: conditions::read(&item)?,
         });
     }
+    conditions::check(&table, &parameters)?;
     if parameters.is_empty() {
         let message = "`[space]` has no parameters";
         return Err(Problem::missing(
@@ -83,7 +87,9 @@ fn distribution<'a>(item: &Item<'a>) -> Result<(Distribution, Vec<Drawn<'a>>)> {
     let table = item.table()?;
     if table
         .items()
-        .find(|item| item.key != "type" && !TYPES.iter().any(|(_, keys)| keys.contains(&item.key)))
+        .find(|item| {
+            !["type", conditions::KEY].contains(&item.key) && !TYPES.iter().any(|(_, keys)| keys.contains(&item.key))
+        })
         .is_some_and(|_| table.get("type").is_none())
     {
         let help = format!("write `{} = {EXAMPLE}`; a name with a point needs quotes", item.name);
@@ -106,7 +112,7 @@ fn distribution<'a>(item: &Item<'a>) -> Result<(Distribution, Vec<Drawn<'a>>)> {
         let help = did_you_mean(name, TYPES.iter().map(|(known, _)| *known));
         return Err(Problem::new(kind.span, message, "unknown type", help));
     };
-    let keys = [&["type"], *keys].concat();
+    let keys = [&["type"], *keys, &[conditions::KEY]].concat();
     if let Some(unknown) = table.unknown(&keys) {
         let message = format!("`{name}` has no key `{}`", shown(unknown.key));
         return Err(Problem::new(
@@ -153,12 +159,6 @@ fn choice<'a>(table: &Table<'a>) -> Result<(Distribution, Vec<Drawn<'a>>)> {
     }
     let values = drawn.iter().map(|drawn| drawn.value.clone()).collect();
     Ok((Distribution::Choice { values }, drawn))
-}
-
-/// Whether the trainer could not tell the two apart: 1 and 1.0 are the same.
-fn same(a: &Value, b: &Value) -> bool {
-    let float = a.is_f64() || b.is_f64();
-    a == b || (float && a.is_number() && a.as_f64() == b.as_f64())
 }
 
 fn range<'a>(table: &Table<'a>, kind: &str) -> Result<(Distribution, Vec<Drawn<'a>>)> {

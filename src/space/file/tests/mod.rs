@@ -67,6 +67,7 @@ weight_decay = 0
     let parameter = |name: &str, distribution| Parameter {
         name: name.to_owned(),
         distribution,
+        when: Vec::new(),
     };
     let spec = StudySpec {
         name: "minilm-wordnet".to_owned(),

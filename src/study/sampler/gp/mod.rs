@@ -328,6 +328,7 @@ mod tests {
                 parameters: vec![crate::space::Parameter {
                     name: "p".into(),
                     distribution: choice(values),
+                    when: Vec::new(),
                 }],
             };
             features(&space, &[Some(0.5)])

@@ -1,0 +1,127 @@
+//! `when`: parameters that only some configurations have.
+
+use toml::de::DeValue;
+
+use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
+use crate::space::{Condition, Distribution, Parameter, Scale};
+
+/// The key of a distribution that says when a configuration has the parameter.
+pub(super) const KEY: &str = "when";
+
+const EXAMPLE: &str = "write, for example, `when = { optimizer = \"sgd\" }`";
+
+/// The conditions of a parameter.
+pub(super) fn read(parameter: &Item) -> Result<Vec<Condition>> {
+    let DeValue::Table(_) = parameter.value else {
+        return Ok(Vec::new());
+    };
+    let Some(item) = parameter.table()?.get(KEY) else {
+        return Ok(Vec::new());
+    };
+    if !matches!(item.value, DeValue::Table(_)) {
+        return Err(item.wrong_type("a table", EXAMPLE));
+    }
+    let table = item.table()?;
+    let conditions: Vec<Condition> = table
+        .items()
+        .map(|item| {
+            let values = match item.value {
+                DeValue::Array(_) => item.array(EXAMPLE)?.iter().map(Item::scalar).collect::<Result<_>>()?,
+                _ => vec![item.scalar()?],
+            };
+            let parameter = item.key.to_owned();
+            match values.is_empty() {
+                true => Err(item.problem(
+                    "is empty",
+                    "no value",
+                    "name the values with which there is the parameter",
+                )),
+                false => Ok(Condition { parameter, values }),
+            }
+        })
+        .collect::<Result<_>>()?;
+    match conditions.is_empty() {
+        true => Err(item.problem("is empty", "no condition", EXAMPLE)),
+        false => Ok(conditions),
+    }
+}
+
+/// Whether all conditions can hold.
+pub(super) fn check(table: &Table, parameters: &[Parameter]) -> Result<()> {
+    for parameter in parameters {
+        for condition in &parameter.when {
+            if let Some(problem) = problem(table, parameters, parameter, condition) {
+                return Err(problem);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn problem(table: &Table, parameters: &[Parameter], parameter: &Parameter, condition: &Condition) -> Option<Problem> {
+    // Found: the conditions were read from it.
+    let item = table
+        .get(&parameter.name)?
+        .table()
+        .ok()?
+        .get(KEY)?
+        .table()
+        .ok()?
+        .get(&condition.parameter)?;
+    let name = shown(&condition.parameter);
+    let Some(other) = parameters.iter().find(|other| other.name == condition.parameter) else {
+        let message = format!("`[space]` has no parameter `{name}`");
+        let help = did_you_mean(&condition.parameter, parameters.iter().map(|other| other.name.as_str()));
+        return Some(Problem::new(item.key_span, message, "unknown parameter", help));
+    };
+    if depends(parameters, other, &parameter.name) {
+        let message = format!("`{}` depends on itself", parameter.name);
+        let help = "remove one of the conditions in the circle";
+        return Some(Problem::new(item.key_span, message, "depends on it in turn", help));
+    }
+    if other.distribution.scale() == Scale::Continuous {
+        let message = format!("`{name}` is any number, and has none of them twice");
+        let help = "choose a parameter that is fixed, a choice, or of steps";
+        return Some(Problem::new(item.key_span, message, "never has a certain value", help));
+    }
+    let never = condition
+        .values
+        .iter()
+        .find(|value| !can_be(&other.distribution, value))?;
+    let never = never.as_str().map_or(never.to_string(), str::to_owned);
+    let message = format!("`{name}` is never `{}`", shown(&never));
+    let help = match &other.distribution {
+        Distribution::Choice { values } => {
+            let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+            format!("its values are {}", values.join(", "))
+        }
+        Distribution::Fixed { value } => format!("it is always {value}"),
+        _ => "write a value that it can have".to_owned(),
+    };
+    Some(Problem::new(item.span, message, "not among its values", help))
+}
+
+fn can_be(distribution: &Distribution, value: &crate::space::Value) -> bool {
+    let listed = match distribution {
+        Distribution::Choice { values } => &values[..],
+        Distribution::Fixed { value } => std::slice::from_ref(value),
+        _ => return distribution.share(value).is_some(),
+    };
+    listed.iter().any(|other| crate::space::condition::same(other, value))
+}
+
+/// Whether a parameter depends on the one of that name, itself or by way of others.
+fn depends(parameters: &[Parameter], on: &Parameter, name: &str) -> bool {
+    let mut known = vec![on.name.as_str()];
+    let mut next = 0;
+    while let Some(&at) = known.get(next) {
+        let parameter = parameters.iter().find(|parameter| parameter.name == at);
+        for condition in parameter.into_iter().flat_map(|parameter| &parameter.when) {
+            if !known.contains(&condition.parameter.as_str()) {
+                known.push(&condition.parameter);
+            }
+        }
+        next += 1;
+    }
+    known.contains(&name)
+}
