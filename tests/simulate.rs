@@ -123,3 +123,44 @@ fn what_cannot_be_simulated_is_told() {
     assert!(told(STUDY, &["--failures", "1"]).contains("from 0 to below 1"));
     assert!(told(STUDY, &["--slots", "0"]).contains("--slots"));
 }
+
+/// `hpo space check` shows the configurations with which random search begins.
+#[test]
+fn a_space_is_shown_with_its_size_and_the_first_configurations() {
+    let directory = tempfile::tempdir().unwrap();
+    let study = STUDY.replace("0.5 }\nweight", "0.5, step = 0.25 }\nweight")
+        + "momentum = { type = \"uniform\", low = 0.5, high = 0.9, when = { batch_size = [16, 32] } }\n\
+           [[try_first]]\nbatch_size = 128\ndropout = 0.25\n";
+    std::fs::write(directory.path().join("s.toml"), study).unwrap();
+    let check = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hpo"));
+        let output = command
+            .current_dir(directory.path())
+            .args(["space", "check", "s.toml"])
+            .args(arguments)
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let told = check(&[]);
+    for part in [
+        "6 parameters, 6 of them searched",
+        "1.00e-6 to 0.001, logarithmic",
+        "0 to 0.5, in steps of 0.25",
+        "batch_size is 16 or 32",
+        "at most 12 combinations of steps and choices, times 4 continuous parameters",
+        "tried first: 1 given by the file",
+    ] {
+        assert!(told.contains(part), "{part}\n{told}");
+    }
+    let told: Value = serde_json::from_str(&check(&["--json"])).unwrap();
+    let samples = told["samples"].as_array().unwrap();
+    assert_eq!(samples.len(), 5);
+    assert_eq!(
+        (&samples[0]["batch_size"], &samples[0]["dropout"]),
+        (&128.into(), &0.25.into())
+    );
+    for sample in samples {
+        let few = sample["batch_size"].as_u64().unwrap() < 64;
+        assert_eq!(sample.get("momentum").is_some(), few, "{sample}");
+    }
+}

@@ -7,6 +7,7 @@ mod run;
 mod search;
 mod show;
 mod simulate;
+mod space;
 mod status;
 mod study;
 mod train;
@@ -51,6 +52,9 @@ enum Verb {
     Train(train::Train),
     /// Run a study on virtual time, over learning curves that need no training
     Simulate(simulate::Simulate),
+    /// Look at a search space
+    #[command(subcommand)]
+    Space(space::Space),
     /// Tell how a study stands
     Status(status::Status),
     /// List the trials of a study
@@ -69,6 +73,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Verb::Resume(verb) => verb.run(&studies),
         Verb::Train(verb) => verb.run(&studies),
         Verb::Simulate(verb) => verb.run(),
+        Verb::Space(verb) => verb.run(),
         Verb::Status(verb) => verb.run(&studies),
         Verb::Trials(verb) => verb.run(&studies),
         Verb::Show(verb) => verb.run(&studies),

@@ -207,6 +207,7 @@ mod tests {
             },
             threads: 2,
             space: SearchSpace {
+                try_first: Vec::new(),
                 parameters: parameters.into(),
             },
         });

@@ -110,6 +110,18 @@ pub enum Scale {
     Categories(usize),
 }
 
+impl Scale {
+    /// How many values there are, if that can be told.
+    pub fn count(self) -> Option<u64> {
+        match self {
+            Self::Constant => Some(1),
+            Self::Continuous => None,
+            Self::Steps(count) => count,
+            Self::Categories(count) => Some(count as u64),
+        }
+    }
+}
+
 fn one() -> u64 {
     1
 }

@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 pub struct SearchSpace {
     /// In the order in which the study's file names them. No two have the same name.
     pub parameters: Vec<Parameter>,
+    /// What the first trials are, in this order: values of some or all parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub try_first: Vec<Values>,
 }
 
 /// One parameter.
@@ -45,6 +48,25 @@ impl SearchSpace {
     pub fn point(&self, configuration: &Values) -> Vec<Option<f64>> {
         let share = |parameter: &Parameter| parameter.distribution.share(configuration.get(&parameter.name)?);
         self.parameters.iter().map(share).collect()
+    }
+
+    /// The configuration of a trial (from 0) that is to be tried first, if it is one of them. What is not given is drawn.
+    pub fn first(&self, trial: u64, rng: &mut impl Rng) -> Option<Values> {
+        let given = self.try_first.get(usize::try_from(trial).ok()?)?;
+        let values = self.parameters.iter().map(|parameter| {
+            let drawn = parameter.distribution.sample(rng);
+            let value = given.get(&parameter.name).cloned().unwrap_or(drawn);
+            (parameter.name.clone(), value)
+        });
+        Some(self.only_active(values.collect()))
+    }
+
+    /// How many configurations there are, at most; none if there is a parameter without steps, or nobody can tell.
+    pub fn size(&self) -> Option<u64> {
+        let scales = self.parameters.iter().map(|parameter| parameter.distribution.scale());
+        scales
+            .map(Scale::count)
+            .try_fold(1u64, |product, count| product.checked_mul(count?))
     }
 
     /// Draws a configuration.

@@ -23,7 +23,10 @@ fn spec() -> StudySpec {
             seed: None,
         },
         threads: 1,
-        space: SearchSpace { parameters: vec![] },
+        space: SearchSpace {
+            try_first: Vec::new(),
+            parameters: vec![],
+        },
     }
 }
 

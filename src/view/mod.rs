@@ -5,10 +5,12 @@ mod format;
 mod progress;
 mod report;
 mod simulation;
+mod space;
 mod table;
 
 pub use format::tell;
 pub use progress::Progress;
 pub use report::{outcome, status, status_json, trial_details};
 pub use simulation::simulation;
+pub use space::space;
 pub use table::{TrialTable, trial_table};

@@ -14,6 +14,7 @@ mod slots;
 #[cfg(test)]
 mod tests;
 mod trial;
+mod try_first;
 
 use std::fs::File;
 use std::io::Read;
@@ -155,6 +156,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("slots", slots::KEYS),
     ("trial", trial::EMBEDDING_KEYS),
     ("space", &[]),
+    ("try_first", &[]),
 ];
 
 fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
@@ -200,6 +202,13 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
     });
     let trainer = trial.and_then(|table| trial::read(&table, &directory));
     let space = table(&root, "space", "the parameters").and_then(|table| parameters::read(table, embedding));
+    let space = space.and_then(|space| match root.get("try_first") {
+        Some(item) => Ok(SearchSpace {
+            try_first: try_first::read(&item, &space)?,
+            ..space
+        }),
+        None => Ok(space),
+    });
 
     match (tables, study, policy, sampler, slots, trainer, space) {
         (Ok(()), Ok(study), Ok(policy), Ok(sampler), Ok(slots), Ok(trainer), Ok(space)) => Ok(StudyFile {

@@ -51,7 +51,8 @@ pub(super) fn read(mut table: Table, embedding: bool) -> Result<SearchSpace> {
             format!("add one, such as `learning_rate = {EXAMPLE}`"),
         ));
     }
-    Ok(SearchSpace { parameters })
+    let try_first = Vec::new();
+    Ok(SearchSpace { parameters, try_first })
 }
 
 fn check_name(item: &Item) -> Result<()> {

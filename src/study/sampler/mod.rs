@@ -67,12 +67,26 @@ impl SamplerSpec {
     /// The configurations of the next trials, as many as are asked for.
     pub fn draw(&self, request: &Request<'_>) -> Vec<Values> {
         let trials = request.first..request.first + request.count;
-        match self {
+        let given = |trial| {
+            let mut rng = generator(request.seed, trial, Purpose::Configuration);
+            request.space.first(trial, &mut rng)
+        };
+        let mut drawn: Vec<Values> = trials.clone().map_while(given).collect();
+        let trials = request.first + drawn.len() as u64..trials.end;
+        drawn.extend(match self {
             Self::Random => trials
                 .map(|trial| random::configuration(request.space, request.seed, trial))
                 .collect(),
-            Self::GaussianProcess(settings) => gp::draw(*settings, request),
-        }
+            Self::GaussianProcess(settings) => {
+                let request = Request {
+                    first: trials.start,
+                    count: trials.end - trials.start,
+                    ..*request
+                };
+                gp::draw(*settings, &request)
+            }
+        });
+        drawn
     }
 }
 

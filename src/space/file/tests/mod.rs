@@ -98,6 +98,7 @@ weight_decay = 0
         },
         threads: 3,
         space: SearchSpace {
+            try_first: Vec::new(),
             parameters: vec![
                 parameter(
                     "learning_rate",
@@ -203,6 +204,35 @@ fn a_study_of_hyperband_is_whole_after_each_of_its_brackets() {
         .replace("trials = 27", "")
         .replace("max_resource = 9", "max_resource = 81\ntype = \"hyperband\"");
     assert_eq!(parse_at(&text).unwrap().study.trials, 143);
+}
+
+#[test]
+fn configurations_to_try_first_are_read_as_they_would_be_drawn() {
+    let space = "loss = { type = \"choice\", values = [\"triplet\", \"multiple_negatives\"] }
+dropout = { type = \"uniform\", low = 0, high = 0.5 }
+[[try_first]]
+dropout = 0
+[[try_first]]
+loss = \"triplet\"
+";
+    let study = parse_at(&GOOD.replace("margin = 1", space)).unwrap().study;
+    assert_eq!(
+        json!(study.space.try_first),
+        json!([{"dropout": 0.0}, {"loss": "triplet"}])
+    );
+}
+
+#[test]
+fn the_ready_studies_can_be_read() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("search_spaces");
+    let files: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(files.len() >= 3);
+    for file in files {
+        read(&file).unwrap();
+    }
 }
 
 #[test]

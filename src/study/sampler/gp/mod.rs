@@ -325,6 +325,7 @@ mod tests {
         };
         let of = |values: serde_json::Value| {
             let space = SearchSpace {
+                try_first: Vec::new(),
                 parameters: vec![crate::space::Parameter {
                     name: "p".into(),
                     distribution: choice(values),

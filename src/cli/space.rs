@@ -1,0 +1,59 @@
+//! `hpo space`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use hpo_protocol::Values;
+use serde_json::json;
+
+use super::CliError;
+use super::study::{print, print_json};
+use crate::space::file;
+use crate::study::{Request, SamplerSpec};
+use crate::view;
+
+/// How many configurations are shown.
+const SAMPLES: u64 = 5;
+
+/// The verbs of `hpo space`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Space {
+    /// Check a study's file, and print its space, how large it is, and some configurations
+    Check(Check),
+}
+
+/// The arguments of `hpo space check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    /// The study's file
+    file: PathBuf,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Space {
+    pub(super) fn run(&self) -> Result<(), CliError> {
+        let Self::Check(check) = self;
+        let study = file::read(&check.file)?.study;
+        let request = Request {
+            space: &study.space,
+            seed: study.seed,
+            rungs: &study.policy.rungs(),
+            first: 0,
+            count: SAMPLES.min(study.trials),
+            observations: &[],
+        };
+        let samples: Vec<Values> = SamplerSpec::Random.draw(&request);
+        if check.json {
+            return print_json(&json!({
+                "study": study.name,
+                "space": study.space,
+                "size": study.space.size(),
+                "samples": samples,
+            }));
+        }
+        print(&view::space(&study.name, &study.space, &samples))
+    }
+}
