@@ -134,15 +134,15 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
         database,
         model: match export {
             Export::Done(directory) => Some(directory),
-            Export::Unasked | Export::Asked(_) => None,
+            Export::Unasked | Export::Asked(..) => None,
         },
     }
 }
 
 enum Export {
     Unasked,
-    /// A slot is at it.
-    Asked(SlotId),
+    /// A slot is at it, with the model of a trial.
+    Asked(SlotId, TrialId),
     Done(Result<PathBuf, String>),
 }
 
@@ -247,7 +247,7 @@ impl Scheduler<'_> {
                     self.idle.insert(slot);
                 }
                 self.can_export = features.contains(&Feature::Export);
-                if matches!(self.export, Export::Asked(busy) if busy == slot) {
+                if matches!(self.export, Export::Asked(busy, _) if busy == slot) {
                     self.export = Export::Done(Err("the worker died while it wrote the model".into()));
                 }
                 None
@@ -298,13 +298,18 @@ impl Scheduler<'_> {
                 message,
                 checkpoint_lost,
             }),
-            News::Exported { directory } => {
+            News::Exported { directory, test } => {
+                let trial = match self.export {
+                    Export::Asked(_, trial) => Some(trial),
+                    Export::Unasked | Export::Done(_) => None,
+                };
                 let target = self.directory.best_model();
                 self.export = Export::Done(directory.and_then(|partial| {
                     let placed = export::place(&partial, &target).map(|()| target);
                     placed.map_err(|error| error.to_string())
                 }));
-                None
+                let tested = trial.zip(test);
+                tested.map(|(trial, measurement)| Event::Tested { trial, measurement })
             }
             // All is trained: what can't be written any more takes nothing from the answer.
             News::Fatal { message } if self.store.study.is_finished() => {
@@ -398,10 +403,11 @@ impl Scheduler<'_> {
         if asked || !self.can_export || !self.store.study.is_finished() {
             return;
         }
-        let checkpoint = self.store.study.best().and_then(|trial| trial.best_checkpoint());
-        if let (Some(&slot), Some(checkpoint)) = (self.idle.first(), checkpoint.cloned()) {
+        let best = self.store.study.best();
+        let checkpoint = best.and_then(|trial| Some((trial.id, trial.best_checkpoint()?.clone())));
+        if let (Some(&slot), Some((trial, checkpoint))) = (self.idle.first(), checkpoint) {
             let directory = export::partial(&self.directory.best_model());
-            self.export = Export::Asked(slot);
+            self.export = Export::Asked(slot, trial);
             self.order(slot, Order::Export { checkpoint, directory });
         }
     }

@@ -14,7 +14,7 @@ use serde_json::json;
 fn space(place: &Place, name: &str) -> PathBuf {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/model/all-MiniLM-L6-v2");
     assert!(model.exists(), "the model is not there: run `make setup`");
-    for (file, words) in [("train", 0..12), ("validation", 12..18)] {
+    for (file, words) in [("train", 0..12), ("validation", 12..18), ("test", 18..24)] {
         let lines = words.map(|n: u32| {
             let [anchor, positive, negative] = ["the number after", "", "nothing like"].map(|of| format!("{of} {n}"));
             json!({ "anchor": anchor, "positive": positive, "negative": negative }).to_string() + "\n"
@@ -25,7 +25,7 @@ fn space(place: &Place, name: &str) -> PathBuf {
     let text = format!(
         "[study]\ntrials = 4\n[policy]\nmax_resource = 4\nreduction_factor = 2\n[slots]\ndevices = \"cpu\"\n\
          trials_per_device = 2\nthreads_per_trial = 1\n[trial]\nmodel = {model:?}\ntrain = \"train.jsonl\"\n\
-         validation = \"validation.jsonl\"\nmax_length = 16\n[space]\n\
+         validation = \"validation.jsonl\"\ntest = \"test.jsonl\"\nmax_length = 16\n[space]\n\
          learning_rate = {{ type = \"log_uniform\", low = 1e-5, high = 1e-3 }}\nbatch_size = 4\n\
          margin = {{ type = \"uniform\", low = 0.1, high = 1.0 }}\n"
     );
@@ -38,7 +38,7 @@ fn killed_and_stopped_it_ends_like_a_search_left_alone_and_exports_its_best_mode
     let place = Place::new();
     place.search(&space(&place, "plain")).ok();
     let shared = || std::fs::read_dir(place.path("studies/.cache")).unwrap().count();
-    assert_eq!(shared(), 2, "training and validation texts");
+    assert_eq!(shared(), 3, "training, validation and test texts");
     let rough = space(&place, "rough");
     for (what, signal) in [
         ("on slot", Signal::KILL),
@@ -53,9 +53,17 @@ fn killed_and_stopped_it_ends_like_a_search_left_alone_and_exports_its_best_mode
     }
     let told = place.search(&rough).ok().stdout();
     assert_eq!(place.answer("plain"), place.answer("rough"));
-    assert_eq!(shared(), 2, "the second study has the same texts");
+    assert_eq!(shared(), 3, "the second study has the same texts");
     assert_eq!(place.facts("rough", "baseline_measured").len(), 1);
     assert!(told.contains("untrained") && told.contains("best model: "), "{told}");
+    assert!(
+        told.contains("on the test data, at which no decision has looked: loss 0."),
+        "{told}"
+    );
+    assert_eq!(
+        place.facts("rough", "model_tested"),
+        place.facts("plain", "model_tested")
+    );
 
     let best = place.study("rough").join("best-model");
     let elsewhere = place.path("exported");
@@ -145,6 +153,7 @@ fn pairs_scored_pairs_and_labelled_texts_are_cleaned_split_and_trained_with() {
         let study = std::fs::read_to_string(&path).unwrap();
         let study = study
             .replace("train.jsonl", file)
+            .replace("test = \"test.jsonl\"\n", "")
             .replace("validation = \"validation.jsonl\"", keys);
         let study = study
             .replace("trials = 4", "trials = 1")

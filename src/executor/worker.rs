@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::{Feature, FromWorker, Metrics, Run, Start, ToWorker, VERSION};
+use hpo_protocol::{Feature, FromWorker, Measurement, Metrics, Run, Start, ToWorker, VERSION};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -122,6 +122,8 @@ pub enum News {
     Exported {
         /// Where, or why not.
         directory: Result<PathBuf, String>,
+        /// What it comes to on the test data, if there are any.
+        test: Option<Measurement>,
     },
     /// No trial can run here nor on any other slot.
     Fatal {
@@ -281,7 +283,10 @@ impl Keeper {
                 match blocking(move || checkpoint::verify(&root, &checkpoint)).await {
                     Ok(checkpoint) => say(process, &ToWorker::Export { checkpoint, directory }).await,
                     Err(error) => {
-                        self.tell(News::Exported { directory: Err(error) });
+                        self.tell(News::Exported {
+                            directory: Err(error),
+                            test: None,
+                        });
                         self.idle();
                         Ok(())
                     }
@@ -412,9 +417,10 @@ impl Keeper {
                 attempt,
                 message,
             } if self.segment == Some((trial, attempt)) => self.fail(trial, attempt, message, false),
-            FromWorker::Exported { directory } => {
+            FromWorker::Exported { directory, test } => {
                 self.tell(News::Exported {
                     directory: Ok(directory),
+                    test,
                 });
                 self.idle();
             }
@@ -480,7 +486,7 @@ pub async fn export_once(
                 let (checkpoint, directory) = (checkpoint.clone(), directory.clone());
                 worker.order(Order::Export { checkpoint, directory });
             }
-            News::Exported { directory } => return directory,
+            News::Exported { directory, .. } => return directory,
             News::Fatal { message } => return Err(message),
             _ => {}
         }

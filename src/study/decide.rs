@@ -42,6 +42,7 @@ impl Decider<'_> {
                     self.record(Fact::BaselineMeasured { loss, metrics });
                 }
             }
+            Event::Tested { trial, measurement } => self.record(Fact::ModelTested { trial, measurement }),
             Event::Reported {
                 trial,
                 attempt,

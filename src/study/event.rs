@@ -1,6 +1,6 @@
 //! What goes into the core and what comes out of it.
 
-use hpo_protocol::{Metrics, Values};
+use hpo_protocol::{Measurement, Metrics, Values};
 use serde::{Deserialize, Serialize};
 
 use super::spec::StudySpec;
@@ -47,6 +47,13 @@ pub enum Event {
         loss: f64,
         /// Metrics beside the loss.
         metrics: Metrics,
+    },
+    /// The exported model was measured on data that no decision has looked at.
+    Tested {
+        /// Its trial.
+        trial: TrialId,
+        /// What it comes to there.
+        measurement: Measurement,
     },
     /// A running trial was validated.
     Reported {
@@ -131,6 +138,13 @@ pub enum Fact {
         loss: f64,
         /// Metrics beside the loss.
         metrics: Metrics,
+    },
+    /// The exported model was measured on the test data.
+    ModelTested {
+        /// Its trial.
+        trial: TrialId,
+        /// What it comes to there.
+        measurement: Measurement,
     },
     /// A bracket was opened.
     BracketOpened {
@@ -257,6 +271,7 @@ impl Fact {
             | Self::TrialPromoted { trial, .. }
             | Self::SegmentPreempted { trial, .. }
             | Self::TrialPruned { trial, .. }
+            | Self::ModelTested { trial, .. }
             | Self::TrialCompleted { trial, .. } => Some(trial),
             Self::StudyCreated { .. }
             | Self::SchedulerStarted { .. }

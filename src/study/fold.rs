@@ -65,6 +65,7 @@ impl Study {
                     bracket: Bracket::new(&self.spec.policy, &plan),
                 });
             }
+            Fact::ModelTested { trial, measurement } => self.test = Some((*trial, measurement.clone())),
             Fact::StudyFinished { .. } => self.finished = true,
             Fact::TrialCreated {
                 trial,

@@ -19,7 +19,7 @@ use std::borrow::Borrow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use hpo_protocol::Metrics;
+use hpo_protocol::{Measurement, Metrics};
 
 use bracket::{Bracket, Decision, rung_sizes};
 pub use event::{Command, Event, FORMAT, Fact, Record, SlotId, Step, Timestamp};
@@ -44,6 +44,7 @@ pub struct Study {
     unfinished: u64,
     incumbent: Option<TrialId>,
     baseline: Option<(f64, Metrics)>,
+    test: Option<(TrialId, Measurement)>,
     scheduler: Option<SchedulerRun>,
     /// Decisions that follow from the records but are not among them yet.
     undecided: BTreeMap<TrialId, Decision>,
@@ -96,6 +97,7 @@ impl Study {
             unfinished: 0,
             incumbent: None,
             baseline: None,
+            test: None,
             scheduler: None,
             undecided: BTreeMap::new(),
             finished: false,
@@ -147,6 +149,11 @@ impl Study {
     /// Loss and metrics of the untrained model, once measured.
     pub fn baseline(&self) -> Option<&(f64, Metrics)> {
         self.baseline.as_ref()
+    }
+
+    /// The trial whose model was exported, and what it comes to on the test data.
+    pub fn test(&self) -> Option<&(TrialId, Measurement)> {
+        self.test.as_ref()
     }
 
     /// The scheduler that has, or last had, the study.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hpo_protocol::Measurement;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::format::{duration, metric, tell};
@@ -218,6 +219,10 @@ fn told(study: &Study, fact: &Fact) -> Option<String> {
             .collect()
     };
     Some(match fact {
+        Fact::ModelTested { trial, measurement } => {
+            let Measurement { loss, metrics: of } = measurement;
+            format!("trial {trial}: on the test data: loss {}{}", metric(*loss), metrics(of))
+        }
         Fact::BaselineMeasured { loss, metrics: of } => format!("untrained: loss {}{}", metric(*loss), metrics(of)),
         Fact::TrialsRaised { trials } => format!("the study now has {trials} trials"),
         Fact::SegmentStarted {

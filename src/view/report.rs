@@ -45,6 +45,7 @@ pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Tim
     text += &compute(study);
     if let Some(best) = study.best() {
         text += &best_line(study, best);
+        text += &tested(study, best);
     }
     text + &findings(study)
 }
@@ -69,6 +70,7 @@ pub fn status_json(study: &Study, directory: &StudyDirectory, running: bool) -> 
         "updated_ms": updated,
         "untrained": study.baseline().map(|(loss, metrics)| json!({ "loss": loss, "metrics": metrics })),
         "best": study.best().map(TrialSummary::from),
+        "test": study.test().map(|(trial, measurement)| json!({ "trial": trial, "measurement": measurement })),
         "findings": summarise(study),
     })
 }
@@ -107,6 +109,20 @@ fn compute(study: &Study) -> String {
     }
     let saved = 100.0 * (1.0 - trained as f64 / full as f64);
     format!("{told}; all trials to the end would have been {full}: pruning saved {saved:.0} %\n")
+}
+
+/// What the best trial's model comes to on the test data.
+fn tested(study: &Study, best: &Trial) -> String {
+    let Some((_, measurement)) = study.test().filter(|(trial, _)| *trial == best.id) else {
+        return String::new();
+    };
+    let metrics = measurement.metrics.iter().filter(|(name, _)| *name != "mean_cosine");
+    let metrics = metrics.map(|(name, value)| format!("  {name} {}", metric(*value)));
+    format!(
+        "on the test data, at which no decision has looked: loss {}{}\n",
+        metric(measurement.loss),
+        metrics.collect::<String>()
+    )
 }
 
 fn best_line(study: &Study, best: &Trial) -> String {
@@ -164,6 +180,7 @@ pub fn outcome(
             }
         }
     }
+    text += &tested(study, best);
     match model {
         Some(Ok(path)) => text += &format!("best model: {}\n", path.display()),
         Some(Err(reason)) => text += &format!("the best model could not be written: {reason}\n"),

@@ -45,6 +45,8 @@ pub struct Shared {
     pub digest: String,
     /// The validation.
     pub validation: Validation,
+    /// What the exported model alone is measured on.
+    pub test: Option<Validation>,
     /// CPU threads.
     pub threads: usize,
     /// The largest part of a batch that has been found to fit into memory, in rows.

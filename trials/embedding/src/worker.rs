@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use hpo_protocol::embedding::Settings;
-use hpo_protocol::{Feature, FromWorker, Run, Start, ToWorker, VERSION};
+use hpo_protocol::{Feature, FromWorker, Measurement, Run, Start, ToWorker, VERSION};
 use tch::{Device, Kind, Tensor};
 
 use crate::cache::Cache;
@@ -19,10 +19,10 @@ use crate::data::KeptTokens;
 use crate::error::{Error, Result};
 use crate::examples::Examples;
 use crate::export::export;
-use crate::model::Base;
+use crate::model::{Base, Head, Weights};
 use crate::segment::{Talk, segment};
 use crate::trial::{CLASSIFIER, Shared, classifier};
-use crate::validate::Validation;
+use crate::validate::{Measured, Validation};
 
 /// Serves `hpo` on standard input and output until the input ends, which ends the process.
 pub fn serve() -> ! {
@@ -64,10 +64,11 @@ pub fn serve() -> ! {
             ToWorker::Export { checkpoint, directory } => {
                 let done = guarded(|| {
                     let (weights, head) = checkpoint::read_model(&checkpoint, &shared.base)?;
-                    export(&shared.base, &weights, head, &directory)
+                    export(&shared.base, &weights, head, &directory)?;
+                    test(&shared, &weights, head)
                 });
                 match done {
-                    Ok(()) => say(&FromWorker::Exported { directory }),
+                    Ok(test) => say(&FromWorker::Exported { directory, test }),
                     Err(message) => fatal(&message),
                 }
             }
@@ -121,6 +122,8 @@ pub fn prepare(start: &Start) -> Result<Shared> {
     let sets = hpo_data::load(&settings)?;
     let mut train = Examples::of(&sets.train, &tokens)?;
     let validation = Examples::of(&sets.validation, &tokens)?;
+    let test = sets.test.as_ref().map(|test| Examples::of(test, &tokens)).transpose()?;
+    let margin = settings.validation_margin;
     if let Some(synonyms) = sets.synonyms {
         train = train.with_synonyms(sets.train, synonyms, tokens.into_tokens()?);
     }
@@ -134,7 +137,8 @@ pub fn prepare(start: &Start) -> Result<Shared> {
         base,
         digest: train.digest(),
         train,
-        validation: Validation::new(validation, settings.validation_margin),
+        validation: Validation::new(validation, margin),
+        test: test.map(|test| Validation::new(test, margin)),
         threads: start.threads,
         fits: Cell::new(usize::MAX),
         precision: OnceCell::new(),
@@ -170,6 +174,16 @@ fn evaluate(shared: &Shared) -> Result<FromWorker> {
         loss: measured.loss,
         metrics: measured.metrics,
     })
+}
+
+/// Measures a model on the test data, if there are any.
+fn test(shared: &Shared, weights: &Weights, head: Head) -> Result<Option<Measurement>> {
+    let Some(test) = &shared.test else {
+        return Ok(None);
+    };
+    let model = shared.base.model_with(weights, head)?;
+    let Measured { loss, metrics } = test.measure(&model, classifier(weights)?.as_ref())?;
+    Ok(loss.is_finite().then_some(Measurement { loss, metrics }))
 }
 
 /// Runs `work`; an error or a panic, which libtorch's operators may cause, becomes a message.

@@ -110,8 +110,47 @@ fn labelled_texts_are_classified() {
         checkpoint,
         directory: directory.clone(),
     });
-    assert!(matches!(worker.next(), Some(FromWorker::Exported { .. })));
+    assert!(matches!(worker.next(), Some(FromWorker::Exported { test: None, .. })));
     assert!(directory.join("model.safetensors").is_file());
+}
+
+#[test]
+fn the_exported_model_alone_is_measured_on_test_data() {
+    let mut study = Study::new("tested");
+    let validation = study.path.join("validation.jsonl");
+    fs::copy(&validation, study.path.join("test.jsonl")).unwrap();
+    common::triplets(&validation, 3, 30);
+    study
+        .start
+        .settings
+        .insert("test".to_owned(), json!(study.path.join("test.jsonl")));
+    let mut worker = study.worker();
+    let lines = worker.train(&study.run("runs", json!({"learning_rate": 1e-3}), 0, 1, None));
+    let (_, validated, ..) = report(&lines[0]);
+    let checkpoint = report(&lines[0]).3;
+    let mut export = |name: &str| {
+        let (checkpoint, directory) = (checkpoint.clone(), study.path.join(name));
+        worker.say(&ToWorker::Export { checkpoint, directory });
+        match worker.next() {
+            Some(FromWorker::Exported { test: Some(test), .. }) => test,
+            other => panic!("{other:?}"),
+        }
+    };
+    let test = export("one");
+    assert_eq!(test, export("other"));
+    assert_ne!(test.loss, validated);
+    assert_eq!(
+        test.metrics.keys().collect::<Vec<_>>(),
+        ["mean_cosine", "mrr@10", "ndcg@10", "recall@10", "triplet_accuracy"]
+    );
+    // The same data for validation have the same loss there.
+    fs::copy(study.path.join("test.jsonl"), &validation).unwrap();
+    study.start.settings.remove("test");
+    let lines = study
+        .worker()
+        .train(&study.run("again", json!({"learning_rate": 1e-3}), 0, 1, None));
+    let report = report(&lines[0]);
+    assert!((report.1 - test.loss).abs() < 1e-6, "{} {}", report.1, test.loss);
 }
 
 #[test]

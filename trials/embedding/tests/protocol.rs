@@ -166,7 +166,8 @@ fn an_export_embeds_as_the_checkpoint_does() {
     assert_eq!(
         worker.next(),
         Some(FromWorker::Exported {
-            directory: directory.clone()
+            directory: directory.clone(),
+            test: None,
         })
     );
 

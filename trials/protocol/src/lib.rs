@@ -208,7 +208,20 @@ pub enum FromWorker {
     Exported {
         /// The directory written.
         directory: PathBuf,
+        /// What the model comes to on data that no decision has looked at, if there are any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        test: Option<Measurement>,
     },
+}
+
+/// What a model comes to on some data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// The loss; lower is better. Finite.
+    pub loss: f64,
+    /// Metrics beside the loss.
+    #[serde(default)]
+    pub metrics: Metrics,
 }
 
 #[cfg(test)]
