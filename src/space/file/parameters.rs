@@ -189,7 +189,7 @@ fn range<'a>(table: &Table<'a>, kind: &str) -> Result<(Distribution, Vec<Drawn<'
     if let "integer" | "log_integer" = kind {
         let (from, to) = (low.integer(i64::MIN..=i64::MAX)?, high.integer(i64::MIN..=i64::MAX)?);
         if kind == "log_integer" && from <= 0 {
-            return Err(no_logarithm(table, &low, from < 0));
+            return Err(no_logarithm(table, kind, &low, from < 0));
         }
         if from >= to {
             return Err(empty(from == to, Value::from(from)));
@@ -206,7 +206,7 @@ fn range<'a>(table: &Table<'a>, kind: &str) -> Result<(Distribution, Vec<Drawn<'
     }
     let (from, to) = (low.number()?, high.number()?);
     if kind == "log_uniform" && from <= 0.0 {
-        return Err(no_logarithm(table, &low, from < 0.0));
+        return Err(no_logarithm(table, kind, &low, from < 0.0));
     }
     if from >= to {
         return Err(empty(from == to, Value::from(from)));
@@ -220,10 +220,11 @@ fn range<'a>(table: &Table<'a>, kind: &str) -> Result<(Distribution, Vec<Drawn<'
     Ok((distribution, drawn(from.into(), to.into())))
 }
 
-fn no_logarithm(table: &Table, low: &Item, below: bool) -> Problem {
+fn no_logarithm(table: &Table, kind: &str, low: &Item, below: bool) -> Problem {
     let verb = if below { "goes below zero" } else { "touches zero" };
     let message = format!("the range of `{}` {verb}, which has no logarithm", table.name);
-    let help = "use a `type` without `log_`, or a `low` above 0";
+    let plain = kind.trim_start_matches("log_");
+    let help = format!("use `type = \"{plain}\"`, or a `low` above 0");
     Problem::new(low.span.clone(), message, "must be above 0", help)
 }
 
