@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 TRAINER := -p hpo-trial-embedding --release
 CORE := -p hpo -p hpo-data -p hpo-protocol
 
-.PHONY: help setup build demo test lint install bench
+.PHONY: help setup build demo test lint install bench bench-quality
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -12,6 +12,7 @@ help:
 	@echo "make install  install hpo and its trainer with cargo; the libtorch in .cache must stay where it is"
 	@echo "make setup    fetch libtorch, the model and the data into .cache, once"
 	@echo "make bench    compare the trainer's speed with sentence-transformers and PyTorch (5 GB, half an hour)"
+	@echo "make bench-quality  compare what hpo and Optuna find with equal epochs, over learning curves that cost nothing"
 	@echo "make lint     formatting and clippy"
 
 setup:
@@ -44,3 +45,7 @@ install: setup
 bench: setup
 	cargo build --locked $(TRAINER) --example throughput
 	python3 benches/training.py --trainer $(TARGET)/release/examples/throughput
+
+bench-quality:
+	cargo build --locked --release -p hpo
+	python3 benches/quality.py --hpo $(TARGET)/release/hpo
