@@ -4,6 +4,7 @@ pub mod diagnosis;
 mod format;
 mod progress;
 mod report;
+mod rungs;
 mod simulation;
 mod space;
 mod table;

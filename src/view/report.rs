@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::diagnosis::{Kind, diagnose, summarise};
 use super::format::{duration, metric, number, value};
+use super::rungs::foresight;
 use super::table::{TrialTable, trial_table};
 use crate::store::StudyDirectory;
 use crate::study::{Study, Timestamp, Trial, TrialState, TrialSummary};
@@ -42,6 +43,7 @@ pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Tim
         None => format!("epoch {resource}: {reached}"),
     });
     text += &format!("rungs: {}\n", rungs.collect::<Vec<_>>().join(", "));
+    text += &foretold(study);
     text += &compute(study);
     if let Some(best) = study.best() {
         text += &best_line(study, best);
@@ -71,6 +73,7 @@ pub fn status_json(study: &Study, directory: &StudyDirectory, running: bool) -> 
         "untrained": study.baseline().map(|(loss, metrics)| json!({ "loss": loss, "metrics": metrics })),
         "best": study.best().map(TrialSummary::from),
         "test": study.test().map(|(trial, measurement)| json!({ "trial": trial, "measurement": measurement })),
+        "foresight": foresight(study),
         "findings": summarise(study),
     })
 }
@@ -109,6 +112,11 @@ fn compute(study: &Study) -> String {
     }
     let saved = 100.0 * (1.0 - trained as f64 / full as f64);
     format!("{told}; all trials to the end would have been {full}: pruning saved {saved:.0} %\n")
+}
+
+/// How well rungs foretell the next ones.
+fn foretold(study: &Study) -> String {
+    foresight(study).iter().map(|one| one.text() + "\n").collect()
 }
 
 /// What the best trial's model comes to on the test data.
@@ -166,6 +174,7 @@ pub fn outcome(
     let left_out = study.trials().len() - best.len();
     let mut text = format!("\n{}\n", trial_table(study, &TrialTable { rows: best, left_out }));
     text += &compute(study);
+    text += &foretold(study);
     text += &findings(study);
     let Some(best) = study.best() else {
         return text + "no trial has a validation loss\n";
