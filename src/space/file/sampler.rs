@@ -11,6 +11,7 @@ pub(super) const KEYS: &[&str] = &["type", "startup_trials", "random_share"];
 const TYPES: &[(&str, &[&str])] = &[
     ("gaussian_process", &["startup_trials", "random_share"]),
     ("random", &[]),
+    ("sobol", &[]),
 ];
 
 /// Reads the table.
@@ -34,6 +35,7 @@ pub(super) fn read(table: &Table) -> Result<SamplerSpec> {
     }
     Ok(match name {
         "random" => SamplerSpec::Random,
+        "sobol" => SamplerSpec::Sobol,
         _ => {
             let usual = GaussianProcess::default();
             let startup = table.get("startup_trials").map(|item| item.integer(1..=MAX_TRIALS));

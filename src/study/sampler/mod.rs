@@ -2,6 +2,7 @@
 
 mod gp;
 mod random;
+mod sobol;
 
 pub use gp::GaussianProcess;
 use hpo_protocol::Values;
@@ -19,6 +20,8 @@ pub enum SamplerSpec {
     /// Every configuration on its own, from the space.
     #[default]
     Random,
+    /// Points of a scrambled Sobol sequence.
+    Sobol,
     /// By a model of the loss over the space and the rungs.
     GaussianProcess(GaussianProcess),
 }
@@ -59,7 +62,7 @@ impl SamplerSpec {
     /// Whether it looks at what is known of earlier trials.
     pub fn is_adaptive(&self) -> bool {
         match self {
-            Self::Random => false,
+            Self::Random | Self::Sobol => false,
             Self::GaussianProcess(_) => true,
         }
     }
@@ -76,6 +79,9 @@ impl SamplerSpec {
         drawn.extend(match self {
             Self::Random => trials
                 .map(|trial| random::configuration(request.space, request.seed, trial))
+                .collect(),
+            Self::Sobol => trials
+                .map(|trial| sobol::configuration(request.space, request.seed, trial))
                 .collect(),
             Self::GaussianProcess(settings) => {
                 let request = Request {
