@@ -90,6 +90,56 @@ fn a_running_study_is_seen_from_outside_and_nobody_else_may_write_to_it() {
     assert_eq!(place.run(&["status", "s", "--json"]).json()["state"], "finished");
 }
 
+/// Trial 2 keeps the others waiting for their decision: the slot that is free meanwhile trains on, for the best or for nothing.
+#[test]
+fn a_slot_with_nothing_to_do_runs_ahead_and_changes_no_decision() {
+    let place = Place::new();
+    let mut counted = Vec::new();
+    for seed in 0..4 {
+        let write = |name: &str, slots: u32, trial: &str| {
+            let file = place.space(name, 3, slots, FAULTY, trial);
+            let text = std::fs::read_to_string(&file).unwrap();
+            std::fs::write(&file, text.replace("[study]", &format!("[study]\nseed = {seed}"))).unwrap();
+            file
+        };
+        let (plain, ahead) = (format!("plain{seed}"), format!("ahead{seed}"));
+        place.search(&write(&plain, 1, "")).ok();
+        let fifo = place.path(&format!("fifo{seed}"));
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&fifo)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let file = write(
+            &ahead,
+            2,
+            &format!(
+                "fault = \"wait\"\ntrial = 2\nonce = \"{}\"\nfifo = {fifo:?}",
+                fifo.with_extension("once").display()
+            ),
+        );
+        let mut running = place.start(&file);
+        assert!(running.wait_for("ahead of its decision", 1));
+        std::fs::write(&fifo, "go on").unwrap();
+        assert_eq!(running.wait().0, 0);
+        assert_eq!(place.answer(&plain), place.answer(&ahead));
+        let ran: Vec<_> = place
+            .facts(&ahead, "segment_started")
+            .into_iter()
+            .filter(|fact| fact["ahead"] == true)
+            .collect();
+        let best = place.run(&["status", &ahead, "--json"]).json()["best"]["trial"].clone();
+        counted.push(ran.iter().any(|fact| fact["trial"] == best));
+        let kept = std::fs::read_dir(place.study(&ahead).join("checkpoints"))
+            .unwrap()
+            .count();
+        assert_eq!(kept, 1, "what counted for nothing is deleted");
+    }
+    assert!(counted.contains(&true) && counted.contains(&false), "{counted:?}");
+}
+
 #[test]
 fn trials_are_sorted_and_filtered() {
     let place = Place::new();

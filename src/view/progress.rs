@@ -226,10 +226,17 @@ fn told(study: &Study, fact: &Fact) -> Option<String> {
         Fact::BaselineMeasured { loss, metrics: of } => format!("untrained: loss {}{}", metric(*loss), metrics(of)),
         Fact::TrialsRaised { trials } => format!("the study now has {trials} trials"),
         Fact::SegmentStarted {
-            trial, slot, from, to, ..
+            trial,
+            slot,
+            from,
+            to,
+            ahead,
+            ..
         } => {
-            format!("trial {trial}: epoch {from} to {to} on slot {slot}")
+            let ahead = if *ahead { ", ahead of its decision" } else { "" };
+            format!("trial {trial}: epoch {from} to {to} on slot {slot}{ahead}")
         }
+        Fact::SegmentPreempted { trial, .. } => format!("trial {trial}: makes room"),
         Fact::Reported {
             trial,
             resource,
