@@ -124,11 +124,20 @@ fn what_cannot_be_simulated_is_told() {
     assert!(told(STUDY, &["--slots", "0"]).contains("--slots"));
 }
 
-/// `hpo space check` shows the configurations with which random search begins.
+/// `hpo space check` shows the configurations with which the search begins.
 #[test]
 fn a_space_is_shown_with_its_size_and_the_first_configurations() {
     let directory = tempfile::tempdir().unwrap();
-    let study = STUDY.replace("0.5 }\nweight", "0.5, step = 0.25 }\nweight")
+    let study = STUDY
+        .replace(
+            "0.5 }\nweight",
+            "0.5, step = 0.25, prior = 0.25, prior_confidence = \"low\" }\nweight",
+        )
+        .replace(
+            "[study]\n",
+            "[study]\nconstraints = [\"batch_size != 64 or margin < 0.5\", \"momentum > 0.6\"]\n",
+        )
+        .replace("[trial]", "[sampler]\ntype = \"tpe\"\n[trial]")
         + "momentum = { type = \"uniform\", low = 0.5, high = 0.9, when = { batch_size = [16, 32] } }\n\
            [[try_first]]\nbatch_size = 128\ndropout = 0.25\n";
     std::fs::write(directory.path().join("s.toml"), study).unwrap();
@@ -148,6 +157,8 @@ fn a_space_is_shown_with_its_size_and_the_first_configurations() {
         "0 to 0.5, in steps of 0.25",
         "batch_size is 16 or 32",
         "at most 12 combinations of steps and choices, times 4 continuous parameters",
+        "0 to 0.5, in steps of 0.25; best at 0.25? (low confidence)",
+        "always: batch_size != 64 or margin < 0.5",
         "tried first: 1 given by the file",
     ] {
         assert!(told.contains(part), "{part}\n{told}");
@@ -162,5 +173,7 @@ fn a_space_is_shown_with_its_size_and_the_first_configurations() {
     for sample in samples {
         let few = sample["batch_size"].as_u64().unwrap() < 64;
         assert_eq!(sample.get("momentum").is_some(), few, "{sample}");
+        let allowed = sample["batch_size"] != 64 || sample["margin"].as_f64() < Some(0.5);
+        assert!(allowed && (!few || sample["momentum"].as_f64() > Some(0.6)), "{sample}");
     }
 }

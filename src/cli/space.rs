@@ -9,7 +9,7 @@ use serde_json::json;
 use super::CliError;
 use super::study::{print, print_json};
 use crate::space::file;
-use crate::study::{Request, SamplerSpec};
+use crate::study::Request;
 use crate::view;
 
 /// How many configurations are shown.
@@ -41,11 +41,12 @@ impl Space {
             space: &study.space,
             seed: study.seed,
             rungs: &study.policy.rungs(),
+            start: 0,
             first: 0,
             count: SAMPLES.min(study.trials),
             observations: &[],
         };
-        let samples: Vec<Values> = SamplerSpec::Random.draw(&request);
+        let samples: Vec<Values> = study.sampler.draw(&request);
         if check.json {
             return print_json(&json!({
                 "study": study.name,

@@ -185,6 +185,7 @@ mod tests {
             name: name.into(),
             distribution: crate::space::Distribution::Fixed { value },
             when: Vec::new(),
+            prior: None,
         });
         let mut study = Study::new(StudySpec {
             name: "s".into(),
@@ -208,6 +209,7 @@ mod tests {
             threads: 2,
             space: SearchSpace {
                 try_first: Vec::new(),
+                constraints: Vec::new(),
                 parameters: parameters.into(),
             },
         });

@@ -186,6 +186,12 @@ impl Distribution {
         }
     }
 
+    /// The share at which the value of a number of steps from the lowest one is drawn; 0.5 where there are no steps.
+    pub fn step_share(&self, steps: u64) -> f64 {
+        let (low, _, step) = self.range();
+        step.map_or(0.5, |step| self.curve().share(low + steps as f64 * step))
+    }
+
     /// What kind of values it has.
     pub fn scale(&self) -> Scale {
         match self {

@@ -1,11 +1,15 @@
 //! The search space: which parameters there are and how a value of each is drawn.
 
 mod condition;
+mod constraint;
 mod distribution;
 pub mod file;
+mod prior;
 
 pub use condition::Condition;
+pub use constraint::{Constraint, ConstraintError};
 pub use distribution::{Distribution, Scale, Value};
+pub use prior::{Around, Confidence, Prior};
 
 use hpo_protocol::Values;
 use rand::{Rng, RngExt};
@@ -19,6 +23,9 @@ pub struct SearchSpace {
     /// What the first trials are, in this order: values of some or all parameters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub try_first: Vec<Values>,
+    /// What is true of every configuration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<Constraint>,
 }
 
 /// One parameter.
@@ -31,6 +38,9 @@ pub struct Parameter {
     /// When a configuration has it: if all of these hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub when: Vec<Condition>,
+    /// Where its best value is expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prior: Option<Prior>,
 }
 
 impl SearchSpace {
@@ -40,7 +50,13 @@ impl SearchSpace {
         let value =
             |(parameter, &share): (&Parameter, &f64)| (parameter.name.clone(), parameter.distribution.quantile(share));
         let values = self.parameters.iter().zip(point).map(value).collect();
-        Some(self.only_active(values))
+        Some(self.only_active(values)).filter(|configuration| self.allows(configuration))
+    }
+
+    /// Whether all constraints are true of a configuration.
+    pub fn allows(&self, configuration: &Values) -> bool {
+        let allows = |constraint: &Constraint| constraint.allows(configuration).unwrap_or(false);
+        self.constraints.iter().all(allows)
     }
 
     /// The point of the unit cube where a configuration lies: [`configuration`](Self::configuration) gives it back. A
@@ -52,13 +68,25 @@ impl SearchSpace {
 
     /// The configuration of a trial (from 0) that is to be tried first, if it is one of them. What is not given is drawn.
     pub fn first(&self, trial: u64, rng: &mut impl Rng) -> Option<Values> {
+        // More would not help where what is given leaves no room.
+        const TRIES: usize = 10_000;
         let given = self.try_first.get(usize::try_from(trial).ok()?)?;
-        let values = self.parameters.iter().map(|parameter| {
-            let drawn = parameter.distribution.sample(rng);
-            let value = given.get(&parameter.name).cloned().unwrap_or(drawn);
-            (parameter.name.clone(), value)
-        });
-        Some(self.only_active(values.collect()))
+        let mut filled = || {
+            let values = self.parameters.iter().map(|parameter| {
+                let drawn = parameter.distribution.sample(rng);
+                let value = given.get(&parameter.name).cloned().unwrap_or(drawn);
+                (parameter.name.clone(), value)
+            });
+            self.only_active(values.collect())
+        };
+        let mut configuration = filled();
+        for _ in 0..TRIES {
+            if self.allows(&configuration) {
+                break;
+            }
+            configuration = filled();
+        }
+        Some(configuration)
     }
 
     /// How many configurations there are, at most; none if there is a parameter without steps, or nobody can tell.
@@ -69,7 +97,8 @@ impl SearchSpace {
             .try_fold(1u64, |product, count| product.checked_mul(count?))
     }
 
-    /// Draws a configuration.
+    /// Draws a configuration. Constraints that nearly nothing fulfils make it slow; a study's file whose constraints nothing
+    /// fulfils is not accepted.
     pub fn sample(&self, rng: &mut impl Rng) -> Values {
         loop {
             let point: Vec<f64> = self.parameters.iter().map(|_| rng.random()).collect();

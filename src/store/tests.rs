@@ -25,6 +25,7 @@ fn spec() -> StudySpec {
         threads: 1,
         space: SearchSpace {
             try_first: Vec::new(),
+            constraints: Vec::new(),
             parameters: vec![],
         },
     }

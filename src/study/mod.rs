@@ -24,7 +24,7 @@ use hpo_protocol::{Measurement, Metrics};
 use bracket::{Bracket, Decision, rung_sizes};
 pub use event::{Command, Event, FORMAT, Fact, Record, SlotId, Step, Timestamp};
 pub use policy::{AshaVariant, BracketPlan, PolicyKind, PolicySpec};
-pub use sampler::{GaussianProcess, Observation, Request, SamplerSpec};
+pub use sampler::{GaussianProcess, Observation, Request, SamplerSpec, Tpe};
 pub use spec::{StudySpec, Trainer};
 pub use summary::TrialSummary;
 pub use trial::{Checkpoint, Report, Trial, TrialId, TrialState};

@@ -59,10 +59,16 @@ impl Decider<'_> {
         let spec = &study.spec;
         let first = study.trials.len() as TrialId;
         let observations = study.observations(bracket);
+        let rungs = spec.policy.rungs();
+        let own = study
+            .brackets
+            .get(bracket)
+            .and_then(|open| open.bracket.rungs().first().copied());
         let request = Request {
             space: &spec.space,
             seed: spec.seed,
-            rungs: &spec.policy.rungs(),
+            rungs: &rungs,
+            start: rungs.iter().position(|rung| Some(*rung) == own).unwrap_or(0),
             first,
             count,
             observations: &observations,

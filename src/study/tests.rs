@@ -40,6 +40,7 @@ fn with(kind: PolicyKind, trials: u64, max_resource: u64, reduction_factor: u64)
         threads: 1,
         space: SearchSpace {
             try_first: Vec::new(),
+            constraints: Vec::new(),
             parameters: vec![Parameter {
                 name: "x".into(),
                 distribution: Distribution::Uniform {
@@ -48,6 +49,7 @@ fn with(kind: PolicyKind, trials: u64, max_resource: u64, reduction_factor: u64)
                     step: None,
                 },
                 when: Vec::new(),
+                prior: None,
             }],
         },
     }

@@ -4,7 +4,7 @@ use comfy_table::{Table, presets};
 use hpo_protocol::Values;
 
 use super::format::{number, value};
-use crate::space::{Condition, Distribution, Parameter, Scale, SearchSpace};
+use crate::space::{Condition, Confidence, Distribution, Parameter, Scale, SearchSpace};
 
 /// The parameters of a space, how many configurations there are, and some of them.
 pub fn space(study: &str, space: &SearchSpace, samples: &[Values]) -> String {
@@ -23,15 +23,18 @@ pub fn space(study: &str, space: &SearchSpace, samples: &[Values]) -> String {
         let when: Vec<String> = parameter.when.iter().map(condition).collect();
         table.add_row([
             parameter.name.clone(),
-            words(&parameter.distribution),
+            words(&parameter.distribution) + &prior(parameter),
             when.join(" and "),
         ]);
     }
     text += &format!("{table}\n\n{}\n", size(space, &searched));
+    for constraint in &space.constraints {
+        text += &format!("always: {}\n", constraint.text());
+    }
     if !space.try_first.is_empty() {
         text += &format!("tried first: {} given by the file\n", space.try_first.len());
     }
-    text += &format!("\nthe first {} configurations of random search\n", samples.len());
+    text += &format!("\nthe first {} configurations\n", samples.len());
     let names = || searched.iter().map(|parameter| parameter.name.clone());
     let mut table = self::table(std::iter::once("trial".to_owned()).chain(names()));
     for (trial, sample) in samples.iter().enumerate() {
@@ -49,7 +52,8 @@ fn table<T: Into<comfy_table::Row>>(head: T) -> Table {
 }
 
 fn size(space: &SearchSpace, searched: &[&Parameter]) -> String {
-    let conditional = space.parameters.iter().any(|parameter| !parameter.when.is_empty());
+    let conditional =
+        space.parameters.iter().any(|parameter| !parameter.when.is_empty()) || !space.constraints.is_empty();
     let most = if conditional { "at most " } else { "" };
     if let Some(size) = space.size() {
         return format!("{most}{size} configurations");
@@ -65,6 +69,18 @@ fn size(space: &SearchSpace, searched: &[&Parameter]) -> String {
         "{most}{combinations} combinations of steps and choices, times {} continuous parameters",
         continuous.count()
     )
+}
+
+fn prior(parameter: &Parameter) -> String {
+    let Some(prior) = &parameter.prior else {
+        return String::new();
+    };
+    let confidence = match prior.confidence {
+        Confidence::Low => "low",
+        Confidence::Medium => "medium",
+        Confidence::High => "high",
+    };
+    format!("; best at {}? ({confidence} confidence)", value(&prior.value))
 }
 
 fn condition(condition: &Condition) -> String {

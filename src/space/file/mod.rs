@@ -2,11 +2,14 @@
 
 mod check;
 mod conditions;
+mod constraints;
 mod data;
 mod domain;
 mod effect;
+mod grid;
 mod parameters;
 mod policy;
+mod prior;
 mod reader;
 mod sampler;
 mod search;
@@ -202,6 +205,19 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
     });
     let trainer = trial.and_then(|table| trial::read(&table, &directory));
     let space = table(&root, "space", "the parameters").and_then(|table| parameters::read(table, embedding));
+    let space = space.and_then(|space| {
+        if let Ok(sampler) = &sampler {
+            prior::check(&root, &space, sampler)?;
+        }
+        constraints::add(&root, space)
+    });
+    let (study, space) = match (study, space, &sampler) {
+        (Ok(study), Ok(space), Ok(SamplerSpec::Grid)) => match grid::check(&root, &space, study.trials) {
+            Ok(()) => (Ok(study), Ok(space)),
+            Err(problem) => (Ok(study), Err(problem)),
+        },
+        (study, space, _) => (study, space),
+    };
     let space = space.and_then(|space| match root.get("try_first") {
         Some(item) => Ok(SearchSpace {
             try_first: try_first::read(&item, &space)?,

@@ -5,6 +5,7 @@ use toml::de::DeValue;
 
 use super::conditions;
 use super::domain::{self, Drawn};
+use super::prior;
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
 use crate::space::condition::same;
 use crate::space::{Distribution, Parameter, SearchSpace};
@@ -36,11 +37,14 @@ pub(super) fn read(mut table: Table, embedding: bool) -> Result<SearchSpace> {
             check_name(&item)?;
             distribution(&item)?.0
         };
-        parameters.push(Parameter {
+        let mut parameter = Parameter {
             name: item.key.to_owned(),
             distribution,
             when: conditions::read(&item)?,
-        });
+            prior: None,
+        };
+        parameter.prior = prior::read(&item, &parameter)?;
+        parameters.push(parameter);
     }
     conditions::check(&table, &parameters)?;
     if parameters.is_empty() {
@@ -51,8 +55,10 @@ pub(super) fn read(mut table: Table, embedding: bool) -> Result<SearchSpace> {
             format!("add one, such as `learning_rate = {EXAMPLE}`"),
         ));
     }
-    let try_first = Vec::new();
-    Ok(SearchSpace { parameters, try_first })
+    Ok(SearchSpace {
+        parameters,
+        ..SearchSpace::default()
+    })
 }
 
 fn check_name(item: &Item) -> Result<()> {
@@ -89,7 +95,8 @@ fn distribution<'a>(item: &Item<'a>) -> Result<(Distribution, Vec<Drawn<'a>>)> {
     if table
         .items()
         .find(|item| {
-            !["type", conditions::KEY].contains(&item.key) && !TYPES.iter().any(|(_, keys)| keys.contains(&item.key))
+            let known = ["type", conditions::KEY, prior::KEY, prior::CONFIDENCE].contains(&item.key);
+            !known && !TYPES.iter().any(|(_, keys)| keys.contains(&item.key))
         })
         .is_some_and(|_| table.get("type").is_none())
     {
@@ -113,7 +120,12 @@ fn distribution<'a>(item: &Item<'a>) -> Result<(Distribution, Vec<Drawn<'a>>)> {
         let help = did_you_mean(name, TYPES.iter().map(|(known, _)| *known));
         return Err(Problem::new(kind.span, message, "unknown type", help));
     };
-    let keys = [&["type"], *keys, &[conditions::KEY]].concat();
+    let priors: &[&str] = if name == "fixed" {
+        &[]
+    } else {
+        &[prior::KEY, prior::CONFIDENCE]
+    };
+    let keys = [&["type"], *keys, priors, &[conditions::KEY]].concat();
     if let Some(unknown) = table.unknown(&keys) {
         let message = format!("`{name}` has no key `{}`", shown(unknown.key));
         return Err(Problem::new(

@@ -2,7 +2,7 @@
 
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
 use super::search::MAX_TRIALS;
-use crate::study::{GaussianProcess, SamplerSpec};
+use crate::study::{GaussianProcess, SamplerSpec, Tpe};
 
 /// Every key that some sampler has.
 pub(super) const KEYS: &[&str] = &["type", "startup_trials", "random_share"];
@@ -10,8 +10,11 @@ pub(super) const KEYS: &[&str] = &["type", "startup_trials", "random_share"];
 /// The samplers, and the keys that each has beside `type`.
 const TYPES: &[(&str, &[&str])] = &[
     ("gaussian_process", &["startup_trials", "random_share"]),
+    ("grid", &[]),
+    ("prior_band", &[]),
     ("random", &[]),
     ("sobol", &[]),
+    ("tpe", &["startup_trials", "random_share"]),
 ];
 
 /// Reads the table.
@@ -33,19 +36,22 @@ pub(super) fn read(table: &Table) -> Result<SamplerSpec> {
         let help = format!("remove it, or choose a `type` that has it: {}", with.join(", "));
         return Err(Problem::new(item.key_span, message, "not of this sampler", help));
     }
+    let startup = table.get("startup_trials").map(|item| item.integer(1..=MAX_TRIALS));
+    let startup_trials = startup.transpose()?.map(|trials| trials as u64);
+    let random_share = table.get("random_share").map(|item| share(&item)).transpose()?;
     Ok(match name {
         "random" => SamplerSpec::Random,
         "sobol" => SamplerSpec::Sobol,
-        _ => {
-            let usual = GaussianProcess::default();
-            let startup = table.get("startup_trials").map(|item| item.integer(1..=MAX_TRIALS));
-            SamplerSpec::GaussianProcess(GaussianProcess {
-                startup_trials: startup.transpose()?.map(|trials| trials as u64),
-                random_share: table
-                    .get("random_share")
-                    .map_or(Ok(usual.random_share), |item| share(&item))?,
-            })
-        }
+        "grid" => SamplerSpec::Grid,
+        "prior_band" => SamplerSpec::PriorBand,
+        "tpe" => SamplerSpec::Tpe(Tpe {
+            startup_trials,
+            random_share: random_share.unwrap_or(Tpe::default().random_share),
+        }),
+        _ => SamplerSpec::GaussianProcess(GaussianProcess {
+            startup_trials,
+            random_share: random_share.unwrap_or(GaussianProcess::default().random_share),
+        }),
     })
 }
 

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use super::constraints;
 use super::reader::{Problem, Result, Table, shown};
 use crate::study::PolicySpec;
 
-pub(super) const STUDY_KEYS: &[&str] = &["name", "seed", "trials", "retries"];
+pub(super) const STUDY_KEYS: &[&str] = &["name", "seed", "trials", "retries", constraints::KEY];
 /// JSON readers elsewhere hold numbers as doubles: larger ones would be other ones there.
 pub(super) const MAX_SEED: i64 = (1 << 53) - 1;
 

@@ -45,11 +45,19 @@ fn point(item: &Item, space: &SearchSpace) -> Result<Values> {
             }
         }
     }
+    if let Some(constraint) = space.constraints.iter().find(|one| one.allows(&values) == Ok(false)) {
+        let message = format!(
+            "this configuration breaks the constraint `{}`",
+            shown(constraint.text())
+        );
+        let help = "change its values, or the constraint";
+        return Err(Problem::new(table.span, message, "not allowed", help));
+    }
     Ok(values)
 }
 
 /// The value in the form in which it would be drawn.
-fn value(item: &Item, parameter: &Parameter) -> Result<Value> {
+pub(super) fn value(item: &Item, parameter: &Parameter) -> Result<Value> {
     let given = item.scalar()?;
     let listed = match &parameter.distribution {
         Distribution::Choice { values } => values.iter().find(|value| same(value, &given)).cloned(),

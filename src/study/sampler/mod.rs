@@ -1,14 +1,22 @@
 //! Samplers: which configuration is tried next.
 
+mod axis;
 mod gp;
+mod grid;
+mod prior_band;
 mod random;
 mod sobol;
+#[cfg(test)]
+mod tests;
+mod tpe;
+mod untried;
 
 pub use gp::GaussianProcess;
 use hpo_protocol::Values;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+pub use tpe::Tpe;
 
 use super::trial::TrialId;
 use crate::space::SearchSpace;
@@ -22,8 +30,14 @@ pub enum SamplerSpec {
     Random,
     /// Points of a scrambled Sobol sequence.
     Sobol,
+    /// All configurations of a finite space, each once.
+    Grid,
     /// By a model of the loss over the space and the rungs.
     GaussianProcess(GaussianProcess),
+    /// Like good configurations, and unlike bad ones.
+    Tpe(Tpe),
+    /// By the user's priors, near the best configuration, and at random.
+    PriorBand,
 }
 
 /// What is known of a trial when others are drawn.
@@ -49,6 +63,8 @@ pub struct Request<'a> {
     pub seed: u64,
     /// The resources of the rungs, ascending.
     pub rungs: &'a [u64],
+    /// The number of the bracket's first rung among them.
+    pub start: usize,
     /// The number of the first trial to be drawn.
     pub first: TrialId,
     /// How many are drawn at once.
@@ -62,9 +78,14 @@ impl SamplerSpec {
     /// Whether it looks at what is known of earlier trials.
     pub fn is_adaptive(&self) -> bool {
         match self {
-            Self::Random | Self::Sobol => false,
-            Self::GaussianProcess(_) => true,
+            Self::Random | Self::Sobol | Self::Grid => false,
+            Self::GaussianProcess(_) | Self::Tpe(_) | Self::PriorBand => true,
         }
+    }
+
+    /// Whether it uses what the user expects of parameters.
+    pub fn uses_priors(&self) -> bool {
+        matches!(self, Self::GaussianProcess(_) | Self::Tpe(_) | Self::PriorBand)
     }
 
     /// The configurations of the next trials, as many as are asked for.
@@ -76,6 +97,11 @@ impl SamplerSpec {
         };
         let mut drawn: Vec<Values> = trials.clone().map_while(given).collect();
         let trials = request.first + drawn.len() as u64..trials.end;
+        let request = &Request {
+            first: trials.start,
+            count: trials.end - trials.start,
+            ..*request
+        };
         drawn.extend(match self {
             Self::Random => trials
                 .map(|trial| random::configuration(request.space, request.seed, trial))
@@ -83,14 +109,10 @@ impl SamplerSpec {
             Self::Sobol => trials
                 .map(|trial| sobol::configuration(request.space, request.seed, trial))
                 .collect(),
-            Self::GaussianProcess(settings) => {
-                let request = Request {
-                    first: trials.start,
-                    count: trials.end - trials.start,
-                    ..*request
-                };
-                gp::draw(*settings, &request)
-            }
+            Self::Grid => grid::draw(request),
+            Self::GaussianProcess(settings) => gp::draw(*settings, request),
+            Self::Tpe(settings) => tpe::draw(*settings, request),
+            Self::PriorBand => prior_band::draw(request),
         });
         drawn
     }

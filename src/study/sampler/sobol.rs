@@ -40,10 +40,12 @@ mod tests {
                 step: None,
             },
             when: Vec::new(),
+            prior: None,
         };
         SearchSpace {
             parameters: (0..dimensions).map(parameter).collect(),
             try_first: Vec::new(),
+            constraints: Vec::new(),
         }
     }
 

@@ -68,6 +68,7 @@ weight_decay = 0
         name: name.to_owned(),
         distribution,
         when: Vec::new(),
+        prior: None,
     };
     let spec = StudySpec {
         name: "minilm-wordnet".to_owned(),
@@ -99,6 +100,7 @@ weight_decay = 0
         threads: 3,
         space: SearchSpace {
             try_first: Vec::new(),
+            constraints: Vec::new(),
             parameters: vec![
                 parameter(
                     "learning_rate",

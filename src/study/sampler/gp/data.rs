@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::super::Request;
+use super::super::axis::Axis;
 use super::model::Point;
-use crate::space::{Distribution, Scale, SearchSpace, Value};
+use crate::space::{Scale, SearchSpace};
 
 /// The most points the process is shown, since its work grows with the cube of their number.
 const MOST: usize = 400;
@@ -82,30 +83,20 @@ impl Data {
     }
 }
 
-/// The rank of each value of a choice of numbers, which have an order even if they are listed.
-fn order(distribution: &Distribution) -> Option<Vec<usize>> {
-    let Distribution::Choice { values } = distribution else {
-        return None;
-    };
-    let numbers: Vec<f64> = values.iter().map(Value::as_f64).collect::<Option<_>>()?;
-    let below = |number: &f64| numbers.iter().filter(|other| *other < number).count();
-    Some(numbers.iter().map(below).collect())
-}
-
 /// A point of the unit cube as numbers that are near each other where configurations are alike: one for a number, one for
 /// each value of a choice among others than numbers. Parameters that the configuration does not have are in the middle.
 pub(super) fn features(space: &SearchSpace, point: &[Option<f64>]) -> Vec<f64> {
     let mut features = Vec::new();
     for (parameter, coordinate) in space.parameters.iter().zip(point) {
-        match parameter.distribution.scale() {
-            Scale::Constant => {}
-            Scale::Continuous | Scale::Steps(_) => features.push(coordinate.unwrap_or(0.5)),
-            Scale::Categories(count) => {
-                let place = coordinate.map(|share| ((share * count as f64) as usize).min(count - 1));
-                if let Some(order) = order(&parameter.distribution) {
-                    features.push(place.map_or(0.5, |place| order[place] as f64 / (count - 1) as f64));
-                    continue;
-                }
+        let axis = Axis::of(&parameter.distribution);
+        let place = coordinate.and_then(|share| axis.place(share));
+        match axis {
+            Axis::Constant => {}
+            Axis::Line { .. } => features.push(coordinate.unwrap_or(0.5)),
+            Axis::Ranks(ranks) => {
+                features.push(place.map_or(0.5, |place| ranks[place] as f64 / (ranks.len() - 1) as f64));
+            }
+            Axis::Categories(count) => {
                 features.extend((0..count).map(|number| if place == Some(number) { 1.0 } else { 0.0 }));
             }
         }

@@ -1,0 +1,122 @@
+//! Sampling by the user's priors, the incumbent and chance, as in PriorBand (Mallik et al., "PriorBand: Practical Hyperparameter
+//! Optimization in the Age of Deep Learning", 2023, section 5 and algorithm 2).
+
+use hpo_protocol::Values;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use super::untried::{Tried, key};
+use super::{Observation, Purpose, Request, generator};
+use crate::space::{Around, SearchSpace};
+
+/// How far from the incumbent a parameter moves, as a share of its range, and how probable it is to move: section 5.2.
+const MOVED: (f64, f64) = (0.25, 0.5);
+/// Fewer trials than these at a rung rank nothing.
+const ENOUGH: usize = 3;
+
+/// Draws configurations.
+pub(super) fn draw(request: &Request<'_>) -> Vec<Values> {
+    let space = request.space;
+    let mut tried = Tried::new(request);
+    let shares = Shares::new(request);
+    let priors: Vec<Option<Around>> = space.parameters.iter().map(Around::prior).collect();
+    let incumbent = shares.incumbent.map(|one| space.point(one.parameters));
+    let mut drawn = Vec::new();
+    for trial in request.first..request.first + request.count {
+        const TRIES: usize = 100;
+        let mut random = generator(request.seed, trial, Purpose::Configuration);
+        let kind = random.random::<f64>();
+        let chosen = match &incumbent {
+            Some(incumbent) if kind < shares.by_incumbent => (0..TRIES)
+                .filter_map(|_| space.configuration(&near(space, incumbent, &mut random)))
+                .find(|one| !tried.contains(&key(one))),
+            _ if kind < shares.by_incumbent + shares.by_prior => tried.expected(space, &priors, &mut random),
+            _ => None,
+        };
+        let configuration = chosen.unwrap_or_else(|| tried.other(space, &mut random));
+        tried.insert(&configuration);
+        drawn.push(configuration);
+    }
+    drawn
+}
+
+/// A point near another one.
+fn near(space: &SearchSpace, point: &[Option<f64>], random: &mut ChaCha8Rng) -> Vec<f64> {
+    let (deviation, probability) = MOVED;
+    let coordinates = space.parameters.iter().zip(point).map(|(parameter, coordinate)| {
+        let Some(own) = *coordinate else { return random.random() };
+        let moves = random.random::<f64>() < probability;
+        let around = Around::new(parameter.distribution.scale(), own, deviation).filter(|_| moves);
+        around.map_or(own, |around| around.sample(random))
+    });
+    coordinates.collect()
+}
+
+/// With which probability a configuration is drawn how.
+#[derive(Debug)]
+struct Shares<'a> {
+    by_prior: f64,
+    by_incumbent: f64,
+    incumbent: Option<&'a Observation<'a>>,
+}
+
+impl<'a> Shares<'a> {
+    fn new(request: &Request<'a>) -> Self {
+        // The higher the first rung, the fewer trials there are, and the more they count.
+        let rung = |place: usize| request.rungs.get(place).copied().unwrap_or(1).max(1) as f64;
+        let by_chance = 1.0 / (1.0 + rung(request.start) / rung(0));
+        let others = 1.0 - by_chance;
+        let Some((incumbent, share)) = Self::incumbent(request) else {
+            return Self {
+                by_prior: others,
+                by_incumbent: 0.0,
+                incumbent: None,
+            };
+        };
+        Self {
+            by_prior: others * (1.0 - share),
+            by_incumbent: others * share,
+            incumbent: Some(incumbent),
+        }
+    }
+
+    /// The best trial once one has come to the last rung, and how much more likely than the priors it makes the best trials.
+    fn incumbent(request: &Request<'a>) -> Option<(&'a Observation<'a>, f64)> {
+        let at = |rung: u64| {
+            let mut seen: Vec<(f64, &Observation<'_>)> = Vec::new();
+            for one in request.observations.iter().filter(|one| !one.failed) {
+                let loss = one.losses.iter().find(|(resource, _)| *resource == rung);
+                seen.extend(loss.map(|(_, loss)| (*loss, one)));
+            }
+            seen.sort_by(|a, b| a.0.total_cmp(&b.0));
+            seen
+        };
+        let (_, incumbent) = *at(*request.rungs.last()?).first()?;
+        let ranked = request
+            .rungs
+            .iter()
+            .rev()
+            .map(|&rung| at(rung))
+            .find(|seen| seen.len() >= ENOUGH)?;
+        let best = &ranked[..ranked.len().div_ceil(3).max(ENOUGH).min(ranked.len())];
+
+        let space = request.space;
+        let centre = space.point(incumbent.parameters);
+        let (mut of_prior, mut of_incumbent) = (0.0, 0.0);
+        for (rank, (_, one)) in best.iter().enumerate() {
+            let weight = (best.len() - rank) as f64;
+            let (mut prior, mut near) = (1.0, 1.0);
+            for ((parameter, coordinate), own) in space.parameters.iter().zip(space.point(one.parameters)).zip(&centre)
+            {
+                let Some(coordinate) = coordinate else { continue };
+                prior *= Around::prior(parameter).map_or(1.0, |around| around.density(coordinate));
+                let around = own.and_then(|own| Around::new(parameter.distribution.scale(), own, MOVED.0));
+                near *= around.map_or(1.0, |around| around.density(coordinate));
+            }
+            of_prior += weight * prior;
+            of_incumbent += weight * near;
+        }
+        let share = of_incumbent / (of_prior + of_incumbent);
+        Some((incumbent, if share.is_finite() { share } else { 0.5 }))
+    }
+}

@@ -1,0 +1,70 @@
+//! Configurations that have not been tried yet.
+
+use std::collections::BTreeSet;
+
+use hpo_protocol::Values;
+use rand::{Rng, RngExt};
+
+use super::Request;
+use crate::space::{Around, SearchSpace};
+
+/// So many draws in vain mean that nearly all has been tried.
+const TRIES: usize = 100;
+
+/// What has been tried, and what has been drawn since.
+#[derive(Debug, Clone)]
+pub(super) struct Tried(BTreeSet<String>);
+
+impl Tried {
+    /// What a request says has been tried.
+    pub fn new(request: &Request<'_>) -> Self {
+        Self(request.observations.iter().map(|one| key(one.parameters)).collect())
+    }
+
+    pub fn contains(&self, key: &str) -> bool {
+        self.0.contains(key)
+    }
+
+    pub fn insert(&mut self, configuration: &Values) {
+        self.0.insert(key(configuration));
+    }
+
+    /// A configuration for a sampler that knows nothing yet: every other one as the user expects it, if that is known.
+    pub fn early(&self, space: &SearchSpace, random: &mut impl Rng) -> Values {
+        let priors: Vec<Option<Around>> = space.parameters.iter().map(Around::prior).collect();
+        if priors.iter().all(Option::is_none) || random.random::<bool>() {
+            return self.other(space, random);
+        }
+        self.expected(space, &priors, random)
+            .unwrap_or_else(|| self.other(space, random))
+    }
+
+    /// A configuration drawn by the user's priors that has not been tried; none if there seems to be none.
+    pub fn expected(&self, space: &SearchSpace, priors: &[Option<Around>], random: &mut impl Rng) -> Option<Values> {
+        (0..TRIES).find_map(|_| {
+            let coordinates = priors.iter().map(|prior| match prior {
+                Some(prior) => prior.sample(random),
+                None => random.random(),
+            });
+            let point: Vec<f64> = coordinates.collect();
+            space.configuration(&point).filter(|one| !self.0.contains(&key(one)))
+        })
+    }
+
+    /// A random configuration that has not been tried, unless nearly all have.
+    pub fn other(&self, space: &SearchSpace, random: &mut impl Rng) -> Values {
+        let mut configuration = space.sample(random);
+        for _ in 0..TRIES {
+            if !self.0.contains(&key(&configuration)) {
+                break;
+            }
+            configuration = space.sample(random);
+        }
+        configuration
+    }
+}
+
+/// The same for equal configurations only.
+pub(super) fn key(configuration: &Values) -> String {
+    serde_json::json!(configuration).to_string()
+}
