@@ -23,7 +23,7 @@ fn space(place: &Place, name: &str) -> PathBuf {
     }
     let path = place.path(&format!("{name}.toml"));
     let text = format!(
-        "[study]\ntrials = 4\n[policy]\nmax_resource = 4\nreduction_factor = 2\n[slots]\ndevices = \"cpu\"\n\
+        "[study]\ntrials = 4\n[policy]\nmax_resource = 4\nreduction_factor = 2\n[sampler]\ntype = \"random\"\n[slots]\ndevices = \"cpu\"\n\
          trials_per_device = 2\nthreads_per_trial = 1\n[trial]\nmodel = {model:?}\ntrain = \"train.jsonl\"\n\
          validation = \"validation.jsonl\"\ntest = \"test.jsonl\"\nmax_length = 16\n[space]\n\
          learning_rate = {{ type = \"log_uniform\", low = 1e-5, high = 1e-3 }}\nbatch_size = 4\n\

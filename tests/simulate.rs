@@ -13,6 +13,8 @@ trials = 60
 seed = 4
 [policy]
 max_resource = 27
+[sampler]
+type = "random"
 [trial]
 command = ["none"]
 [space]
@@ -100,6 +102,33 @@ fn slots_that_run_ahead_are_busier_and_change_no_decision() {
     assert!(sum(&with) > sum(&without), "nobody ran ahead");
 }
 
+/// Without a word about policy and sampler, a study is Hyperband that learns; the brackets under way are as many as slots need.
+#[test]
+fn by_default_a_study_learns_and_many_slots_have_work() {
+    let study = STUDY
+        .replace("[sampler]\ntype = \"random\"\n", "")
+        .replace("trials = 60", "trials = 70");
+    let few = json(&study, &["--slots", "1"]);
+    let many = json(&study, &["--slots", "12"]);
+    let number = |told: &Value, key: &str| told[0][key].as_f64().unwrap();
+    assert!(
+        number(&few, "regret") < 0.03 && number(&many, "regret") < 0.03,
+        "{few} {many}"
+    );
+    let one_by_one = study.replace("max_resource", "parallel_brackets = 1\nmax_resource");
+    let (few, idle) = (
+        json(&one_by_one, &["--slots", "1"]),
+        json(&one_by_one, &["--slots", "12"]),
+    );
+    assert!(
+        number(&many, "seconds") < 0.8 * number(&idle, "seconds"),
+        "{many} {idle}"
+    );
+    for key in ["trials", "counted_epochs", "best", "loss"] {
+        assert_eq!(few[0][key], idle[0][key], "{key}");
+    }
+}
+
 #[test]
 fn thousands_of_trials_on_hundreds_of_slots() {
     let told = json(&STUDY.replace("trials = 60", "trials = 2000"), &["--slots", "200"]);
@@ -137,7 +166,7 @@ fn a_space_is_shown_with_its_size_and_the_first_configurations() {
             "[study]\n",
             "[study]\nconstraints = [\"batch_size != 64 or margin < 0.5\", \"momentum > 0.6\"]\n",
         )
-        .replace("[trial]", "[sampler]\ntype = \"tpe\"\n[trial]")
+        .replace("\"random\"", "\"tpe\"")
         + "momentum = { type = \"uniform\", low = 0.5, high = 0.9, when = { batch_size = [16, 32] } }\n\
            [[try_first]]\nbatch_size = 128\ndropout = 0.25\n";
     std::fs::write(directory.path().join("s.toml"), study).unwrap();

@@ -45,7 +45,7 @@ pub(super) fn search(
         let reader = StudyReader::open(directory.clone())?;
         let recorded = reader.study().spec();
         let threads = file.slots.threads_per_trial.unwrap_or(recorded.threads);
-        let wanted = file.study.spec(threads);
+        let wanted = file.study.spec(threads, recorded.policy.parallel_brackets);
         check_same(recorded, &wanted, &file.path)?;
         if reader.study().is_over() && wanted.trials == recorded.trials {
             run::tell_finished(&reader)?;
@@ -57,7 +57,8 @@ pub(super) fn search(
         let data = file::check_files(file)?;
         let machine = Machine::this();
         let slots = run::slots(&machine, &settings, None)?;
-        let spec = file.study.spec(slots.first().map_or(1, |slot| slot.threads));
+        let threads = slots.first().map_or(1, |slot| slot.threads);
+        let spec = file.study.spec(threads, file.study.brackets_for(slots.len()));
         run::program(&spec, &directory)?;
         store::create(&directory, &spec, &file.text, now())?;
         tell_data(data);

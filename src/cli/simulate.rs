@@ -73,6 +73,7 @@ impl Simulate {
         for seed in first..first + self.repeat {
             let mut settings = file.study.clone();
             settings.seed = seed;
+            let brackets = settings.brackets_for(self.slots as usize);
             let conditions = Conditions {
                 objective: match self.objective {
                     Curves::Curve => Objective::Curve,
@@ -85,7 +86,7 @@ impl Simulate {
                 spread: self.spread,
                 budget: self.budgets.iter().copied().max(),
             };
-            let simulated = simulate(settings.spec(1), conditions).map_err(|error| {
+            let simulated = simulate(settings.spec(1, brackets), conditions).map_err(|error| {
                 let name = &error.parameter;
                 let help = format!("give `{name}` numbers under `[space]`, or choose another --objective");
                 CliError::usage(format!("{}: {error}", self.file.display()), help)

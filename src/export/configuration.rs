@@ -157,6 +157,7 @@ fn toml(study: &Study, trial: &Trial) -> Result<String, toml::ser::Error> {
     let file = json!({
         "study": { "name": format!("{}-trial-{}", spec.name, trial.id), "seed": spec.seed, "trials": 1 },
         "policy": { "type": "none", "max_resource": spec.policy.max_resource },
+        "sampler": { "type": "random" },
         "slots": { "threads_per_trial": spec.threads },
         "trial": trainer,
     });
@@ -196,6 +197,7 @@ mod tests {
             policy: PolicySpec {
                 kind: PolicyKind::SuccessiveHalving { bracket_size: None },
                 speculation: true,
+                parallel_brackets: 1,
                 min_resource: 1,
                 max_resource: 9,
                 reduction_factor: 3,
@@ -252,7 +254,7 @@ mod tests {
     fn the_toml_is_a_file_of_a_study_with_nothing_left_to_search() {
         let text = write(Format::Toml);
         let file = crate::space::file::parse(&text, std::path::Path::new("/elsewhere/best.toml")).unwrap();
-        let again = file.study.spec(file.slots.threads_per_trial.unwrap());
+        let again = file.study.spec(file.slots.threads_per_trial.unwrap(), 1);
         let spec = study().spec().clone();
         assert_eq!((again.trainer, again.threads), (spec.trainer, spec.threads));
         let fixed = again

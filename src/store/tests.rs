@@ -12,6 +12,7 @@ fn spec() -> StudySpec {
         policy: PolicySpec {
             kind: PolicyKind::SuccessiveHalving { bracket_size: None },
             speculation: true,
+            parallel_brackets: 1,
             min_resource: 1,
             max_resource: 3,
             reduction_factor: 3,

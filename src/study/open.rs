@@ -1,5 +1,7 @@
 //! Which trials there are: brackets and their configurations.
 
+use std::cmp::Ordering;
+
 use super::Study;
 use super::bracket::Bracket;
 use super::decide::Decider;
@@ -11,8 +13,9 @@ impl Decider<'_> {
     /// Opens the next bracket, or draws what is missing of the last one; whether there was anything to do.
     ///
     /// A bracket's configurations are all drawn when it opens, so that no result of its own can influence them. They may
-    /// depend on the brackets before it, on the last of these only as far as its first rung: it opens as soon as that is
-    /// known, whatever else is under way, and slots need not wait for the end of a bracket.
+    /// depend on the brackets before it, but not on the last `parallel_brackets - 1` of these, and on the one before those only as far
+    /// as its first rung: it opens as soon as that is known, whatever else is under way, and slots need not wait for the end of a
+    /// bracket.
     pub(super) fn open_bracket(&mut self) -> bool {
         let study = &self.study;
         if let Some(last) = study.brackets.last() {
@@ -91,19 +94,25 @@ impl Decider<'_> {
 }
 
 impl Study {
-    /// Whether the next bracket can be drawn.
+    /// Whether the next bracket can be drawn: the last one that it learns from is past its first rung, and those before are over.
     fn is_known_enough(&self) -> bool {
         if !self.spec.policy.is_synchronous() || !self.spec.sampler.is_adaptive() {
             return true;
         }
-        let Some((last, before)) = self.brackets.split_last() else {
+        let Some(last) = self.last_known(self.brackets.len()) else {
             return true;
         };
-        let past_first_rung = match &last.bracket {
+        let past_first_rung = match &self.brackets[last].bracket {
             Bracket::Halving(halving) => halving.is_past_first_rung(),
             Bracket::Asha(_) | Bracket::Median(_) => true,
         };
-        past_first_rung && before.iter().all(|open| open.unfinished == 0)
+        past_first_rung && self.brackets[..last].iter().all(|open| open.unfinished == 0)
+    }
+
+    /// The last bracket of a synchronous policy that a bracket learns from.
+    fn last_known(&self, bracket: usize) -> Option<usize> {
+        let parallel = usize::try_from(self.spec.policy.parallel_brackets).unwrap_or(usize::MAX);
+        bracket.checked_sub(parallel.max(1))
     }
 
     /// What a sampler may know of earlier trials when it draws for a bracket.
@@ -115,16 +124,32 @@ impl Study {
         let trials = self
             .trials
             .iter()
-            .filter(|trial| !synchronous || (trial.bracket as usize) < bracket);
+            .filter(|trial| !synchronous || trial_bracket(trial) < bracket);
+        let last = self.last_known(bracket);
         let observation = |trial| {
-            let whole = !synchronous || (trial_bracket(trial) + 1) < bracket;
-            self.observation(trial, whole)
+            let own = Some(trial_bracket(trial));
+            let known = match own.cmp(&last) {
+                _ if !synchronous => Known::All,
+                Ordering::Less => Known::All,
+                Ordering::Equal => Known::FirstRung,
+                Ordering::Greater => Known::Nothing,
+            };
+            self.observation(trial, known)
         };
         trials.map(observation).collect()
     }
 
-    /// What is known of a trial; of one whose bracket is not over, only what it did up to its first rung.
-    fn observation<'a>(&self, trial: &'a Trial, whole: bool) -> Observation<'a> {
+    /// What is known of a trial.
+    fn observation<'a>(&self, trial: &'a Trial, known: Known) -> Observation<'a> {
+        let whole = known == Known::All;
+        if known == Known::Nothing {
+            return Observation {
+                trial: trial.id,
+                parameters: &trial.parameters,
+                losses: Vec::new(),
+                failed: false,
+            };
+        }
         let rungs = self
             .brackets
             .get(trial_bracket(trial))
@@ -163,6 +188,16 @@ impl Study {
         let behind = |&number: &usize| (has[number] + 1.0) / size(number);
         (0..self.brackets.len()).min_by(|a, b| behind(a).total_cmp(&behind(b)).then(a.cmp(b)))
     }
+}
+
+/// How much of a trial a sampler may know, so that it depends on no timing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    All,
+    /// Its bracket was not over: what it did up to the first rung.
+    FirstRung,
+    /// Only that it is on its way.
+    Nothing,
 }
 
 fn trial_bracket(trial: &Trial) -> usize {

@@ -17,6 +17,18 @@ pub struct PolicySpec {
     /// Whether slots with nothing else to do train on the paused trials that most likely will be promoted. It changes no
     /// decision of a synchronous policy, and others leave no slot without work.
     pub speculation: bool,
+    /// How many brackets of a synchronous policy may be under way at once with a sampler that learns, at least 1: a bracket is drawn
+    /// from what came before the last so many. Others have all brackets under way at once.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub parallel_brackets: u64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn is_one(number: &u64) -> bool {
+    *number == 1
 }
 
 /// The policies.
@@ -30,7 +42,12 @@ pub enum PolicyKind {
     },
     /// Hyperband (Li et al., 2018, algorithm 1): brackets of successive halving that begin at the first rung, the second …,
     /// up to one that trains all of its trials to the end; then from the beginning.
-    Hyperband,
+    Hyperband {
+        /// Whether the first bracket is followed by all of them with only a reduction-factor-th of Hyperband's trials each: a sampler
+        /// that learns from one bracket for the next then learns more often from the same resource.
+        #[serde(default)]
+        small_brackets: bool,
+    },
     /// Asynchronous successive halving: see [`Asha`](super::bracket::Asha).
     Asha {
         /// When a trial is stopped.
@@ -102,24 +119,40 @@ impl PolicySpec {
     pub fn is_synchronous(&self) -> bool {
         matches!(
             self.kind,
-            PolicyKind::SuccessiveHalving { .. } | PolicyKind::Hyperband | PolicyKind::None
+            PolicyKind::SuccessiveHalving { .. } | PolicyKind::Hyperband { .. } | PolicyKind::None
         )
     }
 
     /// The same for a sampler that learns from one bracket for the next: where the study would be one bracket, it becomes
-    /// several, each of which one trial wins.
+    /// several, each of which one trial wins; without a policy, each of which four are trained to the end.
     pub fn in_brackets(self) -> Self {
-        let PolicyKind::SuccessiveHalving { bracket_size: None } = self.kind else {
-            return self;
+        let of = |size: u64| PolicyKind::SuccessiveHalving {
+            bracket_size: Some(size),
         };
-        let rungs = u32::try_from(self.rungs().len()).unwrap_or(u32::MAX);
-        let size = self.eta().saturating_pow(rungs.saturating_sub(1));
-        Self {
-            kind: PolicyKind::SuccessiveHalving {
-                bracket_size: Some(size),
+        match self.kind {
+            PolicyKind::SuccessiveHalving { bracket_size: None } => {
+                let rungs = u32::try_from(self.rungs().len()).unwrap_or(u32::MAX);
+                let kind = of(self.eta().saturating_pow(rungs.saturating_sub(1)));
+                Self { kind, ..self }
+            }
+            PolicyKind::None => Self {
+                kind: of(4),
+                min_resource: self.max_resource,
+                ..self
             },
-            ..self
+            _ => self,
         }
+    }
+
+    /// How many brackets must be under way at once for so many slots to have work, with a sampler that learns: enough for their
+    /// first rungs to have two trials for each slot.
+    pub fn brackets_for(&self, slots: usize) -> u64 {
+        let brackets = self.rungs().len() as u64;
+        let sizes = (1..=brackets).map(|number| self.bracket(number, u64::MAX)?.trials);
+        let Some(trials) = sizes.sum::<Option<u64>>().filter(|_| self.is_synchronous()) else {
+            return 1;
+        };
+        (2 * slots as u64 * brackets).div_ceil(trials.max(1)).max(1)
     }
 
     /// The `number`-th bracket (from 0) of a study in which `left` trials are in none yet. Asynchronous policies have their
@@ -139,9 +172,9 @@ impl PolicySpec {
             _ if left == 0 => None,
             PolicyKind::SuccessiveHalving { bracket_size } => Some(sync(0, bracket_size.unwrap_or(left))),
             PolicyKind::None => Some(sync(0, left)),
-            PolicyKind::Hyperband => {
-                let skipped = number % count;
-                Some(sync(skipped as usize, self.hyperband_size(count - 1 - skipped)))
+            PolicyKind::Hyperband { .. } => {
+                let (skipped, trials) = self.hyperband(number);
+                Some(sync(skipped, trials))
             }
             PolicyKind::AsyncHyperband { .. } if number < count => Some(open(number as usize)),
             PolicyKind::Asha { .. } | PolicyKind::Pasha | PolicyKind::MedianStopping { .. } if number == 0 => {
@@ -149,6 +182,15 @@ impl PolicySpec {
             }
             _ => None,
         }
+    }
+
+    /// How many rungs the `number`-th bracket of Hyperband skips, and how many trials it has.
+    fn hyperband(&self, number: u64) -> (usize, u64) {
+        let count = self.rungs().len() as u64;
+        let small = self.kind == PolicyKind::Hyperband { small_brackets: true } && number > 0;
+        let skipped = (number - u64::from(small)) % count;
+        let size = self.hyperband_size(count - 1 - skipped);
+        (skipped as usize, if small { size.div_ceil(self.eta()) } else { size })
     }
 
     /// How many trials Hyperband's bracket `s` has: `ceil((s_max + 1) / (s + 1) * eta^s)`.
@@ -161,13 +203,14 @@ impl PolicySpec {
 
     /// How many trials make a study whole: one of each of Hyperband's brackets; otherwise any number does.
     pub fn whole(&self) -> Option<u64> {
-        let brackets = self.rungs().len() as u64;
-        match self.kind {
-            PolicyKind::Hyperband | PolicyKind::AsyncHyperband { .. } => (0..brackets)
-                .map(|s| self.hyperband_size(s))
-                .reduce(u64::saturating_add),
-            _ => None,
-        }
+        let count = self.rungs().len() as u64;
+        let brackets = match self.kind {
+            PolicyKind::Hyperband { small_brackets: true } => count + 1,
+            PolicyKind::Hyperband { .. } | PolicyKind::AsyncHyperband { .. } => count,
+            _ => return None,
+        };
+        let sizes = (0..brackets).map(|number| self.hyperband(number).1);
+        sizes.reduce(u64::saturating_add)
     }
 }
 
@@ -183,9 +226,11 @@ mod tests {
             max_resource,
             reduction_factor,
             speculation: true,
+            parallel_brackets: 1,
         }
     }
 
+    const HYPERBAND: PolicyKind = PolicyKind::Hyperband { small_brackets: false };
     const SUCCESSIVE_HALVING: PolicyKind = PolicyKind::SuccessiveHalving { bracket_size: None };
 
     #[test]
@@ -210,7 +255,7 @@ mod tests {
     /// Li et al. (2018), table 1: R = 81, eta = 3.
     #[test]
     fn the_brackets_of_hyperband() {
-        let hyperband = policy(PolicyKind::Hyperband, 1, 81, 3);
+        let hyperband = policy(HYPERBAND, 1, 81, 3);
         assert_eq!(hyperband.whole(), Some(143));
         let table: Vec<(Vec<u64>, Vec<u64>)> = (0..5)
             .map(|number| {
@@ -241,9 +286,24 @@ mod tests {
     }
 
     #[test]
+    fn small_brackets_have_a_third_of_the_trials_after_the_first() {
+        let hyperband = policy(PolicyKind::Hyperband { small_brackets: true }, 1, 27, 3);
+        let sizes: Vec<u64> = (0..6)
+            .map(|number| hyperband.bracket(number, 1000).unwrap().trials.unwrap())
+            .collect();
+        assert_eq!(sizes, [27, 9, 4, 2, 2, 9]);
+        assert_eq!(hyperband.whole(), Some(44));
+        assert_eq!(
+            [1, 2, 4, 8, 64].map(|slots| hyperband.brackets_for(slots)),
+            [1, 1, 2, 4, 31]
+        );
+        assert_eq!(policy(HYPERBAND, 1, 27, 3).brackets_for(8), 2);
+    }
+
+    #[test]
     fn the_number_of_brackets_is_exact_where_logarithms_are_not() {
-        assert_eq!(policy(PolicyKind::Hyperband, 1, 243, 3).rungs().len(), 6);
-        assert_eq!(policy(PolicyKind::Hyperband, 1, 1000, 10).rungs().len(), 4);
+        assert_eq!(policy(HYPERBAND, 1, 243, 3).rungs().len(), 6);
+        assert_eq!(policy(HYPERBAND, 1, 1000, 10).rungs().len(), 4);
     }
 
     #[test]

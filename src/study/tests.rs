@@ -27,6 +27,7 @@ fn with(kind: PolicyKind, trials: u64, max_resource: u64, reduction_factor: u64)
         policy: PolicySpec {
             kind,
             speculation: true,
+            parallel_brackets: 1,
             min_resource: 1,
             max_resource,
             reduction_factor,
@@ -293,7 +294,7 @@ fn checkpoint(trial: TrialId, name: &str) -> Checkpoint {
 fn synchronous() -> impl Strategy<Value = PolicyKind> {
     prop_oneof![
         prop::option::of(1u64..12).prop_map(|bracket_size| PolicyKind::SuccessiveHalving { bracket_size }),
-        Just(PolicyKind::Hyperband),
+        any::<bool>().prop_map(|small_brackets| PolicyKind::Hyperband { small_brackets }),
         Just(PolicyKind::None),
     ]
 }
@@ -380,13 +381,14 @@ proptest! {
 
     #[test]
     fn nor_do_they_change_the_answer_of_a_sampler_that_learns(
-        hyperband: bool, trials in 8u64..25, slots in 1u32..8, seed: u64,
+        hyperband: bool, small_brackets: bool, parallel_brackets in 1u64..4, trials in 8u64..25, slots in 1u32..8, seed: u64,
     ) {
         let kind = match hyperband {
-            true => PolicyKind::Hyperband,
+            true => PolicyKind::Hyperband { small_brackets },
             false => PolicyKind::SuccessiveHalving { bracket_size: Some(6) },
         };
         let mut spec = with(kind, trials, 9, 3);
+        spec.policy.parallel_brackets = parallel_brackets;
         spec.sampler = SamplerSpec::GaussianProcess(GaussianProcess { startup_trials: Some(4), random_share: 0.2 });
         let mut plain = spec.clone();
         plain.policy.speculation = false;

@@ -38,7 +38,7 @@ impl Place {
             "x = { type = \"uniform\", low = 0.0, high = 1.0 }"
         };
         let text = format!(
-            "[study]\ntrials = {trials}\n[policy]\nmax_resource = 9\n[slots]\ndevices = \"cpu\"\n\
+            "[study]\ntrials = {trials}\n[policy]\nmax_resource = 9\n[sampler]\ntype = \"random\"\n[slots]\ndevices = \"cpu\"\n\
              trials_per_device = {slots}\nthreads_per_trial = 1\n[trial]\ncommand = [\"python3\", {trainer:?}]\n{trial}\n\
              [space]\n{parameters}\n"
         );

@@ -59,6 +59,8 @@ pub struct StudySettings {
     pub retries: u32,
     /// As in [`StudySpec`].
     pub policy: PolicySpec,
+    /// How many brackets may be under way at once, if the file says so.
+    pub parallel_brackets: Option<u64>,
     /// As in [`StudySpec`].
     pub sampler: SamplerSpec,
     /// As in [`StudySpec`].
@@ -68,18 +70,30 @@ pub struct StudySettings {
 }
 
 impl StudySettings {
-    /// The study with a number of threads per trial, at least 1.
-    pub fn spec(&self, threads: usize) -> StudySpec {
+    /// The study with what depends on the machine: a number of threads per trial, at least 1, and, unless the file has it, how many
+    /// brackets are under way at once.
+    pub fn spec(&self, threads: usize, parallel_brackets: u64) -> StudySpec {
         StudySpec {
             name: self.name.clone(),
             seed: self.seed,
             trials: self.trials,
             retries: self.retries,
-            policy: self.policy,
+            policy: PolicySpec {
+                parallel_brackets: self.parallel_brackets.unwrap_or(parallel_brackets),
+                ..self.policy
+            },
             sampler: self.sampler.clone(),
             trainer: self.trainer.clone(),
             threads,
             space: self.space.clone(),
+        }
+    }
+
+    /// How many brackets should be under way at once on so many slots.
+    pub fn brackets_for(&self, slots: usize) -> u64 {
+        match self.sampler.is_adaptive() {
+            true => self.policy.brackets_for(slots),
+            false => 1,
         }
     }
 }
@@ -181,22 +195,18 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
     let trial = table(&root, "trial", "`model` and `train`");
     let embedding = trial.as_ref().is_ok_and(|table| table.get(trial::COMMAND).is_none());
     let tables = known_tables(&root);
-    let policy = table(&root, "policy", "`max_resource = 9`").and_then(|table| {
-        known_keys(&table)?;
-        policy::read(&table)
-    });
-    let sampler = root.get("sampler").map_or(Ok(SamplerSpec::default()), |item| {
+    let sampler = root.get("sampler").map_or(Ok(sampler::usual()), |item| {
         let table = item.table()?;
         known_keys(&table)?;
         sampler::read(&table)
     });
-    let policy = policy.map(|policy| match &sampler {
-        Ok(sampler) if sampler.is_adaptive() => policy.in_brackets(),
-        _ => policy,
+    let policy = table(&root, "policy", "`max_resource = 9`").and_then(|table| {
+        known_keys(&table)?;
+        policy::read(&table, sampler.as_ref().is_ok_and(SamplerSpec::is_adaptive))
     });
     let study = table(&root, "study", "`trials = 27`").and_then(|table| {
         known_keys(&table)?;
-        search::study(&table, path, policy.as_ref().ok())
+        search::study(&table, path, policy.as_ref().ok().map(|(policy, _)| policy))
     });
     let slots = root.get("slots").map_or(Ok(SlotSettings::default()), |item| {
         let table = item.table()?;
@@ -227,21 +237,24 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
     });
 
     match (tables, study, policy, sampler, slots, trainer, space) {
-        (Ok(()), Ok(study), Ok(policy), Ok(sampler), Ok(slots), Ok(trainer), Ok(space)) => Ok(StudyFile {
-            text: text.to_owned(),
-            path: path.to_owned(),
-            study: StudySettings {
-                name: study.name,
-                seed: study.seed,
-                trials: study.trials,
-                retries: study.retries,
-                policy,
-                sampler,
-                trainer,
-                space,
-            },
-            slots,
-        }),
+        (Ok(()), Ok(study), Ok((policy, parallel_brackets)), Ok(sampler), Ok(slots), Ok(trainer), Ok(space)) => {
+            Ok(StudyFile {
+                text: text.to_owned(),
+                path: path.to_owned(),
+                study: StudySettings {
+                    name: study.name,
+                    seed: study.seed,
+                    trials: study.trials,
+                    retries: study.retries,
+                    policy,
+                    parallel_brackets,
+                    sampler,
+                    trainer,
+                    space,
+                },
+                slots,
+            })
+        }
         (tables, study, policy, sampler, slots, trainer, space) => {
             let problems = [
                 tables.err(),

@@ -11,6 +11,8 @@ pub(super) const KEYS: &[&str] = &[
     "min_resource",
     "reduction_factor",
     "bracket_size",
+    "small_brackets",
+    "parallel_brackets",
     "speculation",
     "variant",
     "percentile",
@@ -21,9 +23,24 @@ pub(super) const KEYS: &[&str] = &[
 const TYPES: &[(&str, &[&str])] = &[
     (
         "successive_halving",
-        &["min_resource", "reduction_factor", "bracket_size", "speculation"],
+        &[
+            "min_resource",
+            "reduction_factor",
+            "bracket_size",
+            "parallel_brackets",
+            "speculation",
+        ],
     ),
-    ("hyperband", &["min_resource", "reduction_factor", "speculation"]),
+    (
+        "hyperband",
+        &[
+            "min_resource",
+            "reduction_factor",
+            "small_brackets",
+            "parallel_brackets",
+            "speculation",
+        ],
+    ),
     ("asha", &["min_resource", "reduction_factor", "variant"]),
     ("async_hyperband", &["min_resource", "reduction_factor", "variant"]),
     ("pasha", &["min_resource", "reduction_factor"]),
@@ -37,9 +54,12 @@ const MAX_RESOURCE: i64 = 1_000_000_000_000;
 /// Median stopping compares at every resource.
 const MAX_COMPARED: i64 = 100_000;
 
-/// Reads the table.
-pub(super) fn read(table: &Table) -> Result<PolicySpec> {
-    let name = kind(table)?;
+/// How many brackets can be under way at once; nobody has more slots.
+const MAX_PARALLEL: i64 = 10_000;
+
+/// Reads the table; `learns` if the sampler does. How many brackets are under way at once is none if the table does not say so.
+pub(super) fn read(table: &Table, learns: bool) -> Result<(PolicySpec, Option<u64>)> {
+    let name = kind(table, learns)?;
     let optional = |key, range, default: i64| match table.get(key) {
         Some(item) => item.integer(range),
         None => Ok(default),
@@ -63,7 +83,9 @@ pub(super) fn read(table: &Table) -> Result<PolicySpec> {
         .get("variant")
         .map_or(Ok(AshaVariant::Promotion), |item| variant(&item))?;
     let kind = match name {
-        "hyperband" => PolicyKind::Hyperband,
+        "hyperband" => PolicyKind::Hyperband {
+            small_brackets: table.get("small_brackets").map_or(Ok(learns), |item| item.boolean())?,
+        },
         "asha" => PolicyKind::Asha { variant },
         "async_hyperband" => PolicyKind::AsyncHyperband { variant },
         "pasha" => PolicyKind::Pasha,
@@ -85,17 +107,23 @@ pub(super) fn read(table: &Table) -> Result<PolicySpec> {
         max_resource: max_resource as u64,
         reduction_factor: optional("reduction_factor", 2..=MAX_TRIALS, 3)? as u64,
         speculation: table.get("speculation").map_or(Ok(true), |item| item.boolean())?,
+        parallel_brackets: 1,
     };
-    Ok(PolicySpec {
+    let parallel = table.get("parallel_brackets");
+    let parallel = parallel.map(|item| item.integer(1..=MAX_PARALLEL)).transpose()?;
+    let spec = PolicySpec {
         speculation: spec.speculation && spec.is_synchronous(),
         ..spec
-    })
+    };
+    let spec = if learns { spec.in_brackets() } else { spec };
+    Ok((spec, parallel.map(|number| number as u64)))
 }
 
 /// The policy's name, which has all keys of the table.
-fn kind<'a>(table: &Table<'a>) -> Result<&'a str> {
+fn kind<'a>(table: &Table<'a>, learns: bool) -> Result<&'a str> {
     let item = table.get("type");
-    let name = item.as_ref().map_or(Ok(TYPES[0].0), Item::string)?;
+    let usual = if learns { "hyperband" } else { "successive_halving" };
+    let name = item.as_ref().map_or(Ok(usual), Item::string)?;
     let Some((_, keys)) = TYPES.iter().find(|(known, _)| *known == name) else {
         let item = item.unwrap_or_else(|| unreachable!("the default is known"));
         let message = format!("there is no policy `{}`", shown(name));

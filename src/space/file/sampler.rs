@@ -17,6 +17,11 @@ const TYPES: &[(&str, &[&str])] = &[
     ("tpe", &["startup_trials", "random_share"]),
 ];
 
+/// The sampler of a study whose file names none.
+pub(super) fn usual() -> SamplerSpec {
+    SamplerSpec::GaussianProcess(GaussianProcess::default())
+}
+
 /// Reads the table.
 pub(super) fn read(table: &Table) -> Result<SamplerSpec> {
     let kind = table.required("type", "type = \"random\"")?;

@@ -65,7 +65,7 @@ impl Bracket {
                 },
                 _,
             ) => Self::Median(Median::new(rungs, percentile, startup_trials)),
-            (PolicyKind::SuccessiveHalving { .. } | PolicyKind::Hyperband | PolicyKind::None, trials) => {
+            (PolicyKind::SuccessiveHalving { .. } | PolicyKind::Hyperband { .. } | PolicyKind::None, trials) => {
                 Self::Halving(Halving::new(rungs, eta, trials.unwrap_or(0)))
             }
         }

@@ -102,10 +102,18 @@ impl Estimator {
             .map(|(loss, point)| (if usable { better(loss) / mean } else { 1.0 }, point));
         let priors: Vec<Option<Around>> = space.parameters.iter().map(Around::prior).collect();
         let even = vec![None; axes.len()];
-        Some(Self {
+        let mut estimator = Self {
             good: Mixture::new(axes.clone(), priors, weighed.collect()),
             bad: Mixture::new(axes, even, bad.into_iter().map(|(_, point)| (1.0, point)).collect()),
-        })
+        };
+        for one in request
+            .observations
+            .iter()
+            .filter(|one| one.losses.is_empty() && !one.failed)
+        {
+            estimator.bad.add(space.point(one.parameters), 1.0);
+        }
+        Some(estimator)
     }
 
     /// Of some draws like the good ones the one that is the least like the bad ones.

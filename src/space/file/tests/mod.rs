@@ -38,6 +38,8 @@ retries = 5
 min_resource = 2
 max_resource = 18
 reduction_factor = 4
+[sampler]
+type = "random"
 [slots]
 devices = [1, 0]
 trials_per_device = 2
@@ -79,6 +81,7 @@ weight_decay = 0
         policy: PolicySpec {
             kind: crate::study::PolicyKind::SuccessiveHalving { bracket_size: None },
             speculation: true,
+            parallel_brackets: 1,
             min_resource: 2,
             max_resource: 18,
             reduction_factor: 4,
@@ -134,7 +137,7 @@ weight_decay = 0
             ],
         },
     };
-    assert_eq!(file.study.spec(3), spec);
+    assert_eq!(file.study.spec(3, 1), spec);
 }
 
 #[test]
@@ -152,6 +155,7 @@ fn policies_are_read_with_their_settings() {
     use crate::study::{AshaVariant, PolicyKind};
     let policy = |lines: &str| {
         let text = GOOD.replace("max_resource = 9", &format!("max_resource = 9\n{lines}"));
+        let text = text.replace("[trial]", "[sampler]\ntype = \"random\"\n[trial]");
         parse_at(&text).unwrap().study.policy
     };
     let kind = |lines: &str| policy(lines).kind;
@@ -160,7 +164,10 @@ fn policies_are_read_with_their_settings() {
         kind("type = \"successive_halving\"\nbracket_size = 9"),
         PolicyKind::SuccessiveHalving { bracket_size: Some(9) }
     );
-    assert_eq!(kind("type = \"hyperband\""), PolicyKind::Hyperband);
+    assert_eq!(
+        kind("type = \"hyperband\""),
+        PolicyKind::Hyperband { small_brackets: false }
+    );
     let (promotion, stopping) = (AshaVariant::Promotion, AshaVariant::Stopping);
     assert_eq!(kind("type = \"asha\""), PolicyKind::Asha { variant: promotion });
     assert_eq!(
@@ -187,25 +194,48 @@ fn a_sampler_that_learns_has_brackets_to_learn_from() {
             .unwrap()
             .study
     };
-    assert_eq!(study("[sampler]\ntype = \"random\"").sampler, SamplerSpec::Random);
-    let learning = study("[sampler]\ntype = \"gaussian_process\"\nstartup_trials = 5");
+    let random = study("[sampler]\ntype = \"random\"");
+    assert_eq!(random.sampler, SamplerSpec::Random);
+    assert_eq!(random.policy.kind, PolicyKind::SuccessiveHalving { bracket_size: None });
     let settings = GaussianProcess {
         startup_trials: Some(5),
         random_share: 0.1,
     };
+    let small = PolicyKind::Hyperband { small_brackets: true };
+    let learning = study("[sampler]\ntype = \"gaussian_process\"\nstartup_trials = 5");
     assert_eq!(learning.sampler, SamplerSpec::GaussianProcess(settings));
+    assert_eq!((learning.policy.kind, study("").policy.kind), (small, small));
     assert_eq!(
-        learning.policy.kind,
-        PolicyKind::SuccessiveHalving { bracket_size: Some(9) }
+        study("").sampler,
+        SamplerSpec::GaussianProcess(GaussianProcess::default())
     );
+
+    let with = |policy: &str| {
+        let text = GOOD.replace("max_resource = 9", &format!("max_resource = 9\n{policy}"));
+        parse_at(&text).unwrap().study
+    };
+    let halving = with("type = \"successive_halving\"\nparallel_brackets = 3");
+    let of = |size| PolicyKind::SuccessiveHalving {
+        bracket_size: Some(size),
+    };
+    assert_eq!((halving.policy.kind, halving.parallel_brackets), (of(9), Some(3)));
+    assert_eq!(
+        (halving.spec(1, 8).policy.parallel_brackets, halving.brackets_for(8)),
+        (3, 2)
+    );
+    let full = with("type = \"none\"").policy;
+    assert_eq!((full.kind, full.rungs()), (of(4), vec![9]));
 }
 
 #[test]
 fn a_study_of_hyperband_is_whole_after_each_of_its_brackets() {
-    let text = GOOD
-        .replace("trials = 27", "")
-        .replace("max_resource = 9", "max_resource = 81\ntype = \"hyperband\"");
+    let text = GOOD.replace("trials = 27", "").replace(
+        "max_resource = 9",
+        "max_resource = 81\ntype = \"hyperband\"\nsmall_brackets = false",
+    );
     assert_eq!(parse_at(&text).unwrap().study.trials, 143);
+    let small = text.replace("small_brackets = false", "small_brackets = true");
+    assert_eq!(parse_at(&small).unwrap().study.trials, 81 + 27 + 12 + 5 + 3 + 2);
 }
 
 #[test]

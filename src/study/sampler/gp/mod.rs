@@ -120,14 +120,23 @@ impl Candidates {
                 points.push(moved.collect());
             }
         }
-        let configurations: Vec<Values> = points.iter().filter_map(|point| space.configuration(point)).collect();
+        let under_way = request
+            .observations
+            .iter()
+            .filter(|one| one.losses.is_empty() && !one.failed);
+        let mut configurations: Vec<Values> = under_way.map(|one| one.parameters.clone()).collect();
+        let under_way = configurations.len();
+        configurations.extend(points.iter().filter_map(|point| space.configuration(point)));
         let points: Vec<Vec<Option<f64>>> = configurations.iter().map(|one| space.point(one)).collect();
         let places: Vec<Vec<f64>> = points.iter().map(|point| features(space, point)).collect();
         let weight = PRIOR_TRIALS / data.trials.max(1) as f64;
+        let mut prediction = process.predict(&places, rung);
+        // What is expected of them is taken for granted, so that others are drawn.
+        (0..under_way).for_each(|place| prediction.imagine(place));
         Some(Self {
             expected: points.iter().map(|point| weight * prior(space, point)).collect(),
             keys: configurations.iter().map(key).collect(),
-            prediction: process.predict(&places, rung),
+            prediction,
             configurations,
             best,
         })
