@@ -144,17 +144,6 @@ impl PolicySpec {
         }
     }
 
-    /// How many brackets must be under way at once for so many slots to have work, with a sampler that learns: enough for their
-    /// first rungs to have two trials for each slot.
-    pub fn brackets_for(&self, slots: usize) -> u64 {
-        let brackets = self.rungs().len() as u64;
-        let sizes = (1..=brackets).map(|number| self.bracket(number, u64::MAX)?.trials);
-        let Some(trials) = sizes.sum::<Option<u64>>().filter(|_| self.is_synchronous()) else {
-            return 1;
-        };
-        (2 * slots as u64 * brackets).div_ceil(trials.max(1)).max(1)
-    }
-
     /// The `number`-th bracket (from 0) of a study in which `left` trials are in none yet. Asynchronous policies have their
     /// brackets from the beginning, and none beyond them.
     pub fn bracket(&self, number: u64, left: u64) -> Option<BracketPlan> {
@@ -293,11 +282,6 @@ mod tests {
             .collect();
         assert_eq!(sizes, [27, 9, 4, 2, 2, 9]);
         assert_eq!(hyperband.whole(), Some(44));
-        assert_eq!(
-            [1, 2, 4, 8, 64].map(|slots| hyperband.brackets_for(slots)),
-            [1, 1, 2, 4, 31]
-        );
-        assert_eq!(policy(HYPERBAND, 1, 27, 3).brackets_for(8), 2);
     }
 
     #[test]

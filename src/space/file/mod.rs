@@ -89,11 +89,14 @@ impl StudySettings {
         }
     }
 
-    /// How many brackets should be under way at once on so many slots.
+    /// How many brackets should be under way at once on so many slots: few learn more from each other, many leave no slot without
+    /// work.
     pub fn brackets_for(&self, slots: usize) -> u64 {
-        match self.sampler.is_adaptive() {
-            true => self.policy.brackets_for(slots),
-            false => 1,
+        let learns = self.sampler.is_adaptive() && self.policy.is_synchronous();
+        if learns {
+            (2 * slots as u64).saturating_sub(2).max(1)
+        } else {
+            1
         }
     }
 }

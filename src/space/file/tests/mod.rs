@@ -219,10 +219,9 @@ fn a_sampler_that_learns_has_brackets_to_learn_from() {
         bracket_size: Some(size),
     };
     assert_eq!((halving.policy.kind, halving.parallel_brackets), (of(9), Some(3)));
-    assert_eq!(
-        (halving.spec(1, 8).policy.parallel_brackets, halving.brackets_for(8)),
-        (3, 2)
-    );
+    assert_eq!(halving.spec(1, 8).policy.parallel_brackets, 3);
+    assert_eq!([1, 2, 4].map(|slots| halving.brackets_for(slots)), [1, 2, 6]);
+    assert_eq!(with("type = \"asha\"").brackets_for(4), 1);
     let full = with("type = \"none\"").policy;
     assert_eq!((full.kind, full.rungs()), (of(4), vec![9]));
 }
