@@ -7,6 +7,7 @@ pub mod bracket;
 mod decide;
 mod event;
 mod fold;
+mod importance;
 mod open;
 mod policy;
 mod sampler;
@@ -23,6 +24,7 @@ use hpo_protocol::{Measurement, Metrics};
 
 use bracket::{Bracket, Decision, rung_sizes};
 pub use event::{Command, Event, FORMAT, Fact, Record, SlotId, Step, Timestamp};
+pub use importance::{Importance, Importances};
 pub use policy::{AshaVariant, BracketPlan, PolicyKind, PolicySpec};
 pub use sampler::{GaussianProcess, Observation, Request, SamplerSpec, Tpe};
 pub use spec::{StudySpec, Trainer};

@@ -2,20 +2,19 @@
 
 use std::cmp::Ordering;
 
-use super::Study;
 use super::bracket::Bracket;
 use super::decide::Decider;
 use super::event::Fact;
 use super::sampler::{Observation, Request, training_seed};
 use super::trial::{Trial, TrialId, TrialState};
+use super::{OpenBracket, Study};
 
 impl Decider<'_> {
     /// Opens the next bracket, or draws what is missing of the last one; whether there was anything to do.
     ///
     /// A bracket's configurations are all drawn when it opens, so that no result of its own can influence them. They may
-    /// depend on the brackets before it, but not on the last `parallel_brackets - 1` of these, and on the one before those only as far
-    /// as its first rung: it opens as soon as that is known, whatever else is under way, and slots need not wait for the end of a
-    /// bracket.
+    /// depend on the brackets before it, but not on the last `parallel_brackets - 1` of these, of which only the first rung of the first
+    /// is known: it opens as soon as that is, whatever else is under way, so that slots need not wait for the end of a bracket.
     pub(super) fn open_bracket(&mut self) -> bool {
         let study = &self.study;
         if let Some(last) = study.brackets.last() {
@@ -28,12 +27,13 @@ impl Decider<'_> {
         let number = study.brackets.len() as u64;
         let first = study.brackets.last().map_or(0, |open| open.first + open.trials);
         let left = study.spec.trials.saturating_sub(first);
-        let Some(plan) = study
-            .spec
-            .policy
-            .bracket(number, left)
-            .filter(|_| study.is_known_enough())
-        else {
+        if !study.is_known_enough() {
+            return false;
+        }
+        let can_choose = study.spec.policy.bracket_from(0, left).is_some();
+        let chosen = if can_choose { study.first_rung() } else { None };
+        let chosen = chosen.and_then(|rung| study.spec.policy.bracket_from(rung, left));
+        let Some(plan) = chosen.or_else(|| study.spec.policy.bracket(number, left)) else {
             return false;
         };
         self.record(Fact::BracketOpened {
@@ -94,25 +94,41 @@ impl Decider<'_> {
 }
 
 impl Study {
-    /// Whether the next bracket can be drawn: the last one that it learns from is past its first rung, and those before are over.
+    /// How many rungs the sampler would have the next bracket skip.
+    fn first_rung(&self) -> Option<usize> {
+        let spec = &self.spec;
+        spec.sampler.first_rung(&Request {
+            space: &spec.space,
+            seed: spec.seed,
+            rungs: &spec.policy.rungs(),
+            start: 0,
+            first: self.trials.len() as TrialId,
+            count: 0,
+            observations: &self.observations(self.brackets.len()),
+        })
+    }
+
+    /// Whether the next bracket can be drawn: the brackets that it learns from are over, and the next one, if it may be under way
+    /// still, is past its first rung.
     fn is_known_enough(&self) -> bool {
         if !self.spec.policy.is_synchronous() || !self.spec.sampler.is_adaptive() {
             return true;
         }
-        let Some(last) = self.last_known(self.brackets.len()) else {
+        let Some(over) = self.over_before(self.brackets.len()) else {
             return true;
         };
-        let past_first_rung = match &self.brackets[last].bracket {
+        let past_first_rung = |open: &OpenBracket| match &open.bracket {
             Bracket::Halving(halving) => halving.is_past_first_rung(),
             Bracket::Asha(_) | Bracket::Median(_) => true,
         };
-        past_first_rung && self.brackets[..last].iter().all(|open| open.unfinished == 0)
+        let (known, rest) = self.brackets.split_at(over);
+        known.iter().all(|open| open.unfinished == 0) && rest.first().is_none_or(past_first_rung)
     }
 
-    /// The last bracket of a synchronous policy that a bracket learns from.
-    fn last_known(&self, bracket: usize) -> Option<usize> {
+    /// How many brackets of a synchronous policy must be over for a bracket to be drawn; none if it waits for nothing.
+    fn over_before(&self, bracket: usize) -> Option<usize> {
         let parallel = usize::try_from(self.spec.policy.parallel_brackets).unwrap_or(usize::MAX);
-        bracket.checked_sub(parallel.max(1))
+        (bracket + 1).checked_sub(parallel.max(1))
     }
 
     /// What a sampler may know of earlier trials when it draws for a bracket.
@@ -125,14 +141,13 @@ impl Study {
             .trials
             .iter()
             .filter(|trial| !synchronous || trial_bracket(trial) < bracket);
-        let last = self.last_known(bracket);
+        let over = self.over_before(bracket);
         let observation = |trial| {
-            let own = Some(trial_bracket(trial));
-            let known = match own.cmp(&last) {
+            let known = match over.map(|over| trial_bracket(trial).cmp(&over)) {
                 _ if !synchronous => Known::All,
-                Ordering::Less => Known::All,
-                Ordering::Equal => Known::FirstRung,
-                Ordering::Greater => Known::Nothing,
+                Some(Ordering::Less) => Known::All,
+                Some(Ordering::Equal) => Known::FirstRung,
+                Some(Ordering::Greater) | None => Known::Nothing,
             };
             self.observation(trial, known)
         };

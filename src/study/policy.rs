@@ -17,8 +17,8 @@ pub struct PolicySpec {
     /// Whether slots with nothing else to do train on the paused trials that most likely will be promoted. It changes no
     /// decision of a synchronous policy, and others leave no slot without work.
     pub speculation: bool,
-    /// How many brackets of a synchronous policy may be under way at once with a sampler that learns, at least 1: a bracket is drawn
-    /// from what came before the last so many. Others have all brackets under way at once.
+    /// How many brackets of a synchronous policy may be under way at once with a sampler that learns, at least 1; a bracket is drawn
+    /// from what came before those. Other samplers have all brackets under way at once.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub parallel_brackets: u64,
 }
@@ -43,8 +43,8 @@ pub enum PolicyKind {
     /// Hyperband (Li et al., 2018, algorithm 1): brackets of successive halving that begin at the first rung, the second …,
     /// up to one that trains all of its trials to the end; then from the beginning.
     Hyperband {
-        /// Whether the first bracket is followed by all of them with only a reduction-factor-th of Hyperband's trials each: a sampler
-        /// that learns from one bracket for the next then learns more often from the same resource.
+        /// Whether each bracket has only a reduction-factor-th of Hyperband's trials, so that a sampler that learns from one bracket
+        /// for the next learns more often from the same resource, and where a bracket begins is for the sampler to say, if it can.
         #[serde(default)]
         small_brackets: bool,
     },
@@ -162,8 +162,8 @@ impl PolicySpec {
             PolicyKind::SuccessiveHalving { bracket_size } => Some(sync(0, bracket_size.unwrap_or(left))),
             PolicyKind::None => Some(sync(0, left)),
             PolicyKind::Hyperband { .. } => {
-                let (skipped, trials) = self.hyperband(number);
-                Some(sync(skipped, trials))
+                let skipped = (number % count) as usize;
+                Some(sync(skipped, self.hyperband(skipped)))
             }
             PolicyKind::AsyncHyperband { .. } if number < count => Some(open(number as usize)),
             PolicyKind::Asha { .. } | PolicyKind::Pasha | PolicyKind::MedianStopping { .. } if number == 0 => {
@@ -173,13 +173,27 @@ impl PolicySpec {
         }
     }
 
-    /// How many rungs the `number`-th bracket of Hyperband skips, and how many trials it has.
-    fn hyperband(&self, number: u64) -> (usize, u64) {
-        let count = self.rungs().len() as u64;
-        let small = self.kind == PolicyKind::Hyperband { small_brackets: true } && number > 0;
-        let skipped = (number - u64::from(small)) % count;
-        let size = self.hyperband_size(count - 1 - skipped);
-        (skipped as usize, if small { size.div_ceil(self.eta()) } else { size })
+    /// The next bracket if it shall skip so many rungs, where that can be chosen.
+    pub fn bracket_from(&self, skipped: usize, left: u64) -> Option<BracketPlan> {
+        let rungs = self.rungs();
+        let chosen = self.kind == PolicyKind::Hyperband { small_brackets: true } && left > 0;
+        let skipped = skipped.min(rungs.len() - 1);
+        chosen.then(|| BracketPlan {
+            trials: Some(self.hyperband(skipped).clamp(1, left)),
+            rungs: rungs[skipped..].to_vec(),
+        })
+    }
+
+    /// How many trials a bracket of Hyperband has that skips so many rungs. Small ones still have one to promote and others to leave
+    /// behind.
+    fn hyperband(&self, skipped: usize) -> u64 {
+        let s = self.rungs().len() as u64 - 1 - skipped as u64;
+        let size = self.hyperband_size(s);
+        match self.kind {
+            PolicyKind::Hyperband { small_brackets: true } if s > 0 => size.div_ceil(self.eta()).max(self.eta()),
+            PolicyKind::Hyperband { small_brackets: true } => size.div_ceil(self.eta()),
+            _ => size,
+        }
     }
 
     /// How many trials Hyperband's bracket `s` has: `ceil((s_max + 1) / (s + 1) * eta^s)`.
@@ -190,16 +204,15 @@ impl PolicySpec {
         u64::try_from(size).unwrap_or(u64::MAX)
     }
 
-    /// How many trials make a study whole: one of each of Hyperband's brackets; otherwise any number does.
+    /// How many trials make a study whole: as many as Hyperband's brackets have together; otherwise any number does.
     pub fn whole(&self) -> Option<u64> {
-        let count = self.rungs().len() as u64;
-        let brackets = match self.kind {
-            PolicyKind::Hyperband { small_brackets: true } => count + 1,
-            PolicyKind::Hyperband { .. } | PolicyKind::AsyncHyperband { .. } => count,
-            _ => return None,
-        };
-        let sizes = (0..brackets).map(|number| self.hyperband(number).1);
-        sizes.reduce(u64::saturating_add)
+        let brackets = self.rungs().len() as u64;
+        match self.kind {
+            PolicyKind::Hyperband { .. } | PolicyKind::AsyncHyperband { .. } => (0..brackets)
+                .map(|s| self.hyperband_size(s))
+                .reduce(u64::saturating_add),
+            _ => None,
+        }
     }
 }
 
@@ -275,13 +288,16 @@ mod tests {
     }
 
     #[test]
-    fn small_brackets_have_a_third_of_the_trials_after_the_first() {
+    fn small_brackets_have_a_third_of_the_trials() {
         let hyperband = policy(PolicyKind::Hyperband { small_brackets: true }, 1, 27, 3);
         let sizes: Vec<u64> = (0..6)
             .map(|number| hyperband.bracket(number, 1000).unwrap().trials.unwrap())
             .collect();
-        assert_eq!(sizes, [27, 9, 4, 2, 2, 9]);
-        assert_eq!(hyperband.whole(), Some(44));
+        assert_eq!(sizes, [9, 4, 3, 2, 9, 4]);
+        assert_eq!(hyperband.whole(), Some(27 + 12 + 6 + 4));
+        let chosen = hyperband.bracket_from(2, 1000).unwrap();
+        assert_eq!((chosen.rungs, chosen.trials), (vec![9, 27], Some(3)));
+        assert_eq!(policy(HYPERBAND, 1, 27, 3).bracket_from(2, 1000), None);
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Tim
     });
     text += &format!("rungs: {}\n", rungs.collect::<Vec<_>>().join(", "));
     text += &foretold(study);
+    text += &important(study);
     text += &compute(study);
     if let Some(best) = study.best() {
         text += &best_line(study, best);
@@ -74,6 +75,7 @@ pub fn status_json(study: &Study, directory: &StudyDirectory, running: bool) -> 
         "best": study.best().map(TrialSummary::from),
         "test": study.test().map(|(trial, measurement)| json!({ "trial": trial, "measurement": measurement })),
         "foresight": foresight(study),
+        "importance": study.importance(),
         "findings": summarise(study),
     })
 }
@@ -117,6 +119,21 @@ fn compute(study: &Study) -> String {
 /// How well rungs foretell the next ones.
 fn foretold(study: &Study) -> String {
     foresight(study).iter().map(|one| one.text() + "\n").collect()
+}
+
+/// Which parameters matter.
+fn important(study: &Study) -> String {
+    let Some(importances) = study.importance() else {
+        return String::new();
+    };
+    let share = |share: f64| format!("{:.0} %", 100.0 * share);
+    let parameters = importances.parameters.iter();
+    let parameters =
+        parameters.map(|one| format!("{} {} ({} alone)", one.parameter, share(one.total), share(one.alone)));
+    format!(
+        "what the loss depends on: {}\n",
+        parameters.collect::<Vec<_>>().join(", ")
+    )
 }
 
 /// What the best trial's model comes to on the test data.
@@ -175,6 +192,7 @@ pub fn outcome(
     let mut text = format!("\n{}\n", trial_table(study, &TrialTable { rows: best, left_out }));
     text += &compute(study);
     text += &foretold(study);
+    text += &important(study);
     text += &findings(study);
     let Some(best) = study.best() else {
         return text + "no trial has a validation loss\n";

@@ -94,7 +94,7 @@ impl StudySettings {
     pub fn brackets_for(&self, slots: usize) -> u64 {
         let learns = self.sampler.is_adaptive() && self.policy.is_synchronous();
         if learns {
-            (2 * slots as u64).saturating_sub(2).max(1)
+            (2 * slots as u64).saturating_sub(1).max(1)
         } else {
             1
         }

@@ -12,6 +12,7 @@ mod tpe;
 mod untried;
 
 pub use gp::GaussianProcess;
+pub(super) use gp::Surrogate;
 use hpo_protocol::Values;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -88,6 +89,14 @@ impl SamplerSpec {
         matches!(self, Self::GaussianProcess(_) | Self::Tpe(_) | Self::PriorBand)
     }
 
+    /// How many rungs the next bracket can skip because those below tell too little, if the sampler can tell.
+    pub fn first_rung(&self, request: &Request<'_>) -> Option<usize> {
+        match self {
+            Self::GaussianProcess(_) => gp::first_rung(request),
+            _ => None,
+        }
+    }
+
     /// The configurations of the next trials, as many as are asked for.
     pub fn draw(&self, request: &Request<'_>) -> Vec<Values> {
         let trials = request.first..request.first + request.count;
@@ -120,14 +129,15 @@ impl SamplerSpec {
 
 /// What a random number is for. Each purpose has a stream of its own, so that a new one changes no other.
 #[derive(Debug, Clone, Copy)]
-enum Purpose {
+pub(super) enum Purpose {
     Configuration = 1,
     Training = 2,
     Model = 3,
+    Importance = 4,
 }
 
 /// The generator of one decision: a function of the study's seed, the trial and the purpose, with no state to store.
-fn generator(study_seed: u64, trial: TrialId, purpose: Purpose) -> ChaCha8Rng {
+pub(super) fn generator(study_seed: u64, trial: TrialId, purpose: Purpose) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&study_seed.to_le_bytes());
     key[8..16].copy_from_slice(&trial.to_le_bytes());

@@ -4,6 +4,7 @@
 
 mod data;
 mod model;
+mod surrogate;
 
 use hpo_protocol::Values;
 use rand::{Rng, RngExt};
@@ -12,6 +13,7 @@ use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 
 use self::data::{Data, features};
 use self::model::{Hyperparameters, Prediction, Process};
+pub use self::surrogate::Surrogate;
 use super::untried::{Tried, key};
 use super::{Purpose, Request, generator};
 use crate::space::{Around, SearchSpace};
@@ -35,6 +37,14 @@ impl Default for GaussianProcess {
     }
 }
 
+impl GaussianProcess {
+    /// How many trials are drawn before the model is asked.
+    fn startup(&self, data: &Data) -> usize {
+        let given = self.startup_trials.map(|trials| trials as usize);
+        given.unwrap_or((2 * data.searched).max(8))
+    }
+}
+
 /// Places that are drawn from the whole space.
 const ANYWHERE: usize = 500;
 /// Places near each of the best ones.
@@ -50,10 +60,9 @@ const LEARN_FROM: usize = 150;
 pub(super) fn draw(settings: GaussianProcess, request: &Request<'_>) -> Vec<Values> {
     let mut random = generator(request.seed, request.first, Purpose::Model);
     let data = Data::new(request);
-    let startup = settings.startup_trials.unwrap_or((2 * data.searched as u64).max(8));
     let mut tried = Tried::new(request);
     let mut drawn: Vec<Values> = Vec::new();
-    let candidates = (data.trials as u64 >= startup).then(|| Candidates::new(request, &data, &mut random));
+    let candidates = (data.trials >= settings.startup(&data)).then(|| Candidates::new(request, &data, &mut random));
     let mut candidates = candidates.flatten();
     for trial in request.first..request.first + request.count {
         let mut own = generator(request.seed, trial, Purpose::Configuration);
@@ -67,6 +76,25 @@ pub(super) fn draw(settings: GaussianProcess, request: &Request<'_>) -> Vec<Valu
         drawn.push(configuration);
     }
     drawn
+}
+
+/// Trials beyond the first rung that must be known before correlations of rungs are.
+const TO_COMPARE: usize = 3;
+/// A rung whose losses are less correlated with those at the last one prunes too many of the good.
+const TELLING: f64 = 0.85;
+
+/// The lowest rung that tells enough of the last one, by what the model has learned of their correlation. Hyper-Tune (Li et al.,
+/// "Hyper-Tune: Towards Efficient Hyper-parameter Tuning at Scale", 2022, section 4.1) likewise chooses brackets by how well rungs
+/// foretell the last.
+pub(super) fn first_rung(request: &Request<'_>) -> Option<usize> {
+    let data = Data::new(request);
+    let compared = data.points.iter().filter(|point| point.rung > 0).count();
+    if compared < TO_COMPARE {
+        return None;
+    }
+    let correlation = Hyperparameters::fit(&data.some(LEARN_FROM)).correlation();
+    let last = request.rungs.len() - 1;
+    (0..=last).find(|rung| correlation.powi((last - rung) as i32) >= TELLING)
 }
 
 /// Configurations, and what the model expects of them at the last rung.

@@ -101,7 +101,7 @@ impl Hyperparameters {
     }
 
     /// The correlation of neighbouring rungs, 0 to 1.
-    fn correlation(&self) -> f64 {
+    pub fn correlation(&self) -> f64 {
         1.0 / (1.0 + (-self.0[self.features() + 2]).exp())
     }
 
@@ -210,6 +210,29 @@ impl Process {
             factor,
             weights,
         })
+    }
+
+    /// How far each of the points is from what all others say of it (Rasmussen and Williams, equation 5.12).
+    pub fn left_out(&self) -> Vec<f64> {
+        let inverse = self.factor.inverse();
+        let diagonal = inverse.diagonal();
+        self.weights
+            .iter()
+            .zip(diagonal.iter())
+            .map(|(weight, own)| weight / own)
+            .collect()
+    }
+
+    /// The mean of the loss at some places of a rung.
+    pub fn means(&self, places: &[Vec<f64>], rung: usize) -> Vec<f64> {
+        let mean = |place: &Vec<f64>| {
+            let seen = self.places.iter().zip(self.weights.iter());
+            let each = seen.map(|((features, own), weight)| {
+                weight * self.hyperparameters.covariance((features, *own), (place, rung))
+            });
+            each.sum()
+        };
+        places.iter().map(mean).collect()
     }
 
     /// Mean and variance of the loss without noise at some places of a rung; more places can be imagined afterwards.
@@ -329,6 +352,22 @@ mod tests {
         let prediction = process.predict(&[seen, vec![0.5, 5.0]], points[3].rung);
         assert!((prediction.means[0] - points[3].loss).abs() < 0.2);
         assert!(prediction.variances[0] < 0.1 * prediction.variances[1]);
+    }
+
+    #[test]
+    fn what_is_left_out_is_missed_by_as_much_as_without_it() {
+        let points = points();
+        let hyperparameters = Hyperparameters::fit(&points);
+        let errors = Process::new(hyperparameters.clone(), &points).unwrap().left_out();
+        for (place, error) in errors.into_iter().enumerate() {
+            let mut others = points.clone();
+            let one = others.remove(place);
+            let process = Process::new(hyperparameters.clone(), &others).unwrap();
+            let expected = process.means(std::slice::from_ref(&one.features), one.rung)[0];
+            assert!((one.loss - expected - error).abs() < 1e-6, "{place}");
+            let predicted = process.predict(&[one.features], one.rung).means[0];
+            assert!((expected - predicted).abs() < 1e-9);
+        }
     }
 
     #[test]

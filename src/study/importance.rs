@@ -1,0 +1,113 @@
+//! How much each parameter decides about the loss: the decomposition of variance of functional ANOVA (Hutter et al., "An Efficient
+//! Approach for Assessing Hyperparameter Importance", 2014), with a Gaussian process in place of their forest, and estimated by
+//! drawing (Saltelli et al., "Variance based sensitivity analysis of model output", 2010, table 2).
+
+use rand::RngExt;
+use serde::Serialize;
+
+use super::Study;
+use super::sampler::{Observation, Purpose, Request, Surrogate, generator};
+use super::trial::{Trial, TrialState};
+use crate::space::{Scale, SearchSpace};
+
+/// Draws of configurations; a share is right to about 0.03.
+const DRAWS: usize = 512;
+/// A model that explains less of what it has not seen (R squared) says nothing about parameters.
+const EXPLAINED: f64 = 0.3;
+
+/// What a study tells about its parameters.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Importances {
+    /// The share of the variance of the losses, each left out in turn, that a model of the others explains: at most 1.
+    pub explained: f64,
+    /// The parameters that are searched, the most important first.
+    pub parameters: Vec<Importance>,
+}
+
+/// How much one parameter decides about the loss at the last rung, over the whole space. Losses above the median count by their
+/// logarithm, so that how bad the bad ones are does not decide all.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Importance {
+    /// Its name.
+    pub parameter: String,
+    /// The share of the variance that goes if only this parameter is known, 0 to 1.
+    pub alone: f64,
+    /// The share that stays if all others are known, 0 to 1: what it does together with others counts too.
+    pub total: f64,
+}
+
+impl Study {
+    /// How much each parameter matters; none if too few trials have a loss, or the losses do not follow from the parameters.
+    pub fn importance(&self) -> Option<Importances> {
+        let spec = self.spec();
+        let rungs = spec.policy.rungs();
+        let observations: Vec<Observation<'_>> = self.trials().iter().map(|trial| all_of(trial, &rungs)).collect();
+        let space = SearchSpace {
+            constraints: Vec::new(),
+            ..spec.space.clone()
+        };
+        let searched: Vec<usize> = (0..space.parameters.len())
+            .filter(|place| space.parameters[*place].distribution.scale() != Scale::Constant)
+            .collect();
+        let surrogate = Surrogate::new(&Request {
+            space: &space,
+            seed: spec.seed,
+            rungs: &rungs,
+            start: 0,
+            first: 0,
+            count: 0,
+            observations: &observations,
+        })?;
+        let enough = surrogate.trials() >= (3 * searched.len()).max(10);
+        let explained = surrogate
+            .explained()
+            .filter(|explained| enough && *explained >= EXPLAINED)?;
+
+        let mut random = generator(spec.seed, 0, Purpose::Importance);
+        let mut draw = || -> Vec<Vec<f64>> {
+            let point = |_| space.parameters.iter().map(|_| random.random()).collect();
+            (0..DRAWS).map(point).collect()
+        };
+        let (one, other) = (draw(), draw());
+        let (of_one, of_other) = (surrogate.losses(&one)?, surrogate.losses(&other)?);
+        let all: Vec<f64> = of_one.iter().chain(&of_other).copied().collect();
+        let mean = all.iter().sum::<f64>() / all.len() as f64;
+        let variance = all.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>() / all.len() as f64;
+        if variance <= 0.0 {
+            return None;
+        }
+        let mut parameters = Vec::new();
+        for place in searched {
+            let mut mixed = one.clone();
+            for (point, from) in mixed.iter_mut().zip(&other) {
+                point[place] = from[place];
+            }
+            let of_mixed = surrogate.losses(&mixed)?;
+            let (mut alone, mut total) = (0.0, 0.0);
+            for ((a, b), mixed) in of_one.iter().zip(&of_other).zip(&of_mixed) {
+                alone += (b - mean) * (mixed - a);
+                total += (a - mixed).powi(2) / 2.0;
+            }
+            let share = |sum: f64| (sum / DRAWS as f64 / variance).clamp(0.0, 1.0);
+            parameters.push(Importance {
+                parameter: space.parameters[place].name.clone(),
+                alone: share(alone).min(share(total)),
+                total: share(total),
+            });
+        }
+        parameters.sort_by(|a, b| b.total.total_cmp(&a.total));
+        Some(Importances { explained, parameters })
+    }
+}
+
+/// All that is known of a trial.
+fn all_of<'a>(trial: &'a Trial, rungs: &[u64]) -> Observation<'a> {
+    let reached = rungs.iter().take_while(|rung| **rung <= trial.resource());
+    let losses = reached.filter_map(|&rung| Some((rung, trial.best_up_to(rung)?.1)));
+    Observation {
+        trial: trial.id,
+        parameters: &trial.parameters,
+        losses: losses.collect(),
+        failed: matches!(trial.state, TrialState::Diverged { .. }),
+    }
+}

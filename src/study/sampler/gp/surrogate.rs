@@ -1,0 +1,55 @@
+//! The process as a model of the losses of a study, for whoever wants to know what it has learned.
+
+use super::super::Request;
+use super::LEARN_FROM;
+use super::data::{Data, features};
+use super::model::{Hyperparameters, Process};
+use crate::space::SearchSpace;
+
+/// A model of the loss at the last rung.
+#[derive(Debug)]
+pub struct Surrogate<'a> {
+    space: &'a SearchSpace,
+    process: Process,
+    trials: usize,
+    rung: usize,
+    losses: Vec<f64>,
+}
+
+impl<'a> Surrogate<'a> {
+    /// What the observations of a request say; none if there are none.
+    pub fn new(request: &Request<'a>) -> Option<Self> {
+        let data = Data::new(request);
+        let process = Process::new(Hyperparameters::fit(&data.some(LEARN_FROM)), &data.points)?;
+        Some(Self {
+            space: request.space,
+            process,
+            trials: data.trials,
+            rung: request.rungs.len().saturating_sub(1),
+            losses: data.points.iter().map(|point| point.loss).collect(),
+        })
+    }
+
+    /// How many trials it knows.
+    pub fn trials(&self) -> usize {
+        self.trials
+    }
+
+    /// The share of the variance of the losses, each left out in turn, that the others explain; none if all are the same.
+    pub fn explained(&self) -> Option<f64> {
+        let mean = self.losses.iter().sum::<f64>() / self.losses.len() as f64;
+        let variance: f64 = self.losses.iter().map(|loss| (loss - mean).powi(2)).sum();
+        let missed: f64 = self.process.left_out().iter().map(|error| error * error).sum();
+        (variance > 0.0).then(|| 1.0 - missed / variance)
+    }
+
+    /// The losses, transformed, that it expects at points of the unit cube; none if the space does not allow one of them.
+    pub fn losses(&self, points: &[Vec<f64>]) -> Option<Vec<f64>> {
+        let place = |point: &Vec<f64>| {
+            let configuration = self.space.configuration(point)?;
+            Some(features(self.space, &self.space.point(&configuration)))
+        };
+        let places: Vec<Vec<f64>> = points.iter().map(place).collect::<Option<_>>()?;
+        Some(self.process.means(&places, self.rung))
+    }
+}
