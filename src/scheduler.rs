@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use crate::executor::{News, Order, Program, Slot, SlotNews, Worker};
 use crate::export;
 use crate::store::{CommitError, Database, Store, StudyDirectory};
-use crate::study::{Command, Event, Record, SlotId, Step, Study, Timestamp, Trial, TrialId, TrialState};
+use crate::study::{Command, Event, Limits, Record, SlotId, Step, Study, Timestamp, Trial, TrialId, TrialState};
 
 /// How long workers may take to stop in good order.
 const GRACE: Duration = Duration::from_secs(30);
@@ -71,8 +71,8 @@ pub struct Job {
     pub slots: Vec<Slot>,
     /// What trains them.
     pub program: Program,
-    /// How many trials the study shall have; not fewer than it has.
-    pub trials: u64,
+    /// How far the study shall go; not less than was recorded.
+    pub limits: Limits,
 }
 
 /// What a scheduler leaves.
@@ -96,7 +96,7 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
         store,
         slots,
         program,
-        trials,
+        limits,
     } = job;
     let (tell, news) = unbounded_channel();
     let names = slots.iter().map(Slot::name).collect();
@@ -120,7 +120,7 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
     let opened = Event::Opened {
         process: std::process::id(),
         slots: names,
-        trials,
+        limits,
     };
     let outcome = scheduler.run(opened).await;
     let Scheduler {
@@ -206,7 +206,8 @@ impl Scheduler<'_> {
         if !self.store.study.is_finished() {
             return self.stopping.is_some() && !self.store.study.trials().iter().any(is_running);
         }
-        matches!(self.export, Export::Done(_)) || !self.can_export || self.store.study.best().is_none()
+        let model = self.store.study.best().and_then(Trial::best_checkpoint);
+        matches!(self.export, Export::Done(_)) || !self.can_export || model.is_none()
     }
 
     /// Takes in what slots tell, has it recorded in one batch, and gives free slots work.

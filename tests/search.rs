@@ -204,9 +204,13 @@ fn a_changed_file_is_refused_with_the_difference_but_more_trials_are_welcome() {
     let before = place.answer("s");
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace("high = 1.0", "high = 2.0")).unwrap();
-    place
-        .search(&file)
-        .fails(2, &["space.x.high: was 1.0, is 2.0", "only `trials` may grow"]);
+    place.search(&file).fails(
+        2,
+        &[
+            "space.x.high: was 1.0, is 2.0",
+            "only `trials` and `[confirmation]` may grow",
+        ],
+    );
     std::fs::write(&file, text.replace("trials = 6", "trials = 5")).unwrap();
     place.search(&file).fails(2, &["trials: was 6, is 5"]);
     std::fs::write(&file, text.replace("trials = 6", "trials = 9")).unwrap();

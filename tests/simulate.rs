@@ -58,6 +58,33 @@ fn the_answer_of_a_synchronous_study_depends_on_no_slots_and_no_failures() {
     assert_eq!(one[0]["epochs"], one[0]["counted_epochs"], "one slot never runs ahead");
 }
 
+/// The losses of a configuration differ from run to run, as its seeds do.
+#[test]
+fn confirmation_is_simulated_with_the_noise_of_each_run() {
+    let study = STUDY.to_owned() + "[confirmation]\nconfigurations = 3\nseeds = 4\n";
+    let one = json(&study, &["--slots", "1"]);
+    let many = json(&study, &["--slots", "50", "--failures", "0.05", "--spread", "0.9"]);
+    for key in ["trials", "counted_epochs", "best", "loss", "regret", "confirmation"] {
+        assert_eq!(one[0][key], many[0][key], "{key}");
+    }
+    let plain = json(STUDY, &["--slots", "1"]);
+    assert_eq!(one[0]["trials"], plain[0]["trials"]);
+    let epochs = |told: &Value| told[0]["epochs"].as_u64().unwrap();
+    assert_eq!(epochs(&one), epochs(&plain) + 3 * 4 * 27);
+    for confirmed in one[0]["confirmation"]["configurations"].as_array().unwrap() {
+        let losses: Vec<f64> = confirmed["losses"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|loss| loss.as_f64().unwrap())
+            .collect();
+        let (low, high) = losses.iter().fold((f64::MAX, f64::MIN), |(low, high), &loss| {
+            (low.min(loss), high.max(loss))
+        });
+        assert!(losses.len() == 4 && high > low && high - low < 0.02, "{losses:?}");
+    }
+}
+
 #[test]
 fn every_policy_comes_to_an_end() {
     let types = [

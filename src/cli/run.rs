@@ -13,7 +13,7 @@ use crate::executor::{Machine, Program};
 use crate::scheduler::{self, Ended, Job, Outcome};
 use crate::space::file::{Devices, SlotSettings};
 use crate::store::{self, StudyDirectory, StudyReader};
-use crate::study::{StudySpec, TrialSummary};
+use crate::study::{Limits, StudySpec, TrialSummary};
 use crate::view::{self, Progress, tell};
 
 /// How many trials the last table shows.
@@ -89,12 +89,12 @@ pub(super) fn slots(
         .map_err(|error| CliError::usage(error.to_string(), "see them with nvidia-smi"))
 }
 
-/// Goes on with the study in `directory` until it has `trials` trials and nothing is left to train. Prints what it has
+/// Goes on with the study in `directory` as far as `limits`, or those it has, until nothing is left to train. Prints what it has
 /// come to; `again` is the command that goes on if the user stops it.
 pub(super) fn run(
     directory: &StudyDirectory,
     settings: &SlotSettings,
-    trials: Option<u64>,
+    limits: Option<Limits>,
     again: &str,
 ) -> Result<Ended, CliError> {
     let store = store::open(directory)?;
@@ -130,7 +130,7 @@ pub(super) fn run(
         directory: directory.clone(),
         slots,
         program,
-        trials: trials.unwrap_or(spec.trials),
+        limits: limits.unwrap_or_else(|| spec.limits()),
         store,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -168,7 +168,7 @@ pub(super) fn run(
 pub(super) fn tell_finished(reader: &StudyReader) -> Result<(), CliError> {
     let mut rows: Vec<TrialSummary> = reader.study().trials().iter().map(Into::into).collect();
     let key = |row: &TrialSummary| (row.state != "completed", row.loss.unwrap_or(f64::INFINITY), row.trial);
-    rows.retain(|row| row.loss.is_some());
+    rows.retain(|row| row.loss.is_some() && row.confirms.is_none());
     rows.sort_by(|a, b| key(a).partial_cmp(&key(b)).unwrap_or(std::cmp::Ordering::Equal));
     rows.truncate(SHOWN);
     let model = reader.directory().best_model();

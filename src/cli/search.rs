@@ -47,12 +47,12 @@ pub(super) fn search(
         let threads = file.slots.threads_per_trial.unwrap_or(recorded.threads);
         let wanted = file.study.spec(threads, recorded.policy.parallel_brackets);
         check_same(recorded, &wanted, &file.path)?;
-        if reader.study().is_over() && wanted.trials == recorded.trials {
+        if reader.study().is_over() && wanted.limits() == recorded.limits() {
             run::tell_finished(&reader)?;
             return Ok(directory);
         }
         tell_data(file::check_files(file)?);
-        run::run(&directory, &settings, Some(wanted.trials), again)?;
+        run::run(&directory, &settings, Some(wanted.limits()), again)?;
     } else {
         let data = file::check_files(file)?;
         let machine = Machine::this();
@@ -74,11 +74,16 @@ fn tell_data(report: Option<Report>) {
     }
 }
 
-/// A study is one search: what it was made with must not change, but for the number of trials, which may grow.
+/// A study is one search: what it was made with must not change, but for its limits, which may grow.
 fn check_same(recorded: &StudySpec, wanted: &StudySpec, file: &Path) -> Result<(), CliError> {
     let mut comparable = wanted.clone();
     if wanted.trials > recorded.trials {
         comparable.trials = recorded.trials;
+    }
+    if let Some(confirmation) = wanted.confirmation
+        && recorded.confirmation.is_none_or(|has| confirmation.covers(has))
+    {
+        comparable.confirmation = recorded.confirmation;
     }
     if wanted.trainer.command.is_none() {
         // The embedding trainer's files are absolute: it does not matter where it starts.
@@ -99,7 +104,7 @@ fn check_same(recorded: &StudySpec, wanted: &StudySpec, file: &Path) -> Result<(
             recorded.name,
             differences.join("\n")
         ),
-        "undo the change, or give the changed study another name; only `trials` may grow",
+        "undo the change, or give the changed study another name; only `trials` and `[confirmation]` may grow",
     ))
 }
 

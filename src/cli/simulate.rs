@@ -110,7 +110,7 @@ impl Simulate {
         let last = simulated.moments.last();
         json!({
             "seed": seed,
-            "trials": simulated.study.trials().len(),
+            "trials": simulated.study.search_trials().count(),
             "epochs": simulated.resource,
             "counted_epochs": simulated.study.trained_resource(),
             "seconds": simulated.ms as f64 / 1000.0,
@@ -118,6 +118,7 @@ impl Simulate {
             "best": last.map(|m| m.best),
             "loss": last.map(|m| m.loss),
             "regret": last.map(|m| m.regret),
+            "confirmation": simulated.study.confirmation(),
             "budgets": self.budgets.iter().map(at).collect::<Vec<_>>(),
         })
     }

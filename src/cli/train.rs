@@ -47,6 +47,7 @@ impl Train {
         }
         file.study.trials = 1;
         file.study.policy.kind = PolicyKind::None;
+        file.study.confirmation = None;
         let again = format!("hpo train --config {}", self.config.display());
         let directory = search(&file, studies, &self.slots, &again)?;
         if let Some(output) = &self.output {

@@ -105,7 +105,7 @@ impl Trials {
             .chain([&self.sort]);
         for column in columns {
             let known = rows.is_empty() || rows.iter().any(|row| cell(row, column).is_some());
-            if !known && !["loss", "message"].contains(&column.as_str()) {
+            if !known && !["loss", "message", "confirms"].contains(&column.as_str()) {
                 return Err(CliError::usage(
                     format!("the trials have no column `{column}`"),
                     format!("columns: {}", columns_of(&rows).join(", ")),
@@ -147,6 +147,7 @@ fn cell(row: &TrialSummary, column: &str) -> Option<Value> {
         "loss" => row.loss.map(Value::from),
         "trained_seconds" => Some(row.trained_seconds.into()),
         "failures" => Some(row.failures.into()),
+        "confirms" => row.confirms.map(Value::from),
         name => row
             .parameters
             .get(name)
@@ -156,7 +157,16 @@ fn cell(row: &TrialSummary, column: &str) -> Option<Value> {
 }
 
 fn columns_of(rows: &[TrialSummary]) -> Vec<String> {
-    let fixed = ["trial", "state", "resource", "loss", "trained_seconds", "failures"].map(String::from);
+    let fixed = [
+        "trial",
+        "state",
+        "resource",
+        "loss",
+        "trained_seconds",
+        "failures",
+        "confirms",
+    ]
+    .map(String::from);
     let named = rows
         .iter()
         .flat_map(|row| row.parameters.keys().chain(row.metrics.keys()).cloned());

@@ -194,6 +194,7 @@ mod tests {
             trials: 1,
             retries: 0,
             sampler: SamplerSpec::default(),
+            confirmation: None,
             policy: PolicySpec {
                 kind: PolicyKind::SuccessiveHalving { bracket_size: None },
                 speculation: true,
@@ -218,7 +219,7 @@ mod tests {
         let opened = Event::Opened {
             process: 1,
             slots: vec![],
-            trials: 1,
+            limits: study.spec().limits(),
         };
         study.handle(Timestamp(1), opened);
         study

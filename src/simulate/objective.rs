@@ -82,6 +82,12 @@ impl Objective {
 }
 
 impl Curve {
+    /// The curve of the same configuration with the noise of another run.
+    pub fn with_noise_of(self, seed: u64) -> Self {
+        let hash = mix(self.hash ^ seed);
+        Self { hash, ..self }
+    }
+
     /// The loss at a resource.
     pub fn loss(&self, resource: u64) -> f64 {
         let t = resource as f64;

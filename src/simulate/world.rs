@@ -35,7 +35,7 @@ pub struct Moment {
     /// Virtual time, in milliseconds.
     pub ms: u64,
     /// Of the trials at the maximum resource, the one with the lowest loss there; before there is one, of all trials that with
-    /// the lowest loss anywhere.
+    /// the lowest loss anywhere; at the end, if the study confirms, the one that confirmation has chosen.
     pub best: TrialId,
     /// That loss.
     pub loss: f64,
@@ -104,7 +104,7 @@ struct World {
 /// # Errors
 /// If the objective needs a parameter that the space does not have.
 pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, Missing> {
-    let trials = spec.trials;
+    let limits = spec.limits();
     let mut world = World {
         rng: ChaCha8Rng::seed_from_u64(conditions.seed),
         study: Study::new(spec),
@@ -122,7 +122,7 @@ pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, Mi
     };
     let slots = vec![String::new(); conditions.slots as usize];
     let process = 0;
-    world.tell(Event::Opened { process, slots, trials })?;
+    world.tell(Event::Opened { process, slots, limits })?;
     world.give_work()?;
     while let Some(Reverse((ms, slot, number))) = world.due.pop() {
         if world.running.get(&slot).is_none_or(|(current, _)| *current != number) {
@@ -135,6 +135,7 @@ pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, Mi
         }
         world.give_work()?;
     }
+    world.confirmed();
     for (_, segment) in world.running.values() {
         world.busy += (world.now - segment.began) as f64;
     }
@@ -177,6 +178,10 @@ impl World {
     fn start(&mut self, slot: SlotId, trial: TrialId, attempt: u32, from: u64, to: u64) -> Result<(), Missing> {
         if let (false, Some(state)) = (self.curves.contains_key(&trial), self.study.trial(trial)) {
             let curve = self.conditions.objective.curve(&state.parameters, state.seed)?;
+            let curve = match state.confirms() {
+                Some(_) => curve.with_noise_of(state.seed),
+                None => curve,
+            };
             self.curves.insert(trial, curve);
         }
         let fails = self.rng.random::<f64>() < self.conditions.failures;
@@ -282,7 +287,8 @@ impl World {
     fn observe(&mut self, trial: TrialId) {
         let max = self.study.spec().policy.max_resource;
         let Some(state) = self.study.trial(trial) else { return };
-        if matches!(state.state, TrialState::Ahead { .. }) {
+        // What confirms the search changes the best trial once only, when all of it is known.
+        if matches!(state.state, TrialState::Ahead { .. }) || state.confirms().is_some() {
             return;
         }
         // At the maximum resource the loss there counts, as for tools that know of no earlier checkpoint.
@@ -294,13 +300,33 @@ impl World {
         let now = (at_max.is_none(), loss, trial);
         if self.best.is_none_or(|best| now < best) {
             self.best = Some(now);
-            self.moments.push(Moment {
-                resource: self.resource,
-                ms: self.now,
-                best: trial,
-                loss,
-                regret: curve.regret(),
-            });
+            let regret = curve.regret();
+            self.moment(trial, loss, regret);
         }
+    }
+
+    /// Confirmation has chosen the best trial.
+    fn confirmed(&mut self) {
+        let study = &self.study;
+        let chosen = study
+            .best()
+            .filter(|_| study.is_finished() && study.confirmation().is_some());
+        let told = chosen.and_then(|trial| {
+            let curve = self.curves.get(&trial.id)?;
+            Some((trial.id, trial.best()?.1, curve.regret()))
+        });
+        if let Some((trial, loss, regret)) = told {
+            self.moment(trial, loss, regret);
+        }
+    }
+
+    fn moment(&mut self, best: TrialId, loss: f64, regret: f64) {
+        self.moments.push(Moment {
+            resource: self.resource,
+            ms: self.now,
+            best,
+            loss,
+            regret,
+        });
     }
 }

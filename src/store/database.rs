@@ -47,7 +47,7 @@ pub struct Database {
     reports: Tree,
     /// Trial number, attempt -> the `segment_started` record.
     segments: Tree,
-    /// Rank, loss, trial number -> nothing: the completed first, then by loss.
+    /// Rank, loss, trial number -> nothing: the completed first, then by loss; of the search's trials only.
     by_loss: Tree,
     meta: Tree,
 }
@@ -118,7 +118,7 @@ impl Database {
         }
         let reports: usize = study.trials().iter().map(|trial| trial.reports.len()).sum();
         let segments: usize = study.trials().iter().map(|trial| trial.attempts as usize).sum();
-        let ranked = study.trials().iter().filter(|trial| trial.best().is_some()).count();
+        let ranked = study.search_trials().filter(|trial| trial.best().is_some()).count();
         let agrees = rows.next().is_none()
             && self.reports.len() == reports
             && self.segments.len() == segments
@@ -188,7 +188,7 @@ impl Database {
         Ok(row.map(|row| serde_json::from_slice(&row)).transpose()?)
     }
 
-    /// The best `count` trials: the completed ones by loss, then the others by loss.
+    /// The best `count` trials of the search: the completed ones by loss, then the others by loss.
     ///
     /// # Errors
     /// If sled can't read or a row is damaged.
@@ -218,8 +218,11 @@ fn key(trial: TrialId, second: Option<u64>) -> Vec<u8> {
     key
 }
 
-/// The key of a trial in the order of [`Database::best`], if it has a loss.
+/// The key of a trial in the order of [`Database::best`], if it has a loss and is one of the search's.
 fn rank(row: &TrialSummary) -> Option<Vec<u8>> {
+    if row.confirms.is_some() {
+        return None;
+    }
     // The bits of a float, with the sign turned, sort as bytes like the float.
     let bits = (row.loss? + 0.0).to_bits();
     let sortable = if bits >> 63 == 0 { bits | 1 << 63 } else { !bits };

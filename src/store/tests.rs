@@ -9,6 +9,7 @@ fn spec() -> StudySpec {
         trials: 6,
         retries: 1,
         sampler: SamplerSpec::default(),
+        confirmation: None,
         policy: PolicySpec {
             kind: PolicyKind::SuccessiveHalving { bracket_size: None },
             speculation: true,
@@ -44,7 +45,7 @@ async fn run(store: &mut Store, steps: usize) {
     let opened = Event::Opened {
         process: 1,
         slots: vec!["cpu".into()],
-        trials: 6,
+        limits: store.study.spec().limits(),
     };
     commit(store, opened).await;
     for _ in 0..steps {

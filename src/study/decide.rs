@@ -29,10 +29,18 @@ pub(super) struct Decider<'a> {
 impl Decider<'_> {
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Opened { process, slots, trials } => {
+            Event::Opened { process, slots, limits } => {
                 self.record(Fact::SchedulerStarted { process, slots });
-                if trials > self.study.spec.trials {
+                let recorded = self.study.spec.limits();
+                if limits.trials > recorded.trials {
+                    let trials = limits.trials;
                     self.record(Fact::TrialsRaised { trials });
+                }
+                if let Some(confirmation) = limits.confirmation
+                    && limits.confirmation != recorded.confirmation
+                    && recorded.confirmation.is_none_or(|has| confirmation.covers(has))
+                {
+                    self.record(Fact::ConfirmationRaised { confirmation });
                 }
                 self.decide();
             }
@@ -102,9 +110,10 @@ impl Decider<'_> {
 
     /// Adds a record, takes it in, and has the checkpoints deleted that nothing can need after it.
     pub(super) fn record(&mut self, fact: Fact) {
-        let touched = [fact.trial(), self.study.incumbent];
+        let mut touched = self.study.holders.clone();
+        touched.extend(fact.trial());
         let files = |study: &Study| -> Vec<String> {
-            let trials = touched.iter().flatten().filter_map(|&id| study.trial(id));
+            let trials = touched.iter().filter_map(|&id| study.trial(id));
             trials
                 .flat_map(|trial| trial.checkpoints().map(|c| c.file.clone()))
                 .collect()
@@ -140,7 +149,7 @@ impl Decider<'_> {
         }
     }
 
-    /// Records the decisions that are due, opens the brackets that can be, and ends the study.
+    /// Records the decisions that are due, opens the brackets that can be, begins to confirm, and ends the study.
     fn decide(&mut self) {
         loop {
             while let Some((trial, rung, decision)) = self.study.next_decision() {
@@ -150,9 +159,13 @@ impl Decider<'_> {
                 break;
             }
         }
+        if self.study.finished || !self.study.is_search_over() {
+            return;
+        }
+        self.confirm();
         let study = &self.study;
-        if study.unfinished == 0 && study.trials.len() as u64 == study.spec.trials && !study.finished {
-            let best = study.best().map(|trial| trial.id);
+        if study.unfinished == 0 {
+            let best = study.choose().or_else(|| Some(study.best()?.id));
             self.record(Fact::StudyFinished { best });
         }
     }
@@ -177,7 +190,7 @@ impl Decider<'_> {
     /// there was something to decide.
     fn close_brackets(&mut self) -> bool {
         let study = &self.study;
-        let more = (study.trials.len() as u64) < study.spec.trials;
+        let more = study.drawn < study.spec.trials;
         if study.spec.policy.is_synchronous() || more || !study.waiting.is_empty() || !study.running.is_empty() {
             return false;
         }
@@ -189,11 +202,7 @@ impl Decider<'_> {
             let TrialState::Paused { rung } = trial.state else {
                 return None;
             };
-            Some((
-                id,
-                rung,
-                study.brackets.get(trial.bracket as usize)?.bracket.close(id, rung),
-            ))
+            Some((id, rung, study.brackets.get(trial.bracket()?)?.bracket.close(id, rung)))
         });
         let decided: Vec<(TrialId, u64, Decision)> = paused.collect();
         let promoted = decided

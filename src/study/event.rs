@@ -3,7 +3,8 @@
 use hpo_protocol::{Measurement, Metrics, Values};
 use serde::{Deserialize, Serialize};
 
-use super::spec::StudySpec;
+use super::confirmation::ConfirmationSpec;
+use super::spec::{Limits, StudySpec};
 use super::trial::{Checkpoint, TrialId};
 
 /// The version of the journal's records. A reader refuses a higher one.
@@ -33,8 +34,8 @@ pub enum Event {
         process: u32,
         /// Names of its slots.
         slots: Vec<String>,
-        /// How many trials the study shall have; not fewer than it has.
-        trials: u64,
+        /// How far the study shall go; what is less than it has changes nothing.
+        limits: Limits,
     },
     /// These slots have a worker and nothing to do.
     Idle {
@@ -132,6 +133,11 @@ pub enum Fact {
         /// How many in all.
         trials: u64,
     },
+    /// More is to be confirmed than when the study was created.
+    ConfirmationRaised {
+        /// How much in all.
+        confirmation: ConfirmationSpec,
+    },
     /// The untrained model was measured.
     BaselineMeasured {
         /// Validation loss.
@@ -148,8 +154,8 @@ pub enum Fact {
     },
     /// A bracket was opened.
     BracketOpened {
-        /// Its first trial.
-        first: TrialId,
+        /// How many trials the search had before it.
+        first: u64,
         /// How many trials it has; 0 if they are added one by one.
         trials: u64,
         /// The resources of its rungs, ascending.
@@ -163,6 +169,15 @@ pub enum Fact {
         bracket: u32,
         /// The configuration.
         parameters: Values,
+        /// The seed it trains with.
+        seed: u64,
+    },
+    /// The configuration of a trial of the search is to be trained once more, to the maximum resource.
+    ConfirmationCreated {
+        /// The trial that does so.
+        trial: TrialId,
+        /// The trial of the search.
+        confirms: TrialId,
         /// The seed it trains with.
         seed: u64,
     },
@@ -264,6 +279,7 @@ impl Fact {
     pub fn trial(&self) -> Option<TrialId> {
         match *self {
             Self::TrialCreated { trial, .. }
+            | Self::ConfirmationCreated { trial, .. }
             | Self::SegmentStarted { trial, .. }
             | Self::Reported { trial, .. }
             | Self::SegmentStopped { trial, .. }
@@ -277,6 +293,7 @@ impl Fact {
             | Self::SchedulerStarted { .. }
             | Self::SchedulerStopped
             | Self::TrialsRaised { .. }
+            | Self::ConfirmationRaised { .. }
             | Self::BaselineMeasured { .. }
             | Self::BracketOpened { .. }
             | Self::StudyFinished { .. } => None,

@@ -1,11 +1,12 @@
 //! The fold of the records: the only place where a study's state changes.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::bracket::{Bracket, Decision, Entry};
+use super::bracket::{Bracket, Decision, Entry, Rank};
 use super::event::{Fact, Record, Timestamp};
 use super::policy::BracketPlan;
-use super::trial::{Ahead, Report, Trial, TrialId, TrialState};
+use super::trial::{Report, Role, Trial, TrialId, TrialState};
 use super::{OpenBracket, SchedulerRun, Study, UnknownTrial};
 
 impl Study {
@@ -17,6 +18,7 @@ impl Study {
         let known = self.trials.len() as u64;
         let fits = match (&record.fact, record.fact.trial()) {
             (Fact::TrialCreated { trial, .. }, _) => *trial == known,
+            (Fact::ConfirmationCreated { trial, confirms, .. }, _) => *trial == known && *confirms < known,
             (_, trial) => trial.is_none_or(|trial| trial < known),
         };
         if !fits {
@@ -52,6 +54,10 @@ impl Study {
                 self.spec.trials = *trials;
                 self.finished = false;
             }
+            Fact::ConfirmationRaised { confirmation } => {
+                self.spec.confirmation = Some(*confirmation);
+                self.finished = false;
+            }
             Fact::BaselineMeasured { loss, metrics } => self.baseline = Some((*loss, metrics.clone())),
             Fact::BracketOpened { first, trials, rungs } => {
                 let plan = BracketPlan {
@@ -66,7 +72,13 @@ impl Study {
                 });
             }
             Fact::ModelTested { trial, measurement } => self.test = Some((*trial, measurement.clone())),
-            Fact::StudyFinished { .. } => self.finished = true,
+            Fact::StudyFinished { best } => {
+                self.finished = true;
+                if !self.confirmed.is_empty() {
+                    self.chosen = *best;
+                }
+                self.release_holders();
+            }
             Fact::TrialCreated {
                 trial,
                 bracket,
@@ -80,22 +92,19 @@ impl Study {
                     open.unfinished += 1;
                 }
                 let to = open.bracket.first_stop();
-                self.trials.push(Trial {
-                    id: *trial,
-                    bracket: *bracket,
-                    parameters: parameters.clone(),
-                    seed: *seed,
-                    state: TrialState::Waiting { to },
-                    reports: Default::default(),
-                    ahead: Ahead::default(),
-                    attempts: 0,
-                    failures: 0,
-                    stopped_at: None,
-                    exhausted: false,
-                    trained_ms: 0,
-                });
-                self.waiting.insert((Reverse(to), *trial));
-                self.unfinished += 1;
+                let role = Role::Search { bracket: *bracket };
+                self.drawn += 1;
+                self.searching += 1;
+                self.add(Trial::new(*trial, role, parameters.clone(), *seed, to), to);
+            }
+            Fact::ConfirmationCreated { trial, confirms, seed } => {
+                let Some(of) = self.trials.get(*confirms as usize) else {
+                    return;
+                };
+                let (to, role) = (self.spec.policy.max_resource, Role::Confirmation { of: *confirms });
+                let parameters = of.parameters.clone();
+                self.confirmed.entry(*confirms).or_default().push(*trial);
+                self.add(Trial::new(*trial, role, parameters, *seed, to), to);
             }
             fact => {
                 if let Some(id) = fact.trial() {
@@ -103,6 +112,12 @@ impl Study {
                 }
             }
         }
+    }
+
+    fn add(&mut self, trial: Trial, to: u64) {
+        self.waiting.insert((Reverse(to), trial.id));
+        self.unfinished += 1;
+        self.trials.push(trial);
     }
 
     fn apply_to_trial(&mut self, id: TrialId, now: Timestamp, fact: &Fact) {
@@ -321,25 +336,48 @@ impl Study {
         self.paused.remove(&id);
         self.unfinished -= 1;
         let trial = &self.trials[id as usize];
-        if let Some(open) = self.brackets.get_mut(trial.bracket as usize) {
-            open.unfinished = open.unfinished.saturating_sub(1);
+        if let Some(bracket) = trial.bracket() {
+            self.searching -= 1;
+            if let Some(open) = self.brackets.get_mut(bracket) {
+                open.unfinished = open.unfinished.saturating_sub(1);
+            }
         }
-        let completed = trial.state == TrialState::Completed;
-        let best = trial.best().filter(|_| completed).map(|(_, loss)| loss);
-        let previous = self.incumbent;
-        if let Some(loss) = best
-            && previous.is_none_or(|previous| {
-                let other = self.trials[previous as usize]
-                    .best()
-                    .map_or(f64::INFINITY, |(_, loss)| loss);
-                (loss, id) < (other, previous)
-            })
-        {
-            self.incumbent = Some(id);
+        match trial.best().filter(|_| trial.state == TrialState::Completed) {
+            Some((_, loss)) => {
+                if trial.confirms().is_none() {
+                    self.completed.insert(Rank { loss, trial: id });
+                }
+                self.holders.insert(id);
+                self.trials[id as usize].release_checkpoints(true);
+                self.release_holders();
+            }
+            None => self.trials[id as usize].release_checkpoints(false),
         }
-        for touched in [Some(id), previous].into_iter().flatten() {
-            self.trials[touched as usize].release_checkpoints(self.incumbent == Some(touched));
+    }
+
+    /// Forgets the checkpoints of trials that can't be the best any more: once confirmation has chosen one, all others; before
+    /// that, all but those that it can choose.
+    fn release_holders(&mut self) {
+        let chosen = self.chosen;
+        let mut kept: BTreeSet<TrialId> = chosen.into_iter().collect();
+        if chosen.is_none() || !self.finished {
+            let count = self.spec.confirmation.map_or(1, |spec| spec.configurations);
+            let leaders = self.leaders(count).into_iter().map(|trial| trial.id);
+            let originals: BTreeSet<TrialId> = leaders.chain(self.confirmed.keys().copied()).collect();
+            let mut lowest: BTreeMap<TrialId, Rank> = BTreeMap::new();
+            for trial in self.holders.iter().filter_map(|&id| self.trial(id)) {
+                if let (Some((_, loss)), true) = (trial.best(), originals.contains(&trial.original())) {
+                    let rank = Rank { loss, trial: trial.id };
+                    let lowest = lowest.entry(trial.original()).or_insert(rank);
+                    *lowest = rank.min(*lowest);
+                }
+            }
+            kept.extend(lowest.values().map(|rank| rank.trial));
         }
+        for &id in self.holders.difference(&kept) {
+            self.trials[id as usize].release_checkpoints(false);
+        }
+        self.holders.retain(|id| kept.contains(id));
     }
 
     /// A trial stands at a rung.
@@ -352,7 +390,7 @@ impl Study {
             best,
             curve: &trial.reports,
         };
-        let Some(open) = self.brackets.get_mut(trial.bracket as usize) else {
+        let Some(open) = trial.bracket().and_then(|bracket| self.brackets.get_mut(bracket)) else {
             return;
         };
         for (trial, decision) in open.bracket.enter(rung, entry) {
@@ -390,7 +428,7 @@ impl Study {
     }
 
     fn bracket_of(&mut self, trial: TrialId) -> Option<&mut Bracket> {
-        let number = self.trials.get(trial as usize)?.bracket;
-        self.brackets.get_mut(number as usize).map(|open| &mut open.bracket)
+        let number = self.trials.get(trial as usize)?.bracket()?;
+        self.brackets.get_mut(number).map(|open| &mut open.bracket)
     }
 }

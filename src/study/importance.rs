@@ -41,7 +41,7 @@ impl Study {
     pub fn importance(&self) -> Option<Importances> {
         let spec = self.spec();
         let rungs = spec.policy.rungs();
-        let observations: Vec<Observation<'_>> = self.trials().iter().map(|trial| all_of(trial, &rungs)).collect();
+        let observations: Vec<Observation<'_>> = self.search_trials().map(|trial| all_of(trial, &rungs)).collect();
         let space = SearchSpace {
             constraints: Vec::new(),
             ..spec.space.clone()

@@ -4,6 +4,7 @@
 //! the records alone give the state back.
 
 pub mod bracket;
+mod confirmation;
 mod decide;
 mod event;
 mod fold;
@@ -22,14 +23,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hpo_protocol::{Measurement, Metrics};
 
-use bracket::{Bracket, Decision, rung_sizes};
+use bracket::{Bracket, Decision, Rank, rung_sizes};
+pub use confirmation::{Confirmation, ConfirmationSpec, Confirmed};
 pub use event::{Command, Event, FORMAT, Fact, Record, SlotId, Step, Timestamp};
 pub use importance::{Importance, Importances};
 pub use policy::{AshaVariant, BracketPlan, PolicyKind, PolicySpec};
 pub use sampler::{GaussianProcess, Observation, Request, SamplerSpec, Tpe};
-pub use spec::{StudySpec, Trainer};
+pub use spec::{Limits, StudySpec, Trainer};
 pub use summary::TrialSummary;
-pub use trial::{Checkpoint, Report, Trial, TrialId, TrialState};
+pub use trial::{Checkpoint, Report, Role, Trial, TrialId, TrialState};
 
 /// A study: its specification and the fold of its records.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,8 +45,20 @@ pub struct Study {
     running: BTreeSet<TrialId>,
     /// Trials in [`TrialState::Paused`].
     paused: BTreeSet<TrialId>,
+    /// How many trials the search has.
+    drawn: u64,
+    /// How many of them can still change.
+    searching: u64,
+    /// How many trials can still change, those that confirm included.
     unfinished: u64,
-    incumbent: Option<TrialId>,
+    /// The trials of the search in [`TrialState::Completed`].
+    completed: BTreeSet<Rank>,
+    /// The trials that confirm, by the trial of the search whose configuration they have.
+    confirmed: BTreeMap<TrialId, Vec<TrialId>>,
+    /// The trial that confirmation has chosen.
+    chosen: Option<TrialId>,
+    /// The trials to which nothing more will happen and whose best checkpoint is kept.
+    holders: BTreeSet<TrialId>,
     baseline: Option<(f64, Metrics)>,
     test: Option<(TrialId, Measurement)>,
     scheduler: Option<SchedulerRun>,
@@ -96,8 +110,13 @@ impl Study {
             waiting: BTreeSet::new(),
             running: BTreeSet::new(),
             paused: BTreeSet::new(),
+            drawn: 0,
+            searching: 0,
             unfinished: 0,
-            incumbent: None,
+            completed: BTreeSet::new(),
+            confirmed: BTreeMap::new(),
+            chosen: None,
+            holders: BTreeSet::new(),
             baseline: None,
             test: None,
             scheduler: None,
@@ -128,9 +147,19 @@ impl Study {
         &self.spec
     }
 
-    /// All trials, by number.
+    /// All trials, by number: those of the search and those that confirm it.
     pub fn trials(&self) -> &[Trial] {
         &self.trials
+    }
+
+    /// The trials of the search, by number.
+    pub fn search_trials(&self) -> impl Iterator<Item = &Trial> {
+        self.trials.iter().filter(|trial| trial.confirms().is_none())
+    }
+
+    /// Whether all trials of the search are decided; what confirms it may be still to come.
+    pub fn is_search_over(&self) -> bool {
+        self.searching == 0 && self.drawn >= self.spec.trials
     }
 
     /// One trial.
@@ -168,24 +197,23 @@ impl Study {
         (self.created, self.updated)
     }
 
-    /// The best trial: of those that have reached the maximum resource the one with the lowest loss, or, before there
-    /// is one, of all trials.
+    /// The best trial. Once it has been confirmed: of the configuration with the lowest mean over fresh seeds, the run with the
+    /// lowest loss. Else of the search: of the trials that have reached the maximum resource the one with the lowest loss, or,
+    /// before there is one, of all trials.
     pub fn best(&self) -> Option<&Trial> {
-        let by_loss = |trial: &&Trial| (trial.best().map_or(f64::INFINITY, |(_, loss)| loss), trial.id);
-        match self.incumbent {
-            Some(id) => self.trial(id),
-            None => self
-                .trials
-                .iter()
-                .filter(|trial| trial.best().is_some())
-                .min_by(|a, b| {
-                    let (a, b) = (by_loss(a), by_loss(b));
-                    a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
-                }),
-        }
+        let of_all = || {
+            let ranked = self.search_trials().filter_map(|trial| {
+                let (_, loss) = trial.best()?;
+                let trial = trial.id;
+                Some(Rank { loss, trial })
+            });
+            ranked.min().map(|rank| rank.trial)
+        };
+        let completed = || self.completed.first().map(|rank| rank.trial);
+        self.trial(self.chosen.or_else(completed).or_else(of_all)?)
     }
 
-    /// The resource that all trials together are trained to if none fails, as far as that can be told.
+    /// The resource that all trials together are trained to if none fails, as far as that can be told; confirmation included.
     pub fn planned_resource(&self) -> Option<u64> {
         let mut planned = 0;
         for (rungs, trials) in self.planned_brackets()? {
@@ -194,13 +222,13 @@ impl Study {
             let steps = rungs.iter().zip(below).map(|(rung, below)| rung - below);
             planned += sizes.iter().zip(steps).map(|(size, step)| size * step).sum::<u64>();
         }
-        Some(planned)
+        Some(planned + self.planned_runs() * self.spec.policy.max_resource)
     }
 
-    /// Each rung's resource, how many trials have come to it, and how many are meant to, as far as that can be told.
+    /// Each rung's resource, how many trials of the search have come to it, and how many are meant to, as far as that can be told.
     pub fn rungs(&self) -> Vec<(u64, u64, Option<u64>)> {
         let planned = self.planned_brackets();
-        let reached = |rung: u64| self.trials.iter().filter(|trial| trial.resource() >= rung).count() as u64;
+        let reached = |rung: u64| self.search_trials().filter(|trial| trial.resource() >= rung).count() as u64;
         let size = |rung: u64| -> Option<u64> {
             let sizes = planned.as_ref()?.iter().filter_map(|(rungs, trials)| {
                 let place = rungs.iter().position(|&other| other == rung)?;
@@ -238,6 +266,12 @@ impl Study {
     /// The resource that all trials together have been trained to, as far as it counts.
     pub fn trained_resource(&self) -> u64 {
         self.trials.iter().map(Trial::resource).sum()
+    }
+
+    /// The resource that all trials together would be trained to without a policy; confirmation included, as far as that can be
+    /// told.
+    pub fn full_resource(&self) -> u64 {
+        (self.spec.trials + self.planned_runs()) * self.spec.policy.max_resource
     }
 
     /// Files of all checkpoints that a later decision or an export can need.

@@ -18,8 +18,7 @@ impl Decider<'_> {
     pub(super) fn open_bracket(&mut self) -> bool {
         let study = &self.study;
         if let Some(last) = study.brackets.last() {
-            let drawn = study.trials.len() as u64;
-            let missing = (last.first + last.trials).saturating_sub(drawn);
+            let missing = (last.first + last.trials).saturating_sub(study.drawn);
             if missing > 0 {
                 return self.draw(study.brackets.len() - 1, missing);
             }
@@ -47,7 +46,7 @@ impl Decider<'_> {
     /// Adds a trial to an asynchronous bracket; whether one could be added.
     pub(super) fn add_trial(&mut self) -> bool {
         let study = &self.study;
-        if study.spec.policy.is_synchronous() || study.trials.len() as u64 >= study.spec.trials {
+        if study.spec.policy.is_synchronous() || study.drawn >= study.spec.trials {
             return false;
         }
         match study.bracket_behind() {
@@ -60,7 +59,9 @@ impl Decider<'_> {
     fn draw(&mut self, bracket: usize, count: u64) -> bool {
         let study = &self.study;
         let spec = &study.spec;
-        let first = study.trials.len() as TrialId;
+        // What confirms the search is not counted: with it or without, the same configurations are drawn.
+        let first = study.drawn;
+        let next = study.trials.len() as TrialId;
         let observations = study.observations(bracket);
         let rungs = spec.policy.rungs();
         let own = study
@@ -78,10 +79,10 @@ impl Decider<'_> {
         };
         let drawn = spec.sampler.draw(&request);
         let any = !drawn.is_empty();
-        for (trial, parameters) in (first..).zip(drawn) {
+        for ((number, trial), parameters) in (first..).zip(next..).zip(drawn) {
             let spec = &self.study.spec;
             let seed = spec.trainer.seed;
-            let seed = seed.unwrap_or_else(|| training_seed(spec.seed, trial));
+            let seed = seed.unwrap_or_else(|| training_seed(spec.seed, number));
             self.record(Fact::TrialCreated {
                 trial,
                 bracket: bracket as u32,
@@ -102,7 +103,7 @@ impl Study {
             seed: spec.seed,
             rungs: &spec.policy.rungs(),
             start: 0,
-            first: self.trials.len() as TrialId,
+            first: self.drawn,
             count: 0,
             observations: &self.observations(self.brackets.len()),
         })
@@ -137,13 +138,11 @@ impl Study {
             return Vec::new();
         }
         let synchronous = self.spec.policy.is_synchronous();
-        let trials = self
-            .trials
-            .iter()
-            .filter(|trial| !synchronous || trial_bracket(trial) < bracket);
+        let trials = self.trials.iter().filter_map(|trial| Some((trial.bracket()?, trial)));
+        let trials = trials.filter(|(own, _)| !synchronous || *own < bracket);
         let over = self.over_before(bracket);
-        let observation = |trial| {
-            let known = match over.map(|over| trial_bracket(trial).cmp(&over)) {
+        let observation = |(own, trial): (usize, _)| {
+            let known = match over.map(|over| own.cmp(&over)) {
                 _ if !synchronous => Known::All,
                 Some(Ordering::Less) => Known::All,
                 Some(Ordering::Equal) => Known::FirstRung,
@@ -165,9 +164,9 @@ impl Study {
                 failed: false,
             };
         }
-        let rungs = self
-            .brackets
-            .get(trial_bracket(trial))
+        let rungs = trial
+            .bracket()
+            .and_then(|bracket| self.brackets.get(bracket))
             .map_or(Vec::new(), |open| open.bracket.rungs());
         let first = rungs.first().copied().unwrap_or(0);
         let came = match trial.exhausted {
@@ -197,8 +196,8 @@ impl Study {
         let count = self.brackets.len() as u64;
         let size = |number: usize| self.spec.policy.hyperband_size(count - 1 - number as u64) as f64;
         let mut has = vec![0.0; self.brackets.len()];
-        for trial in &self.trials {
-            has[trial_bracket(trial)] += 1.0;
+        for bracket in self.trials.iter().filter_map(Trial::bracket) {
+            has[bracket] += 1.0;
         }
         let behind = |&number: &usize| (has[number] + 1.0) / size(number);
         (0..self.brackets.len()).min_by(|a, b| behind(a).total_cmp(&behind(b)).then(a.cmp(b)))
@@ -213,8 +212,4 @@ enum Known {
     FirstRung,
     /// Only that it is on its way.
     Nothing,
-}
-
-fn trial_bracket(trial: &Trial) -> usize {
-    trial.bracket as usize
 }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use hpo_protocol::Values;
 use serde::{Deserialize, Serialize};
 
+use super::confirmation::ConfirmationSpec;
 use super::policy::PolicySpec;
 use super::sampler::SamplerSpec;
 use crate::space::SearchSpace;
 
 /// Everything that decides what a study does. It is recorded when the study begins and does not change after that,
-/// except for [`trials`](Self::trials), which may grow.
+/// except for its [`Limits`], which may grow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StudySpec {
     /// The study's name: one path component.
@@ -30,8 +31,30 @@ pub struct StudySpec {
     /// How configurations are drawn.
     #[serde(default)]
     pub sampler: SamplerSpec,
+    /// How the best configurations are confirmed after the search; none: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmation: Option<ConfirmationSpec>,
     /// The parameters.
     pub space: SearchSpace,
+}
+
+/// What of a study may grow after it has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// As in [`StudySpec`].
+    pub trials: u64,
+    /// As in [`StudySpec`].
+    pub confirmation: Option<ConfirmationSpec>,
+}
+
+impl StudySpec {
+    /// What of it may grow.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            trials: self.trials,
+            confirmation: self.confirmation,
+        }
+    }
 }
 
 /// What trains a trial.

@@ -20,7 +20,7 @@ impl Study {
 
     /// How likely a trial that is paused at a rung will go on: comparable among trials, above 0 if it most likely will.
     pub(super) fn promise(&self, trial: TrialId, rung: u64) -> Option<f64> {
-        let open = self.brackets.get(self.trial(trial)?.bracket as usize)?;
+        let open = self.brackets.get(self.trial(trial)?.bracket()?)?;
         match &open.bracket {
             Bracket::Halving(halving) => halving.promise(trial, rung),
             Bracket::Asha(_) | Bracket::Median(_) => None,
@@ -50,7 +50,7 @@ impl Study {
         if trial.exhausted || trial.ahead.failed || trial.ahead.ended {
             return None;
         }
-        let rungs = self.brackets.get(trial.bracket as usize)?.bracket.rungs();
+        let rungs = self.brackets.get(trial.bracket()?)?.bracket.rungs();
         let to = rungs.into_iter().find(|&next| next > rung)?;
         let came = trial.ahead.reports.last_key_value();
         let over = came.is_some_and(|(&at, report)| at >= to || report.loss.is_none());

@@ -12,6 +12,9 @@ pub struct TrialSummary {
     pub trial: TrialId,
     /// Its state in one word.
     pub state: String,
+    /// The trial whose configuration it confirms, if it is not one of the search's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirms: Option<TrialId>,
     /// The resource it has been trained to.
     pub resource: u64,
     /// Its lowest validation loss.
@@ -41,6 +44,7 @@ impl From<&Trial> for TrialSummary {
         Self {
             trial: trial.id,
             state: trial.state.word().into(),
+            confirms: trial.confirms(),
             resource: trial.resource(),
             loss: best.map(|(_, loss)| loss),
             best_at: best.map(|(resource, _)| resource),

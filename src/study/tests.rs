@@ -1,5 +1,7 @@
 //! Whole studies in memory: random slots, durations, failures and kills must not change the answer.
 
+mod confirmation;
+
 use hpo_protocol::Values;
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -24,6 +26,7 @@ fn with(kind: PolicyKind, trials: u64, max_resource: u64, reduction_factor: u64)
         trials,
         retries: 2,
         sampler: SamplerSpec::default(),
+        confirmation: None,
         policy: PolicySpec {
             kind,
             speculation: true,
@@ -68,8 +71,8 @@ fn ends_by_itself(trial: TrialId, resource: u64) -> bool {
     trial % 5 == 4 && resource > trial % 3
 }
 
-/// Configuration, seed, state and losses of a trial.
-type Outcome = (Values, u64, TrialState, Vec<Option<f64>>);
+/// Role, configuration, seed, state and losses of a trial.
+type Outcome = (Option<TrialId>, Values, u64, TrialState, Vec<Option<f64>>);
 
 struct World {
     spec: StudySpec,
@@ -119,11 +122,11 @@ impl World {
     fn open(&mut self, slots: u32) {
         self.running.clear();
         self.free = (0..slots).collect();
-        let trials = self.spec.trials;
+        let limits = self.spec.limits();
         self.send(Event::Opened {
             process: 1,
             slots: vec!["cpu".into(); slots as usize],
-            trials,
+            limits,
         });
     }
 
@@ -277,7 +280,7 @@ impl World {
         let trials = self.study.trials().iter();
         let told = trials.map(|t| {
             let losses = t.reports.values().map(|r| r.loss).collect();
-            (t.parameters.clone(), t.seed, t.state.clone(), losses)
+            (t.confirms(), t.parameters.clone(), t.seed, t.state.clone(), losses)
         });
         (self.study.best().map(|t| t.id), told.collect())
     }
@@ -289,6 +292,11 @@ fn checkpoint(trial: TrialId, name: &str) -> Checkpoint {
         bytes: 1,
         sha256: String::new(),
     }
+}
+
+fn confirmed() -> impl Strategy<Value = Option<ConfirmationSpec>> {
+    let spec = (1u64..5, 2u64..4).prop_map(|(configurations, seeds)| ConfirmationSpec { configurations, seeds });
+    prop::option::of(spec)
 }
 
 fn synchronous() -> impl Strategy<Value = PolicyKind> {
@@ -318,10 +326,13 @@ proptest! {
     #[test]
     fn an_asynchronous_study_comes_to_its_end_whatever_happens(
         kind in asynchronous(), trials in 1u64..30, max_resource in 1u64..14, eta in 2u64..5, slots in 1u32..8, seed: u64,
+        confirmation in confirmed(),
     ) {
-        let mut world = World::new(with(kind, trials, max_resource, eta), slots, seed);
+        let mut spec = with(kind, trials, max_resource, eta);
+        spec.confirmation = confirmation;
+        let mut world = World::new(spec, slots, seed);
         world.run(0.05, 0.03);
-        prop_assert_eq!(world.study.trials().len() as u64, trials);
+        prop_assert_eq!(world.study.search_trials().count() as u64, trials);
         prop_assert!(world.study.trials().iter().all(|trial| trial.state.is_final()));
         let with_loss = world.study.trials().iter().any(|trial| trial.state == TrialState::Completed);
         let lost = |trial: &Trial| matches!(trial.state, TrialState::Diverged { .. } | TrialState::Failed { .. });
@@ -331,8 +342,10 @@ proptest! {
     #[test]
     fn slots_timing_speculation_failures_and_kills_do_not_change_the_answer(
         kind in synchronous(), trials in 1u64..30, max_resource in 1u64..14, eta in 2u64..5, slots in 1u32..12, seed: u64,
+        confirmation in confirmed(),
     ) {
-        let spec = with(kind, trials, max_resource, eta);
+        let mut spec = with(kind, trials, max_resource, eta);
+        spec.confirmation = confirmation;
         let mut plain = spec.clone();
         plain.policy.speculation = false;
         let mut plain = World::new(plain, 1, 0);
@@ -340,6 +353,7 @@ proptest! {
         let mut rough = World::new(spec, slots, seed);
         rough.run(0.05, 0.03);
         prop_assert_eq!(plain.answer(), rough.answer());
+        prop_assert_eq!(plain.study.confirmation(), rough.study.confirmation());
     }
 
     #[test]
@@ -389,6 +403,7 @@ proptest! {
         };
         let mut spec = with(kind, trials, 9, 3);
         spec.policy.parallel_brackets = parallel_brackets;
+        spec.confirmation = Some(ConfirmationSpec { configurations: 2, seeds: 2 });
         spec.sampler = SamplerSpec::GaussianProcess(GaussianProcess { startup_trials: Some(4), random_share: 0.2 });
         let mut plain = spec.clone();
         plain.policy.speculation = false;
@@ -406,11 +421,11 @@ fn a_raised_limit_opens_another_bracket_and_keeps_the_first() {
     world.run(0.0, 0.0);
     let before = world.answer().1;
     world.spec.trials = 15;
-    let trials = 15;
+    let limits = world.spec.limits();
     world.send(Event::Opened {
         process: 2,
         slots: vec!["cpu".into()],
-        trials,
+        limits,
     });
     world.run(0.0, 0.0);
     let after = world.answer().1;

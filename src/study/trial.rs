@@ -115,13 +115,29 @@ impl TrialState {
     }
 }
 
+/// What a trial is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It is one of the search's, and compared with others there.
+    Search {
+        /// The number of its bracket.
+        bracket: u32,
+    },
+    /// It trains the configuration of a trial of the search once more, with another seed and to the maximum resource. It is in no
+    /// bracket: nothing can stop it early.
+    Confirmation {
+        /// The trial of the search.
+        of: TrialId,
+    },
+}
+
 /// One configuration and all that has happened to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
     /// Its number.
     pub id: TrialId,
-    /// The number of its bracket.
-    pub bracket: u32,
+    /// What it is for.
+    pub role: Role,
     /// The configuration.
     pub parameters: Values,
     /// The seed it trains with, below 2^53.
@@ -158,6 +174,45 @@ pub struct Ahead {
 }
 
 impl Trial {
+    /// A trial of which nothing is known but how it is to begin: trained to resource `to`.
+    pub(super) fn new(id: TrialId, role: Role, parameters: Values, seed: u64, to: u64) -> Self {
+        Self {
+            id,
+            role,
+            parameters,
+            seed,
+            state: TrialState::Waiting { to },
+            reports: BTreeMap::new(),
+            ahead: Ahead::default(),
+            attempts: 0,
+            failures: 0,
+            stopped_at: None,
+            exhausted: false,
+            trained_ms: 0,
+        }
+    }
+
+    /// The number of its bracket, if it is one of the search's.
+    pub fn bracket(&self) -> Option<usize> {
+        match self.role {
+            Role::Search { bracket } => Some(bracket as usize),
+            Role::Confirmation { .. } => None,
+        }
+    }
+
+    /// The trial whose configuration it confirms, if it is not one of the search's.
+    pub fn confirms(&self) -> Option<TrialId> {
+        match self.role {
+            Role::Search { .. } => None,
+            Role::Confirmation { of } => Some(of),
+        }
+    }
+
+    /// The trial of the search that first had the configuration: itself, or the one it confirms.
+    pub fn original(&self) -> TrialId {
+        self.confirms().unwrap_or(self.id)
+    }
+
     /// The validation with the lowest loss up to and including `resource` (the earliest of equals), with its resource.
     pub fn best_up_to(&self, resource: u64) -> Option<(u64, f64)> {
         self.reports

@@ -1,5 +1,6 @@
 //! What people look at: made from the records alone, and never changing them.
 
+mod confirmation;
 pub mod diagnosis;
 mod format;
 mod progress;

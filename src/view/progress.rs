@@ -96,7 +96,10 @@ impl Progress {
 
     /// How far the study is.
     fn whole(&self, study: &Study, now: Timestamp) -> String {
-        let over = study.trials().iter().filter(|trial| trial.state.is_final()).count();
+        let over = study.search_trials().filter(|trial| trial.state.is_final()).count();
+        let confirmed = study.confirmation().map_or(String::new(), |confirmation| {
+            format!("  confirmed {}/{}", confirmation.over, confirmation.runs)
+        });
         let best = study.best().and_then(Trial::best);
         let best = best.map_or(String::new(), |(_, loss)| format!("  best loss {}", metric(loss)));
         let speed: f64 = self.running.values().filter_map(|(_, speed)| *speed).sum();
@@ -118,7 +121,7 @@ impl Progress {
         let planned = study.planned_resource();
         let planned = planned.map_or(String::new(), |planned| format!(" of {planned}"));
         format!(
-            "{over} of {} trials decided  rungs {}  {}{planned} epochs{best}{speed}  {} gone{left}",
+            "{over} of {} trials decided  rungs {}{confirmed}  {}{planned} epochs{best}{speed}  {} gone{left}",
             study.spec().trials,
             rungs.join(" "),
             study.trained_resource(),
@@ -126,8 +129,7 @@ impl Progress {
         )
     }
 
-    /// Milliseconds still to go, once the time of an epoch can be told: rung by rung, since the trials of a rung share
-    /// the slots, but the last ones of it can't be shared.
+    /// Milliseconds still to go, once the time of an epoch can be told: rung by rung, and then the trials that confirm.
     fn remaining(&self, study: &Study) -> Option<u64> {
         let trained: u64 = study.trained_resource();
         let spent: u64 = study.trials().iter().map(|trial| trial.trained_ms).sum();
@@ -135,29 +137,43 @@ impl Progress {
         let mut below = 0;
         let mut left = 0.0;
         for (rung, reached, size) in study.rungs() {
-            let size = size?;
             let step = (rung - below) as f64;
-            let underway = study.trials().iter().filter_map(|trial| match trial.state {
-                TrialState::Running { to, .. } | TrialState::Waiting { to } if to == rung => {
-                    let at = self
-                        .running
-                        .get(&trial.id)
-                        .map_or(trial.resource() as f64, |(at, _)| *at);
-                    Some((rung as f64 - at).clamp(0.0, step))
-                }
-                _ => None,
-            });
-            let underway: Vec<f64> = underway.collect();
-            let to_come = size.saturating_sub(reached + underway.len() as u64);
-            let longest = underway
-                .iter()
-                .copied()
-                .fold(if to_come > 0 { step } else { 0.0 }, f64::max);
-            let work = underway.iter().sum::<f64>() + to_come as f64 * step;
-            left += longest.max(work / self.slots as f64);
+            let underway = self.underway(study.search_trials(), rung, step);
+            let to_come = size?.saturating_sub(reached + underway.len() as u64);
+            left += self.together(&underway, to_come, step);
             below = rung;
         }
+        let max = study.spec().policy.max_resource;
+        let confirm = || study.trials().iter().filter(|trial| trial.confirms().is_some());
+        let underway = self.underway(confirm(), max, max as f64);
+        let to_come = study.planned_runs().saturating_sub(confirm().count() as u64);
+        left += self.together(&underway, to_come, max as f64);
         Some((left * epoch) as u64)
+    }
+
+    /// How many epochs each of the trials that are on their way to a rung, which lies `step` above the one below, still has to go.
+    fn underway<'a>(&self, trials: impl Iterator<Item = &'a Trial>, rung: u64, step: f64) -> Vec<f64> {
+        let left = trials.filter_map(|trial| match trial.state {
+            TrialState::Running { to, .. } | TrialState::Waiting { to } if to == rung => {
+                let at = self
+                    .running
+                    .get(&trial.id)
+                    .map_or(trial.resource() as f64, |(at, _)| *at);
+                Some((rung as f64 - at).clamp(0.0, step))
+            }
+            _ => None,
+        });
+        left.collect()
+    }
+
+    /// How many epochs one after the other that is: trials share the slots, but the last ones of them can't be shared.
+    fn together(&self, underway: &[f64], to_come: u64, step: f64) -> f64 {
+        let longest = underway
+            .iter()
+            .copied()
+            .fold(if to_come > 0 { step } else { 0.0 }, f64::max);
+        let work = underway.iter().sum::<f64>() + to_come as f64 * step;
+        longest.max(work / self.slots as f64)
     }
 }
 
@@ -224,6 +240,13 @@ fn told(study: &Study, fact: &Fact) -> Option<String> {
             format!("trial {trial}: on the test data: loss {}{}", metric(*loss), metrics(of))
         }
         Fact::BaselineMeasured { loss, metrics: of } => format!("untrained: loss {}{}", metric(*loss), metrics(of)),
+        Fact::ConfirmationRaised { confirmation } => format!(
+            "to be confirmed: the best {} with {} seeds each",
+            confirmation.configurations, confirmation.seeds
+        ),
+        Fact::ConfirmationCreated { trial, confirms, .. } => {
+            format!("trial {trial}: confirms trial {confirms} with another seed")
+        }
         Fact::TrialsRaised { trials } => format!("the study now has {trials} trials"),
         Fact::SegmentStarted {
             trial,
@@ -259,7 +282,13 @@ fn told(study: &Study, fact: &Fact) -> Option<String> {
         }
         Fact::TrialPromoted { trial, to, .. } => format!("trial {trial}: promoted, goes on to epoch {to}"),
         Fact::TrialPruned { trial, rung } => format!("trial {trial}: pruned at epoch {rung}"),
-        Fact::StudyFinished { .. } => format!("finished: {} trials", study.trials().len()),
+        Fact::StudyFinished { .. } => {
+            let searched = study.search_trials().count();
+            match study.trials().len() - searched {
+                0 => format!("finished: {searched} trials"),
+                runs => format!("finished: {searched} trials, and {runs} that confirm"),
+            }
+        }
         _ => return None,
     })
 }

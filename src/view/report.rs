@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::confirmation::{confirmed, confirms};
 use super::diagnosis::{Kind, diagnose, summarise};
 use super::format::{duration, metric, number, value};
 use super::rungs::foresight;
 use super::table::{TrialTable, trial_table};
 use crate::store::StudyDirectory;
-use crate::study::{Study, Timestamp, Trial, TrialState, TrialSummary};
+use crate::study::{ConfirmationSpec, Study, Timestamp, Trial, TrialState, TrialSummary};
 
 /// How the study stands: one line on what it is, one on where it is, the rungs, the best trial.
 pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Timestamp) -> String {
@@ -32,7 +33,7 @@ pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Tim
     let told: Vec<String> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
     text += &format!(
         "{} of {} trials: {}\n",
-        study.trials().len(),
+        study.search_trials().count(),
         spec.trials,
         told.join(", ")
     );
@@ -46,6 +47,8 @@ pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Tim
     text += &foretold(study);
     text += &important(study);
     text += &compute(study);
+    text += &to_be_confirmed(study);
+    text += &confirmed(study);
     if let Some(best) = study.best() {
         text += &best_line(study, best);
         text += &tested(study, best);
@@ -68,11 +71,12 @@ pub fn status_json(study: &Study, directory: &StudyDirectory, running: bool) -> 
         "states": counts(study).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         "rungs": rungs.collect::<Vec<_>>(),
         "trained_resource": study.trained_resource(),
-        "full_resource": study.spec().trials * study.spec().policy.max_resource,
+        "full_resource": study.full_resource(),
         "created_ms": created,
         "updated_ms": updated,
         "untrained": study.baseline().map(|(loss, metrics)| json!({ "loss": loss, "metrics": metrics })),
         "best": study.best().map(TrialSummary::from),
+        "confirmation": study.confirmation(),
         "test": study.test().map(|(trial, measurement)| json!({ "trial": trial, "measurement": measurement })),
         "foresight": foresight(study),
         "importance": study.importance(),
@@ -88,9 +92,10 @@ fn state(study: &Study, running: bool) -> &'static str {
     }
 }
 
+/// How many trials of the search are in each state.
 fn counts(study: &Study) -> Vec<(&'static str, usize)> {
     let mut counts: Vec<(&'static str, usize)> = Vec::new();
-    for trial in study.trials() {
+    for trial in study.search_trials() {
         let word = trial.state.word();
         match counts.iter_mut().find(|(known, _)| *known == word) {
             Some((_, count)) => *count += 1,
@@ -102,9 +107,8 @@ fn counts(study: &Study) -> Vec<(&'static str, usize)> {
 
 fn compute(study: &Study) -> String {
     let trained = study.trained_resource();
-    let full = study.trials().len() as u64 * study.spec().policy.max_resource;
     let ms: u64 = study.trials().iter().map(|trial| trial.trained_ms).sum();
-    if trained == 0 || full == 0 {
+    if trained == 0 {
         return String::new();
     }
     let told = format!("{trained} epochs trained in {} of slot time", duration(ms));
@@ -112,8 +116,24 @@ fn compute(study: &Study) -> String {
         let planned = study.planned_resource();
         return told + &planned.map_or(String::new(), |planned| format!(", of {planned} planned")) + "\n";
     }
-    let saved = 100.0 * (1.0 - trained as f64 / full as f64);
-    format!("{told}; all trials to the end would have been {full}: pruning saved {saved:.0} %\n")
+    let searched: u64 = study.search_trials().map(Trial::resource).sum();
+    let confirming = match trained - searched {
+        0 => String::new(),
+        epochs => format!(", {epochs} of them to confirm"),
+    };
+    let full = study.search_trials().count() as u64 * study.spec().policy.max_resource;
+    let saved = 100.0 * (1.0 - searched as f64 / full as f64);
+    format!("{told}{confirming}; all trials to the end would have been {full}: pruning saved {saved:.0} %\n")
+}
+
+/// What comes after the search, before it has begun.
+fn to_be_confirmed(study: &Study) -> String {
+    match study.spec().confirmation.filter(|_| !study.is_search_over()) {
+        Some(ConfirmationSpec { configurations, seeds }) => {
+            format!("after the search: the best {configurations} are trained again with {seeds} fresh seeds each\n")
+        }
+        None => String::new(),
+    }
 }
 
 /// How well rungs foretell the next ones.
@@ -155,8 +175,9 @@ fn best_line(study: &Study, best: &Trial) -> String {
         return String::new();
     };
     let mut text = format!(
-        "best: trial {} with validation loss {} at epoch {resource}",
+        "best: trial {}{} with validation loss {} at epoch {resource}",
         best.id,
+        confirms(best),
         metric(loss)
     );
     if let Some((untrained, _)) = study.baseline() {
@@ -180,7 +201,7 @@ fn findings(study: &Study) -> String {
 }
 
 /// What a search has come to: the best trials (in the order given), what pruning saved, what the
-/// curves show, and where the best model is, or
+/// curves show, what confirmation has come to, and where the best model is, or
 /// its checkpoint if the trainer writes no models.
 pub fn outcome(
     study: &Study,
@@ -188,12 +209,13 @@ pub fn outcome(
     best: Vec<TrialSummary>,
     model: Option<&Result<PathBuf, String>>,
 ) -> String {
-    let left_out = study.trials().len() - best.len();
+    let left_out = study.search_trials().count() - best.len();
     let mut text = format!("\n{}\n", trial_table(study, &TrialTable { rows: best, left_out }));
     text += &compute(study);
     text += &foretold(study);
     text += &important(study);
     text += &findings(study);
+    text += &confirmed(study);
     let Some(best) = study.best() else {
         return text + "no trial has a validation loss\n";
     };
@@ -226,8 +248,9 @@ pub fn outcome(
 /// Everything about one trial.
 pub fn trial_details(study: &Study, trial: &Trial) -> String {
     let mut text = format!(
-        "trial {} of the study {}: {}\n",
+        "trial {}{} of the study {}: {}\n",
         trial.id,
+        confirms(trial),
         study.spec().name,
         trial.state.word()
     );

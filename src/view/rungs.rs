@@ -52,7 +52,7 @@ pub fn foresight(study: &Study) -> Vec<Foresight> {
     let rungs = study.spec().policy.rungs();
     let pairs = rungs.windows(2).filter_map(|pair| {
         let &[rung, next] = pair else { return None };
-        let both = study.trials().iter().filter(|trial| trial.resource() >= next);
+        let both = study.search_trials().filter(|trial| trial.resource() >= next);
         let losses = both.filter_map(|trial| Some((trial.best_up_to(rung)?.1, trial.best_up_to(next)?.1)));
         let (before, after): (Vec<f64>, Vec<f64>) = losses.unzip();
         let correlation = spearman(&before, &after).filter(|_| before.len() >= TRIALS)?;

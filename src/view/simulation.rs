@@ -12,7 +12,7 @@ pub fn simulation(studies: &[&Simulated], budgets: &[u64], took: Duration) -> St
     let of = |value: fn(&Simulated) -> f64| middle(studies.iter().map(|study| value(study)).collect());
     text += &format!(
         "trials {}, epochs {}, virtual time {}, slots busy {:.1} %\n",
-        of(|study| study.study.trials().len() as f64),
+        of(|study| study.study.search_trials().count() as f64),
         of(|study| study.resource as f64),
         duration(of(|study| study.ms as f64) as u64),
         100.0 * of(|study| study.utilisation)

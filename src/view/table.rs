@@ -41,12 +41,15 @@ pub fn trial_table(study: &Study, shown: &TrialTable) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     let head = ["trial", "state", "epochs", "loss"].into_iter();
+    let confirms = shown.rows.iter().any(|row| row.confirms.is_some());
+    let head = head.chain(confirms.then_some("confirms"));
     table.set_header(head.chain(metrics.iter().copied()).chain(searched.iter().copied()));
     if let Some((loss, measured)) = baseline {
         let told = metrics
             .iter()
             .map(|&name| measured.get(name).map_or("-".into(), |&m| metric(m)));
         let row = ["".into(), "untrained".into(), "0".into(), metric(*loss)].into_iter();
+        let row = row.chain(confirms.then(String::new));
         table.add_row(row.chain(told).chain(searched.iter().map(|_| "-".to_owned())));
     }
     for row in &shown.rows {
@@ -58,6 +61,8 @@ pub fn trial_table(study: &Study, shown: &TrialTable) -> String {
             .map(|&name| row.parameters.get(name).map_or("-".into(), value));
         let loss = row.loss.map_or("-".into(), metric);
         let cells = [row.trial.to_string(), row.state.clone(), row.resource.to_string(), loss].into_iter();
+        let confirmed = row.confirms.map_or(String::new(), |trial| trial.to_string());
+        let cells = cells.chain(confirms.then_some(confirmed));
         table.add_row(cells.chain(told).chain(parameters));
     }
     for column in table.column_iter_mut() {

@@ -2,6 +2,7 @@
 
 mod check;
 mod conditions;
+mod confirmation;
 mod constraints;
 mod data;
 mod domain;
@@ -28,7 +29,7 @@ use toml::de::DeTable;
 use self::reader::{Problem, Table, did_you_mean};
 use super::SearchSpace;
 use crate::diagnostic::{Diagnostic, Source};
-use crate::study::{PolicySpec, SamplerSpec, StudySpec, Trainer};
+use crate::study::{ConfirmationSpec, PolicySpec, SamplerSpec, StudySpec, Trainer};
 
 pub use self::check::check_files;
 pub use self::slots::{Devices, DevicesError, SlotSettings};
@@ -64,6 +65,8 @@ pub struct StudySettings {
     /// As in [`StudySpec`].
     pub sampler: SamplerSpec,
     /// As in [`StudySpec`].
+    pub confirmation: Option<ConfirmationSpec>,
+    /// As in [`StudySpec`].
     pub trainer: Trainer,
     /// As in [`StudySpec`].
     pub space: SearchSpace,
@@ -85,6 +88,7 @@ impl StudySettings {
             sampler: self.sampler.clone(),
             trainer: self.trainer.clone(),
             threads,
+            confirmation: self.confirmation,
             space: self.space.clone(),
         }
     }
@@ -173,6 +177,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("study", search::STUDY_KEYS),
     ("policy", policy::KEYS),
     ("sampler", sampler::KEYS),
+    ("confirmation", confirmation::KEYS),
     ("slots", slots::KEYS),
     ("trial", trial::EMBEDDING_KEYS),
     ("space", &[]),
@@ -211,6 +216,11 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
         known_keys(&table)?;
         search::study(&table, path, policy.as_ref().ok().map(|(policy, _)| policy))
     });
+    let confirmation = root.get("confirmation").map_or(Ok(None), |item| {
+        let table = item.table()?;
+        known_keys(&table)?;
+        confirmation::read(&table, study.as_ref().ok().map(|study| study.trials)).map(Some)
+    });
     let slots = root.get("slots").map_or(Ok(SlotSettings::default()), |item| {
         let table = item.table()?;
         known_keys(&table)?;
@@ -239,31 +249,40 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
         None => Ok(space),
     });
 
-    match (tables, study, policy, sampler, slots, trainer, space) {
-        (Ok(()), Ok(study), Ok((policy, parallel_brackets)), Ok(sampler), Ok(slots), Ok(trainer), Ok(space)) => {
-            Ok(StudyFile {
-                text: text.to_owned(),
-                path: path.to_owned(),
-                study: StudySettings {
-                    name: study.name,
-                    seed: study.seed,
-                    trials: study.trials,
-                    retries: study.retries,
-                    policy,
-                    parallel_brackets,
-                    sampler,
-                    trainer,
-                    space,
-                },
-                slots,
-            })
-        }
-        (tables, study, policy, sampler, slots, trainer, space) => {
+    match (tables, study, policy, sampler, confirmation, slots, trainer, space) {
+        (
+            Ok(()),
+            Ok(study),
+            Ok((policy, parallel_brackets)),
+            Ok(sampler),
+            Ok(confirmation),
+            Ok(slots),
+            Ok(trainer),
+            Ok(space),
+        ) => Ok(StudyFile {
+            text: text.to_owned(),
+            path: path.to_owned(),
+            study: StudySettings {
+                name: study.name,
+                seed: study.seed,
+                trials: study.trials,
+                retries: study.retries,
+                policy,
+                parallel_brackets,
+                sampler,
+                confirmation,
+                trainer,
+                space,
+            },
+            slots,
+        }),
+        (tables, study, policy, sampler, confirmation, slots, trainer, space) => {
             let problems = [
                 tables.err(),
                 study.err(),
                 policy.err(),
                 sampler.err(),
+                confirmation.err(),
                 slots.err(),
                 trainer.err(),
                 space.err(),

@@ -140,9 +140,9 @@ impl Bracket {
 
 /// Orders trials by loss, then by number.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Rank {
-    loss: f64,
-    trial: TrialId,
+pub(super) struct Rank {
+    pub loss: f64,
+    pub trial: TrialId,
 }
 
 impl Eq for Rank {}

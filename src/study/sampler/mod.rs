@@ -66,7 +66,7 @@ pub struct Request<'a> {
     pub rungs: &'a [u64],
     /// The number of the bracket's first rung among them.
     pub start: usize,
-    /// The number of the first trial to be drawn.
+    /// How many trials the search has: the number of the first one to be drawn.
     pub first: TrialId,
     /// How many are drawn at once.
     pub count: u64,
@@ -134,6 +134,7 @@ pub(super) enum Purpose {
     Training = 2,
     Model = 3,
     Importance = 4,
+    Confirmation = 5,
 }
 
 /// The generator of one decision: a function of the study's seed, the trial and the purpose, with no state to store.
@@ -148,4 +149,21 @@ pub(super) fn generator(study_seed: u64, trial: TrialId, purpose: Purpose) -> Ch
 /// The seed a trial trains with, below 2^53 so that any JSON reader keeps it exactly.
 pub(super) fn training_seed(study_seed: u64, trial: TrialId) -> u64 {
     generator(study_seed, trial, Purpose::Training).next_u64() >> 11
+}
+
+/// The seed of the `number`-th run (from 0) that confirms a trial, below 2^53 and not the trial's own.
+pub(super) fn confirmation_seed(study_seed: u64, trial: TrialId, own: u64, number: u64) -> u64 {
+    let mut random = generator(study_seed, trial, Purpose::Confirmation);
+    let mut next = || {
+        loop {
+            let seed = random.next_u64() >> 11;
+            if seed != own {
+                return seed;
+            }
+        }
+    };
+    for _ in 0..number {
+        next();
+    }
+    next()
 }

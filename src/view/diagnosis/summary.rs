@@ -69,7 +69,7 @@ impl Summary {
     }
 }
 
-/// Sums the findings of all trials up, the gravest first. A study without findings gives nothing.
+/// Sums the findings of all trials of the search up, the gravest first. A study without findings gives nothing.
 pub fn summarise(study: &Study) -> Vec<Summary> {
     let searched: Vec<&str> = study
         .spec()
@@ -80,8 +80,7 @@ pub fn summarise(study: &Study) -> Vec<Summary> {
         .map(|parameter| parameter.name.as_str())
         .collect();
     let diagnoses = study
-        .trials()
-        .iter()
+        .search_trials()
         .map(|trial| (trial, diagnose(trial, study.baseline())));
     let diagnoses: Vec<_> = diagnoses.collect();
     let of_kind = |kind: Kind| -> Option<Summary> {

@@ -59,7 +59,7 @@ impl Made {
             (i as u64 + 1, report)
         });
         Trial {
-            bracket: 0,
+            role: crate::study::Role::Search { bracket: 0 },
             ahead: Default::default(),
             id: 0,
             parameters: Default::default(),

@@ -40,6 +40,8 @@ max_resource = 18
 reduction_factor = 4
 [sampler]
 type = "random"
+[confirmation]
+seeds = 5
 [slots]
 devices = [1, 0]
 trials_per_device = 2
@@ -78,6 +80,10 @@ weight_decay = 0
         trials: 27,
         retries: 5,
         sampler: SamplerSpec::default(),
+        confirmation: Some(ConfirmationSpec {
+            configurations: 3,
+            seeds: 5,
+        }),
         policy: PolicySpec {
             kind: crate::study::PolicyKind::SuccessiveHalving { bracket_size: None },
             speculation: true,

@@ -1,0 +1,365 @@
+//! What is trained after the search, and what is chosen by it.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::super::*;
+use super::{World, spec, with};
+
+fn confirming(trials: u64, configurations: u64, seeds: u64) -> StudySpec {
+    StudySpec {
+        confirmation: Some(ConfirmationSpec { configurations, seeds }),
+        ..spec(trials, 9, 3)
+    }
+}
+
+/// A study that goes on until nothing is left to train, on one slot, with losses by trial and resource.
+struct Driven {
+    study: Study,
+    records: Vec<Record>,
+}
+
+impl Driven {
+    fn new(spec: StudySpec) -> Self {
+        Self {
+            study: Study::new(spec),
+            records: Vec::new(),
+        }
+    }
+
+    fn send(&mut self, event: Event) -> Vec<Command> {
+        let step = self.study.handle(Timestamp(0), event);
+        self.records.extend(step.records);
+        step.commands
+    }
+
+    fn run(mut self, limits: Limits, outcome: &dyn Fn(&Trial, u64) -> Told) -> Self {
+        let slots = vec![String::new()];
+        self.send(Event::Opened {
+            process: 1,
+            slots,
+            limits,
+        });
+        loop {
+            let run = self
+                .send(Event::Idle { slots: vec![0] })
+                .into_iter()
+                .find_map(|command| match command {
+                    Command::Run {
+                        trial,
+                        attempt,
+                        from,
+                        to,
+                        ..
+                    } => Some((trial, attempt, from, to)),
+                    _ => None,
+                });
+            let Some((trial, attempt, from, to)) = run else {
+                assert!(self.study.is_finished());
+                return self;
+            };
+            for resource in from + 1..=to {
+                let event = match outcome(self.study.trial(trial).unwrap(), resource) {
+                    Told::Fails => Event::Failed {
+                        trial,
+                        attempt,
+                        message: "out of luck".into(),
+                        checkpoint_lost: false,
+                    },
+                    Told::Loss(loss) => Event::Reported {
+                        trial,
+                        attempt,
+                        resource,
+                        loss,
+                        metrics: Default::default(),
+                        checkpoint: loss.map(|_| super::checkpoint(trial, &format!("{attempt}-{resource}"))),
+                        last: false,
+                    },
+                };
+                self.send(event);
+                if !matches!(self.study.trial(trial).unwrap().state, TrialState::Running { .. }) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Runs a study as it is specified, in which every trial is trained to the end.
+    fn all_trained(trials: u64, outcome: &dyn Fn(&Trial, u64) -> Told) -> Self {
+        let mut spec = confirming(trials, 3, 3);
+        spec.policy.kind = PolicyKind::None;
+        let limits = spec.limits();
+        Self::new(spec).run(limits, outcome)
+    }
+
+    /// The configurations in the order of the confirmation, and the probability that the first is better.
+    fn ranked(&self) -> (Vec<TrialId>, Option<f64>) {
+        let confirmation = self.study.confirmation().unwrap();
+        let ids = confirmation.configurations.iter().map(|one| one.trial);
+        (ids.collect(), confirmation.first_is_better)
+    }
+}
+
+enum Told {
+    Loss(Option<f64>),
+    Fails,
+}
+
+fn loss(loss: f64) -> Told {
+    Told::Loss(Some(loss))
+}
+
+/// How many runs of the same configuration come before a trial.
+fn number(trial: &Trial) -> f64 {
+    (trial.id % 7) as f64
+}
+
+#[test]
+fn the_best_are_trained_again_to_the_end_with_seeds_of_their_own() {
+    let mut fixed = confirming(9, 2, 3);
+    fixed.trainer.seed = Some(7);
+    for spec in [confirming(9, 2, 3), fixed] {
+        let mut world = World::new(spec.clone(), 2, 1);
+        world.run(0.0, 0.0);
+        let study = &world.study;
+        let runs: Vec<&Trial> = study.trials()[9..].iter().collect();
+        assert_eq!((study.search_trials().count(), runs.len()), (9, 6));
+        let mut seeds: BTreeSet<u64> = runs.iter().map(|run| run.seed).collect();
+        for run in &runs {
+            let original = study.trial(run.confirms().unwrap()).unwrap();
+            assert_eq!(run.parameters, original.parameters);
+            seeds.insert(original.seed);
+            assert!(
+                run.state == TrialState::Completed || run.state.word() == "diverged",
+                "{run:?}"
+            );
+        }
+        let originals = if spec.trainer.seed.is_some() { 1 } else { 2 };
+        assert_eq!(seeds.len(), 6 + originals, "all seeds are different");
+        let last = world.journal.last().unwrap();
+        assert!(matches!(last.fact, Fact::StudyFinished { best } if best == study.best().map(|best| best.id)));
+        assert_eq!(study.checkpoint_files().len(), 1, "only the chosen one's is kept");
+    }
+}
+
+#[test]
+fn one_lucky_loss_does_not_decide() {
+    // Trial 2 was lucky in the search; on average trial 1 is better, and trial 3 a little worse than that.
+    let driven = Driven::all_trained(6, &|trial, resource| {
+        let usual = [0.9, 0.20, 0.30, 0.21, 0.8, 0.7][trial.original() as usize];
+        let luck = if trial.id == 2 { -0.25 } else { 0.001 * number(trial) };
+        loss(usual + luck + 0.1 / resource as f64)
+    });
+    let (ranked, probability) = driven.ranked();
+    assert_eq!(ranked, [1, 3, 2]);
+    assert!(probability.unwrap() > 0.9, "{probability:?}");
+    let best = driven.study.best().unwrap();
+    assert_eq!(best.original(), 1);
+    let of_one = driven.study.trials().iter().filter(|trial| trial.original() == 1);
+    let lowest = of_one
+        .map(|trial| trial.best().unwrap().1)
+        .fold(f64::INFINITY, f64::min);
+    assert_eq!(best.best().unwrap().1, lowest);
+    assert!(best.best_checkpoint().is_some() && driven.study.checkpoint_files().len() == 1);
+    let confirmed = &driven.study.confirmation().unwrap().configurations[2];
+    assert!(
+        confirmed.mean.unwrap() > 0.3 && confirmed.search_loss.unwrap() < 0.1,
+        "{confirmed:?}"
+    );
+}
+
+#[test]
+fn the_run_of_the_search_is_kept_until_the_choice_and_may_be_chosen() {
+    let driven = Driven::all_trained(4, &|trial, _| {
+        let fresh = if trial.confirms().is_some() { 0.05 } else { 0.0 };
+        loss([0.4, 0.2, 0.3, 0.25][trial.original() as usize] + fresh)
+    });
+    let best = driven.study.best().unwrap();
+    assert_eq!((best.id, best.best_checkpoint().is_some()), (1, true));
+}
+
+#[test]
+fn a_configuration_that_diverges_ranks_last_and_one_that_fails_blocks_nobody() {
+    let driven = Driven::all_trained(3, &|trial, resource| match (trial.original(), trial.confirms()) {
+        (0, Some(_)) if trial.id == 3 && resource == 5 => Told::Loss(None),
+        (1, Some(_)) if trial.id == 4 => Told::Fails,
+        (original, _) => loss([0.1, 0.2, 0.3][original as usize] + 0.001 * number(trial)),
+    });
+    let confirmation = driven.study.confirmation().unwrap();
+    let told = confirmation.configurations.iter();
+    let told: Vec<_> = told
+        .map(|one| (one.trial, one.losses.len(), one.diverged, one.failed))
+        .collect();
+    assert_eq!(told, [(1, 2, 0, 1), (2, 3, 0, 0), (0, 2, 1, 0)]);
+    assert_eq!((confirmation.runs, confirmation.over), (9, 9));
+    assert_eq!(driven.study.best().unwrap().original(), 1);
+
+    let hopeless = Driven::all_trained(3, &|trial, _| match trial.confirms() {
+        Some(_) => Told::Loss(None),
+        None => loss(trial.id as f64),
+    });
+    assert_eq!(hopeless.study.best().unwrap().id, 0, "then the search alone decides");
+    assert_eq!(hopeless.ranked().1, None);
+    assert!(hopeless.study.best().unwrap().best_checkpoint().is_some());
+}
+
+#[test]
+fn where_few_were_completed_those_that_came_farthest_are_confirmed_too() {
+    let spec = confirming(9, 4, 2);
+    let limits = spec.limits();
+    // Successive halving leaves 9, 3 and 1; the lower the number, the better.
+    let driven = Driven::new(spec).run(limits, &|trial, _| loss(0.1 * (1.0 + trial.original() as f64)));
+    let (mut confirmed, _) = driven.ranked();
+    confirmed.sort_unstable();
+    assert_eq!(confirmed, [0, 1, 2, 3]);
+
+    let nobody = Driven::new(confirming(9, 4, 2)).run(limits, &|_, _| Told::Loss(None));
+    assert_eq!(nobody.study.confirmation(), None);
+}
+
+#[test]
+fn the_same_configuration_is_not_confirmed_twice() {
+    let mut spec = confirming(4, 3, 2);
+    spec.policy.kind = PolicyKind::None;
+    let value = serde_json::json!(0.5);
+    spec.space.parameters[0].distribution = crate::space::Distribution::Fixed { value };
+    let limits = spec.limits();
+    let driven = Driven::new(spec).run(limits, &|trial, _| loss(trial.id as f64));
+    assert_eq!(driven.ranked().0, [0]);
+    assert_eq!(driven.study.trials().len(), 4 + 2);
+}
+
+#[test]
+fn confirmation_can_be_asked_for_and_raised_afterwards() {
+    let outcome = |trial: &Trial, resource: u64| {
+        loss(0.1 * (trial.original() as f64) + 0.01 * number(trial) + 0.1 / resource as f64)
+    };
+    let mut spec = confirming(6, 2, 2);
+    spec.policy.kind = PolicyKind::None;
+    let asked = spec.limits();
+    spec.confirmation = None;
+    let plain = spec.limits();
+    let mut driven = Driven::new(spec).run(plain, &outcome);
+    assert_eq!(driven.study.confirmation(), None);
+    let mut counts = Vec::new();
+    let more = |configurations, seeds, trials| Limits {
+        trials,
+        confirmation: Some(ConfirmationSpec { configurations, seeds }),
+    };
+    for limits in [asked, more(2, 3, 6), more(3, 3, 6), more(3, 3, 8), asked] {
+        driven = driven.run(limits, &outcome);
+        counts.push((
+            driven.study.search_trials().count(),
+            driven.study.confirmation().unwrap().runs,
+        ));
+        let best = driven.study.best().unwrap();
+        assert!(best.best_checkpoint().is_some(), "{best:?}");
+    }
+    assert_eq!(
+        counts,
+        [(6, 4), (6, 6), (6, 9), (8, 9), (8, 9)],
+        "only what is missing is trained"
+    );
+    let mut first = Study::new(driven.study.spec().clone());
+    first.spec.trials = 6;
+    first.spec.confirmation = None;
+    let restored = Study::restore(first.spec.clone(), &driven.records).unwrap();
+    assert_eq!(restored, driven.study);
+}
+
+/// The search that goes on after a confirmation is the one that goes on without.
+#[test]
+fn samplers_learn_nothing_from_what_confirms() {
+    let learns = SamplerSpec::GaussianProcess(GaussianProcess {
+        startup_trials: Some(4),
+        random_share: 0.2,
+    });
+    for sampler in [learns, SamplerSpec::Sobol] {
+        let raised = |confirmation: Option<ConfirmationSpec>| {
+            let kind = PolicyKind::SuccessiveHalving { bracket_size: Some(6) };
+            let mut spec = with(kind, 12, 9, 3);
+            spec.sampler = sampler.clone();
+            spec.confirmation = confirmation;
+            let (before, after) = (
+                spec.limits(),
+                Limits {
+                    trials: 20,
+                    ..spec.limits()
+                },
+            );
+            let outcome = |trial: &Trial, resource: u64| {
+                let x = trial.parameters["x"].as_f64().unwrap();
+                loss((x - 0.3).powi(2) + 0.1 / resource as f64)
+            };
+            let driven = Driven::new(spec).run(before, &|trial, resource| match trial.confirms() {
+                Some(_) => Told::Loss(None),
+                None => outcome(trial, resource),
+            });
+            let driven = driven.run(after, &outcome);
+            let trials = driven.study.search_trials();
+            let configurations: Vec<_> = trials.map(|trial| (trial.parameters.clone(), trial.seed)).collect();
+            (configurations, driven.study.importance())
+        };
+        let with = raised(Some(ConfirmationSpec {
+            configurations: 3,
+            seeds: 3,
+        }));
+        let without = raised(None);
+        assert_eq!(with.0.len(), 20);
+        assert!(with.1.is_some(), "there is something to learn");
+        assert_eq!(with, without);
+    }
+}
+
+#[test]
+fn the_plan_counts_what_confirms() {
+    let mut spec = confirming(9, 2, 3);
+    spec.policy.speculation = false;
+    let limits = spec.limits();
+    let begun = Driven::new(spec.clone());
+    let planned = begun.study.planned_resource();
+    assert_eq!(planned, Some(9 + 3 * 2 + 6 + 2 * 3 * 9));
+    let driven = begun.run(limits, &|trial, resource| {
+        loss(trial.original() as f64 + 1.0 / resource as f64)
+    });
+    assert_eq!(Some(driven.study.trained_resource()), planned);
+    assert_eq!(driven.study.planned_resource(), planned);
+    let rungs = driven.study.rungs();
+    assert_eq!(
+        rungs,
+        [(1, 9, Some(9)), (3, 3, Some(3)), (9, 1, Some(1))],
+        "rungs are the search's"
+    );
+}
+
+#[test]
+fn a_record_that_confirms_what_is_not_there_is_refused() {
+    let mut study = Study::new(confirming(3, 1, 2));
+    let (trial, confirms, seed) = (0, 0, 1);
+    let fact = Fact::ConfirmationCreated { trial, confirms, seed };
+    assert!(study.follow(&super::at(fact)).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// The runs are created in one batch, of which a kill can leave any part.
+    #[test]
+    fn a_torn_batch_of_confirmations_is_completed(seed: u64, torn in 0usize..8) {
+        let spec = confirming(9, 3, 2);
+        let mut plain = World::new(spec.clone(), 1, 0);
+        plain.run(0.0, 0.0);
+        let mut rough = World::new(spec, 2, seed);
+        while rough.study.confirmation().is_none() {
+            let slots = rough.free.clone();
+            rough.send(Event::Idle { slots });
+            rough.advance(0.0);
+        }
+        let created = rough.journal.iter().rev().take_while(|r| matches!(r.fact, Fact::ConfirmationCreated { .. }));
+        prop_assert_eq!(created.count(), 6);
+        rough.kill(torn.min(6));
+        rough.run(0.05, 0.1);
+        prop_assert_eq!(plain.answer(), rough.answer());
+    }
+}

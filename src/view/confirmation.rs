@@ -1,0 +1,138 @@
+//! What confirmation has come to, in words.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::format::metric;
+use crate::study::{Confirmation, Study, Trial};
+
+/// Below this probability two configurations are as good as each other, for all that is known.
+const APART: f64 = 0.75;
+
+/// The confirmed configurations and whether the first is really better; empty before the search is over. Ends in a newline.
+pub(super) fn confirmed(study: &Study) -> String {
+    let Some(confirmation) = study.confirmation() else {
+        return String::new();
+    };
+    let mut text = if confirmation.over < confirmation.runs {
+        let Confirmation { over, runs, .. } = confirmation;
+        format!("confirmation with fresh seeds, {over} of {runs} runs so far:\n")
+    } else {
+        "confirmed with fresh seeds (the loss of the search, for which they were selected, does not count):\n"
+            .to_owned()
+    };
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["trial", "runs", "mean loss", "95 % interval", "in the search", ""]);
+    for one in &confirmation.configurations {
+        let mut lost = Vec::new();
+        for (count, what) in [(one.diverged, "diverged"), (one.failed, "failed")] {
+            if count > 0 {
+                lost.push(format!("{count} {what}"));
+            }
+        }
+        let interval = one.interval;
+        let search = study.trial(one.trial).and_then(Trial::best);
+        table.add_row([
+            one.trial.to_string(),
+            one.losses.len().to_string(),
+            one.mean.map_or("-".into(), metric),
+            interval.map_or("-".into(), |(low, high)| format!("{} to {}", metric(low), metric(high))),
+            search.map_or("-".into(), |(at, loss)| format!("{} at epoch {at}", metric(loss))),
+            lost.join(", "),
+        ]);
+    }
+    for column in table.column_iter_mut() {
+        if column.index < 5 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    text += &table
+        .lines()
+        .map(|line| line.trim_end().to_owned() + "\n")
+        .collect::<String>();
+    text + &comparison(&confirmation)
+}
+
+/// Whether the first configuration is really better than the second.
+fn comparison(confirmation: &Confirmation) -> String {
+    let [first, second, ..] = &confirmation.configurations[..] else {
+        return String::new();
+    };
+    let (a, b) = (first.trial, second.trial);
+    match (confirmation.first_is_better, first.mean, second.mean) {
+        (Some(probability), Some(of_a), Some(of_b)) => {
+            let mut text = format!(
+                "trial {a} is better than trial {b} with probability {}",
+                share(probability)
+            );
+            if probability < APART {
+                text += &format!(
+                    ": so many runs can't tell them apart (their means differ by {}), and the choice hardly matters",
+                    metric(of_b - of_a)
+                );
+            }
+            text + "\n"
+        }
+        _ if first.diverged == 0 && second.diverged > 0 => {
+            format!("trial {a} is preferred to trial {b}, which can diverge\n")
+        }
+        _ => format!("too few runs were completed to compare trial {a} with trial {b}\n"),
+    }
+}
+
+/// A probability: never 1 or 0 where it is only near.
+fn share(probability: f64) -> String {
+    match probability {
+        p if p > 0.995 && p < 1.0 => "above 0.99".into(),
+        p => format!("{p:.2}"),
+    }
+}
+
+/// After the number of a trial: what it confirms, if it does.
+pub(super) fn confirms(trial: &Trial) -> String {
+    let of = trial.confirms();
+    of.map_or(String::new(), |of| format!(" (trial {of} with another seed)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::Confirmed;
+
+    fn told(means: [Option<f64>; 2], diverged: usize, first_is_better: Option<f64>) -> String {
+        let one = |trial: u64, mean: Option<f64>, diverged| Confirmed {
+            trial,
+            search_loss: Some(0.2),
+            runs: vec![],
+            losses: vec![],
+            diverged,
+            failed: 0,
+            mean,
+            interval: None,
+        };
+        comparison(&Confirmation {
+            runs: 6,
+            over: 6,
+            configurations: vec![one(9, means[0], 0), one(6, means[1], diverged)],
+            first_is_better,
+        })
+    }
+
+    #[test]
+    fn a_difference_that_may_be_chance_is_told_as_such() {
+        let means = [Some(0.2061), Some(0.207)];
+        assert_eq!(
+            told(means, 0, Some(0.874)),
+            "trial 9 is better than trial 6 with probability 0.87\n"
+        );
+        assert_eq!(
+            told(means, 0, Some(0.61)),
+            "trial 9 is better than trial 6 with probability 0.61: so many runs can't tell them apart (their means \
+             differ by 9.00e-4), and the choice hardly matters\n"
+        );
+        assert!(told(means, 0, Some(0.9999)).ends_with("above 0.99\n"));
+        assert!(told(means, 0, Some(1.0)).ends_with("1.00\n"));
+        assert!(told(means, 1, None).contains("which can diverge"));
+        assert!(told([Some(0.2), None], 0, None).contains("too few runs"));
+    }
+}
