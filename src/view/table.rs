@@ -40,7 +40,7 @@ pub fn trial_table(study: &Study, shown: &TrialTable) -> String {
 
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    let head = ["trial", "state", "epochs", "loss"].into_iter();
+    let head = ["trial", "state", study.spec().policy.unit.many(), "loss"].into_iter();
     table.set_header(head.chain(metrics.iter().copied()).chain(searched.iter().copied()));
     if let Some((loss, measured)) = baseline {
         let told = metrics
