@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A trainer for hpo without dependencies: the whole worker protocol that a trainer needs.
 
-It "trains" one number by gradient descent, so that a study with it takes a second. See search_spaces/python-trainer.toml.
+It "trains" one number by gradient descent, so that a study with it takes a second: an epoch, a step or an example is one
+gradient step. See search_spaces/python-trainer.toml.
 """
 import json, os, sys
 
@@ -21,16 +22,18 @@ for line in sys.stdin:
         if order["checkpoint"]:
             with open(order["checkpoint"]) as file:
                 weight = json.load(file)["weight"]
-        for epoch in range(order["from"] + 1, order["to"] + 1):
+        for done in range(order["from"] + 1, order["to"] + 1):
             gradient = 2 * (weight - target) + order["parameters"]["weight_decay"] * weight
             weight -= order["parameters"]["learning_rate"] * gradient
-            checkpoint = os.path.join(order["checkpoints"], f"a{order['attempt']}-e{epoch}.json")
+            if done % order["report_every"] and done < order["to"]:
+                continue  # no report is due
+            checkpoint = os.path.join(order["checkpoints"], f"a{order['attempt']}-r{done}.json")
             with open(checkpoint, "w") as file:
                 json.dump({"weight": weight}, file)
-            loss = (weight - target) ** 2
-            loss = loss if loss < 1e6 else None  # null tells hpo that the trial has diverged
-            say(type="report", resource=epoch, loss=loss, metrics={"weight": weight}, checkpoint=checkpoint, **segment)
-            if loss is None:
+            loss = (weight - target) * (weight - target)
+            if not loss < 1e6:  # null tells hpo that the trial has diverged
+                say(type="report", resource=done, loss=None, checkpoint=None, **segment)
                 break
+            say(type="report", resource=done, loss=loss, metrics={"weight": weight}, checkpoint=checkpoint, **segment)
         else:
             say(type="done", **segment)

@@ -351,14 +351,17 @@ impl Scheduler<'_> {
                     let Some(state) = self.store.study.trial(trial) else {
                         continue;
                     };
+                    let policy = &self.store.study.spec().policy;
                     let run = Run {
                         trial,
                         attempt,
                         seed: state.seed,
                         parameters: state.parameters.clone(),
+                        unit: policy.unit,
+                        report_every: policy.report_every,
                         from,
                         to,
-                        max: self.store.study.spec().policy.max_resource,
+                        max: policy.max_resource,
                         checkpoint: None,
                         checkpoints: PathBuf::new(),
                     };

@@ -115,6 +115,44 @@ fn the_exported_configuration_trains_the_same_model_once_more() {
     );
 }
 
+/// 12 rows in batches of 5 are steps of 5, 5 and 2: 6 examples, and 18, come in the middle of a step.
+#[test]
+fn a_search_by_examples_is_exact_too_and_trains_the_same_model_once_more() {
+    let place = Place::new();
+    let write = |name: &str| {
+        let path = space(&place, name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let examples = "resource = \"examples\"\nmin_resource = 6\nmax_resource = 24";
+        let changed = text
+            .replace("max_resource = 4", examples)
+            .replace("batch_size = 4", "batch_size = 5\nschedule = \"linear\"");
+        std::fs::write(&path, changed).unwrap();
+        path
+    };
+    let told = place.search(&write("plain")).ok().stdout();
+    assert!(told.contains("48 examples trained in"), "{told}");
+    let rough = write("rough");
+    let mut running = place.start(&rough);
+    if running.wait_for("example 6  loss", 2) {
+        running.signal(Signal::KILL);
+    }
+    running.wait();
+    place.search(&rough).ok();
+    assert_eq!(place.answer("plain"), place.answer("rough"));
+    let model = |path: &Path| std::fs::read(path.join("model.safetensors")).unwrap();
+    let searched = model(&place.study("plain").join("best-model"));
+    assert!(
+        searched == model(&place.study("rough").join("best-model")),
+        "the models differ"
+    );
+
+    let (config, again) = (place.path("best.toml"), place.path("model"));
+    let (config, target) = (config.to_str().unwrap(), again.to_str().unwrap());
+    place.run(&["export", "plain", "-o", config]).ok();
+    place.run(&["train", "--config", config, "--output", target]).ok();
+    assert!(searched == model(&again), "the models differ");
+}
+
 #[test]
 fn pairs_scored_pairs_and_labelled_texts_are_cleaned_split_and_trained_with() {
     let place = Place::new();

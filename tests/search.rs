@@ -186,6 +186,95 @@ fn the_exported_configuration_trains_to_the_same_loss() {
         .fails(1, &["writes no models"]);
 }
 
+/// 9 trials at 20 steps, 3 at 60, 1 at 170; each reports every 10.
+#[test]
+fn a_study_of_steps_reports_when_it_says_and_tells_everything_in_steps() {
+    let place = Place::new();
+    let write = |name: &str| {
+        let file = place.space(name, 9, 2, EXAMPLE, "");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let steps = "resource = \"steps\"\nmin_resource = 20\nmax_resource = 170\nreport_every = 10";
+        std::fs::write(
+            &file,
+            text.replace("max_resource = 9", steps)
+                .replace("high = 2.0", "high = 0.1"),
+        )
+        .unwrap();
+        file
+    };
+    let outcome = place.search(&write("s")).ok().stdout();
+    assert!(outcome.contains("410 steps trained in"), "{outcome}");
+    assert!(
+        outcome.contains("would have been 1530: pruning saved 73 %"),
+        "{outcome}"
+    );
+    let header = outcome.lines().find(|line| line.starts_with(" trial")).unwrap();
+    assert!(header.contains(" steps ") && !outcome.contains("epoch"), "{outcome}");
+    let status = place.run(&["status", "s", "--json"]).json();
+    assert_eq!(status["resource_unit"], "steps");
+    assert!(
+        place
+            .run(&["status", "s"])
+            .ok()
+            .stdout()
+            .contains("rungs: step 20: 9 of 9, step 60: 3 of 3, step 170: 1 of 1")
+    );
+    let best = status["best"]["trial"].to_string();
+    let due: Vec<u64> = (1..=17).map(|report| 10 * report).collect();
+    let shown = place.run(&["show", &best, "s", "--json"]).json();
+    let reports: Vec<u64> = shown["reports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["resource"].as_u64().unwrap())
+        .collect();
+    assert_eq!(reports, due);
+    let sorted = place
+        .run(&["trials", "s", "--json", "--sort", "steps", "--reverse"])
+        .json();
+    assert_eq!(
+        (&sorted[0]["resource"], &sorted[0]["resource_unit"]),
+        (&170.into(), &"steps".into())
+    );
+    place
+        .run(&["trials", "s", "--sort", "epochs"])
+        .fails(2, &["no column `epochs`"]);
+
+    let mut running = place.start(&write("killed"));
+    if running.wait_for("step 40  loss", 1) {
+        running.signal(rustix::process::Signal::KILL);
+    }
+    running.wait();
+    place.run(&["resume", "killed"]).ok();
+    assert_eq!(place.answer("s"), place.answer("killed"));
+
+    let config = place.path("best.toml");
+    place.run(&["export", "s", "-o", config.to_str().unwrap()]).ok();
+    place.run(&["train", "--config", config.to_str().unwrap()]).ok();
+    let again = place.run(&["trials", "--json"]).json()[0].clone();
+    for key in ["loss", "best_at", "resource", "resource_unit", "metrics"] {
+        assert_eq!(sorted[0][key], again[key], "{key}");
+    }
+}
+
+#[test]
+fn a_trainer_that_reports_every_epoch_where_a_report_is_due_later_is_told_so() {
+    let place = Place::new();
+    let file = place.space("s", 1, 1, FAULTY, "");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        text.replace(
+            "max_resource = 9",
+            "max_resource = 9\nmin_resource = 3\nreport_every = 3",
+        ),
+    )
+    .unwrap();
+    let told = place.search(&file);
+    let said = "the worker reported resource 1, but 3 of a segment to 3 was due";
+    assert!(told.stderr().contains(said), "{}", told.stderr());
+}
+
 #[test]
 fn train_wants_every_parameter_fixed() {
     let place = Place::new();

@@ -85,6 +85,55 @@ fn confirmation_is_simulated_with_the_noise_of_each_run() {
     }
 }
 
+/// A study of steps is the study of epochs with another name for each resource, if both go to the curves' end.
+#[test]
+fn steps_are_a_share_of_the_curve() {
+    let steps = |every: &str| {
+        STUDY.replace(
+            "max_resource = 27",
+            &format!("resource = \"steps\"\nmin_resource = 100\nmax_resource = 2700\n{every}"),
+        )
+    };
+    let (epochs, sparse, dense) = (
+        json(STUDY, &[]),
+        json(&steps(""), &[]),
+        json(&steps("report_every = 10"), &[]),
+    );
+    assert_eq!(
+        (&epochs[0]["resource_unit"], &sparse[0]["resource_unit"]),
+        (&"epochs".into(), &"steps".into())
+    );
+    let trained = |told: &Value, key: &str| told[0][key].as_u64().unwrap();
+    // The noise is another at each resource, so other trials may go on, but as many.
+    assert_eq!(
+        trained(&sparse, "counted_steps"),
+        100 * trained(&epochs, "counted_epochs")
+    );
+    assert_eq!(trained(&dense, "counted_steps"), trained(&sparse, "counted_steps"));
+    let seconds = |told: &Value| told[0]["seconds"].as_f64().unwrap();
+    assert!(
+        (seconds(&sparse) / seconds(&epochs) - 1.0).abs() < 0.2,
+        "{sparse} {epochs}"
+    );
+    assert!(
+        epochs[0]["regret"].as_f64() < Some(0.05) && sparse[0]["regret"].as_f64() < Some(0.05),
+        "{sparse} {epochs}"
+    );
+    assert!(sparse[0].get("epochs").is_none());
+
+    let directory = tempfile::tempdir().unwrap();
+    let told = hpo(directory.path(), &steps(""), &["--budgets", "20000,60000"]);
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.contains("steps  regret") && !told.contains("epoch"), "{told}");
+    assert_eq!(
+        told.lines()
+            .filter(|line| line.starts_with(" 20000 ") || line.starts_with(" 60000 "))
+            .count(),
+        2,
+        "{told}"
+    );
+}
+
 #[test]
 fn every_policy_comes_to_an_end() {
     let types = [

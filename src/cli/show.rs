@@ -8,7 +8,7 @@ use super::CliError;
 use super::study::{print, print_json, read};
 use crate::study::{TrialId, TrialSummary};
 use crate::view;
-use crate::view::diagnosis::{Finding, diagnose};
+use crate::view::diagnosis::diagnose;
 
 /// The arguments of `hpo show`.
 #[derive(Debug, clap::Args)]
@@ -48,10 +48,12 @@ impl Show {
             })
         });
         let diagnosis = diagnose(trial, study.baseline());
+        let unit = study.spec().policy.unit;
         print_json(&json!({
             "trial": TrialSummary::from(trial),
+            "resource_unit": unit,
             "reports": reports.collect::<Vec<_>>(),
-            "findings": diagnosis.findings.iter().map(Finding::json).collect::<Vec<_>>(),
+            "findings": diagnosis.findings.iter().map(|finding| finding.json(unit)).collect::<Vec<_>>(),
             "untold": diagnosis.untold().collect::<Vec<_>>(),
         }))
     }

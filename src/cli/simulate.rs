@@ -34,12 +34,12 @@ pub(super) struct Simulate {
     #[arg(long, default_value = "0", value_parser = share)]
     failures: f64,
 
-    /// By how much the duration of an epoch varies from trial to trial, as a share of it
+    /// By how much the duration of an epoch, or of a step or example, varies from trial to trial, as a share of it
     #[arg(long, default_value = "0.3", value_parser = share)]
     spread: f64,
 
-    /// Epochs, all trials together, at which the best trial is told; the study ends at the last of them
-    #[arg(long, value_delimiter = ',', value_name = "EPOCHS")]
+    /// Epochs (steps, examples), all trials together, at which the best trial is told; the study ends at the last of them
+    #[arg(long, value_delimiter = ',', value_name = "RESOURCES")]
     budgets: Vec<u64>,
 
     /// Print JSON
@@ -103,16 +103,18 @@ impl Simulate {
     }
 
     fn told(&self, seed: u64, simulated: &Simulated) -> Value {
+        let units = simulated.study.spec().policy.unit.many();
         let at = |budget: &u64| {
             let moment = simulated.at(*budget);
-            json!({ "epochs": budget, "loss": moment.map(|m| m.loss), "regret": moment.map(|m| m.regret) })
+            json!({ units: budget, "loss": moment.map(|m| m.loss), "regret": moment.map(|m| m.regret) })
         };
         let last = simulated.moments.last();
         json!({
             "seed": seed,
             "trials": simulated.study.search_trials().count(),
-            "epochs": simulated.resource,
-            "counted_epochs": simulated.study.trained_resource(),
+            "resource_unit": units,
+            units: simulated.resource,
+            format!("counted_{units}"): simulated.study.trained_resource(),
             "seconds": simulated.ms as f64 / 1000.0,
             "utilisation": simulated.utilisation,
             "best": last.map(|m| m.best),

@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde_json::Value;
+use hpo_protocol::Unit;
+use serde_json::{Value, json};
 
 use super::CliError;
 use super::study::{print, print_json, read};
@@ -17,7 +18,7 @@ pub(super) struct Trials {
     /// The study: its name or its directory [default: the one that has changed last]
     study: Option<PathBuf>,
 
-    /// Sort by trial, state, resource, loss, a metric or a parameter
+    /// Sort by trial, state, resource (or its name: epochs, steps, examples), loss, a metric or a parameter
     #[arg(long, value_name = "COLUMN", default_value = "trial")]
     sort: String,
 
@@ -91,6 +92,7 @@ impl Trials {
     pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
         let reader = read(studies, self.study.as_deref())?;
         let study = reader.study();
+        let unit = study.spec().policy.unit;
         let mut rows: Vec<TrialSummary> = study.trials().iter().map(Into::into).collect();
         if let Some(unknown) = self.state.iter().find(|state| !STATES.contains(&state.as_str())) {
             return Err(CliError::usage(
@@ -104,7 +106,7 @@ impl Trials {
             .map(|condition| &condition.column)
             .chain([&self.sort]);
         for column in columns {
-            let known = rows.is_empty() || rows.iter().any(|row| cell(row, column).is_some());
+            let known = rows.is_empty() || rows.iter().any(|row| cell(row, column, unit).is_some());
             if !known && !["loss", "message", "confirms"].contains(&column.as_str()) {
                 return Err(CliError::usage(
                     format!("the trials have no column `{column}`"),
@@ -114,10 +116,10 @@ impl Trials {
         }
         rows.retain(|row| {
             let state = self.state.is_empty() || self.state.contains(&row.state);
-            state && self.conditions.iter().all(|condition| holds(condition, row))
+            state && self.conditions.iter().all(|condition| holds(condition, row, unit))
         });
         rows.sort_by(|a, b| {
-            match (cell(a, &self.sort), cell(b, &self.sort)) {
+            match (cell(a, &self.sort, unit), cell(b, &self.sort, unit)) {
                 (Some(x), Some(y)) if self.reverse => compare(&y, &x),
                 (Some(x), Some(y)) => compare(&x, &y),
                 // Those without a value come last either way.
@@ -127,23 +129,30 @@ impl Trials {
         });
         rows.truncate(self.limit.unwrap_or(usize::MAX));
         if self.json {
-            print_json(&serde_json::json!(rows))
+            let rows = rows.iter().map(|row| {
+                let mut row = json!(row);
+                row["resource_unit"] = json!(unit);
+                row
+            });
+            print_json(&Value::from_iter(rows))
         } else {
             print(&trial_table(study, &TrialTable { rows, left_out: 0 }))
         }
     }
 }
 
-fn holds(condition: &Condition, row: &TrialSummary) -> bool {
-    cell(row, &condition.column).is_some_and(|value| condition.accepted.contains(&compare(&value, &condition.value)))
+fn holds(condition: &Condition, row: &TrialSummary, unit: Unit) -> bool {
+    cell(row, &condition.column, unit)
+        .is_some_and(|value| condition.accepted.contains(&compare(&value, &condition.value)))
 }
 
-/// The value of a row's column: a field of the row, a parameter or a metric.
-fn cell(row: &TrialSummary, column: &str) -> Option<Value> {
+/// The value of a row's column: a field of the row, a parameter or a metric. The resource goes by what it counts, too.
+fn cell(row: &TrialSummary, column: &str, unit: Unit) -> Option<Value> {
     match column {
         "trial" => Some(row.trial.into()),
         "state" => Some(row.state.clone().into()),
-        "resource" | "epochs" => Some(row.resource.into()),
+        "resource" => Some(row.resource.into()),
+        name if name == unit.many() => Some(row.resource.into()),
         "loss" => row.loss.map(Value::from),
         "trained_seconds" => Some(row.trained_seconds.into()),
         "failures" => Some(row.failures.into()),

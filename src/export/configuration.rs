@@ -66,6 +66,7 @@ fn facts(study: &Study, trial: &Trial) -> Value {
         "trial": trial.id,
         "loss": best.map(|(_, loss)| loss),
         "resource": best.map(|(resource, _)| resource),
+        "resource_unit": study.spec().policy.unit,
         "metrics": best.and_then(|(resource, _)| trial.reports.get(&resource)).map(|report| &report.metrics),
         "seed": trial.seed,
         "parameters": trial.parameters,
@@ -142,9 +143,10 @@ fn toml_key(name: &str) -> String {
 
 fn toml(study: &Study, trial: &Trial) -> Result<String, toml::ser::Error> {
     let spec = study.spec();
+    let policy = &spec.policy;
     let mut told = format!("# Trial {} of the study {}", trial.id, spec.name);
     if let Some((resource, loss)) = trial.best() {
-        told += &format!(": validation loss {loss:.6} at resource {resource}");
+        told += &format!(": validation loss {loss:.6} at {} {resource}", policy.unit.one());
     }
     told += ".\n# To train it once more: hpo train --config THIS_FILE --output MODEL_DIRECTORY\n\n";
     let mut trainer = Map::new();
@@ -156,7 +158,12 @@ fn toml(study: &Study, trial: &Trial) -> Result<String, toml::ser::Error> {
     trainer.extend(spec.trainer.settings.clone());
     let file = json!({
         "study": { "name": format!("{}-trial-{}", spec.name, trial.id), "seed": spec.seed, "trials": 1 },
-        "policy": { "type": "none", "max_resource": spec.policy.max_resource },
+        "policy": {
+            "type": "none",
+            "resource": policy.unit,
+            "max_resource": policy.max_resource,
+            "report_every": policy.report_every,
+        },
         "sampler": { "type": "random" },
         "slots": { "threads_per_trial": spec.threads },
         "trial": trainer,
@@ -172,6 +179,8 @@ fn toml(study: &Study, trial: &Trial) -> Result<String, toml::ser::Error> {
 
 #[cfg(test)]
 mod tests {
+    use hpo_protocol::Unit;
+
     use super::*;
     use crate::space::SearchSpace;
     use crate::study::{Event, PolicyKind, PolicySpec, SamplerSpec, StudySpec, Timestamp, Trainer};
@@ -199,6 +208,8 @@ mod tests {
                 kind: PolicyKind::SuccessiveHalving { bracket_size: None },
                 speculation: true,
                 parallel_brackets: 1,
+                unit: Unit::Epochs,
+                report_every: 1,
                 min_resource: 1,
                 max_resource: 9,
                 reduction_factor: 3,
@@ -234,7 +245,7 @@ mod tests {
     fn yaml_numbers_are_numbers_to_every_reader() {
         assert_eq!(
             write(Format::Yaml),
-            "study: \"s\"\ntrial: 0\nloss: null\nresource: null\nmetrics: null\nseed: 5\nparameters:\n  \
+            "study: \"s\"\ntrial: 0\nloss: null\nresource: null\nresource_unit: \"epochs\"\nmetrics: null\nseed: 5\nparameters:\n  \
              batch_size: 16\n  learning_rate: 3.0e-7\n  note: \"it's\"\n"
         );
     }

@@ -35,8 +35,8 @@ pub struct Curve {
     hash: u64,
 }
 
-/// The resource at which [`Objective::Curve`] and Hartmann's fidelity end.
-const END: f64 = 27.0;
+/// The epoch at which [`Objective::Curve`] and Hartmann's fidelity end.
+pub(super) const END: f64 = 27.0;
 
 impl Objective {
     /// The names of the parameters it needs.
@@ -88,9 +88,8 @@ impl Curve {
         Self { hash, ..self }
     }
 
-    /// The loss at a resource.
-    pub fn loss(&self, resource: u64) -> f64 {
-        let t = resource as f64;
+    /// The loss at a resource, which is the `t`-th epoch; `t` is above 0 and need not be whole.
+    pub fn loss(&self, resource: u64, t: f64) -> f64 {
         let noise = match self.objective {
             Objective::Curve => 0.002 + 0.008 / t.sqrt(),
             Objective::Hartmann3 | Objective::Hartmann6 => 0.02,
@@ -224,10 +223,10 @@ mod tests {
         let wild = curve(1e-3, 128, 0.0, 1e-6, 0.05);
         assert_eq!((usual.hash, wild.hash), (0x048c_2c4e_688d_5741, 0x382b_857a_9ef4_38fe));
         let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-14, "{found} {expected}");
-        near(usual.loss(1), 0.513_927_929_719_822);
-        near(usual.loss(27), 0.238_271_942_044_727);
-        near(wild.loss(1), 1.000_887_817_742_697);
-        near(wild.loss(27), 1.454_769_679_505_748);
+        near(usual.loss(1, 1.0), 0.513_927_929_719_822);
+        near(usual.loss(27, 27.0), 0.238_271_942_044_727);
+        near(wild.loss(1, 1.0), 1.000_887_817_742_697);
+        near(wild.loss(27, 27.0), 1.454_769_679_505_748);
     }
 
     #[test]

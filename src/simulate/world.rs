@@ -3,11 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use hpo_protocol::Metrics;
+use hpo_protocol::{Metrics, Unit};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::objective::{Curve, Missing, Objective};
+use super::objective::{Curve, END, Missing, Objective};
 use crate::study::{Checkpoint, Command, Event, SlotId, Study, StudySpec, Timestamp, TrialId, TrialState};
 
 /// What a study is simulated under.
@@ -21,7 +21,7 @@ pub struct Conditions {
     pub seed: u64,
     /// The probability that a segment fails, 0 to below 1.
     pub failures: f64,
-    /// By how much the duration of an epoch varies from trial to trial, as a share of it, 0 to below 1.
+    /// By how much the speed of training varies from trial to trial, as a share of the time it takes, 0 to below 1.
     pub spread: f64,
     /// The study ends as soon as all trials together have been trained so far.
     pub budget: Option<u64>,
@@ -76,8 +76,9 @@ struct Segment {
     at: u64,
     to: u64,
     began: u64,
+    /// Milliseconds that an epoch takes.
     epoch: f64,
-    /// The report after which it fails.
+    /// The report on the way to which it fails.
     fails: Option<u64>,
 }
 
@@ -186,6 +187,7 @@ impl World {
         }
         let fails = self.rng.random::<f64>() < self.conditions.failures;
         let fails = fails.then(|| self.rng.random_range(from..to));
+        let fails = fails.map(|at| self.study.spec().policy.next_report(at, to));
         // The same for all segments of a trial.
         let mut own = ChaCha8Rng::seed_from_u64(self.conditions.seed ^ trial.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let factor = 1.0 + self.conditions.spread * (2.0 * own.random::<f64>() - 1.0);
@@ -200,14 +202,30 @@ impl World {
             epoch: EPOCH * factor,
             fails,
         };
-        self.schedule(slot, &segment);
+        self.schedule(slot, self.segments, &segment);
         self.running.insert(slot, (self.segments, segment));
         Ok(())
     }
 
-    fn schedule(&mut self, slot: SlotId, segment: &Segment) {
-        let due = self.now + segment.epoch as u64;
-        self.due.push(Reverse((due, slot, self.segments)));
+    /// Where on the objective's curve a resource lies: steps and examples are as many epochs as make the maximum resource the
+    /// curve's end.
+    fn epochs(&self, resource: u64) -> f64 {
+        let policy = &self.study.spec().policy;
+        match policy.unit {
+            Unit::Epochs => resource as f64,
+            Unit::Steps | Unit::Examples => END * resource as f64 / policy.max_resource as f64,
+        }
+    }
+
+    /// When the next report of a segment is due.
+    fn due(&self, segment: &Segment) -> u64 {
+        let next = self.study.spec().policy.next_report(segment.at, segment.to);
+        self.now + (segment.epoch * (self.epochs(next) - self.epochs(segment.at))) as u64
+    }
+
+    fn schedule(&mut self, slot: SlotId, number: u64, segment: &Segment) {
+        let due = self.due(segment);
+        self.due.push(Reverse((due, slot, number)));
     }
 
     fn free(&mut self, slot: SlotId) {
@@ -219,11 +237,13 @@ impl World {
 
     /// A slot comes to its next report, or fails on the way.
     fn report(&mut self, slot: SlotId) -> Result<(), Missing> {
+        let policy = self.study.spec().policy;
         let Some((number, segment)) = self.running.get_mut(&slot) else {
             return Ok(());
         };
         let (trial, attempt) = (segment.trial, segment.attempt);
-        if segment.fails == Some(segment.at) {
+        let resource = policy.next_report(segment.at, segment.to);
+        if segment.fails == Some(resource) {
             self.free(slot);
             return self.tell(Event::Failed {
                 trial,
@@ -232,18 +252,19 @@ impl World {
                 checkpoint_lost: false,
             });
         }
-        segment.at += 1;
-        let resource = segment.at;
-        let over = resource == segment.to;
-        let due = self.now + segment.epoch as u64;
-        let number = *number;
-        let loss = self.curves.get(&trial).map_or(f64::NAN, |curve| curve.loss(resource));
+        self.resource += resource - segment.at;
+        segment.at = resource;
+        let (number, segment) = (*number, segment.clone());
+        let at = self.epochs(resource);
+        let loss = self
+            .curves
+            .get(&trial)
+            .map_or(f64::NAN, |curve| curve.loss(resource, at));
         let loss = Some(loss).filter(|loss| loss.is_finite());
-        self.resource += 1;
-        if over || loss.is_none() {
+        if resource == segment.to || loss.is_none() {
             self.free(slot);
         } else {
-            self.due.push(Reverse((due, slot, number)));
+            self.schedule(slot, number, &segment);
         }
         let checkpoint = Checkpoint {
             file: format!("{trial}/{attempt}-{resource}"),

@@ -1,3 +1,5 @@
+use hpo_protocol::Unit;
+
 use super::*;
 use crate::space::SearchSpace;
 use crate::study::{Event, PolicyKind, PolicySpec, SamplerSpec, Trainer, TrialSummary};
@@ -14,6 +16,8 @@ fn spec() -> StudySpec {
             kind: PolicyKind::SuccessiveHalving { bracket_size: None },
             speculation: true,
             parallel_brackets: 1,
+            unit: Unit::Epochs,
+            report_every: 1,
             min_resource: 1,
             max_resource: 3,
             reduction_factor: 3,

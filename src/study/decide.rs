@@ -64,7 +64,8 @@ impl Decider<'_> {
                     return self.drop_checkpoint(checkpoint);
                 };
                 let loss = loss.filter(|loss| loss.is_finite());
-                if let Some(message) = segment.objection(resource, loss, checkpoint.as_ref()) {
+                let due = self.study.spec.policy.next_report(segment.at, segment.to);
+                if let Some(message) = segment.objection(due, resource, loss, checkpoint.as_ref()) {
                     self.step.commands.push(Command::Replace { slot: segment.slot });
                     self.fail(trial, attempt, message, false);
                     return;
@@ -355,13 +356,12 @@ struct Segment {
 }
 
 impl Segment {
-    /// What is wrong with a report.
-    fn objection(&self, resource: u64, loss: Option<f64>, checkpoint: Option<&Checkpoint>) -> Option<String> {
-        let &Self { at, to, .. } = self;
-        if resource != at + 1 || resource > to {
+    /// What is wrong with a report, if that of the resource `due` is the next.
+    fn objection(&self, due: u64, resource: u64, loss: Option<f64>, checkpoint: Option<&Checkpoint>) -> Option<String> {
+        if resource != due {
+            let to = self.to;
             return Some(format!(
-                "the worker reported resource {resource}, but {} of a segment to {to} was due",
-                at + 1
+                "the worker reported resource {resource}, but {due} of a segment to {to} was due"
             ));
         }
         (loss.is_some() && checkpoint.is_none())

@@ -1,5 +1,6 @@
 //! Policies: which trials are compared where, and how many there are.
 
+use hpo_protocol::Unit;
 use serde::{Deserialize, Serialize};
 
 /// How trials are stopped early.
@@ -8,6 +9,13 @@ pub struct PolicySpec {
     /// Which policy it is.
     #[serde(flatten)]
     pub kind: PolicyKind,
+    /// What resources count.
+    #[serde(rename = "resource", default, skip_serializing_if = "is_usual")]
+    pub unit: Unit,
+    /// A trial is validated, and reports, at the multiples of this resource and at its maximum. At least 1, and a divisor of
+    /// `min_resource`, so that there is a report at every rung whatever segments a trial is trained in.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub report_every: u64,
     /// The resource of the first rung, at least 1.
     pub min_resource: u64,
     /// The resource of the last rung, at least `min_resource`.
@@ -29,6 +37,10 @@ fn one() -> u64 {
 
 fn is_one(number: &u64) -> bool {
     *number == 1
+}
+
+fn is_usual(unit: &Unit) -> bool {
+    *unit == Unit::default()
 }
 
 /// The policies.
@@ -62,7 +74,7 @@ pub enum PolicyKind {
     /// PASHA (Bohdal et al., 2023): asynchronous successive halving whose last rung is raised only while the ranking of the
     /// best trials still changes.
     Pasha,
-    /// Each trial is compared with the others at every resource: see [`Median`](super::bracket::Median).
+    /// Each trial is compared with the others at every report: see [`Median`](super::bracket::Median).
     MedianStopping {
         /// The share of the others, in percent (1 to 99), that must be better for a trial to be stopped.
         percentile: u64,
@@ -94,13 +106,22 @@ pub struct BracketPlan {
 }
 
 impl PolicySpec {
-    /// All resources at which trials are compared: `min_resource * eta^k` below `max_resource`, then `max_resource`; every
-    /// resource with median stopping, and only the last without a policy.
+    /// The resource of the report that follows one at `after` (or the beginning, 0) on the way to `to`, which is above it.
+    pub fn next_report(&self, after: u64, to: u64) -> u64 {
+        hpo_protocol::next_report(self.report_every, after, to)
+    }
+
+    /// All resources at which trials are compared: `min_resource * eta^k` below `max_resource`, then `max_resource`; those of
+    /// all reports from `min_resource` on with median stopping, and only the last without a policy.
     pub fn rungs(&self) -> Vec<u64> {
         let min = self.min_resource.max(1);
         let mut rungs: Vec<u64> = match self.kind {
             PolicyKind::None => Vec::new(),
-            PolicyKind::MedianStopping { .. } => (min..self.max_resource).collect(),
+            PolicyKind::MedianStopping { .. } => {
+                std::iter::successors(Some(min), |rung| rung.checked_add(self.report_every.max(1)))
+                    .take_while(|&rung| rung < self.max_resource)
+                    .collect()
+            }
             _ => std::iter::successors(Some(min), |rung| rung.checked_mul(self.eta()))
                 .take_while(|&rung| rung < self.max_resource)
                 .collect(),
@@ -224,6 +245,8 @@ mod tests {
     fn policy(kind: PolicyKind, min_resource: u64, max_resource: u64, reduction_factor: u64) -> PolicySpec {
         PolicySpec {
             kind,
+            unit: Unit::Epochs,
+            report_every: 1,
             min_resource,
             max_resource,
             reduction_factor,
@@ -252,6 +275,11 @@ mod tests {
             startup_trials: 5,
         };
         assert_eq!(policy(median, 3, 6, 3).rungs(), [3, 4, 5, 6]);
+        let sparse = PolicySpec {
+            report_every: 100,
+            ..policy(median, 200, 450, 3)
+        };
+        assert_eq!(sparse.rungs(), [200, 300, 400, 450]);
     }
 
     /// Li et al. (2018), table 1: R = 81, eta = 3.
@@ -324,5 +352,24 @@ mod tests {
             serde_json::from_value::<PolicySpec>(json).unwrap(),
             policy(asha, 1, 9, 3)
         );
+    }
+
+    #[test]
+    fn a_policy_of_epochs_is_written_as_by_versions_that_knew_no_other_resource() {
+        let epochs = policy(SUCCESSIVE_HALVING, 1, 9, 3);
+        let old = r#"{"type":"successive_halving","bracket_size":null,"min_resource":1,"max_resource":9,"reduction_factor":3,"speculation":true}"#;
+        assert_eq!(serde_json::to_string(&epochs).unwrap(), old);
+        assert_eq!(serde_json::from_str::<PolicySpec>(old).unwrap(), epochs);
+        let steps = PolicySpec {
+            unit: Unit::Steps,
+            report_every: 50,
+            ..policy(SUCCESSIVE_HALVING, 100, 900, 3)
+        };
+        let json = serde_json::to_value(steps).unwrap();
+        assert_eq!(
+            (&json["resource"], &json["report_every"]),
+            (&"steps".into(), &50.into())
+        );
+        assert_eq!(serde_json::from_value::<PolicySpec>(json).unwrap(), steps);
     }
 }

@@ -2,7 +2,7 @@
 
 mod confirmation;
 
-use hpo_protocol::Values;
+use hpo_protocol::{Unit, Values};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -31,6 +31,8 @@ fn with(kind: PolicyKind, trials: u64, max_resource: u64, reduction_factor: u64)
             kind,
             speculation: true,
             parallel_brackets: 1,
+            unit: Unit::Epochs,
+            report_every: 1,
             min_resource: 1,
             max_resource,
             reduction_factor,
@@ -57,6 +59,19 @@ fn with(kind: PolicyKind, trials: u64, max_resource: u64, reduction_factor: u64)
             }],
         },
     }
+}
+
+/// The same study where trials are first compared at `first` reports, which are `every` resources apart.
+fn sparse(spec: StudySpec, every: u64, first: u64) -> StudySpec {
+    let min_resource = every * first;
+    let policy = PolicySpec {
+        unit: Unit::Steps,
+        report_every: every,
+        min_resource,
+        max_resource: min_resource.max(spec.policy.max_resource),
+        ..spec.policy
+    };
+    StudySpec { policy, ..spec }
 }
 
 /// What a trainer would measure: a function of the trial alone. Some trials diverge.
@@ -226,7 +241,7 @@ impl World {
                 checkpoint: Some(checkpoint),
             });
         } else {
-            *at += 1;
+            *at = self.spec.policy.next_report(*at, to);
             let resource = *at;
             let loss = loss(trial, resource);
             let checkpoint = loss.map(|_| checkpoint(trial, &format!("{attempt}-{resource}")));
@@ -273,6 +288,17 @@ impl World {
             }
         }
         panic!("the study does not end");
+    }
+
+    /// However it was cut into segments, a trial has reported as if it had been trained in one.
+    fn reports_are_where_they_are_due(&self) {
+        let policy = &self.spec.policy;
+        let next = |&at: &u64| (at < policy.max_resource).then(|| policy.next_report(at, policy.max_resource));
+        let due: Vec<u64> = std::iter::successors(Some(0), next).skip(1).collect();
+        for trial in self.study.trials() {
+            let reports: Vec<u64> = trial.reports.keys().copied().collect();
+            assert_eq!(reports, due[..reports.len()]);
+        }
     }
 
     /// What must not depend on slots, timing and kills.
@@ -326,9 +352,9 @@ proptest! {
     #[test]
     fn an_asynchronous_study_comes_to_its_end_whatever_happens(
         kind in asynchronous(), trials in 1u64..30, max_resource in 1u64..14, eta in 2u64..5, slots in 1u32..8, seed: u64,
-        confirmation in confirmed(),
+        confirmation in confirmed(), (every, first) in (1u64..5, 1u64..3),
     ) {
-        let mut spec = with(kind, trials, max_resource, eta);
+        let mut spec = sparse(with(kind, trials, max_resource, eta), every, first);
         spec.confirmation = confirmation;
         let mut world = World::new(spec, slots, seed);
         world.run(0.05, 0.03);
@@ -337,14 +363,15 @@ proptest! {
         let with_loss = world.study.trials().iter().any(|trial| trial.state == TrialState::Completed);
         let lost = |trial: &Trial| matches!(trial.state, TrialState::Diverged { .. } | TrialState::Failed { .. });
         prop_assert!(with_loss || world.study.trials().iter().any(lost));
+        world.reports_are_where_they_are_due();
     }
 
     #[test]
     fn slots_timing_speculation_failures_and_kills_do_not_change_the_answer(
         kind in synchronous(), trials in 1u64..30, max_resource in 1u64..14, eta in 2u64..5, slots in 1u32..12, seed: u64,
-        confirmation in confirmed(),
+        confirmation in confirmed(), (every, first) in (1u64..5, 1u64..3),
     ) {
-        let mut spec = with(kind, trials, max_resource, eta);
+        let mut spec = sparse(with(kind, trials, max_resource, eta), every, first);
         spec.confirmation = confirmation;
         let mut plain = spec.clone();
         plain.policy.speculation = false;
@@ -354,6 +381,7 @@ proptest! {
         rough.run(0.05, 0.03);
         prop_assert_eq!(plain.answer(), rough.answer());
         prop_assert_eq!(plain.study.confirmation(), rough.study.confirmation());
+        rough.reports_are_where_they_are_due();
     }
 
     #[test]
@@ -488,6 +516,39 @@ fn a_worker_that_lies_is_replaced_and_its_report_not_recorded() {
                 ..
             }]
         ));
+    }
+}
+
+#[test]
+fn a_report_before_or_after_the_one_that_is_due_is_refused_with_what_was() {
+    let spec = sparse(spec(3, 250, 3), 100, 1);
+    for resource in [1, 99, 101, 200] {
+        let mut world = World::new(spec.clone(), 1, 1);
+        world.send(Event::Idle { slots: vec![0] });
+        let step = world.study.handle(
+            Timestamp(9),
+            Event::Reported {
+                trial: 0,
+                attempt: 1,
+                resource,
+                loss: Some(0.1),
+                metrics: Metrics::new(),
+                checkpoint: Some(checkpoint(0, "x")),
+                last: false,
+            },
+        );
+        assert_eq!(step.commands, [Command::Replace { slot: 0 }]);
+        let [
+            Record {
+                fact: Fact::SegmentFailed { message, .. },
+                ..
+            },
+        ] = &step.records[..]
+        else {
+            panic!("{:?}", step.records);
+        };
+        let told = format!("the worker reported resource {resource}, but 100 of a segment to 100 was due");
+        assert_eq!(*message, told);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hpo_protocol::Measurement;
+use hpo_protocol::{Measurement, Unit};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::format::{duration, metric, tell};
@@ -91,7 +91,10 @@ impl Progress {
             .copied()
             .unwrap_or((trial.resource() as f64, None));
         let speed = speed.map_or(String::new(), |speed| format!("  {speed:.1} examples/s"));
-        format!("trial {:<4} epoch {at:.2} of {to}{ahead}{speed}", trial.id)
+        let unit = study.spec().policy.unit;
+        let decimals = if unit == Unit::Epochs { 2 } else { 0 };
+        let unit = unit.one();
+        format!("trial {:<4} {unit} {at:.decimals$} of {to}{ahead}{speed}", trial.id)
     }
 
     /// How far the study is.
@@ -120,8 +123,9 @@ impl Progress {
             .collect();
         let planned = study.planned_resource();
         let planned = planned.map_or(String::new(), |planned| format!(" of {planned}"));
+        let units = study.spec().policy.unit.many();
         format!(
-            "{over} of {} trials decided  rungs {}{confirmed}  {}{planned} epochs{best}{speed}  {} gone{left}",
+            "{over} of {} trials decided  rungs {}{confirmed}  {}{planned} {units}{best}{speed}  {} gone{left}",
             study.spec().trials,
             rungs.join(" "),
             study.trained_resource(),
@@ -129,11 +133,11 @@ impl Progress {
         )
     }
 
-    /// Milliseconds still to go, once the time of an epoch can be told: rung by rung, and then the trials that confirm.
+    /// Milliseconds still to go, once the time that a resource takes can be told: rung by rung, and then the trials that confirm.
     fn remaining(&self, study: &Study) -> Option<u64> {
         let trained: u64 = study.trained_resource();
         let spent: u64 = study.trials().iter().map(|trial| trial.trained_ms).sum();
-        let epoch = (trained > 0).then(|| spent as f64 / trained as f64)?;
+        let each = (trained > 0).then(|| spent as f64 / trained as f64)?;
         let mut below = 0;
         let mut left = 0.0;
         for (rung, reached, size) in study.rungs() {
@@ -148,7 +152,7 @@ impl Progress {
         let underway = self.underway(confirm(), max, max as f64);
         let to_come = study.planned_runs().saturating_sub(confirm().count() as u64);
         left += self.together(&underway, to_come, max as f64);
-        Some((left * epoch) as u64)
+        Some((left * each) as u64)
     }
 
     /// How many epochs each of the trials that are on their way to a rung, which lies `step` above the one below, still has to go.
@@ -234,6 +238,7 @@ fn told(study: &Study, fact: &Fact) -> Option<String> {
             .map(|(name, m)| format!("  {name} {}", metric(*m)))
             .collect()
     };
+    let unit = study.spec().policy.unit.one();
     Some(match fact {
         Fact::ModelTested { trial, measurement } => {
             let Measurement { loss, metrics: of } = measurement;
@@ -257,7 +262,7 @@ fn told(study: &Study, fact: &Fact) -> Option<String> {
             ..
         } => {
             let ahead = if *ahead { ", ahead of its decision" } else { "" };
-            format!("trial {trial}: epoch {from} to {to} on slot {slot}{ahead}")
+            format!("trial {trial}: {unit} {from} to {to} on slot {slot}{ahead}")
         }
         Fact::SegmentPreempted { trial, .. } => format!("trial {trial}: makes room"),
         Fact::Reported {
@@ -266,9 +271,13 @@ fn told(study: &Study, fact: &Fact) -> Option<String> {
             loss: Some(loss),
             metrics: of,
             ..
-        } => format!("trial {trial}: epoch {resource}  loss {}{}", metric(*loss), metrics(of)),
+        } => format!(
+            "trial {trial}: {unit} {resource}  loss {}{}",
+            metric(*loss),
+            metrics(of)
+        ),
         Fact::Reported { trial, resource, .. } => {
-            format!("trial {trial}: diverged at epoch {resource}, its loss is not finite")
+            format!("trial {trial}: diverged at {unit} {resource}, its loss is not finite")
         }
         Fact::SegmentStopped { trial, checkpoint, .. } => match checkpoint {
             Some(_) => format!("trial {trial}: stopped and saved"),
@@ -280,8 +289,8 @@ fn told(study: &Study, fact: &Fact) -> Option<String> {
             let next = if *retry { "tried again" } else { "given up" };
             format!("trial {trial}: failed and is {next}: {message}")
         }
-        Fact::TrialPromoted { trial, to, .. } => format!("trial {trial}: promoted, goes on to epoch {to}"),
-        Fact::TrialPruned { trial, rung } => format!("trial {trial}: pruned at epoch {rung}"),
+        Fact::TrialPromoted { trial, to, .. } => format!("trial {trial}: promoted, goes on to {unit} {to}"),
+        Fact::TrialPruned { trial, rung } => format!("trial {trial}: pruned at {unit} {rung}"),
         Fact::StudyFinished { .. } => {
             let searched = study.search_trials().count();
             match study.trials().len() - searched {

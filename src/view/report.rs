@@ -39,9 +39,10 @@ pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Tim
     );
     let rungs = study.rungs().into_iter();
     let rungs = rungs.filter(|(_, reached, size)| *reached > 0 || size.is_some());
+    let unit = spec.policy.unit.one();
     let rungs = rungs.map(|(resource, reached, size)| match size {
-        Some(size) => format!("epoch {resource}: {reached} of {size}"),
-        None => format!("epoch {resource}: {reached}"),
+        Some(size) => format!("{unit} {resource}: {reached} of {size}"),
+        None => format!("{unit} {resource}: {reached}"),
     });
     text += &format!("rungs: {}\n", rungs.collect::<Vec<_>>().join(", "));
     text += &foretold(study);
@@ -70,6 +71,7 @@ pub fn status_json(study: &Study, directory: &StudyDirectory, running: bool) -> 
         "trials": study.spec().trials,
         "states": counts(study).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         "rungs": rungs.collect::<Vec<_>>(),
+        "resource_unit": study.spec().policy.unit,
         "trained_resource": study.trained_resource(),
         "full_resource": study.full_resource(),
         "created_ms": created,
@@ -111,7 +113,8 @@ fn compute(study: &Study) -> String {
     if trained == 0 {
         return String::new();
     }
-    let told = format!("{trained} epochs trained in {} of slot time", duration(ms));
+    let units = study.spec().policy.unit.many();
+    let told = format!("{trained} {units} trained in {} of slot time", duration(ms));
     if !study.is_finished() {
         let planned = study.planned_resource();
         return told + &planned.map_or(String::new(), |planned| format!(", of {planned} planned")) + "\n";
@@ -138,7 +141,8 @@ fn to_be_confirmed(study: &Study) -> String {
 
 /// How well rungs foretell the next ones.
 fn foretold(study: &Study) -> String {
-    foresight(study).iter().map(|one| one.text() + "\n").collect()
+    let unit = study.spec().policy.unit;
+    foresight(study).iter().map(|one| one.text(unit) + "\n").collect()
 }
 
 /// Which parameters matter.
@@ -175,10 +179,11 @@ fn best_line(study: &Study, best: &Trial) -> String {
         return String::new();
     };
     let mut text = format!(
-        "best: trial {}{} with validation loss {} at epoch {resource}",
+        "best: trial {}{} with validation loss {} at {} {resource}",
         best.id,
         confirms(best),
-        metric(loss)
+        metric(loss),
+        study.spec().policy.unit.one()
     );
     if let Some((untrained, _)) = study.baseline() {
         text += &format!(" (untrained {})", metric(*untrained));
@@ -247,6 +252,8 @@ pub fn outcome(
 
 /// Everything about one trial.
 pub fn trial_details(study: &Study, trial: &Trial) -> String {
+    let unit = study.spec().policy.unit;
+    let one = unit.one();
     let mut text = format!(
         "trial {}{} of the study {}: {}\n",
         trial.id,
@@ -256,14 +263,14 @@ pub fn trial_details(study: &Study, trial: &Trial) -> String {
     );
     match &trial.state {
         TrialState::Failed { message } => text += &format!("  {message}\n"),
-        TrialState::Waiting { to } => text += &format!("  waits for a slot, to train to epoch {to}\n"),
-        TrialState::Running { to, slot, .. } => text += &format!("  on slot {slot}, to epoch {to}\n"),
+        TrialState::Waiting { to } => text += &format!("  waits for a slot, to train to {one} {to}\n"),
+        TrialState::Running { to, slot, .. } => text += &format!("  on slot {slot}, to {one} {to}\n"),
         TrialState::Ahead { rung, to, slot, .. } => {
-            text += &format!("  at epoch {rung}, until its rung is decided; meanwhile on slot {slot}, to epoch {to}\n");
+            text += &format!("  at {one} {rung}, until its rung is decided; meanwhile on slot {slot}, to {one} {to}\n");
         }
-        TrialState::Paused { rung } => text += &format!("  at epoch {rung}, until its rung is decided\n"),
-        TrialState::Pruned { rung } => text += &format!("  at epoch {rung}: others were better\n"),
-        TrialState::Diverged { resource } => text += &format!("  its loss was not finite at epoch {resource}\n"),
+        TrialState::Paused { rung } => text += &format!("  at {one} {rung}, until its rung is decided\n"),
+        TrialState::Pruned { rung } => text += &format!("  at {one} {rung}: others were better\n"),
+        TrialState::Diverged { resource } => text += &format!("  its loss was not finite at {one} {resource}\n"),
         TrialState::Completed => {}
     }
     text += &format!(
@@ -289,7 +296,7 @@ pub fn trial_details(study: &Study, trial: &Trial) -> String {
             .map(|(name, m)| format!("{name} {}", number(*m)))
             .collect();
         let mark = if Some(*resource) == best { "  (best)" } else { "" };
-        text += &format!("  epoch {resource}: loss {loss}  {}{mark}\n", metrics.join("  "));
+        text += &format!("  {one} {resource}: loss {loss}  {}{mark}\n", metrics.join("  "));
     }
     let diagnosis = diagnose(trial, study.baseline());
     if !diagnosis.findings.is_empty() {
@@ -299,7 +306,7 @@ pub fn trial_details(study: &Study, trial: &Trial) -> String {
         text += &format!(
             "  {}: {}\n    {}\n",
             finding.kind().name(),
-            finding.text(),
+            finding.text(unit),
             finding.advice()
         );
     }

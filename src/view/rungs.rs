@@ -1,5 +1,6 @@
 //! Whether an early rung tells who is good at a later one.
 
+use hpo_protocol::Unit;
 use serde::Serialize;
 
 use crate::study::Study;
@@ -29,16 +30,17 @@ impl Foresight {
         self.correlation < LOW
     }
 
-    /// It in words.
-    pub fn text(&self) -> String {
+    /// It in words, with what resources count.
+    pub fn text(&self, unit: Unit) -> String {
         let Self {
             rung,
             next,
             trials,
             correlation,
         } = self;
+        let unit = unit.one();
         let mut text = format!(
-            "epoch {rung} foretells epoch {next} with a rank correlation of {correlation:.2} ({trials} trials)"
+            "{unit} {rung} foretells {unit} {next} with a rank correlation of {correlation:.2} ({trials} trials)"
         );
         if self.misleads() {
             text += ": it tells little; raise `min_resource`, or use `hyperband`";
@@ -113,7 +115,7 @@ mod tests {
                 trials: 9,
                 correlation,
             };
-            foresight.text()
+            foresight.text(Unit::Epochs)
         };
         assert_eq!(
             text(0.834),

@@ -2,16 +2,22 @@
 
 use std::time::Duration;
 
+use hpo_protocol::Unit;
+
 use super::format::{duration, number};
 use crate::simulate::Simulated;
 
 /// A table of one or more studies: at each budget the regret of their best trials.
 pub fn simulation(studies: &[&Simulated], budgets: &[u64], took: Duration) -> String {
+    let unit = studies
+        .first()
+        .map_or(Unit::default(), |study| study.study.spec().policy.unit);
+    let units = unit.many();
     let mut text = format!("{} studies simulated in {:.1} s\n", studies.len(), took.as_secs_f64());
     let middle = |numbers: Vec<f64>| quantiles(numbers).map_or(f64::NAN, |[_, median, _]| median);
     let of = |value: fn(&Simulated) -> f64| middle(studies.iter().map(|study| value(study)).collect());
     text += &format!(
-        "trials {}, epochs {}, virtual time {}, slots busy {:.1} %\n",
+        "trials {}, {units} {}, virtual time {}, slots busy {:.1} %\n",
         of(|study| study.study.search_trials().count() as f64),
         of(|study| study.resource as f64),
         duration(of(|study| study.ms as f64) as u64),
@@ -19,18 +25,24 @@ pub fn simulation(studies: &[&Simulated], budgets: &[u64], took: Duration) -> St
     );
     let thrown_away = of(|study| study.resource.saturating_sub(study.study.trained_resource()) as f64);
     if thrown_away > 0.0 {
-        text += &format!("of these epochs {thrown_away} were trained ahead of a decision that then fell otherwise\n");
+        text += &format!("of these {units} {thrown_away} were trained ahead of a decision that then fell otherwise\n");
     }
     let mut budgets = budgets.to_vec();
     if budgets.is_empty() {
         budgets.extend(studies.iter().map(|study| study.resource).max());
     }
-    text += "\n epochs  regret (quartiles)\n";
+    let width = budgets
+        .iter()
+        .map(|budget| budget.to_string().len())
+        .chain([units.len()])
+        .max();
+    let width = width.unwrap_or(0) + 1;
+    text += &format!("\n{units:>width$}  regret (quartiles)\n");
     for budget in budgets {
         let regrets = studies.iter().filter_map(|study| Some(study.at(budget)?.regret));
         if let Some([low, median, high]) = quantiles(regrets.collect()) {
             let (low, median, high) = (number(low), number(median), number(high));
-            text += &format!("{budget:>7}  {median} ({low} to {high})\n");
+            text += &format!("{budget:>width$}  {median} ({low} to {high})\n");
         }
     }
     text

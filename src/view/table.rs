@@ -40,7 +40,7 @@ pub fn trial_table(study: &Study, shown: &TrialTable) -> String {
 
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    let head = ["trial", "state", "epochs", "loss"].into_iter();
+    let head = ["trial", "state", study.spec().policy.unit.many(), "loss"].into_iter();
     let confirms = shown.rows.iter().any(|row| row.confirms.is_some());
     let head = head.chain(confirms.then_some("confirms"));
     table.set_header(head.chain(metrics.iter().copied()).chain(searched.iter().copied()));

@@ -12,6 +12,7 @@ mod parameters;
 mod policy;
 mod prior;
 mod reader;
+mod resource;
 mod sampler;
 mod search;
 mod slots;

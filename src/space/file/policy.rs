@@ -1,14 +1,17 @@
 //! `[policy]`: how trials are stopped early.
 
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
+use super::resource::Resources;
 use super::search::MAX_TRIALS;
 use crate::study::{AshaVariant, PolicyKind, PolicySpec};
 
 /// Every key that some policy has.
 pub(super) const KEYS: &[&str] = &[
     "type",
+    "resource",
     "max_resource",
     "min_resource",
+    "report_every",
     "reduction_factor",
     "bracket_size",
     "small_brackets",
@@ -19,7 +22,10 @@ pub(super) const KEYS: &[&str] = &[
     "startup_trials",
 ];
 
-/// The policies, and the keys that each has beside `type` and `max_resource`.
+/// The keys that every policy has.
+const COMMON: &[&str] = &["type", "resource", "max_resource", "report_every"];
+
+/// The policies, and the keys that each has beside the common ones.
 const TYPES: &[(&str, &[&str])] = &[
     (
         "successive_halving",
@@ -49,11 +55,6 @@ const TYPES: &[(&str, &[&str])] = &[
 ];
 
 const VARIANTS: &[&str] = &["promotion", "stopping"];
-const MAX_RESOURCE: i64 = 1_000_000_000_000;
-
-/// Median stopping compares at every resource.
-const MAX_COMPARED: i64 = 100_000;
-
 /// How many brackets can be under way at once; nobody has more slots.
 const MAX_PARALLEL: i64 = 10_000;
 
@@ -64,21 +65,7 @@ pub(super) fn read(table: &Table, learns: bool) -> Result<(PolicySpec, Option<u6
         Some(item) => item.integer(range),
         None => Ok(default),
     };
-    let min_resource = optional("min_resource", 1..=MAX_RESOURCE, 1)?;
-    let max = table.required("max_resource", "max_resource = 9")?;
-    let most = if name == "median_stopping" {
-        MAX_COMPARED
-    } else {
-        MAX_RESOURCE
-    };
-    let max_resource = max.integer(1..=most)?;
-    if max_resource < min_resource {
-        return Err(max.problem(
-            format_args!("is below `policy.min_resource`, which is {min_resource}"),
-            "too small",
-            format!("write {min_resource} or more, or lower `min_resource`"),
-        ));
-    }
+    let resources = Resources::read(table, name != "none")?;
     let variant = table
         .get("variant")
         .map_or(Ok(AshaVariant::Promotion), |item| variant(&item))?;
@@ -103,8 +90,10 @@ pub(super) fn read(table: &Table, learns: bool) -> Result<(PolicySpec, Option<u6
     };
     let spec = PolicySpec {
         kind,
-        min_resource: min_resource as u64,
-        max_resource: max_resource as u64,
+        unit: resources.unit,
+        report_every: resources.report_every as u64,
+        min_resource: resources.min as u64,
+        max_resource: resources.max as u64,
         reduction_factor: optional("reduction_factor", 2..=MAX_TRIALS, 3)? as u64,
         speculation: table.get("speculation").map_or(Ok(true), |item| item.boolean())?,
         parallel_brackets: 1,
@@ -130,7 +119,7 @@ fn kind<'a>(table: &Table<'a>, learns: bool) -> Result<&'a str> {
         let help = did_you_mean(name, TYPES.iter().map(|(known, _)| *known));
         return Err(Problem::new(item.span, message, "unknown policy", help));
     };
-    let known = |item: &Item| ["type", "max_resource"].contains(&item.key) || keys.contains(&item.key);
+    let known = |item: &Item| COMMON.contains(&item.key) || keys.contains(&item.key);
     let strange = table.items().find(|item| !known(item));
     match strange {
         None => Ok(name),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Decision, Entry};
 use crate::study::trial::TrialId;
 
-/// Compares a trial with all others that have come as far, at every resource.
+/// Compares a trial with all others that have come as far, at every report.
 ///
 /// A trial is stopped if its lowest loss is above the percentile (50: the median) of the mean losses that the others had up
 /// to the same resource.

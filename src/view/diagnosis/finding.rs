@@ -1,5 +1,6 @@
 //! What a trial's curves can show, in numbers and in words.
 
+use hpo_protocol::Unit;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -169,10 +170,11 @@ impl Finding {
         }
     }
 
-    /// The numbers behind it, in a sentence without a full stop.
-    pub fn text(&self) -> String {
+    /// The numbers behind it, in a sentence without a full stop, with what resources count.
+    pub fn text(&self, unit: Unit) -> String {
+        let unit = unit.one();
         match self {
-            Self::Divergence { at, loss: None, .. } => format!("the validation loss was not finite at epoch {at}"),
+            Self::Divergence { at, loss: None, .. } => format!("the validation loss was not finite at {unit} {at}"),
             Self::Divergence {
                 at,
                 loss: Some(loss),
@@ -180,7 +182,7 @@ impl Finding {
             } => {
                 let untrained = untrained.map_or(String::new(), |loss| format!(" {}", metric(loss)));
                 format!(
-                    "the validation loss rises, {} at epoch {at}, above the untrained model's{untrained}",
+                    "the validation loss rises, {} at {unit} {at}, above the untrained model's{untrained}",
                     metric(*loss)
                 )
             }
@@ -192,7 +194,7 @@ impl Finding {
             } => {
                 let before = untrained.map_or(String::new(), |before| format!(" (untrained {before:.3})"));
                 format!(
-                    "all embeddings are nearly alike since epoch {since}: mean cosine {mean_cosine:.3} at epoch {at}{before}"
+                    "all embeddings are nearly alike since {unit} {since}: mean cosine {mean_cosine:.3} at {unit} {at}{before}"
                 )
             }
             Self::Overfitting {
@@ -203,7 +205,7 @@ impl Finding {
                 loss,
                 train_loss,
             } => format!(
-                "from epoch {best_at} to {at} the validation loss rose from {} to {} while the training loss fell from {} to {}",
+                "from {unit} {best_at} to {at} the validation loss rose from {} to {} while the training loss fell from {} to {}",
                 metric(*best_loss),
                 metric(*loss),
                 metric(*best_train_loss),
@@ -220,10 +222,10 @@ impl Finding {
             } => {
                 let since = match since {
                     0 => "the untrained model".into(),
-                    epoch => format!("epoch {epoch}"),
+                    since => format!("{unit} {since}"),
                 };
                 format!(
-                    "from {since} to epoch {at} the validation loss fell from {} to {}, but {name} from {} to {} too",
+                    "from {since} to {unit} {at} the validation loss fell from {} to {}, but {name} from {} to {} too",
                     metric(*loss_before),
                     metric(*loss),
                     metric(*metric_before),
@@ -237,7 +239,7 @@ impl Finding {
                 loss,
                 share,
             } => format!(
-                "the validation loss was still falling at the end, from {} at epoch {since} to {} at epoch {at}: {:.0} % of all it fell",
+                "the validation loss was still falling at the end, from {} at {unit} {since} to {} at {unit} {at}: {:.0} % of all it fell",
                 metric(*loss_before),
                 metric(*loss),
                 100.0 * share
@@ -255,7 +257,7 @@ impl Finding {
                     Level::Above => ", above where it began",
                 };
                 format!(
-                    "from epoch {since} to {at} the validation loss stayed between {} and {}{where_}",
+                    "from {unit} {since} to {at} the validation loss stayed between {} and {}{where_}",
                     metric(*lowest),
                     metric(*highest)
                 )
@@ -271,11 +273,11 @@ impl Finding {
             Self::Overfitting { .. } => "raise weight decay or dropout; more data or augmentation",
             Self::RankingDecline { .. } => "more varied negatives: from the batch, or from the whole corpus",
             Self::SlowConvergence { .. } => {
-                "raise the learning rate or shorten its warm-up; else more epochs (max_resource)"
+                "raise the learning rate or shorten its warm-up; else train longer (a higher max_resource)"
             }
             Self::Plateau {
                 level: Level::Below, ..
-            } => "fewer epochs (max_resource) would do; for a lower loss, other negatives or more data",
+            } => "shorter training (a lower max_resource) would do; for a lower loss, other negatives or more data",
             Self::Plateau { level: Level::Same, .. } => "it learns nothing: raise the learning rate",
             Self::Plateau {
                 level: Level::Above, ..
@@ -283,8 +285,8 @@ impl Finding {
         }
     }
 
-    /// The finding for programs: its kind, its numbers, and the words for people.
-    pub fn json(&self) -> Value {
-        json!({ "finding": self.kind(), "numbers": self, "text": self.text(), "advice": self.advice() })
+    /// The finding for programs: its kind, its numbers, and the words for people, with what resources count.
+    pub fn json(&self, unit: Unit) -> Value {
+        json!({ "finding": self.kind(), "numbers": self, "text": self.text(unit), "advice": self.advice() })
     }
 }

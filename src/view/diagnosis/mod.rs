@@ -1,7 +1,7 @@
 //! What the curves of a trial show, and what all trials of a study show together: pure functions of the records.
 //!
 //! A finding needs enough reports, and a change counts only if it is larger than the noise of the curve: rather nothing
-//! is said than guessed. Reports lie one resource apart, as the worker protocol has it.
+//! is said than guessed. Reports lie equally far apart, as the worker protocol has it; only the last may come sooner.
 
 mod curve;
 mod finding;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hpo_protocol::Unit;
 use proptest::prelude::*;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -102,7 +103,7 @@ fn overfitting_is_a_rise_while_the_training_loss_falls() {
     let finding = overfit().only();
     assert_eq!(finding.kind(), Kind::Overfitting);
     assert_eq!(
-        finding.text(),
+        finding.text(Unit::Epochs),
         "from epoch 3 to 9 the validation loss rose from 0.2000 to 0.2250 while the training loss fell from 0.5500 to 0.2100"
     );
     assert!(finding.advice().contains("weight decay or dropout"));
@@ -132,7 +133,7 @@ fn slow_convergence_is_a_steady_fall_at_the_end_of_the_resource() {
     let slow = made(&[0.235, 0.232, 0.23, 0.227, 0.225, 0.222, 0.22, 0.217, 0.215]).untrained(0.2372, &[]);
     let finding = slow.only();
     assert_eq!(
-        finding.text(),
+        finding.text(Unit::Epochs),
         "the validation loss was still falling at the end, from 0.2220 at epoch 6 to 0.2150 at epoch 9: 32 % of all it fell"
     );
     assert!(finding.advice().contains("raise the learning rate"));
@@ -156,10 +157,13 @@ fn divergence_is_no_number_or_a_rise_above_the_untrained_model() {
     let ended = made(&[0.3, f64::NAN])
         .state(TrialState::Diverged { resource: 2 })
         .only();
-    assert_eq!(ended.text(), "the validation loss was not finite at epoch 2");
+    assert_eq!(
+        ended.text(Unit::Epochs),
+        "the validation loss was not finite at epoch 2"
+    );
     let rising = made(&[0.24, 0.3, 0.41]).untrained(0.2372, &[]);
     assert_eq!(
-        rising.only().text(),
+        rising.only().text(Unit::Epochs),
         "the validation loss rises, 0.4100 at epoch 3, above the untrained model's 0.2372"
     );
     assert_eq!(rising.only().advice(), "lower the learning rate");
@@ -185,7 +189,7 @@ fn collapse_is_a_mean_cosine_near_1_that_training_brought_about() {
     let collapsed = made(&[0.45, 0.5]).metric(MEAN_COSINE, &[0.7, 0.993]);
     let finding = collapsed.clone().untrained(0.2372, &[(MEAN_COSINE, 0.12)]).only();
     assert_eq!(
-        finding.text(),
+        finding.text(Unit::Epochs),
         "all embeddings are nearly alike since epoch 2: mean cosine 0.993 at epoch 2 (untrained 0.120)"
     );
     assert_eq!(collapsed.kinds(), [Kind::Collapse]);
@@ -201,10 +205,10 @@ fn a_plateau_is_flat_at_the_end_and_says_where_it_lies() {
     let advice = |losses: &[f64]| made(losses).untrained(0.2372, &[]).only().advice();
     let plateau = made(&CONVERGED).untrained(0.2372, &[]).only();
     assert_eq!(
-        plateau.text(),
+        plateau.text(Unit::Epochs),
         "from epoch 6 to 9 the validation loss stayed between 0.2003 and 0.2012"
     );
-    assert!(plateau.advice().contains("fewer epochs"));
+    assert!(plateau.advice().contains("shorter training"));
     assert!(advice(&[0.2371, 0.237, 0.237, 0.2369, 0.2369]).contains("raise the learning rate"));
     assert!(advice(&[0.35, 0.45, 0.5, 0.5, 0.5, 0.5, 0.5]).contains("lower the learning rate"));
     let not = |losses: &[f64]| assert_eq!(made(losses).untrained(0.2372, &[]).kinds(), []);
@@ -224,7 +228,7 @@ fn ranking_that_gets_worse_while_the_loss_falls_is_told() {
         .untrained(0.36, &[("mrr@10", 0.379)])
         .state(TrialState::Pruned { rung: 4 });
     assert_eq!(
-        since_untrained.only().text(),
+        since_untrained.only().text(Unit::Epochs),
         "from the untrained model to epoch 4 the validation loss fell from 0.3600 to 0.3000, \
          but mrr@10 from 0.3790 to 0.3450 too"
     );
@@ -345,10 +349,10 @@ proptest! {
             made = made.untrained(loss, &[("mrr@10", metric), (MEAN_COSINE, metric)]);
         }
         for finding in made.diagnosis().findings {
-            let text = finding.text();
+            let text = finding.text(Unit::Epochs);
             prop_assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
             prop_assert!(!finding.advice().is_empty());
-            prop_assert_eq!(finding.json()["numbers"].clone(), serde_json::to_value(&finding).unwrap());
+            prop_assert_eq!(finding.json(Unit::Epochs)["numbers"].clone(), serde_json::to_value(&finding).unwrap());
         }
     }
 }

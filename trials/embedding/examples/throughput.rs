@@ -10,8 +10,9 @@ use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use hpo_protocol::embedding::{Parameters, PrecisionKind};
-use hpo_protocol::{Start, VERSION};
+use hpo_protocol::{Start, Unit, VERSION};
 use hpo_trial_embedding::model::Config;
+use hpo_trial_embedding::resource::Goal;
 use hpo_trial_embedding::trial::Trial;
 use hpo_trial_embedding::worker::prepare;
 use tch::{Device, Kind, Tensor};
@@ -45,7 +46,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         frozen_layers: values.get("frozen_layers").map_or(Ok(0), |number| number.parse())?,
         ..Parameters::default()
     };
-    let mut trial = Trial::new(&shared, 1, parameters, 1)?;
+    let goal = Goal {
+        unit: Unit::Epochs,
+        report_every: 1,
+        max: 1,
+    };
+    let mut trial = Trial::new(&shared, 1, parameters, goal)?;
     trial.step()?;
     let first_step_at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
     // Memory that is used again has been allocated after some steps.
@@ -61,7 +67,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         let begin = Instant::now();
         while begin.elapsed().as_secs_f64() < 1.0 {
             trial.step()?;
-            trial.end_epoch()?;
             steps += 1;
         }
         elapsed += begin.elapsed().as_secs_f64();

@@ -37,7 +37,7 @@ pub struct Position {
     pub epoch: u64,
     /// Batches done of the running epoch.
     pub batch: u64,
-    /// Sum over the running epoch of training loss times examples.
+    /// Sum of training loss times examples since the validation before the last step.
     pub loss_sum: f64,
     /// Examples in `loss_sum`.
     pub loss_count: u64,

@@ -13,6 +13,7 @@ pub mod loss;
 pub mod model;
 pub mod optimizer;
 pub mod precision;
+pub mod resource;
 pub mod schedule;
 pub mod segment;
 pub mod tensors;

@@ -7,6 +7,7 @@ use hpo_protocol::embedding::{PARAMETERS, Parameters};
 use hpo_protocol::{FromWorker, Run, Values};
 
 use crate::error::{Error, Result};
+use crate::resource::Goal;
 use crate::trial::{Shared, Trial};
 use crate::validate::Measured;
 
@@ -40,85 +41,121 @@ pub fn parameters(values: &Values) -> Result<Parameters> {
 /// Trains one segment and tells of it, up to and including its last line; an error is left to the caller.
 pub fn segment(shared: &Shared, run: &Run, talk: &mut impl Talk) -> Result<()> {
     let parameters = parameters(&run.parameters)?;
+    let goal = Goal::of(run);
     let mut trial = match &run.checkpoint {
-        Some(path) => Trial::resume(shared, run.seed, parameters, run.max, path)?,
-        None => Trial::new(shared, run.seed, parameters, run.max)?,
+        Some(path) => Trial::resume(shared, run.seed, parameters, goal, path)?,
+        None => Trial::new(shared, run.seed, parameters, goal)?,
     };
-    if trial.position().epoch != run.from {
-        let (found, from) = (trial.position().epoch, run.from);
-        return Err(Error::Invalid(format!(
-            "the segment begins at epoch {from}, but its checkpoint is of epoch {found}"
-        )));
-    }
-    let mut pace = Pace::new();
-    while trial.position().epoch < run.to {
-        if let Some(save) = talk.stop() {
-            let checkpoint = if save { Some(save_here(&mut trial, run)?) } else { None };
-            let (trial, attempt) = (run.trial, run.attempt);
-            talk.send(FromWorker::Stopped {
-                trial,
-                attempt,
-                checkpoint,
-            });
-            return Ok(());
-        }
-        let before = trial.position();
-        if !trial.step()? {
-            talk.send(diverged(run, before.epoch + 1));
-            return Ok(());
-        }
-        let after = trial.position();
-        if let Some(examples_per_second) = pace.tick(after.loss_count - before.loss_count) {
-            talk.send(FromWorker::Progress {
-                trial: run.trial,
-                attempt: run.attempt,
-                resource: after.epoch as f64 + after.batch as f64 / trial.batches() as f64,
-                examples_per_second: Some(examples_per_second),
-            });
-        }
-        if let Some(train_loss) = trial.end_epoch()? {
-            if !train_loss.is_finite() {
-                talk.send(diverged(run, trial.position().epoch));
+    let course = trial.course();
+    check_begin(&trial, run)?;
+    let mut at = run.from;
+    let mut measured = None;
+    let mut pace = Pace::new(&trial);
+    while at < run.to {
+        let due = course.next_report(at, run.to);
+        while trial.steps() < course.steps(due) {
+            measured = None;
+            if let Some(save) = talk.stop() {
+                let checkpoint = if save { Some(save_here(&mut trial, run)?) } else { None };
+                let (trial, attempt) = (run.trial, run.attempt);
+                talk.send(FromWorker::Stopped {
+                    trial,
+                    attempt,
+                    checkpoint,
+                });
                 return Ok(());
             }
-            if !report(&mut trial, run, train_loss, talk)? {
+            if !trial.step()? {
+                talk.send(diverged(run, due));
                 return Ok(());
             }
-            pace = Pace::new();
+            if let Some(examples_per_second) = pace.tick(&trial) {
+                talk.send(FromWorker::Progress {
+                    trial: run.trial,
+                    attempt: run.attempt,
+                    resource: course.resource(trial.steps()),
+                    examples_per_second: Some(examples_per_second),
+                });
+            }
         }
+        let told = match measured.take() {
+            Some(told) => told,
+            None => {
+                let Some(told) = validate(&mut trial, course.steps(at) < course.steps(due))? else {
+                    talk.send(diverged(run, due));
+                    return Ok(());
+                };
+                told
+            }
+        };
+        if !report(&mut trial, run, due, &told, talk)? {
+            return Ok(());
+        }
+        measured = Some(told);
+        at = due;
+        pace = Pace::new(&trial);
     }
     let (trial, attempt) = (run.trial, run.attempt);
     talk.send(FromWorker::Done { trial, attempt });
     Ok(())
 }
 
-/// Validates at a whole epoch and reports; whether the trial goes on.
-fn report(trial: &mut Trial<'_>, run: &Run, train_loss: f64, talk: &mut impl Talk) -> Result<bool> {
-    let resource = trial.position().epoch;
-    let Measured { loss, mut metrics } = trial.validate()?;
-    if !loss.is_finite() {
-        talk.send(diverged(run, resource));
-        return Ok(false);
+/// Checks that the trial is where the segment begins, or on the way to its first report.
+fn check_begin(trial: &Trial<'_>, run: &Run) -> Result<()> {
+    let (course, steps) = (trial.course(), trial.steps());
+    let begin = course.steps(run.from);
+    let next = course.steps(course.next_report(run.from, run.to));
+    if steps == begin || (begin..next).contains(&steps) {
+        return Ok(());
     }
-    metrics.insert("train_loss".to_owned(), train_loss);
+    let (unit, from) = (course.unit().one(), run.from);
+    let found = course.resource(steps);
+    Err(Error::Invalid(format!(
+        "the segment begins at {unit} {from}, but its checkpoint is of {unit} {found}"
+    )))
+}
+
+/// Measures the model; none if training or validation has gone wrong. The trial remembers it, unless it is `new` no more: with few
+/// examples between reports several may fall on one step, which is no reason to lose patience.
+fn validate(trial: &mut Trial<'_>, new: bool) -> Result<Option<Measured>> {
+    let train_loss = trial.train_loss()?;
+    if !train_loss.is_finite() {
+        return Ok(None);
+    }
+    let mut measured = trial.measure()?;
+    if !measured.loss.is_finite() {
+        return Ok(None);
+    }
+    if new {
+        trial.observe(measured.loss);
+    }
+    measured.metrics.insert("train_loss".to_owned(), train_loss);
     if let Some(micro_batch) = trial.shrunk() {
-        metrics.insert("micro_batch".to_owned(), micro_batch as f64);
+        measured.metrics.insert("micro_batch".to_owned(), micro_batch as f64);
     }
+    Ok(Some(measured))
+}
+
+/// Writes a checkpoint and reports; whether the trial goes on.
+fn report(trial: &mut Trial<'_>, run: &Run, resource: u64, measured: &Measured, talk: &mut impl Talk) -> Result<bool> {
     let path = run
         .checkpoints
-        .join(format!("a{}-e{resource}.safetensors", run.attempt));
+        .join(format!("a{}-r{resource}.safetensors", run.attempt));
     trial.save(&path)?;
     let last = trial.is_exhausted();
     eprintln!(
-        "trial {}: epoch {resource}, loss {loss:.4}, training loss {train_loss:.4}",
-        run.trial
+        "trial {}: {} {resource}, loss {:.4}, training loss {:.4}",
+        run.trial,
+        run.unit.one(),
+        measured.loss,
+        trial.train_loss()?
     );
     talk.send(FromWorker::Report {
         trial: run.trial,
         attempt: run.attempt,
         resource,
-        loss: Some(loss),
-        metrics,
+        loss: Some(measured.loss),
+        metrics: measured.metrics.clone(),
         checkpoint: Some(path),
         last,
     });
@@ -126,7 +163,11 @@ fn report(trial: &mut Trial<'_>, run: &Run, train_loss: f64, talk: &mut impl Tal
 }
 
 fn diverged(run: &Run, resource: u64) -> FromWorker {
-    eprintln!("trial {}: diverged in epoch {resource}", run.trial);
+    eprintln!(
+        "trial {}: diverged on the way to {} {resource}",
+        run.trial,
+        run.unit.one()
+    );
     FromWorker::Report {
         trial: run.trial,
         attempt: run.attempt,
@@ -153,22 +194,22 @@ struct Pace {
 }
 
 impl Pace {
-    fn new() -> Self {
+    fn new(trial: &Trial<'_>) -> Self {
         Self {
             since: Instant::now(),
-            examples: 0,
+            examples: trial.course().examples(trial.steps()),
         }
     }
 
     /// Examples per second, when a sign of life is due.
-    fn tick(&mut self, examples: u64) -> Option<f64> {
-        self.examples += examples;
+    fn tick(&mut self, trial: &Trial<'_>) -> Option<f64> {
         let elapsed = self.since.elapsed();
         if elapsed < PROGRESS {
             return None;
         }
-        let speed = self.examples as f64 / elapsed.as_secs_f64();
-        *self = Self::new();
+        let now = Self::new(trial);
+        let speed = (now.examples - self.examples) as f64 / elapsed.as_secs_f64();
+        *self = now;
         Some(speed)
     }
 }

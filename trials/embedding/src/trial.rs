@@ -20,6 +20,7 @@ use crate::loss::{Classifier, Loss};
 use crate::model::{Base, Frozen, Model, Weights};
 use crate::optimizer::{Gradients, Optimizer};
 use crate::precision::{self, Scaler};
+use crate::resource::{Course, Goal};
 use crate::schedule::{Schedule, Track};
 use crate::validate::{Measured, Validation};
 
@@ -93,14 +94,15 @@ pub struct Trial<'a> {
     classifier: Option<Classifier>,
     loss: Loss,
     order: Vec<usize>,
+    course: Course,
     schedule: Schedule,
     /// Losses of steps, with their rows, that have not been read yet.
     losses: Vec<(Tensor, usize)>,
 }
 
 impl<'a> Trial<'a> {
-    /// A trial that has trained nothing; `epochs` are what it trains if it is never stopped.
-    pub fn new(shared: &'a Shared, seed: u64, parameters: Parameters, epochs: u64) -> Result<Self> {
+    /// A trial that has trained nothing.
+    pub fn new(shared: &'a Shared, seed: u64, parameters: Parameters, goal: Goal) -> Result<Self> {
         let mut weights = shared.base.weights.copy()?;
         let shares = prepare(shared, &parameters, &mut weights)?;
         let precision = match parameters.precision {
@@ -116,17 +118,17 @@ impl<'a> Trial<'a> {
             precision,
             scaler: Scaler::new(precision),
         };
-        Self::build(shared, identity(shared, seed, parameters), state, epochs)
+        Self::build(shared, identity(shared, seed, parameters), state, goal)
     }
 
     /// A trial that goes on from a checkpoint of its own.
-    pub fn resume(shared: &'a Shared, seed: u64, parameters: Parameters, epochs: u64, path: &Path) -> Result<Self> {
+    pub fn resume(shared: &'a Shared, seed: u64, parameters: Parameters, goal: Goal, path: &Path) -> Result<Self> {
         let identity = identity(shared, seed, parameters);
         let state = checkpoint::read(path, &shared.base, &identity, |weights| {
             prepare(shared, &identity.parameters, weights)
         })?;
-        let trial = Self::build(shared, identity, state, epochs)?;
-        if trial.position().batch >= trial.batches() {
+        let trial = Self::build(shared, identity, state, goal)?;
+        if trial.position().batch >= trial.course.batches() {
             return Err(Error::file(
                 path,
                 "the checkpoint is damaged: its batch is beyond the epoch",
@@ -135,11 +137,12 @@ impl<'a> Trial<'a> {
         Ok(trial)
     }
 
-    fn build(shared: &'a Shared, identity: Identity, state: State, epochs: u64) -> Result<Self> {
+    fn build(shared: &'a Shared, identity: Identity, state: State, goal: Goal) -> Result<Self> {
         let head = shared.base.head.chosen(&identity.parameters);
         let kind = precision::kind(state.precision);
         let model = shared.base.model_mixed(&state.weights, head, kind)?;
-        let mut trial = Self {
+        let course = Course::new(goal, shared.train.rows().len(), identity.parameters.batch_size);
+        Ok(Self {
             model: match shared.frozen(identity.parameters.frozen_layers)? {
                 Some(frozen) => model.over(frozen),
                 None => model,
@@ -147,15 +150,13 @@ impl<'a> Trial<'a> {
             classifier: classifier(&state.weights)?,
             loss: Loss::new(&identity.parameters, &shared.train)?,
             order: order(identity.seed, state.position.epoch, shared.train.rows().len()),
-            schedule: Schedule::new(&identity.parameters, 0),
+            course,
+            schedule: Schedule::new(&identity.parameters, course.all_steps()),
             losses: Vec::new(),
             shared,
             identity,
             state,
-        };
-        let steps = trial.batches().saturating_mul(epochs);
-        trial.schedule = Schedule::new(&trial.identity.parameters, steps);
-        Ok(trial)
+        })
     }
 
     /// How far it has come.
@@ -168,9 +169,15 @@ impl<'a> Trial<'a> {
         &self.model
     }
 
-    /// Optimizer steps done.
+    /// Its way through the data.
+    pub fn course(&self) -> Course {
+        self.course
+    }
+
+    /// Steps done, with those that the scale of the losses has made void.
     pub fn steps(&self) -> u64 {
-        self.state.optimizer.steps()
+        let Position { epoch, batch, .. } = self.state.position;
+        epoch.saturating_mul(self.course.batches()).saturating_add(batch)
     }
 
     fn batch_size(&self) -> usize {
@@ -178,14 +185,15 @@ impl<'a> Trial<'a> {
         usize::try_from(self.identity.parameters.batch_size).unwrap_or(usize::MAX)
     }
 
-    /// Batches of an epoch; the last one may be smaller.
-    pub fn batches(&self) -> u64 {
-        self.order.len().div_ceil(self.batch_size()) as u64
-    }
-
     /// One optimizer step, on the next batch. Whether training can go on, as far as is known: it can't if the loss or its
     /// gradient is not finite, and then no weight moves.
     pub fn step(&mut self) -> Result<bool> {
+        if self.course.is_validated(self.steps()) {
+            // The training loss is told from one validation to the next.
+            self.read_losses()?;
+            self.state.position.loss_sum = 0.0;
+            self.state.position.loss_count = 0;
+        }
         let position = self.state.position;
         let size = self.batch_size();
         let from = (position.batch as usize).saturating_mul(size).min(self.order.len());
@@ -214,6 +222,7 @@ impl<'a> Trial<'a> {
         if on_cpu || self.losses.len() >= READ_EVERY {
             goes_on &= self.read_losses()?;
         }
+        self.turn_over();
         Ok(goes_on)
     }
 
@@ -272,11 +281,24 @@ impl<'a> Trial<'a> {
         Some(self.state.micro_batch).filter(|&rows| rows < asked)
     }
 
-    /// Measures the model at the end of an epoch, and remembers how it has gone.
-    pub fn validate(&mut self) -> Result<Measured> {
-        let measured = self.shared.validation.measure(&self.model, self.classifier.as_ref())?;
-        self.state.track.observe(&self.identity.parameters, measured.loss);
-        Ok(measured)
+    /// Begins the next epoch if all batches of this one are done.
+    fn turn_over(&mut self) {
+        let position = &mut self.state.position;
+        if position.batch == self.course.batches() {
+            position.epoch += 1;
+            position.batch = 0;
+            self.order = order(self.identity.seed, position.epoch, self.order.len());
+        }
+    }
+
+    /// Measures the model.
+    pub fn measure(&self) -> Result<Measured> {
+        self.shared.validation.measure(&self.model, self.classifier.as_ref())
+    }
+
+    /// Remembers a validation loss.
+    pub fn observe(&mut self, loss: f64) {
+        self.state.track.observe(&self.identity.parameters, loss);
     }
 
     /// Whether it has not improved for as long as its patience lasts.
@@ -284,20 +306,13 @@ impl<'a> Trial<'a> {
         self.state.track.is_exhausted(&self.identity.parameters)
     }
 
-    /// Ends the epoch if all its batches are done; then its mean training loss, which may not be finite.
-    pub fn end_epoch(&mut self) -> Result<Option<f64>> {
-        if self.state.position.batch < self.batches() {
-            return Ok(None);
-        }
+    /// The mean training loss since the validation before this one; not finite if training has gone wrong.
+    pub fn train_loss(&mut self) -> Result<f64> {
         self.read_losses()?;
-        let position = &mut self.state.position;
-        let mean = position.loss_sum / position.loss_count as f64;
-        *position = Position {
-            epoch: position.epoch + 1,
-            ..Position::default()
-        };
-        self.order = order(self.identity.seed, position.epoch, self.order.len());
-        Ok(Some(mean))
+        let Position {
+            loss_sum, loss_count, ..
+        } = self.state.position;
+        Ok(loss_sum / loss_count as f64)
     }
 
     /// Writes a checkpoint of this moment.

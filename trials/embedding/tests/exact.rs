@@ -7,7 +7,7 @@ mod common;
 use std::path::PathBuf;
 
 use common::Study;
-use hpo_protocol::{FromWorker, Run};
+use hpo_protocol::{FromWorker, Run, Unit};
 use hpo_trial_embedding::segment::{Talk, segment};
 use hpo_trial_embedding::trial::Shared;
 use hpo_trial_embedding::worker::prepare;
@@ -15,7 +15,25 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-const EPOCHS: u64 = 3;
+/// How far a trial is trained, and where it reports.
+#[derive(Debug, Clone)]
+struct Way {
+    unit: Unit,
+    report_every: u64,
+    to: u64,
+    max: u64,
+}
+
+impl Way {
+    fn run(&self, run: Run) -> Run {
+        Run {
+            unit: self.unit,
+            report_every: self.report_every,
+            max: self.max,
+            ..run
+        }
+    }
+}
 
 /// Trains to the end of a segment, or stops after so many steps, with its state saved.
 #[derive(Default)]
@@ -36,23 +54,37 @@ impl Talk for Pieces {
     }
 }
 
-/// All reports of a trial that is cut after these numbers of steps, and its last checkpoint.
-fn train(shared: &Shared, study: &Study, parameters: &Value, cuts: &[u64]) -> (Vec<String>, Vec<u8>) {
+/// Where a trial is cut: in segments that end after so many reports, each of which is stopped after so many steps.
+#[derive(Debug, Clone, Default)]
+struct Cuts {
+    reports: Vec<u64>,
+    steps: Vec<u64>,
+}
+
+/// All reports of a trial that is cut, and its last checkpoint.
+fn train(shared: &Shared, study: &Study, parameters: &Value, way: &Way, cuts: &Cuts) -> (Vec<String>, Vec<u8>) {
     let mut said = Vec::new();
     let mut last = PathBuf::new();
     let mut from = (0, None);
-    let mut cuts = cuts.iter();
+    let (mut steps, mut reports) = (cuts.steps.iter(), cuts.reports.iter());
+    let mut next = |from: u64| {
+        let end = reports
+            .next()
+            .map(|reports| (from / way.report_every + reports) * way.report_every);
+        end.map_or(way.to, |end| end.min(way.to))
+    };
+    let mut to = next(0);
     for attempt in 1.. {
         let mut talk = Pieces {
-            left: cuts.next().copied(),
+            left: steps.next().copied(),
             ..Pieces::default()
         };
         let run = Run {
             attempt,
-            ..study.run("exact", parameters.clone(), from.0, EPOCHS, from.1.take())
+            ..way.run(study.run("exact", parameters.clone(), from.0, to, from.1.take()))
         };
         segment(shared, &run, &mut talk).unwrap();
-        let mut ended = true;
+        let mut ended = false;
         for line in talk.lines {
             match line {
                 FromWorker::Report {
@@ -64,18 +96,21 @@ fn train(shared: &Shared, study: &Study, parameters: &Value, cuts: &[u64]) -> (V
                     ..
                 } => {
                     said.push(format!("{resource} {:?} {metrics:?} {ends}", loss.map(f64::to_bits)));
-                    from.0 = resource;
                     last = checkpoint.unwrap_or_default();
+                    from = (resource, Some(last.clone()));
+                    ended |= ends;
                 }
                 FromWorker::Stopped { checkpoint, .. } => {
                     from.1 = checkpoint;
-                    ended = false;
                 }
                 _ => {}
             }
         }
-        if ended {
+        if ended || from.0 == way.to {
             break;
+        }
+        if from.0 == to {
+            to = next(to);
         }
     }
     (said, std::fs::read(last).unwrap_or_default())
@@ -109,22 +144,136 @@ fn parameters() -> impl Strategy<Value = Value> {
     })
 }
 
+fn ways() -> impl Strategy<Value = Way> {
+    let units = prop_oneof![
+        (Just(Unit::Epochs), 1..3u64, 1..3u64),
+        (Just(Unit::Steps), 1..9u64, 1..4u64),
+        // There are 49, and batches of 5 to 29: several reports may fall on one step.
+        (Just(Unit::Examples), 1..90u64, 1..5u64),
+    ];
+    (units, 0..20u64, 0..3u64).prop_map(|((unit, report_every, reports), rest, further)| {
+        let whole = report_every * reports;
+        match rest % report_every {
+            0 => Way {
+                unit,
+                report_every,
+                to: whole,
+                max: whole + further,
+            },
+            rest => Way {
+                unit,
+                report_every,
+                to: whole + rest,
+                max: whole + rest,
+            },
+        }
+    })
+}
+
+fn cuts() -> impl Strategy<Value = Cuts> {
+    let reports = prop::collection::vec(1..4u64, 0..3);
+    (reports, prop::collection::vec(1..15u64, 0..6)).prop_map(|(reports, steps)| Cuts { reports, steps })
+}
+
+/// One test, since a process can prepare only once.
 #[test]
 fn any_cuts_give_the_same_bits() {
     let mut study = Study::new("exact");
     study.synonyms();
     let shared = prepare(&study.start).unwrap();
-    let mut runner = TestRunner::new(Config::with_cases(24));
-    let cases = (parameters(), prop::collection::vec(1..15u64, 0..6));
-    let outcome = runner.run(&cases, |(parameters, cuts)| {
+    assert_eq!(shared.train.rows().len(), 49, "one of the rows recurs");
+    steps_and_examples_are_reported_at_the_steps_that_reach_them(&shared, &study);
+    reports_of_the_same_step_cost_no_patience(&shared, &study);
+    let mut runner = TestRunner::new(Config::with_cases(48));
+    let outcome = runner.run(&(parameters(), ways(), cuts()), |(parameters, way, cuts)| {
         // As on a worker that has just been started; the parts run on one that has trained before.
         shared.frozen.borrow_mut().clear();
-        let whole = train(&shared, &study, &parameters, &[]);
-        let parts = train(&shared, &study, &parameters, &cuts);
+        let whole = train(&shared, &study, &parameters, &way, &Cuts::default());
+        let parts = train(&shared, &study, &parameters, &way, &cuts);
         prop_assert_eq!(&whole.0, &parts.0);
         prop_assert!(whole.1 == parts.1, "the checkpoints differ");
         prop_assert!(!whole.0.is_empty());
         Ok(())
     });
     outcome.unwrap();
+}
+
+/// 49 rows in batches of 16 are steps of 16, 16, 16 and 1: 20 examples come with the second step, 98 with the eighth.
+fn steps_and_examples_are_reported_at_the_steps_that_reach_them(shared: &Shared, study: &Study) {
+    let parameters = json!({ "batch_size": 16, "learning_rate": 1e-3, "schedule": "linear", "dropout": 0.0 });
+    let reports = |unit, report_every, to| {
+        let way = Way {
+            unit,
+            report_every,
+            to,
+            max: to,
+        };
+        train(shared, study, &parameters, &way, &Cuts::default()).0
+    };
+    let losses = |unit, report_every, to| {
+        let loss = |report: String| report.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        reports(unit, report_every, to)
+            .into_iter()
+            .map(loss)
+            .collect::<Vec<_>>()
+    };
+    let by_steps = losses(Unit::Steps, 1, 8);
+    let loss_after = |steps: usize| by_steps[steps - 1].split_once(' ').unwrap().1;
+    let expected = |places: &[(u64, usize)]| -> Vec<String> {
+        let line = |&(resource, steps): &(u64, usize)| format!("{resource} {}", loss_after(steps));
+        places.iter().map(line).collect()
+    };
+    assert_eq!(losses(Unit::Steps, 3, 8), expected(&[(3, 3), (6, 6), (8, 8)]));
+    assert_eq!(
+        losses(Unit::Epochs, 1, 2),
+        expected(&[(1, 4), (2, 8)]),
+        "the same horizon"
+    );
+    assert_eq!(
+        losses(Unit::Examples, 20, 98),
+        expected(&[(20, 2), (40, 3), (60, 5), (80, 6), (98, 8)])
+    );
+    assert_eq!(
+        losses(Unit::Examples, 10, 98)[..3],
+        expected(&[(10, 1), (20, 2), (30, 2)]),
+        "two reports fall on the second step"
+    );
+    let train_losses = |report_every| -> Vec<f64> {
+        let reports = reports(Unit::Steps, report_every, 8);
+        let told = reports
+            .iter()
+            .filter_map(|report| report.split("\"train_loss\": ").nth(1));
+        let number = |told: &str| told.split([',', '}']).next().unwrap().parse().unwrap();
+        told.map(number).collect()
+    };
+    let (each, third) = (train_losses(1), train_losses(3));
+    let mean = each[3..6].iter().sum::<f64>() / 3.0;
+    // The fourth step has one row, the others have 16.
+    let weighted = (each[3] + 16.0 * each[4] + 16.0 * each[5]) / 33.0;
+    assert!(
+        (third[1] - weighted).abs() < 1e-9 && (third[1] - mean).abs() > 1e-3,
+        "{third:?} {each:?}"
+    );
+}
+
+fn reports_of_the_same_step_cost_no_patience(shared: &Shared, study: &Study) {
+    // At this rate the loss never falls below that of the first step.
+    let parameters =
+        json!({ "batch_size": 16, "learning_rate": 3.0, "optimizer": "sgd", "max_grad_norm": 0.0, "patience": 3 });
+    let way = Way {
+        unit: Unit::Examples,
+        report_every: 4,
+        to: 200,
+        max: 200,
+    };
+    let (reports, _) = train(shared, study, &parameters, &way, &Cuts::default());
+    let distinct: std::collections::BTreeSet<&str> =
+        reports.iter().filter_map(|report| report.split(' ').nth(1)).collect();
+    assert!(reports.last().unwrap().ends_with("true"), "{reports:?}");
+    assert!(distinct.len() >= 4, "{reports:?}");
+    let cut = Cuts {
+        reports: vec![1; 30],
+        steps: Vec::new(),
+    };
+    assert_eq!(train(shared, study, &parameters, &way, &cut).0, reports);
 }

@@ -246,9 +246,9 @@ pub struct Parameters {
     pub restarts: u64,
     /// What the schedule `plateau` multiplies the learning rate with.
     pub plateau_factor: f64,
-    /// Epochs without a lower validation loss after which it does so.
+    /// Validations in a row without a lower loss after which it does so.
     pub plateau_patience: u64,
-    /// Epochs without a lower validation loss after which the trial ends; 0 is never.
+    /// Validations in a row without a lower loss after which the trial ends; 0 is never.
     pub patience: u64,
     /// The loss; none is that of the data's kind.
     pub loss: Option<LossKind>,

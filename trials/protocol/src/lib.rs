@@ -9,8 +9,8 @@
 //!
 //! 1. It reads [`ToWorker::Start`], prepares what all trials share, and answers [`FromWorker::Ready`], or
 //!    [`FromWorker::Fatal`] if no trial can ever run (a missing model, say).
-//! 2. For each [`ToWorker::Run`] it trains one *segment*, from a checkpoint to a rung. It sends one
-//!    [`FromWorker::Report`] per resource, each naming the checkpoint it has written, and ends with
+//! 2. For each [`ToWorker::Run`] it trains one *segment*, from a checkpoint to a rung. It sends a [`FromWorker::Report`]
+//!    as often as [`Run::report_every`] says, each naming the checkpoint it has written, and ends with
 //!    [`FromWorker::Done`], [`FromWorker::Stopped`] or [`FromWorker::Failed`].
 //! 3. At the end of its standard input it exits at once: its parent has gone or needs it no more.
 //!
@@ -82,6 +82,53 @@ pub struct Start {
     pub cache: Option<PathBuf>,
 }
 
+/// What the resource of a trial counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Passes over the training data.
+    #[default]
+    Epochs,
+    /// Optimizer steps.
+    Steps,
+    /// Training examples, counted as often as they are seen.
+    Examples,
+}
+
+impl Unit {
+    /// All units.
+    pub const ALL: [Self; 3] = [Self::Epochs, Self::Steps, Self::Examples];
+
+    /// Its name, which stands for several.
+    pub fn many(self) -> &'static str {
+        match self {
+            Self::Epochs => "epochs",
+            Self::Steps => "steps",
+            Self::Examples => "examples",
+        }
+    }
+
+    /// The word for one.
+    pub fn one(self) -> &'static str {
+        match self {
+            Self::Epochs => "epoch",
+            Self::Steps => "step",
+            Self::Examples => "example",
+        }
+    }
+}
+
+/// The resource of the report that follows one at `after` (or the beginning, 0) on the way to `to`: the next multiple of
+/// `every`, or `to` if that comes first. `every` is at least 1, and `after` is below `to`.
+pub fn next_report(every: u64, after: u64, to: u64) -> u64 {
+    let next = (after / every.max(1)).saturating_add(1).saturating_mul(every.max(1));
+    next.min(to)
+}
+
+fn one() -> u64 {
+    1
+}
+
 /// One segment: train `trial` from resource `from` to resource `to`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
@@ -94,13 +141,20 @@ pub struct Run {
     pub seed: u64,
     /// The configuration.
     pub parameters: Values,
-    /// The resource already trained (epochs); 0 for a new trial.
+    /// What `from`, `to` and `max` count. It is the same in all segments of a study.
+    #[serde(default)]
+    pub unit: Unit,
+    /// At which resources a report is due: at the multiples of this number, at least 1, and at `to`. It is the same in all
+    /// segments of a study, and `from` and `to` are such multiples, but for a `to` that is `max`.
+    #[serde(default = "one")]
+    pub report_every: u64,
+    /// The resource already trained; 0 for a new trial.
     pub from: u64,
     /// The resource to train to; more than `from`.
     pub to: u64,
     /// The resource that a trial reaches if it is never stopped: the horizon of learning-rate schedules.
     pub max: u64,
-    /// The checkpoint to go on from; none for a new trial. It may lie between `from` and `from + 1` if the trial was
+    /// The checkpoint to go on from; none for a new trial. It may lie between `from` and the next report if the trial was
     /// stopped there.
     pub checkpoint: Option<PathBuf>,
     /// An existing directory for this trial's new checkpoints. Their names must not be those of older ones.
@@ -156,7 +210,7 @@ pub enum FromWorker {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         examples_per_second: Option<f64>,
     },
-    /// A validation. There is one at every whole resource, in order, the last one of the segment at `to`.
+    /// A validation. There is one at each resource that [`next_report`] tells, in order, the last one of the segment at `to`.
     Report {
         /// The trial.
         trial: u64,
@@ -244,5 +298,26 @@ mod tests {
         )
         .unwrap();
         assert!(matches!(report, FromWorker::Report { loss: None, .. }));
+    }
+
+    #[test]
+    fn reports_are_due_at_multiples_and_at_the_end() {
+        let due = |every, from, to| {
+            let next = |&at: &u64| (at < to).then(|| next_report(every, at, to));
+            std::iter::successors(Some(from), next).skip(1).collect::<Vec<_>>()
+        };
+        assert_eq!(due(1, 0, 3), [1, 2, 3]);
+        assert_eq!(due(100, 0, 250), [100, 200, 250]);
+        assert_eq!(due(100, 100, 300), [200, 300]);
+        assert_eq!(due(100, 250, 320), [300, 320], "multiples are counted from 0");
+        assert_eq!(due(u64::MAX, 1, u64::MAX - 1), [u64::MAX - 1]);
+        assert_eq!(due(3, u64::MAX - 1, u64::MAX), [u64::MAX]);
+    }
+
+    #[test]
+    fn a_segment_of_hpo_that_knows_only_epochs_is_understood() {
+        let line = r#"{"trial":4,"attempt":1,"seed":7,"parameters":{},"from":0,"to":3,"max":9,"checkpoint":null,"checkpoints":"/c"}"#;
+        let run: Run = serde_json::from_str(line).unwrap();
+        assert_eq!((run.unit, run.report_every), (Unit::Epochs, 1));
     }
 }

@@ -2,6 +2,7 @@ mod properties;
 
 use std::fs;
 
+use hpo_protocol::Unit;
 use serde_json::json;
 
 use super::*;
@@ -88,6 +89,8 @@ weight_decay = 0
             kind: crate::study::PolicyKind::SuccessiveHalving { bracket_size: None },
             speculation: true,
             parallel_brackets: 1,
+            unit: Unit::Epochs,
+            report_every: 1,
             min_resource: 2,
             max_resource: 18,
             reduction_factor: 4,
@@ -190,6 +193,36 @@ fn policies_are_read_with_their_settings() {
     );
     assert_eq!(kind("type = \"none\""), PolicyKind::None);
     assert!(policy("").speculation && !policy("speculation = false").speculation);
+}
+
+#[test]
+fn resources_are_epochs_unless_the_file_says_what_they_are() {
+    let policy = |lines: &str| {
+        let text = GOOD.replace("max_resource = 9", lines);
+        let policy = parse_at(&text).unwrap().study.policy;
+        (
+            policy.unit,
+            policy.min_resource,
+            policy.max_resource,
+            policy.report_every,
+        )
+    };
+    assert_eq!(policy("max_resource = 9"), (Unit::Epochs, 1, 9, 1));
+    assert_eq!(
+        policy("max_resource = 9\nmin_resource = 4\nreport_every = 2"),
+        (Unit::Epochs, 4, 9, 2)
+    );
+    assert_eq!(
+        policy("resource = \"steps\"\nmin_resource = 100\nmax_resource = 950"),
+        (Unit::Steps, 100, 950, 100)
+    );
+    assert_eq!(
+        policy("resource = \"examples\"\nmin_resource = 3000\nmax_resource = 81000\nreport_every = 500"),
+        (Unit::Examples, 3000, 81000, 500)
+    );
+    // Trials are compared at the end alone, and there they report anyway.
+    let none = "type = \"none\"\nresource = \"steps\"\nmax_resource = 950\nreport_every = 100";
+    assert_eq!(policy(none), (Unit::Steps, 950, 950, 100));
 }
 
 #[test]

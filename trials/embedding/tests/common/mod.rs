@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use hpo_protocol::{FromWorker, Run, Start, ToWorker, VERSION, Values};
+use hpo_protocol::{FromWorker, Run, Start, ToWorker, Unit, VERSION, Values};
 use hpo_trial_embedding::data::derive;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
@@ -249,6 +249,8 @@ impl Study {
             attempt: from as u32 + 1,
             seed: 12345,
             parameters: values(parameters),
+            unit: Unit::Epochs,
+            report_every: 1,
             from,
             to,
             max: 9,
