@@ -55,8 +55,9 @@ pub enum PolicyKind {
     /// Hyperband (Li et al., 2018, algorithm 1): brackets of successive halving that begin at the first rung, the second …,
     /// up to one that trains all of its trials to the end; then from the beginning.
     Hyperband {
-        /// Whether each bracket has only a reduction-factor-th of Hyperband's trials, so that a sampler that learns from one bracket
-        /// for the next learns more often from the same resource, and where a bracket begins is for the sampler to say, if it can.
+        /// Whether each bracket after the first has only a reduction-factor-th of Hyperband's trials, so that a sampler that learns
+        /// from one bracket for the next learns more often from the same resource, and where a bracket begins is for the sampler to
+        /// say, if it can.
         #[serde(default)]
         small_brackets: bool,
     },
@@ -184,7 +185,9 @@ impl PolicySpec {
             PolicyKind::None => Some(sync(0, left)),
             PolicyKind::Hyperband { .. } => {
                 let skipped = (number % count) as usize;
-                Some(sync(skipped, self.hyperband(skipped)))
+                let whole = number == 0;
+                let size = if whole { self.hyperband_size(count - 1) } else { self.hyperband(skipped) };
+                Some(sync(skipped, size))
             }
             PolicyKind::AsyncHyperband { .. } if number < count => Some(open(number as usize)),
             PolicyKind::Asha { .. } | PolicyKind::Pasha | PolicyKind::MedianStopping { .. } if number == 0 => {
@@ -205,7 +208,7 @@ impl PolicySpec {
         })
     }
 
-    /// How many trials a bracket of Hyperband has that skips so many rungs. Small ones still have one to promote and others to leave
+    /// How many trials a bracket of Hyperband after the first has that skips so many rungs. Small ones still have one to promote and others to leave
     /// behind.
     fn hyperband(&self, skipped: usize) -> u64 {
         let s = self.rungs().len() as u64 - 1 - skipped as u64;
@@ -316,12 +319,12 @@ mod tests {
     }
 
     #[test]
-    fn small_brackets_have_a_third_of_the_trials() {
+    fn small_brackets_have_a_third_of_the_trials_after_the_first() {
         let hyperband = policy(PolicyKind::Hyperband { small_brackets: true }, 1, 27, 3);
         let sizes: Vec<u64> = (0..6)
             .map(|number| hyperband.bracket(number, 1000).unwrap().trials.unwrap())
             .collect();
-        assert_eq!(sizes, [9, 4, 3, 2, 9, 4]);
+        assert_eq!(sizes, [27, 4, 3, 2, 9, 4]);
         assert_eq!(hyperband.whole(), Some(27 + 12 + 6 + 4));
         let chosen = hyperband.bracket_from(2, 1000).unwrap();
         assert_eq!((chosen.rungs, chosen.trials), (vec![9, 27], Some(3)));

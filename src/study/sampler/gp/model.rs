@@ -31,16 +31,16 @@ const SIGNAL: (f64, f64) = (0.2, 5.0);
 impl Hyperparameters {
     /// What is most likely before anything has been seen.
     fn prior(features: usize) -> Vec<f64> {
-        // Points are farther apart with more features.
-        let length = 0.5 * (features as f64).sqrt();
+        // Points are farther apart with more features. With few points, lengths that are too long make it too sure.
+        let length = 0.3 * (features as f64).sqrt();
         let mut means = vec![length.ln(); features];
-        means.extend([0.0, 0.1f64.ln(), 2.0]);
+        means.extend([0.0, 0.1f64.ln(), 3.0]);
         means
     }
 
     /// Deviations of the prior.
     fn deviations(features: usize) -> Vec<f64> {
-        let mut deviations = vec![1.0; features];
+        let mut deviations = vec![0.5; features];
         deviations.extend([0.5, 1.0, 1.0]);
         deviations
     }
