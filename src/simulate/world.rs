@@ -7,11 +7,12 @@ use hpo_protocol::Metrics;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::objective::{Curve, Missing, Objective};
+use super::formula::Missing;
+use super::objective::{Curve, Objective};
 use crate::study::{Checkpoint, Command, Event, SlotId, Study, StudySpec, Timestamp, TrialId, TrialState};
 
 /// What a study is simulated under.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Conditions {
     /// The learning curves.
     pub objective: Objective,
@@ -65,9 +66,6 @@ impl Simulated {
     }
 }
 
-/// Milliseconds that an epoch takes, on average.
-const EPOCH: f64 = 60_000.0;
-
 /// A segment on a slot.
 #[derive(Debug, Clone)]
 struct Segment {
@@ -76,6 +74,7 @@ struct Segment {
     at: u64,
     to: u64,
     began: u64,
+    /// Milliseconds that an epoch takes.
     epoch: f64,
     /// The report after which it fails.
     fails: Option<u64>,
@@ -105,10 +104,10 @@ struct World {
 /// If the objective needs a parameter that the space does not have.
 pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, Missing> {
     let trials = spec.trials;
+    let slots = vec![String::new(); conditions.slots as usize];
     let mut world = World {
         rng: ChaCha8Rng::seed_from_u64(conditions.seed),
         study: Study::new(spec),
-        conditions,
         now: 0,
         due: BinaryHeap::new(),
         running: BTreeMap::new(),
@@ -119,8 +118,8 @@ pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, Mi
         resource: 0,
         moments: Vec::new(),
         best: None,
+        conditions,
     };
-    let slots = vec![String::new(); conditions.slots as usize];
     let process = 0;
     world.tell(Event::Opened { process, slots, trials })?;
     world.give_work()?;
@@ -184,6 +183,7 @@ impl World {
         // The same for all segments of a trial.
         let mut own = ChaCha8Rng::seed_from_u64(self.conditions.seed ^ trial.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let factor = 1.0 + self.conditions.spread * (2.0 * own.random::<f64>() - 1.0);
+        let epoch = self.curves.get(&trial).map_or(0.0, |curve| 1000.0 * curve.seconds());
         self.idle.remove(&slot);
         self.segments += 1;
         let segment = Segment {
@@ -192,7 +192,7 @@ impl World {
             at: from,
             to,
             began: self.now,
-            epoch: EPOCH * factor,
+            epoch: epoch * factor,
             fails,
         };
         self.schedule(slot, &segment);

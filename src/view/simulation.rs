@@ -3,11 +3,20 @@
 use std::time::Duration;
 
 use super::format::{duration, number};
-use crate::simulate::Simulated;
+use crate::simulate::{Simulated, Table};
 
-/// A table of one or more studies: at each budget the regret of their best trials.
-pub fn simulation(studies: &[&Simulated], budgets: &[u64], took: Duration) -> String {
+/// What one or more studies have come to, over a table of measured curves if there was one: at each budget the regret of their
+/// best trials.
+pub fn simulation(studies: &[&Simulated], table: Option<&Table>, budgets: &[u64], took: Duration) -> String {
     let mut text = format!("{} studies simulated in {:.1} s\n", studies.len(), took.as_secs_f64());
+    if let Some(table) = table {
+        text += &format!(
+            "{} measured configurations, {} of them in the space; lowest last loss {}\n",
+            table.configurations(),
+            table.allowed(),
+            number(table.best())
+        );
+    }
     let middle = |numbers: Vec<f64>| quantiles(numbers).map_or(f64::NAN, |[_, median, _]| median);
     let of = |value: fn(&Simulated) -> f64| middle(studies.iter().map(|study| value(study)).collect());
     text += &format!(
