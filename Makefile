@@ -12,7 +12,7 @@ help:
 	@echo "make install  install hpo and its trainer with cargo; the libtorch in .cache must stay where it is"
 	@echo "make setup    fetch libtorch, the model and the data into .cache, once"
 	@echo "make bench    compare the trainer's speed with sentence-transformers and PyTorch (5 GB, half an hour)"
-	@echo "make bench-quality  compare what hpo and Optuna find with equal epochs, over learning curves that cost nothing"
+	@echo "make bench-quality  compare what hpo, Optuna and Syne Tune find with equal epochs, over formulas and measured curves (hours)"
 	@echo "make lint     formatting and clippy"
 
 setup:

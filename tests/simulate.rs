@@ -229,6 +229,84 @@ fn what_cannot_be_simulated_is_told() {
     assert!(told(STUDY, &["--slots", "0"]).contains("--slots"));
 }
 
+/// Curves that a user wrote down: what is found is told by the table, in the time that its epochs took.
+#[test]
+fn a_table_of_measured_curves_is_searched() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut rows = String::new();
+    for batch in [16, 32] {
+        for step in 0..20 {
+            let rate = 1e-6 * 1.5f64.powi(step);
+            for seed in 0..2 {
+                // The best is the last but one of the rates, with batches of 32, on average over both seeds.
+                let floor = f64::from((18 - step).abs()) + f64::from(u8::from(batch == 16)) + f64::from(seed) / 4.0;
+                let losses: Vec<f64> = (1..=9).map(|epoch| floor + 1.0 / f64::from(epoch)).collect();
+                rows += &format!(
+                    "{{\"parameters\": {{\"rate\": {rate}, \"batch\": {batch}}}, \"losses\": {losses:?}, \"seed\": {seed}, \
+                     \"seconds\": 10}}\n"
+                );
+            }
+        }
+    }
+    std::fs::write(directory.path().join("t.jsonl"), &rows).unwrap();
+    let study = "[study]\ntrials = 60\n[policy]\nmax_resource = 9\n[sampler]\ntype = \"random\"\n[trial]\ncommand = [\"none\"]\n[space]\n\
+                 rate = { type = \"log_uniform\", low = 1e-6, high = 1e-2 }\nbatch = { type = \"choice\", values = [16, 32] }\n";
+    let arguments = ["--table", "t.jsonl", "--slots", "1", "--spread", "0"];
+    let output = hpo(directory.path(), study, &[&arguments[..], &["--json"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&told[0]["trials"], &told[0]["regret"]), (&60.into(), &0.0.into()));
+    assert!(
+        [1.0 / 9.0, 0.25 + 1.0 / 9.0].contains(&told[0]["loss"].as_f64().unwrap()),
+        "{told}"
+    );
+    assert_eq!(
+        told[0]["seconds"].as_f64(),
+        told[0]["epochs"].as_f64().map(|epochs| 10.0 * epochs)
+    );
+
+    let said = |study: &str, arguments: &[&str]| {
+        let output = hpo(directory.path(), study, arguments);
+        let (out, err) = (
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        );
+        (output.status.code(), out + &err)
+    };
+    let (code, text) = said(&study.replace("[16, 32]", "[32]"), &arguments);
+    assert!(
+        code == Some(0) && text.contains("40 measured configurations, 20 of them in the space"),
+        "{text}"
+    );
+    let (code, text) = said(&study.replace("= 9", "= 27"), &arguments);
+    assert!(
+        code == Some(2) && text.contains("t.jsonl:1:") && text.contains("set `max_resource`"),
+        "{text}"
+    );
+    let (code, text) = said(study, &["--table", "t.jsonl", "--objective", "curve"]);
+    assert!(code == Some(2) && text.contains("cannot be used with"), "{text}");
+    std::fs::write(
+        directory.path().join("t.jsonl"),
+        rows + "{\"parameters\": {\"rate\": 1}, \"losses\": [NaN]}",
+    )
+    .unwrap();
+    let (code, text) = said(study, &arguments);
+    assert!(
+        code == Some(2) && text.contains("t.jsonl:81:") && text.contains("write null"),
+        "{text}"
+    );
+}
+
+/// As many studies as there are cores run at once: nothing of one shows in another.
+#[test]
+fn each_of_many_studies_is_what_it_is_alone() {
+    let many = json(STUDY, &["--repeat", "7", "--slots", "3"]);
+    for (seed, one) in (4..).zip(many.as_array().unwrap()) {
+        let alone = json(&STUDY.replace("seed = 4", &format!("seed = {seed}")), &["--slots", "3"]);
+        assert_eq!(*one, alone[0]);
+    }
+}
+
 /// `hpo space check` shows the configurations with which the search begins.
 #[test]
 fn a_space_is_shown_with_its_size_and_the_first_configurations() {

@@ -96,12 +96,13 @@ def run(command, mend, scratch=None, directory=None):
     raise SetupError(f"`{' '.join(command[:4])} …` failed:\n{tail}\n{mend}")
 
 
-def pip_download(packages, platforms, directory):
-    """The wheels of `packages`, in the order of `packages`."""
+def pip_download(packages, platforms, directory, wheels=True):
+    """The wheels of `packages`, or else their sources, in the order of `packages`."""
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         pins = Path(scratch, "requirements.txt")
         pins.write_text("".join(f"{package} --hash=sha256:{digest}\n" for package, digest in packages))
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
+        command += ["--only-binary=:all:" if wheels else "--no-binary=:all:"]
         if platforms:
             # The same files whatever Python runs this.
             command += ["--implementation", "cp", "--python-version", "3.11", "--abi", "cp311", "--abi", "none"]

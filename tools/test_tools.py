@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """Tests of the set-up: what it fetches is whole and pinned, and the data has no leaks."""
+import collections
 import contextlib
 import io
+import itertools
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -12,6 +15,7 @@ from pathlib import Path
 from unittest import mock
 
 import setup
+import tables
 import wordnet
 
 SPLITS = ("train", "validation", "test")
@@ -264,6 +268,55 @@ class Setup(unittest.TestCase):
             setup.provide("libtorch", self.cache)
         self.assertIn("LIBTORCH is set", told.getvalue())
         self.assertFalse(self.cache.exists())
+
+
+
+class Tables(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.scratch = Path(scratch.name)
+
+    def test_a_pickle_that_would_run_something_is_refused(self):
+        class Evil:
+            def __reduce__(self):
+                return os.mkdir, (str(hit),)
+
+        hit = self.scratch / "hit"
+        with self.assertRaisesRegex(setup.SetupError, "names posix.mkdir"):
+            tables.hpolib(io.BytesIO(pickle.dumps({"0": Evil()})), self.scratch / "t.jsonl")
+        self.assertFalse(hit.exists())
+
+    def test_every_configuration_has_a_row_for_each_of_its_seeds(self):
+        space = {"rate": [0.1, 0.5], "name": ["a", "b", "c"]}
+        found = {f"{rate}{name}": {"val_loss": [rate + name / 10, 9.0]} for rate in range(2) for name in range(3)}
+        with mock.patch.object(tables, "HPOLIB", space):
+            tables.hpolib(io.BytesIO(pickle.dumps(found)), self.scratch / "t.jsonl")
+        rows = read(self.scratch, "t")
+        self.assertEqual(len(rows), 12)
+        self.assertEqual(rows[10], {"parameters": {"rate": 0.5, "name": "c"}, "losses": [1.2], "seed": 0})
+
+    def test_an_epoch_stands_for_what_its_share_of_the_examples_gave(self):
+        sizes = [16, 32, 64, 128, 432]
+        self.assertEqual(tables.sizes_by_epoch(sizes)[:4] + tables.sizes_by_epoch(sizes)[-2:], [16, 32, 32, 64, 128, 432])
+        self.assertIsNone(tables.sizes_by_epoch([17, 432]), "nothing is known of epoch 1")
+
+    def test_only_data_sets_that_all_learners_were_measured_on_are_taken(self):
+        def rows(dataset, learners, seeds=2, sizes=(16, 100, 432)):
+            for learner, seed, size in itertools.product(learners, range(seeds), sizes):
+                row = {"openmlid": dataset, "learner": f"package.{learner}", "outer_seed": seed, "inner_seed": 0}
+                yield row | {"size_train": size, "score_valid": 1 - 1 / size}
+
+        measured = [*rows(3, "ab"), *rows(1, "a"), *rows(2, "ab", seeds=1), *rows(4, "ab", sizes=(17, 432)), *rows(5, "ab")]
+        with mock.patch.multiple(tables, DATASETS=2, LEARNERS=2, SEEDS=2):
+            tables.lcdb(measured, self.scratch)
+            self.assertEqual(sorted(file.name for file in self.scratch.iterdir()), ["lcdb-3.jsonl", "lcdb-5.jsonl"])
+            with self.assertRaisesRegex(setup.SetupError, "1 data sets that can be used, not 2"):
+                tables.lcdb(rows(3, "ab"), self.scratch)
+        curves = read(self.scratch, "lcdb-3")
+        self.assertEqual(collections.Counter(row["parameters"]["learner"] for row in curves), {"a": 2, "b": 2})
+        self.assertEqual({len(row["losses"]) for row in curves}, {27})
+        self.assertEqual((curves[0]["losses"][0], curves[0]["losses"][26]), (1 / 16, round(1 / 432, 6)))
 
 
 if __name__ == "__main__":

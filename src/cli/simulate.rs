@@ -1,15 +1,20 @@
 //! `hpo simulate`.
 
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use clap::ValueEnum;
+use hpo_protocol::Unit;
 use serde_json::{Value, json};
 
 use super::CliError;
 use super::study::{print, print_json};
-use crate::simulate::{Conditions, Objective, Simulated, simulate};
-use crate::space::file;
+use crate::simulate::{Conditions, Formula, Missing, Objective, Simulated, Table, simulate};
+use crate::space::file::{self, StudySettings};
 use crate::view::simulation;
 
 /// The arguments of `hpo simulate`.
@@ -18,9 +23,13 @@ pub(super) struct Simulate {
     /// The study's file; nothing it names but its space is looked at
     file: PathBuf,
 
-    /// The learning curves
+    /// The learning curves: a formula
     #[arg(long, value_enum, default_value = "curve")]
     objective: Curves,
+
+    /// Learning curves that were measured, as JSON lines: docs/simulation.md
+    #[arg(long, value_name = "FILE", conflicts_with = "objective")]
+    table: Option<PathBuf>,
 
     /// How many slots there are
     #[arg(long, default_value = "2", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -67,39 +76,81 @@ fn share(text: &str) -> Result<f64, String> {
 impl Simulate {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let file = file::read(&self.file)?;
-        let first = file.study.seed;
+        let table = match &self.table {
+            Some(_) if file.study.policy.unit != Unit::Epochs => {
+                let units = file.study.policy.unit.many();
+                let message = format!(
+                    "{}: its resource is {units}, but a table has epochs",
+                    self.file.display()
+                );
+                return Err(CliError::usage(
+                    message,
+                    "leave `resource` out, and count in rows' losses",
+                ));
+            }
+            Some(path) => {
+                let table = Table::read(path, &file.study.space, file.study.policy.max_resource)?;
+                Some(Arc::new(table))
+            }
+            None => None,
+        };
+        let objective = match (&table, self.objective) {
+            (Some(table), _) => Objective::Table(Arc::clone(table)),
+            (None, Curves::Curve) => Objective::Formula(Formula::Curve),
+            (None, Curves::Hartmann3) => Objective::Formula(Formula::Hartmann3),
+            (None, Curves::Hartmann6) => Objective::Formula(Formula::Hartmann6),
+        };
         let began = Instant::now();
-        let mut all = Vec::new();
-        for seed in first..first + self.repeat {
-            let mut settings = file.study.clone();
-            settings.seed = seed;
-            let brackets = settings.brackets_for(self.slots as usize);
-            let conditions = Conditions {
-                objective: match self.objective {
-                    Curves::Curve => Objective::Curve,
-                    Curves::Hartmann3 => Objective::Hartmann3,
-                    Curves::Hartmann6 => Objective::Hartmann6,
-                },
-                slots: self.slots,
-                seed,
-                failures: self.failures,
-                spread: self.spread,
-                budget: self.budgets.iter().copied().max(),
-            };
-            let simulated = simulate(settings.spec(1, brackets), conditions).map_err(|error| {
-                let name = &error.parameter;
-                let help = format!("give `{name}` numbers under `[space]`, or choose another --objective");
-                CliError::usage(format!("{}: {error}", self.file.display()), help)
-            })?;
-            all.push((seed, simulated));
-        }
+        let all = self.simulate(&file.study, &objective).map_err(|error| {
+            let name = &error.parameter;
+            let help = format!("give `{name}` numbers under `[space]`, or choose another --objective");
+            CliError::usage(format!("{}: {error}", self.file.display()), help)
+        })?;
         if self.json {
             return print_json(&Value::from_iter(
                 all.iter().map(|(seed, simulated)| self.told(*seed, simulated)),
             ));
         }
         let studies: Vec<&Simulated> = all.iter().map(|(_, simulated)| simulated).collect();
-        print(&simulation(&studies, &self.budgets, began.elapsed()))
+        print(&simulation(&studies, table.as_deref(), &self.budgets, began.elapsed()))
+    }
+
+    /// The studies in the order of their seeds, as many at once as there are cores.
+    fn simulate(&self, study: &StudySettings, objective: &Objective) -> Result<Vec<(u64, Simulated)>, Missing> {
+        let next = AtomicU64::new(0);
+        let some = || {
+            let mut done = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= self.repeat {
+                    return Ok(done);
+                }
+                let mut settings = study.clone();
+                settings.seed = study.seed.wrapping_add(number);
+                let brackets = settings.brackets_for(self.slots as usize);
+                let conditions = Conditions {
+                    objective: objective.clone(),
+                    slots: self.slots,
+                    seed: settings.seed,
+                    failures: self.failures,
+                    spread: self.spread,
+                    budget: self.budgets.iter().copied().max(),
+                };
+                let seed = settings.seed;
+                done.push((number, seed, simulate(settings.spec(1, brackets), conditions)?));
+            }
+        };
+        let cores = thread::available_parallelism().map_or(1, usize::from) as u64;
+        let mut all = thread::scope(|scope| {
+            let threads: Vec<_> = (0..cores.min(self.repeat)).map(|_| scope.spawn(some)).collect();
+            let done = threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            done.collect::<Result<Vec<_>, _>>()
+                .map(|done| done.into_iter().flatten().collect::<Vec<_>>())
+        })?;
+        all.sort_by_key(|(number, ..)| *number);
+        Ok(all.into_iter().map(|(_, seed, simulated)| (seed, simulated)).collect())
     }
 
     fn told(&self, seed: u64, simulated: &Simulated) -> Value {
@@ -117,6 +168,7 @@ impl Simulate {
             format!("counted_{units}"): simulated.study.trained_resource(),
             "seconds": simulated.ms as f64 / 1000.0,
             "utilisation": simulated.utilisation,
+            "utilisation_until_last_trial": simulated.until_last_trial,
             "best": last.map(|m| m.best),
             "loss": last.map(|m| m.loss),
             "regret": last.map(|m| m.regret),

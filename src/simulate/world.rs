@@ -7,11 +7,12 @@ use hpo_protocol::{Metrics, Unit};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::objective::{Curve, END, Missing, Objective};
+use super::formula::{END, Missing};
+use super::objective::{Curve, Objective};
 use crate::study::{Checkpoint, Command, Event, SlotId, Study, StudySpec, Timestamp, TrialId, TrialState};
 
 /// What a study is simulated under.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Conditions {
     /// The learning curves.
     pub objective: Objective,
@@ -56,6 +57,8 @@ pub struct Simulated {
     pub ms: u64,
     /// The share of it that slots were busy, 0 to 1.
     pub utilisation: f64,
+    /// The same until the last trial of the search began: then there is not enough left to do for all slots.
+    pub until_last_trial: f64,
 }
 
 impl Simulated {
@@ -64,9 +67,6 @@ impl Simulated {
         self.moments.iter().rev().find(|moment| moment.resource <= resource)
     }
 }
-
-/// Milliseconds that an epoch takes, on average.
-const EPOCH: f64 = 60_000.0;
 
 /// A segment on a slot.
 #[derive(Debug, Clone)]
@@ -94,6 +94,8 @@ struct World {
     segments: u64,
     curves: BTreeMap<TrialId, Curve>,
     busy: f64,
+    /// When the last trial of the search began, and how long slots had been busy by then, all together.
+    last_trial: (u64, f64),
     resource: u64,
     moments: Vec<Moment>,
     /// The best trial: not at the maximum resource or at it, its loss, its number.
@@ -106,10 +108,10 @@ struct World {
 /// If the objective needs a parameter that the space does not have.
 pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, Missing> {
     let limits = spec.limits();
+    let slots = vec![String::new(); conditions.slots as usize];
     let mut world = World {
         rng: ChaCha8Rng::seed_from_u64(conditions.seed),
         study: Study::new(spec),
-        conditions,
         now: 0,
         due: BinaryHeap::new(),
         running: BTreeMap::new(),
@@ -117,11 +119,12 @@ pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, Mi
         segments: 0,
         curves: BTreeMap::new(),
         busy: 0.0,
+        last_trial: (0, 0.0),
         resource: 0,
         moments: Vec::new(),
         best: None,
+        conditions,
     };
-    let slots = vec![String::new(); conditions.slots as usize];
     let process = 0;
     world.tell(Event::Opened { process, slots, limits })?;
     world.give_work()?;
@@ -140,13 +143,15 @@ pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, Mi
     for (_, segment) in world.running.values() {
         world.busy += (world.now - segment.began) as f64;
     }
-    let all = world.now as f64 * f64::from(world.conditions.slots);
+    let slots = f64::from(world.conditions.slots);
+    let share = |busy: f64, ms: u64| if ms > 0 { busy / (ms as f64 * slots) } else { 1.0 };
     Ok(Simulated {
         study: world.study,
         moments: world.moments,
         resource: world.resource,
         ms: world.now,
-        utilisation: if all > 0.0 { world.busy / all } else { 1.0 },
+        utilisation: share(world.busy, world.now),
+        until_last_trial: share(world.last_trial.1, world.last_trial.0),
     })
 }
 
@@ -183,6 +188,13 @@ impl World {
                 Some(_) => curve.with_noise_of(state.seed),
                 None => curve,
             };
+            if state.confirms().is_none() {
+                let under_way = self
+                    .running
+                    .values()
+                    .map(|(_, segment)| (self.now - segment.began) as f64);
+                self.last_trial = (self.now, self.busy + under_way.sum::<f64>());
+            }
             self.curves.insert(trial, curve);
         }
         let fails = self.rng.random::<f64>() < self.conditions.failures;
@@ -191,6 +203,7 @@ impl World {
         // The same for all segments of a trial.
         let mut own = ChaCha8Rng::seed_from_u64(self.conditions.seed ^ trial.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let factor = 1.0 + self.conditions.spread * (2.0 * own.random::<f64>() - 1.0);
+        let epoch = self.curves.get(&trial).map_or(0.0, |curve| 1000.0 * curve.seconds());
         self.idle.remove(&slot);
         self.segments += 1;
         let segment = Segment {
@@ -199,7 +212,7 @@ impl World {
             at: from,
             to,
             began: self.now,
-            epoch: EPOCH * factor,
+            epoch: epoch * factor,
             fails,
         };
         self.schedule(slot, self.segments, &segment);

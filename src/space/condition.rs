@@ -29,7 +29,7 @@ impl Condition {
 
 impl SearchSpace {
     /// Leaves out the parameters that a configuration with these values does not have.
-    pub(super) fn only_active(&self, mut values: Values) -> Values {
+    pub fn only_active(&self, mut values: Values) -> Values {
         // One pass for each parameter on the way from a condition to what it depends on, and so on.
         loop {
             let inactive = self.parameters.iter().find(|parameter| {

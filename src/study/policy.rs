@@ -186,7 +186,11 @@ impl PolicySpec {
             PolicyKind::Hyperband { .. } => {
                 let skipped = (number % count) as usize;
                 let whole = number == 0;
-                let size = if whole { self.hyperband_size(count - 1) } else { self.hyperband(skipped) };
+                let size = if whole {
+                    self.hyperband_size(count - 1)
+                } else {
+                    self.hyperband(skipped)
+                };
                 Some(sync(skipped, size))
             }
             PolicyKind::AsyncHyperband { .. } if number < count => Some(open(number as usize)),

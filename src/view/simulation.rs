@@ -5,23 +5,33 @@ use std::time::Duration;
 use hpo_protocol::Unit;
 
 use super::format::{duration, number};
-use crate::simulate::Simulated;
+use crate::simulate::{Simulated, Table};
 
-/// A table of one or more studies: at each budget the regret of their best trials.
-pub fn simulation(studies: &[&Simulated], budgets: &[u64], took: Duration) -> String {
+/// What one or more studies have come to, over a table of measured curves if there was one: at each budget the regret of their
+/// best trials.
+pub fn simulation(studies: &[&Simulated], table: Option<&Table>, budgets: &[u64], took: Duration) -> String {
     let unit = studies
         .first()
         .map_or(Unit::default(), |study| study.study.spec().policy.unit);
     let units = unit.many();
     let mut text = format!("{} studies simulated in {:.1} s\n", studies.len(), took.as_secs_f64());
+    if let Some(table) = table {
+        text += &format!(
+            "{} measured configurations, {} of them in the space; lowest last loss {}\n",
+            table.configurations(),
+            table.allowed(),
+            number(table.best())
+        );
+    }
     let middle = |numbers: Vec<f64>| quantiles(numbers).map_or(f64::NAN, |[_, median, _]| median);
     let of = |value: fn(&Simulated) -> f64| middle(studies.iter().map(|study| value(study)).collect());
     text += &format!(
-        "trials {}, {units} {}, virtual time {}, slots busy {:.1} %\n",
+        "trials {}, {units} {}, virtual time {}, slots busy {:.1} % ({:.1} % until the last trial began)\n",
         of(|study| study.study.search_trials().count() as f64),
         of(|study| study.resource as f64),
         duration(of(|study| study.ms as f64) as u64),
-        100.0 * of(|study| study.utilisation)
+        100.0 * of(|study| study.utilisation),
+        100.0 * of(|study| study.until_last_trial)
     );
     let thrown_away = of(|study| study.resource.saturating_sub(study.study.trained_resource()) as f64);
     if thrown_away > 0.0 {
