@@ -35,6 +35,8 @@ impl Study {
             Fact::StudyCreated { .. } => self.created = record.at,
             Fact::SchedulerStarted { process, slots } => {
                 self.interrupt_all();
+                // The slots are others now, or have been mended.
+                self.trials.iter_mut().for_each(|trial| trial.failed_on.clear());
                 self.scheduler = Some(SchedulerRun {
                     process: *process,
                     slots: slots.clone(),
@@ -90,6 +92,7 @@ impl Study {
                     ahead: Ahead::default(),
                     attempts: 0,
                     failures: 0,
+                    failed_on: Default::default(),
                     stopped_at: None,
                     exhausted: false,
                     trained_ms: 0,
@@ -163,6 +166,7 @@ impl Study {
                     metrics: metrics.clone(),
                     checkpoint: checkpoint.clone(),
                 };
+                trial.failed_on.clear();
                 match &mut trial.state {
                     TrialState::Ahead { to, at, .. } => {
                         *at = *resource;
@@ -200,6 +204,8 @@ impl Study {
             } => {
                 if *checkpoint_lost {
                     trial.lose_checkpoint();
+                } else if let TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } = trial.state {
+                    trial.failed_on.insert(slot);
                 }
                 match trial.state {
                     TrialState::Ahead { .. } => {
