@@ -1,7 +1,7 @@
 //! The loop: what slots tell goes into the core, its records to disk, and only then its commands to the slots.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use hpo_protocol::{Feature, Run};
@@ -208,7 +208,8 @@ impl Scheduler<'_> {
         let mut hangup = listen(SignalKind::hangup())?;
         let mut frames = interval(FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.delete_strays();
+        let kept = self.store.study.checkpoint_files();
+        executor::delete_strays(&self.directory.checkpoints(), &kept);
         let step = self.store.study.handle(now(), opened);
         self.carry_out(step).await?;
         let ended = self
@@ -490,9 +491,7 @@ impl Scheduler<'_> {
                 Command::Replace { slot } => self.order(slot, Order::Replace),
                 Command::Delete { files } => {
                     let root = self.directory.checkpoints();
-                    for path in files.iter().filter_map(|file| executor::place(&root, file)) {
-                        self.delete(&path);
-                    }
+                    files.iter().for_each(|file| executor::delete(&root, file));
                 }
             }
         }
@@ -528,36 +527,6 @@ impl Scheduler<'_> {
             let directory = export::partial(&self.directory.best_model());
             self.export = Export::Asked(slot, trial);
             self.order(slot, Order::Export { checkpoint, directory });
-        }
-    }
-
-    /// Deletes checkpoints that nobody knows of: left by a scheduler that was killed.
-    fn delete_strays(&self) {
-        let kept = self.store.study.checkpoint_files();
-        let root = self.directory.checkpoints();
-        let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
-        // What a link leads to is not the study's.
-        let is_directory = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let trials = entries(&root).filter(is_directory);
-        for file in trials.flat_map(|trial| entries(&trial.path())) {
-            let path = file.path();
-            let known = path.strip_prefix(&root).ok().and_then(Path::to_str);
-            if known.is_none_or(|name| !kept.contains(name)) {
-                self.delete(&path);
-            }
-        }
-    }
-
-    fn delete(&self, checkpoint: &Path) {
-        match std::fs::remove_file(checkpoint) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::warn!(%error, file = %checkpoint.display(), "can't delete a checkpoint");
-            }
-            _ => {}
-        }
-        if let Some(directory) = checkpoint.parent() {
-            // It stays for as long as the trial has other checkpoints.
-            let _ = std::fs::remove_dir(directory);
         }
     }
 }

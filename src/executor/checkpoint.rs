@@ -1,5 +1,6 @@
 //! Checkpoint files as the scheduler sees them: a name, a size and a digest.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -69,7 +70,7 @@ pub fn take_in(root: &Path, directory: &str, file: &Path) -> Result<Checkpoint, 
 
 /// Where a checkpoint of this name lies; none if the name, or a link in the place of its trial's directory, would lead out of
 /// `root`.
-pub fn place(root: &Path, name: &str) -> Option<PathBuf> {
+fn place(root: &Path, name: &str) -> Option<PathBuf> {
     let parts: Vec<&str> = name.split('/').collect();
     let [directory, file] = parts[..] else { return None };
     if ["", ".", ".."].iter().any(|other| [directory, file].contains(other)) {
@@ -100,6 +101,37 @@ pub fn verify(root: &Path, checkpoint: &Checkpoint) -> Result<PathBuf, Checkpoin
             what: "its SHA-256 is another".into(),
         }),
         Ok(_) => Ok(file),
+    }
+}
+
+/// Deletes a checkpoint, and its trial's directory with the last one. A name that would lead elsewhere is left alone.
+pub fn delete(root: &Path, name: &str) {
+    let Some(file) = place(root, name) else {
+        return;
+    };
+    match std::fs::remove_file(&file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, file = %file.display(), "can't delete a checkpoint");
+        }
+        _ => {}
+    }
+    if let Some(directory) = file.parent() {
+        // It stays for as long as the trial has other checkpoints.
+        let _ = std::fs::remove_dir(directory);
+    }
+}
+
+/// Deletes the checkpoints in `root` that are not `kept`: left by a scheduler that was killed. What a link leads to is not the
+/// study's.
+pub fn delete_strays(root: &Path, kept: &BTreeSet<&str>) {
+    let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
+    for file in entries(root).flat_map(|trial| entries(&trial.path())) {
+        let path = file.path();
+        if let Some(name) = path.strip_prefix(root).ok().and_then(Path::to_str)
+            && !kept.contains(name)
+        {
+            delete(root, name);
+        }
     }
 }
 

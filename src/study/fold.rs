@@ -6,25 +6,15 @@ use super::bracket::{Bracket, Decision, Entry};
 use super::event::{Fact, Record, Timestamp};
 use super::policy::BracketPlan;
 use super::trial::{Ahead, Report, Trial, TrialId, TrialState};
-use super::{OpenBracket, SchedulerRun, Study, UnknownTrial};
+use super::{Misfit, OpenBracket, SchedulerRun, Study};
 
 impl Study {
     /// Takes in one more record of somebody else's making.
     ///
     /// # Errors
-    /// If it speaks of a trial that no earlier record has created.
-    pub fn follow(&mut self, record: &Record) -> Result<(), UnknownTrial> {
-        let known = self.trials.len() as u64;
-        let fits = match (&record.fact, record.fact.trial()) {
-            (Fact::TrialCreated { trial, .. }, _) => *trial == known,
-            (_, trial) => trial.is_none_or(|trial| trial < known),
-        };
-        if !fits {
-            return Err(UnknownTrial {
-                trial: record.fact.trial().unwrap_or_default(),
-                known,
-            });
-        }
+    /// If it does not fit those before it.
+    pub fn follow(&mut self, record: &Record) -> Result<(), Misfit> {
+        self.fits(record)?;
         self.apply(record);
         Ok(())
     }

@@ -42,6 +42,8 @@ def report(segment, order, **changes):
 
 
 def strike(fault, segment, order):
+    if fault.startswith("export "):
+        return False
     if fault == "crash":
         print("Traceback: out of luck", file=sys.stderr, flush=True)
         os._exit(7)
