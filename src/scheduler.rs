@@ -1,18 +1,18 @@
 //! The loop: what slots tell goes into the core, its records to disk, and only then its commands to the slots.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use hpo_protocol::{Feature, Run};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
-use crate::executor::{News, Order, Program, Slot, SlotNews, Worker};
+use crate::executor::{self, Health, News, Order, Program, Slot, SlotNews, Worker};
 use crate::export;
 use crate::store::{CommitError, Database, Store, StudyDirectory};
-use crate::study::{Command, Event, Limits, Record, SlotId, Step, Study, Timestamp, Trial, TrialId, TrialState};
+use crate::study::{Command, Event, Fact, Limits, Record, SlotId, Step, Study, Timestamp, Trial, TrialId, TrialState};
 
 /// How long workers may take to stop in good order.
 const GRACE: Duration = Duration::from_secs(30);
@@ -33,6 +33,9 @@ pub trait Observer {
 
     /// The user has asked to stop; running segments are being saved.
     fn stopping(&mut self);
+
+    /// Something has happened that the user should know and no record tells.
+    fn note(&mut self, text: &str);
 
     /// Time has passed.
     fn tick(&mut self, study: &Study, now: Timestamp);
@@ -98,8 +101,16 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
         program,
         limits,
     } = job;
+    // What a scheduler that was killed has left behind would take memory and cores from the new workers.
+    let strays = executor::kill_strays(directory.root());
+    if strays > 0 {
+        observer.note(&format!(
+            "note: ended {strays} processes that an earlier run had left behind"
+        ));
+    }
     let (tell, news) = unbounded_channel();
-    let names = slots.iter().map(Slot::name).collect();
+    let names: Vec<String> = slots.iter().map(Slot::name).collect();
+    let places = slots.iter().map(|slot| (slot.id, Place::new(slot))).collect();
     let workers = slots
         .into_iter()
         .map(|slot| (slot.id, Worker::start(slot, program.clone(), &directory, tell.clone())))
@@ -108,6 +119,7 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
         directory,
         store,
         workers,
+        places,
         news,
         idle: BTreeSet::new(),
         evaluations: 0,
@@ -115,6 +127,7 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
         export: Export::Unasked,
         can_export: true,
         stopping: None,
+        hurried: false,
         observer,
     };
     let opened = Event::Opened {
@@ -124,9 +137,15 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
     };
     let outcome = scheduler.run(opened).await;
     let Scheduler {
-        store, workers, export, ..
+        store,
+        workers,
+        export,
+        hurried,
+        ..
     } = scheduler;
-    drop(workers);
+    if outcome.is_ok() && !hurried {
+        Worker::end_all(workers.into_values().collect()).await;
+    }
     let (database, _) = store.committer.close();
     Ended {
         outcome,
@@ -146,10 +165,27 @@ enum Export {
     Done(Result<PathBuf, String>),
 }
 
+/// A slot as the user knows it, and how it has fared.
+struct Place {
+    name: String,
+    health: Health,
+}
+
+impl Place {
+    fn new(slot: &Slot) -> Self {
+        Self {
+            name: slot.name(),
+            health: Health::default(),
+        }
+    }
+}
+
 struct Scheduler<'a> {
     directory: StudyDirectory,
     store: Store,
+    /// Of the slots that are not set aside.
     workers: BTreeMap<SlotId, Worker>,
+    places: BTreeMap<SlotId, Place>,
     news: UnboundedReceiver<SlotNews>,
     idle: BTreeSet<SlotId>,
     evaluations: u32,
@@ -159,6 +195,8 @@ struct Scheduler<'a> {
     can_export: bool,
     /// Until when running segments may save themselves.
     stopping: Option<Instant>,
+    /// Whether workers are not to be waited for.
+    hurried: bool,
     observer: &'a mut dyn Observer,
 }
 
@@ -170,9 +208,30 @@ impl Scheduler<'_> {
         let mut hangup = listen(SignalKind::hangup())?;
         let mut frames = interval(FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.delete_strays();
+        let kept = self.store.study.checkpoint_files();
+        executor::delete_strays(&self.directory.checkpoints(), &kept);
         let step = self.store.study.handle(now(), opened);
         self.carry_out(step).await?;
+        let ended = self
+            .serve(&mut interrupt, &mut terminate, &mut hangup, &mut frames)
+            .await;
+        if let Err(error @ SchedulerError::Commit(_)) = ended {
+            return Err(error);
+        }
+        let step = self.store.study.handle(now(), Event::Closed);
+        self.carry_out(step).await?;
+        ended?;
+        let finished = self.store.study.is_finished();
+        Ok(if finished { Outcome::Finished } else { Outcome::Stopped })
+    }
+
+    async fn serve(
+        &mut self,
+        interrupt: &mut Signal,
+        terminate: &mut Signal,
+        hangup: &mut Signal,
+        frames: &mut Interval,
+    ) -> Result<(), SchedulerError> {
         while !self.is_over() {
             tokio::select! {
                 Some(first) = self.news.recv() => {
@@ -182,9 +241,10 @@ impl Scheduler<'_> {
                     }
                     self.take(batch).await?;
                 }
-                () = any(&mut interrupt, &mut terminate, &mut hangup) => {
+                () = any(interrupt, terminate, hangup) => {
                     if self.stopping.is_some() {
                         tracing::warn!("asked to stop a second time: not waiting for running segments");
+                        self.hurried = true;
                         break;
                     }
                     self.stop();
@@ -196,10 +256,7 @@ impl Scheduler<'_> {
                 _ = frames.tick() => self.observer.tick(&self.store.study, now()),
             }
         }
-        let step = self.store.study.handle(now(), Event::Closed);
-        self.carry_out(step).await?;
-        let finished = self.store.study.is_finished();
-        Ok(if finished { Outcome::Finished } else { Outcome::Stopped })
+        Ok(())
     }
 
     fn is_over(&self) -> bool {
@@ -213,12 +270,21 @@ impl Scheduler<'_> {
     /// Takes in what slots tell, has it recorded in one batch, and gives free slots work.
     async fn take(&mut self, batch: Vec<SlotNews>) -> Result<(), SchedulerError> {
         let mut step = Step::default();
+        let mut aside = Vec::new();
         for SlotNews { slot, news } in batch {
-            if let Some(event) = self.hear(slot, news)? {
+            if let News::Fatal { message } = news {
+                aside.push((slot, message));
+            } else if let Some(event) = self.hear(slot, news) {
                 let next = self.store.study.handle(now(), event);
+                aside.extend(self.judge(slot, &next.records).map(|message| (slot, message)));
                 step.records.extend(next.records);
                 step.commands.extend(next.commands);
             }
+        }
+        let lost = aside.into_iter().try_for_each(|(slot, why)| self.set_aside(slot, why));
+        if lost.is_err() {
+            self.carry_out(step).await?;
+            return lost;
         }
         if self.stopping.is_none() && self.evaluating.is_none() {
             let slots = self.idle.iter().copied().collect();
@@ -232,8 +298,8 @@ impl Scheduler<'_> {
     }
 
     /// What the core has to know of it.
-    fn hear(&mut self, slot: SlotId, news: News) -> Result<Option<Event>, SchedulerError> {
-        Ok(match news {
+    fn hear(&mut self, slot: SlotId, news: News) -> Option<Event> {
+        match news {
             News::Idle { features } => {
                 let measure = features.contains(&Feature::Evaluate)
                     && self.store.study.baseline().is_none()
@@ -312,13 +378,66 @@ impl Scheduler<'_> {
                 let tested = trial.zip(test);
                 tested.map(|(trial, measurement)| Event::Tested { trial, measurement })
             }
-            // All is trained: what can't be written any more takes nothing from the answer.
-            News::Fatal { message } if self.store.study.is_finished() => {
-                self.export = Export::Done(Err(message));
-                None
+            News::Fatal { .. } => None,
+        }
+    }
+
+    /// Why a slot has to be set aside after what is recorded of it, if so.
+    fn judge(&mut self, slot: SlotId, records: &[Record]) -> Option<String> {
+        let health = &mut self.places.get_mut(&slot)?.health;
+        let mut failure = None;
+        for record in records {
+            match &record.fact {
+                Fact::Reported { .. } => health.went_well(),
+                Fact::SegmentFailed {
+                    trial,
+                    message,
+                    checkpoint_lost: false,
+                    ..
+                } => {
+                    let elsewhere = self
+                        .store
+                        .study
+                        .trial(*trial)
+                        .is_some_and(|trial| trial.failed_on.len() > 1);
+                    if health.failed(*trial, elsewhere) {
+                        failure = Some(format!(
+                            "one trial after the other has failed here; the last one: {message}"
+                        ));
+                    }
+                }
+                _ => {}
             }
-            News::Fatal { message } => return Err(SchedulerError::Fatal(message)),
-        })
+        }
+        failure
+    }
+
+    /// Does without a slot on which nothing can be trained.
+    fn set_aside(&mut self, slot: SlotId, why: String) -> Result<(), SchedulerError> {
+        if self.workers.remove(&slot).is_none() {
+            return Ok(());
+        }
+        self.idle.remove(&slot);
+        self.evaluating = self.evaluating.filter(|&busy| busy != slot);
+        let exporting = matches!(self.export, Export::Asked(busy, _) if busy == slot);
+        if self.store.study.is_finished() {
+            // What can't be written any more takes nothing from the answer.
+            if exporting || self.workers.is_empty() {
+                self.export = Export::Done(Err(why));
+            }
+            return Ok(());
+        }
+        let name = self.places.get(&slot).map_or("", |place| &place.name);
+        tracing::error!(slot, name, why, "slot set aside");
+        if self.workers.is_empty() {
+            return Err(SchedulerError::Fatal(why));
+        }
+        let left = self.workers.len();
+        self.observer.note(&format!(
+            "slot {slot} ({name}) is set aside, and the study goes on without it on {left} of {}: {why}",
+            self.places.len()
+        ));
+        Ok(())
     }
 
     /// Makes the records of a step durable and then carries out its commands.
@@ -375,9 +494,8 @@ impl Scheduler<'_> {
                 } => self.order(slot, Order::Stop { trial, attempt, save }),
                 Command::Replace { slot } => self.order(slot, Order::Replace),
                 Command::Delete { files } => {
-                    for file in files {
-                        self.delete(&self.directory.checkpoints().join(file));
-                    }
+                    let root = self.directory.checkpoints();
+                    files.iter().for_each(|file| executor::delete(&root, file));
                 }
             }
         }
@@ -413,33 +531,6 @@ impl Scheduler<'_> {
             let directory = export::partial(&self.directory.best_model());
             self.export = Export::Asked(slot, trial);
             self.order(slot, Order::Export { checkpoint, directory });
-        }
-    }
-
-    /// Deletes checkpoints that nobody knows of: left by a scheduler that was killed.
-    fn delete_strays(&self) {
-        let kept = self.store.study.checkpoint_files();
-        let root = self.directory.checkpoints();
-        let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
-        for file in entries(&root).flat_map(|trial| entries(&trial.path())) {
-            let path = file.path();
-            let known = path.strip_prefix(&root).ok().and_then(Path::to_str);
-            if known.is_none_or(|name| !kept.contains(name)) {
-                self.delete(&path);
-            }
-        }
-    }
-
-    fn delete(&self, checkpoint: &Path) {
-        match std::fs::remove_file(checkpoint) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::warn!(%error, file = %checkpoint.display(), "can't delete a checkpoint");
-            }
-            _ => {}
-        }
-        if let Some(directory) = checkpoint.parent() {
-            // It stays for as long as the trial has other checkpoints.
-            let _ = std::fs::remove_dir(directory);
         }
     }
 }

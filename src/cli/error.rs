@@ -73,6 +73,9 @@ impl CliError {
                 "name a study by its directory, or by its name in --studies".into()
             }
             Self::Store(StoreError::Foreign { .. }) => "give the study another name, or remove that directory".into(),
+            Self::Scheduler(SchedulerError::Fatal(_)) => {
+                "mend that and run the same command again: nothing recorded is lost".into()
+            }
             _ => return None,
         })
     }

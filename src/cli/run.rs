@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use hpo_protocol::{Start, VERSION};
+use rustix::fs::Mode;
+use rustix::process::umask;
 use tracing_subscriber::EnvFilter;
 
 use super::CliError;
@@ -21,6 +23,25 @@ const SHOWN: usize = 10;
 
 /// The trainer that comes with `hpo`.
 const EMBEDDING_TRAINER: &str = "hpo-trial-embedding";
+
+/// While it lives, all that is made is the user's alone, by hpo as by the workers that it starts.
+pub(super) struct Private {
+    before: Mode,
+}
+
+impl Private {
+    pub(super) fn new() -> Self {
+        Self {
+            before: umask(Mode::RWXG | Mode::RWXO),
+        }
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        umask(self.before);
+    }
+}
 
 /// Where a study's trials shall run.
 #[derive(Debug, clap::Args)]

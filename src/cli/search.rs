@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use hpo_data::Report;
 
 use super::CliError;
-use super::run::{self, SlotArguments};
+use super::run::{self, Private, SlotArguments};
 use super::study::find;
 use crate::executor::Machine;
 use crate::scheduler::now;
@@ -39,6 +39,7 @@ pub(super) fn search(
     arguments: &SlotArguments,
     again: &str,
 ) -> Result<StudyDirectory, CliError> {
+    let _private = Private::new();
     let settings = arguments.over(&file.slots);
     let directory = StudyDirectory::new(studies.join(&file.study.name));
     if directory.root().exists() {
@@ -149,6 +150,7 @@ fn differ(place: &str, old: &serde_json::Value, new: &serde_json::Value, differe
 
 /// Resumes by the study's name what `search` began by its file.
 pub(super) fn resume(studies: &Path, named: &Path, arguments: &SlotArguments) -> Result<(), CliError> {
+    let _private = Private::new();
     let directory = find(studies, Some(named))?;
     let reader = StudyReader::open(directory.clone())?;
     if reader.study().is_over() {

@@ -1,9 +1,13 @@
 //! Checkpoint files as the scheduler sees them: a name, a size and a digest.
 
-use std::fs::File;
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
-use std::path::{Component, Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use crate::store::sync_directory;
@@ -45,11 +49,8 @@ pub enum CheckpointError {
 /// If the file is not in the directory or can't be read.
 pub fn take_in(root: &Path, directory: &str, file: &Path) -> Result<Checkpoint, CheckpointError> {
     let own = root.join(directory);
-    let inside = file.strip_prefix(&own).ok().filter(|rest| {
-        let mut parts = rest.components();
-        matches!(parts.next(), Some(Component::Normal(_))) && parts.next().is_none()
-    });
-    let Some(name) = inside.and_then(Path::to_str) else {
+    let name = file.strip_prefix(&own).ok().and_then(Path::to_str);
+    let Some(name) = name.filter(|name| place(root, &format!("{directory}/{name}")).is_some()) else {
         return Err(CheckpointError::Outside {
             file: file.to_owned(),
             directory: own,
@@ -67,12 +68,28 @@ pub fn take_in(root: &Path, directory: &str, file: &Path) -> Result<Checkpoint, 
     })
 }
 
+/// Where a checkpoint of this name lies; none if the name, or a link in the place of its trial's directory, would lead out of
+/// `root`.
+fn place(root: &Path, name: &str) -> Option<PathBuf> {
+    let parts: Vec<&str> = name.split('/').collect();
+    let [directory, file] = parts[..] else { return None };
+    if ["", ".", ".."].iter().any(|other| [directory, file].contains(other)) {
+        return None;
+    }
+    let directory = root.join(directory);
+    let is_link = std::fs::symlink_metadata(&directory).is_ok_and(|found| !found.is_dir());
+    (!is_link).then(|| directory.join(file))
+}
+
 /// The file of a checkpoint, if it is still what was recorded.
 ///
 /// # Errors
 /// If it can't be read or has changed.
 pub fn verify(root: &Path, checkpoint: &Checkpoint) -> Result<PathBuf, CheckpointError> {
-    let file = root.join(&checkpoint.file);
+    let file = place(root, &checkpoint.file).ok_or_else(|| CheckpointError::Outside {
+        file: root.join(&checkpoint.file),
+        directory: root.to_owned(),
+    })?;
     match digest(&file) {
         Err(source) => Err(CheckpointError::Io { file, source }),
         Ok((bytes, _)) if bytes != checkpoint.bytes => Err(CheckpointError::Changed {
@@ -87,15 +104,56 @@ pub fn verify(root: &Path, checkpoint: &Checkpoint) -> Result<PathBuf, Checkpoin
     }
 }
 
-/// Size and SHA-256 of a file, after it was synced.
+/// Deletes a checkpoint, and its trial's directory with the last one. A name that would lead elsewhere is left alone.
+pub fn delete(root: &Path, name: &str) {
+    let Some(file) = place(root, name) else {
+        return;
+    };
+    match std::fs::remove_file(&file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, file = %file.display(), "can't delete a checkpoint");
+        }
+        _ => {}
+    }
+    if let Some(directory) = file.parent() {
+        // It stays for as long as the trial has other checkpoints.
+        let _ = std::fs::remove_dir(directory);
+    }
+}
+
+/// Deletes the checkpoints in `root` that are not `kept`: left by a scheduler that was killed. What a link leads to is not the
+/// study's.
+pub fn delete_strays(root: &Path, kept: &BTreeSet<&str>) {
+    let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
+    for file in entries(root).flat_map(|trial| entries(&trial.path())) {
+        let path = file.path();
+        if let Some(name) = path.strip_prefix(root).ok().and_then(Path::to_str)
+            && !kept.contains(name)
+        {
+            delete(root, name);
+        }
+    }
+}
+
+/// Size and SHA-256 of a file, after it was synced. Links are not followed: they may change, and lead anywhere.
 fn digest(path: &Path) -> io::Result<(u64, String)> {
-    let mut file = File::open(path)?;
+    let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
+    // Opening a pipe would wait for ever for somebody to write to it.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = opened.map_err(|error| match error.raw_os_error() {
+        Some(code) if code == Errno::LOOP.raw_os_error() => wrong("it is a link, not a file"),
+        _ => error,
+    })?;
     if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+        return Err(wrong("not a file"));
     }
     file.sync_all()?;
+    let size = file.metadata()?.len();
     let (mut hash, mut bytes) = (Sha256::new(), 0);
     let mut buffer = vec![0; 1 << 20];
+    // A file that grows while it is read would have no end.
+    let mut file = file.take(size.saturating_add(1));
     loop {
         match file.read(&mut buffer)? {
             0 => break,
@@ -104,6 +162,9 @@ fn digest(path: &Path) -> io::Result<(u64, String)> {
                 bytes += n as u64;
             }
         }
+    }
+    if bytes != size {
+        return Err(wrong("it is still being written"));
     }
     let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok((bytes, sha256))
@@ -160,5 +221,56 @@ mod tests {
             let taken = take_in(root.path(), "trial-0001", &root.path().join(name));
             assert!(matches!(taken, Err(CheckpointError::Outside { .. })), "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_no_file_of_its_own_is_neither_read_nor_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let (_, checkpoint) = checkpoint(root.path());
+        let own = root.path().join("trial-0001");
+        std::fs::write(root.path().join("secret"), "x").unwrap();
+        std::os::unix::fs::symlink(root.path().join("secret"), own.join("link")).unwrap();
+        std::fs::create_dir(own.join("directory")).unwrap();
+        let pipe = rustix::fs::CWD;
+        rustix::fs::mknodat(
+            pipe,
+            own.join("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        for (name, told) in [
+            ("link", "it is a link"),
+            ("pipe", "not a file"),
+            ("directory", "not a file"),
+        ] {
+            let error = take_in(root.path(), "trial-0001", &own.join(name))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(told), "{error}");
+        }
+        // A directory that has become a link leads out of the study too.
+        std::fs::rename(&own, root.path().join("moved")).unwrap();
+        std::os::unix::fs::symlink(root.path().join("moved"), &own).unwrap();
+        let verified = verify(root.path(), &checkpoint);
+        assert!(matches!(verified, Err(CheckpointError::Outside { .. })), "{verified:?}");
+    }
+
+    #[test]
+    fn a_recorded_name_leads_nowhere_else() {
+        let root = Path::new("/study/checkpoints");
+        for name in [
+            "/etc/passwd",
+            "../journal.jsonl",
+            "trial-0001/../../lock",
+            "trial-0001",
+            "trial-0001//a",
+            "./a",
+            "",
+        ] {
+            assert_eq!(place(root, name), None, "{name}");
+        }
+        assert_eq!(place(root, "trial-0001/a"), Some(root.join("trial-0001/a")));
     }
 }

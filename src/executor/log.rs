@@ -2,14 +2,23 @@
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
+use crate::diagnostic::visible;
+
 /// How much of the end of a log is shown with a failure.
 const TAIL_LINES: usize = 12;
+
+/// How much of a line is shown, in characters.
+const TAIL_WIDTH: usize = 300;
+
+/// A log of more bytes becomes the older one of two, in place of the one before it.
+const LARGEST: u64 = 8 << 20;
 
 /// The log of one worker. Clones write to the same log.
 #[derive(Debug, Clone)]
@@ -21,8 +30,38 @@ pub struct WorkerLog {
 struct Inner {
     directory: PathBuf,
     name: String,
-    file: Option<File>,
+    largest: u64,
+    /// The open file, and how many bytes it has.
+    file: Option<(File, u64)>,
     tail: VecDeque<String>,
+}
+
+impl Inner {
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        let path = self.directory.join(format!("{}.log", self.name));
+        if self.file.as_ref().is_some_and(|(_, size)| *size >= self.largest) {
+            self.file = None;
+            std::fs::rename(&path, path.with_extension("log.1"))?;
+        }
+        if self.file.is_none() {
+            // A link that a worker has put there would lead out of the study.
+            let nofollow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+            let file = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .mode(0o600)
+                .custom_flags(nofollow)
+                .open(path)?;
+            let size = file.metadata()?.len();
+            self.file = Some((file, size));
+        }
+        if let Some((file, size)) = &mut self.file {
+            file.write_all(line)?;
+            file.write_all(b"\n")?;
+            *size += line.len() as u64 + 1;
+        }
+        Ok(())
+    }
 }
 
 impl WorkerLog {
@@ -32,6 +71,7 @@ impl WorkerLog {
             inner: Arc::new(Mutex::new(Inner {
                 directory,
                 name,
+                largest: LARGEST,
                 file: None,
                 tail: VecDeque::new(),
             })),
@@ -56,18 +96,13 @@ impl WorkerLog {
     /// Adds a line. That a log can't be written stops no trial.
     pub fn line(&self, line: &[u8]) {
         let mut inner = self.lock();
-        if inner.file.is_none() {
-            let path = inner.directory.join(format!("{}.log", inner.name));
-            inner.file = OpenOptions::new().create(true).append(true).open(path).ok();
-        }
-        if let Some(file) = &mut inner.file {
-            let _ = file.write_all(line).and_then(|()| file.write_all(b"\n"));
-        }
+        let _ = inner.write(line);
         if inner.tail.len() == TAIL_LINES {
             inner.tail.pop_front();
         }
-        let shown: String = String::from_utf8_lossy(line).chars().take(300).collect();
-        inner.tail.push_back(shown);
+        let beginning = &line[..line.len().min(4 * TAIL_WIDTH)];
+        let shown: String = String::from_utf8_lossy(beginning).chars().take(TAIL_WIDTH).collect();
+        inner.tail.push_back(visible(&shown));
     }
 
     /// The last lines, indented, after a heading with the log's name; nothing if there are none.
@@ -129,6 +164,36 @@ mod tests {
             Some(Line::Whole(b"6789".to_vec()))
         );
         assert_eq!(next_line(&mut reader, 5).await.unwrap(), None);
+    }
+
+    #[test]
+    fn a_log_without_end_takes_the_room_of_two() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = WorkerLog::new(dir.path().to_owned(), "trial-0001".into());
+        log.lock().largest = 100;
+        (0..1000).for_each(|n| log.line(format!("step {n:03}").as_bytes()));
+        let read = |name| std::fs::read_to_string(dir.path().join(name)).unwrap();
+        let (older, newer) = (read("trial-0001.log.1"), read("trial-0001.log"));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+        assert!(
+            older.len() < 110 && newer.len() < 110,
+            "{} {}",
+            older.len(),
+            newer.len()
+        );
+        assert!(format!("{older}{newer}").ends_with("step 998\nstep 999\n"));
+    }
+
+    #[test]
+    fn a_tail_does_not_write_to_the_terminal() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = WorkerLog::new(dir.path().to_owned(), "slot-0".into());
+        log.line(b"\x1b]0;owned\x07\xff");
+        assert!(
+            log.tail().ends_with("\n    \u{241b}]0;owned\u{2407}\u{fffd}"),
+            "{}",
+            log.tail()
+        );
     }
 
     #[test]

@@ -1,14 +1,22 @@
 //! Where trials run: slots, and the worker processes on them.
 
 mod checkpoint;
+mod family;
 mod gpu;
+mod health;
 mod log;
+mod news;
 mod process;
+mod pulse;
 mod slots;
+mod watch;
 mod worker;
 
-pub use checkpoint::{CheckpointError, take_in, verify};
+pub use checkpoint::{CheckpointError, delete, delete_strays, take_in, verify};
+pub use family::kill_strays;
 pub use gpu::{Found, Gpu, GpuDriver, find, list, visible};
+pub use health::Health;
+pub use news::{News, Order, SlotNews};
 pub use process::Program;
 pub use slots::{Machine, Slot, SlotError};
-pub use worker::{News, Order, SlotNews, Worker, export_once};
+pub use worker::{Worker, export_once};

@@ -1,26 +1,37 @@
 //! A worker process: starting it, talking with it in JSON lines, and ending it with all its children.
 
-use std::path::PathBuf;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use hpo_protocol::{FromWorker, Start, ToWorker};
+use rustix::process::Pid;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::family::{self, Family};
 use super::log::{Line, WorkerLog, next_line};
+use super::pulse::{Listened, Pulse};
 use super::slots::Slot;
+use crate::diagnostic::visible;
 
 /// A message is longer than this only if something is wrong.
 const LONGEST_LINE: u64 = 1 << 20;
 
+/// How much is shown of a line that is no message, in characters.
+const SHOWN: usize = 200;
+
 /// A worker that talks faster than it is heard has to wait.
 const MESSAGES_AHEAD: usize = 256;
 
-/// How long a worker that has closed its standard output may take to exit.
+/// How long a worker that has closed a pipe may take to exit, and what it printed last to arrive.
 const LAST_BREATH: Duration = Duration::from_secs(2);
+
+/// How long a worker may take to end by itself: first for the end of its input, then for a SIGTERM.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What a worker runs.
 #[derive(Debug, Clone)]
@@ -33,25 +44,44 @@ pub struct Program {
     pub start: Start,
 }
 
-/// A running worker. Its whole process group is killed with it.
+/// A running worker. It is killed with all that it has started when this is dropped.
 pub(super) struct Process {
     child: Child,
-    stdin: ChildStdin,
-    messages: Receiver<Result<FromWorker, String>>,
+    family: Family,
+    /// How the worker has ended, once it has. Its family has been killed then.
+    ended: Option<std::io::Result<ExitStatus>>,
+    /// What it has closed, once it has.
+    closed: Option<&'static str>,
+    orders: UnboundedSender<Vec<u8>>,
+    writer: JoinHandle<()>,
+    heard: Receiver<Heard>,
+    logger: JoinHandle<()>,
+    pulse: Pulse,
+}
+
+/// What comes from a worker.
+enum Heard {
+    Message(FromWorker),
+    /// What is wrong with the line that should have been a message.
+    Nonsense(String),
+    /// It has closed this.
+    Closed(&'static str),
 }
 
 impl Process {
-    /// Starts the program on a slot; what it prints goes to `log`.
+    /// Starts the program on a slot of the study in `study`; what it prints goes to `log`.
     ///
     /// # Errors
     /// If it can't be started at all, for the user.
-    pub(super) fn spawn(program: &Program, slot: &Slot, log: &WorkerLog) -> Result<Self, String> {
+    pub(super) fn spawn(program: &Program, slot: &Slot, study: &Path, log: &WorkerLog) -> Result<Self, String> {
         let (name, arguments) = program.command.split_first().ok_or("the command is empty")?;
+        let (mark_name, mark) = family::mark(study, slot.id);
         let mut command = Command::new(name);
         command
             .args(arguments)
             .current_dir(&program.directory)
             .envs(slot.environment())
+            .env(mark_name, &mark)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -69,75 +99,179 @@ impl Process {
         let mut child = command
             .spawn()
             .map_err(|error| format!("can't start `{name}`: {error}"))?;
-        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
+        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(group), (Some(stdin), Some(stdout), Some(stderr))) = (group, pipes) else {
             return Err("the worker has no pipes".into());
         };
-        let (sender, messages) = channel(MESSAGES_AHEAD);
+        let pulse = Pulse::new();
+        let (sender, heard) = channel(MESSAGES_AHEAD);
+        let (orders, queue) = unbounded_channel();
+        let (stdout_pulse, stderr_pulse) = (pulse.clone(), pulse.clone());
+        let stdout = Listened {
+            pipe: stdout,
+            pulse: stdout_pulse,
+        };
+        let stderr = Listened {
+            pipe: stderr,
+            pulse: stderr_pulse,
+        };
+        let writer = tokio::spawn(write_orders(stdin, queue, sender.clone()));
         tokio::spawn(read_messages(BufReader::new(stdout), sender, log.clone()));
-        tokio::spawn(read_log(BufReader::new(stderr), log.clone()));
-        Ok(Self { child, stdin, messages })
+        let logger = tokio::spawn(read_log(BufReader::new(stderr), log.clone()));
+        Ok(Self {
+            child,
+            family: Family::new(group, mark),
+            ended: None,
+            closed: None,
+            orders,
+            writer,
+            heard,
+            logger,
+            pulse,
+        })
     }
 
-    /// The next message, or what is wrong with the line that should have been one; none once the worker has closed its
-    /// standard output. Nothing is lost if the wait is cancelled.
-    pub(super) async fn hear(&mut self) -> Option<Result<FromWorker, String>> {
-        self.messages.recv().await
+    /// When it was last heard of.
+    pub(super) fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
-    /// Sends a message; false if the worker does not listen any more.
-    pub(super) async fn say(&mut self, message: &ToWorker) -> bool {
-        let Ok(mut line) = serde_json::to_vec(message) else {
-            return false;
-        };
+    /// The next message, or why there will be none. Nothing is lost if the wait is cancelled.
+    pub(super) async fn hear(&mut self) -> Result<FromWorker, String> {
+        while self.closed.is_none() {
+            let ended = self.ended.is_some();
+            let heard = tokio::select! {
+                biased;
+                heard = self.heard.recv() => heard,
+                status = self.child.wait(), if !ended => {
+                    // Its children may hold the pipes open, and would be waited for in vain.
+                    self.end_with(status);
+                    continue;
+                }
+                () = tokio::time::sleep(LAST_BREATH), if ended => None,
+            };
+            match heard {
+                Some(Heard::Message(message)) => return Ok(message),
+                Some(Heard::Nonsense(what)) => return Err(what),
+                Some(Heard::Closed(what)) => self.closed = Some(what),
+                None => self.closed = Some("its pipes"),
+            }
+        }
+        Err(self.fate().await)
+    }
+
+    /// Has a message sent as soon as the worker takes it.
+    ///
+    /// # Errors
+    /// If it can't be written as JSON, as a path that is not UTF-8 can't.
+    pub(super) fn say(&self, message: &ToWorker) -> Result<(), serde_json::Error> {
+        let mut line = serde_json::to_vec(message)?;
         line.push(b'\n');
-        self.stdin.write_all(&line).await.is_ok()
+        // If it listens no more, `hear` tells.
+        let _ = self.orders.send(line);
+        Ok(())
     }
 
-    /// What became of a worker that has closed its end.
-    pub(super) async fn fate(&mut self) -> String {
-        let status = match timeout(LAST_BREATH, self.child.wait()).await {
-            Ok(Ok(status)) => status.to_string(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "it closed its standard output but did not exit".into(),
+    /// What became of a worker that has closed a pipe.
+    async fn fate(&mut self) -> String {
+        if self.ended.is_none()
+            && let Ok(status) = timeout(LAST_BREATH, self.child.wait()).await
+        {
+            self.end_with(status);
+        }
+        let how = match (&self.ended, self.closed) {
+            (Some(Ok(status)), _) => describe(*status),
+            (Some(Err(error)), _) => error.to_string(),
+            (None, closed) => format!("it closed {} but did not exit", closed.unwrap_or("its pipes")),
         };
-        format!("the worker ended unasked ({status})")
+        if self.ended.is_some() {
+            let _ = timeout(LAST_BREATH, &mut self.logger).await;
+        }
+        format!("the worker ended unasked ({how})")
+    }
+
+    fn end_with(&mut self, status: std::io::Result<ExitStatus>) {
+        self.family.kill();
+        self.ended = Some(status);
+    }
+
+    /// Ends the worker in good order: it sees the end of its input and, if that is not enough, a SIGTERM. Whatever is left is
+    /// killed.
+    pub(super) async fn end(mut self) {
+        self.writer.abort();
+        for last in [false, true] {
+            if let Ok(status) = timeout(FAREWELL, self.child.wait()).await {
+                return self.end_with(status);
+            }
+            if !last {
+                self.family.terminate();
+            }
+        }
+        self.family.kill();
+        if let Ok(status) = timeout(LAST_BREATH, self.child.wait()).await {
+            self.ended = Some(status);
+        }
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Some(id) = self.child.id()
-            && let Some(pid) = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw)
-        {
-            // It may have gone by itself.
-            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+        self.writer.abort();
+        if self.ended.is_none() {
+            self.family.kill();
         }
     }
 }
 
-/// Passes on what a worker says on its standard output.
-async fn read_messages(mut pipe: BufReader<ChildStdout>, messages: Sender<Result<FromWorker, String>>, log: WorkerLog) {
-    while let Ok(Some(line)) = next_line(&mut pipe, LONGEST_LINE).await {
-        let said = match line {
-            Line::TooLong(_) => Err(format!("the worker sent a line of more than {LONGEST_LINE} bytes")),
-            Line::Whole(line) if !line.starts_with(b"{") => {
-                log.line(&line);
-                continue;
-            }
-            Line::Whole(line) => serde_json::from_slice(&line).map_err(|error| {
-                let shown: String = String::from_utf8_lossy(&line).chars().take(200).collect();
-                format!("the worker sent a line that is no message of the protocol ({error}): {shown}")
-            }),
-        };
-        if messages.send(said).await.is_err() {
+/// How a process has ended, for the user.
+fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match status.signal() {
+        Some(9) => format!("{status}: killed, as the system does where memory is short"),
+        _ => status.to_string(),
+    }
+}
+
+/// Passes orders on, however slowly the worker reads.
+async fn write_orders(mut pipe: ChildStdin, mut orders: UnboundedReceiver<Vec<u8>>, heard: Sender<Heard>) {
+    while let Some(line) = orders.recv().await {
+        if pipe.write_all(&line).await.is_err() {
+            let _ = heard.send(Heard::Closed("its standard input")).await;
             return;
         }
     }
 }
 
+/// Passes on what a worker says on its standard output.
+async fn read_messages(mut pipe: BufReader<Listened<ChildStdout>>, heard: Sender<Heard>, log: WorkerLog) {
+    while let Ok(Some(line)) = next_line(&mut pipe, LONGEST_LINE).await {
+        let said = match line {
+            Line::TooLong(_) => Heard::Nonsense(format!("the worker sent a line of more than {LONGEST_LINE} bytes")),
+            Line::Whole(line) if !line.starts_with(b"{") => {
+                log.line(&line);
+                continue;
+            }
+            Line::Whole(line) => match serde_json::from_slice(&line) {
+                Ok(message) => Heard::Message(message),
+                Err(error) => {
+                    let shown: String = String::from_utf8_lossy(&line).chars().take(SHOWN).collect();
+                    let shown = visible(&shown);
+                    Heard::Nonsense(format!(
+                        "the worker sent a line that is no message of the protocol ({error}): {shown}"
+                    ))
+                }
+            },
+        };
+        if heard.send(said).await.is_err() {
+            return;
+        }
+    }
+    let _ = heard.send(Heard::Closed("its standard output")).await;
+}
+
 /// Keeps what a worker says on its standard error.
-async fn read_log(mut pipe: BufReader<ChildStderr>, log: WorkerLog) {
+async fn read_log(mut pipe: BufReader<Listened<ChildStderr>>, log: WorkerLog) {
     while let Ok(Some(Line::Whole(line) | Line::TooLong(line))) = next_line(&mut pipe, LONGEST_LINE).await {
         log.line(&line);
     }

@@ -1,5 +1,7 @@
 //! Slots: the places where trials run.
 
+use std::time::Duration;
+
 use super::gpu::{self, Gpu};
 use crate::space::file::{Devices, SlotSettings};
 use crate::study::SlotId;
@@ -20,6 +22,8 @@ pub struct Slot {
     pub gpu: Option<Gpu>,
     /// CPU threads for its worker.
     pub threads: usize,
+    /// How long its worker may be silent while it owes an answer, if the user has set it.
+    pub silence: Option<Duration>,
 }
 
 impl Slot {
@@ -134,6 +138,7 @@ impl Machine {
                 } else {
                     share
                 }),
+                silence: settings.silence,
                 gpu,
             })
             .collect())
@@ -162,6 +167,7 @@ mod tests {
             devices: devices.parse().unwrap(),
             trials_per_device,
             threads_per_trial,
+            silence: None,
         }
     }
 

@@ -1,141 +1,42 @@
 //! A slot's worker: a process that is kept warm over many segments and replaced when it dies.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use hpo_protocol::{Feature, FromWorker, Measurement, Metrics, Run, Start, ToWorker, VERSION};
+use hpo_protocol::{Feature, FromWorker, Metrics, Start, ToWorker, VERSION};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::Instant;
 
 use super::checkpoint;
 use super::log::WorkerLog;
+use super::news::{News, Order, SlotNews};
 use super::process::{Process, Program};
 use super::slots::Slot;
+use super::watch::{Task, patience, silence};
+use crate::diagnostic::visible;
 use crate::store::StudyDirectory;
-use crate::study::{Checkpoint, SlotId, TrialId};
+use crate::study::{Checkpoint, TrialId};
 
 /// So many workers in a row that die before they are ready mean that none will ever be.
 const FALSE_STARTS: u32 = 3;
 
-/// What a slot is told.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Order {
-    /// Measure the untrained model.
-    Evaluate,
-    /// Train a segment. `run.checkpoint` and `run.checkpoints` are filled in by the slot.
-    Run {
-        /// The segment.
-        run: Run,
-        /// Where it goes on.
-        checkpoint: Option<Checkpoint>,
-    },
-    /// End the running segment before its time.
-    Stop {
-        /// The trial.
-        trial: TrialId,
-        /// The attempt.
-        attempt: u32,
-        /// Whether it may go on later from where it is.
-        save: bool,
-    },
-    /// Write the model of a checkpoint to a directory.
-    Export {
-        /// The checkpoint.
-        checkpoint: Checkpoint,
-        /// The directory to make.
-        directory: PathBuf,
-    },
-    /// End the worker and start another.
-    Replace,
-}
+/// No trainer has more metrics; a report of thousands would fill the journal.
+const METRICS: usize = 200;
 
-/// What a slot tells.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SlotNews {
-    /// The slot.
-    pub slot: SlotId,
-    /// What it tells.
-    pub news: News,
-}
+/// The longest name of a metric, in bytes.
+const METRIC_NAME: usize = 100;
 
-/// What a slot tells.
-#[derive(Debug, Clone, PartialEq)]
-pub enum News {
-    /// It has a worker and nothing to do.
-    Idle {
-        /// What the worker can do beyond training.
-        features: Vec<Feature>,
-    },
-    /// The untrained model was measured.
-    Evaluated {
-        /// Validation loss.
-        loss: f64,
-        /// Metrics beside it.
-        metrics: Metrics,
-    },
-    /// How far a segment is.
-    Progress {
-        /// The trial.
-        trial: TrialId,
-        /// The resource, with its fraction.
-        resource: f64,
-        /// The speed, if known.
-        examples_per_second: Option<f64>,
-    },
-    /// A validation, its checkpoint verified and durable.
-    Reported {
-        /// The trial.
-        trial: TrialId,
-        /// The attempt.
-        attempt: u32,
-        /// The resource reached.
-        resource: u64,
-        /// Validation loss; none if not finite.
-        loss: Option<f64>,
-        /// Metrics beside it.
-        metrics: Metrics,
-        /// The checkpoint.
-        checkpoint: Option<Checkpoint>,
-        /// Whether the trial has ended by itself.
-        last: bool,
-    },
-    /// The segment was stopped.
-    Stopped {
-        /// The trial.
-        trial: TrialId,
-        /// The attempt.
-        attempt: u32,
-        /// Where it can go on.
-        checkpoint: Option<Checkpoint>,
-    },
-    /// The segment failed, or ended without reaching its rung.
-    Failed {
-        /// The trial.
-        trial: TrialId,
-        /// The attempt.
-        attempt: u32,
-        /// What happened.
-        message: String,
-        /// Whether the checkpoint it should have gone on from can't be used.
-        checkpoint_lost: bool,
-    },
-    /// The model was written.
-    Exported {
-        /// Where, or why not.
-        directory: Result<PathBuf, String>,
-        /// What it comes to on the test data, if there are any.
-        test: Option<Measurement>,
-    },
-    /// No trial can run here nor on any other slot.
-    Fatal {
-        /// Why.
-        message: String,
-    },
-}
+/// How much of a worker's message is kept, in characters.
+const MESSAGE: usize = 2000;
+
+/// How often the progress of a segment is passed on at most.
+const PROGRESS: Duration = Duration::from_millis(100);
 
 /// A slot at work. Dropping it kills its worker.
 #[derive(Debug)]
 pub struct Worker {
-    orders: UnboundedSender<Order>,
+    orders: Option<UnboundedSender<Order>>,
     task: JoinHandle<()>,
 }
 
@@ -143,25 +44,40 @@ impl Worker {
     /// Starts a worker on a slot. What it has to tell goes to `news`.
     pub fn start(slot: Slot, program: Program, study: &StudyDirectory, news: UnboundedSender<SlotNews>) -> Self {
         let (orders, queue) = unbounded_channel();
+        let root = study.root();
         let keeper = Keeper {
             log: WorkerLog::new(study.logs(), format!("slot-{}", slot.id)),
             checkpoints: std::path::absolute(study.checkpoints()).unwrap_or_else(|_| study.checkpoints()),
+            study: std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned()),
             slot,
             program,
             news,
             queue,
-            segment: None,
+            task: Task::Starting,
+            told: None,
             features: Vec::new(),
         };
         Self {
-            orders,
+            orders: Some(orders),
             task: tokio::spawn(keeper.keep()),
         }
     }
 
     /// Gives an order. A slot whose news was fatal takes no more.
     pub fn order(&self, order: Order) {
-        let _ = self.orders.send(order);
+        if let Some(orders) = &self.orders {
+            let _ = orders.send(order);
+        }
+    }
+
+    /// Ends workers in good order, all at once: each may take a few seconds to leave by itself before it is killed.
+    pub async fn end_all(mut workers: Vec<Self>) {
+        for worker in &mut workers {
+            worker.orders = None;
+        }
+        for worker in &mut workers {
+            let _ = (&mut worker.task).await;
+        }
     }
 }
 
@@ -173,11 +89,11 @@ impl Drop for Worker {
 
 /// Why a worker is no more.
 enum End {
-    /// It was asked for.
+    /// It was asked for, or follows from what it has told.
     Replaced,
     /// It died, or has to die for what it did.
     Died(String),
-    /// No other would fare better.
+    /// No other would fare better on this slot.
     Fatal(String),
     /// The scheduler has gone.
     Closed,
@@ -186,11 +102,14 @@ enum End {
 struct Keeper {
     slot: Slot,
     program: Program,
+    study: PathBuf,
     checkpoints: PathBuf,
     log: WorkerLog,
     news: UnboundedSender<SlotNews>,
     queue: UnboundedReceiver<Order>,
-    segment: Option<(TrialId, u32)>,
+    task: Task,
+    /// When progress was last passed on.
+    told: Option<Instant>,
     features: Vec<Feature>,
 }
 
@@ -198,12 +117,22 @@ impl Keeper {
     async fn keep(mut self) {
         let mut false_starts = 0;
         loop {
-            let mut ready = false;
-            let end = match Process::spawn(&self.program, &self.slot, &self.log) {
-                Ok(mut process) => self.attend(&mut process, &mut ready).await,
+            self.task = Task::Starting;
+            let end = match Process::spawn(&self.program, &self.slot, &self.study, &self.log) {
+                Ok(mut process) => {
+                    let end = self.attend(&mut process).await;
+                    if let End::Closed = end {
+                        process.end().await;
+                    }
+                    end
+                }
                 Err(message) => End::Fatal(message),
             };
-            false_starts = if ready { 0 } else { false_starts + 1 };
+            false_starts = if matches!(self.task, Task::Starting) {
+                false_starts + 1
+            } else {
+                0
+            };
             let (message, fatal) = match end {
                 End::Closed => return,
                 End::Replaced => ("the worker was replaced".to_owned(), false),
@@ -211,7 +140,7 @@ impl Keeper {
                 End::Fatal(message) => (message, true),
             };
             tracing::warn!(slot = self.slot.id, message, "worker ended");
-            if let Some((trial, attempt)) = self.segment.take() {
+            if let Task::Training { trial, attempt, .. } = self.task {
                 self.tell(News::Failed {
                     trial,
                     attempt,
@@ -227,30 +156,34 @@ impl Keeper {
     }
 
     /// Talks with a worker until its end.
-    async fn attend(&mut self, process: &mut Process, ready: &mut bool) -> End {
+    async fn attend(&mut self, process: &mut Process) -> End {
         let start = ToWorker::Start(Start {
             threads: self.slot.threads,
             ..self.program.start.clone()
         });
-        if let Err(end) = say(process, &start).await {
+        if let Err(end) = say(process, &start) {
             return end;
         }
+        let pulse = process.pulse();
         loop {
+            let limit = patience(&self.task, self.slot.silence, &self.features);
             // Before it is ready a worker takes no orders but to go.
             let said = tokio::select! {
                 heard = process.hear() => match heard {
-                    Some(Ok(message)) => self.hear(message, ready).await,
-                    Some(Err(what)) => Err(End::Died(what)),
-                    None => Err(End::Died(process.fate().await)),
+                    Ok(message) => self.hear(message).await,
+                    Err(what) => Err(End::Died(what)),
                 },
                 order = self.queue.recv() => match order {
                     None => Err(End::Closed),
                     Some(order) => self.obey(process, order).await,
                 },
+                () = pulse.silent_for(limit) => Err(End::Died(silence(limit))),
             };
             if let Err(end) = said {
                 return end;
             }
+            // What the slot itself took is not held against the worker.
+            pulse.beat();
         }
     }
 
@@ -262,26 +195,35 @@ impl Keeper {
         });
     }
 
-    /// The segment is over and the worker free.
+    /// The task is over and the worker free.
     fn idle(&mut self) {
-        self.segment = None;
+        self.task = Task::Idle;
         self.tell(News::Idle {
             features: self.features.clone(),
         });
     }
 
-    async fn obey(&mut self, process: &mut Process, order: Order) -> Result<(), End> {
+    async fn obey(&mut self, process: &Process, order: Order) -> Result<(), End> {
         match order {
-            Order::Evaluate => say(process, &ToWorker::Evaluate).await,
+            Order::Evaluate => {
+                self.task = Task::Evaluating;
+                say(process, &ToWorker::Evaluate)
+            }
             Order::Replace => Err(End::Replaced),
-            Order::Stop { trial, attempt, save } if self.segment == Some((trial, attempt)) => {
-                say(process, &ToWorker::Stop { trial, attempt, save }).await
+            Order::Stop { trial, attempt, save } if self.task.is_segment(trial, attempt) => {
+                if let Task::Training { stopping, .. } = &mut self.task {
+                    *stopping = true;
+                }
+                say(process, &ToWorker::Stop { trial, attempt, save })
             }
             Order::Stop { .. } => Ok(()),
             Order::Export { checkpoint, directory } => {
                 let root = self.checkpoints.clone();
                 match blocking(move || checkpoint::verify(&root, &checkpoint)).await {
-                    Ok(checkpoint) => say(process, &ToWorker::Export { checkpoint, directory }).await,
+                    Ok(checkpoint) => {
+                        self.task = Task::Exporting(directory.clone());
+                        say(process, &ToWorker::Export { checkpoint, directory })
+                    }
                     Err(error) => {
                         self.tell(News::Exported {
                             directory: Err(error),
@@ -294,7 +236,14 @@ impl Keeper {
             }
             Order::Run { mut run, checkpoint } => {
                 self.log.switch(StudyDirectory::trial_checkpoints(run.trial));
-                self.segment = Some((run.trial, run.attempt));
+                self.told = None;
+                self.task = Task::Training {
+                    trial: run.trial,
+                    attempt: run.attempt,
+                    to: run.to,
+                    stopping: false,
+                    over: false,
+                };
                 let root = self.checkpoints.clone();
                 run.checkpoints = root.join(StudyDirectory::trial_checkpoints(run.trial));
                 let own = run.checkpoints.clone();
@@ -308,15 +257,17 @@ impl Keeper {
                 match prepared {
                     Ok(Ok(file)) => {
                         run.checkpoint = file;
-                        say(process, &ToWorker::Run(run)).await
+                        say(process, &ToWorker::Run(run))
                     }
                     Ok(Err(lost)) => {
                         self.fail(run.trial, run.attempt, lost.to_string(), true);
+                        self.idle();
                         Ok(())
                     }
                     Err(error) => {
                         let message = format!("can't make {}: {error}", run.checkpoints.display());
                         self.fail(run.trial, run.attempt, message, false);
+                        self.idle();
                         Ok(())
                     }
                 }
@@ -324,17 +275,16 @@ impl Keeper {
         }
     }
 
-    fn fail(&mut self, trial: TrialId, attempt: u32, message: String, checkpoint_lost: bool) {
+    fn fail(&self, trial: TrialId, attempt: u32, message: String, checkpoint_lost: bool) {
         self.tell(News::Failed {
             trial,
             attempt,
             message,
             checkpoint_lost,
         });
-        self.idle();
     }
 
-    async fn hear(&mut self, message: FromWorker, ready: &mut bool) -> Result<(), End> {
+    async fn hear(&mut self, message: FromWorker) -> Result<(), End> {
         match message {
             FromWorker::Ready {
                 protocol,
@@ -343,16 +293,23 @@ impl Keeper {
             } => {
                 if protocol != VERSION {
                     return Err(End::Fatal(format!(
-                        "{trainer} speaks version {protocol} of the worker protocol, hpo speaks {VERSION}: update the older one"
+                        "{} speaks version {protocol} of the worker protocol, hpo speaks {VERSION}: update the older one",
+                        shown(&trainer)
                     )));
                 }
+                if self.task != Task::Starting {
+                    return Err(out_of_turn("ready"));
+                }
                 tracing::info!(slot = self.slot.id, trainer, ?features, "worker ready");
-                *ready = true;
                 self.features = features;
                 self.idle();
             }
-            FromWorker::Fatal { message } => return Err(End::Fatal(message)),
+            FromWorker::Fatal { message } => return Err(End::Fatal(shown(&message))),
             FromWorker::Evaluated { loss, metrics } => {
+                if self.task != Task::Evaluating {
+                    return Err(out_of_turn("evaluated"));
+                }
+                check(&metrics)?;
                 self.tell(News::Evaluated { loss, metrics });
                 self.idle();
             }
@@ -361,11 +318,16 @@ impl Keeper {
                 attempt,
                 resource,
                 examples_per_second,
-            } if self.segment == Some((trial, attempt)) => self.tell(News::Progress {
-                trial,
-                resource,
-                examples_per_second,
-            }),
+            } if self.task.is_segment(trial, attempt) => {
+                if self.told.is_none_or(|told| told.elapsed() >= PROGRESS) {
+                    self.told = Some(Instant::now());
+                    self.tell(News::Progress {
+                        trial,
+                        resource,
+                        examples_per_second,
+                    });
+                }
+            }
             FromWorker::Report {
                 trial,
                 attempt,
@@ -374,7 +336,8 @@ impl Keeper {
                 metrics,
                 checkpoint,
                 last,
-            } if self.segment == Some((trial, attempt)) => {
+            } if self.task.is_segment(trial, attempt) => {
+                check(&metrics)?;
                 let checkpoint = self.take_in(trial, checkpoint).await?;
                 let ends = last || loss.is_none();
                 self.tell(News::Reported {
@@ -386,6 +349,9 @@ impl Keeper {
                     checkpoint,
                     last,
                 });
+                if let Task::Training { to, over, .. } = &mut self.task {
+                    *over = resource >= *to;
+                }
                 if ends {
                     self.idle();
                 }
@@ -394,7 +360,10 @@ impl Keeper {
                 trial,
                 attempt,
                 checkpoint,
-            } if self.segment == Some((trial, attempt)) => {
+            } if self.task.is_segment(trial, attempt) => {
+                if !matches!(self.task, Task::Training { stopping: true, .. }) {
+                    return Err(out_of_turn("stopped"));
+                }
                 let checkpoint = self.take_in(trial, checkpoint).await?;
                 self.tell(News::Stopped {
                     trial,
@@ -404,20 +373,28 @@ impl Keeper {
                 self.idle();
             }
             // If it has reported its rung, its segment is over for the core, and this changes nothing.
-            FromWorker::Done { trial, attempt } if self.segment == Some((trial, attempt)) => {
-                self.fail(
-                    trial,
-                    attempt,
-                    "the worker ended the segment before its rung".into(),
-                    false,
-                );
+            FromWorker::Done { trial, attempt } if self.task.is_segment(trial, attempt) => {
+                let message = "the worker ended the segment before its rung".into();
+                self.fail(trial, attempt, message, false);
+                self.idle();
             }
             FromWorker::Failed {
                 trial,
                 attempt,
                 message,
-            } if self.segment == Some((trial, attempt)) => self.fail(trial, attempt, message, false),
+            } if self.task.is_segment(trial, attempt) => {
+                self.fail(trial, attempt, shown(&message), false);
+                // It may hold memory still, or a device that no longer works.
+                self.task = Task::Idle;
+                return Err(End::Replaced);
+            }
             FromWorker::Exported { directory, test } => {
+                if self.task != Task::Exporting(directory.clone()) {
+                    return Err(out_of_turn("exported"));
+                }
+                if let Some(test) = &test {
+                    check(&test.metrics)?;
+                }
                 self.tell(News::Exported {
                     directory: Ok(directory),
                     test,
@@ -450,12 +427,43 @@ async fn blocking<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
     }
 }
 
-async fn say(process: &mut Process, message: &ToWorker) -> Result<(), End> {
-    if process.say(message).await {
-        Ok(())
-    } else {
-        Err(End::Died(process.fate().await))
+fn say(process: &Process, message: &ToWorker) -> Result<(), End> {
+    let said = process.say(message);
+    said.map_err(|error| End::Fatal(format!("the worker can't be told what to do: {error}")))
+}
+
+/// The end of a worker that answers what it was not asked.
+fn out_of_turn(message: &str) -> End {
+    End::Died(format!("the worker sent `{message}` out of turn"))
+}
+
+/// Refuses metrics that are none.
+fn check(metrics: &Metrics) -> Result<(), End> {
+    let count = metrics.len();
+    if count > METRICS {
+        return Err(End::Died(format!(
+            "the worker sent {count} metrics; at most {METRICS} are taken"
+        )));
     }
+    let is_name = |name: &String| !name.is_empty() && name.len() <= METRIC_NAME && visible(name) == *name;
+    match metrics.keys().find(|name| !is_name(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let shown: String = visible(name).chars().take(METRIC_NAME).collect();
+            Err(End::Died(format!(
+                "the worker sent a metric whose name is empty, has control characters or more than {METRIC_NAME} bytes: {shown:?}"
+            )))
+        }
+    }
+}
+
+/// A worker's message as people can be shown it.
+fn shown(message: &str) -> String {
+    let mut characters = message.chars();
+    let beginning: String = characters.by_ref().take(MESSAGE).collect();
+    let lines: Vec<String> = beginning.lines().map(visible).collect();
+    let cut = if characters.next().is_some() { " …" } else { "" };
+    lines.join("\n") + cut
 }
 
 /// Starts a worker for no other purpose than to write the model of a checkpoint to `directory`.

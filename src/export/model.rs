@@ -18,8 +18,11 @@ pub fn partial(target: &Path) -> PathBuf {
 /// Puts a directory that has been written whole in the place of `target`, which may exist.
 ///
 /// # Errors
-/// If the file system says no; then `target` is as it was, or gone.
+/// If it is no directory, or the file system says no; then `target` is as it was, or gone.
 pub fn place(partial: &Path, target: &Path) -> io::Result<()> {
+    if !fs::symlink_metadata(partial)?.is_dir() {
+        return Err(io::Error::other(format!("{} is not a directory", partial.display())));
+    }
     if target.exists() {
         fs::remove_dir_all(target)?;
     }

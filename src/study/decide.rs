@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use super::Study;
 use super::bracket::Decision;
 use super::event::{Command, Event, Fact, Record, Step, Timestamp};
-use super::trial::{Checkpoint, TrialId, TrialState};
+use super::trial::{Checkpoint, Trial, TrialId, TrialState};
 
 impl Study {
     /// Decides what follows from an event, and takes the records of it in.
@@ -65,8 +65,14 @@ impl Decider<'_> {
                 };
                 let loss = loss.filter(|loss| loss.is_finite());
                 let due = self.study.spec.policy.next_report(segment.at, segment.to);
-                if let Some(message) = segment.objection(due, resource, loss, checkpoint.as_ref()) {
+                let known = self.study.trial(trial).map(Trial::checkpoints).into_iter().flatten();
+                let reused = known
+                    .map(|known| &known.file)
+                    .find(|&file| checkpoint.as_ref().is_some_and(|new| new.file == *file));
+                let reused = reused.map(|file| format!("the worker wrote a checkpoint over an older one: {file}"));
+                if let Some(message) = segment.objection(due, resource, loss, checkpoint.as_ref()).or(reused) {
                     self.step.commands.push(Command::Replace { slot: segment.slot });
+                    self.drop_checkpoint(checkpoint);
                     self.fail(trial, attempt, message, false);
                     return;
                 }
@@ -231,7 +237,15 @@ impl Decider<'_> {
     }
 
     fn start_waiting(&mut self, slot: u32) -> bool {
-        let Some(&(to, trial)) = self.study.waiting.first() else {
+        let waiting = &self.study.waiting;
+        // A trial that has failed is better tried on another slot: it may be this one that is broken.
+        let failed_here = |id: TrialId| {
+            self.study
+                .trial(id)
+                .is_some_and(|trial| trial.failed_on.contains(&slot))
+        };
+        let unhurt = waiting.iter().find(|(_, trial)| !failed_here(*trial));
+        let Some(&(to, trial)) = unhurt.or(waiting.first()) else {
             return false;
         };
         self.start(slot, trial, to.0, false);

@@ -7,26 +7,15 @@ use super::bracket::{Bracket, Decision, Entry, Rank};
 use super::event::{Fact, Record, Timestamp};
 use super::policy::BracketPlan;
 use super::trial::{Report, Role, Trial, TrialId, TrialState};
-use super::{OpenBracket, SchedulerRun, Study, UnknownTrial};
+use super::{Misfit, OpenBracket, SchedulerRun, Study};
 
 impl Study {
     /// Takes in one more record of somebody else's making.
     ///
     /// # Errors
-    /// If it speaks of a trial that no earlier record has created.
-    pub fn follow(&mut self, record: &Record) -> Result<(), UnknownTrial> {
-        let known = self.trials.len() as u64;
-        let fits = match (&record.fact, record.fact.trial()) {
-            (Fact::TrialCreated { trial, .. }, _) => *trial == known,
-            (Fact::ConfirmationCreated { trial, confirms, .. }, _) => *trial == known && *confirms < known,
-            (_, trial) => trial.is_none_or(|trial| trial < known),
-        };
-        if !fits {
-            return Err(UnknownTrial {
-                trial: record.fact.trial().unwrap_or_default(),
-                known,
-            });
-        }
+    /// If it does not fit those before it.
+    pub fn follow(&mut self, record: &Record) -> Result<(), Misfit> {
+        self.fits(record)?;
         self.apply(record);
         Ok(())
     }
@@ -37,6 +26,8 @@ impl Study {
             Fact::StudyCreated { .. } => self.created = record.at,
             Fact::SchedulerStarted { process, slots } => {
                 self.interrupt_all();
+                // The slots are others now, or have been mended.
+                self.trials.iter_mut().for_each(|trial| trial.failed_on.clear());
                 self.scheduler = Some(SchedulerRun {
                     process: *process,
                     slots: slots.clone(),
@@ -178,6 +169,7 @@ impl Study {
                     metrics: metrics.clone(),
                     checkpoint: checkpoint.clone(),
                 };
+                trial.failed_on.clear();
                 match &mut trial.state {
                     TrialState::Ahead { to, at, .. } => {
                         *at = *resource;
@@ -215,6 +207,8 @@ impl Study {
             } => {
                 if *checkpoint_lost {
                     trial.lose_checkpoint();
+                } else if let TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } = trial.state {
+                    trial.failed_on.insert(slot);
                 }
                 match trial.state {
                     TrialState::Ahead { .. } => {

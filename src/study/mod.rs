@@ -7,6 +7,7 @@ pub mod bracket;
 mod confirmation;
 mod decide;
 mod event;
+mod fits;
 mod fold;
 mod importance;
 mod open;
@@ -26,6 +27,7 @@ use hpo_protocol::{Measurement, Metrics};
 use bracket::{Bracket, Decision, Rank, rung_sizes};
 pub use confirmation::{Confirmation, ConfirmationSpec, Confirmed};
 pub use event::{Command, Event, FORMAT, Fact, Record, SlotId, Step, Timestamp};
+pub use fits::Misfit;
 pub use importance::{Importance, Importances};
 pub use policy::{AshaVariant, BracketPlan, PolicyKind, PolicySpec};
 pub use sampler::{GaussianProcess, Observation, Request, SamplerSpec, Tpe};
@@ -92,14 +94,6 @@ struct OpenBracket {
     bracket: Bracket,
 }
 
-/// A record that does not fit those before it.
-#[derive(Debug, thiserror::Error)]
-#[error("a record speaks of trial {trial}, but the study has {known} trials at that point")]
-pub struct UnknownTrial {
-    trial: TrialId,
-    known: u64,
-}
-
 impl Study {
     /// A study that has only been specified.
     pub fn new(spec: StudySpec) -> Self {
@@ -130,11 +124,8 @@ impl Study {
     /// The study that its records tell of.
     ///
     /// # Errors
-    /// If a record speaks of a trial that no earlier record has created.
-    pub fn restore<R: Borrow<Record>>(
-        spec: StudySpec,
-        records: impl IntoIterator<Item = R>,
-    ) -> Result<Self, UnknownTrial> {
+    /// If a record does not fit those before it.
+    pub fn restore<R: Borrow<Record>>(spec: StudySpec, records: impl IntoIterator<Item = R>) -> Result<Self, Misfit> {
         let mut study = Self::new(spec);
         for record in records {
             study.follow(record.borrow())?;

@@ -504,11 +504,15 @@ fn a_worker_that_lies_is_replaced_and_its_report_not_recorded() {
                 resource,
                 loss,
                 metrics: Metrics::new(),
-                checkpoint,
+                checkpoint: checkpoint.clone(),
                 last: false,
             },
         );
-        assert_eq!(step.commands, [Command::Replace { slot: 0 }]);
+        let delete = checkpoint.map(|checkpoint| Command::Delete {
+            files: vec![checkpoint.file],
+        });
+        let expected: Vec<_> = [Command::Replace { slot: 0 }].into_iter().chain(delete).collect();
+        assert_eq!(step.commands, expected);
         assert!(matches!(
             &step.records[..],
             [Record {

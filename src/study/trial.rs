@@ -1,6 +1,6 @@
 //! A trial: one configuration being trained.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hpo_protocol::{Metrics, Values};
 use serde::{Deserialize, Serialize};
@@ -152,6 +152,8 @@ pub struct Trial {
     pub attempts: u32,
     /// How many of them failed.
     pub failures: u32,
+    /// The slots on which it has failed since its last report.
+    pub failed_on: BTreeSet<SlotId>,
     /// A checkpoint between two reports, written when the trial was stopped there.
     pub stopped_at: Option<Checkpoint>,
     /// Whether it has ended by itself, before the maximum resource.
@@ -186,6 +188,7 @@ impl Trial {
             ahead: Ahead::default(),
             attempts: 0,
             failures: 0,
+            failed_on: BTreeSet::new(),
             stopped_at: None,
             exhausted: false,
             trained_ms: 0,

@@ -206,6 +206,10 @@ impl Observer for Progress {
         );
     }
 
+    fn note(&mut self, text: &str) {
+        self.say(now(), text);
+    }
+
     fn tick(&mut self, study: &Study, now: Timestamp) {
         match &self.lines {
             Some(lines) => {

@@ -1,24 +1,87 @@
-"""A trainer that goes wrong as its settings say: `fault` at `trial`, only once if `once` names a file to remember it."""
-import json, os, sys, time
+"""A trainer that goes wrong as its settings say: `fault` at `trial` (at all of them if there is none), on `slot` if there is
+one, only once if `once` names a file to remember it, and only until there is a file `mended`."""
+import json, os, signal, subprocess, sys, time
+
+settings = {}
 
 
 def say(**message):
     print(json.dumps(message), flush=True)
 
 
+def leave_behind():
+    """Starts processes that hold the pipes open: one in the worker's group, and one that has left it, as daemons do."""
+    sleep = ["python3", "-c", "import time; time.sleep(600)"]
+    left = [subprocess.Popen(sleep, start_new_session=daemon).pid for daemon in (False, True)]
+    with open(settings["left"], "w") as file:
+        file.write("\n".join(map(str, left)))
+
+
+def flood(stream):
+    line = b"x" * 999 + b"\n"
+    for _ in range(400):
+        os.write(stream, line * 100)
+
+
+def tally():
+    """Counts what goes wrong, and after `times` of them lets those go on that wait for it."""
+    if "times" not in settings:
+        return
+    with open(settings["count"], "a") as file:
+        file.write("x")
+    if os.path.getsize(settings["count"]) == settings["times"]:
+        open(settings["fifo"], "w").close()
+
+
+def report(segment, order, **changes):
+    """A report of the next epoch, with a checkpoint."""
+    checkpoint = os.path.join(order["checkpoints"], f"bad-{order['attempt']}")
+    with open(checkpoint, "w") as file:
+        file.write("bad")
+    say(**{"type": "report", "resource": order["from"] + 1, "loss": 0.001, "checkpoint": checkpoint, **segment, **changes})
+
+
 def strike(fault, segment, order):
+    if fault.startswith("export "):
+        return False
     if fault == "crash":
         print("Traceback: out of luck", file=sys.stderr, flush=True)
         os._exit(7)
-    if fault == "segfault":
-        os.kill(os.getpid(), 11)
+    if fault in ("SIGSEGV", "SIGABRT", "SIGKILL"):
+        os.kill(os.getpid(), getattr(signal, fault))
     if fault == "leave":
         sys.exit(0)
+    if fault == "leave children":
+        leave_behind()
+        os._exit(7)
+    if fault == "orphan":
+        leave_behind()
+        report(segment, order)
     if fault == "garbage":
         print('{"type": "report", "loss": NaN', flush=True)
+    if fault == "endless loss":
+        line = json.dumps({"type": "report", "resource": order["from"] + 1, "loss": 0.5, "checkpoint": None, **segment})
+        print(line.replace("0.5", "1e999"), flush=True)
+    if fault == "not UTF-8":
+        os.write(1, b'{"type": "\xff\xfe"}\n')
+    if fault == "deep":
+        print('{"type":' * 100_000, flush=True)
     if fault == "endless line":
         sys.stdout.write("{" + "x" * (2 << 20))
         sys.stdout.flush()
+    if fault == "endless log line":
+        for _ in range(64):
+            os.write(1, b"x" * (1 << 20))
+    if fault == "flood of prints":
+        flood(1)
+        return False
+    if fault == "flood of logs":
+        flood(2)
+        return False
+    if fault == "flood of progress":
+        for n in range(100_000):
+            print('{"type":"progress","trial":%d,"attempt":%d,"resource":0.5}' % tuple(segment.values()))
+        return False
     if fault == "failed":
         say(type="failed", message="the data ran away", **segment)
         return True
@@ -29,45 +92,129 @@ def strike(fault, segment, order):
         say(type="report", resource=order["from"] + 1, loss=None, checkpoint=None, **segment)
         return True
     if fault == "skip":
-        say(type="report", resource=order["from"] + 2, loss=0.1, checkpoint=None, **segment)
+        report(segment, order, resource=order["from"] + 2)
+    if fault == "go back":
+        report(segment, order, resource=order["from"])
+    if fault == "no checkpoint":
+        report(segment, order, checkpoint=None)
+    if fault == "missing checkpoint":
+        report(segment, order, checkpoint=os.path.join(order["checkpoints"], "none"))
     if fault == "outside":
-        say(type="report", resource=order["from"] + 1, loss=0.1, checkpoint="/etc/hostname", **segment)
+        report(segment, order, checkpoint="/etc/hostname")
+    if fault == "climb out":
+        report(segment, order, checkpoint=os.path.join(order["checkpoints"], "..", "..", "journal.jsonl"))
+    if fault == "link":
+        path = os.path.join(order["checkpoints"], "link")
+        os.symlink("/etc/hostname", path)
+        report(segment, order, checkpoint=path)
+    if fault == "pipe":
+        path = os.path.join(order["checkpoints"], "pipe")
+        os.mkfifo(path)
+        report(segment, order, checkpoint=path)
+    if fault == "one name for all":
+        report(segment, order, loss=2.0)
+        report(segment, order, resource=order["from"] + 2, loss=2.0)
+    if fault == "thousands of metrics":
+        report(segment, order, metrics={f"m{n}": n for n in range(5000)})
+    if fault == "a name of a megabyte":
+        report(segment, order, metrics={"m" * 900_000: 1})
+    if fault == "a name with escapes":
+        report(segment, order, metrics={"\x1b[2J": 1})
+    if fault == "ready":
+        say(type="ready", protocol=1, trainer="again")
+    if fault == "evaluated":
+        say(type="evaluated", loss=0.0)
+    if fault == "exported":
+        say(type="exported", directory=os.getcwd())
+    if fault == "stopped":
+        say(type="stopped", checkpoint=None, **segment)
     if fault == "wrong trial":
-        say(type="report", trial=999, attempt=1, resource=order["from"] + 1, loss=0.0, checkpoint=None)
+        report(segment, order, trial=999)
+        return False
+    if fault == "older attempt":
+        report(segment, order, attempt=0)
         return False
     if fault == "print":
         print("epoch 1 of 3: 100%|#####|", flush=True)
+        return False
+    if fault == "close the input":
+        os.dup2(os.pipe()[0], 0)
+        return False
+    if fault == "do not leave":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        with open(settings["left"], "w") as file:
+            file.write(str(os.getpid()))
         return False
     if fault == "wait":
         with open(settings["fifo"]) as fifo:
             fifo.read()
         return False
+    if fault == "fail often":
+        tally()
+        say(type="failed", message="CUDA error: the GPU has fallen off the bus", **segment)
+        return True
     time.sleep(600)
 
 
-settings = {}
+def due(name):
+    """Whether the fault is to strike now; `name` is what it is called."""
+    if not name or settings.get("fault") != name or os.path.exists(settings.get("mended", "")):
+        return False
+    if "slot" in settings and not os.environ["HPO_WORKER"].endswith(f"#{settings['slot']}"):
+        return False
+    once = settings.get("once")
+    if once and os.path.exists(once):
+        return False
+    if once:
+        open(once, "w").close()
+    return True
+
+
+def start():
+    if due("fatal"):
+        tally()
+        say(type="fatal", message="the model is not there: fetch it")
+        return
+    if due("never ready"):
+        tally()
+        print("ImportError: no module named luck", file=sys.stderr, flush=True)
+        sys.exit(1)
+    if due("silent"):
+        time.sleep(600)
+    if due("newer"):
+        say(type="ready", protocol=2, trainer="from the future")
+        return
+    if settings.get("fills_cache"):
+        os.makedirs(settings["shared"], exist_ok=True)
+        open(os.path.join(settings["shared"], "file"), "w").close()
+    say(type="ready", protocol=1, trainer="faulty", features=settings.get("features", []))
+
+
 for line in sys.stdin:
     order = json.loads(line)
     if order["type"] == "start":
         settings = order["settings"]
-        if settings.get("fault") == "fatal":
-            say(type="fatal", message="the model is not there: fetch it")
-            continue
-        if settings.get("fault") == "never ready":
-            print("ImportError: no module named luck", file=sys.stderr, flush=True)
-            sys.exit(1)
-        if settings.get("fault") == "newer":
-            say(type="ready", protocol=2, trainer="from the future")
-            continue
-        say(type="ready", protocol=1, trainer="faulty")
+        settings["shared"] = order["cache"]
+        start()
+    elif order["type"] == "export":
+        if due("export elsewhere"):
+            say(type="exported", directory=settings["elsewhere"])
+        elif due("export a link"):
+            os.symlink(settings["elsewhere"], order["directory"])
+            say(type="exported", directory=order["directory"])
+        else:
+            os.mkdir(order["directory"])
+            open(os.path.join(order["directory"], "model"), "w").close()
+            say(type="exported", directory=order["directory"])
     elif order["type"] == "run":
         segment = {"trial": order["trial"], "attempt": order["attempt"]}
-        once = settings.get("once")
-        if order["trial"] == settings.get("trial") and not (once and os.path.exists(once)):
-            if once:
-                open(once, "w").close()
-            if strike(settings["fault"], segment, order):
-                continue
+        fault = settings.get("fault")
+        if order["trial"] == settings.get("trial", order["trial"]) and due(fault) and strike(fault, segment, order):
+            continue
+        waits = settings.get("waits")
+        if waits and os.environ["HPO_WORKER"].endswith(f"#{waits}"):
+            open(settings["fifo"]).close()
+            settings["waits"] = None
         for epoch in range(order["from"] + 1, order["to"] + 1):
             checkpoint = os.path.join(order["checkpoints"], f"a{order['attempt']}-e{epoch}")
             with open(checkpoint, "w") as file:
@@ -75,3 +222,5 @@ for line in sys.stdin:
             loss = order["parameters"]["x"] + 1.0 / epoch
             say(type="report", resource=epoch, loss=loss, metrics={"accuracy": 1 - loss / 2}, checkpoint=checkpoint, **segment)
         say(type="done", **segment)
+if settings.get("fault") == "do not leave":
+    time.sleep(600)

@@ -2,12 +2,16 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use toml::de::DeValue;
 
 use super::reader::{Item, Problem, Result, Table};
 
-pub(super) const KEYS: &[&str] = &["devices", "trials_per_device", "threads_per_trial"];
+pub(super) const KEYS: &[&str] = &["devices", "trials_per_device", "threads_per_trial", "silence_minutes"];
+
+/// A year.
+const MOST_MINUTES: f64 = 525_600.0;
 
 /// Where trials run; not a part of what the study is, except that the threads per trial become one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub struct SlotSettings {
     pub trials_per_device: Option<u32>,
     /// CPU threads per trial, at least 1; none to choose it.
     pub threads_per_trial: Option<usize>,
+    /// How long a worker may be silent while it owes an answer; none to choose it.
+    pub silence: Option<Duration>,
 }
 
 /// The devices that trials run on.
@@ -96,7 +102,22 @@ pub(super) fn read(table: &Table) -> Result<SlotSettings> {
             .unwrap_or_default(),
         trials_per_device: count("trials_per_device", 1024)?.map(|n| n as u32),
         threads_per_trial: count("threads_per_trial", 4096)?.map(|n| n as usize),
+        silence: table.get("silence_minutes").map(|item| minutes(&item)).transpose()?,
     })
+}
+
+fn minutes(item: &Item) -> Result<Duration> {
+    let minutes = item.number()?;
+    if minutes > 0.0 && minutes <= MOST_MINUTES {
+        return Ok(Duration::from_secs_f64(minutes * 60.0));
+    }
+    let help =
+        "write minutes such as 90, or leave it out: then only workers that promise signs of life are held to them";
+    Err(item.problem(
+        "is not a time that a worker may be silent",
+        "not above 0, or more than a year",
+        help,
+    ))
 }
 
 fn devices(item: &Item) -> Result<Devices> {

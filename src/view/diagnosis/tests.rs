@@ -69,6 +69,7 @@ impl Made {
             reports: reports.collect(),
             attempts: 1,
             failures: 0,
+            failed_on: Default::default(),
             stopped_at: None,
             exhausted: self.exhausted,
             trained_ms: 0,

@@ -12,7 +12,8 @@
 //! 2. For each [`ToWorker::Run`] it trains one *segment*, from a checkpoint to a rung. It sends a [`FromWorker::Report`]
 //!    as often as [`Run::report_every`] says, each naming the checkpoint it has written, and ends with
 //!    [`FromWorker::Done`], [`FromWorker::Stopped`] or [`FromWorker::Failed`].
-//! 3. At the end of its standard input it exits at once: its parent has gone or needs it no more.
+//! 3. At the end of its standard input it exits at once: its parent has gone or needs it no more. Two seconds later it is
+//!    sent a SIGTERM, and after two more it is killed.
 //!
 //! Readers ignore fields they do not know, so that either side can be the newer one.
 
@@ -169,6 +170,12 @@ pub enum Feature {
     Evaluate,
     /// It answers [`ToWorker::Export`].
     Export,
+    /// While it is at work it gives a sign of life at least every ten minutes: any message, or a line of its log. `hpo`
+    /// replaces it if there is none for half an hour.
+    Heartbeats,
+    /// Something that this version does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 /// A line from a worker to `hpo`.
@@ -249,7 +256,7 @@ pub enum FromWorker {
         /// The checkpoint asked for by `save`.
         checkpoint: Option<PathBuf>,
     },
-    /// The segment failed; the worker can take another.
+    /// The segment failed. The worker is replaced, since it may hold memory still, or a device that no longer works.
     Failed {
         /// The trial.
         trial: u64,

@@ -67,6 +67,7 @@ weight_decay = 0
         devices: Devices::Gpus(vec![1, 0]),
         trials_per_device: Some(2),
         threads_per_trial: Some(3),
+        silence: None,
     };
     assert_eq!(file.slots, slots);
     let parameter = |name: &str, distribution| Parameter {

@@ -1,0 +1,159 @@
+//! Ending a worker with everything it has started.
+//!
+//! A worker leads a process group of its own, which goes with it. A process that has left the group, as daemons do, is known by
+//! the mark in its environment.
+
+use std::path::Path;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::study::SlotId;
+
+/// The variable that marks whatever descends from a worker.
+const MARK: &str = "HPO_WORKER";
+
+/// A process that starts others faster than they are found is not pursued for ever.
+const ROUNDS: usize = 10;
+
+/// A worker's processes.
+#[derive(Debug)]
+pub(super) struct Family {
+    group: Pid,
+    mark: String,
+}
+
+impl Family {
+    /// The family of a worker by the group that it leads and the mark that it was given.
+    pub(super) fn new(group: Pid, mark: String) -> Self {
+        Self { group, mark }
+    }
+
+    /// Asks the worker's group to end.
+    pub(super) fn terminate(&self) {
+        // It may have gone by itself.
+        let _ = kill_process_group(self.group, Signal::TERM);
+    }
+
+    /// Ends all of them. To be called at most once after the worker was waited for: its group's number is free then.
+    pub(super) fn kill(&self) {
+        let _ = kill_process_group(self.group, Signal::KILL);
+        kill_marked(|mark| mark == self.mark);
+    }
+}
+
+/// What the environment of a worker says about it.
+pub(super) fn mark(study: &Path, slot: SlotId) -> (&'static str, String) {
+    (MARK, format!("{}#{slot}", study.display()))
+}
+
+/// Ends what the workers of a study have left behind whose scheduler was killed. The caller has the right to write to the study,
+/// so none of it is anybody's.
+pub fn kill_strays(study: &Path) -> usize {
+    let study = std::fs::canonicalize(study).unwrap_or_else(|_| study.to_owned());
+    let prefix = format!("{}#", study.display());
+    let of_study = |mark: &str| {
+        mark.strip_prefix(&prefix)
+            .is_some_and(|slot| slot.parse::<SlotId>().is_ok())
+    };
+    kill_marked(of_study)
+}
+
+#[cfg(target_os = "linux")]
+fn kill_marked(is_ours: impl Fn(&str) -> bool) -> usize {
+    // A process that has been killed may be there for a moment still.
+    let mut seen = ancestors();
+    let spared = seen.len();
+    for _ in 0..ROUNDS {
+        let killed: Vec<Pid> = processes()
+            .filter(|pid| !seen.contains(pid) && kill_if(*pid, &is_ours))
+            .collect();
+        if killed.is_empty() {
+            break;
+        }
+        seen.extend(killed);
+    }
+    seen.len() - spared
+}
+
+/// Elsewhere there is no telling who descends from whom.
+#[cfg(not(target_os = "linux"))]
+fn kill_marked(_: impl Fn(&str) -> bool) -> usize {
+    0
+}
+
+#[cfg(target_os = "linux")]
+fn processes() -> impl Iterator<Item = Pid> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
+}
+
+/// Kills a process if its environment has a mark that is ours; whether it has.
+#[cfg(target_os = "linux")]
+fn kill_if(pid: Pid, is_ours: impl Fn(&str) -> bool) -> bool {
+    use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+
+    // Opened before it is looked at, so that the signal goes to the process that was looked at.
+    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else {
+        return false;
+    };
+    // That of other users can't be read, and of one that has ended nothing is left.
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let marked = environment.split(|byte| *byte == 0).any(|variable| {
+        let value = variable
+            .strip_prefix(MARK.as_bytes())
+            .and_then(|rest| rest.strip_prefix(b"="));
+        value.is_some_and(|value| std::str::from_utf8(value).is_ok_and(&is_ours))
+    });
+    marked && pidfd_send_signal(process, Signal::KILL).is_ok()
+}
+
+/// This process and those that it descends from, which may have inherited a mark.
+#[cfg(target_os = "linux")]
+fn ancestors() -> Vec<Pid> {
+    let mut ancestors = vec![rustix::process::getpid()];
+    while let Some(&last) = ancestors.last()
+        && let Some(parent) = parent(last)
+    {
+        ancestors.push(parent);
+    }
+    ancestors
+}
+
+#[cfg(target_os = "linux")]
+fn parent(pid: Pid) -> Option<Pid> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may hold anything, parentheses too.
+    let parent = stat.rsplit(')').next()?.split_whitespace().nth(1)?;
+    Pid::from_raw(parent.parse().ok()?)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    #[test]
+    fn only_what_has_the_mark_is_killed() {
+        let study = tempfile::tempdir().unwrap();
+        let start = |slot| {
+            let (name, value) = mark(study.path(), slot);
+            Command::new("sleep").arg("600").env(name, value).spawn().unwrap()
+        };
+        let (mut ours, mut other) = (start(1), start(2));
+        let group = Pid::from_raw(i32::MAX).unwrap();
+        Family::new(group, mark(study.path(), 1).1).kill();
+        assert_eq!(ours.wait().unwrap().signal(), Some(9));
+        assert_eq!(other.try_wait().unwrap(), None);
+        assert_eq!(kill_strays(study.path().join("other").as_path()), 0);
+        assert_eq!(kill_strays(study.path()), 1);
+        assert_eq!(other.wait().unwrap().signal(), Some(9));
+    }
+
+    #[test]
+    fn the_ancestors_of_a_process_begin_with_itself_and_its_parent() {
+        let found = ancestors();
+        assert_eq!(found[0], rustix::process::getpid());
+        assert_eq!(Some(found[1]), rustix::process::getppid());
+    }
+}
