@@ -1,7 +1,10 @@
 //! The loop: what slots tell goes into the core, its records to disk, and only then its commands to the slots.
 
+mod pause;
+mod strays;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use hpo_protocol::{Feature, Run};
@@ -13,6 +16,8 @@ use crate::executor::{News, Order, Program, Slot, SlotNews, Worker};
 use crate::export;
 use crate::store::{CommitError, Database, Store, StudyDirectory};
 use crate::study::{Command, Event, Record, SlotId, Step, Study, Timestamp, Trial, TrialId, TrialState};
+
+use pause::Pause;
 
 /// How long workers may take to stop in good order.
 const GRACE: Duration = Duration::from_secs(30);
@@ -33,6 +38,12 @@ pub trait Observer {
 
     /// The user has asked to stop; running segments are being saved.
     fn stopping(&mut self);
+
+    /// The disk is full, and nothing more can be recorded or saved.
+    fn paused(&mut self, why: &str);
+
+    /// It is tried again, or works again.
+    fn resumed(&mut self);
 
     /// Time has passed.
     fn tick(&mut self, study: &Study, now: Timestamp);
@@ -98,6 +109,18 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
         program,
         trials,
     } = job;
+    let signals = match signals() {
+        Ok(signals) => signals,
+        Err(error) => {
+            let (database, _) = store.committer.close();
+            return Ended {
+                outcome: Err(SchedulerError::Signals(error)),
+                study: store.study,
+                database,
+                model: None,
+            };
+        }
+    };
     let (tell, news) = unbounded_channel();
     let names = slots.iter().map(Slot::name).collect();
     let workers = slots
@@ -115,6 +138,11 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
         export: Export::Unasked,
         can_export: true,
         stopping: None,
+        full: Vec::new(),
+        pause: None,
+        paused_before: None,
+        gave_up: false,
+        signals,
         observer,
     };
     let opened = Event::Opened {
@@ -122,7 +150,11 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
         slots: names,
         trials,
     };
-    let outcome = scheduler.run(opened).await;
+    let outcome = match scheduler.run(opened).await {
+        // The user did not want to wait for space.
+        Err(SchedulerError::Commit(_)) if scheduler.gave_up => Ok(Outcome::Stopped),
+        outcome => outcome,
+    };
     let Scheduler {
         store, workers, export, ..
     } = scheduler;
@@ -159,18 +191,23 @@ struct Scheduler<'a> {
     can_export: bool,
     /// Until when running segments may save themselves.
     stopping: Option<Instant>,
+    /// Trials whose checkpoints the disk had no space for.
+    full: Vec<TrialId>,
+    /// No segments are started meanwhile.
+    pause: Option<Pause>,
+    /// The last pause, if nothing could be saved since.
+    paused_before: Option<Pause>,
+    /// Whether the user did not want to wait until records can be made durable.
+    gave_up: bool,
+    signals: [Signal; 3],
     observer: &'a mut dyn Observer,
 }
 
 impl Scheduler<'_> {
     async fn run(&mut self, opened: Event) -> Result<Outcome, SchedulerError> {
-        let listen = |kind| signal(kind).map_err(SchedulerError::Signals);
-        let mut interrupt = listen(SignalKind::interrupt())?;
-        let mut terminate = listen(SignalKind::terminate())?;
-        let mut hangup = listen(SignalKind::hangup())?;
         let mut frames = interval(FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.delete_strays();
+        self.delete_strays(None);
         let step = self.store.study.handle(now(), opened);
         self.carry_out(step).await?;
         while !self.is_over() {
@@ -182,7 +219,7 @@ impl Scheduler<'_> {
                     }
                     self.take(batch).await?;
                 }
-                () = any(&mut interrupt, &mut terminate, &mut hangup) => {
+                () = any(&mut self.signals) => {
                     if self.stopping.is_some() {
                         tracing::warn!("asked to stop a second time: not waiting for running segments");
                         break;
@@ -193,7 +230,12 @@ impl Scheduler<'_> {
                     tracing::warn!("some workers did not stop in time");
                     break;
                 }
-                _ = frames.tick() => self.observer.tick(&self.store.study, now()),
+                _ = frames.tick() => {
+                    self.observer.tick(&self.store.study, now());
+                    if self.is_pause_over() {
+                        self.take(Vec::new()).await?;
+                    }
+                }
             }
         }
         let step = self.store.study.handle(now(), Event::Closed);
@@ -219,13 +261,14 @@ impl Scheduler<'_> {
                 step.commands.extend(next.commands);
             }
         }
-        if self.stopping.is_none() && self.evaluating.is_none() {
+        if self.stopping.is_none() && self.evaluating.is_none() && self.pause.is_none() && self.full.is_empty() {
             let slots = self.idle.iter().copied().collect();
             let next = self.store.study.handle(now(), Event::Idle { slots });
             step.records.extend(next.records);
             step.commands.extend(next.commands);
         }
         self.carry_out(step).await?;
+        self.pause_if_full();
         self.export_best();
         Ok(())
     }
@@ -269,15 +312,18 @@ impl Scheduler<'_> {
                 metrics,
                 checkpoint,
                 last,
-            } => Some(Event::Reported {
-                trial,
-                attempt,
-                resource,
-                loss,
-                metrics,
-                checkpoint,
-                last,
-            }),
+            } => {
+                self.paused_before = None;
+                Some(Event::Reported {
+                    trial,
+                    attempt,
+                    resource,
+                    loss,
+                    metrics,
+                    checkpoint,
+                    last,
+                })
+            }
             News::Stopped {
                 trial,
                 attempt,
@@ -298,6 +344,21 @@ impl Scheduler<'_> {
                 message,
                 checkpoint_lost,
             }),
+            News::NoSpace {
+                trial,
+                attempt,
+                message,
+            } => {
+                let what = message.lines().next().unwrap_or_default();
+                self.observer.paused(&format!("trial {trial} can't be saved: {what}"));
+                self.full.push(trial);
+                let checkpoint = None;
+                Some(Event::Stopped {
+                    trial,
+                    attempt,
+                    checkpoint,
+                })
+            }
             News::Exported { directory, test } => {
                 let trial = match self.export {
                     Export::Asked(_, trial) => Some(trial),
@@ -305,8 +366,8 @@ impl Scheduler<'_> {
                 };
                 let target = self.directory.best_model();
                 self.export = Export::Done(directory.and_then(|partial| {
-                    let placed = export::place(&partial, &target).map(|()| target);
-                    placed.map_err(|error| error.to_string())
+                    let placed = export::place(&partial, &target).and_then(|()| export::seal(&target));
+                    placed.map(|()| target).map_err(|error| error.to_string())
                 }));
                 let tested = trial.zip(test);
                 tested.map(|(trial, measurement)| Event::Tested { trial, measurement })
@@ -324,17 +385,13 @@ impl Scheduler<'_> {
     async fn carry_out(&mut self, step: Step) -> Result<(), SchedulerError> {
         if !step.records.is_empty() {
             let touched: BTreeSet<TrialId> = step.records.iter().filter_map(|record| record.fact.trial()).collect();
-            let study = &self.store.study;
-            let rows = touched
-                .iter()
-                .filter_map(|&id| study.trial(id))
-                .map(Into::into)
-                .collect();
-            self.store.committer.commit(step.records.clone(), rows).await?;
+            let rows = touched.iter().filter_map(|&id| self.store.study.trial(id));
+            let rows = rows.map(Into::into).collect();
+            self.commit(step.records.clone(), rows).await?;
             for record in &step.records {
                 tracing::info!(fact = ?record.fact, "recorded");
             }
-            self.observer.recorded(study, &step.records);
+            self.observer.recorded(&self.store.study, &step.records);
         }
         for command in step.commands {
             match command {
@@ -405,37 +462,20 @@ impl Scheduler<'_> {
         }
         let best = self.store.study.best();
         let checkpoint = best.and_then(|trial| Some((trial.id, trial.best_checkpoint()?.clone())));
-        if let (Some(&slot), Some((trial, checkpoint))) = (self.idle.first(), checkpoint) {
+        let Some((trial, checkpoint)) = checkpoint else {
+            let lost = best.map(|trial| trial.id);
+            self.export = match lost {
+                Some(trial) => Export::Done(Err(format!(
+                    "the checkpoint of trial {trial} is lost; hpo export writes its configuration, with which hpo train trains it again"
+                ))),
+                None => Export::Unasked,
+            };
+            return;
+        };
+        if let Some(&slot) = self.idle.first() {
             let directory = export::partial(&self.directory.best_model());
             self.export = Export::Asked(slot, trial);
             self.order(slot, Order::Export { checkpoint, directory });
-        }
-    }
-
-    /// Deletes checkpoints that nobody knows of: left by a scheduler that was killed.
-    fn delete_strays(&self) {
-        let kept = self.store.study.checkpoint_files();
-        let root = self.directory.checkpoints();
-        let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
-        for file in entries(&root).flat_map(|trial| entries(&trial.path())) {
-            let path = file.path();
-            let known = path.strip_prefix(&root).ok().and_then(Path::to_str);
-            if known.is_none_or(|name| !kept.contains(name)) {
-                self.delete(&path);
-            }
-        }
-    }
-
-    fn delete(&self, checkpoint: &Path) {
-        match std::fs::remove_file(checkpoint) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::warn!(%error, file = %checkpoint.display(), "can't delete a checkpoint");
-            }
-            _ => {}
-        }
-        if let Some(directory) = checkpoint.parent() {
-            // It stays for as long as the trial has other checkpoints.
-            let _ = std::fs::remove_dir(directory);
         }
     }
 }
@@ -450,7 +490,17 @@ pub fn now() -> Timestamp {
     Timestamp(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
 }
 
-async fn any(a: &mut Signal, b: &mut Signal, c: &mut Signal) {
+/// What asks to stop.
+fn signals() -> std::io::Result<[Signal; 3]> {
+    Ok([
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::hangup())?,
+    ])
+}
+
+async fn any(signals: &mut [Signal; 3]) {
+    let [a, b, c] = signals;
     tokio::select! {
         _ = a.recv() => {}
         _ = b.recv() => {}

@@ -1,12 +1,10 @@
 //! Checkpoint files as the scheduler sees them: a name, a size and a digest.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
-use crate::store::sync_directory;
+use crate::store::{sha256_of, sync_directory};
 use crate::study::Checkpoint;
 
 /// Why a checkpoint can't be used.
@@ -94,19 +92,7 @@ fn digest(path: &Path) -> io::Result<(u64, String)> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
     }
     file.sync_all()?;
-    let (mut hash, mut bytes) = (Sha256::new(), 0);
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            n => {
-                hash.update(&buffer[..n]);
-                bytes += n as u64;
-            }
-        }
-    }
-    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok((bytes, sha256))
+    sha256_of(&mut file)
 }
 
 #[cfg(test)]

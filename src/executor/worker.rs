@@ -10,7 +10,8 @@ use super::checkpoint;
 use super::log::WorkerLog;
 use super::process::{Process, Program};
 use super::slots::Slot;
-use crate::store::StudyDirectory;
+use super::space;
+use crate::store::{StudyDirectory, create_directories};
 use crate::study::{Checkpoint, SlotId, TrialId};
 
 /// So many workers in a row that die before they are ready mean that none will ever be.
@@ -118,6 +119,15 @@ pub enum News {
         /// Whether the checkpoint it should have gone on from can't be used.
         checkpoint_lost: bool,
     },
+    /// The segment failed because the disk is full, which is not the fault of its configuration.
+    NoSpace {
+        /// The trial.
+        trial: TrialId,
+        /// The attempt.
+        attempt: u32,
+        /// What happened.
+        message: String,
+    },
     /// The model was written.
     Exported {
         /// Where, or why not.
@@ -212,12 +222,7 @@ impl Keeper {
             };
             tracing::warn!(slot = self.slot.id, message, "worker ended");
             if let Some((trial, attempt)) = self.segment.take() {
-                self.tell(News::Failed {
-                    trial,
-                    attempt,
-                    message: message.clone(),
-                    checkpoint_lost: false,
-                });
+                self.tell_failed(trial, attempt, message.clone(), false);
             }
             if fatal || false_starts == FALSE_STARTS {
                 self.tell(News::Fatal { message });
@@ -302,7 +307,7 @@ impl Keeper {
                     let verified = checkpoint
                         .map(|checkpoint| checkpoint::verify(&root, &checkpoint))
                         .transpose();
-                    std::fs::create_dir_all(&own).map(|()| verified)
+                    create_directories(&own).map(|()| verified)
                 })
                 .await;
                 match prepared {
@@ -325,13 +330,25 @@ impl Keeper {
     }
 
     fn fail(&mut self, trial: TrialId, attempt: u32, message: String, checkpoint_lost: bool) {
-        self.tell(News::Failed {
-            trial,
-            attempt,
-            message,
-            checkpoint_lost,
-        });
+        self.tell_failed(trial, attempt, message, checkpoint_lost);
         self.idle();
+    }
+
+    fn tell_failed(&self, trial: TrialId, attempt: u32, message: String, checkpoint_lost: bool) {
+        self.tell(if !checkpoint_lost && space::is_short(&self.checkpoints, &message) {
+            News::NoSpace {
+                trial,
+                attempt,
+                message,
+            }
+        } else {
+            News::Failed {
+                trial,
+                attempt,
+                message,
+                checkpoint_lost,
+            }
+        });
     }
 
     async fn hear(&mut self, message: FromWorker, ready: &mut bool) -> Result<(), End> {

@@ -6,24 +6,30 @@ use super::bracket::{Bracket, Decision, Entry};
 use super::event::{Fact, Record, Timestamp};
 use super::policy::BracketPlan;
 use super::trial::{Ahead, Report, Trial, TrialId, TrialState};
-use super::{OpenBracket, SchedulerRun, Study, UnknownTrial};
+use super::{Misfit, OpenBracket, SchedulerRun, Study};
 
 impl Study {
     /// Takes in one more record of somebody else's making.
     ///
     /// # Errors
-    /// If it speaks of a trial that no earlier record has created.
-    pub fn follow(&mut self, record: &Record) -> Result<(), UnknownTrial> {
+    /// If it does not fit those before it.
+    pub fn follow(&mut self, record: &Record) -> Result<(), Misfit> {
         let known = self.trials.len() as u64;
-        let fits = match (&record.fact, record.fact.trial()) {
-            (Fact::TrialCreated { trial, .. }, _) => *trial == known,
-            (_, trial) => trial.is_none_or(|trial| trial < known),
-        };
-        if !fits {
-            return Err(UnknownTrial {
-                trial: record.fact.trial().unwrap_or_default(),
-                known,
-            });
+        match (&record.fact, record.fact.trial()) {
+            (&Fact::TrialCreated { trial, .. }, _) if trial != known => return Err(Misfit::Trial { trial, known }),
+            (&Fact::TrialCreated { bracket, .. }, _) if bracket as usize >= self.brackets.len() => {
+                return Err(Misfit::Bracket);
+            }
+            (Fact::BracketOpened { rungs, .. }, _) if rungs.is_empty() => return Err(Misfit::Bracket),
+            (Fact::TrialCreated { .. }, _) | (_, None) => {}
+            (fact, Some(trial)) => {
+                let state = self.trial(trial).map(|trial| &trial.state);
+                let state = state.ok_or(Misfit::Trial { trial, known })?;
+                let afterwards = matches!(fact, Fact::ModelTested { .. } | Fact::CheckpointLost { .. });
+                if state.is_final() && !afterwards {
+                    return Err(Misfit::Ended { trial });
+                }
+            }
         }
         self.apply(record);
         Ok(())
@@ -219,6 +225,7 @@ impl Study {
                     }
                 }
             }
+            Fact::CheckpointLost { file, .. } => trial.forget_checkpoint(file),
             Fact::TrialPromoted { rung, to, .. } => self.promote(id, *rung, *to),
             Fact::TrialPruned { rung, .. } => {
                 trial.state = TrialState::Pruned { rung: *rung };

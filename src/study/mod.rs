@@ -79,11 +79,25 @@ struct OpenBracket {
 }
 
 /// A record that does not fit those before it.
-#[derive(Debug, thiserror::Error)]
-#[error("a record speaks of trial {trial}, but the study has {known} trials at that point")]
-pub struct UnknownTrial {
-    trial: TrialId,
-    known: u64,
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    /// It speaks of a trial that no earlier record has created, or creates one out of turn.
+    #[error("it speaks of trial {trial}, but the study has {known} trials at that point")]
+    Trial {
+        /// The trial.
+        trial: TrialId,
+        /// How many trials there are.
+        known: u64,
+    },
+    /// Nothing more can happen to the trial.
+    #[error("it speaks of trial {trial}, to which nothing more can happen at that point")]
+    Ended {
+        /// The trial.
+        trial: TrialId,
+    },
+    /// It speaks of a bracket that no earlier record has opened, or opens one without rungs.
+    #[error("it speaks of a bracket that there can't be at that point")]
+    Bracket,
 }
 
 impl Study {
@@ -111,11 +125,8 @@ impl Study {
     /// The study that its records tell of.
     ///
     /// # Errors
-    /// If a record speaks of a trial that no earlier record has created.
-    pub fn restore<R: Borrow<Record>>(
-        spec: StudySpec,
-        records: impl IntoIterator<Item = R>,
-    ) -> Result<Self, UnknownTrial> {
+    /// If a record does not fit those before it.
+    pub fn restore<R: Borrow<Record>>(spec: StudySpec, records: impl IntoIterator<Item = R>) -> Result<Self, Misfit> {
         let mut study = Self::new(spec);
         for record in records {
             study.follow(record.borrow())?;

@@ -1,6 +1,7 @@
 //! What people look at: made from the records alone, and never changing them.
 
 pub mod diagnosis;
+mod examination;
 mod format;
 mod progress;
 mod report;
@@ -9,6 +10,7 @@ mod simulation;
 mod space;
 mod table;
 
+pub use examination::examination;
 pub use format::tell;
 pub use progress::Progress;
 pub use report::{outcome, status, status_json, trial_details};

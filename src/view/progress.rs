@@ -186,6 +186,17 @@ impl Observer for Progress {
         );
     }
 
+    fn paused(&mut self, why: &str) {
+        let told = format!(
+            "the disk is full: {why}\n  the study pauses, loses nothing, and goes on by itself once there is space"
+        );
+        self.say(now(), &told);
+    }
+
+    fn resumed(&mut self) {
+        self.say(now(), "the study goes on");
+    }
+
     fn tick(&mut self, study: &Study, now: Timestamp) {
         match &self.lines {
             Some(lines) => {
@@ -259,6 +270,7 @@ fn told(study: &Study, fact: &Fact) -> Option<String> {
         }
         Fact::TrialPromoted { trial, to, .. } => format!("trial {trial}: promoted, goes on to epoch {to}"),
         Fact::TrialPruned { trial, rung } => format!("trial {trial}: pruned at epoch {rung}"),
+        Fact::CheckpointLost { trial, file } => format!("trial {trial}: its checkpoint {file} is lost"),
         Fact::StudyFinished { .. } => format!("finished: {} trials", study.trials().len()),
         _ => return None,
     })
