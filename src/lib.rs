@@ -8,6 +8,7 @@ pub mod cli;
 pub mod diagnostic;
 pub mod executor;
 pub mod export;
+pub mod fsck;
 pub mod scheduler;
 pub mod simulate;
 pub mod space;

@@ -1,5 +1,7 @@
 //! The loop: what slots tell goes into the core, its records to disk, and only then its commands to the slots.
 
+mod pause;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -13,6 +15,8 @@ use crate::executor::{self, Health, News, Order, Program, Slot, SlotNews, Worker
 use crate::export;
 use crate::store::{CommitError, Database, Store, StudyDirectory};
 use crate::study::{Command, Event, Fact, Limits, Record, SlotId, Step, Study, Timestamp, Trial, TrialId, TrialState};
+
+use pause::Pause;
 
 /// How long workers may take to stop in good order.
 const GRACE: Duration = Duration::from_secs(30);
@@ -36,6 +40,11 @@ pub trait Observer {
 
     /// Something has happened that the user should know and no record tells.
     fn note(&mut self, text: &str);
+    /// The disk is full, and nothing more can be recorded or saved.
+    fn paused(&mut self, why: &str);
+
+    /// It is tried again, or works again.
+    fn resumed(&mut self);
 
     /// Time has passed.
     fn tick(&mut self, study: &Study, now: Timestamp);
@@ -101,6 +110,18 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
         program,
         limits,
     } = job;
+    let signals = match signals() {
+        Ok(signals) => signals,
+        Err(error) => {
+            let (database, _) = store.committer.close();
+            return Ended {
+                outcome: Err(SchedulerError::Signals(error)),
+                study: store.study,
+                database,
+                model: None,
+            };
+        }
+    };
     // What a scheduler that was killed has left behind would take memory and cores from the new workers.
     let strays = executor::kill_strays(directory.root());
     if strays > 0 {
@@ -128,6 +149,11 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
         can_export: true,
         stopping: None,
         hurried: false,
+        full: Vec::new(),
+        pause: None,
+        paused_before: None,
+        gave_up: false,
+        signals,
         observer,
     };
     let opened = Event::Opened {
@@ -135,7 +161,11 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
         slots: names,
         limits,
     };
-    let outcome = scheduler.run(opened).await;
+    let outcome = match scheduler.run(opened).await {
+        // The user did not want to wait for space.
+        Err(SchedulerError::Commit(_)) if scheduler.gave_up => Ok(Outcome::Stopped),
+        outcome => outcome,
+    };
     let Scheduler {
         store,
         workers,
@@ -197,24 +227,27 @@ struct Scheduler<'a> {
     stopping: Option<Instant>,
     /// Whether workers are not to be waited for.
     hurried: bool,
+    /// Trials whose checkpoints the disk had no space for.
+    full: Vec<TrialId>,
+    /// No segments are started meanwhile.
+    pause: Option<Pause>,
+    /// The last pause, if nothing could be saved since.
+    paused_before: Option<Pause>,
+    /// Whether the user did not want to wait until records can be made durable.
+    gave_up: bool,
+    signals: [Signal; 3],
     observer: &'a mut dyn Observer,
 }
 
 impl Scheduler<'_> {
     async fn run(&mut self, opened: Event) -> Result<Outcome, SchedulerError> {
-        let listen = |kind| signal(kind).map_err(SchedulerError::Signals);
-        let mut interrupt = listen(SignalKind::interrupt())?;
-        let mut terminate = listen(SignalKind::terminate())?;
-        let mut hangup = listen(SignalKind::hangup())?;
         let mut frames = interval(FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let kept = self.store.study.checkpoint_files();
-        executor::delete_strays(&self.directory.checkpoints(), &kept);
+        executor::delete_strays(&self.directory.checkpoints(), None, &kept);
         let step = self.store.study.handle(now(), opened);
         self.carry_out(step).await?;
-        let ended = self
-            .serve(&mut interrupt, &mut terminate, &mut hangup, &mut frames)
-            .await;
+        let ended = self.serve(&mut frames).await;
         if let Err(error @ SchedulerError::Commit(_)) = ended {
             return Err(error);
         }
@@ -225,13 +258,7 @@ impl Scheduler<'_> {
         Ok(if finished { Outcome::Finished } else { Outcome::Stopped })
     }
 
-    async fn serve(
-        &mut self,
-        interrupt: &mut Signal,
-        terminate: &mut Signal,
-        hangup: &mut Signal,
-        frames: &mut Interval,
-    ) -> Result<(), SchedulerError> {
+    async fn serve(&mut self, frames: &mut Interval) -> Result<(), SchedulerError> {
         while !self.is_over() {
             tokio::select! {
                 Some(first) = self.news.recv() => {
@@ -241,7 +268,7 @@ impl Scheduler<'_> {
                     }
                     self.take(batch).await?;
                 }
-                () = any(interrupt, terminate, hangup) => {
+                () = any(&mut self.signals) => {
                     if self.stopping.is_some() {
                         tracing::warn!("asked to stop a second time: not waiting for running segments");
                         self.hurried = true;
@@ -253,7 +280,12 @@ impl Scheduler<'_> {
                     tracing::warn!("some workers did not stop in time");
                     break;
                 }
-                _ = frames.tick() => self.observer.tick(&self.store.study, now()),
+                _ = frames.tick() => {
+                    self.observer.tick(&self.store.study, now());
+                    if self.is_pause_over() {
+                        self.take(Vec::new()).await?;
+                    }
+                }
             }
         }
         Ok(())
@@ -286,13 +318,14 @@ impl Scheduler<'_> {
             self.carry_out(step).await?;
             return lost;
         }
-        if self.stopping.is_none() && self.evaluating.is_none() {
+        if self.stopping.is_none() && self.evaluating.is_none() && self.pause.is_none() && self.full.is_empty() {
             let slots = self.idle.iter().copied().collect();
             let next = self.store.study.handle(now(), Event::Idle { slots });
             step.records.extend(next.records);
             step.commands.extend(next.commands);
         }
         self.carry_out(step).await?;
+        self.pause_if_full();
         self.export_best();
         Ok(())
     }
@@ -336,15 +369,18 @@ impl Scheduler<'_> {
                 metrics,
                 checkpoint,
                 last,
-            } => Some(Event::Reported {
-                trial,
-                attempt,
-                resource,
-                loss,
-                metrics,
-                checkpoint,
-                last,
-            }),
+            } => {
+                self.paused_before = None;
+                Some(Event::Reported {
+                    trial,
+                    attempt,
+                    resource,
+                    loss,
+                    metrics,
+                    checkpoint,
+                    last,
+                })
+            }
             News::Stopped {
                 trial,
                 attempt,
@@ -365,6 +401,21 @@ impl Scheduler<'_> {
                 message,
                 checkpoint_lost,
             }),
+            News::NoSpace {
+                trial,
+                attempt,
+                message,
+            } => {
+                let what = message.lines().next().unwrap_or_default();
+                self.observer.paused(&format!("trial {trial} can't be saved: {what}"));
+                self.full.push(trial);
+                let checkpoint = None;
+                Some(Event::Stopped {
+                    trial,
+                    attempt,
+                    checkpoint,
+                })
+            }
             News::Exported { directory, test } => {
                 let trial = match self.export {
                     Export::Asked(_, trial) => Some(trial),
@@ -372,8 +423,8 @@ impl Scheduler<'_> {
                 };
                 let target = self.directory.best_model();
                 self.export = Export::Done(directory.and_then(|partial| {
-                    let placed = export::place(&partial, &target).map(|()| target);
-                    placed.map_err(|error| error.to_string())
+                    let placed = export::place(&partial, &target).and_then(|()| export::seal(&target));
+                    placed.map(|()| target).map_err(|error| error.to_string())
                 }));
                 let tested = trial.zip(test);
                 tested.map(|(trial, measurement)| Event::Tested { trial, measurement })
@@ -444,17 +495,13 @@ impl Scheduler<'_> {
     async fn carry_out(&mut self, step: Step) -> Result<(), SchedulerError> {
         if !step.records.is_empty() {
             let touched: BTreeSet<TrialId> = step.records.iter().filter_map(|record| record.fact.trial()).collect();
-            let study = &self.store.study;
-            let rows = touched
-                .iter()
-                .filter_map(|&id| study.trial(id))
-                .map(Into::into)
-                .collect();
-            self.store.committer.commit(step.records.clone(), rows).await?;
+            let rows = touched.iter().filter_map(|&id| self.store.study.trial(id));
+            let rows = rows.map(Into::into).collect();
+            self.commit(step.records.clone(), rows).await?;
             for record in &step.records {
                 tracing::info!(fact = ?record.fact, "recorded");
             }
-            self.observer.recorded(study, &step.records);
+            self.observer.recorded(&self.store.study, &step.records);
         }
         for command in step.commands {
             match command {
@@ -527,7 +574,17 @@ impl Scheduler<'_> {
         }
         let best = self.store.study.best();
         let checkpoint = best.and_then(|trial| Some((trial.id, trial.best_checkpoint()?.clone())));
-        if let (Some(&slot), Some((trial, checkpoint))) = (self.idle.first(), checkpoint) {
+        let Some((trial, checkpoint)) = checkpoint else {
+            let lost = best.map(|trial| trial.id);
+            self.export = match lost {
+                Some(trial) => Export::Done(Err(format!(
+                    "the checkpoint of trial {trial} is lost; hpo export writes its configuration, with which hpo train trains it again"
+                ))),
+                None => Export::Unasked,
+            };
+            return;
+        };
+        if let Some(&slot) = self.idle.first() {
             let directory = export::partial(&self.directory.best_model());
             self.export = Export::Asked(slot, trial);
             self.order(slot, Order::Export { checkpoint, directory });
@@ -545,7 +602,17 @@ pub fn now() -> Timestamp {
     Timestamp(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
 }
 
-async fn any(a: &mut Signal, b: &mut Signal, c: &mut Signal) {
+/// What asks to stop.
+fn signals() -> std::io::Result<[Signal; 3]> {
+    Ok([
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::hangup())?,
+    ])
+}
+
+async fn any(signals: &mut [Signal; 3]) {
+    let [a, b, c] = signals;
     tokio::select! {
         _ = a.recv() => {}
         _ = b.recv() => {}

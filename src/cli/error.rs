@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stderr};
 
 use crate::diagnostic::Diagnostic;
 use crate::scheduler::SchedulerError;
-use crate::store::StoreError;
+use crate::store::{JournalError, StoreError};
 use crate::view::tell;
 
 /// Why a command did not do what it was asked to.
@@ -38,6 +38,9 @@ pub enum CliError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The study is damaged; already told.
+    #[error("damaged")]
+    Damaged,
     /// The user has stopped the study; already told.
     #[error("stopped")]
     Stopped,
@@ -57,7 +60,7 @@ impl CliError {
         match self {
             Self::Scheduler(_) | Self::Failed(_) | Self::Output { .. } => 1,
             Self::Input(_) | Self::Usage { .. } => 2,
-            Self::Store(_) => 3,
+            Self::Store(_) | Self::Damaged => 3,
             Self::Stopped => 130,
         }
     }
@@ -72,6 +75,10 @@ impl CliError {
             Self::Store(StoreError::Missing { .. }) => {
                 "name a study by its directory, or by its name in --studies".into()
             }
+            Self::Store(
+                StoreError::JournalGone { .. }
+                | StoreError::Journal(JournalError::Damaged { .. } | JournalError::CutShort { .. }),
+            ) => "see what is whole and what is not with hpo fsck; with --repair it keeps all that is whole".into(),
             Self::Store(StoreError::Foreign { .. }) => "give the study another name, or remove that directory".into(),
             Self::Scheduler(SchedulerError::Fatal(_)) => {
                 "mend that and run the same command again: nothing recorded is lost".into()
@@ -84,7 +91,7 @@ impl CliError {
     pub fn print(&self) {
         match self {
             Self::Input(diagnostic) => tell(&diagnostic.render(stderr().is_terminal())),
-            Self::Stopped => {}
+            Self::Stopped | Self::Damaged => {}
             error => {
                 tell(&format!("error: {error}"));
                 if let Some(help) = self.help() {

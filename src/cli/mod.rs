@@ -2,6 +2,7 @@
 
 mod error;
 mod export;
+mod fsck;
 mod resume;
 mod run;
 mod search;
@@ -21,8 +22,8 @@ use clap::{Parser, Subcommand};
 pub use error::CliError;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 the study failed, 2 bad input, 3 the study can't be opened (missing, foreign, damaged, in use), \
-130 stopped by the user";
+Exit codes: 0 done, 1 the study failed, 2 bad input, 3 the study can't be opened (missing, foreign, damaged, in use) or \
+fsck found damage, 130 stopped by the user";
 
 /// Hyperparameter search for fine-tuning text-embedding models.
 #[derive(Debug, Parser)]
@@ -63,6 +64,8 @@ enum Verb {
     Show(show::Show),
     /// Write the best configuration, and the fine-tuned model
     Export(export::Export),
+    /// Tell what of a study is whole and what is damaged, and mend it
+    Fsck(fsck::Fsck),
 }
 
 /// Runs the command; errors go to standard error, rendered for people.
@@ -78,6 +81,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Verb::Trials(verb) => verb.run(&studies),
         Verb::Show(verb) => verb.run(&studies),
         Verb::Export(verb) => verb.run(&studies),
+        Verb::Fsck(verb) => verb.run(&studies),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

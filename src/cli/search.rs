@@ -157,10 +157,15 @@ pub(super) fn resume(studies: &Path, named: &Path, arguments: &SlotArguments) ->
         return run::tell_finished(&reader);
     }
     // The study's file names the slots; if it can't be read any more, any will do.
-    let kept = file::parse(
-        &std::fs::read_to_string(directory.study_file()).unwrap_or_default(),
-        &directory.study_file(),
-    );
+    let path = directory.study_file();
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let kept = file::parse(&text, &path).ok();
+    if kept.is_none() || reader.is_made_from(&text) == Some(false) {
+        tell(&format!(
+            "note: {} is not what the study was made from any more: only slots are taken from it, as far as it can be read",
+            path.display()
+        ));
+    }
     let settings = arguments.over(&kept.map(|file| file.slots).unwrap_or_default());
     let again = format!("hpo resume {}", directory.root().display());
     run::run(&directory, &settings, None, &again).map(drop)

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use sha2::{Digest, Sha256};
 
-use crate::store::sync_directory;
-use crate::study::Checkpoint;
+use crate::store::{StudyDirectory, sha256_of, sync_directory};
+use crate::study::{Checkpoint, TrialId};
 
 /// Why a checkpoint can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -121,11 +120,15 @@ pub fn delete(root: &Path, name: &str) {
     }
 }
 
-/// Deletes the checkpoints in `root` that are not `kept`: left by a scheduler that was killed. What a link leads to is not the
-/// study's.
-pub fn delete_strays(root: &Path, kept: &BTreeSet<&str>) {
+/// Deletes the checkpoints in `root`, of one trial or of all, that are not `kept`: left by a scheduler that was killed, or
+/// half-written. What a link leads to is not the study's.
+pub fn delete_strays(root: &Path, of: Option<TrialId>, kept: &BTreeSet<&str>) {
     let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
-    for file in entries(root).flat_map(|trial| entries(&trial.path())) {
+    let trials: Vec<PathBuf> = match of {
+        Some(trial) => vec![root.join(StudyDirectory::trial_checkpoints(trial))],
+        None => entries(root).map(|trial| trial.path()).collect(),
+    };
+    for file in trials.iter().flat_map(|trial| entries(trial)) {
         let path = file.path();
         if let Some(name) = path.strip_prefix(root).ok().and_then(Path::to_str)
             && !kept.contains(name)
@@ -150,23 +153,11 @@ fn digest(path: &Path) -> io::Result<(u64, String)> {
     }
     file.sync_all()?;
     let size = file.metadata()?.len();
-    let (mut hash, mut bytes) = (Sha256::new(), 0);
-    let mut buffer = vec![0; 1 << 20];
     // A file that grows while it is read would have no end.
-    let mut file = file.take(size.saturating_add(1));
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            n => {
-                hash.update(&buffer[..n]);
-                bytes += n as u64;
-            }
-        }
-    }
+    let (bytes, sha256) = sha256_of(file.take(size.saturating_add(1)))?;
     if bytes != size {
         return Err(wrong("it is still being written"));
     }
-    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok((bytes, sha256))
 }
 

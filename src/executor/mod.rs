@@ -9,6 +9,7 @@ mod news;
 mod process;
 mod pulse;
 mod slots;
+mod space;
 mod watch;
 mod worker;
 
@@ -19,4 +20,5 @@ pub use health::Health;
 pub use news::{News, Order, SlotNews};
 pub use process::Program;
 pub use slots::{Machine, Slot, SlotError};
+pub use space::room;
 pub use worker::{Worker, export_once};

@@ -108,6 +108,15 @@ pub enum News {
         /// Whether the checkpoint it should have gone on from can't be used.
         checkpoint_lost: bool,
     },
+    /// The segment failed because the disk is full, which is not the fault of its configuration.
+    NoSpace {
+        /// The trial.
+        trial: TrialId,
+        /// The attempt.
+        attempt: u32,
+        /// What happened.
+        message: String,
+    },
     /// The model was written.
     Exported {
         /// Where, or why not.

@@ -13,9 +13,10 @@ use super::log::WorkerLog;
 use super::news::{News, Order, SlotNews};
 use super::process::{Process, Program};
 use super::slots::Slot;
+use super::space;
 use super::watch::{Task, patience, silence};
 use crate::diagnostic::visible;
-use crate::store::StudyDirectory;
+use crate::store::{StudyDirectory, create_directories};
 use crate::study::{Checkpoint, TrialId};
 
 /// So many workers in a row that die before they are ready mean that none will ever be.
@@ -141,12 +142,7 @@ impl Keeper {
             };
             tracing::warn!(slot = self.slot.id, message, "worker ended");
             if let Task::Training { trial, attempt, .. } = self.task {
-                self.tell(News::Failed {
-                    trial,
-                    attempt,
-                    message: message.clone(),
-                    checkpoint_lost: false,
-                });
+                self.fail(trial, attempt, message.clone(), false);
             }
             if fatal || false_starts == FALSE_STARTS {
                 self.tell(News::Fatal { message });
@@ -251,7 +247,7 @@ impl Keeper {
                     let verified = checkpoint
                         .map(|checkpoint| checkpoint::verify(&root, &checkpoint))
                         .transpose();
-                    std::fs::create_dir_all(&own).map(|()| verified)
+                    create_directories(&own).map(|()| verified)
                 })
                 .await;
                 match prepared {
@@ -276,11 +272,19 @@ impl Keeper {
     }
 
     fn fail(&self, trial: TrialId, attempt: u32, message: String, checkpoint_lost: bool) {
-        self.tell(News::Failed {
-            trial,
-            attempt,
-            message,
-            checkpoint_lost,
+        self.tell(if !checkpoint_lost && space::is_short(&self.checkpoints, &message) {
+            News::NoSpace {
+                trial,
+                attempt,
+                message,
+            }
+        } else {
+            News::Failed {
+                trial,
+                attempt,
+                message,
+                checkpoint_lost,
+            }
         });
     }
 

@@ -4,4 +4,4 @@ mod configuration;
 mod model;
 
 pub use configuration::{Format, configuration};
-pub use model::{partial, place};
+pub use model::{broken, partial, place, seal, seal_of};

@@ -1,14 +1,19 @@
 //! The thread that makes records durable: the journal first, then the database.
 
 use std::io;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use super::database::{Database, DatabaseError, guarded};
+use super::database::{Database, DatabaseError, Line};
+use super::guard::guarded;
 use super::journal::JournalWriter;
 use crate::study::{Record, TrialSummary};
+
+/// How long to wait before a full disk is tried once more: twice as long each time, up to the second.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 struct Batch {
     records: Vec<Record>,
@@ -22,8 +27,12 @@ struct Batch {
 pub struct CommitError(pub io::ErrorKind);
 
 /// Commits batches of records in the order in which they come. Those that wait together share one sync.
+///
+/// A full disk loses nothing and ends nothing: the batch is tried again until there is space.
 pub struct Committer {
     batches: Sender<Batch>,
+    blocked: watch::Receiver<Option<io::ErrorKind>>,
+    give_up: Sender<()>,
     thread: JoinHandle<(Option<Database>, Option<DatabaseError>)>,
 }
 
@@ -31,9 +40,20 @@ impl Committer {
     /// Starts the thread. Without a database only the journal is written.
     pub fn start(journal: JournalWriter, database: Option<Database>) -> Self {
         let (batches, queue) = channel();
+        let (block, blocked) = watch::channel(None);
+        let (give_up, given_up) = channel();
+        let worker = Work {
+            journal,
+            database,
+            trouble: None,
+            block,
+            given_up,
+        };
         Self {
             batches,
-            thread: std::thread::spawn(move || run(journal, database, &queue)),
+            blocked,
+            give_up,
+            thread: std::thread::spawn(move || worker.run(&queue)),
         }
     }
 
@@ -41,7 +61,7 @@ impl Committer {
     /// records are on disk.
     ///
     /// # Errors
-    /// If the journal can't be written; then none of the records counts.
+    /// If the journal can't be written, for another reason than a full disk; then none of the records counts.
     pub async fn commit(&self, records: Vec<Record>, rows: Vec<TrialSummary>) -> Result<(), CommitError> {
         let (durable, done) = oneshot::channel();
         let batch = Batch { records, rows, durable };
@@ -52,46 +72,104 @@ impl Committer {
         done.await.map_err(|_| gone)?.map_err(CommitError)
     }
 
+    /// What a commit waits for, if it is a full disk.
+    pub fn blocked(&self) -> watch::Receiver<Option<io::ErrorKind>> {
+        self.blocked.clone()
+    }
+
+    /// Does not wait for a full disk any longer, now or later: a commit that does then fails.
+    pub fn give_up(&self) {
+        // The thread has gone only if it panicked, which close tells.
+        let _ = self.give_up.send(());
+    }
+
     /// Ends the thread and gives back the database, or the reason why it was given up on the way.
     pub fn close(self) -> (Option<Database>, Option<DatabaseError>) {
         drop(self.batches);
+        drop(self.give_up);
         self.thread.join().unwrap_or((None, Some(DatabaseError::Panicked)))
     }
 }
 
-fn run(
-    mut journal: JournalWriter,
-    mut database: Option<Database>,
-    queue: &Receiver<Batch>,
-) -> (Option<Database>, Option<DatabaseError>) {
-    let mut trouble = None;
-    while let Ok(first) = queue.recv() {
-        let batches: Vec<Batch> = std::iter::once(first).chain(queue.try_iter()).collect();
-        let written = journal.append(batches.iter().flat_map(|batch| &batch.records));
-        let failed = written.err().map(|error| {
-            tracing::error!(%error, "can't write the journal");
-            error.kind()
-        });
-        let (mut records, mut rows) = (Vec::new(), Vec::new());
-        for batch in batches {
-            records.extend(batch.records);
-            rows.extend(batch.rows);
-            // Nobody waits any more if the scheduler is ending.
-            let _ = batch.durable.send(failed.map_or(Ok(()), Err));
+struct Work {
+    journal: JournalWriter,
+    database: Option<Database>,
+    /// Why the database was given up.
+    trouble: Option<DatabaseError>,
+    block: watch::Sender<Option<io::ErrorKind>>,
+    given_up: Receiver<()>,
+}
+
+impl Work {
+    fn run(mut self, queue: &Receiver<Batch>) -> (Option<Database>, Option<DatabaseError>) {
+        while let Ok(first) = queue.recv() {
+            let batches: Vec<Batch> = std::iter::once(first).chain(queue.try_iter()).collect();
+            let begin = self.journal.seq();
+            let written = self.append(&batches);
+            let failed = written.as_ref().err().map(io::Error::kind);
+            let (mut records, mut rows) = (Vec::new(), Vec::new());
+            for batch in batches {
+                records.extend(batch.records);
+                rows.extend(batch.rows);
+                // Nobody waits any more if the scheduler is ending.
+                let _ = batch.durable.send(failed.map_or(Ok(()), Err));
+            }
+            if let Ok(texts) = written {
+                let lines = (begin..).zip(&records).zip(texts);
+                let lines: Vec<Line> = lines
+                    .map(|((seq, record), text)| Line::new(seq, record, text))
+                    .collect();
+                self.keep(&lines, &rows);
+            }
         }
-        if failed.is_none()
-            && let Some(open) = &database
-            && let Err(error) = guarded(|| open.write(journal.seq(), &records, &rows))
+        if let Some(open) = &self.database
+            && let Err(error) = guarded(|| open.flush())
         {
-            tracing::warn!(%error, "the trial database can't be written and is left as it is; it will be made anew");
-            trouble = Some(error);
-            database = None;
+            tracing::warn!(%error, "the trial database can't be flushed");
+        }
+        (self.database, self.trouble)
+    }
+
+    /// Appends to the journal, for as long as the disk is full again and again.
+    fn append(&mut self, batches: &[Batch]) -> io::Result<Vec<Vec<u8>>> {
+        let (mut delay, longest) = RETRY;
+        loop {
+            let written = self.journal.append(batches.iter().flat_map(|batch| &batch.records));
+            let error = match written {
+                Ok(lines) => {
+                    self.block.send_if_modified(|blocked| blocked.take().is_some());
+                    return Ok(lines);
+                }
+                Err(error) => error,
+            };
+            if !is_full(error.kind()) {
+                tracing::error!(%error, "can't write the journal");
+                return Err(error);
+            }
+            tracing::warn!(%error, "can't write the journal, trying again");
+            self.block.send_replace(Some(error.kind()));
+            match self.given_up.recv_timeout(delay) {
+                Err(RecvTimeoutError::Timeout) => delay = (2 * delay).min(longest),
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => return Err(error),
+            }
         }
     }
-    if let Some(open) = &database
-        && let Err(error) = guarded(|| open.flush())
-    {
-        tracing::warn!(%error, "the trial database can't be flushed");
+
+    fn keep(&mut self, lines: &[Line], rows: &[TrialSummary]) {
+        let Some(open) = &self.database else { return };
+        if let Err(error) = guarded(|| open.write(self.journal.seq(), lines, rows)) {
+            tracing::warn!(%error, "the trial database can't be written and is left as it is; it will be made anew");
+            self.trouble = Some(error);
+            let given_up = self.database.take();
+            let _ = guarded(|| {
+                drop(given_up);
+                Ok(())
+            });
+        }
     }
-    (database, trouble)
+}
+
+/// Whether space may come back by itself.
+pub(crate) fn is_full(error: io::ErrorKind) -> bool {
+    matches!(error, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

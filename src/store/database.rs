@@ -1,17 +1,24 @@
 //! The trial database: sled, made from the journal and answering keyed and sorted queries.
 //!
 //! It holds nothing that the journal does not, and it is not trusted: whatever does not agree with the journal when a
-//! study is opened is moved aside and made anew.
+//! study is opened is moved aside and made anew. Since it holds every line of the journal, each with its checksum, it is
+//! also what a damaged journal is mended from.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sled::transaction::{ConflictableTransactionError, TransactionError};
-use sled::{Transactional, Tree};
+use sled::{Batch, Transactional, Tree};
 
+use super::guard::guarded;
+use super::journal::{self, JournalError, JournalReader};
 use crate::study::{Fact, Record, Study, TrialId, TrialSummary};
 
 const REACHED: &[u8] = b"reached";
+
+/// How many lines or rows are written at a time when the database catches up with the journal.
+const CHUNK: usize = 4096;
 
 /// Why the database can't be used. The study can go on without it.
 #[derive(Debug, thiserror::Error)]
@@ -22,20 +29,102 @@ pub enum DatabaseError {
     /// sled panicked, as it does on some damaged files.
     #[error("sled panicked on a damaged file")]
     Panicked,
+    /// It has lost everything.
+    #[error("it was empty")]
+    Emptied,
     /// It does not say what the journal says.
     #[error("it does not agree with the journal")]
     Disagrees,
+    /// It holds records that the journal does not have, each whole: the journal has lost its end.
+    #[error("the journal has lost its end: the database has {records} records of it")]
+    Ahead {
+        /// How many records the journal should have.
+        records: u64,
+    },
     /// A row is not JSON of its type.
     #[error("a row can't be read: {0}")]
     Row(#[from] serde_json::Error),
+    /// The journal can't be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// It could not be moved aside.
     #[error("{}: {source}", path.display())]
     Move {
         /// The database.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        source: io::Error,
     },
+}
+
+impl DatabaseError {
+    /// Whether a database made anew would fare better. Against a journal whose end is known it is always wrong.
+    fn is_its_own_fault(&self, end_is_known: bool) -> bool {
+        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        match self {
+            Self::Sled(sled::Error::Io(error)) => {
+                !matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
+            }
+            Self::Ahead { .. } => end_is_known,
+            Self::Journal(_) | Self::Move { .. } => false,
+            Self::Sled(_) | Self::Panicked | Self::Emptied | Self::Disagrees | Self::Row(_) => true,
+        }
+    }
+}
+
+/// How many lines there are, and a sum of their checksums: equal for equal sets of lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// How many.
+    pub lines: u64,
+    /// The sum.
+    pub sum: u64,
+}
+
+impl Tally {
+    /// Counts a line; false if it is not whole.
+    pub fn count(&mut self, line: &[u8]) -> bool {
+        let checksum = journal::checksum(line);
+        self.lines += 1;
+        self.sum = self.sum.wrapping_add(checksum.map_or(0, u64::from));
+        checksum.is_some()
+    }
+}
+
+/// A line of the journal, and where the database keeps it.
+#[derive(Debug)]
+pub struct Line {
+    place: Place,
+    text: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Report([u8; 20]),
+    Segment([u8; 12]),
+    Other([u8; 8]),
+}
+
+impl Line {
+    /// The line of record number `seq`, without its newline.
+    pub fn new(seq: u64, record: &Record, text: Vec<u8>) -> Self {
+        let place = match record.fact {
+            Fact::Reported {
+                trial,
+                attempt,
+                resource,
+                ..
+            } => {
+                let mut key = [0; 20];
+                key[..12].copy_from_slice(&attempt_key(trial, attempt));
+                key[12..].copy_from_slice(&resource.to_be_bytes());
+                Place::Report(key)
+            }
+            Fact::SegmentStarted { trial, attempt, .. } => Place::Segment(attempt_key(trial, attempt)),
+            _ => Place::Other(seq.to_be_bytes()),
+        };
+        Self { place, text }
+    }
 }
 
 /// The trial database of one study. One process at a time can have it open.
@@ -43,61 +132,78 @@ pub struct Database {
     db: sled::Db,
     /// Trial number -> [`TrialSummary`].
     trials: Tree,
-    /// Trial number, resource -> the `reported` record.
+    /// Trial number, attempt, resource -> the journal's line of the report.
     reports: Tree,
-    /// Trial number, attempt -> the `segment_started` record.
+    /// Trial number, attempt -> the journal's line of the segment's beginning.
     segments: Tree,
+    /// Sequence number -> the journal's line, if it is neither of these.
+    others: Tree,
     /// Rank, loss, trial number -> nothing: the completed first, then by loss; of the search's trials only.
     by_loss: Tree,
     meta: Tree,
 }
 
 impl Database {
-    /// Opens the database at `path` and brings it to where the journal is, of which `study` is the fold. If it can't be
-    /// opened or says something else than the journal, it is moved aside and made anew; then the reason comes with it.
+    /// Opens the database at `path` and brings it to where the journal is, of which `study` is the fold and `tally` counts
+    /// the lines. If it can't be opened or says something else than the journal, it is moved aside and made anew; then the
+    /// reason comes with it. `end_is_known` tells whether it is certain that the journal has lost nothing at its end.
     ///
     /// # Errors
-    /// If it can't be made anew either.
+    /// If it can't be made anew either, or holds what the journal has lost.
     pub fn open(
         path: &Path,
         study: &Study,
-        records: &[Record],
+        journal: &Path,
+        tally: Tally,
+        end_is_known: bool,
     ) -> Result<(Self, Option<DatabaseError>), DatabaseError> {
         let existed = path.exists();
-        let reason = match guarded(|| Self::open_current(path, study, records)) {
-            Ok(database) => return Ok((database, None)),
+        let reason = match guarded(|| Self::open_current(path, study, journal, tally)) {
+            Ok((database, caught_up)) => {
+                let emptied = existed && caught_up == tally.lines && tally.lines > 1;
+                return Ok((database, emptied.then_some(DatabaseError::Emptied)));
+            }
             Err(reason) => reason,
         };
-        if existed {
-            set_aside(path)?;
+        if !existed || !reason.is_its_own_fault(end_is_known) {
+            return Err(reason);
         }
-        let database = guarded(|| Self::open_current(path, study, records))?;
+        set_aside(path)?;
+        let (database, _) = guarded(|| Self::open_current(path, study, journal, tally))?;
         Ok((database, Some(reason)))
     }
 
-    fn open_current(path: &Path, study: &Study, records: &[Record]) -> Result<Self, DatabaseError> {
+    /// Opens it, takes in what it does not have, and checks all of it; also returns how many records it took in.
+    pub(super) fn open_current(
+        path: &Path,
+        study: &Study,
+        journal: &Path,
+        tally: Tally,
+    ) -> Result<(Self, u64), DatabaseError> {
+        let database = Self::open_as_it_is(path)?;
+        let reached = database.reached()?;
+        let missing = match tally.lines.checked_sub(reached) {
+            Some(missing) => missing,
+            None => return Err(database.beyond(tally.lines)?),
+        };
+        if missing > 0 {
+            database.catch_up(study, journal, reached, tally.lines)?;
+        }
+        database.check(study, tally)?;
+        Ok((database, missing))
+    }
+
+    fn open_as_it_is(path: &Path) -> Result<Self, DatabaseError> {
         let db = sled::Config::new().path(path).cache_capacity(32 << 20).open()?;
-        let database = Self {
+        Ok(Self {
             trials: db.open_tree("trials")?,
             reports: db.open_tree("reports")?,
             segments: db.open_tree("segments")?,
+            others: db.open_tree("others")?,
             by_loss: db.open_tree("by_loss")?,
             meta: db.open_tree("meta")?,
             db,
-        };
-        let reached = usize::try_from(database.reached()?).unwrap_or(usize::MAX);
-        let missing = records.get(reached..).ok_or(DatabaseError::Disagrees)?;
-        let mut touched: Vec<TrialId> = missing.iter().filter_map(|record| record.fact.trial()).collect();
-        touched.sort_unstable();
-        touched.dedup();
-        let rows: Vec<TrialSummary> = touched
-            .iter()
-            .filter_map(|&id| study.trial(id))
-            .map(Into::into)
-            .collect();
-        database.write(records.len() as u64, missing, &rows)?;
-        database.check(study)?;
-        Ok(database)
+        })
     }
 
     /// How many records of the journal it holds.
@@ -107,58 +213,120 @@ impl Database {
         Ok(bytes.map_or(0, u64::from_be_bytes))
     }
 
-    /// Whether every trial stands in it as the study has it.
-    fn check(&self, study: &Study) -> Result<(), DatabaseError> {
-        let mut rows = self.trials.iter();
-        for trial in study.trials() {
-            let row = rows.next().ok_or(DatabaseError::Disagrees)??;
-            if row.0 != key(trial.id, None) || *row.1 != *serde_json::to_vec(&TrialSummary::from(trial))? {
-                return Err(DatabaseError::Disagrees);
-            }
-        }
-        let reports: usize = study.trials().iter().map(|trial| trial.reports.len()).sum();
-        let segments: usize = study.trials().iter().map(|trial| trial.attempts as usize).sum();
-        let ranked = study.search_trials().filter(|trial| trial.best().is_some()).count();
-        let agrees = rows.next().is_none()
-            && self.reports.len() == reports
-            && self.segments.len() == segments
-            && self.by_loss.len() == ranked;
-        agrees.then_some(()).ok_or(DatabaseError::Disagrees)
+    /// All lines, in no order.
+    fn lines(&self) -> impl Iterator<Item = sled::Result<sled::IVec>> {
+        let trees = [&self.reports, &self.segments, &self.others];
+        trees.into_iter().flat_map(|tree| tree.iter().values())
     }
 
-    /// Takes in records of the journal, up to number `reached`, and the rows of the trials they speak of as they are
-    /// after them; all or nothing.
+    /// It says that it has more than the journal's `records` records: whether that is so.
+    fn beyond(&self, records: u64) -> Result<DatabaseError, DatabaseError> {
+        let mut known = 0;
+        for line in self.lines() {
+            let line = line?;
+            if let Some(seq) = journal::sequence(&line).filter(|_| journal::checksum(&line).is_some()) {
+                known = known.max(seq + 1);
+            }
+        }
+        Ok(if known > records {
+            DatabaseError::Ahead { records: known }
+        } else {
+            DatabaseError::Disagrees
+        })
+    }
+
+    /// Takes in the journal's records from number `reached` on.
+    fn catch_up(&self, study: &Study, journal: &Path, reached: u64, records: u64) -> Result<(), DatabaseError> {
+        let mut journal = JournalReader::open(journal)?;
+        while journal.seq() < reached && journal.skip()? {}
+        let mut lines = Vec::new();
+        let mut touched = BTreeSet::new();
+        while journal.seq() < records
+            && let Some(record) = journal.next_record()?
+        {
+            touched.extend(record.fact.trial());
+            lines.push(Line::new(journal.seq() - 1, &record, journal.line().to_vec()));
+            if lines.len() == CHUNK {
+                self.insert(&lines)?;
+                lines.clear();
+            }
+        }
+        self.insert(&lines)?;
+        let touched: Vec<TrialId> = touched.into_iter().collect();
+        for ids in touched.chunks(CHUNK) {
+            let rows: Vec<TrialSummary> = ids.iter().filter_map(|&id| study.trial(id)).map(Into::into).collect();
+            self.write(reached, &[], &rows)?;
+        }
+        // Only now: until then what is there is taken in once more.
+        self.write(records, &[], &[])
+    }
+
+    fn insert(&self, lines: &[Line]) -> Result<(), DatabaseError> {
+        let [mut reports, mut segments, mut others] = [Batch::default(), Batch::default(), Batch::default()];
+        for line in lines {
+            match &line.place {
+                Place::Report(key) => reports.insert(key, line.text.as_slice()),
+                Place::Segment(key) => segments.insert(key, line.text.as_slice()),
+                Place::Other(key) => others.insert(key, line.text.as_slice()),
+            }
+        }
+        self.reports.apply_batch(reports)?;
+        self.segments.apply_batch(segments)?;
+        self.others.apply_batch(others)?;
+        Ok(())
+    }
+
+    /// Whether it holds every line of the journal, and every trial as the study has it, and nothing else.
+    fn check(&self, study: &Study, tally: Tally) -> Result<(), DatabaseError> {
+        let agrees = |yes: bool| yes.then_some(()).ok_or(DatabaseError::Disagrees);
+        let mut own = Tally::default();
+        for line in self.lines() {
+            agrees(own.count(&line?))?;
+        }
+        agrees(own == tally)?;
+        let mut rows = self.trials.iter();
+        let mut ranked = 0;
+        for trial in study.trials() {
+            let (key, row) = rows.next().ok_or(DatabaseError::Disagrees)??;
+            let summary = TrialSummary::from(trial);
+            agrees(*key == trial.id.to_be_bytes() && *row == *serde_json::to_vec(&summary)?)?;
+            if let Some(rank) = rank(&summary) {
+                ranked += 1;
+                agrees(self.by_loss.contains_key(rank)?)?;
+            }
+        }
+        agrees(rows.next().is_none() && self.by_loss.len() == ranked)
+    }
+
+    /// Takes in lines of the journal, which then has `reached` records, and the rows of the trials they speak of as they
+    /// are after them; all or nothing.
     ///
     /// # Errors
     /// If sled can't write.
-    pub fn write(&self, reached: u64, records: &[Record], rows: &[TrialSummary]) -> Result<(), DatabaseError> {
-        let mut reports = Vec::new();
-        let mut segments = Vec::new();
-        for record in records {
-            match record.fact {
-                Fact::Reported { trial, resource, .. } => {
-                    reports.push((key(trial, Some(resource)), serde_json::to_vec(record)?));
-                }
-                Fact::SegmentStarted { trial, attempt, .. } => {
-                    segments.push((key(trial, Some(u64::from(attempt))), serde_json::to_vec(record)?));
-                }
-                _ => {}
-            }
-        }
+    pub fn write(&self, reached: u64, lines: &[Line], rows: &[TrialSummary]) -> Result<(), DatabaseError> {
         let mut encoded = Vec::new();
         for row in rows {
             encoded.push((row, serde_json::to_vec(row)?));
         }
-        (&self.trials, &self.reports, &self.segments, &self.by_loss, &self.meta)
-            .transaction(|(trials, report_tree, segment_tree, by_loss, meta)| {
-                for (key, value) in &reports {
-                    report_tree.insert(key.as_slice(), value.as_slice())?;
-                }
-                for (key, value) in &segments {
-                    segment_tree.insert(key.as_slice(), value.as_slice())?;
+        let trees = (
+            &self.trials,
+            &self.reports,
+            &self.segments,
+            &self.others,
+            &self.by_loss,
+            &self.meta,
+        );
+        trees
+            .transaction(|(trials, reports, segments, others, by_loss, meta)| {
+                for line in lines {
+                    match &line.place {
+                        Place::Report(key) => reports.insert(key, line.text.as_slice())?,
+                        Place::Segment(key) => segments.insert(key, line.text.as_slice())?,
+                        Place::Other(key) => others.insert(key, line.text.as_slice())?,
+                    };
                 }
                 for (row, value) in &encoded {
-                    let old = trials.insert(key(row.trial, None), value.as_slice())?;
+                    let old = trials.insert(&row.trial.to_be_bytes(), value.as_slice())?;
                     if let Some(old) = old {
                         let old: TrialSummary =
                             serde_json::from_slice(&old).map_err(ConflictableTransactionError::Abort)?;
@@ -184,8 +352,10 @@ impl Database {
     /// # Errors
     /// If sled can't read or the row is damaged.
     pub fn trial(&self, id: TrialId) -> Result<Option<TrialSummary>, DatabaseError> {
-        let row = self.trials.get(key(id, None))?;
-        Ok(row.map(|row| serde_json::from_slice(&row)).transpose()?)
+        guarded(|| {
+            let row = self.trials.get(id.to_be_bytes())?;
+            Ok(row.map(|row| serde_json::from_slice(&row)).transpose()?)
+        })
     }
 
     /// The best `count` trials of the search: the completed ones by loss, then the others by loss.
@@ -193,13 +363,15 @@ impl Database {
     /// # Errors
     /// If sled can't read or a row is damaged.
     pub fn best(&self, count: usize) -> Result<Vec<TrialSummary>, DatabaseError> {
-        let mut best = Vec::new();
-        for entry in self.by_loss.iter().keys().take(count) {
-            let entry = entry?;
-            let id = entry.last_chunk::<8>().ok_or(DatabaseError::Disagrees)?;
-            best.push(self.trial(u64::from_be_bytes(*id))?.ok_or(DatabaseError::Disagrees)?);
-        }
-        Ok(best)
+        guarded(|| {
+            let mut best = Vec::new();
+            for entry in self.by_loss.iter().keys().take(count) {
+                let entry = entry?;
+                let id = entry.last_chunk::<8>().ok_or(DatabaseError::Disagrees)?;
+                best.push(self.trial(u64::from_be_bytes(*id))?.ok_or(DatabaseError::Disagrees)?);
+            }
+            Ok(best)
+        })
     }
 
     /// Writes out what sled still holds in memory.
@@ -212,9 +384,29 @@ impl Database {
     }
 }
 
-fn key(trial: TrialId, second: Option<u64>) -> Vec<u8> {
-    let mut key = trial.to_be_bytes().to_vec();
-    key.extend(second.iter().flat_map(|n| n.to_be_bytes()));
+/// The lines of the journal that the database at `path` holds whole, by sequence number; none if it can't be opened.
+pub(super) fn salvage(path: &Path) -> BTreeMap<u64, Vec<u8>> {
+    if !path.is_dir() {
+        return BTreeMap::new();
+    }
+    let mut found = BTreeMap::new();
+    // What was read before sled gave up is as good as any: each line tells itself whether it is whole.
+    let _ = guarded(|| {
+        for line in Database::open_as_it_is(path)?.lines() {
+            let line = line?;
+            if let Some(seq) = journal::sequence(&line).filter(|_| journal::checksum(&line).is_some()) {
+                found.insert(seq, line.to_vec());
+            }
+        }
+        Ok(())
+    });
+    found
+}
+
+fn attempt_key(trial: TrialId, attempt: u32) -> [u8; 12] {
+    let mut key = [0; 12];
+    key[..8].copy_from_slice(&trial.to_be_bytes());
+    key[8..].copy_from_slice(&attempt.to_be_bytes());
     key
 }
 
@@ -232,17 +424,16 @@ fn rank(row: &TrialSummary) -> Option<Vec<u8>> {
     Some(rank)
 }
 
-/// Runs `work` and turns a panic in it, which sled is prone to on damaged files, into an error.
-pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, DatabaseError>) -> Result<T, DatabaseError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(DatabaseError::Panicked))
-}
-
+/// Moves the database out of the way. Only the last one is kept: the journal has all that was in it.
 fn set_aside(path: &Path) -> Result<(), DatabaseError> {
-    let aside = (1u32..)
-        .map(|n| path.with_file_name(format!("db.damaged-{n}")))
-        .find(|aside| !aside.exists())
-        .unwrap_or_else(|| path.with_file_name("db.damaged"));
-    std::fs::rename(path, aside).map_err(|source| DatabaseError::Move {
+    let aside = path.with_file_name("db.damaged");
+    let cleared = match std::fs::symlink_metadata(&aside) {
+        Ok(there) if there.is_dir() => std::fs::remove_dir_all(&aside),
+        Ok(_) => std::fs::remove_file(&aside),
+        Err(_) => Ok(()),
+    };
+    let moved = cleared.and_then(|()| std::fs::rename(path, &aside));
+    moved.map_err(|source| DatabaseError::Move {
         path: path.to_owned(),
         source,
     })

@@ -97,7 +97,7 @@ impl StudyDirectory {
     pub fn create(&self, fill: impl FnOnce(&Self) -> io::Result<()>) -> io::Result<()> {
         let parent = self.root.parent().filter(|p| !p.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
-        fs::create_dir_all(parent)?;
+        create_directories(parent)?;
         let unfinished = Self::new(parent.join(format!(".{}.{}", self.name(), std::process::id())));
         let made = make_private(&unfinished.root)
             .and_then(|()| make_private(&unfinished.checkpoints()))
@@ -112,6 +112,17 @@ impl StudyDirectory {
             let _ = fs::remove_dir_all(&unfinished.root);
         }
         made
+    }
+
+    /// Makes what a study needs and can do without for a while: copies may lack it.
+    pub(super) fn complete(&self) -> io::Result<()> {
+        for directory in [self.checkpoints(), self.logs()] {
+            match make_private(&directory) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => made?,
+            }
+        }
+        Ok(())
     }
 
     /// Takes the right to write to the study.
@@ -159,6 +170,29 @@ impl StudyDirectory {
         }
     }
 
+    /// Keeps others from writing to the study, without writing to it: also on a file system that is read-only.
+    ///
+    /// # Errors
+    /// If a process has the right to write.
+    pub fn lock_shared(&self) -> Result<StudyLock, StoreError> {
+        let path = self.lock_file();
+        let io = |source| StoreError::Io {
+            path: path.clone(),
+            source,
+        };
+        // Without a lock file, nobody has ever had the right to write to it here.
+        let path_to_lock = if path.exists() { &path } else { &self.root };
+        let file = File::open(path_to_lock).map_err(io)?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(StudyLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
+                study: self.root.clone(),
+                holder: None,
+            }),
+            Err(TryLockError::Error(source)) => Err(io(source)),
+        }
+    }
+
     /// Whether a process has the right to write to the study.
     pub fn is_locked(&self) -> bool {
         let Ok(file) = File::open(self.lock_file()) else {
@@ -170,6 +204,21 @@ impl StudyDirectory {
 
 fn make_private(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Makes a directory and those above it, as far as there are none, and makes all of them durable.
+pub(crate) fn create_directories(path: &Path) -> io::Result<()> {
+    let mut missing: Vec<&Path> = path
+        .ancestors()
+        .take_while(|at| !at.as_os_str().is_empty() && !at.exists())
+        .collect();
+    missing.reverse();
+    fs::create_dir_all(path)?;
+    for made in missing {
+        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync_directory(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
 }
 
 /// Makes the entries of a directory durable.

@@ -2,7 +2,8 @@
 //!
 //! A line is `{"seq":N,"at":MS,"fact":{…},"crc32c":"xxxxxxxx"}`. The checksum is CRC-32C of the bytes before
 //! `,"crc32c"`. A line that does not end in a newline was being written when the writer died; it was never
-//! acknowledged and does not count. Any other line that does not fit is damage, and is told with its place.
+//! acknowledged and does not count. Any other line that does not fit is damage, and is told with its place. That the
+//! journal has lost its end is told by [`Acknowledged`].
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::acknowledged::Acknowledged;
 use crate::study::{FORMAT, Fact, Record, Timestamp};
 
 const TAIL: usize = r#","crc32c":"00000000"}"#.len();
@@ -36,6 +38,18 @@ pub enum JournalError {
         offset: u64,
         /// What does not fit.
         reason: String,
+    },
+    /// It ends too early.
+    #[error("{}:{line}: the journal ends at byte {offset}, but {missing} more records were acknowledged", path.display())]
+    CutShort {
+        /// The journal.
+        path: PathBuf,
+        /// The line that should come next, from 1.
+        line: u64,
+        /// Where the last whole line ends.
+        offset: u64,
+        /// How many records are known to be missing.
+        missing: u64,
     },
     /// A later version wrote it.
     #[error("{} was written by hpo {version}, whose format this version can't read", path.display())]
@@ -89,13 +103,26 @@ pub fn encode(seq: u64, record: &Record) -> serde_json::Result<Vec<u8>> {
     Ok(line)
 }
 
+/// The checksum of a line without its newline, if it is that of what the line holds.
+pub(super) fn checksum(line: &[u8]) -> Option<u32> {
+    let (body, tail) = line.split_at_checked(line.len().checked_sub(TAIL)?)?;
+    let hex = tail.strip_prefix(br#","crc32c":""#)?.strip_suffix(br#""}"#)?;
+    // A number may be written in several ways, a checksum in one only.
+    let plain = hex.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    let told = u32::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()?;
+    (plain && told == crc32c::crc32c(body)).then_some(told)
+}
+
+/// The sequence number that a line says it has, whether or not it is whole.
+pub(super) fn sequence(line: &[u8]) -> Option<u64> {
+    let digits = line.strip_prefix(br#"{"seq":"#)?;
+    let end = digits.iter().position(|digit| !digit.is_ascii_digit())?;
+    std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
+}
+
 /// The record of a line without its newline, if it is the one numbered `seq`.
-fn decode(seq: u64, line: &[u8]) -> Result<Record, String> {
-    let Some((body, tail)) = line.split_at_checked(line.len().saturating_sub(TAIL)) else {
-        return Err("it is too short".into());
-    };
-    let expected = format!(",\"crc32c\":\"{:08x}\"}}", crc32c::crc32c(body));
-    if tail != expected.as_bytes() {
+pub(super) fn decode(seq: u64, line: &[u8]) -> Result<Record, String> {
+    if checksum(line).is_none() {
         return Err("its checksum does not fit".into());
     }
     let record: LineIn = serde_json::from_slice(line).map_err(|error| error.to_string())?;
@@ -113,6 +140,8 @@ fn decode(seq: u64, line: &[u8]) -> Result<Record, String> {
 pub struct JournalReader {
     path: PathBuf,
     file: BufReader<File>,
+    /// The last line read, without its newline.
+    line: Vec<u8>,
     seq: u64,
     offset: u64,
 }
@@ -130,6 +159,7 @@ impl JournalReader {
         Ok(Self {
             path: path.to_owned(),
             file: BufReader::with_capacity(1 << 16, file),
+            line: Vec::new(),
             seq: 0,
             offset: 0,
         })
@@ -140,21 +170,79 @@ impl JournalReader {
     /// # Errors
     /// If the file can't be read or the line is damaged.
     pub fn next_record(&mut self) -> Result<Option<Record>, JournalError> {
-        let mut line = Vec::new();
-        self.file.read_until(b'\n', &mut line).map_err(|e| self.io(e))?;
-        if line.pop_if(|last| *last == b'\n').is_none() {
-            self.file.seek(SeekFrom::Start(self.offset)).map_err(|e| self.io(e))?;
+        if !self.next_line()? {
             return Ok(None);
         }
-        let record = decode(self.seq, &line).map_err(|reason| self.damaged(reason, &line))?;
+        let record = decode(self.seq, &self.line).map_err(|reason| self.damaged(reason))?;
         if let Fact::StudyCreated { format, version, .. } = &record.fact
             && *format > FORMAT
         {
             return Err(self.newer(version.clone()));
         }
-        self.seq += 1;
-        self.offset += line.len() as u64 + 1;
+        self.count();
         Ok(Some(record))
+    }
+
+    /// Passes over the next record without looking at it; false if there is no further complete line yet.
+    ///
+    /// # Errors
+    /// If the file can't be read.
+    pub fn skip(&mut self) -> Result<bool, JournalError> {
+        let there = self.next_line()?;
+        if there {
+            self.count();
+        }
+        Ok(there)
+    }
+
+    /// The line of the last record, without its newline.
+    pub fn line(&self) -> &[u8] {
+        &self.line
+    }
+
+    /// The last record does not fit those before it.
+    pub fn misfit(&self, reason: impl std::fmt::Display) -> JournalError {
+        JournalError::Damaged {
+            path: self.path.clone(),
+            line: self.seq,
+            offset: self.offset.saturating_sub(self.line.len() as u64 + 1),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// Makes sure that the journal, read to its end, has all that is known to have been acknowledged.
+    ///
+    /// # Errors
+    /// If it ends before that.
+    pub fn check_end(&self, records: u64) -> Result<(), JournalError> {
+        match records.checked_sub(self.seq) {
+            None | Some(0) => Ok(()),
+            Some(missing) => Err(JournalError::CutShort {
+                path: self.path.clone(),
+                line: self.seq + 1,
+                offset: self.offset,
+                missing,
+            }),
+        }
+    }
+
+    fn next_line(&mut self) -> Result<bool, JournalError> {
+        self.line.clear();
+        self.file
+            .read_until(b'\n', &mut self.line)
+            .map_err(|source| self.io(source))?;
+        if self.line.pop_if(|last| *last == b'\n').is_none() {
+            self.file
+                .seek(SeekFrom::Start(self.offset))
+                .map_err(|source| self.io(source))?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn count(&mut self) {
+        self.seq += 1;
+        self.offset += self.line.len() as u64 + 1;
     }
 
     /// How many records were read: the number of the next.
@@ -181,9 +269,9 @@ impl JournalReader {
         }
     }
 
-    fn damaged(&self, reason: String, line: &[u8]) -> JournalError {
+    fn damaged(&self, reason: String) -> JournalError {
         if self.seq == 0
-            && let Ok(Header { fact }) = serde_json::from_slice(line)
+            && let Ok(Header { fact }) = serde_json::from_slice(&self.line)
             && fact.format > FORMAT
         {
             return self.newer(fact.version);
@@ -201,6 +289,7 @@ impl JournalReader {
 #[derive(Debug)]
 pub struct JournalWriter {
     file: File,
+    acknowledged: Acknowledged,
     seq: u64,
     length: u64,
 }
@@ -214,6 +303,7 @@ impl JournalWriter {
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
         Ok(Self {
             file,
+            acknowledged: Acknowledged::of(path),
             seq: 0,
             length: 0,
         })
@@ -230,8 +320,11 @@ impl JournalWriter {
             file.sync_all()?;
         }
         file.seek(SeekFrom::Start(reader.offset()))?;
+        let mut acknowledged = Acknowledged::of(path);
+        acknowledged.write(reader.seq());
         Ok(Self {
             file,
+            acknowledged,
             seq: reader.seq(),
             length: reader.offset(),
         })
@@ -242,27 +335,35 @@ impl JournalWriter {
         self.seq
     }
 
-    /// Appends records and makes them durable. After an error none of them is in the journal.
+    /// Appends records and makes them durable. Returns their lines, without newlines. After an error none of them is in
+    /// the journal, and the same can be tried again.
     ///
     /// # Errors
     /// If they can't be written or synced.
-    pub fn append<'a>(&mut self, records: impl IntoIterator<Item = &'a Record>) -> io::Result<()> {
+    pub fn append<'a>(&mut self, records: impl IntoIterator<Item = &'a Record>) -> io::Result<Vec<Vec<u8>>> {
+        let mut written = Vec::new();
         let mut lines = Vec::new();
-        let mut seq = self.seq;
-        for record in records {
-            lines.extend(encode(seq, record)?);
-            seq += 1;
+        for (seq, record) in (self.seq..).zip(records) {
+            let mut line = encode(seq, record)?;
+            written.extend_from_slice(&line);
+            line.pop();
+            lines.push(line);
         }
-        let written = self.file.write_all(&lines).and_then(|()| self.file.sync_data());
-        if let Err(error) = written {
+        self.write(&written)?;
+        self.seq += lines.len() as u64;
+        self.length += written.len() as u64;
+        self.acknowledged.write(self.seq);
+        Ok(lines)
+    }
+
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        let written = self.file.write_all(lines).and_then(|()| self.file.sync_data());
+        if written.is_err() {
             // What got through of the batch must not be taken for acknowledged later.
             self.file.set_len(self.length)?;
             self.file.seek(SeekFrom::Start(self.length))?;
-            return Err(error);
         }
-        self.seq = seq;
-        self.length += lines.len() as u64;
-        Ok(())
+        written
     }
 }
 

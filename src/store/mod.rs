@@ -1,20 +1,29 @@
 //! Where a study lives on disk: the journal, which is the truth, and the trial database made from it.
 
+mod acknowledged;
 mod committer;
 mod database;
+mod digest;
 mod directory;
+mod guard;
 mod journal;
 mod reader;
+mod repair;
+mod salvage;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use acknowledged::Known;
 pub use committer::{CommitError, Committer};
-pub use database::{Database, DatabaseError};
-pub(crate) use directory::sync_directory;
+pub use database::{Database, DatabaseError, Line, Tally};
+pub(crate) use digest::{sha256, sha256_of};
 pub use directory::{StudyDirectory, StudyLock};
+pub(crate) use directory::{create_directories, sync_directory};
 pub use journal::{JournalError, JournalReader, JournalWriter};
 pub use reader::StudyReader;
+pub use repair::{Copy, end_is_damaged, replace_journal, salvage_study};
+pub use salvage::{Lost, Salvaged};
 
 use crate::study::{FORMAT, Fact, Record, Study, StudySpec, Timestamp};
 
@@ -24,6 +33,12 @@ pub enum StoreError {
     /// There is no study.
     #[error("there is no study in {}", study.display())]
     Missing {
+        /// The directory.
+        study: PathBuf,
+    },
+    /// The journal is gone, and something is left of the study.
+    #[error("{} has no journal.jsonl, but a trial database", study.display())]
+    JournalGone {
         /// The directory.
         study: PathBuf,
     },
@@ -82,13 +97,14 @@ pub fn create(directory: &StudyDirectory, spec: &StudySpec, file: &str, now: Tim
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").into(),
             spec: Box::new(spec.clone()),
+            file_sha256: Some(sha256(file.as_bytes())),
         },
     };
     let created = directory.create(|new| {
         let mut text = std::fs::File::create_new(new.study_file())?;
         text.write_all(file.as_bytes())?;
         text.sync_all()?;
-        JournalWriter::create(&new.journal())?.append([&first])
+        JournalWriter::create(&new.journal())?.append([&first]).map(drop)
     });
     created.map_err(|source| StoreError::Io {
         path: directory.root().to_owned(),
@@ -99,27 +115,45 @@ pub fn create(directory: &StudyDirectory, spec: &StudySpec, file: &str, now: Tim
 /// Opens a study for writing: takes the lock, mends a journal cut in its last line, and brings the database up to it.
 ///
 /// # Errors
-/// If there is no study, another process has it, or its journal can't be read.
+/// If there is no study, another process has it, or its journal can't be read or has lost records.
 pub fn open(directory: &StudyDirectory) -> Result<Store, StoreError> {
     if !directory.has_study() {
         first_record(directory)?;
     }
-    let lock = directory.lock()?;
-    let (mut journal, first, spec) = first_record(directory)?;
-    let mut records = vec![first];
-    while let Some(record) = journal.next_record()? {
-        records.push(record);
-    }
-    let study = Study::restore(spec, &records).map_err(|error| StoreError::Foreign {
-        study: directory.root().to_owned(),
-        reason: error.to_string(),
-    })?;
+    open_locked(directory, directory.lock()?)
+}
+
+/// Opens a study whose lock is taken already, as [`open`] does.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_locked(directory: &StudyDirectory, lock: StudyLock) -> Result<Store, StoreError> {
     let path = directory.journal();
-    let writer = JournalWriter::resume(&path, &journal).map_err(|source| StoreError::Io { path, source })?;
-    let (database, database_trouble) = match Database::open(&directory.database(), &study, &records) {
+    let known = acknowledged::known(&path);
+    let (mut journal, first, spec) = first_record(directory)?;
+    let mut study = Study::new(spec);
+    let mut tally = Tally::default();
+    let mut next = Some(first);
+    while let Some(record) = next {
+        tally.count(journal.line());
+        study.follow(&record).map_err(|error| journal.misfit(error))?;
+        next = journal.next_record()?;
+    }
+    journal.check_end(known.records())?;
+    let end_is_known = matches!(known, Known::AtLeast(_));
+    let opened = Database::open(&directory.database(), &study, &path, tally, end_is_known);
+    if let Err(DatabaseError::Ahead { records }) = &opened {
+        journal.check_end(*records)?;
+    }
+    let (database, database_trouble) = match opened {
         Ok((database, trouble)) => (Some(database), trouble),
         Err(error) => (None, Some(error)),
     };
+    directory.complete().map_err(|source| StoreError::Io {
+        path: directory.root().to_owned(),
+        source,
+    })?;
+    let writer = JournalWriter::resume(&path, &journal).map_err(|source| StoreError::Io { path, source })?;
     Ok(Store {
         study,
         committer: Committer::start(writer, database),
@@ -134,21 +168,24 @@ fn first_record(directory: &StudyDirectory) -> Result<(JournalReader, Record, St
     match std::fs::read_dir(&study) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(StoreError::Missing { study }),
         Err(source) => return Err(StoreError::Io { path: study, source }),
-        Ok(_) if !directory.has_study() => {
+        Ok(_) if directory.has_study() => {}
+        Ok(_) if directory.database().is_dir() => return Err(StoreError::JournalGone { study }),
+        Ok(_) => {
             let reason = "it has no journal.jsonl".into();
             return Err(StoreError::Foreign { study, reason });
         }
-        Ok(_) => {}
     }
     let mut journal = JournalReader::open(&directory.journal())?;
-    let first = journal.next_record()?;
-    let Some((record, spec)) = first.and_then(|record| match &record.fact {
-        Fact::StudyCreated { spec, .. } => Some((record.clone(), (**spec).clone())),
-        _ => None,
-    }) else {
+    let Some(record) = journal.next_record()? else {
+        // A study is made whole or not at all.
+        journal.check_end(acknowledged::known(&directory.journal()).records().max(1))?;
+        return Err(StoreError::Missing { study });
+    };
+    let Fact::StudyCreated { spec, .. } = &record.fact else {
         let reason = "its journal does not begin with what the study is".into();
         return Err(StoreError::Foreign { study, reason });
     };
+    let spec = (**spec).clone();
     Ok((journal, record, spec))
 }
 

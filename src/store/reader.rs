@@ -1,9 +1,8 @@
 //! Reading a study from outside, while it runs or after: by following its journal.
 
-use super::{StoreError, StudyDirectory, first_record};
-use crate::study::{Record, Study};
-
 use super::journal::JournalReader;
+use super::{StoreError, StudyDirectory, acknowledged, first_record};
+use crate::study::{Fact, Record, Study};
 
 /// A study as its journal tells it. Any number of processes can read one at the same time as it runs.
 #[derive(Debug)]
@@ -11,41 +10,49 @@ pub struct StudyReader {
     directory: StudyDirectory,
     journal: JournalReader,
     study: Study,
+    file_sha256: Option<String>,
 }
 
 impl StudyReader {
     /// Reads all that the journal holds now.
     ///
     /// # Errors
-    /// If there is no study, or its journal can't be read.
+    /// If there is no study, or its journal can't be read or has lost records.
     pub fn open(directory: StudyDirectory) -> Result<Self, StoreError> {
         let (journal, first, spec) = first_record(&directory)?;
         let mut reader = Self {
             study: Study::new(spec),
             journal,
             directory,
+            file_sha256: match &first.fact {
+                Fact::StudyCreated { file_sha256, .. } => file_sha256.clone(),
+                _ => None,
+            },
         };
-        reader.take_in(&first)?;
-        reader.refresh()?;
+        reader.follow(&first)?;
+        reader.take_in(drop)?;
         Ok(reader)
     }
 
     /// Takes in what has been recorded since, and returns it.
     ///
     /// # Errors
-    /// If the journal can't be read.
+    /// If the journal can't be read or has lost records.
     pub fn refresh(&mut self) -> Result<Vec<Record>, StoreError> {
         let mut news = Vec::new();
-        while let Some(record) = self.journal.next_record()? {
-            self.take_in(&record)?;
-            news.push(record);
-        }
+        self.take_in(|record| news.push(record))?;
         Ok(news)
     }
 
     /// The study as of the last record read.
     pub fn study(&self) -> &Study {
         &self.study
+    }
+
+    /// Whether the study was made from this text; none if it does not tell, as older ones do not.
+    pub fn is_made_from(&self, text: &str) -> Option<bool> {
+        let told = self.file_sha256.as_ref()?;
+        Some(*told == super::sha256(text.as_bytes()))
     }
 
     /// Where the study lies.
@@ -58,10 +65,18 @@ impl StudyReader {
         self.directory.is_locked()
     }
 
-    fn take_in(&mut self, record: &Record) -> Result<(), StoreError> {
-        self.study.follow(record).map_err(|source| StoreError::Foreign {
-            study: self.directory.root().to_owned(),
-            reason: source.to_string(),
-        })
+    fn take_in(&mut self, mut each: impl FnMut(Record)) -> Result<(), StoreError> {
+        // Known before the journal is read: a study that runs goes on meanwhile.
+        let known = acknowledged::known(&self.directory.journal()).records();
+        while let Some(record) = self.journal.next_record()? {
+            self.follow(&record)?;
+            each(record);
+        }
+        Ok(self.journal.check_end(known)?)
+    }
+
+    fn follow(&mut self, record: &Record) -> Result<(), StoreError> {
+        let followed = self.study.follow(record);
+        Ok(followed.map_err(|error| self.journal.misfit(error))?)
     }
 }

@@ -149,7 +149,7 @@ async fn a_damaged_database_is_set_aside_and_made_anew() {
         assert_eq!(rows.len(), 4, "{damage}");
         if damage == "incomplete" {
             assert!(trouble.is_none() && store.database_trouble.is_some(), "{damage}");
-            assert!(directory.root().join("db.damaged-1").exists(), "{damage}");
+            assert!(directory.root().join("db.damaged").exists(), "{damage}");
         }
     }
 }

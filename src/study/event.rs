@@ -118,6 +118,9 @@ pub enum Fact {
         version: String,
         /// The study.
         spec: Box<StudySpec>,
+        /// SHA-256 of the text that it was made from, in hexadecimal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file_sha256: Option<String>,
     },
     /// A scheduler took the study over; segments that ran before are lost.
     SchedulerStarted {
@@ -244,6 +247,13 @@ pub enum Fact {
         /// Whether the trial is tried again; otherwise it has failed for good.
         retry: bool,
     },
+    /// A checkpoint that the trial could have needed is gone or damaged. Found by looking, not by a segment that failed.
+    CheckpointLost {
+        /// The trial.
+        trial: TrialId,
+        /// Its file, relative to the study's `checkpoints` directory.
+        file: String,
+    },
     /// The trial is among the best of its rung and goes on to the next.
     TrialPromoted {
         /// The trial.
@@ -288,6 +298,7 @@ impl Fact {
             | Self::SegmentPreempted { trial, .. }
             | Self::TrialPruned { trial, .. }
             | Self::ModelTested { trial, .. }
+            | Self::CheckpointLost { trial, .. }
             | Self::TrialCompleted { trial, .. } => Some(trial),
             Self::StudyCreated { .. }
             | Self::SchedulerStarted { .. }

@@ -228,6 +228,7 @@ impl Study {
                     }
                 }
             }
+            Fact::CheckpointLost { file, .. } => trial.forget_checkpoint(file),
             Fact::TrialPromoted { rung, to, .. } => self.promote(id, *rung, *to),
             Fact::TrialPruned { rung, .. } => {
                 trial.state = TrialState::Pruned { rung: *rung };

@@ -118,6 +118,7 @@ impl World {
                 format: FORMAT,
                 version: "test".into(),
                 spec: Box::new(spec.clone()),
+                file_sha256: None,
             },
         };
         let mut world = World {

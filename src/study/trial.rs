@@ -308,6 +308,16 @@ impl Trial {
         }
     }
 
+    /// A checkpoint is gone.
+    pub(super) fn forget_checkpoint(&mut self, file: &str) {
+        let lost = |checkpoint: &mut Checkpoint| checkpoint.file == file;
+        for report in self.reports.values_mut().chain(self.ahead.reports.values_mut()) {
+            report.checkpoint.take_if(lost);
+        }
+        self.stopped_at.take_if(lost);
+        self.ahead.stopped_at.take_if(lost);
+    }
+
     /// The checkpoint of the best validation.
     pub fn best_checkpoint(&self) -> Option<&Checkpoint> {
         self.reports.get(&self.best()?.0)?.checkpoint.as_ref()

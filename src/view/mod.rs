@@ -2,6 +2,7 @@
 
 mod confirmation;
 pub mod diagnosis;
+mod examination;
 mod format;
 mod progress;
 mod report;
@@ -10,6 +11,7 @@ mod simulation;
 mod space;
 mod table;
 
+pub use examination::examination;
 pub use format::tell;
 pub use progress::Progress;
 pub use report::{outcome, status, status_json, trial_details};

@@ -210,6 +210,17 @@ impl Observer for Progress {
         self.say(now(), text);
     }
 
+    fn paused(&mut self, why: &str) {
+        let told = format!(
+            "the disk is full: {why}\n  the study pauses, loses nothing, and goes on by itself once there is space"
+        );
+        self.say(now(), &told);
+    }
+
+    fn resumed(&mut self) {
+        self.say(now(), "the study goes on");
+    }
+
     fn tick(&mut self, study: &Study, now: Timestamp) {
         match &self.lines {
             Some(lines) => {
@@ -295,6 +306,7 @@ fn told(study: &Study, fact: &Fact) -> Option<String> {
         }
         Fact::TrialPromoted { trial, to, .. } => format!("trial {trial}: promoted, goes on to {unit} {to}"),
         Fact::TrialPruned { trial, rung } => format!("trial {trial}: pruned at {unit} {rung}"),
+        Fact::CheckpointLost { trial, file } => format!("trial {trial}: its checkpoint {file} is lost"),
         Fact::StudyFinished { .. } => {
             let searched = study.search_trials().count();
             match study.trials().len() - searched {

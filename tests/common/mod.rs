@@ -2,12 +2,17 @@
 
 #![allow(dead_code)]
 
+pub mod mount;
+
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use serde_json::Value;
+
+/// A trainer that speaks the whole protocol. See there for what it can be made to do.
+pub const WHOLE: &str = "tests/trainers/whole.py";
 
 /// A place for studies, and the files they are made from.
 pub struct Place {
@@ -47,6 +52,12 @@ impl Place {
         path
     }
 
+    /// Copies a study's directory to where studies are kept.
+    pub fn copy(&self, from: &Path, study: &str) {
+        std::fs::create_dir_all(self.path("studies")).unwrap();
+        copy_tree(from, &self.study(study));
+    }
+
     pub fn hpo<S: AsRef<std::ffi::OsStr>>(&self, arguments: &[S]) -> Command {
         let hpo = Path::new(env!("CARGO_BIN_EXE_hpo"));
         // The embedding trainer is built in the release profile only.
@@ -58,6 +69,7 @@ impl Place {
             .args(arguments)
             .env("PATH", path)
             .env("HPO_STUDIES", self.path("studies"))
+            .env("HPO_TEST_TRAINER", Path::new(env!("CARGO_MANIFEST_DIR")).join(WHOLE))
             .env_remove("RUST_LOG")
             .stdin(Stdio::null());
         command
@@ -73,7 +85,13 @@ impl Place {
 
     /// Starts a search in a process group of its own.
     pub fn start(&self, file: &Path) -> Running {
+        self.start_with(file, &[])
+    }
+
+    /// The same with further environment.
+    pub fn start_with(&self, file: &Path, environment: &[(&str, &str)]) -> Running {
         let mut command = self.hpo(&["search".as_ref(), file.as_os_str()]);
+        command.envs(environment.iter().copied());
         command.stderr(Stdio::piped()).stdout(Stdio::null()).process_group(0);
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -101,6 +119,19 @@ impl Place {
     pub fn facts(&self, study: &str, kind: &str) -> Vec<Value> {
         let facts = self.journal(study).into_iter().map(|record| record["fact"].clone());
         facts.filter(|fact| fact["type"] == kind).collect()
+    }
+}
+
+/// Copies a directory with all that is in it.
+pub fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (path, target) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).unwrap();
+        if path.is_dir() {
+            copy_tree(&path, &target);
+        } else {
+            std::fs::copy(path, target).unwrap();
+        }
     }
 }
 
@@ -157,15 +188,20 @@ impl Running {
 
     /// Waits until it has told so many lines that contain `what`; false if it ends before.
     pub fn wait_for(&mut self, what: &str, times: usize) -> bool {
-        let mut told = 0;
-        while told < times {
+        (0..times).all(|_| self.next(what).is_some())
+    }
+
+    /// The next line that contains `what`; none if it ends before.
+    pub fn next(&mut self, what: &str) -> Option<String> {
+        loop {
             let mut line = String::new();
             if self.stderr.read_line(&mut line).unwrap() == 0 {
-                return false;
+                return None;
             }
-            told += usize::from(line.contains(what));
+            if line.contains(what) {
+                return Some(line);
+            }
         }
-        true
     }
 
     /// Sends a signal to its process group.

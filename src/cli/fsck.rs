@@ -1,0 +1,49 @@
+//! `hpo fsck`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::CliError;
+use super::study::{find, print, print_json};
+use crate::fsck;
+use crate::scheduler::now;
+use crate::view;
+
+/// The arguments of `hpo fsck`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Fsck {
+    /// The study: its name or its directory
+    study: PathBuf,
+
+    /// Keep all that is provably whole: mend the journal, make the trial database anew, let trials whose checkpoints are lost
+    /// go back to the ones before. A damaged journal is kept under another name
+    #[arg(long)]
+    repair: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Fsck {
+    pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
+        let directory = find(studies, Some(&self.study))?;
+        let examination = match self.repair {
+            true => fsck::repair(&directory, now())?,
+            false => fsck::examine(&directory)?,
+        };
+        if self.json {
+            let mut value = json!(examination);
+            value["whole"] = examination.is_whole().into();
+            print_json(&value)?;
+        } else {
+            print(&view::examination(&examination))?;
+        }
+        if examination.is_whole() {
+            Ok(())
+        } else {
+            Err(CliError::Damaged)
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Looking at each part of a study, and writing to none.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Examination, Part};
+use crate::executor::verify;
+use crate::export;
+use crate::store::{Copy, Lost, Salvaged, StoreError, StudyDirectory, end_is_damaged, salvage_study};
+use crate::study::{Checkpoint, Study, TrialId};
+
+/// So many strays are named.
+const NAMED: usize = 5;
+
+/// Looks at a study that nobody writes to.
+///
+/// # Errors
+/// If there is none, a process is at work on it, or its directory can't be read.
+pub fn examine(directory: &StudyDirectory) -> Result<Examination, StoreError> {
+    if !directory.root().exists() {
+        let study = directory.root().to_owned();
+        return Err(StoreError::Missing { study });
+    }
+    let _lock = directory.lock_shared()?;
+    look(directory)
+}
+
+/// Looks at a study whose lock is taken.
+pub(super) fn look(directory: &StudyDirectory) -> Result<Examination, StoreError> {
+    let copy = Copy::of(directory);
+    let salvaged = salvage(directory, copy.as_ref().ok())?;
+    let mut parts = vec![journal(&salvaged)];
+    if end_is_damaged(directory) {
+        let finding = "damaged: it is written anew when the study goes on".into();
+        parts.push(Part::damaged("journal.end", vec![finding]));
+    }
+    parts.push(match &copy {
+        Ok(copy) => database(directory, copy, &salvaged),
+        Err(error) => Part::note(
+            "database",
+            format!("it can't be copied, so it was not looked at: {error}"),
+        ),
+    });
+    if let Some(study) = &salvaged.study {
+        parts.push(checkpoints(directory, study));
+        parts.push(best_model(directory, study));
+        parts.extend(strays(directory, study));
+    }
+    parts.push(study_file(directory, salvaged.file_sha256.as_deref()));
+    Ok(Examination {
+        study: directory.root().to_owned(),
+        parts,
+        mended: Vec::new(),
+    })
+}
+
+pub(super) fn salvage(directory: &StudyDirectory, copy: Option<&Copy>) -> Result<Salvaged, StoreError> {
+    salvage_study(directory, copy).map_err(|source| StoreError::Io {
+        path: directory.journal(),
+        source,
+    })
+}
+
+fn journal(salvaged: &Salvaged) -> Part {
+    let records = salvaged.lines.len();
+    let trials = salvaged.study.as_ref().map_or(0, |study| study.trials().len());
+    if salvaged.damage.is_empty() {
+        return Part::whole("journal", format!("{records} records, {trials} trials"));
+    }
+    let mut findings = salvaged.damage.clone();
+    findings.extend(salvaged.saved.iter().cloned());
+    findings.push(match (&salvaged.study, lost(&salvaged.lost)) {
+        (None, _) => "what the study is can't be told any more: it can't be mended".into(),
+        (_, None) => format!("hpo fsck --repair mends it: all {records} records are there"),
+        (_, Some(lost)) => format!("hpo fsck --repair keeps the first {records} records, with {trials} trials; {lost}"),
+    });
+    Part::damaged("journal", findings)
+}
+
+/// What is lost, in words.
+pub(super) fn lost(lost: &Lost) -> Option<String> {
+    let mut told = Vec::new();
+    if lost.missing > 0 {
+        told.push(format!("{} records are lost", lost.missing));
+    }
+    if lost.left_out > 0 {
+        told.push(format!(
+            "{} whole records behind them do not follow on and are left out, about {}",
+            lost.left_out,
+            trials(&lost.trials)
+        ));
+    }
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+fn trials(trials: &BTreeSet<TrialId>) -> String {
+    let numbers: Vec<String> = trials.iter().map(ToString::to_string).collect();
+    match numbers.as_slice() {
+        [] => "no trial".into(),
+        [one] => format!("trial {one}"),
+        several => format!("trials {}", several.join(", ")),
+    }
+}
+
+fn database(directory: &StudyDirectory, copy: &Copy, salvaged: &Salvaged) -> Part {
+    const PART: &str = "database";
+    if !salvaged.damage.is_empty() {
+        return Part::note(PART, "not compared: the journal must be mended first");
+    }
+    if !directory.database().exists() {
+        return Part::note(PART, "not there: it is made from the journal when the study goes on");
+    }
+    match copy.compare(directory, salvaged) {
+        Ok(0) => Part::whole(PART, "it says what the journal says"),
+        Ok(behind) => Part::whole(
+            PART,
+            format!(
+                "it says what the journal says, but for the last {behind} records, which it takes in when the study goes on"
+            ),
+        ),
+        Err(error) => Part::damaged(
+            PART,
+            vec![format!(
+                "{error}; it is made anew when the study goes on, or by hpo fsck --repair"
+            )],
+        ),
+    }
+}
+
+/// The checkpoints that a trial may need and that can't be used, with the reasons.
+pub(super) fn lost_checkpoints(directory: &StudyDirectory, study: &Study) -> Vec<(TrialId, Checkpoint, String)> {
+    let root = directory.checkpoints();
+    let all = study.trials().iter();
+    let all = all.flat_map(|trial| trial.checkpoints().map(|checkpoint| (trial.id, checkpoint)));
+    let lost = all.filter_map(|(trial, checkpoint)| {
+        let error = verify(&root, checkpoint).err()?;
+        Some((trial, checkpoint.clone(), error.to_string()))
+    });
+    lost.collect()
+}
+
+fn checkpoints(directory: &StudyDirectory, study: &Study) -> Part {
+    const PART: &str = "checkpoints";
+    let lost = lost_checkpoints(directory, study);
+    if lost.is_empty() {
+        let files = study.checkpoint_files().len();
+        return Part::whole(PART, format!("{files} are needed and whole"));
+    }
+    let told = lost.into_iter().map(|(trial, _, why)| format!("trial {trial}: {why}"));
+    Part::damaged(PART, told.collect())
+}
+
+fn best_model(directory: &StudyDirectory, study: &Study) -> Part {
+    const PART: &str = "best model";
+    let model = directory.best_model();
+    if !model.exists() {
+        return match study.is_over() && export::seal_of(&model).exists() {
+            true => Part::damaged(
+                PART,
+                vec![format!("{} is gone; write it with hpo export --model", model.display())],
+            ),
+            false => Part::note(PART, "there is none yet"),
+        };
+    }
+    match export::broken(&model) {
+        Ok(None) => Part::note(PART, "nothing tells what it should be"),
+        Ok(Some(broken)) if broken.is_empty() => Part::whole(PART, "each file is as it was written"),
+        Ok(Some(mut broken)) => {
+            broken.push("remove it and write it anew with hpo export --model".into());
+            Part::damaged(PART, broken)
+        }
+        Err(error) => Part::damaged(PART, vec![format!("{}: {error}", export::seal_of(&model).display())]),
+    }
+}
+
+fn study_file(directory: &StudyDirectory, sha256: Option<&str>) -> Part {
+    const PART: &str = "study.toml";
+    let path = directory.study_file();
+    let mend =
+        "the journal has all that decides; hpo resume takes the slots from this file: copy it back from where it came";
+    match (fs::read(&path), sha256) {
+        (Err(error), _) => Part::damaged(PART, vec![format!("{}: {error}; {mend}", path.display())]),
+        (Ok(_), None) => Part::note(PART, "nothing tells what it should be"),
+        (Ok(text), Some(told)) if crate::store::sha256(&text) == told => {
+            Part::whole(PART, "it is what the study was made from")
+        }
+        (Ok(_), Some(_)) => Part::damaged(
+            PART,
+            vec![format!(
+                "{} is not what the study was made from; {mend}",
+                path.display()
+            )],
+        ),
+    }
+}
+
+/// Files that nothing needs, if there are any.
+fn strays(directory: &StudyDirectory, study: &Study) -> Option<Part> {
+    let kept = study.checkpoint_files();
+    let root = directory.checkpoints();
+    let checkpoints = entries(&root).into_iter().flat_map(|trial| match trial.is_dir() {
+        true => entries(&trial),
+        false => vec![trial],
+    });
+    let unneeded = checkpoints.filter(|file| {
+        let name = file.strip_prefix(&root).ok().and_then(Path::to_str);
+        name.is_none_or(|name| !kept.contains(name))
+    });
+    let known = [
+        "study.toml",
+        "journal.jsonl",
+        "journal.end",
+        "db",
+        "checkpoints",
+        "logs",
+        "lock",
+        "best-model",
+        "best-model.sha256",
+    ];
+    let foreign = entries(directory.root()).into_iter().filter(|path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_none_or(|name| !known.contains(&name))
+    });
+    let strays: Vec<PathBuf> = unneeded.chain(foreign).collect();
+    let named = strays.iter().take(NAMED).map(|path| {
+        let shown = path.strip_prefix(directory.root()).unwrap_or(path);
+        format!("nothing needs {}", shown.display())
+    });
+    let mut findings: Vec<String> = named.collect();
+    if strays.len() > NAMED {
+        findings.push(format!("and {} more", strays.len() - NAMED));
+    }
+    (!findings.is_empty()).then_some(Part {
+        part: "strays",
+        health: super::Health::Note,
+        findings,
+    })
+}
+
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}

@@ -1,0 +1,85 @@
+//! Keeping all of a study that is provably whole.
+
+use super::examine::{look, lost, lost_checkpoints, salvage};
+use super::{Examination, examine};
+use crate::store::{
+    self, Copy, JournalReader, JournalWriter, StoreError, StudyDirectory, StudyReader, replace_journal,
+};
+use crate::study::{Fact, Record, Timestamp};
+
+/// Takes the study's lock and mends what can be mended: the journal, the trial database, and trials whose checkpoints are
+/// lost. What is whole is left as it is, so that a second repair changes nothing.
+///
+/// # Errors
+/// If there is no study, a process is at work on it, or it can't be written.
+pub fn repair(directory: &StudyDirectory, now: Timestamp) -> Result<Examination, StoreError> {
+    // Also tells whether there is a study at all, before a lock file is made.
+    let before = examine(directory)?;
+    let lock = directory.lock()?;
+    let io = |source| StoreError::Io {
+        path: directory.root().to_owned(),
+        source,
+    };
+    let mut mended = Vec::new();
+    let salvaged = {
+        let copy = Copy::of(directory);
+        salvage(directory, copy.as_ref().ok())?
+    };
+    if salvaged.study.is_none() {
+        return Ok(before);
+    }
+    if !salvaged.damage.is_empty() {
+        let kept = replace_journal(directory, &salvaged.lines).map_err(io)?;
+        let lost = lost(&salvaged.lost).map_or_else(|| "nothing is lost".into(), |lost| lost.to_string());
+        let kept = kept.map_or_else(String::new, |kept| format!("; the damaged one is {}", kept.display()));
+        mended.push(format!(
+            "a new journal holds {} records: {lost}{kept}",
+            salvaged.lines.len()
+        ));
+    }
+    mended.extend(forget_lost_checkpoints(directory, now)?);
+    let store = store::open_locked(directory, lock)?;
+    if let Some(trouble) = store.database_trouble {
+        mended.push(format!("the trial database was made anew from the journal: {trouble}"));
+    }
+    let (_, trouble) = store.committer.close();
+    if let Some(trouble) = trouble {
+        mended.push(format!("the trial database can't be used: {trouble}"));
+    }
+    let examination = look(directory);
+    drop(store.lock);
+    Ok(Examination { mended, ..examination? })
+}
+
+/// Records that checkpoints are lost, so that their trials go back to the ones before.
+fn forget_lost_checkpoints(directory: &StudyDirectory, now: Timestamp) -> Result<Vec<String>, StoreError> {
+    let mut reader = StudyReader::open(directory.clone())?;
+    let lost = lost_checkpoints(directory, reader.study());
+    if lost.is_empty() {
+        return Ok(Vec::new());
+    }
+    let records: Vec<Record> = lost
+        .iter()
+        .map(|(trial, checkpoint, _)| Record {
+            at: now,
+            fact: Fact::CheckpointLost {
+                trial: *trial,
+                file: checkpoint.file.clone(),
+            },
+        })
+        .collect();
+    let path = directory.journal();
+    let mut journal = JournalReader::open(&path)?;
+    while journal.skip()? {}
+    let appended = JournalWriter::resume(&path, &journal).and_then(|mut writer| writer.append(&records));
+    appended.map_err(|source| StoreError::Io { path, source })?;
+    reader.refresh()?;
+    let told = lost.into_iter().filter_map(|(id, _, why)| {
+        let trial = reader.study().trial(id)?;
+        Some(match trial.state.is_final() {
+            true => format!("trial {id} has no model any more: {why}"),
+            false => format!("trial {id} goes back to resource {}: {why}", trial.resume_point().0),
+        })
+    });
+    Ok(told.collect())
+}

@@ -1,0 +1,127 @@
+//! Looking at a study that may be damaged, and mending its journal.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::acknowledged::{Acknowledged, Known, known};
+use super::database::{Database, DatabaseError, salvage};
+use super::guard::guarded;
+use super::salvage::{Salvaged, salvage as salvage_journal};
+use super::{StudyDirectory, Tally, sync_directory};
+
+/// A copy of a study's trial database, since sled writes to whatever it opens. It is deleted when this is dropped.
+#[derive(Debug)]
+pub struct Copy {
+    path: PathBuf,
+}
+
+impl Copy {
+    /// Copies the database, if there is one.
+    ///
+    /// # Errors
+    /// If it can't be read, or there is no space for it in the directory of temporary files.
+    pub fn of(directory: &StudyDirectory) -> io::Result<Self> {
+        static COPIES: AtomicU32 = AtomicU32::new(0);
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("hpo-fsck-{}-{number}", std::process::id()));
+        let copy = Self { path };
+        copy.clear();
+        if directory.database().is_dir() {
+            copy_tree(&directory.database(), &copy.path)?;
+        }
+        Ok(copy)
+    }
+
+    /// Whether the database says what the journal says; how many records it has to take in before it does.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn compare(&self, directory: &StudyDirectory, salvaged: &Salvaged) -> Result<u64, DatabaseError> {
+        let mut tally = Tally::default();
+        for line in &salvaged.lines {
+            tally.count(line);
+        }
+        let Some(study) = &salvaged.study else {
+            return Err(DatabaseError::Disagrees);
+        };
+        guarded(|| {
+            let (_, behind) = Database::open_current(&self.path, study, &directory.journal(), tally)?;
+            Ok(behind)
+        })
+    }
+
+    fn clear(&self) {
+        // There may be none.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_tree(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// What can be saved of a study's journal, also out of the copy of its database.
+///
+/// # Errors
+/// If the journal is there and can't be read.
+pub fn salvage_study(directory: &StudyDirectory, copy: Option<&Copy>) -> io::Result<Salvaged> {
+    let journal = directory.journal();
+    let lines = copy.map(|copy| salvage(&copy.path)).unwrap_or_default();
+    salvage_journal(&journal, known(&journal).records(), lines)
+}
+
+/// Whether what should tell how many records there are is damaged itself.
+pub fn end_is_damaged(directory: &StudyDirectory) -> bool {
+    known(&directory.journal()) == Known::Damaged
+}
+
+/// Puts a journal of these lines, which need not be acknowledged again, in the place of the one that is there. That one is
+/// kept under another name, which is returned.
+///
+/// # Errors
+/// If it can't be written; then the old one is in its place still.
+pub fn replace_journal(directory: &StudyDirectory, lines: &[Vec<u8>]) -> io::Result<Option<PathBuf>> {
+    let journal = directory.journal();
+    let new = directory.root().join(".journal.jsonl.new");
+    let mut file = BufWriter::new(OpenOptions::new().write(true).create(true).truncate(true).open(&new)?);
+    for line in lines {
+        file.write_all(line)?;
+        file.write_all(b"\n")?;
+    }
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    let kept = if journal.exists() {
+        let kept = (1u32..)
+            .map(|n| directory.root().join(format!("journal.jsonl.damaged-{n}")))
+            .find(|kept| !kept.exists())
+            .ok_or_else(|| io::Error::other("too many damaged journals"))?;
+        fs::copy(&journal, &kept)?;
+        File::open(&kept)?.sync_all()?;
+        Some(kept)
+    } else {
+        None
+    };
+    sync_directory(directory.root())?;
+    fs::rename(&new, &journal)?;
+    sync_directory(directory.root())?;
+    // Not before: until then a journal that is too short must be found out.
+    Acknowledged::of(&journal).write(lines.len() as u64);
+    Ok(kept)
+}

@@ -1,0 +1,160 @@
+//! `hpo fsck` through the real binary.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::path::PathBuf;
+
+use common::{Place, WHOLE};
+use rustix::process::Signal;
+
+/// A study that was killed with some trials decided.
+fn killed(place: &Place) -> PathBuf {
+    let file = place.space("s", 9, 1, WHOLE, "");
+    let mut running = place.start_with(&file, &[("HPO_TEST_EPOCH", "0.02")]);
+    assert!(running.wait_for("promoted", 1));
+    assert!(running.wait_for("loss", 1));
+    running.signal(Signal::KILL);
+    running.wait();
+    file
+}
+
+fn checkpoints(place: &Place) -> Vec<PathBuf> {
+    let needed = place.run(&["trials", "s", "--json"]).json();
+    let mut found = Vec::new();
+    for trial in needed.as_array().unwrap() {
+        let shown = place.run(&["show", &trial["trial"].to_string(), "s", "--json"]).json();
+        for report in shown["reports"].as_array().unwrap() {
+            if let Some(file) = report["checkpoint"]["file"].as_str() {
+                found.push(place.study("s").join("checkpoints").join(file));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_whole_study_is_told_part_by_part_with_exit_code_0() {
+    let place = Place::new();
+    place.search(&place.space("s", 6, 2, WHOLE, "")).ok();
+    let told = place.run(&["fsck", "s"]).ok().stdout();
+    for part in ["journal", "database", "checkpoints", "best model", "study.toml"] {
+        let line = told
+            .lines()
+            .find(|line| line.trim_start().starts_with(part))
+            .unwrap_or_else(|| panic!("{told}"));
+        assert!(line.contains("whole"), "{told}");
+    }
+    let before = fs::read(place.study("s").join("journal.jsonl")).unwrap();
+    let json = place.run(&["fsck", "s", "--repair", "--json"]).json();
+    assert_eq!(
+        (&json["whole"], json["mended"].as_array().unwrap().len()),
+        (&true.into(), 0),
+        "{json}"
+    );
+    assert!(
+        fs::read(place.study("s").join("journal.jsonl")).unwrap() == before,
+        "nothing was to be mended"
+    );
+}
+
+#[test]
+fn lost_checkpoints_make_their_trials_go_back_and_the_answer_is_the_same() {
+    let place = Place::new();
+    place.search(&place.space("plain", 9, 1, WHOLE, "")).ok();
+    let file = killed(&place);
+    let lost = checkpoints(&place);
+    assert!(lost.len() > 1);
+    fs::remove_file(&lost[0]).unwrap();
+    fs::write(&lost[1], "0 e1 but something else").unwrap();
+    let told = place.run(&["fsck", "s"]).fails(3, &[]).stdout();
+    assert!(
+        told.contains("can't be read: No such file") && told.contains("has changed since it was written"),
+        "{told}"
+    );
+    let told = place.run(&["fsck", "s", "--repair"]).ok().stdout();
+    assert_eq!(told.matches("goes back to resource").count(), 2, "{told}");
+    assert!(!place.run(&["fsck", "s", "--repair"]).ok().stdout().contains("mended"));
+    place.search(&file).ok();
+    assert_eq!(place.answer("plain"), place.answer("s"));
+}
+
+#[test]
+fn the_best_trial_without_its_checkpoint_is_told_instead_of_waited_for() {
+    let place = Place::new();
+    let file = place.space("s", 6, 1, WHOLE, "");
+    place.search(&file).ok();
+    for lost in checkpoints(&place) {
+        fs::remove_file(lost).unwrap();
+    }
+    fs::remove_dir_all(place.study("s").join("best-model")).unwrap();
+    let told = place.run(&["fsck", "s", "--repair"]).fails(3, &[]).stdout();
+    assert!(told.contains("has no model any more"), "{told}");
+    let text = fs::read_to_string(&file).unwrap().replace("trials = 6", "trials = 9");
+    fs::write(&file, text).unwrap();
+    let told = place.search(&file).ok();
+    assert!(
+        told.stdout().contains("is lost; hpo export writes its configuration") || told.stdout().contains("best model:"),
+        "{}",
+        told.stdout()
+    );
+}
+
+#[test]
+fn a_damaged_journal_is_refused_with_its_place_and_mended_on_request() {
+    let place = Place::new();
+    place.search(&place.space("plain", 9, 1, WHOLE, "")).ok();
+    let file = killed(&place);
+    let journal = place.study("s").join("journal.jsonl");
+    let mut bytes = fs::read(&journal).unwrap();
+    let third: usize = bytes
+        .split_inclusive(|&byte| byte == b'\n')
+        .take(2)
+        .map(<[u8]>::len)
+        .sum();
+    bytes[third + 9..third + 13].fill(b'?');
+    fs::write(&journal, &bytes).unwrap();
+    let place_of_it = format!("journal.jsonl:3: the record at byte {third} is damaged: its checksum does not fit");
+    place.search(&file).fails(3, &[&place_of_it, "hpo fsck", "--repair"]);
+    let told = place.run(&["fsck", "s"]).fails(3, &[]).stdout();
+    assert!(
+        told.contains(&format!("journal.jsonl:3: the record at byte {third} is damaged")),
+        "{told}"
+    );
+    let told = place.run(&["fsck", "s", "--repair"]).ok().stdout();
+    assert!(told.contains("nothing is lost; the damaged one is"), "{told}");
+    assert!(fs::read(place.study("s").join("journal.jsonl.damaged-1")).unwrap() == bytes);
+    place.search(&file).ok();
+    assert_eq!(place.answer("plain"), place.answer("s"));
+}
+
+#[test]
+fn an_altered_model_or_study_file_is_told() {
+    let place = Place::new();
+    place.search(&place.space("s", 6, 1, WHOLE, "")).ok();
+    let study = place.study("s");
+    fs::write(study.join("best-model/model"), "something else").unwrap();
+    let told = place.run(&["fsck", "s"]).fails(3, &[]).stdout();
+    assert!(told.contains("best-model/model: its SHA-256 is another"), "{told}");
+    place.search(&place.space("t", 3, 1, WHOLE, "")).ok();
+    fs::write(place.study("t").join("study.toml"), "").unwrap();
+    let told = place.run(&["fsck", "t"]).fails(3, &[]).stdout();
+    assert!(told.contains("is not what the study was made from"), "{told}");
+}
+
+#[test]
+fn a_study_at_work_is_left_alone_and_none_is_none() {
+    let place = Place::new();
+    let file = place.space("s", 9, 1, WHOLE, "");
+    let mut running = place.start_with(&file, &[("HPO_TEST_EPOCH", "30")]);
+    assert!(running.wait_for("trial 0", 1));
+    place.run(&["fsck", "s"]).fails(3, &["is in use"]);
+    place.run(&["fsck", "s", "--repair"]).fails(3, &["is in use"]);
+    running.signal(Signal::KILL);
+    running.wait();
+    place.run(&["fsck", "s"]).ok();
+    place.run(&["fsck", "nothing"]).fails(3, &["there is no study in"]);
+    assert!(!place.study("nothing").exists());
+}
