@@ -8,6 +8,7 @@ mod decide;
 mod event;
 mod fold;
 mod importance;
+mod measures;
 mod open;
 mod policy;
 mod sampler;
@@ -25,6 +26,8 @@ use hpo_protocol::{Measurement, Metrics};
 use bracket::{Bracket, Decision, rung_sizes};
 pub use event::{Command, Event, FORMAT, Fact, Record, SlotId, Step, Timestamp};
 pub use importance::{Importance, Importances};
+pub use measures::Measures;
+use measures::Names;
 pub use policy::{AshaVariant, BracketPlan, PolicyKind, PolicySpec};
 pub use sampler::{GaussianProcess, Observation, Request, SamplerSpec, Tpe};
 pub use spec::{StudySpec, Trainer};
@@ -50,6 +53,7 @@ pub struct Study {
     scheduler: Option<SchedulerRun>,
     /// Decisions that follow from the records but are not among them yet.
     undecided: BTreeMap<TrialId, Decision>,
+    names: Names,
     finished: bool,
     created: Timestamp,
     updated: Timestamp,
@@ -116,6 +120,7 @@ impl Study {
             test: None,
             scheduler: None,
             undecided: BTreeMap::new(),
+            names: Names::default(),
             finished: false,
             created: Timestamp::default(),
             updated: Timestamp::default(),
