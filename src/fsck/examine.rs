@@ -63,7 +63,7 @@ pub(super) fn salvage(directory: &StudyDirectory, copy: Option<&Copy>) -> Result
 }
 
 fn journal(salvaged: &Salvaged) -> Part {
-    let records = salvaged.lines.len();
+    let records = salvaged.records;
     let trials = salvaged.study.as_ref().map_or(0, |study| study.trials().len());
     if salvaged.damage.is_empty() {
         return Part::whole("journal", format!("{records} records, {trials} trials"));

@@ -21,27 +21,28 @@ pub fn repair(directory: &StudyDirectory, now: Timestamp) -> Result<Examination,
         source,
     };
     let mut mended = Vec::new();
-    let salvaged = {
+    {
         let copy = Copy::of(directory);
-        salvage(directory, copy.as_ref().ok())?
-    };
-    if salvaged.study.is_none() {
-        return Ok(before);
-    }
-    if !salvaged.damage.is_empty() {
-        let kept = replace_journal(directory, &salvaged.lines).map_err(io)?;
-        let lost = lost(&salvaged.lost).map_or_else(|| "nothing is lost".into(), |lost| lost.to_string());
-        let kept = kept.map_or_else(String::new, |kept| format!("; the damaged one is {}", kept.display()));
-        mended.push(format!(
-            "a new journal holds {} records: {lost}{kept}",
-            salvaged.lines.len()
-        ));
+        let salvaged = salvage(directory, copy.as_ref().ok())?;
+        if salvaged.study.is_none() {
+            return Ok(before);
+        }
+        if !salvaged.damage.is_empty() {
+            let kept = replace_journal(directory, &salvaged.lines).map_err(io)?;
+            let lost = lost(&salvaged.lost).unwrap_or_else(|| "nothing is lost".into());
+            let kept = kept.map_or_else(String::new, |kept| format!("; the damaged one is {}", kept.display()));
+            mended.push(format!(
+                "a new journal holds {} records: {lost}{kept}",
+                salvaged.records
+            ));
+        }
     }
     mended.extend(forget_lost_checkpoints(directory, now)?);
     let store = store::open_locked(directory, lock)?;
     if let Some(trouble) = store.database_trouble {
         mended.push(format!("the trial database was made anew from the journal: {trouble}"));
     }
+    drop(store.study);
     let (_, trouble) = store.committer.close();
     if let Some(trouble) = trouble {
         mended.push(format!("the trial database can't be used: {trouble}"));

@@ -12,7 +12,8 @@ use sled::transaction::{ConflictableTransactionError, TransactionError};
 use sled::{Batch, Transactional, Tree};
 
 use super::guard::guarded;
-use super::journal::{self, JournalError, JournalReader};
+use super::journal::{JournalError, JournalReader};
+use super::line::{checksum, sequence};
 use crate::study::{Fact, Record, Study, TrialId, TrialSummary};
 
 const REACHED: &[u8] = b"reached";
@@ -84,10 +85,10 @@ pub struct Tally {
 impl Tally {
     /// Counts a line; false if it is not whole.
     pub fn count(&mut self, line: &[u8]) -> bool {
-        let checksum = journal::checksum(line);
+        let told = checksum(line);
         self.lines += 1;
-        self.sum = self.sum.wrapping_add(checksum.map_or(0, u64::from));
-        checksum.is_some()
+        self.sum = self.sum.wrapping_add(told.map_or(0, u64::from));
+        told.is_some()
     }
 }
 
@@ -224,7 +225,7 @@ impl Database {
         let mut known = 0;
         for line in self.lines() {
             let line = line?;
-            if let Some(seq) = journal::sequence(&line).filter(|_| journal::checksum(&line).is_some()) {
+            if let Some(seq) = sequence(&line).filter(|_| checksum(&line).is_some()) {
                 known = known.max(seq + 1);
             }
         }
@@ -394,7 +395,7 @@ pub(super) fn salvage(path: &Path) -> BTreeMap<u64, Vec<u8>> {
     let _ = guarded(|| {
         for line in Database::open_as_it_is(path)?.lines() {
             let line = line?;
-            if let Some(seq) = journal::sequence(&line).filter(|_| journal::checksum(&line).is_some()) {
+            if let Some(seq) = sequence(&line).filter(|_| checksum(&line).is_some()) {
                 found.insert(seq, line.to_vec());
             }
         }

@@ -1,20 +1,25 @@
-//! The journal: one record per line, each with its sequence number and a checksum.
+//! The journal: one record per line.
 //!
-//! A line is `{"seq":N,"at":MS,"fact":{…},"crc32c":"xxxxxxxx"}`. The checksum is CRC-32C of the bytes before
-//! `,"crc32c"`. A line that does not end in a newline was being written when the writer died; it was never
+//! A line that does not end in a newline was being written when the writer died; it was never
 //! acknowledged and does not count. Any other line that does not fit is damage, and is told with its place. That the
 //! journal has lost its end is told by [`Acknowledged`].
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::acknowledged::Acknowledged;
-use crate::study::{FORMAT, Fact, Record, Timestamp};
+use super::database::Tally;
+use super::line::{decode, encode};
+use crate::study::{FORMAT, Fact, Misfit, Record};
 
-const TAIL: usize = r#","crc32c":"00000000"}"#.len();
+/// How many records are handed over at a time, and how many times before somebody must have taken them in.
+const CHUNK: usize = 256;
+const CHUNKS: usize = 4;
 
 /// Why a journal can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -61,20 +66,6 @@ pub enum JournalError {
     },
 }
 
-#[derive(Serialize)]
-struct LineOut<'a> {
-    seq: u64,
-    at: Timestamp,
-    fact: &'a Fact,
-}
-
-#[derive(Deserialize)]
-struct LineIn {
-    seq: u64,
-    at: Timestamp,
-    fact: Fact,
-}
-
 /// Just enough of a first line to tell a later format from damage.
 #[derive(Deserialize)]
 struct Header {
@@ -87,52 +78,11 @@ struct HeaderFact {
     version: String,
 }
 
-/// The line of a record, newline included.
-///
-/// # Errors
-/// If the record can't be written as JSON.
-pub fn encode(seq: u64, record: &Record) -> serde_json::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(&LineOut {
-        seq,
-        at: record.at,
-        fact: &record.fact,
-    })?;
-    line.pop();
-    let crc = crc32c::crc32c(&line);
-    line.extend_from_slice(format!(",\"crc32c\":\"{crc:08x}\"}}\n").as_bytes());
-    Ok(line)
-}
-
-/// The checksum of a line without its newline, if it is that of what the line holds.
-pub(super) fn checksum(line: &[u8]) -> Option<u32> {
-    let (body, tail) = line.split_at_checked(line.len().checked_sub(TAIL)?)?;
-    let hex = tail.strip_prefix(br#","crc32c":""#)?.strip_suffix(br#""}"#)?;
-    // A number may be written in several ways, a checksum in one only.
-    let plain = hex.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-    let told = u32::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()?;
-    (plain && told == crc32c::crc32c(body)).then_some(told)
-}
-
-/// The sequence number that a line says it has, whether or not it is whole.
-pub(super) fn sequence(line: &[u8]) -> Option<u64> {
-    let digits = line.strip_prefix(br#"{"seq":"#)?;
-    let end = digits.iter().position(|digit| !digit.is_ascii_digit())?;
-    std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
-}
-
-/// The record of a line without its newline, if it is the one numbered `seq`.
-pub(super) fn decode(seq: u64, line: &[u8]) -> Result<Record, String> {
-    if checksum(line).is_none() {
-        return Err("its checksum does not fit".into());
-    }
-    let record: LineIn = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    if record.seq != seq {
-        return Err(format!("it is record {}, but record {seq} was due", record.seq));
-    }
-    Ok(Record {
-        at: record.at,
-        fact: record.fact,
-    })
+/// A record and where it stands: the line, from 1, and the byte at which it begins.
+struct Placed {
+    line: u64,
+    offset: u64,
+    record: Record,
 }
 
 /// Reads a journal from its beginning, and goes on reading while another process writes it.
@@ -144,6 +94,7 @@ pub struct JournalReader {
     line: Vec<u8>,
     seq: u64,
     offset: u64,
+    tally: Tally,
 }
 
 impl JournalReader {
@@ -162,6 +113,7 @@ impl JournalReader {
             line: Vec::new(),
             seq: 0,
             offset: 0,
+            tally: Tally::default(),
         })
     }
 
@@ -174,6 +126,7 @@ impl JournalReader {
             return Ok(None);
         }
         let record = decode(self.seq, &self.line).map_err(|reason| self.damaged(reason))?;
+        self.tally.count(&self.line);
         if let Fact::StudyCreated { format, version, .. } = &record.fact
             && *format > FORMAT
         {
@@ -200,14 +153,60 @@ impl JournalReader {
         &self.line
     }
 
-    /// The last record does not fit those before it.
-    pub fn misfit(&self, reason: impl std::fmt::Display) -> JournalError {
-        JournalError::Damaged {
-            path: self.path.clone(),
-            line: self.seq,
-            offset: self.offset.saturating_sub(self.line.len() as u64 + 1),
-            reason: reason.to_string(),
+    /// Counts the lines of the records that were read and not skipped.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Reads all further records on a thread of its own, while `follow` takes them in. Few of them are held at a time.
+    ///
+    /// # Errors
+    /// If the file can't be read, a line is damaged, or a record does not fit those before it.
+    pub fn read_on(&mut self, mut follow: impl FnMut(Record) -> Result<(), Misfit>) -> Result<(), JournalError> {
+        let path = self.path.clone();
+        let (send, receive) = sync_channel::<Vec<Placed>>(CHUNKS);
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(move || self.send_on(&send));
+            for Placed { line, offset, record } in receive.into_iter().flatten() {
+                // The thread ends when nobody receives what it reads any more.
+                follow(record).map_err(|misfit| JournalError::Damaged {
+                    path: path.clone(),
+                    line,
+                    offset,
+                    reason: misfit.to_string(),
+                })?;
+            }
+            reading.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+
+    fn send_on(&mut self, to: &SyncSender<Vec<Placed>>) -> Result<(), JournalError> {
+        let mut ended = Ok(false);
+        while let Ok(false) = ended {
+            let mut chunk = Vec::with_capacity(CHUNK);
+            while chunk.len() < CHUNK {
+                let offset = self.offset;
+                match self.next_record() {
+                    Ok(Some(record)) => chunk.push(Placed {
+                        line: self.seq,
+                        offset,
+                        record,
+                    }),
+                    Ok(None) => {
+                        ended = Ok(true);
+                        break;
+                    }
+                    Err(error) => {
+                        ended = Err(error);
+                        break;
+                    }
+                }
+            }
+            if to.send(chunk).is_err() {
+                break;
+            }
         }
+        ended.map(drop)
     }
 
     /// Makes sure that the journal, read to its end, has all that is known to have been acknowledged.
@@ -370,6 +369,7 @@ impl JournalWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::study::Timestamp;
 
     fn record(n: u64) -> Record {
         Record {
@@ -388,15 +388,6 @@ mod tests {
     fn read_all(path: &Path) -> Result<Vec<Record>, JournalError> {
         let mut reader = JournalReader::open(path)?;
         std::iter::from_fn(|| reader.next_record().transpose()).collect()
-    }
-
-    #[test]
-    fn a_line_is_json_with_a_checksum_of_all_before_it() {
-        let line = String::from_utf8(encode(3, &record(5)).unwrap()).unwrap();
-        assert_eq!(
-            line,
-            "{\"seq\":3,\"at\":5,\"fact\":{\"type\":\"trial_pruned\",\"trial\":5,\"rung\":1},\"crc32c\":\"9d5b2b75\"}\n"
-        );
     }
 
     #[test]

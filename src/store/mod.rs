@@ -7,6 +7,7 @@ mod digest;
 mod directory;
 mod guard;
 mod journal;
+mod line;
 mod reader;
 mod repair;
 mod salvage;
@@ -131,14 +132,9 @@ pub fn open_locked(directory: &StudyDirectory, lock: StudyLock) -> Result<Store,
     let path = directory.journal();
     let known = acknowledged::known(&path);
     let (mut journal, first, spec) = first_record(directory)?;
-    let mut study = Study::new(spec);
-    let mut tally = Tally::default();
-    let mut next = Some(first);
-    while let Some(record) = next {
-        tally.count(journal.line());
-        study.follow(&record).map_err(|error| journal.misfit(error))?;
-        next = journal.next_record()?;
-    }
+    let mut study = Study::restore(spec, [&first]).map_err(|misfit| foreign(directory, misfit))?;
+    journal.read_on(|record| study.follow(&record))?;
+    let tally = journal.tally();
     journal.check_end(known.records())?;
     let end_is_known = matches!(known, Known::AtLeast(_));
     let opened = Database::open(&directory.database(), &study, &path, tally, end_is_known);
@@ -162,6 +158,13 @@ pub fn open_locked(directory: &StudyDirectory, lock: StudyLock) -> Result<Store,
     })
 }
 
+fn foreign(directory: &StudyDirectory, reason: impl ToString) -> StoreError {
+    StoreError::Foreign {
+        study: directory.root().to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
 /// The beginning of a journal: what the study is.
 fn first_record(directory: &StudyDirectory) -> Result<(JournalReader, Record, StudySpec), StoreError> {
     let study = directory.root().to_owned();
@@ -170,10 +173,7 @@ fn first_record(directory: &StudyDirectory) -> Result<(JournalReader, Record, St
         Err(source) => return Err(StoreError::Io { path: study, source }),
         Ok(_) if directory.has_study() => {}
         Ok(_) if directory.database().is_dir() => return Err(StoreError::JournalGone { study }),
-        Ok(_) => {
-            let reason = "it has no journal.jsonl".into();
-            return Err(StoreError::Foreign { study, reason });
-        }
+        Ok(_) => return Err(foreign(directory, "it has no journal.jsonl")),
     }
     let mut journal = JournalReader::open(&directory.journal())?;
     let Some(record) = journal.next_record()? else {
@@ -182,8 +182,8 @@ fn first_record(directory: &StudyDirectory) -> Result<(JournalReader, Record, St
         return Err(StoreError::Missing { study });
     };
     let Fact::StudyCreated { spec, .. } = &record.fact else {
-        let reason = "its journal does not begin with what the study is".into();
-        return Err(StoreError::Foreign { study, reason });
+        let reason = "its journal does not begin with what the study is";
+        return Err(foreign(directory, reason));
     };
     let spec = (**spec).clone();
     Ok((journal, record, spec))

@@ -1,7 +1,7 @@
 //! Reading a study from outside, while it runs or after: by following its journal.
 
 use super::journal::JournalReader;
-use super::{StoreError, StudyDirectory, acknowledged, first_record};
+use super::{StoreError, StudyDirectory, acknowledged, first_record, foreign};
 use crate::study::{Fact, Record, Study};
 
 /// A study as its journal tells it. Any number of processes can read one at the same time as it runs.
@@ -21,15 +21,14 @@ impl StudyReader {
     pub fn open(directory: StudyDirectory) -> Result<Self, StoreError> {
         let (journal, first, spec) = first_record(&directory)?;
         let mut reader = Self {
-            study: Study::new(spec),
+            study: Study::restore(spec, [&first]).map_err(|misfit| foreign(&directory, misfit))?,
             journal,
             directory,
-            file_sha256: match &first.fact {
-                Fact::StudyCreated { file_sha256, .. } => file_sha256.clone(),
+            file_sha256: match first.fact {
+                Fact::StudyCreated { file_sha256, .. } => file_sha256,
                 _ => None,
             },
         };
-        reader.follow(&first)?;
         reader.take_in(drop)?;
         Ok(reader)
     }
@@ -68,15 +67,12 @@ impl StudyReader {
     fn take_in(&mut self, mut each: impl FnMut(Record)) -> Result<(), StoreError> {
         // Known before the journal is read: a study that runs goes on meanwhile.
         let known = acknowledged::known(&self.directory.journal()).records();
-        while let Some(record) = self.journal.next_record()? {
-            self.follow(&record)?;
+        let study = &mut self.study;
+        self.journal.read_on(|record| {
+            study.follow(&record)?;
             each(record);
-        }
+            Ok(())
+        })?;
         Ok(self.journal.check_end(known)?)
-    }
-
-    fn follow(&mut self, record: &Record) -> Result<(), StoreError> {
-        let followed = self.study.follow(record);
-        Ok(followed.map_err(|error| self.journal.misfit(error))?)
     }
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::acknowledged::{Acknowledged, Known, known};
 use super::database::{Database, DatabaseError, salvage};
 use super::guard::guarded;
-use super::salvage::{Salvaged, salvage as salvage_journal};
-use super::{StudyDirectory, Tally, sync_directory};
+use super::salvage::{Salvaged, read_whole, salvage as salvage_journal};
+use super::{StudyDirectory, sync_directory};
 
 /// A copy of a study's trial database, since sled writes to whatever it opens. It is deleted when this is dropped.
 #[derive(Debug)]
@@ -39,15 +39,11 @@ impl Copy {
     /// # Errors
     /// If it does not.
     pub fn compare(&self, directory: &StudyDirectory, salvaged: &Salvaged) -> Result<u64, DatabaseError> {
-        let mut tally = Tally::default();
-        for line in &salvaged.lines {
-            tally.count(line);
-        }
         let Some(study) = &salvaged.study else {
             return Err(DatabaseError::Disagrees);
         };
         guarded(|| {
-            let (_, behind) = Database::open_current(&self.path, study, &directory.journal(), tally)?;
+            let (_, behind) = Database::open_current(&self.path, study, &directory.journal(), salvaged.tally)?;
             Ok(behind)
         })
     }
@@ -84,6 +80,12 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
 /// If the journal is there and can't be read.
 pub fn salvage_study(directory: &StudyDirectory, copy: Option<&Copy>) -> io::Result<Salvaged> {
     let journal = directory.journal();
+    // Where nothing tells how long it must be, the database may.
+    if let Known::AtLeast(records) = known(&journal)
+        && let Some(whole) = read_whole(&journal, records)
+    {
+        return Ok(whole);
+    }
     let lines = copy.map(|copy| salvage(&copy.path)).unwrap_or_default();
     salvage_journal(&journal, known(&journal).records(), lines)
 }

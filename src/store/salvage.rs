@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
-use super::journal::{checksum, decode, sequence};
+use super::Tally;
+use super::journal::JournalReader;
+use super::line::{checksum, decode, sequence};
 use crate::study::{Fact, Record, Study, TrialId};
 
 /// Longer stretches are not searched for a flipped bit: it would take longer than a second.
@@ -18,7 +20,11 @@ const LONGEST: usize = 16 << 10;
 /// What there is of a journal.
 #[derive(Debug)]
 pub struct Salvaged {
-    /// The lines of the records that are whole and consistent, without newlines.
+    /// How many records are whole and consistent.
+    pub records: u64,
+    /// Counts their lines.
+    pub tally: Tally,
+    /// Their lines, without newlines, if they are not just those of the file.
     pub lines: Vec<Vec<u8>>,
     /// The study that they tell of; none if not even what the study is can be told.
     pub study: Option<Study>,
@@ -65,6 +71,28 @@ impl Found {
             }
         }
     }
+}
+
+/// Reads a journal that has nothing wrong with it; none if something is. `acknowledged` is how many records it must have.
+pub fn read_whole(path: &Path, acknowledged: u64) -> Option<Salvaged> {
+    let mut journal = JournalReader::open(path).ok()?;
+    let first = journal.next_record().ok()??;
+    let Fact::StudyCreated { spec, file_sha256, .. } = &first.fact else {
+        return None;
+    };
+    let mut study = Study::restore((**spec).clone(), [&first]).ok()?;
+    journal.read_on(|record| study.follow(&record)).ok()?;
+    journal.check_end(acknowledged).ok()?;
+    Some(Salvaged {
+        records: journal.seq(),
+        tally: journal.tally(),
+        lines: Vec::new(),
+        study: Some(study),
+        file_sha256: file_sha256.clone(),
+        damage: Vec::new(),
+        saved: Vec::new(),
+        lost: Lost::default(),
+    })
 }
 
 /// Looks through the journal at `path`, of which `acknowledged` records are known to have been durable, with the whole lines
@@ -119,6 +147,10 @@ pub fn salvage(path: &Path, acknowledged: u64, mut database: BTreeMap<u64, Vec<u
         _ => None,
     });
     let kept = lines.len() as u64;
+    let mut tally = Tally::default();
+    for line in &lines {
+        tally.count(line);
+    }
     let rest = found
         .lines
         .range(kept..)
@@ -131,6 +163,8 @@ pub fn salvage(path: &Path, acknowledged: u64, mut database: BTreeMap<u64, Vec<u
         trials: rest.iter().filter_map(|record| record.fact.trial()).collect(),
     };
     Ok(Salvaged {
+        records: kept,
+        tally,
         lines,
         study,
         file_sha256,

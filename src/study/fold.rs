@@ -166,7 +166,7 @@ impl Study {
                 let report = Report {
                     at: now,
                     loss: *loss,
-                    metrics: metrics.clone(),
+                    metrics: self.names.share(metrics),
                     checkpoint: checkpoint.clone(),
                 };
                 trial.failed_on.clear();

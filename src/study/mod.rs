@@ -10,6 +10,7 @@ mod event;
 mod fits;
 mod fold;
 mod importance;
+mod measures;
 mod open;
 mod policy;
 mod sampler;
@@ -29,6 +30,8 @@ pub use confirmation::{Confirmation, ConfirmationSpec, Confirmed};
 pub use event::{Command, Event, FORMAT, Fact, Record, SlotId, Step, Timestamp};
 pub use fits::Misfit;
 pub use importance::{Importance, Importances};
+pub use measures::Measures;
+use measures::Names;
 pub use policy::{AshaVariant, BracketPlan, PolicyKind, PolicySpec};
 pub use sampler::{GaussianProcess, Observation, Request, SamplerSpec, Tpe};
 pub use spec::{Limits, StudySpec, Trainer};
@@ -66,6 +69,7 @@ pub struct Study {
     scheduler: Option<SchedulerRun>,
     /// Decisions that follow from the records but are not among them yet.
     undecided: BTreeMap<TrialId, Decision>,
+    names: Names,
     finished: bool,
     created: Timestamp,
     updated: Timestamp,
@@ -115,6 +119,7 @@ impl Study {
             test: None,
             scheduler: None,
             undecided: BTreeMap::new(),
+            names: Names::default(),
             finished: false,
             created: Timestamp::default(),
             updated: Timestamp::default(),

@@ -50,7 +50,7 @@ impl From<&Trial> for TrialSummary {
             best_at: best.map(|(resource, _)| resource),
             metrics: best
                 .and_then(|(resource, _)| trial.reports.get(&resource))
-                .map(|report| report.metrics.clone())
+                .map(|report| report.metrics.to_metrics())
                 .unwrap_or_default(),
             parameters: trial.parameters.clone(),
             seed: trial.seed,

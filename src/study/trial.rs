@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hpo_protocol::{Metrics, Values};
+use hpo_protocol::Values;
 use serde::{Deserialize, Serialize};
 
 use super::event::{SlotId, Timestamp};
+use super::measures::Measures;
 
 /// The number of a trial in its study, from 0 in the order in which the configurations were drawn.
 pub type TrialId = u64;
@@ -29,7 +30,7 @@ pub struct Report {
     /// Validation loss; none if it was not finite.
     pub loss: Option<f64>,
     /// Metrics beside the loss.
-    pub metrics: Metrics,
+    pub metrics: Measures,
     /// The trial at this point; none if it has diverged, and once nothing can need it any more.
     pub checkpoint: Option<Checkpoint>,
 }

@@ -12,7 +12,7 @@ use hpo_protocol::Metrics;
 pub use finding::{Finding, Kind, Level};
 pub use summary::{Separation, Summary, summarise};
 
-use crate::study::{Trial, TrialState};
+use crate::study::{Measures, Trial, TrialState};
 use curve::{falls, low, lowest, range, slope, spread};
 
 /// The metric of the training loss. Its scale is the trial's own, so only its direction counts.
@@ -99,7 +99,7 @@ struct Curves<'a> {
     untrained: Option<&'a (f64, Metrics)>,
     resources: Vec<u64>,
     losses: Vec<f64>,
-    metrics: Vec<&'a Metrics>,
+    metrics: Vec<&'a Measures>,
     /// A change of the loss by more than this counts.
     counts: f64,
     /// [`counts`](Self::counts) without the noise.
@@ -139,7 +139,7 @@ impl<'a> Curves<'a> {
 
     /// The values of a metric, if every report has it.
     fn metric(&self, name: &str) -> Option<Vec<f64>> {
-        self.metrics.iter().map(|metrics| finite(metrics, name)).collect()
+        self.metrics.iter().map(|metrics| finite(metrics.get(name))).collect()
     }
 
     /// The ranking metrics of the last report.
@@ -162,7 +162,7 @@ impl<'a> Curves<'a> {
             Kind::Collapse => self
                 .metrics
                 .last()
-                .is_some_and(|last| finite(last, MEAN_COSINE).is_some()),
+                .is_some_and(|last| finite(last.get(MEAN_COSINE)).is_some()),
             Kind::Overfitting => reports >= OVERFITTING_REPORTS && self.metric(TRAIN_LOSS).is_some(),
             Kind::RankingDecline => {
                 reports >= RANKING_REPORTS && self.rankings().any(|name| self.metric(name).is_some())
@@ -200,10 +200,10 @@ impl<'a> Curves<'a> {
     }
 
     fn collapse(&self) -> Option<Finding> {
-        let untrained = self.untrained.and_then(|(_, metrics)| finite(metrics, MEAN_COSINE));
+        let untrained = self.untrained.and_then(|(_, metrics)| finite(metrics.get(MEAN_COSINE)));
         let alike = untrained.map_or(ALIKE, |before| ALIKE.max(1.0 - SHRUNK * (1.0 - before)));
         let held = self.metrics.iter().rev().map_while(|metrics| {
-            let cosine = finite(metrics, MEAN_COSINE)?;
+            let cosine = finite(metrics.get(MEAN_COSINE))?;
             (cosine >= alike).then_some(cosine)
         });
         let held: Vec<f64> = held.collect();
@@ -258,7 +258,7 @@ impl<'a> Curves<'a> {
         };
         let untrained = self
             .untrained
-            .and_then(|(loss, metrics)| Some((*loss, finite(metrics, name)?)));
+            .and_then(|(loss, metrics)| Some((*loss, finite(metrics.get(name))?)));
         let since_untrained = untrained.and_then(|(loss, value)| found(0, loss, value, value));
         since_untrained.or_else(|| {
             let worst_first: Vec<f64> = values.iter().map(|value| -value).collect();
@@ -317,8 +317,8 @@ impl<'a> Curves<'a> {
     }
 }
 
-fn finite(metrics: &Metrics, name: &str) -> Option<f64> {
-    metrics.get(name).copied().filter(|value| value.is_finite())
+fn finite(value: Option<&f64>) -> Option<f64> {
+    value.copied().filter(|value| value.is_finite())
 }
 
 #[cfg(test)]
