@@ -1,5 +1,6 @@
 //! The worker that fine-tunes text-embedding models: a trainer behind the protocol of `hpo`.
 
+pub mod alive;
 pub mod augment;
 pub mod cache;
 pub mod checkpoint;

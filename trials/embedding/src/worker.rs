@@ -38,7 +38,7 @@ pub fn serve() -> ! {
     say(&FromWorker::Ready {
         protocol: VERSION,
         trainer: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned(),
-        features: vec![Feature::Evaluate, Feature::Export],
+        features: vec![Feature::Evaluate, Feature::Export, Feature::Heartbeats],
     });
     loop {
         match lines.next() {
@@ -109,7 +109,9 @@ pub fn prepare(start: &Start) -> Result<Shared> {
             "validation_margin is {margin}; it must be above 0"
         )));
     }
-    let mut base = Base::load(&settings.model, Device::cuda_if_available())?;
+    let gpu = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
+    let device = device(&gpu, tch::Cuda::is_available(), is_built_for_cuda())?;
+    let mut base = Base::load(&settings.model, device)?;
     let longest = base.config.longest();
     if i64::try_from(settings.max_length).map_or(true, |length| length > longest) {
         let length = settings.max_length;
@@ -145,6 +147,23 @@ pub fn prepare(start: &Start) -> Result<Shared> {
         frozen: RefCell::default(),
         room: Rc::new(Cell::new(Shared::ROOM)),
     })
+}
+
+/// The device of a slot to which `hpo` has given this GPU, or none. A GPU that is lost must not be made up for by a CPU, on which
+/// a trial would take a hundred times as long; a libtorch without CUDA can only use the CPU.
+fn device(gpu: &str, available: bool, built_for_cuda: bool) -> Result<Device> {
+    match (available, built_for_cuda && !gpu.is_empty()) {
+        (true, _) => Ok(Device::Cuda(0)),
+        (false, false) => Ok(Device::Cpu),
+        (false, true) => Err(Error::Invalid(format!(
+            "the GPU {gpu} can't be used: nvidia-smi may tell why; to train on the CPU say `--devices cpu`"
+        ))),
+    }
+}
+
+/// Whether this libtorch can use GPUs at all.
+fn is_built_for_cuda() -> bool {
+    std::fs::read_to_string("/proc/self/maps").is_ok_and(|maps| maps.contains("libtorch_cuda"))
 }
 
 /// Adds the layer of labels to the untrained model: zeros, so that it begins by finding all labels equally likely.
@@ -297,4 +316,18 @@ fn exit() -> ! {
         safe fn _exit(status: std::ffi::c_int) -> !;
     }
     _exit(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_gpu_is_told_and_not_replaced_by_the_cpu() {
+        assert_eq!(device("GPU-1", true, true).ok(), Some(Device::Cuda(0)));
+        assert_eq!(device("", false, true).ok(), Some(Device::Cpu));
+        assert_eq!(device("GPU-1", false, false).ok(), Some(Device::Cpu));
+        let told = device("GPU-1", false, true).map_err(|error| error.to_string());
+        assert!(told.is_err_and(|told| told.starts_with("the GPU GPU-1 can't be used")));
+    }
 }

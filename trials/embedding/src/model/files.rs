@@ -1,7 +1,7 @@
 //! The weight files of a model directory, and how they name the weights.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
@@ -45,6 +45,10 @@ impl Files {
             vec![single]
         } else if index.exists() {
             let shards: BTreeSet<String> = read_json::<Index>(&index)?.weight_map.into_values().collect();
+            if let Some(shard) = shards.iter().find(|shard| !is_plain(shard)) {
+                let message = format!("it names a file outside of its directory: `{}`", shard.escape_debug());
+                return Err(Error::file(&index, message));
+            }
             shards.into_iter().map(|shard| directory.join(shard)).collect()
         } else {
             return Err(Error::file(directory, missing(directory)));
@@ -95,6 +99,12 @@ impl Files {
             views,
         })
     }
+}
+
+/// Whether a name is that of a file beside the one that has it.
+fn is_plain(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
 }
 
 fn missing(directory: &Path) -> String {

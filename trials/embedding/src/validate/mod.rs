@@ -10,6 +10,7 @@ use tch::{Kind, Tensor};
 
 use self::ranking::Ranking;
 use self::statistics::{accuracy, macro_f1, pearson, spearman};
+use crate::alive::LongWork;
 use crate::error::{Error, Result};
 use crate::examples::Examples;
 use crate::loss::{Classifier, cosine, distance};
@@ -122,8 +123,10 @@ impl Validation {
         let mut parts = Vec::new();
         let mut batch: Vec<&[u32]> = Vec::new();
         let mut tokens = 0;
-        for text in self.order.iter().map(|&text| self.examples.text(text)) {
+        let mut work = LongWork::new("validation: texts", self.order.len());
+        for (done, text) in self.order.iter().map(|&text| self.examples.text(text)).enumerate() {
             if tokens + text.len() > TOKENS && !batch.is_empty() {
+                work.done(done);
                 parts.push(model.embed(&batch)?);
                 batch.clear();
                 tokens = 0;

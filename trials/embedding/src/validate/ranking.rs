@@ -6,6 +6,7 @@ use hpo_data::Rows;
 use tch::Tensor;
 
 use super::select;
+use crate::alive::LongWork;
 use crate::error::Result;
 use crate::examples::Examples;
 
@@ -73,7 +74,9 @@ impl Ranking {
         let corpus = select(embeddings, &self.corpus)?.f_transpose(0, 1)?;
         let mut sum = Ranked::default();
         let mut pairs = 0;
-        for queries in self.queries.chunks(QUERIES) {
+        let mut work = LongWork::new("validation: anchors ranked", self.queries.len());
+        for (chunk, queries) in self.queries.chunks(QUERIES).enumerate() {
+            work.done(chunk * QUERIES);
             let count = queries.len() * self.corpus.len();
             let mut scores = vec![0f32; count];
             select(embeddings, queries)?
