@@ -12,6 +12,7 @@ use hpo::store::{self, JournalReader, JournalWriter, StudyDirectory};
 use hpo::study::{
     Checkpoint, Command, Event, PolicyKind, PolicySpec, Record, SamplerSpec, Study, StudySpec, Timestamp, Trainer,
 };
+use hpo_protocol::Unit;
 
 /// Records that are made durable together.
 const BATCH: usize = 20_000;
@@ -47,6 +48,8 @@ fn spec(trials: u64, reports: u64) -> StudySpec {
             kind: PolicyKind::None,
             speculation: true,
             parallel_brackets: 1,
+            unit: Unit::Epochs,
+            report_every: 1,
             min_resource: 1,
             max_resource: reports,
             reduction_factor: 3,
@@ -60,12 +63,14 @@ fn spec(trials: u64, reports: u64) -> StudySpec {
         threads: 1,
         sampler: SamplerSpec::Random,
         space,
+        confirmation: None,
     }
 }
 
 fn write(root: &Path, trials: u64, reports: u64) {
     let directory = StudyDirectory::new(root);
     let spec = spec(trials, reports);
+    let limits = spec.limits();
     store::create(&directory, &spec, "", Timestamp(0)).unwrap();
     let path = directory.journal();
     let mut reader = JournalReader::open(&path).unwrap();
@@ -87,7 +92,7 @@ fn write(root: &Path, trials: u64, reports: u64) {
     };
     let slots = vec!["CPU".to_owned()];
     let process = 1;
-    handle(&mut study, Event::Opened { process, slots, trials });
+    handle(&mut study, Event::Opened { process, slots, limits });
     loop {
         let commands = handle(&mut study, Event::Idle { slots: vec![0] });
         let Some(Command::Run {

@@ -542,7 +542,8 @@ fn a_report_before_or_after_the_one_that_is_due_is_refused_with_what_was() {
                 last: false,
             },
         );
-        assert_eq!(step.commands, [Command::Replace { slot: 0 }]);
+        let files = vec![checkpoint(0, "x").file];
+        assert_eq!(step.commands, [Command::Replace { slot: 0 }, Command::Delete { files }]);
         let [
             Record {
                 fact: Fact::SegmentFailed { message, .. },
