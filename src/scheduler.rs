@@ -1,5 +1,7 @@
 //! The loop: what slots tell goes into the core, its records to disk, and only then its commands to the slots.
 
+mod aside;
+mod job;
 mod pause;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,11 +13,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
-use crate::executor::{self, Health, News, Order, Program, Slot, SlotNews, Worker};
+use crate::executor::{self, News, Order, Slot, SlotNews, Worker};
 use crate::export;
-use crate::store::{CommitError, Database, Store, StudyDirectory};
-use crate::study::{Command, Event, Fact, Limits, Record, SlotId, Step, Study, Timestamp, Trial, TrialId, TrialState};
+use crate::store::{Store, StudyDirectory};
+use crate::study::{Command, Event, SlotId, Step, Timestamp, Trial, TrialId, TrialState};
 
+use aside::Place;
+pub use job::{Ended, Job, Observer, Outcome, SchedulerError};
 use pause::Pause;
 
 /// How long workers may take to stop in good order.
@@ -26,78 +30,6 @@ const FRAME: Duration = Duration::from_millis(250);
 
 /// The untrained model is measured again so often if the worker dies of it.
 const EVALUATIONS: u32 = 2;
-
-/// What looks on while a study runs.
-pub trait Observer {
-    /// Records have become durable; `study` is as they leave it.
-    fn recorded(&mut self, study: &Study, records: &[Record]);
-
-    /// A trial has come to `resource` on its way to the next whole one.
-    fn progress(&mut self, trial: TrialId, resource: f64, examples_per_second: Option<f64>);
-
-    /// The user has asked to stop; running segments are being saved.
-    fn stopping(&mut self);
-
-    /// Something has happened that the user should know and no record tells.
-    fn note(&mut self, text: &str);
-    /// The disk is full, and nothing more can be recorded or saved.
-    fn paused(&mut self, why: &str);
-
-    /// It is tried again, or works again.
-    fn resumed(&mut self);
-
-    /// Time has passed.
-    fn tick(&mut self, study: &Study, now: Timestamp);
-}
-
-/// How a run of the scheduler ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Nothing is left to train.
-    Finished,
-    /// The user has stopped it.
-    Stopped,
-}
-
-/// Why the scheduler can't go on. What was recorded is safe.
-#[derive(Debug, thiserror::Error)]
-pub enum SchedulerError {
-    /// Records can't be made durable.
-    #[error(transparent)]
-    Commit(#[from] CommitError),
-    /// No trial can run.
-    #[error("no trial can run: {0}")]
-    Fatal(String),
-    /// The system gives no signals.
-    #[error("can't listen for signals: {0}")]
-    Signals(std::io::Error),
-}
-
-/// What a scheduler needs.
-pub struct Job {
-    /// Where the study lies.
-    pub directory: StudyDirectory,
-    /// The study, opened for writing.
-    pub store: Store,
-    /// Where trials run.
-    pub slots: Vec<Slot>,
-    /// What trains them.
-    pub program: Program,
-    /// How far the study shall go; not less than was recorded.
-    pub limits: Limits,
-}
-
-/// What a scheduler leaves.
-pub struct Ended {
-    /// How it ended.
-    pub outcome: Result<Outcome, SchedulerError>,
-    /// The study as recorded.
-    pub study: Study,
-    /// The trial database, unless it can't be used.
-    pub database: Option<Database>,
-    /// Where the best model was written, or why not, if the trainer can write one.
-    pub model: Option<Result<PathBuf, String>>,
-}
 
 /// Runs a study until nothing is left to train or the user stops it.
 ///
@@ -193,21 +125,6 @@ enum Export {
     /// A slot is at it, with the model of a trial.
     Asked(SlotId, TrialId),
     Done(Result<PathBuf, String>),
-}
-
-/// A slot as the user knows it, and how it has fared.
-struct Place {
-    name: String,
-    health: Health,
-}
-
-impl Place {
-    fn new(slot: &Slot) -> Self {
-        Self {
-            name: slot.name(),
-            health: Health::default(),
-        }
-    }
 }
 
 struct Scheduler<'a> {
@@ -431,64 +348,6 @@ impl Scheduler<'_> {
             }
             News::Fatal { .. } => None,
         }
-    }
-
-    /// Why a slot has to be set aside after what is recorded of it, if so.
-    fn judge(&mut self, slot: SlotId, records: &[Record]) -> Option<String> {
-        let health = &mut self.places.get_mut(&slot)?.health;
-        let mut failure = None;
-        for record in records {
-            match &record.fact {
-                Fact::Reported { .. } => health.went_well(),
-                Fact::SegmentFailed {
-                    trial,
-                    message,
-                    checkpoint_lost: false,
-                    ..
-                } => {
-                    let elsewhere = self
-                        .store
-                        .study
-                        .trial(*trial)
-                        .is_some_and(|trial| trial.failed_on.len() > 1);
-                    if health.failed(*trial, elsewhere) {
-                        failure = Some(format!(
-                            "one trial after the other has failed here; the last one: {message}"
-                        ));
-                    }
-                }
-                _ => {}
-            }
-        }
-        failure
-    }
-
-    /// Does without a slot on which nothing can be trained.
-    fn set_aside(&mut self, slot: SlotId, why: String) -> Result<(), SchedulerError> {
-        if self.workers.remove(&slot).is_none() {
-            return Ok(());
-        }
-        self.idle.remove(&slot);
-        self.evaluating = self.evaluating.filter(|&busy| busy != slot);
-        let exporting = matches!(self.export, Export::Asked(busy, _) if busy == slot);
-        if self.store.study.is_finished() {
-            // What can't be written any more takes nothing from the answer.
-            if exporting || self.workers.is_empty() {
-                self.export = Export::Done(Err(why));
-            }
-            return Ok(());
-        }
-        let name = self.places.get(&slot).map_or("", |place| &place.name);
-        tracing::error!(slot, name, why, "slot set aside");
-        if self.workers.is_empty() {
-            return Err(SchedulerError::Fatal(why));
-        }
-        let left = self.workers.len();
-        self.observer.note(&format!(
-            "slot {slot} ({name}) is set aside, and the study goes on without it on {left} of {}: {why}",
-            self.places.len()
-        ));
-        Ok(())
     }
 
     /// Makes the records of a step durable and then carries out its commands.

@@ -21,7 +21,7 @@ use crate::space::{Around, SearchSpace};
 /// The settings of the sampler.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct GaussianProcess {
-    /// So many trials are drawn at random before the model is asked; none: twice as many as there are parameters, and 8 at
+    /// So many trials are drawn at random before the model is asked; none: one more than there are parameters, and 8 at
     /// least.
     pub startup_trials: Option<u64>,
     /// The share of configurations that are drawn at random after that, 0 to 1.
@@ -41,7 +41,7 @@ impl GaussianProcess {
     /// How many trials are drawn before the model is asked.
     fn startup(&self, data: &Data) -> usize {
         let given = self.startup_trials.map(|trials| trials as usize);
-        given.unwrap_or((2 * data.searched).max(8))
+        given.unwrap_or((data.searched + 1).max(8))
     }
 }
 

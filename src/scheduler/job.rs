@@ -1,0 +1,80 @@
+//! What a scheduler is given, what looks on, and what it leaves.
+
+use std::path::PathBuf;
+
+use crate::executor::{Program, Slot};
+use crate::store::{CommitError, Database, Store, StudyDirectory};
+use crate::study::{Limits, Record, Study, Timestamp, TrialId};
+
+/// What looks on while a study runs.
+pub trait Observer {
+    /// Records have become durable; `study` is as they leave it.
+    fn recorded(&mut self, study: &Study, records: &[Record]);
+
+    /// A trial has come to `resource` on its way to the next whole one.
+    fn progress(&mut self, trial: TrialId, resource: f64, examples_per_second: Option<f64>);
+
+    /// The user has asked to stop; running segments are being saved.
+    fn stopping(&mut self);
+
+    /// Something has happened that the user should know and no record tells.
+    fn note(&mut self, text: &str);
+
+    /// The disk is full, and nothing more can be recorded or saved.
+    fn paused(&mut self, why: &str);
+
+    /// It is tried again, or works again.
+    fn resumed(&mut self);
+
+    /// Time has passed.
+    fn tick(&mut self, study: &Study, now: Timestamp);
+}
+
+/// How a run of the scheduler ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing is left to train.
+    Finished,
+    /// The user has stopped it.
+    Stopped,
+}
+
+/// Why the scheduler can't go on. What was recorded is safe.
+#[derive(Debug, thiserror::Error)]
+pub enum SchedulerError {
+    /// Records can't be made durable.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// No trial can run.
+    #[error("no trial can run: {0}")]
+    Fatal(String),
+    /// The system gives no signals.
+    #[error("can't listen for signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// What a scheduler needs.
+pub struct Job {
+    /// Where the study lies.
+    pub directory: StudyDirectory,
+    /// The study, opened for writing.
+    pub store: Store,
+    /// Where trials run.
+    pub slots: Vec<Slot>,
+    /// What trains them.
+    pub program: Program,
+    /// How far the study shall go; not less than was recorded.
+    pub limits: Limits,
+}
+
+/// What a scheduler leaves.
+pub struct Ended {
+    /// How it ended.
+    pub outcome: Result<Outcome, SchedulerError>,
+    /// The study as recorded.
+    pub study: Study,
+    /// The trial database, unless it can't be used.
+    pub database: Option<Database>,
+    /// Where the best model was written, or why not, if the trainer can write one.
+    pub model: Option<Result<PathBuf, String>>,
+}
