@@ -63,6 +63,12 @@ fn a_worker_that_dies_costs_one_attempt() {
     ]);
 }
 
+/// Its slot may have been given the next segment already: it waits for the next worker.
+#[test]
+fn a_worker_that_dies_between_two_segments_holds_up_nobody() {
+    survives(&[("leave afterwards", 0)]);
+}
+
 #[test]
 fn a_line_that_is_no_message_costs_one_attempt() {
     survives(&[

@@ -65,7 +65,14 @@ fn they_say_what_they_said() {
     let place = Place::new();
     for (study, state, best, rungs) in [("halving", "stopped", 5, [17, 3]), ("pasha", "finished", 5, [12, 4])] {
         place.copy(&fixture(study), study);
-        assert_eq!(place.run(&["trials", study, "--json"]).json(), old_trials(study));
+        let told = place.run(&["trials", study, "--json"]).json();
+        let (told, old) = (told.as_array().unwrap(), old_trials(study));
+        assert_eq!(told.len(), old.as_array().unwrap().len());
+        for (now, then) in told.iter().zip(old.as_array().unwrap()) {
+            for (key, value) in then.as_object().unwrap() {
+                assert_eq!(now[key], *value, "{study}: {key} of {then}");
+            }
+        }
         let status = place.run(&["status", study, "--json"]).json();
         assert_eq!(
             (&status["state"], &status["best"]["trial"]),

@@ -55,6 +55,8 @@ impl Worker {
             news,
             queue,
             task: Task::Starting,
+            idle: false,
+            held: None,
             told: None,
             features: Vec::new(),
         };
@@ -109,6 +111,11 @@ struct Keeper {
     news: UnboundedSender<SlotNews>,
     queue: UnboundedReceiver<Order>,
     task: Task,
+    /// Whether it has told that the slot is idle, and got nothing to do since. It tells so once, whatever becomes of the worker: who
+    /// heard it twice would give the slot two segments.
+    idle: bool,
+    /// What was meant for a worker that has died meanwhile. The next one gets it once it is ready.
+    held: Option<Order>,
     /// When progress was last passed on.
     told: Option<Instant>,
     features: Vec<Feature>,
@@ -145,6 +152,9 @@ impl Keeper {
                 self.fail(trial, attempt, message.clone(), false);
             }
             if fatal || false_starts == FALSE_STARTS {
+                if let Some(Order::Run { run, .. }) = self.held.take() {
+                    self.fail(run.trial, run.attempt, message.clone(), false);
+                }
                 self.tell(News::Fatal { message });
                 return;
             }
@@ -163,7 +173,6 @@ impl Keeper {
         let pulse = process.pulse();
         loop {
             let limit = patience(&self.task, self.slot.silence, &self.features);
-            // Before it is ready a worker takes no orders but to go.
             let said = tokio::select! {
                 heard = process.hear() => match heard {
                     Ok(message) => self.hear(message).await,
@@ -176,6 +185,12 @@ impl Keeper {
                 () = pulse.silent_for(limit) => Err(End::Died(silence(limit))),
             };
             if let Err(end) = said {
+                return end;
+            }
+            if self.task == Task::Idle
+                && let Some(order) = self.held.take()
+                && let Err(end) = self.obey(process, order).await
+            {
                 return end;
             }
             // What the slot itself took is not held against the worker.
@@ -194,13 +209,32 @@ impl Keeper {
     /// The task is over and the worker free.
     fn idle(&mut self) {
         self.task = Task::Idle;
-        self.tell(News::Idle {
-            features: self.features.clone(),
-        });
+        if !std::mem::replace(&mut self.idle, true) {
+            self.tell(News::Idle {
+                features: self.features.clone(),
+            });
+        }
     }
 
     async fn obey(&mut self, process: &Process, order: Order) -> Result<(), End> {
+        let takes_worker = matches!(order, Order::Evaluate | Order::Run { .. } | Order::Export { .. });
+        if takes_worker {
+            self.idle = false;
+        }
         match order {
+            order if takes_worker && self.task == Task::Starting => {
+                self.held = Some(order);
+                Ok(())
+            }
+            Order::Stop { trial, attempt, .. } if self.holds(trial, attempt) => {
+                self.held = None;
+                self.tell(News::Stopped {
+                    trial,
+                    attempt,
+                    checkpoint: None,
+                });
+                Ok(())
+            }
             Order::Evaluate => {
                 self.task = Task::Evaluating;
                 say(process, &ToWorker::Evaluate)
@@ -269,6 +303,11 @@ impl Keeper {
                 }
             }
         }
+    }
+
+    /// Whether this segment waits for the worker to be ready.
+    fn holds(&self, trial: TrialId, attempt: u32) -> bool {
+        matches!(&self.held, Some(Order::Run { run, .. }) if (run.trial, run.attempt) == (trial, attempt))
     }
 
     fn fail(&self, trial: TrialId, attempt: u32, message: String, checkpoint_lost: bool) {

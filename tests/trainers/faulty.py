@@ -209,6 +209,7 @@ for line in sys.stdin:
     elif order["type"] == "run":
         segment = {"trial": order["trial"], "attempt": order["attempt"]}
         fault = settings.get("fault")
+        leaves = fault == "leave afterwards" and order["trial"] == settings.get("trial") and due(fault)
         if order["trial"] == settings.get("trial", order["trial"]) and due(fault) and strike(fault, segment, order):
             continue
         waits = settings.get("waits")
@@ -222,5 +223,7 @@ for line in sys.stdin:
             loss = order["parameters"]["x"] + 1.0 / epoch
             say(type="report", resource=epoch, loss=loss, metrics={"accuracy": 1 - loss / 2}, checkpoint=checkpoint, **segment)
         say(type="done", **segment)
+        if leaves:
+            os._exit(0)
 if settings.get("fault") == "do not leave":
     time.sleep(600)
