@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use crate::executor::{News, Order, Program, Slot, SlotNews, Worker};
 use crate::export;
 use crate::store::{CommitError, Database, Store, StudyDirectory};
-use crate::study::{Command, Event, Limits, Record, SlotId, Step, Study, Timestamp, Trial, TrialId, TrialState};
+use crate::study::{Command, Event, Fact, Limits, Record, SlotId, Step, Study, Timestamp, Trial, TrialId, TrialState};
 
 /// How long workers may take to stop in good order.
 const GRACE: Duration = Duration::from_secs(30);
@@ -196,6 +196,10 @@ impl Scheduler<'_> {
                 _ = frames.tick() => self.observer.tick(&self.store.study, now()),
             }
         }
+        // Workers go first: what one of them still writes would be left.
+        self.workers.clear();
+        tokio::task::yield_now().await;
+        self.delete_strays();
         let step = self.store.study.handle(now(), Event::Closed);
         self.carry_out(step).await?;
         let finished = self.store.study.is_finished();
@@ -336,6 +340,11 @@ impl Scheduler<'_> {
                 tracing::info!(fact = ?record.fact, "recorded");
             }
             self.observer.recorded(study, &step.records);
+            for record in &step.records {
+                if let Fact::SegmentFailed { trial, .. } = record.fact {
+                    self.delete_strays_of(trial);
+                }
+            }
         }
         for command in step.commands {
             match command {
@@ -413,13 +422,25 @@ impl Scheduler<'_> {
         }
     }
 
-    /// Deletes checkpoints that nobody knows of: left by a scheduler that was killed.
+    /// Deletes checkpoints that nobody knows of: left by a scheduler or a worker that was killed.
     fn delete_strays(&self) {
         let kept = self.store.study.checkpoint_files();
+        for trial in entries(&self.directory.checkpoints()) {
+            self.delete_all_but(&kept, &trial);
+        }
+    }
+
+    /// The same for a trial whose segment has failed.
+    fn delete_strays_of(&self, trial: TrialId) {
+        let checkpoints = self.store.study.trial(trial).into_iter().flat_map(Trial::checkpoints);
+        let kept = checkpoints.map(|checkpoint| checkpoint.file.as_str()).collect();
+        let directory = StudyDirectory::trial_checkpoints(trial);
+        self.delete_all_but(&kept, &self.directory.checkpoints().join(directory));
+    }
+
+    fn delete_all_but(&self, kept: &BTreeSet<&str>, directory: &Path) {
         let root = self.directory.checkpoints();
-        let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
-        for file in entries(&root).flat_map(|trial| entries(&trial.path())) {
-            let path = file.path();
+        for path in entries(directory) {
             let known = path.strip_prefix(&root).ok().and_then(Path::to_str);
             if known.is_none_or(|name| !kept.contains(name)) {
                 self.delete(&path);
@@ -439,6 +460,12 @@ impl Scheduler<'_> {
             let _ = std::fs::remove_dir(directory);
         }
     }
+}
+
+/// What is in a directory; nothing if it can't be read.
+fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path())
 }
 
 fn is_running(trial: &Trial) -> bool {

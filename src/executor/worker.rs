@@ -151,6 +151,7 @@ impl Worker {
             news,
             queue,
             segment: None,
+            idle: false,
             features: Vec::new(),
         };
         Self {
@@ -191,6 +192,9 @@ struct Keeper {
     news: UnboundedSender<SlotNews>,
     queue: UnboundedReceiver<Order>,
     segment: Option<(TrialId, u32)>,
+    /// Whether it was told that the slot is idle, and nothing was given to it since. It is told once, whatever becomes of the worker:
+    /// who was told twice would give it two segments.
+    idle: bool,
     features: Vec<Feature>,
 }
 
@@ -236,14 +240,14 @@ impl Keeper {
             return end;
         }
         loop {
-            // Before it is ready a worker takes no orders but to go.
             let said = tokio::select! {
                 heard = process.hear() => match heard {
                     Some(Ok(message)) => self.hear(message, ready).await,
                     Some(Err(what)) => Err(End::Died(what)),
                     None => Err(End::Died(process.fate().await)),
                 },
-                order = self.queue.recv() => match order {
+                // What was meant for the worker before it waits until this one is ready.
+                order = self.queue.recv(), if *ready => match order {
                     None => Err(End::Closed),
                     Some(order) => self.obey(process, order).await,
                 },
@@ -265,20 +269,27 @@ impl Keeper {
     /// The segment is over and the worker free.
     fn idle(&mut self) {
         self.segment = None;
-        self.tell(News::Idle {
-            features: self.features.clone(),
-        });
+        if !self.idle {
+            self.idle = true;
+            self.tell(News::Idle {
+                features: self.features.clone(),
+            });
+        }
     }
 
     async fn obey(&mut self, process: &mut Process, order: Order) -> Result<(), End> {
         match order {
-            Order::Evaluate => say(process, &ToWorker::Evaluate).await,
+            Order::Evaluate => {
+                self.idle = false;
+                say(process, &ToWorker::Evaluate).await
+            }
             Order::Replace => Err(End::Replaced),
             Order::Stop { trial, attempt, save } if self.segment == Some((trial, attempt)) => {
                 say(process, &ToWorker::Stop { trial, attempt, save }).await
             }
             Order::Stop { .. } => Ok(()),
             Order::Export { checkpoint, directory } => {
+                self.idle = false;
                 let root = self.checkpoints.clone();
                 match blocking(move || checkpoint::verify(&root, &checkpoint)).await {
                     Ok(checkpoint) => say(process, &ToWorker::Export { checkpoint, directory }).await,
@@ -293,6 +304,7 @@ impl Keeper {
                 }
             }
             Order::Run { mut run, checkpoint } => {
+                self.idle = false;
                 self.log.switch(StudyDirectory::trial_checkpoints(run.trial));
                 self.segment = Some((run.trial, run.attempt));
                 let root = self.checkpoints.clone();

@@ -30,6 +30,15 @@ def strike(fault, segment, order):
         return True
     if fault == "skip":
         say(type="report", resource=order["from"] + 2, loss=0.1, checkpoint=None, **segment)
+    if fault == "lie":
+        say(type="report", resource=order["from"] + 2, loss=0.1, checkpoint=None, **segment)
+        return False
+    if fault == "half a checkpoint":
+        with open(os.path.join(order["checkpoints"], "half.partial"), "w") as file:
+            file.write("half")
+        os._exit(7)
+    if fault == "leave afterwards":
+        return False
     if fault == "outside":
         say(type="report", resource=order["from"] + 1, loss=0.1, checkpoint="/etc/hostname", **segment)
     if fault == "wrong trial":
@@ -63,7 +72,8 @@ for line in sys.stdin:
     elif order["type"] == "run":
         segment = {"trial": order["trial"], "attempt": order["attempt"]}
         once = settings.get("once")
-        if order["trial"] == settings.get("trial") and not (once and os.path.exists(once)):
+        struck = order["trial"] == settings.get("trial") and not (once and os.path.exists(once))
+        if struck:
             if once:
                 open(once, "w").close()
             if strike(settings["fault"], segment, order):
@@ -75,3 +85,5 @@ for line in sys.stdin:
             loss = order["parameters"]["x"] + 1.0 / epoch
             say(type="report", resource=epoch, loss=loss, metrics={"accuracy": 1 - loss / 2}, checkpoint=checkpoint, **segment)
         say(type="done", **segment)
+        if struck and settings["fault"] == "leave afterwards":
+            os._exit(0)
