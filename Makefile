@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 TRAINER := -p hpo-trial-embedding --release
 CORE := -p hpo -p hpo-data -p hpo-protocol
 
-.PHONY: help setup build demo test lint install bench bench-quality
+.PHONY: help setup build demo test lint install bench bench-quality simulate-faults
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -13,6 +13,7 @@ help:
 	@echo "make setup    fetch libtorch, the model and the data into .cache, once"
 	@echo "make bench    compare the trainer's speed with sentence-transformers and PyTorch (5 GB, half an hour)"
 	@echo "make bench-quality  compare what hpo and Optuna find with equal epochs, over learning curves that cost nothing"
+	@echo "make simulate-faults  run 100,000 small studies through everything that can go wrong"
 	@echo "make lint     formatting and clippy"
 
 setup:
@@ -49,3 +50,6 @@ bench: setup
 bench-quality:
 	cargo build --locked --release -p hpo
 	python3 benches/quality.py --hpo $(TARGET)/release/hpo
+
+simulate-faults:
+	HPO_STUDIES=100000 cargo test --locked --release -p hpo --test simulation -- --nocapture

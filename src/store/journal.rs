@@ -110,9 +110,9 @@ fn decode(seq: u64, line: &[u8]) -> Result<Record, String> {
 
 /// Reads a journal from its beginning, and goes on reading while another process writes it.
 #[derive(Debug)]
-pub struct JournalReader {
+pub struct JournalReader<R = BufReader<File>> {
     path: PathBuf,
-    file: BufReader<File>,
+    file: R,
     seq: u64,
     offset: u64,
 }
@@ -127,12 +127,19 @@ impl JournalReader {
             path: path.to_owned(),
             source,
         })?;
-        Ok(Self {
+        Ok(Self::new(path, BufReader::with_capacity(1 << 16, file)))
+    }
+}
+
+impl<R: BufRead + Seek> JournalReader<R> {
+    /// Reads a journal from where its bytes are, which stand at their beginning; `path` is what errors call it.
+    pub fn new(path: &Path, file: R) -> Self {
+        Self {
             path: path.to_owned(),
-            file: BufReader::with_capacity(1 << 16, file),
+            file,
             seq: 0,
             offset: 0,
-        })
+        }
     }
 
     /// The next record, or none if there is no further complete line yet.

@@ -13,7 +13,7 @@ pub use committer::{CommitError, Committer};
 pub use database::{Database, DatabaseError};
 pub(crate) use directory::sync_directory;
 pub use directory::{StudyDirectory, StudyLock};
-pub use journal::{JournalError, JournalReader, JournalWriter};
+pub use journal::{JournalError, JournalReader, JournalWriter, encode};
 pub use reader::StudyReader;
 
 use crate::study::{FORMAT, Fact, Record, Study, StudySpec, Timestamp};
