@@ -63,10 +63,10 @@ impl Oracle {
                 let came = after.trial(trial).map_or(0, Trial::resource);
                 self.stand(after, trial, |rung| rung > came, true);
             }
-            &Fact::TrialPromoted { trial, to, .. } if !policy.is_synchronous() => {
-                if after.trial(trial).is_some_and(|trial| trial.exhausted) {
-                    self.stand(after, trial, |rung| rung == to, false);
-                }
+            &Fact::TrialPromoted { trial, to, .. }
+                if !policy.is_synchronous() && after.trial(trial).is_some_and(|trial| trial.exhausted) =>
+            {
+                self.stand(after, trial, |rung| rung == to, false);
             }
             &Fact::TrialPruned { trial, rung } if passing(&policy) => {
                 assert_eq!(

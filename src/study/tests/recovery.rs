@@ -164,3 +164,39 @@ fn a_trial_that_went_back_and_was_stopped_goes_on_from_where_it_was_stopped() {
     let goes_on = |command: &Command| matches!(command, Command::Run { from: 1, checkpoint, .. } if checkpoint.as_ref() == Some(&stopped));
     assert!(commands.iter().any(goes_on), "{commands:?}");
 }
+
+/// A sampler that learns looks at what it has just drawn, too.
+#[test]
+fn a_bracket_that_was_half_recorded_gets_the_configurations_it_was_to_have() {
+    let kind = PolicyKind::SuccessiveHalving { bracket_size: Some(4) };
+    let mut table = Table::new(kind, 8, 1, 4);
+    table.study.spec.sampler = SamplerSpec::Tpe(Tpe {
+        startup_trials: Some(2),
+        random_share: 0.0,
+    });
+    for trial in 0..4 {
+        table.report(trial, 1, 0.1 * trial as f64);
+    }
+    let whole: Vec<_> = table
+        .study
+        .trials()
+        .iter()
+        .map(|trial| trial.parameters.clone())
+        .collect();
+    assert_eq!(whole.len(), 8);
+    let last = table
+        .records
+        .iter()
+        .rposition(|record| matches!(record.fact, Fact::TrialCreated { trial: 5, .. }));
+    table.records.truncate(last.unwrap());
+    table.study = Study::restore(table.study.spec().clone(), &table.records).unwrap();
+    assert_eq!(table.study.trials().len(), 5);
+    table.open(8, 1);
+    let completed: Vec<_> = table
+        .study
+        .trials()
+        .iter()
+        .map(|trial| trial.parameters.clone())
+        .collect();
+    assert_eq!(completed, whole);
+}
