@@ -8,6 +8,7 @@ pub mod cli;
 pub mod diagnostic;
 pub mod executor;
 pub mod export;
+mod kill;
 pub mod scheduler;
 pub mod simulate;
 pub mod space;

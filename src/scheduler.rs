@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::executor::{News, Order, Program, Slot, SlotNews, Worker};
 use crate::export;
+use crate::kill;
 use crate::store::{CommitError, Database, Store, StudyDirectory};
 use crate::study::{Command, Event, Fact, Limits, Record, SlotId, Step, Study, Timestamp, Trial, TrialId, TrialState};
 
@@ -200,6 +201,7 @@ impl Scheduler<'_> {
         self.workers.clear();
         tokio::task::yield_now().await;
         self.delete_strays();
+        kill::point("scheduler.close:swept");
         let step = self.store.study.handle(now(), Event::Closed);
         self.carry_out(step).await?;
         let finished = self.store.study.is_finished();
@@ -347,6 +349,7 @@ impl Scheduler<'_> {
             }
         }
         for command in step.commands {
+            kill::point("scheduler.command:before");
             match command {
                 Command::Run {
                     slot,

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::kill;
 use crate::store::sync_directory;
 
 /// Where a model that shall become `target` is written first: beside it, hidden.
@@ -20,10 +21,13 @@ pub fn partial(target: &Path) -> PathBuf {
 /// # Errors
 /// If the file system says no; then `target` is as it was, or gone.
 pub fn place(partial: &Path, target: &Path) -> io::Result<()> {
+    kill::point("model.place:before");
     if target.exists() {
         fs::remove_dir_all(target)?;
     }
+    kill::point("model.place:removed");
     fs::rename(partial, target)?;
+    kill::point("model.place:renamed");
     sync_directory(
         target
             .parent()

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::database::{Database, DatabaseError, guarded};
 use super::journal::JournalWriter;
+use crate::kill;
 use crate::study::{Record, TrialSummary};
 
 struct Batch {
@@ -73,6 +74,7 @@ fn run(
             error.kind()
         });
         let (mut records, mut rows) = (Vec::new(), Vec::new());
+        kill::point("committer:durable");
         for batch in batches {
             records.extend(batch.records);
             rows.extend(batch.rows);
@@ -87,6 +89,7 @@ fn run(
             trouble = Some(error);
             database = None;
         }
+        kill::point("database.write:after");
     }
     if let Some(open) = &database
         && let Err(error) = guarded(|| open.flush())

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::kill;
 use crate::study::{FORMAT, Fact, Record, Timestamp};
 
 const TAIL: usize = r#","crc32c":"00000000"}"#.len();
@@ -260,7 +261,12 @@ impl JournalWriter {
             lines.extend(encode(seq, record)?);
             seq += 1;
         }
-        let written = self.file.write_all(&lines).and_then(|()| self.file.sync_data());
+        kill::point("journal.append:before");
+        let written = self.file.write_all(&lines).and_then(|()| {
+            kill::point("journal.append:written");
+            self.file.sync_data()
+        });
+        kill::point("journal.append:synced");
         if let Err(error) = written {
             // What got through of the batch must not be taken for acknowledged later.
             self.file.set_len(self.length)?;
