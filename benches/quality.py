@@ -197,6 +197,7 @@ def main():
             measure_digits(options.python)
     except (setup.SetupError, OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"cannot prepare the benchmark: {error}")
+    failed = []
     for name in options.objective:
         objective = Objective(name, options.budgets)
         print(f"\n{name}: regret, median (quartiles) of {options.seeds} seeds", flush=True)
@@ -208,9 +209,16 @@ def main():
         for name, run, arguments in runs:
             if not any(some in name for some in options.only):
                 continue
-            regrets = run(options, objective, *arguments)
+            try:
+                regrets = run(options, objective, *arguments)
+            except subprocess.CalledProcessError as error:
+                # The others have cost hours, or will.
+                failed.append(f"{name} on {objective.name}: exit status {error.returncode}")
+                continue
             cells = "".join(f"{quartiles(list(column)):>32}" for column in zip(*regrets))
             print(f"{name:36}{cells}", flush=True)
+    if failed:
+        sys.exit("\n".join(["without a result:", *failed]))
 
 
 if __name__ == "__main__":
