@@ -4,6 +4,8 @@
 //! the mark in its environment.
 
 use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -13,7 +15,7 @@ use crate::study::SlotId;
 const MARK: &str = "HPO_WORKER";
 
 /// A process that starts others faster than they are found is not pursued for ever.
-const ROUNDS: usize = 10;
+const ROUNDS: usize = 100;
 
 /// A worker's processes.
 #[derive(Debug)]
@@ -64,13 +66,22 @@ fn kill_marked(is_ours: impl Fn(&str) -> bool) -> usize {
     let mut seen = ancestors();
     let spared = seen.len();
     for _ in 0..ROUNDS {
-        let killed: Vec<Pid> = processes()
-            .filter(|pid| !seen.contains(pid) && kill_if(*pid, &is_ours))
-            .collect();
-        if killed.is_empty() {
+        let before = seen.len();
+        let mut begins = false;
+        for pid in processes() {
+            if !seen.contains(&pid) {
+                match kill_if(pid, &is_ours) {
+                    Look::Killed => seen.push(pid),
+                    Look::Begins => begins = true,
+                    Look::Another => {}
+                }
+            }
+        }
+        if begins {
+            std::thread::sleep(Duration::from_millis(1));
+        } else if seen.len() == before {
             break;
         }
-        seen.extend(killed);
     }
     seen.len() - spared
 }
@@ -87,24 +98,58 @@ fn processes() -> impl Iterator<Item = Pid> {
     entries.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
 }
 
-/// Kills a process if its environment has a mark that is ours; whether it has.
+/// What a look at a process has shown.
 #[cfg(target_os = "linux")]
-fn kill_if(pid: Pid, is_ours: impl Fn(&str) -> bool) -> bool {
+enum Look {
+    Killed,
+    Another,
+    /// It has just begun to run its program, and shows no environment yet.
+    Begins,
+}
+
+/// Kills a process if its environment has a mark that is ours.
+#[cfg(target_os = "linux")]
+fn kill_if(pid: Pid, is_ours: impl Fn(&str) -> bool) -> Look {
     use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
     // Opened before it is looked at, so that the signal goes to the process that was looked at.
     let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else {
-        return false;
+        return Look::Another;
     };
-    // That of other users can't be read, and of one that has ended nothing is left.
-    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    // That of other users can't be read.
+    let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else {
+        return Look::Another;
+    };
+    if environment.is_empty() && begins(pid) {
+        return Look::Begins;
+    }
     let marked = environment.split(|byte| *byte == 0).any(|variable| {
         let value = variable
             .strip_prefix(MARK.as_bytes())
             .and_then(|rest| rest.strip_prefix(b"="));
         value.is_some_and(|value| std::str::from_utf8(value).is_ok_and(&is_ours))
     });
-    marked && pidfd_send_signal(process, Signal::KILL).is_ok()
+    match marked && pidfd_send_signal(process, Signal::KILL).is_ok() {
+        true => Look::Killed,
+        false => Look::Another,
+    }
+}
+
+/// Whether a process has memory, but no place for its environment yet. One that has ended has no memory either.
+#[cfg(target_os = "linux")]
+fn begins(pid: Pid) -> bool {
+    let fields = fields(pid);
+    // proc_pid_stat(5): vsize is field 23 and env_end field 51; the first two are not among these.
+    let number = |field: usize| fields.as_ref()?.get(field - 3)?.parse::<u64>().ok();
+    number(23).is_some_and(|memory| memory > 0) && number(51) == Some(0)
+}
+
+/// What the system tells of a process, from its state on.
+#[cfg(target_os = "linux")]
+fn fields(pid: Pid) -> Option<Vec<String>> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may hold anything, parentheses too.
+    Some(stat.rsplit(')').next()?.split_whitespace().map(str::to_owned).collect())
 }
 
 /// This process and those that it descends from, which may have inherited a mark.
@@ -121,10 +166,7 @@ fn ancestors() -> Vec<Pid> {
 
 #[cfg(target_os = "linux")]
 fn parent(pid: Pid) -> Option<Pid> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it may hold anything, parentheses too.
-    let parent = stat.rsplit(')').next()?.split_whitespace().nth(1)?;
-    Pid::from_raw(parent.parse().ok()?)
+    Pid::from_raw(fields(pid)?.get(1)?.parse().ok()?)
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -138,7 +180,7 @@ mod tests {
         let study = tempfile::tempdir().unwrap();
         let start = |slot| {
             let (name, value) = mark(study.path(), slot);
-            Command::new("sleep").arg("600").env(name, value).spawn().unwrap()
+            Command::new("sleep").arg("20").env(name, value).spawn().unwrap()
         };
         let (mut ours, mut other) = (start(1), start(2));
         let group = Pid::from_raw(i32::MAX).unwrap();
@@ -148,6 +190,18 @@ mod tests {
         assert_eq!(kill_strays(study.path().join("other").as_path()), 0);
         assert_eq!(kill_strays(study.path()), 1);
         assert_eq!(other.wait().unwrap().signal(), Some(9));
+    }
+
+    /// A process that is about to run another program shows no environment for a moment.
+    #[test]
+    fn what_has_only_just_begun_is_killed_too() {
+        let study = tempfile::tempdir().unwrap();
+        for _ in 0..100 {
+            let (name, value) = mark(study.path(), 1);
+            let mut begun = Command::new("sleep").arg("20").env(name, value).spawn().unwrap();
+            kill_strays(study.path());
+            assert_eq!(begun.wait().unwrap().signal(), Some(9));
+        }
     }
 
     #[test]
