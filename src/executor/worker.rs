@@ -209,7 +209,7 @@ impl Keeper {
     /// The task is over and the worker free.
     fn idle(&mut self) {
         self.task = Task::Idle;
-        if !std::mem::replace(&mut self.idle, true) {
+        if self.held.is_none() && !std::mem::replace(&mut self.idle, true) {
             self.tell(News::Idle {
                 features: self.features.clone(),
             });
