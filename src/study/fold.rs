@@ -191,11 +191,12 @@ impl Study {
                 }
             }
             Fact::SegmentStopped { checkpoint, .. } => {
-                if checkpoint.is_some() {
-                    match trial.state {
-                        TrialState::Ahead { .. } => trial.ahead.stopped_at.clone_from(checkpoint),
-                        _ => trial.stopped_at.clone_from(checkpoint),
+                match (&trial.state, checkpoint) {
+                    (&TrialState::Ahead { at, .. }, Some(stopped)) => {
+                        trial.ahead.stopped_at = Some((at, stopped.clone()));
                     }
+                    (&TrialState::Running { at, .. }, Some(stopped)) => trial.stopped_at = Some((at, stopped.clone())),
+                    _ => {}
                 }
                 self.interrupt(id);
             }
@@ -231,11 +232,16 @@ impl Study {
             Fact::CheckpointLost { file, .. } => trial.forget_checkpoint(file),
             Fact::TrialPromoted { rung, to, .. } => self.promote(id, *rung, *to),
             Fact::TrialPruned { rung, .. } => {
+                if let TrialState::Waiting { to } = trial.state {
+                    self.waiting.remove(&(Reverse(to), id));
+                }
                 trial.state = TrialState::Pruned { rung: *rung };
+                self.leave(id, *rung);
                 self.finish(id);
             }
-            Fact::TrialCompleted { .. } => {
+            Fact::TrialCompleted { rung, .. } => {
                 trial.state = TrialState::Completed;
+                self.leave(id, *rung);
                 self.finish(id);
             }
             _ => {}
@@ -246,9 +252,7 @@ impl Study {
     fn promote(&mut self, id: TrialId, rung: u64, to: u64) {
         self.undecided.remove(&id);
         self.paused.remove(&id);
-        if let Some(bracket) = self.bracket_of(id) {
-            bracket.promoted(id, rung);
-        }
+        self.leave(id, rung);
         let max_resource = self.spec.policy.max_resource;
         let trial = &mut self.trials[id as usize];
         if trial.exhausted {
@@ -285,7 +289,8 @@ impl Study {
         let max_resource = self.spec.policy.max_resource;
         let trial = &mut self.trials[id as usize];
         let diverged = report.loss.is_none();
-        trial.reports.insert(resource, report);
+        // A trial whose checkpoint was lost comes by the same rungs again.
+        let again = trial.reports.insert(resource, report).is_some();
         trial.stopped_at = None;
         trial.exhausted |= last;
         if diverged {
@@ -302,7 +307,7 @@ impl Study {
             self.enter_rung(id, to);
         } else {
             trial.release_checkpoints(true);
-            if self.bracket_of(id).is_some_and(|bracket| bracket.decides_in_passing()) {
+            if !again && self.bracket_of(id).is_some_and(|bracket| bracket.decides_in_passing()) {
                 self.enter_rung(id, resource);
             }
         }
@@ -312,12 +317,16 @@ impl Study {
     /// rungs that it has gone past without a decision.
     fn end(&mut self, id: TrialId, to: u64, completed: bool) {
         self.finish(id);
-        let came = self.trials[id as usize].resource();
+        let trial = &self.trials[id as usize];
+        let came = trial.resource();
+        // Where its last report has not ended it, it stands already.
+        let stands = matches!(trial.state, TrialState::Failed { .. });
         let Some(bracket) = self.bracket_of(id) else { return };
         if !bracket.decides_in_passing() {
             return self.enter_rung(id, to);
         }
-        let ahead: Vec<u64> = bracket.rungs().into_iter().filter(|&rung| rung >= came).collect();
+        let is_ahead = |rung: &u64| *rung > came || (*rung == came && !stands);
+        let ahead: Vec<u64> = bracket.rungs().into_iter().filter(is_ahead).collect();
         // One that has not completed is told of where it would have come next.
         for rung in ahead.into_iter().take(if completed { usize::MAX } else { 1 }) {
             self.enter_rung(id, rung);
@@ -419,6 +428,13 @@ impl Study {
     fn interrupt_all(&mut self) {
         for id in std::mem::take(&mut self.running) {
             self.interrupt(id);
+        }
+    }
+
+    /// A trial has left its rung: for the next one, or because it has ended there.
+    fn leave(&mut self, id: TrialId, rung: u64) {
+        if let Some(bracket) = self.bracket_of(id) {
+            bracket.left(id, rung);
         }
     }
 

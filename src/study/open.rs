@@ -60,7 +60,10 @@ impl Decider<'_> {
         let study = &self.study;
         let spec = &study.spec;
         // What confirms the search is not counted: with it or without, the same configurations are drawn.
-        let first = study.drawn;
+        let drawn = study.drawn;
+        let open = study.brackets.get(bracket).filter(|open| open.trials > 0);
+        // Configurations may depend on those drawn with them: a bracket of which a part was recorded is drawn anew as a whole.
+        let (first, count) = open.map_or((drawn, count), |open| (open.first, open.trials));
         let next = study.trials.len() as TrialId;
         let observations = study.observations(bracket);
         let rungs = spec.policy.rungs();
@@ -77,9 +80,10 @@ impl Decider<'_> {
             count,
             observations: &observations,
         };
-        let drawn = spec.sampler.draw(&request);
-        let any = !drawn.is_empty();
-        for ((number, trial), parameters) in (first..).zip(next..).zip(drawn) {
+        let numbered = (first..).zip(spec.sampler.draw(&request));
+        let missing: Vec<_> = numbered.filter(|&(number, _)| number >= drawn).collect();
+        let any = !missing.is_empty();
+        for (trial, (number, parameters)) in (next..).zip(missing) {
             let spec = &self.study.spec;
             let seed = spec.trainer.seed;
             let seed = seed.unwrap_or_else(|| training_seed(spec.seed, number));

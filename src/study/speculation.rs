@@ -12,7 +12,9 @@ impl Study {
             match (&trial.state, decision) {
                 (&TrialState::Paused { rung } | &TrialState::Ahead { rung, .. }, _) => Some((id, rung, decision)),
                 // Its bracket decides in passing.
-                (TrialState::Running { .. }, Decision::Prune) => Some((id, trial.resource(), decision)),
+                (TrialState::Running { .. } | TrialState::Waiting { .. }, Decision::Prune) => {
+                    Some((id, trial.resource(), decision))
+                }
                 _ => None,
             }
         })

@@ -1,6 +1,7 @@
 //! Whole studies in memory: random slots, durations, failures and kills must not change the answer.
 
 mod confirmation;
+mod recovery;
 
 use hpo_protocol::{Unit, Values};
 use proptest::prelude::*;

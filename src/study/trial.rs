@@ -155,8 +155,9 @@ pub struct Trial {
     pub failures: u32,
     /// The slots on which it has failed since its last report.
     pub failed_on: BTreeSet<SlotId>,
-    /// A checkpoint between two reports, written when the trial was stopped there.
-    pub stopped_at: Option<Checkpoint>,
+    /// A checkpoint between two reports, written when the trial was stopped there, and the resource that lies before it. Others may
+    /// have been reported: a trial whose checkpoint was lost goes back.
+    pub stopped_at: Option<(u64, Checkpoint)>,
     /// Whether it has ended by itself, before the maximum resource.
     pub exhausted: bool,
     /// Time spent training in segments that came to an end, in milliseconds.
@@ -170,8 +171,8 @@ pub struct Ahead {
     pub reports: BTreeMap<u64, Report>,
     /// Whether the trial has ended by itself with the last of them.
     pub ended: bool,
-    /// A checkpoint after the last of them, written when the trial was stopped there.
-    pub stopped_at: Option<Checkpoint>,
+    /// A checkpoint after the last of them, written when the trial was stopped there, and the resource that lies before it.
+    pub stopped_at: Option<(u64, Checkpoint)>,
     /// Whether a segment has failed: it is not tried again before the decision.
     pub failed: bool,
 }
@@ -238,12 +239,9 @@ impl Trial {
     /// Where the next segment begins: the resource, and the checkpoint to go on from.
     pub fn resume_point(&self) -> (u64, Option<&Checkpoint>) {
         let ahead = &self.ahead;
-        if let Some(checkpoint) = ahead.stopped_at.as_ref() {
-            let resource = ahead.reports.last_key_value().map_or(self.resource(), |(&at, _)| at);
-            return (resource, Some(checkpoint));
-        }
-        if let Some(checkpoint) = self.stopped_at.as_ref().filter(|_| ahead.reports.is_empty()) {
-            return (self.resource(), Some(checkpoint));
+        let stopped_at = self.stopped_at.as_ref().filter(|_| ahead.reports.is_empty());
+        if let Some((resource, checkpoint)) = ahead.stopped_at.as_ref().or(stopped_at) {
+            return (*resource, Some(checkpoint));
         }
         self.reports
             .iter()
@@ -259,8 +257,12 @@ impl Trial {
             .values()
             .chain(self.ahead.reports.values())
             .filter_map(|report| report.checkpoint.as_ref())
-            .chain(&self.stopped_at)
-            .chain(&self.ahead.stopped_at)
+            .chain(
+                [&self.stopped_at, &self.ahead.stopped_at]
+                    .into_iter()
+                    .flatten()
+                    .map(|(_, stopped)| stopped),
+            )
     }
 
     /// Forgets the checkpoints that nothing can need any more: of a trial that goes on, all but the latest and the
@@ -315,8 +317,9 @@ impl Trial {
         for report in self.reports.values_mut().chain(self.ahead.reports.values_mut()) {
             report.checkpoint.take_if(lost);
         }
-        self.stopped_at.take_if(lost);
-        self.ahead.stopped_at.take_if(lost);
+        for stopped_at in [&mut self.stopped_at, &mut self.ahead.stopped_at] {
+            stopped_at.take_if(|(_, checkpoint)| lost(checkpoint));
+        }
     }
 
     /// The checkpoint of the best validation.

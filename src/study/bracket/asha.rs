@@ -34,9 +34,10 @@ struct Rung {
     /// The best `floor(count / eta)` of those with a loss, and the others.
     top: BTreeSet<Rank>,
     rest: BTreeSet<Rank>,
-    /// Those at the top that have not been promoted.
+    /// Those at the top that have not left.
     ready: BTreeSet<Rank>,
-    promoted: BTreeSet<TrialId>,
+    /// Those that were promoted, or have ended here.
+    left: BTreeSet<TrialId>,
 }
 
 impl Rung {
@@ -69,7 +70,7 @@ impl Rung {
 
     fn raise(&mut self, rank: Rank) {
         self.top.insert(rank);
-        if !self.promoted.contains(&rank.trial) {
+        if !self.left.contains(&rank.trial) {
             self.ready.insert(rank);
         }
     }
@@ -93,7 +94,7 @@ impl Asha {
             top: BTreeSet::new(),
             rest: BTreeSet::new(),
             ready: BTreeSet::new(),
-            promoted: BTreeSet::new(),
+            left: BTreeSet::new(),
         };
         Self {
             eta: usize::try_from(eta).unwrap_or(usize::MAX),
@@ -169,10 +170,10 @@ impl Asha {
         })
     }
 
-    pub(super) fn promoted(&mut self, trial: TrialId, resource: u64) {
+    pub(super) fn left(&mut self, trial: TrialId, resource: u64) {
         if let Some(k) = self.position(resource) {
             let rung = &mut self.rungs[k];
-            rung.promoted.insert(trial);
+            rung.left.insert(trial);
             rung.ready.retain(|rank| rank.trial != trial);
         }
     }
@@ -254,7 +255,7 @@ mod tests {
                     let found = asha.promotion();
                     prop_assert_eq!(found, expected.map(|(k, trial)| (trial, resources[k], resources[k + 1])));
                     let Some((k, trial)) = expected else { break };
-                    asha.promoted(trial, resources[k]);
+                    asha.left(trial, resources[k]);
                     promoted[k].push(trial);
                     arrivals.push((k + 1, trial));
                 }
@@ -297,7 +298,7 @@ mod tests {
             (asha.close(0, 1), asha.close(1, 1)),
             (Decision::Prune, Decision::Promote { to: 3 })
         );
-        asha.promoted(1, 1);
+        asha.left(1, 1);
         enter(&mut asha, 3, 1, Some(0.3));
         assert_eq!(asha.close(1, 3), Decision::Promote { to: 9 });
         enter(&mut asha, 9, 1, Some(0.2));
@@ -312,7 +313,7 @@ mod tests {
         }
         for trial in 0..2 {
             assert_eq!(pasha.promotion(), Some((trial, 1, 3)));
-            pasha.promoted(trial, 1);
+            pasha.left(trial, 1);
             enter(&mut pasha, 3, trial, Some(trial as f64 / 2.0));
         }
         assert_eq!(pasha.promotion(), None, "the same order as below");
@@ -323,7 +324,7 @@ mod tests {
         enter(&mut pasha, 1, 4, Some(0.5));
         enter(&mut pasha, 1, 5, Some(9.0));
         assert_eq!(pasha.promotion(), Some((4, 1, 3)));
-        pasha.promoted(4, 1);
+        pasha.left(4, 1);
         enter(&mut pasha, 3, 4, Some(-1.0));
         assert_eq!(pasha.promotion(), Some((4, 3, 9)), "another order: one rung more");
     }

@@ -121,10 +121,11 @@ impl Bracket {
         }
     }
 
-    /// A trial has been promoted from the rung of `resource`.
-    pub fn promoted(&mut self, trial: TrialId, resource: u64) {
+    /// A trial has been promoted from the rung of `resource`, or has ended there: it is not promoted from it any more, whoever
+    /// else comes.
+    pub fn left(&mut self, trial: TrialId, resource: u64) {
         if let Self::Asha(asha) = self {
-            asha.promoted(trial, resource);
+            asha.left(trial, resource);
         }
     }
 
