@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 TRAINER := -p hpo-trial-embedding --release
 CORE := -p hpo -p hpo-data -p hpo-protocol
 
-.PHONY: help setup build demo test lint deny install bench bench-quality bench-store
+.PHONY: help setup build demo test lint deny install bench bench-quality bench-store simulate-faults
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench    compare the trainer's speed with sentence-transformers and PyTorch (5 GB, half an hour)"
 	@echo "make bench-quality  compare what hpo, Optuna and Syne Tune find with equal epochs, over formulas and measured curves (hours)"
 	@echo "make bench-store    measure how long studies of up to 100,000 trials take to open, and in how much memory"
+	@echo "make simulate-faults  run 100,000 small studies through everything that can go wrong"
 	@echo "make lint     formatting and clippy"
 	@echo "make deny     licences, versions and sources of all dependencies"
 
@@ -61,3 +62,6 @@ bench-quality:
 bench-store:
 	cargo build --locked --release -p hpo --bin hpo --example big_journal
 	python3 benches/store.py --hpo $(TARGET)/release/hpo --generate $(TARGET)/release/examples/big_journal
+
+simulate-faults:
+	HPO_STUDIES=100000 cargo test --locked --release -p hpo --test simulation -- --nocapture

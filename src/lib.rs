@@ -9,6 +9,7 @@ pub mod diagnostic;
 pub mod executor;
 pub mod export;
 pub mod fsck;
+mod kill;
 pub mod scheduler;
 pub mod simulate;
 pub mod space;

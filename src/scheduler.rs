@@ -15,8 +15,9 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use crate::executor::{self, News, Order, Slot, SlotNews, Worker};
 use crate::export;
+use crate::kill;
 use crate::store::{Store, StudyDirectory};
-use crate::study::{Command, Event, SlotId, Step, Timestamp, Trial, TrialId, TrialState};
+use crate::study::{Command, Event, Fact, SlotId, Step, Timestamp, Trial, TrialId, TrialState};
 
 use aside::Place;
 pub use job::{Ended, Job, Observer, Outcome, SchedulerError};
@@ -93,21 +94,27 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
         slots: names,
         limits,
     };
-    let outcome = match scheduler.run(opened).await {
+    let outcome = scheduler.run(opened).await;
+    // What could not be recorded is forgotten, and the checkpoints from before it are needed again.
+    let forgets = matches!(outcome, Err(SchedulerError::Commit(_)));
+    let outcome = match outcome {
         // The user did not want to wait for space.
         Err(SchedulerError::Commit(_)) if scheduler.gave_up => Ok(Outcome::Stopped),
         outcome => outcome,
     };
-    let Scheduler {
-        store,
-        workers,
-        export,
-        hurried,
-        ..
-    } = scheduler;
-    if outcome.is_ok() && !hurried {
+    let workers = std::mem::take(&mut scheduler.workers);
+    if outcome.is_ok() && !scheduler.hurried {
         Worker::end_all(workers.into_values().collect()).await;
+    } else {
+        drop(workers);
+        tokio::task::yield_now().await;
     }
+    if !forgets {
+        // Only now: what a worker still wrote would be left.
+        scheduler.sweep(None);
+    }
+    kill::point("scheduler.close:swept");
+    let Scheduler { store, export, .. } = scheduler;
     let (database, _) = store.committer.close();
     Ended {
         outcome,
@@ -160,8 +167,7 @@ impl Scheduler<'_> {
     async fn run(&mut self, opened: Event) -> Result<Outcome, SchedulerError> {
         let mut frames = interval(FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let kept = self.store.study.checkpoint_files();
-        executor::delete_strays(&self.directory.checkpoints(), None, &kept);
+        self.sweep(None);
         let step = self.store.study.handle(now(), opened);
         self.carry_out(step).await?;
         let ended = self.serve(&mut frames).await;
@@ -361,8 +367,14 @@ impl Scheduler<'_> {
                 tracing::info!(fact = ?record.fact, "recorded");
             }
             self.observer.recorded(&self.store.study, &step.records);
+            for record in &step.records {
+                if let Fact::SegmentFailed { trial, .. } = record.fact {
+                    self.sweep(Some(trial));
+                }
+            }
         }
         for command in step.commands {
+            kill::point("scheduler.command:before");
             match command {
                 Command::Run {
                     slot,
@@ -448,6 +460,12 @@ impl Scheduler<'_> {
             self.export = Export::Asked(slot, trial);
             self.order(slot, Order::Export { checkpoint, directory });
         }
+    }
+
+    /// Deletes checkpoints of one trial, or of all, that nobody knows of: left by a scheduler or a worker that was killed.
+    fn sweep(&self, of: Option<TrialId>) {
+        let kept = self.store.study.checkpoint_files();
+        executor::delete_strays(&self.directory.checkpoints(), of, &kept);
     }
 }
 

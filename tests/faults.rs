@@ -25,12 +25,7 @@ fn survives(faults: &[(&str, usize)]) {
         place.search(&place.space(&name, 9, 2, FAULTY, &trial)).ok();
         assert_eq!(place.answer(&name), plain, "{fault}");
         assert_eq!(place.facts(&name, "segment_failed").len(), failures, "{fault}");
-        let checkpoints = std::fs::read_dir(place.study(&name).join("checkpoints")).unwrap();
-        let left: Vec<_> = checkpoints
-            .flat_map(|d| std::fs::read_dir(d.unwrap().path()).unwrap())
-            .collect();
-        let strays = usize::from(["missing checkpoint", "link", "pipe"].contains(&fault) || fault.contains("name"));
-        assert!(left.len() <= 2 + strays, "{fault}: {left:?}");
+        nothing_twice(&place, &name);
     }
 }
 
@@ -102,6 +97,11 @@ fn a_checkpoint_that_is_no_file_of_the_trial_costs_one_attempt() {
         ("link", 1),
         ("pipe", 1),
     ]);
+}
+
+#[test]
+fn what_a_dead_worker_leaves_half_written_is_deleted() {
+    survives(&[("half a checkpoint", 1)]);
 }
 
 #[test]

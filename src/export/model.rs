@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::kill;
 use crate::store::{sha256_of, sync_directory};
 
 /// Where a model that shall become `target` is written first: beside it, hidden.
@@ -26,10 +27,13 @@ pub fn place(partial: &Path, target: &Path) -> io::Result<()> {
     for file in files(partial)? {
         File::open(&file)?.sync_all()?;
     }
+    kill::point("model.place:before");
     if target.exists() {
         fs::remove_dir_all(target)?;
     }
+    kill::point("model.place:removed");
     fs::rename(partial, target)?;
+    kill::point("model.place:renamed");
     sync_directory(parent(target))
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Scheduler, SchedulerError, any};
-use crate::executor::{self, room};
+use crate::executor::room;
 use crate::study::{Record, TrialSummary};
 
 /// How long to wait before trying again although nothing tells of new space, as with quotas: twice as long each time, up to
@@ -84,8 +84,7 @@ impl Scheduler<'_> {
             return;
         }
         for trial in std::mem::take(&mut self.full) {
-            let kept = self.store.study.checkpoint_files();
-            executor::delete_strays(&self.directory.checkpoints(), Some(trial), &kept);
+            self.sweep(Some(trial));
         }
         self.pause = Some(Pause::begin(&self.directory.checkpoints(), self.paused_before.as_ref()));
     }

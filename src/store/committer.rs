@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 use super::database::{Database, DatabaseError, Line};
 use super::guard::guarded;
 use super::journal::JournalWriter;
+use crate::kill;
 use crate::study::{Record, TrialSummary};
 
 /// How long to wait before a full disk is tried once more: twice as long each time, up to the second.
@@ -108,6 +109,7 @@ impl Work {
             let written = self.append(&batches);
             let failed = written.as_ref().err().map(io::Error::kind);
             let (mut records, mut rows) = (Vec::new(), Vec::new());
+            kill::point("committer:durable");
             for batch in batches {
                 records.extend(batch.records);
                 rows.extend(batch.rows);
@@ -121,6 +123,7 @@ impl Work {
                     .collect();
                 self.keep(&lines, &rows);
             }
+            kill::point("database.write:after");
         }
         if let Some(open) = &self.database
             && let Err(error) = guarded(|| open.flush())

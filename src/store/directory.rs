@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::StoreError;
+use crate::kill;
 
 /// The directory of one study.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +99,7 @@ impl StudyDirectory {
         let parent = self.root.parent().filter(|p| !p.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
         create_directories(parent)?;
+        remove_unfinished(parent, &self.name());
         let unfinished = Self::new(parent.join(format!(".{}.{}", self.name(), std::process::id())));
         let made = make_private(&unfinished.root)
             .and_then(|()| make_private(&unfinished.checkpoints()))
@@ -105,8 +107,14 @@ impl StudyDirectory {
             .and_then(|()| File::create(unfinished.lock_file()).map(drop))
             .and_then(|()| fill(&unfinished))
             .and_then(|()| sync_directory(&unfinished.root))
-            .and_then(|()| fs::rename(&unfinished.root, &self.root))
-            .and_then(|()| sync_directory(parent));
+            .and_then(|()| {
+                kill::point("study.create:filled");
+                fs::rename(&unfinished.root, &self.root)
+            })
+            .and_then(|()| {
+                kill::point("study.create:renamed");
+                sync_directory(parent)
+            });
         if made.is_err() {
             // The first error is the one that matters.
             let _ = fs::remove_dir_all(&unfinished.root);
@@ -199,6 +207,21 @@ impl StudyDirectory {
             return false;
         };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+}
+
+/// Removes what processes have left that died while they made a study of this name.
+fn remove_unfinished(parent: &Path, name: &str) {
+    let prefix = format!(".{name}.");
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let file = entry.file_name();
+        let process = file.to_str().and_then(|file| file.strip_prefix(&prefix)?.parse().ok());
+        let process = process.and_then(rustix::process::Pid::from_raw);
+        let gone = |process| rustix::process::test_kill_process(process) == Err(rustix::io::Errno::SRCH);
+        if process.is_some_and(gone) {
+            // What can't be removed is in nobody's way.
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 

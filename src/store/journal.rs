@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::acknowledged::Acknowledged;
 use super::database::Tally;
 use super::line::{decode, encode};
+use crate::kill;
 use crate::study::{FORMAT, Fact, Misfit, Record};
 
 /// How many records are handed over at a time, and how many times before somebody must have taken them in.
@@ -87,9 +88,9 @@ struct Placed {
 
 /// Reads a journal from its beginning, and goes on reading while another process writes it.
 #[derive(Debug)]
-pub struct JournalReader {
+pub struct JournalReader<R = BufReader<File>> {
     path: PathBuf,
-    file: BufReader<File>,
+    file: R,
     /// The last line read, without its newline.
     line: Vec<u8>,
     seq: u64,
@@ -107,14 +108,21 @@ impl JournalReader {
             path: path.to_owned(),
             source,
         })?;
-        Ok(Self {
+        Ok(Self::new(path, BufReader::with_capacity(1 << 16, file)))
+    }
+}
+
+impl<R: BufRead + Seek> JournalReader<R> {
+    /// Reads a journal from where its bytes are, which stand at their beginning; `path` is what errors call it.
+    pub fn new(path: &Path, file: R) -> Self {
+        Self {
             path: path.to_owned(),
-            file: BufReader::with_capacity(1 << 16, file),
+            file,
             line: Vec::new(),
             seq: 0,
             offset: 0,
             tally: Tally::default(),
-        })
+        }
     }
 
     /// The next record, or none if there is no further complete line yet.
@@ -162,7 +170,10 @@ impl JournalReader {
     ///
     /// # Errors
     /// If the file can't be read, a line is damaged, or a record does not fit those before it.
-    pub fn read_on(&mut self, mut follow: impl FnMut(Record) -> Result<(), Misfit>) -> Result<(), JournalError> {
+    pub fn read_on(&mut self, mut follow: impl FnMut(Record) -> Result<(), Misfit>) -> Result<(), JournalError>
+    where
+        R: Send,
+    {
         let path = self.path.clone();
         let (send, receive) = sync_channel::<Vec<Placed>>(CHUNKS);
         std::thread::scope(|scope| {
@@ -351,12 +362,18 @@ impl JournalWriter {
         self.write(&written)?;
         self.seq += lines.len() as u64;
         self.length += written.len() as u64;
+        kill::point("journal.append:synced");
         self.acknowledged.write(self.seq);
+        kill::point("journal.append:counted");
         Ok(lines)
     }
 
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
-        let written = self.file.write_all(lines).and_then(|()| self.file.sync_data());
+        kill::point("journal.append:before");
+        let written = self.file.write_all(lines).and_then(|()| {
+            kill::point("journal.append:written");
+            self.file.sync_data()
+        });
         if written.is_err() {
             // What got through of the batch must not be taken for acknowledged later.
             self.file.set_len(self.length)?;

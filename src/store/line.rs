@@ -74,7 +74,7 @@ impl From<ReportIn> for LineIn {
 ///
 /// # Errors
 /// If the record can't be written as JSON.
-pub(super) fn encode(seq: u64, record: &Record) -> serde_json::Result<Vec<u8>> {
+pub fn encode(seq: u64, record: &Record) -> serde_json::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(&LineOut {
         seq,
         at: record.at,

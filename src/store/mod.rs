@@ -22,6 +22,7 @@ pub(crate) use digest::{sha256, sha256_of};
 pub use directory::{StudyDirectory, StudyLock};
 pub(crate) use directory::{create_directories, sync_directory};
 pub use journal::{JournalError, JournalReader, JournalWriter};
+pub use line::encode;
 pub use reader::StudyReader;
 pub use repair::{Copy, end_is_damaged, replace_journal, salvage_study};
 pub use salvage::{Lost, Salvaged};

@@ -103,6 +103,10 @@ def strike(fault, segment, order):
         report(segment, order, checkpoint="/etc/hostname")
     if fault == "climb out":
         report(segment, order, checkpoint=os.path.join(order["checkpoints"], "..", "..", "journal.jsonl"))
+    if fault == "half a checkpoint":
+        with open(os.path.join(order["checkpoints"], "half.partial"), "w") as file:
+            file.write("half")
+        os._exit(7)
     if fault == "link":
         path = os.path.join(order["checkpoints"], "link")
         os.symlink("/etc/hostname", path)

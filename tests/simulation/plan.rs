@@ -1,0 +1,183 @@
+//! Which study is run, and what happens to it: all of it drawn from one seed.
+
+use hpo::space::{Distribution, Parameter, SearchSpace};
+use hpo::study::{
+    AshaVariant, ConfirmationSpec, GaussianProcess, Limits, PolicyKind, PolicySpec, SamplerSpec, StudySpec, Tpe,
+    Trainer,
+};
+use hpo_protocol::Unit;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// A study and its fortune.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub seed: u64,
+    /// Whether its records are printed.
+    pub told: bool,
+    pub spec: StudySpec,
+    /// How far the study goes once it has come to its first end.
+    pub raised: Option<Limits>,
+    /// At most so many slots; another number after each restart.
+    pub slots: u32,
+    /// How probable it is that a worker does wrong on the way to a report.
+    pub faults: f64,
+    /// How probable it is that the scheduler dies at a point where it can.
+    pub crashes: f64,
+    /// How probable it is that the user stops the study, whenever something happens.
+    pub stops: f64,
+    /// How probable it is that a message comes again long after it was sent, whenever something happens.
+    pub echoes: f64,
+    /// How probable it is that the disk loses a checkpoint, whenever something happens.
+    pub losses: f64,
+}
+
+impl Plan {
+    pub fn new(seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let rng = &mut rng;
+        let report_every = if chance(rng, 0.3) { rng.random_range(2..=3) } else { 1 };
+        let min_resource = report_every * rng.random_range(1..=2);
+        let max_resource = rng.random_range(min_resource..=10);
+        let spec = StudySpec {
+            name: "simulated".into(),
+            seed: rng.random_range(0..1 << 53),
+            trials: rng.random_range(2..=12),
+            retries: rng.random_range(0..=3),
+            policy: PolicySpec {
+                kind: kind(rng),
+                min_resource,
+                max_resource,
+                unit: Unit::Steps,
+                report_every,
+                reduction_factor: rng.random_range(2..=4),
+                speculation: rng.random(),
+                parallel_brackets: rng.random_range(1..=3),
+            },
+            trainer: Trainer {
+                command: None,
+                directory: ".".into(),
+                settings: Default::default(),
+                seed: None,
+            },
+            threads: 1,
+            sampler: sampler(rng),
+            confirmation: chance(rng, 0.3).then(|| confirmation(rng, 0, 0)),
+            space: space(),
+        };
+        let raised = chance(rng, 0.25).then(|| {
+            let has = spec.confirmation.map_or((0, 0), |has| (has.configurations, has.seeds));
+            let more = chance(rng, 0.5).then(|| confirmation(rng, has.0, has.1));
+            Limits {
+                trials: spec.trials + rng.random_range(0..6),
+                confirmation: more.or(spec.confirmation),
+            }
+        });
+        // Some studies go through one kind of trouble only, so that the others do not cover it up.
+        let mut rate = |share: f64, most: f64| {
+            if chance(rng, share) {
+                rng.random::<f64>() * most
+            } else {
+                0.0
+            }
+        };
+        Self {
+            seed,
+            told: false,
+            raised,
+            faults: rate(0.7, 0.3),
+            crashes: rate(0.7, 0.15),
+            stops: rate(0.3, 0.02),
+            echoes: rate(0.3, 0.1),
+            losses: rate(0.3, 0.05),
+            slots: rng.random_range(1..=5),
+            spec,
+        }
+    }
+
+    /// The same study on one slot, with nothing that goes wrong.
+    pub fn undisturbed(&self) -> Self {
+        let mut calm = Self {
+            told: false,
+            slots: 1,
+            faults: 0.0,
+            crashes: 0.0,
+            stops: 0.0,
+            echoes: 0.0,
+            losses: 0.0,
+            ..self.clone()
+        };
+        calm.spec.policy.speculation = false;
+        calm
+    }
+}
+
+pub fn chance(rng: &mut ChaCha8Rng, probability: f64) -> bool {
+    probability > 0.0 && rng.random::<f64>() < probability
+}
+
+fn kind(rng: &mut ChaCha8Rng) -> PolicyKind {
+    let variant = match rng.random() {
+        true => AshaVariant::Promotion,
+        false => AshaVariant::Stopping,
+    };
+    match rng.random_range(0..9) {
+        0 | 1 => PolicyKind::SuccessiveHalving { bracket_size: None },
+        2 => PolicyKind::SuccessiveHalving {
+            bracket_size: Some(rng.random_range(1..8)),
+        },
+        3 => PolicyKind::Hyperband {
+            small_brackets: rng.random(),
+        },
+        4 => PolicyKind::None,
+        5 => PolicyKind::Asha { variant },
+        6 => PolicyKind::AsyncHyperband { variant },
+        7 => PolicyKind::Pasha,
+        _ => PolicyKind::MedianStopping {
+            percentile: rng.random_range(1..100),
+            startup_trials: rng.random_range(1..5),
+        },
+    }
+}
+
+fn sampler(rng: &mut ChaCha8Rng) -> SamplerSpec {
+    match rng.random_range(0..1000) {
+        // It takes a hundred times as long as all the rest.
+        0..3 => SamplerSpec::GaussianProcess(GaussianProcess {
+            startup_trials: Some(3),
+            random_share: 0.2,
+        }),
+        3..60 => SamplerSpec::Tpe(Tpe {
+            startup_trials: Some(2),
+            random_share: 0.2,
+        }),
+        60..90 => SamplerSpec::PriorBand,
+        90..150 => SamplerSpec::Sobol,
+        _ => SamplerSpec::Random,
+    }
+}
+
+fn confirmation(rng: &mut ChaCha8Rng, configurations: u64, seeds: u64) -> ConfirmationSpec {
+    ConfirmationSpec {
+        configurations: rng.random_range(configurations.max(1)..configurations + 3),
+        seeds: rng.random_range(seeds.max(2)..seeds + 4),
+    }
+}
+
+fn space() -> SearchSpace {
+    let parameter = |name: &str| Parameter {
+        name: name.into(),
+        distribution: Distribution::Uniform {
+            low: 0.0,
+            high: 1.0,
+            step: None,
+        },
+        when: Vec::new(),
+        prior: None,
+    };
+    SearchSpace {
+        try_first: Vec::new(),
+        constraints: Vec::new(),
+        parameters: vec![parameter("x"), parameter("y")],
+    }
+}

@@ -1,0 +1,442 @@
+//! A slot: who keeps its worker, and the worker, which may do anything.
+//!
+//! The keeper is that of `src/executor/worker.rs` without processes: the same orders, news and ignored messages.
+
+use std::collections::VecDeque;
+
+use hpo::study::{Checkpoint, Event, SlotId, TrialId};
+use hpo_protocol::{Metrics, next_report};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use super::files::Files;
+use super::plan::chance;
+
+/// A segment as it is ordered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    pub trial: TrialId,
+    pub attempt: u32,
+    pub seed: u64,
+    /// From one report to the next.
+    pub every: u64,
+    pub from: u64,
+    pub to: u64,
+    pub checkpoint: Option<Checkpoint>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Order {
+    Run(Run),
+    Stop { trial: TrialId, attempt: u32, save: bool },
+    Replace,
+}
+
+/// What a slot tells the scheduler.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    Idle,
+    Happened(Event),
+}
+
+/// What a worker says.
+#[derive(Debug, Clone, PartialEq)]
+enum Said {
+    Ready,
+    Happened(Event),
+    Done { trial: TrialId, attempt: u32 },
+}
+
+/// What the world lets a worker do wrong on the way to a report.
+#[derive(Debug, Clone, Copy)]
+pub struct Licence {
+    /// How probable it is.
+    pub faults: f64,
+    /// Whether the segment may fail by it.
+    pub may_fail: bool,
+}
+
+#[derive(Debug)]
+pub struct Slot {
+    pub id: SlotId,
+    /// How fast it is, compared with others.
+    pub pace: f64,
+    orders: VecDeque<Order>,
+    ready: bool,
+    /// Whether it has told that it is idle and was given nothing to do since.
+    idle: bool,
+    segment: Option<(TrialId, u32)>,
+    /// A segment that waits until the worker is ready.
+    held: Option<Run>,
+    worker: Worker,
+}
+
+#[derive(Debug, Default)]
+struct Worker {
+    dead: bool,
+    greeted: bool,
+    inbox: VecDeque<Order>,
+    said: VecDeque<Said>,
+    training: Option<Training>,
+}
+
+#[derive(Debug)]
+struct Training {
+    run: Run,
+    at: u64,
+}
+
+impl Slot {
+    pub fn new(id: SlotId, rng: &mut ChaCha8Rng) -> Self {
+        Self {
+            id,
+            pace: if chance(rng, 0.2) { 0.03 } else { 1.0 },
+            orders: VecDeque::new(),
+            ready: false,
+            idle: false,
+            segment: None,
+            held: None,
+            worker: Worker::default(),
+        }
+    }
+
+    pub fn order(&mut self, order: Order) {
+        self.orders.push_back(order);
+    }
+
+    /// The segment that its worker trains, and how far it is.
+    pub fn training(&self) -> Option<(TrialId, u32, u64)> {
+        let Training { run, at } = self.worker.training.as_ref()?;
+        Some((run.trial, run.attempt, *at))
+    }
+
+    pub fn keeper_can_act(&self) -> bool {
+        self.can_hear() || self.can_obey()
+    }
+
+    pub fn worker_can_act(&self) -> bool {
+        let worker = &self.worker;
+        !worker.dead && (!worker.greeted || worker.training.is_some() || !worker.inbox.is_empty())
+    }
+
+    fn can_hear(&self) -> bool {
+        !self.worker.said.is_empty() || self.worker.dead
+    }
+
+    /// A worker that has died is given nothing more: its next segment would have to answer for it, as if it had died at the beginning
+    /// of that.
+    fn can_obey(&self) -> bool {
+        !self.orders.is_empty() && !self.worker.dead
+    }
+
+    /// The keeper hears its worker or takes an order.
+    pub fn keep(&mut self, files: &mut Files, rng: &mut ChaCha8Rng) -> Vec<News> {
+        let mut news = Vec::new();
+        let hears = self.can_hear() && (!self.can_obey() || rng.random());
+        if hears {
+            match self.worker.said.pop_front() {
+                Some(said) => self.hear(said, files, &mut news),
+                None => self.bury("the worker ended unasked", &mut news),
+            }
+        } else if let Some(order) = self.orders.pop_front() {
+            self.obey(order, files, &mut news);
+        }
+        news
+    }
+
+    fn obey(&mut self, order: Order, files: &Files, news: &mut Vec<News>) {
+        match order {
+            Order::Replace => self.bury("the worker was replaced", news),
+            Order::Stop { trial, attempt, .. } => {
+                if self
+                    .held
+                    .take_if(|run| (run.trial, run.attempt) == (trial, attempt))
+                    .is_some()
+                {
+                    news.push(News::Happened(Event::Stopped {
+                        trial,
+                        attempt,
+                        checkpoint: None,
+                    }));
+                } else if self.segment == Some((trial, attempt)) {
+                    self.worker.inbox.push_back(order);
+                }
+            }
+            Order::Run(run) => {
+                let busy = self.segment.is_some() || self.held.is_some();
+                assert!(!busy, "slot {} runs two segments", self.id);
+                self.idle = false;
+                if !self.ready {
+                    self.held = Some(run);
+                    return;
+                }
+                self.segment = Some((run.trial, run.attempt));
+                match &run.checkpoint {
+                    Some(checkpoint) if !files.has(&checkpoint.file) => {
+                        self.fail(run.trial, run.attempt, "the checkpoint can't be read", true, news);
+                    }
+                    checkpoint => {
+                        let found = checkpoint.as_ref().map(|checkpoint| files.resource(&checkpoint.file));
+                        assert_eq!(
+                            found.unwrap_or(Some(0)),
+                            Some(run.from),
+                            "{run:?} goes on from another point"
+                        );
+                        self.worker.inbox.push_back(Order::Run(run));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends the worker, and starts another.
+    fn bury(&mut self, why: &str, news: &mut Vec<News>) {
+        self.worker = Worker::default();
+        self.ready = false;
+        if let Some((trial, attempt)) = self.segment.take() {
+            news.push(failed(trial, attempt, why, false));
+        }
+    }
+
+    fn fail(&mut self, trial: TrialId, attempt: u32, why: &str, checkpoint_lost: bool, news: &mut Vec<News>) {
+        news.push(failed(trial, attempt, why, checkpoint_lost));
+        self.go_idle(news);
+    }
+
+    fn go_idle(&mut self, news: &mut Vec<News>) {
+        self.segment = None;
+        if !self.idle {
+            self.idle = true;
+            news.push(News::Idle);
+        }
+    }
+
+    fn hear(&mut self, said: Said, files: &Files, news: &mut Vec<News>) {
+        let is_of = |trial: &TrialId, attempt: &u32| self.segment == Some((*trial, *attempt));
+        match said {
+            Said::Ready => {
+                self.ready = true;
+                match self.held.take() {
+                    Some(run) => self.obey(Order::Run(run), files, news),
+                    None => self.go_idle(news),
+                }
+            }
+            Said::Done { trial, attempt } if is_of(&trial, &attempt) => {
+                self.fail(
+                    trial,
+                    attempt,
+                    "the worker ended the segment before its rung",
+                    false,
+                    news,
+                );
+            }
+            Said::Happened(event) => {
+                let (ends, file) = match &event {
+                    Event::Reported {
+                        trial,
+                        attempt,
+                        loss,
+                        checkpoint,
+                        last,
+                        ..
+                    } if is_of(trial, attempt) => (*last || loss.is_none(), checkpoint),
+                    Event::Stopped {
+                        trial,
+                        attempt,
+                        checkpoint,
+                    } if is_of(trial, attempt) => (true, checkpoint),
+                    Event::Failed { trial, attempt, .. } if is_of(trial, attempt) => (true, &None),
+                    _ => return,
+                };
+                if file.as_ref().is_some_and(|checkpoint| !files.has(&checkpoint.file)) {
+                    return self.bury("the checkpoint can't be read", news);
+                }
+                news.push(News::Happened(event));
+                if ends {
+                    self.go_idle(news);
+                }
+            }
+            Said::Done { .. } => {}
+        }
+    }
+
+    /// The worker does something: it begins a segment, trains to its next report, stops, or goes wrong.
+    pub fn work(&mut self, licence: Licence, files: &mut Files, rng: &mut ChaCha8Rng) {
+        self.worker.work(licence, files, rng);
+    }
+}
+
+impl Worker {
+    fn work(&mut self, licence: Licence, files: &mut Files, rng: &mut ChaCha8Rng) {
+        if !self.greeted {
+            self.greeted = true;
+            return self.said.push_back(Said::Ready);
+        }
+        let Some(Training { run, at }) = &mut self.training else {
+            if let Some(Order::Run(run)) = self.inbox.pop_front() {
+                let at = run.from;
+                self.training = Some(Training { run, at });
+            }
+            return;
+        };
+        let (trial, attempt) = (run.trial, run.attempt);
+        if let Some(&Order::Stop {
+            trial: of,
+            attempt: by,
+            save,
+        }) = self.inbox.front()
+            && (of, by) == (trial, attempt)
+            && chance(rng, 0.7)
+        {
+            self.inbox.pop_front();
+            let checkpoint = (save && chance(rng, 0.8)).then(|| files.write(trial, &format!("a{attempt}-stop"), *at));
+            self.training = None;
+            return self.happened(Event::Stopped {
+                trial,
+                attempt,
+                checkpoint,
+            });
+        }
+        let resource = next_report(run.every, *at, run.to);
+        let doomed = fate(run.seed, resource) == Fate::Fails;
+        if doomed {
+            self.training = None;
+            return self.happened(failure(trial, attempt, "doomed", false));
+        }
+        let harm = chance(rng, licence.faults).then(|| rng.random_range(0..10));
+        let harm = harm.filter(|_| licence.may_fail);
+        match harm {
+            Some(0) => self.dead = true,
+            Some(1) => {
+                files.write(trial, &format!("a{attempt}-e{resource}"), resource);
+                self.dead = true;
+            }
+            Some(2) => {
+                self.training = None;
+                self.happened(failure(trial, attempt, "out of luck", false));
+            }
+            Some(3) => {
+                self.training = None;
+                self.said.push_back(Said::Done { trial, attempt });
+            }
+            Some(lie @ 4..=7) => {
+                // It goes on as if nothing had happened.
+                let checkpoint = files.write(trial, &format!("a{attempt}-lie{lie}-{resource}"), resource);
+                self.happened(Event::Reported {
+                    trial,
+                    attempt,
+                    resource: [resource + 1, resource - 1, resource, resource][lie as usize - 4],
+                    loss: Some(-1.0),
+                    metrics: Metrics::new(),
+                    checkpoint: match lie {
+                        6 => None,
+                        7 => Some(Checkpoint {
+                            file: "nowhere".into(),
+                            ..checkpoint
+                        }),
+                        _ => Some(checkpoint),
+                    },
+                    last: false,
+                });
+            }
+            Some(8) => {
+                self.train(files);
+                self.said.extend(self.said.back().cloned());
+            }
+            Some(_) => {
+                self.train(files);
+                self.dead = true;
+            }
+            None => {
+                self.train(files);
+                if chance(rng, licence.faults / 4.0) && self.training.is_none() {
+                    self.dead = true;
+                }
+                if chance(rng, licence.faults) {
+                    // Of a segment that is over.
+                    let attempt = attempt.saturating_sub(1);
+                    self.said.push_back(Said::Done { trial, attempt });
+                }
+            }
+        }
+    }
+
+    /// Trains to the next report.
+    fn train(&mut self, files: &mut Files) {
+        let Some(Training { run, at }) = &mut self.training else {
+            return;
+        };
+        *at = next_report(run.every, *at, run.to);
+        let (trial, attempt, resource) = (run.trial, run.attempt, *at);
+        let fate = fate(run.seed, resource);
+        let loss = (fate != Fate::Diverges).then(|| loss(run.seed, resource));
+        let checkpoint = loss.map(|_| files.write(trial, &format!("a{attempt}-e{resource}"), resource));
+        let last = fate == Fate::Ends;
+        let done = resource == run.to;
+        if done || last || loss.is_none() {
+            self.training = None;
+            // What was to stop it is too late.
+            self.inbox.retain(|order| matches!(order, Order::Run(_)));
+        }
+        self.happened(Event::Reported {
+            trial,
+            attempt,
+            resource,
+            loss,
+            metrics: Metrics::new(),
+            checkpoint,
+            last,
+        });
+        if done && !last && loss.is_some() {
+            self.said.push_back(Said::Done { trial, attempt });
+        }
+    }
+
+    fn happened(&mut self, event: Event) {
+        self.said.push_back(Said::Happened(event));
+    }
+}
+
+fn failure(trial: TrialId, attempt: u32, why: &str, checkpoint_lost: bool) -> Event {
+    Event::Failed {
+        trial,
+        attempt,
+        message: why.into(),
+        checkpoint_lost,
+    }
+}
+
+fn failed(trial: TrialId, attempt: u32, why: &str, checkpoint_lost: bool) -> News {
+    News::Happened(failure(trial, attempt, why, checkpoint_lost))
+}
+
+/// What becomes of a trial at a resource: a function of its seed alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Goes,
+    Diverges,
+    Ends,
+    Fails,
+}
+
+fn fate(seed: u64, resource: u64) -> Fate {
+    match mix(seed ^ resource.wrapping_mul(0x9E37_79B9_7F4A_7C15)) % 60 {
+        0 => Fate::Diverges,
+        1 | 2 => Fate::Ends,
+        3 => Fate::Fails,
+        _ => Fate::Goes,
+    }
+}
+
+/// Few different values, so that there are ties.
+fn loss(seed: u64, resource: u64) -> f64 {
+    let level = mix(seed) % 16;
+    let noise = mix(seed ^ resource) % 8;
+    (level as f64 + noise as f64 / 2.0) / 16.0 + 1.0 / resource as f64
+}
+
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
