@@ -211,6 +211,18 @@ mod tests {
 
     proptest! {
         #[test]
+        fn no_file_panics(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), proptest::sample::select(&b"\t\n\r aB\xc3\xa4\xef\xbb\xbf"[..])], 0..60), text in ".*") {
+            match read(&bytes) {
+                Ok(synonyms) => {
+                    synonyms.replace(&text, 0.5, || 0.25);
+                    let whole = synonyms.groups().iter().flatten().fold(String::new(), |all, member| all + member + " ");
+                    prop_assert!(synonyms.replace(&whole, 1.0, || 0.999).is_some());
+                }
+                Err(told) => prop_assert!(!told.is_empty() && told.len() < 4000),
+            }
+        }
+
+        #[test]
         fn no_text_panics_and_all_else_stays(text in ".*", groups in proptest::collection::vec("[a-c ]{1,3}\t[d-f ]{1,3}", 1..5), seed: u64) {
             if let Ok(synonyms) = read(groups.join("\n").as_bytes()) {
                 let mut state = seed;
