@@ -8,6 +8,7 @@ mod log;
 mod news;
 mod process;
 mod pulse;
+mod said;
 mod slots;
 mod space;
 mod watch;

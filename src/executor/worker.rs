@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::{Feature, FromWorker, Metrics, Start, ToWorker, VERSION};
+use hpo_protocol::{Feature, FromWorker, Start, ToWorker, VERSION};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
@@ -12,24 +12,15 @@ use super::checkpoint;
 use super::log::WorkerLog;
 use super::news::{News, Order, SlotNews};
 use super::process::{Process, Program};
+use super::said::{check, shown};
 use super::slots::Slot;
 use super::space;
 use super::watch::{Task, patience, silence};
-use crate::diagnostic::visible;
 use crate::store::{StudyDirectory, create_directories};
 use crate::study::{Checkpoint, TrialId};
 
 /// So many workers in a row that die before they are ready mean that none will ever be.
 const FALSE_STARTS: u32 = 3;
-
-/// No trainer has more metrics; a report of thousands would fill the journal.
-const METRICS: usize = 200;
-
-/// The longest name of a metric, in bytes.
-const METRIC_NAME: usize = 100;
-
-/// How much of a worker's message is kept, in characters.
-const MESSAGE: usize = 2000;
 
 /// How often the progress of a segment is passed on at most.
 const PROGRESS: Duration = Duration::from_millis(100);
@@ -352,7 +343,7 @@ impl Keeper {
                 if self.task != Task::Evaluating {
                     return Err(out_of_turn("evaluated"));
                 }
-                check(&metrics)?;
+                check(&metrics).map_err(End::Died)?;
                 self.tell(News::Evaluated { loss, metrics });
                 self.idle();
             }
@@ -380,7 +371,7 @@ impl Keeper {
                 checkpoint,
                 last,
             } if self.task.is_segment(trial, attempt) => {
-                check(&metrics)?;
+                check(&metrics).map_err(End::Died)?;
                 let checkpoint = self.take_in(trial, checkpoint).await?;
                 let ends = last || loss.is_none();
                 self.tell(News::Reported {
@@ -436,7 +427,7 @@ impl Keeper {
                     return Err(out_of_turn("exported"));
                 }
                 if let Some(test) = &test {
-                    check(&test.metrics)?;
+                    check(&test.metrics).map_err(End::Died)?;
                 }
                 self.tell(News::Exported {
                     directory: Ok(directory),
@@ -478,35 +469,6 @@ fn say(process: &Process, message: &ToWorker) -> Result<(), End> {
 /// The end of a worker that answers what it was not asked.
 fn out_of_turn(message: &str) -> End {
     End::Died(format!("the worker sent `{message}` out of turn"))
-}
-
-/// Refuses metrics that are none.
-fn check(metrics: &Metrics) -> Result<(), End> {
-    let count = metrics.len();
-    if count > METRICS {
-        return Err(End::Died(format!(
-            "the worker sent {count} metrics; at most {METRICS} are taken"
-        )));
-    }
-    let is_name = |name: &String| !name.is_empty() && name.len() <= METRIC_NAME && visible(name) == *name;
-    match metrics.keys().find(|name| !is_name(name)) {
-        None => Ok(()),
-        Some(name) => {
-            let shown: String = visible(name).chars().take(METRIC_NAME).collect();
-            Err(End::Died(format!(
-                "the worker sent a metric whose name is empty, has control characters or more than {METRIC_NAME} bytes: {shown:?}"
-            )))
-        }
-    }
-}
-
-/// A worker's message as people can be shown it.
-fn shown(message: &str) -> String {
-    let mut characters = message.chars();
-    let beginning: String = characters.by_ref().take(MESSAGE).collect();
-    let lines: Vec<String> = beginning.lines().map(visible).collect();
-    let cut = if characters.next().is_some() { " …" } else { "" };
-    lines.join("\n") + cut
 }
 
 /// Starts a worker for no other purpose than to write the model of a checkpoint to `directory`.
