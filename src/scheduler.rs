@@ -275,7 +275,12 @@ impl Scheduler<'_> {
                 }
                 None
             }
-            News::Evaluated { loss, metrics } => Some(Event::Evaluated { loss, metrics }),
+            News::Happened(event) => {
+                if matches!(event, Event::Reported { .. }) {
+                    self.paused_before = None;
+                }
+                Some(event)
+            }
             News::Progress {
                 trial,
                 resource,
@@ -284,46 +289,6 @@ impl Scheduler<'_> {
                 self.observer.progress(trial, resource, examples_per_second);
                 None
             }
-            News::Reported {
-                trial,
-                attempt,
-                resource,
-                loss,
-                metrics,
-                checkpoint,
-                last,
-            } => {
-                self.paused_before = None;
-                Some(Event::Reported {
-                    trial,
-                    attempt,
-                    resource,
-                    loss,
-                    metrics,
-                    checkpoint,
-                    last,
-                })
-            }
-            News::Stopped {
-                trial,
-                attempt,
-                checkpoint,
-            } => Some(Event::Stopped {
-                trial,
-                attempt,
-                checkpoint,
-            }),
-            News::Failed {
-                trial,
-                attempt,
-                message,
-                checkpoint_lost,
-            } => Some(Event::Failed {
-                trial,
-                attempt,
-                message,
-                checkpoint_lost,
-            }),
             News::NoSpace {
                 trial,
                 attempt,

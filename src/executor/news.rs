@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::{Feature, Measurement, Metrics, Run};
+use hpo_protocol::{Feature, Measurement, Run};
 
-use crate::study::{Checkpoint, SlotId, TrialId};
+use crate::study::{Checkpoint, Event, SlotId, TrialId};
 
 /// What a slot is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,13 +55,9 @@ pub enum News {
         /// What the worker can do beyond training.
         features: Vec<Feature>,
     },
-    /// The untrained model was measured.
-    Evaluated {
-        /// Validation loss.
-        loss: f64,
-        /// Metrics beside it.
-        metrics: Metrics,
-    },
+    /// Something that the study has to know of: the untrained model was measured, or a segment has reported, its checkpoint verified
+    /// and durable, was stopped, failed, or ended without reaching its rung.
+    Happened(Event),
     /// How far a segment is.
     Progress {
         /// The trial.
@@ -70,43 +66,6 @@ pub enum News {
         resource: f64,
         /// The speed, if known.
         examples_per_second: Option<f64>,
-    },
-    /// A validation, its checkpoint verified and durable.
-    Reported {
-        /// The trial.
-        trial: TrialId,
-        /// The attempt.
-        attempt: u32,
-        /// The resource reached.
-        resource: u64,
-        /// Validation loss; none if not finite.
-        loss: Option<f64>,
-        /// Metrics beside it.
-        metrics: Metrics,
-        /// The checkpoint.
-        checkpoint: Option<Checkpoint>,
-        /// Whether the trial has ended by itself.
-        last: bool,
-    },
-    /// The segment was stopped.
-    Stopped {
-        /// The trial.
-        trial: TrialId,
-        /// The attempt.
-        attempt: u32,
-        /// Where it can go on.
-        checkpoint: Option<Checkpoint>,
-    },
-    /// The segment failed, or ended without reaching its rung.
-    Failed {
-        /// The trial.
-        trial: TrialId,
-        /// The attempt.
-        attempt: u32,
-        /// What happened.
-        message: String,
-        /// Whether the checkpoint it should have gone on from can't be used.
-        checkpoint_lost: bool,
     },
     /// The segment failed because the disk is full, which is not the fault of its configuration.
     NoSpace {

@@ -17,7 +17,7 @@ use super::slots::Slot;
 use super::space;
 use super::watch::{Task, patience, silence};
 use crate::store::{StudyDirectory, create_directories};
-use crate::study::{Checkpoint, TrialId};
+use crate::study::{Checkpoint, Event, TrialId};
 
 /// So many workers in a row that die before they are ready mean that none will ever be.
 const FALSE_STARTS: u32 = 3;
@@ -197,6 +197,10 @@ impl Keeper {
         });
     }
 
+    fn happened(&self, event: Event) {
+        self.tell(News::Happened(event));
+    }
+
     /// The task is over and the worker free.
     fn idle(&mut self) {
         self.task = Task::Idle;
@@ -219,7 +223,7 @@ impl Keeper {
             }
             Order::Stop { trial, attempt, .. } if self.holds(trial, attempt) => {
                 self.held = None;
-                self.tell(News::Stopped {
+                self.happened(Event::Stopped {
                     trial,
                     attempt,
                     checkpoint: None,
@@ -309,12 +313,12 @@ impl Keeper {
                 message,
             }
         } else {
-            News::Failed {
+            News::Happened(Event::Failed {
                 trial,
                 attempt,
                 message,
                 checkpoint_lost,
-            }
+            })
         });
     }
 
@@ -344,7 +348,7 @@ impl Keeper {
                     return Err(out_of_turn("evaluated"));
                 }
                 check(&metrics).map_err(End::Died)?;
-                self.tell(News::Evaluated { loss, metrics });
+                self.happened(Event::Evaluated { loss, metrics });
                 self.idle();
             }
             FromWorker::Progress {
@@ -374,7 +378,7 @@ impl Keeper {
                 check(&metrics).map_err(End::Died)?;
                 let checkpoint = self.take_in(trial, checkpoint).await?;
                 let ends = last || loss.is_none();
-                self.tell(News::Reported {
+                self.happened(Event::Reported {
                     trial,
                     attempt,
                     resource,
@@ -399,7 +403,7 @@ impl Keeper {
                     return Err(out_of_turn("stopped"));
                 }
                 let checkpoint = self.take_in(trial, checkpoint).await?;
-                self.tell(News::Stopped {
+                self.happened(Event::Stopped {
                     trial,
                     attempt,
                     checkpoint,
