@@ -115,6 +115,54 @@ fn the_exported_configuration_trains_the_same_model_once_more() {
     );
 }
 
+/// The texts have 3, 5 and 6 tokens: 4 cuts two kinds of them, 5 one, and 16 none.
+#[test]
+fn a_search_of_the_length_is_exact_and_ships_the_best_length() {
+    let place = Place::new();
+    let write = |name: &str| {
+        let path = space(&place, name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let length = "max_length = { type = \"choice\", values = [4, 5, 16] }\nfrozen_layers = 3";
+        std::fs::write(&path, text + length).unwrap();
+        path
+    };
+    place.search(&write("plain")).ok();
+    let lengths = |trial: &serde_json::Value| trial["parameters"]["max_length"].as_u64().unwrap();
+    let trials = place.answer("plain");
+    let drawn: std::collections::BTreeSet<u64> = trials.as_array().unwrap().iter().map(lengths).collect();
+    assert!(drawn.len() > 1, "all trials have one length: {drawn:?}");
+    let rough = write("rough");
+    let mut running = place.start(&rough);
+    if running.wait_for("epoch 1  loss", 2) {
+        running.signal(Signal::KILL);
+    }
+    running.wait();
+    place.search(&rough).ok();
+    assert_eq!(trials, place.answer("rough"));
+    assert_eq!(
+        place.facts("rough", "model_tested"),
+        place.facts("plain", "model_tested")
+    );
+
+    let model = place.study("rough").join("best-model");
+    let read = |path: &Path| std::fs::read(path).unwrap();
+    let settings: serde_json::Value = serde_json::from_slice(&read(&model.join("sentence_bert_config.json"))).unwrap();
+    let exported = place.run(&["export", "rough", "--format", "json"]).json();
+    assert_eq!(settings["max_seq_length"], exported["parameters"]["max_length"]);
+
+    let (config, again) = (place.path("best.toml"), place.path("model"));
+    let (config, target) = (config.to_str().unwrap(), again.to_str().unwrap());
+    place.run(&["export", "rough", "-o", config]).ok();
+    place.run(&["train", "--config", config, "--output", target]).ok();
+    for file in [
+        "model.safetensors",
+        "sentence_bert_config.json",
+        "tokenizer_config.json",
+    ] {
+        assert!(read(&model.join(file)) == read(&again.join(file)), "{file} differs");
+    }
+}
+
 /// 12 rows in batches of 5 are steps of 5, 5 and 2: 6 examples, and 18, come in the middle of a step.
 #[test]
 fn a_search_by_examples_is_exact_too_and_trains_the_same_model_once_more() {

@@ -4,6 +4,7 @@ use hpo_protocol::embedding::{Domain, PARAMETERS};
 use serde_json::Value;
 
 use super::reader::{Item, Problem, Result, did_you_mean};
+use super::trial::MAX_LENGTH;
 use crate::space::Distribution;
 
 /// A value at the edge of a distribution, and where it is written.
@@ -65,6 +66,17 @@ pub(super) fn check(domain: Domain, item: &Item, distribution: Distribution, dra
         },
         range => range,
     })
+}
+
+/// Whether no text would be longer than the trainer keeps texts, which is `most` tokens.
+pub(super) fn check_length(drawn: &[Drawn], most: u64) -> Result<()> {
+    let too_long = |drawn: &&Drawn| drawn.value.as_u64().is_some_and(|length| length > most);
+    let Some(Drawn { item, .. }) = drawn.iter().find(too_long) else {
+        return Ok(());
+    };
+    let message = format!("must be at most {most}, the `{MAX_LENGTH}` under `[trial]`");
+    let help = format!("lower it, or write a larger `{MAX_LENGTH}` under `[trial]`");
+    Err(item.problem(message, "too large", help))
 }
 
 /// The bound that a distribution lacks to stay in the domain.

@@ -228,7 +228,12 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
         slots::read(&table)
     });
     let trainer = trial.and_then(|table| trial::read(&table, &directory));
-    let space = table(&root, "space", "the parameters").and_then(|table| parameters::read(table, embedding));
+    let max_length = trainer
+        .as_ref()
+        .ok()
+        .and_then(|trainer| trainer.settings.get(trial::MAX_LENGTH)?.as_u64());
+    let space =
+        table(&root, "space", "the parameters").and_then(|table| parameters::read(table, embedding, max_length));
     let space = space.and_then(|space| {
         if let Ok(sampler) = &sampler {
             prior::check(&root, &space, sampler)?;

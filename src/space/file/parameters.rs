@@ -7,6 +7,7 @@ use super::conditions;
 use super::domain::{self, Drawn};
 use super::prior;
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
+use super::trial::MAX_LENGTH;
 use crate::space::condition::same;
 use crate::space::{Distribution, Parameter, SearchSpace};
 
@@ -23,8 +24,9 @@ const TYPES: &[(&str, &[&str])] = &[
 ];
 const EXAMPLE: &str = "{ type = \"log_uniform\", low = 1e-5, high = 1e-3 }";
 
-/// Reads the table; `embedding` if the parameters are those of the embedding trainer.
-pub(super) fn read(mut table: Table, embedding: bool) -> Result<SearchSpace> {
+/// Reads the table; `embedding` if the parameters are those of the embedding trainer, whose texts have up to `max_length`
+/// tokens, if that is known.
+pub(super) fn read(mut table: Table, embedding: bool, max_length: Option<u64>) -> Result<SearchSpace> {
     // Messages call a parameter by its own name.
     table.name.clear();
     let mut parameters = Vec::new();
@@ -32,7 +34,11 @@ pub(super) fn read(mut table: Table, embedding: bool) -> Result<SearchSpace> {
         let distribution = if embedding {
             let domain = domain::of(&item)?;
             let (distribution, drawn) = distribution(&item)?;
-            domain::check(domain, &item, distribution, &drawn)?
+            let distribution = domain::check(domain, &item, distribution, &drawn)?;
+            if let (MAX_LENGTH, Some(most)) = (item.key, max_length) {
+                domain::check_length(&drawn, most)?;
+            }
+            distribution
         } else {
             check_name(&item)?;
             distribution(&item)?.0

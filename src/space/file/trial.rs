@@ -26,9 +26,12 @@ pub(super) const EMBEDDING_KEYS: &[&str] = &[
     "split_seed",
     "synonyms",
     "validation_margin",
-    "max_length",
+    MAX_LENGTH,
     "seed",
 ];
+
+/// The key of the embedding trainer that has the tokens per text. The parameter of this name must not exceed it.
+pub(super) const MAX_LENGTH: &str = "max_length";
 
 /// The key that makes it another trainer.
 pub(super) const COMMAND: &str = "command";
@@ -86,7 +89,7 @@ fn embedding(table: &Table, directory: &Path) -> Result<Values> {
         }
         values.insert(item.key.to_owned(), Value::from(margin));
     }
-    if let Some(item) = table.get("max_length") {
+    if let Some(item) = table.get(MAX_LENGTH) {
         values.insert(item.key.to_owned(), Value::from(item.integer(3..=MAX_TOKENS)?));
     }
     // By way of `Settings`, so that the defaults of today are frozen with the study.

@@ -6,7 +6,7 @@ use hpo_protocol::embedding::Parameters;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::data::derive;
+use crate::data::{cut, derive};
 use crate::error::Result;
 use crate::examples::Examples;
 
@@ -35,18 +35,21 @@ impl Augment {
         shares.into_iter().any(|share| share > 0.0).then_some(augment)
     }
 
-    /// The token ids of the texts at some places, changed.
+    /// The token ids of the texts at some places, cut to `max_length` and then changed.
     ///
     /// # Errors
     /// If words are to be replaced by synonyms, of which the data have none.
-    pub fn texts<'a>(&self, places: &[u32], data: &'a Examples) -> Result<Vec<Cow<'a, [u32]>>> {
+    pub fn texts<'a>(&self, places: &[u32], data: &'a Examples, max_length: usize) -> Result<Vec<Cow<'a, [u32]>>> {
         let mut reworded = match self.synonyms > 0.0 {
             true => data.reworded(places, self.synonyms, |place| self.draws(1, place))?,
             false => vec![None; places.len()],
         };
         let text = |(&place, reworded): (&u32, &mut Option<Box<[u32]>>)| match reworded.take() {
-            Some(tokens) => Cow::Owned(self.tokens(place, &tokens, data.edges()).into_owned()),
-            None => self.tokens(place, data.text(place), data.edges()),
+            Some(tokens) => {
+                let tokens = cut(&tokens, data.edges(), max_length);
+                Cow::Owned(self.tokens(place, tokens, data.edges()).into_owned())
+            }
+            None => self.tokens(place, data.cut(place, max_length), data.edges()),
         };
         Ok(places.iter().zip(&mut reworded).map(text).collect())
     }
@@ -60,10 +63,10 @@ impl Augment {
 
     /// The tokens of the text at a place, changed. The first `edges.0` and the last `edges.1` tokens are special and stay;
     /// of the others at least one does.
-    fn tokens<'a>(&self, place: u32, tokens: &'a [u32], edges: (usize, usize)) -> Cow<'a, [u32]> {
+    fn tokens<'a>(&self, place: u32, tokens: Cow<'a, [u32]>, edges: (usize, usize)) -> Cow<'a, [u32]> {
         let (first, last) = edges;
         if tokens.len() < first + last + 2 {
-            return Cow::Borrowed(tokens);
+            return tokens;
         }
         let mut draw = self.draws(0, place);
         let (front, rest) = tokens.split_at(first);
@@ -117,7 +120,7 @@ mod tests {
         ) {
             let tokens: Vec<u32> = [1].into_iter().chain(10..10 + length as u32).chain([2, 3]).collect();
             let augment = augment(crop, deletion, swap, seed).unwrap();
-            let changed = augment.tokens(place, &tokens, (1, 2));
+            let changed = augment.tokens(place, tokens[..].into(), (1, 2));
             prop_assert_eq!(changed[0], 1);
             prop_assert_eq!(&changed[changed.len() - 2..], [2, 3]);
             let inner = &changed[1..changed.len() - 2];
@@ -127,7 +130,7 @@ mod tests {
             sorted.dedup();
             prop_assert_eq!(sorted.len(), inner.len());
             prop_assert!(sorted.iter().all(|&token| (10..10 + length as u32).contains(&token)));
-            prop_assert_eq!(&changed, &augment.tokens(place, &tokens, (1, 2)));
+            prop_assert_eq!(&changed, &augment.tokens(place, tokens[..].into(), (1, 2)));
         }
     }
 
@@ -135,7 +138,7 @@ mod tests {
     fn the_shares_are_those_asked_for() {
         let tokens: Vec<u32> = (0..100).collect();
         let mean = |augment: Augment, count: &dyn Fn(&[u32]) -> usize| {
-            let counts = (0..2000).map(|place| count(&augment.tokens(place, &tokens, (0, 0))));
+            let counts = (0..2000).map(|place| count(&augment.tokens(place, tokens[..].into(), (0, 0))));
             counts.sum::<usize>() as f64 / 2000.0
         };
         let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1.0, "{found} is not {expected}");
@@ -164,7 +167,7 @@ mod tests {
         let of = |seed, place| {
             augment(0.5, 0.2, 0.2, seed)
                 .unwrap()
-                .tokens(place, &tokens, (1, 1))
+                .tokens(place, tokens[..].into(), (1, 1))
                 .into_owned()
         };
         assert_ne!(of(1, 1), of(2, 1));

@@ -161,8 +161,19 @@ pub fn read(
     })
 }
 
+/// The model that has become of a trial.
+#[derive(Debug)]
+pub struct Trained {
+    /// Its weights.
+    pub weights: Weights,
+    /// What follows the encoder.
+    pub head: Head,
+    /// Tokens per text, if the trial has its own number.
+    pub max_length: Option<u64>,
+}
+
 /// Reads only the trained model of a checkpoint of that base model.
-pub fn read_model(path: &Path, base: &Base) -> Result<(Weights, Head)> {
+pub fn read_model(path: &Path, base: &Base) -> Result<Trained> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     let file = File::open(path, &bytes)?;
     if file.text("model")? != base.identity {
@@ -171,7 +182,11 @@ pub fn read_model(path: &Path, base: &Base) -> Result<(Weights, Head)> {
     }
     let parameters: Parameters = serde_json::from_str(file.text("parameters")?)
         .map_err(|error| Error::file(path, format!("the checkpoint is damaged: `parameters`: {error}")))?;
-    Ok((file.weights(&base.weights, "", base)?, base.head.chosen(&parameters)))
+    Ok(Trained {
+        weights: file.weights(&base.weights, "", base)?,
+        head: base.head.chosen(&parameters),
+        max_length: parameters.max_length,
+    })
 }
 
 struct File<'a> {

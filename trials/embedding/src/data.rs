@@ -1,5 +1,6 @@
 //! Tokenising texts, and the order in which an epoch takes them.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
@@ -85,6 +86,16 @@ impl Tokens {
         };
         encodings.map_err(refused)?.into_iter().zip(texts).map(check).collect()
     }
+}
+
+/// The token ids of a text as [`Tokens::read`] with that `max_length` would have given them. `edges` is how many special
+/// tokens the text begins and ends with: they stay, so `max_length` must be above their sum.
+pub fn cut(tokens: &[u32], edges: (usize, usize), max_length: usize) -> Cow<'_, [u32]> {
+    if tokens.len() <= max_length {
+        return Cow::Borrowed(tokens);
+    }
+    let kept = &tokens[..max_length - edges.1];
+    Cow::Owned([kept, &tokens[tokens.len() - edges.1..]].concat())
 }
 
 fn refused(error: tokenizers::Error) -> Error {

@@ -1,11 +1,12 @@
 //! Tokenised examples of one kind.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use hpo_data::{Data, Rows, Synonyms};
 use sha2::{Digest, Sha256};
 
-use crate::data::{KeptTokens, Tokens};
+use crate::data::{KeptTokens, Tokens, cut};
 use crate::error::{Error, Result};
 use crate::model::hex;
 
@@ -112,6 +113,16 @@ impl Examples {
     /// Token ids of the text at that place.
     pub fn text(&self, place: u32) -> &[u32] {
         &self.texts[place as usize]
+    }
+
+    /// The same, cut to so many tokens: more than the special ones.
+    pub fn cut(&self, place: u32, max_length: usize) -> Cow<'_, [u32]> {
+        cut(self.text(place), self.edges, max_length)
+    }
+
+    /// All texts in the order of their places, cut likewise.
+    pub fn all(&self, max_length: usize) -> impl Iterator<Item = Cow<'_, [u32]>> {
+        (0..self.texts() as u32).map(move |place| self.cut(place, max_length))
     }
 
     /// How many special tokens each text begins and ends with.

@@ -7,8 +7,9 @@ use std::path::Path;
 use safetensors::tensor::Dtype;
 use serde_json::Value;
 
+use crate::checkpoint::Trained;
 use crate::error::{Error, Result};
-use crate::model::{Base, Files, Head, Weights, read_json, weights_file};
+use crate::model::{Base, Files, read_json, weights_file, write_json, write_max_length};
 use crate::tensors::{self, Stored};
 use crate::trial::CLASSIFIER;
 
@@ -17,15 +18,23 @@ const WEIGHTS: [&str; 8] = ["safetensors", "bin", "onnx", "h5", "msgpack", "ot",
 /// Directories of such forms.
 const WEIGHT_DIRECTORIES: [&str; 2] = ["onnx", "openvino"];
 
-/// Fills `directory`, which is created, with the files of the base model, these weights in f32 and this head, as a
-/// directory of sentence-transformers. Tensors that are not tuned, like a pooler, stay as they are there. The weights
-/// are in one file, and have the names of the base model if Transformers knows them.
-pub fn export(base: &Base, weights: &Weights, head: Head, directory: &Path) -> Result<()> {
+/// Fills `directory`, which is created, with the files of the base model, the trained weights in f32, and head and length
+/// of texts as they were trained, as a directory of sentence-transformers. Tensors that are not tuned, like a pooler, stay
+/// as they are there. The weights are in one file, and have the names of the base model if Transformers knows them.
+pub fn export(base: &Base, trained: &Trained, directory: &Path) -> Result<()> {
+    let Trained {
+        weights,
+        head,
+        max_length,
+    } = trained;
     copy(&base.directory, directory)?;
     let config = directory.join("config.json");
     write_config(&base.directory.join("config.json"), &config)?;
-    if head != base.head || !directory.join("modules.json").exists() {
+    if *head != base.head || !directory.join("modules.json").exists() {
         head.write(directory, base.config.hidden_size, base.config.longest())?;
+    }
+    if let Some(max_length) = max_length {
+        write_max_length(directory, *max_length)?;
     }
 
     let files = Files::read(&base.directory)?;
@@ -95,8 +104,7 @@ fn write_config(from: &Path, to: &Path) -> Result<()> {
         }
     }
     if changed {
-        std::fs::write(to, format!("{config:#}\n")).map_err(Error::io("write", to))?;
-        tensors::sync(to)?;
+        write_json(to, &config)?;
     }
     Ok(())
 }

@@ -25,6 +25,8 @@ pub struct Pass<'a> {
     pub loss: Loss,
     /// The data of the batch.
     pub data: &'a Examples,
+    /// Tokens to which the texts are cut.
+    pub max_length: usize,
     /// Dropout probability of the encoder.
     pub dropout: f64,
     /// The seed of dropout.
@@ -136,10 +138,10 @@ impl Pass<'_> {
     fn texts(&self, rows: &Rows) -> Result<Vec<Cow<'_, [u32]>>> {
         let places = rows.texts();
         match &self.augment {
-            Some(augment) => augment.texts(&places, self.data),
+            Some(augment) => augment.texts(&places, self.data, self.max_length),
             None => Ok(places
                 .into_iter()
-                .map(|place| Cow::Borrowed(self.data.text(place)))
+                .map(|place| self.data.cut(place, self.max_length))
                 .collect()),
         }
     }

@@ -40,6 +40,8 @@ pub const CLASSIFIER: [&str; 2] = ["classifier.weight", "classifier.bias"];
 pub struct Shared {
     /// The untrained model.
     pub base: Base,
+    /// Tokens per text of a trial that says no other number.
+    pub max_length: usize,
     /// The training examples.
     pub train: Examples,
     /// Their digest.
@@ -64,19 +66,37 @@ impl Shared {
     /// Bytes that the output of frozen layers may take up in a worker.
     pub const ROOM: usize = 512 << 20;
 
-    /// The lowest layers of the untrained model, if there are any to be frozen.
-    fn frozen(&self, layers: u64) -> Result<Option<Rc<Frozen>>> {
+    /// Tokens per text of a trial, or of the model that became of one. `chosen` is the parameter.
+    ///
+    /// # Errors
+    /// If texts are not kept that long, or special tokens would leave no room for others.
+    pub fn max_length(&self, chosen: Option<u64>) -> Result<usize> {
+        let Some(chosen) = chosen else {
+            return Ok(self.max_length);
+        };
+        let (first, last) = self.train.edges();
+        let (least, most) = (3.max(first + last + 1), self.max_length);
+        let length = usize::try_from(chosen).unwrap_or(usize::MAX);
+        if (least..=most).contains(&length) {
+            return Ok(length);
+        }
+        Err(Error::Invalid(format!(
+            "`max_length` is {chosen}; it must be a whole number from {least} to {most}, the `max_length` under `[trial]`"
+        )))
+    }
+
+    /// The lowest layers of the untrained model, if there are any to be frozen, for a trial with so many tokens per text.
+    fn frozen(&self, layers: u64, max_length: usize) -> Result<Option<Rc<Frozen>>> {
         if layers == 0 {
             return Ok(None);
         }
+        let known = [&self.train, self.validation.examples()];
+        let known = known.into_iter().flat_map(|examples| examples.all(max_length));
         let mut all = self.frozen.borrow_mut();
         if let Some(frozen) = all.get(&layers) {
+            frozen.know(known);
             return Ok(Some(Rc::clone(frozen)));
         }
-        let texts = |examples: &'_ Examples| (0..examples.texts() as u32).collect::<Vec<_>>();
-        let (train, validation) = (&self.train, self.validation.examples());
-        let known = texts(train).into_iter().map(|place| train.text(place));
-        let known = known.chain(texts(validation).into_iter().map(|place| validation.text(place)));
         // Not more than the model has, as checked.
         let frozen = Rc::new(Frozen::new(&self.base, layers as usize, known, &self.room)?);
         all.insert(layers, Rc::clone(&frozen));
@@ -93,6 +113,8 @@ pub struct Trial<'a> {
     model: Model,
     classifier: Option<Classifier>,
     loss: Loss,
+    /// Tokens per text.
+    max_length: usize,
     order: Vec<usize>,
     course: Course,
     schedule: Schedule,
@@ -138,17 +160,19 @@ impl<'a> Trial<'a> {
     }
 
     fn build(shared: &'a Shared, identity: Identity, state: State, goal: Goal) -> Result<Self> {
+        let max_length = shared.max_length(identity.parameters.max_length)?;
         let head = shared.base.head.chosen(&identity.parameters);
         let kind = precision::kind(state.precision);
         let model = shared.base.model_mixed(&state.weights, head, kind)?;
         let course = Course::new(goal, shared.train.rows().len(), identity.parameters.batch_size);
         Ok(Self {
-            model: match shared.frozen(identity.parameters.frozen_layers)? {
+            model: match shared.frozen(identity.parameters.frozen_layers, max_length)? {
                 Some(frozen) => model.over(frozen),
                 None => model,
             },
             classifier: classifier(&state.weights)?,
             loss: Loss::new(&identity.parameters, &shared.train)?,
+            max_length,
             order: order(identity.seed, state.position.epoch, shared.train.rows().len()),
             course,
             schedule: Schedule::new(&identity.parameters, course.all_steps()),
@@ -234,6 +258,7 @@ impl<'a> Trial<'a> {
                 classifier: self.classifier.as_ref(),
                 loss: self.loss,
                 data: &self.shared.train,
+                max_length: self.max_length,
                 dropout: self.identity.parameters.dropout,
                 seed: derive(self.identity.seed, STEP, self.state.optimizer.steps()),
                 augment: Augment::new(
@@ -293,7 +318,8 @@ impl<'a> Trial<'a> {
 
     /// Measures the model.
     pub fn measure(&self) -> Result<Measured> {
-        self.shared.validation.measure(&self.model, self.classifier.as_ref())
+        let classifier = self.classifier.as_ref();
+        self.shared.validation.measure(&self.model, classifier, self.max_length)
     }
 
     /// Remembers a validation loss.

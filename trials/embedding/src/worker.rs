@@ -14,12 +14,12 @@ use hpo_protocol::{Feature, FromWorker, Measurement, Run, Start, ToWorker, VERSI
 use tch::{Device, Kind, Tensor};
 
 use crate::cache::Cache;
-use crate::checkpoint;
+use crate::checkpoint::{self, Trained};
 use crate::data::KeptTokens;
 use crate::error::{Error, Result};
 use crate::examples::Examples;
 use crate::export::export;
-use crate::model::{Base, Head, Weights};
+use crate::model::Base;
 use crate::segment::{Talk, segment};
 use crate::trial::{CLASSIFIER, Shared, classifier};
 use crate::validate::{Measured, Validation};
@@ -63,9 +63,10 @@ pub fn serve() -> ! {
             },
             ToWorker::Export { checkpoint, directory } => {
                 let done = guarded(|| {
-                    let (weights, head) = checkpoint::read_model(&checkpoint, &shared.base)?;
-                    export(&shared.base, &weights, head, &directory)?;
-                    test(&shared, &weights, head)
+                    let trained = checkpoint::read_model(&checkpoint, &shared.base)?;
+                    let max_length = shared.max_length(trained.max_length)?;
+                    export(&shared.base, &trained, &directory)?;
+                    test(&shared, &trained, max_length)
                 });
                 match done {
                     Ok(test) => say(&FromWorker::Exported { directory, test }),
@@ -137,6 +138,7 @@ pub fn prepare(start: &Start) -> Result<Shared> {
     add_classifier(&mut base, train.labels())?;
     Ok(Shared {
         base,
+        max_length: settings.max_length,
         digest: train.digest(),
         train,
         validation: Validation::new(validation, margin),
@@ -180,9 +182,10 @@ fn add_classifier(base: &mut Base, labels: usize) -> Result<()> {
 
 fn evaluate(shared: &Shared) -> Result<FromWorker> {
     let model = shared.base.model(&shared.base.weights)?;
+    let classifier = classifier(&shared.base.weights)?;
     let measured = shared
         .validation
-        .measure(&model, classifier(&shared.base.weights)?.as_ref())?;
+        .measure(&model, classifier.as_ref(), shared.max_length)?;
     if !measured.loss.is_finite() {
         return Err(Error::file(
             &shared.base.directory,
@@ -196,12 +199,13 @@ fn evaluate(shared: &Shared) -> Result<FromWorker> {
 }
 
 /// Measures a model on the test data, if there are any.
-fn test(shared: &Shared, weights: &Weights, head: Head) -> Result<Option<Measurement>> {
+fn test(shared: &Shared, trained: &Trained, max_length: usize) -> Result<Option<Measurement>> {
     let Some(test) = &shared.test else {
         return Ok(None);
     };
-    let model = shared.base.model_with(weights, head)?;
-    let Measured { loss, metrics } = test.measure(&model, classifier(weights)?.as_ref())?;
+    let model = shared.base.model_with(&trained.weights, trained.head)?;
+    let classifier = classifier(&trained.weights)?;
+    let Measured { loss, metrics } = test.measure(&model, classifier.as_ref(), max_length)?;
     Ok(loss.is_finite().then_some(Measurement { loss, metrics }))
 }
 

@@ -132,15 +132,20 @@ fn parameters() -> impl Strategy<Value = Value> {
         prop::sample::select(vec!["hardest", "semi_hard"]),
         0..3u64,
     );
-    (model, steps, loss, any::<bool>()).prop_map(|(model, steps, loss, augments)| {
+    let length = prop::option::of(3..17u64);
+    (model, steps, loss, length, any::<bool>()).prop_map(|(model, steps, loss, length, augments)| {
         let augmented = if augments { model.0 } else { 0.0 };
-        json!({
+        let mut all = json!({
             "dropout": model.0, "frozen_layers": model.1, "freeze_embeddings": model.2, "layer_decay": model.3,
             "optimizer": steps.0, "schedule": steps.1, "learning_rate": steps.2, "batch_size": steps.3,
             "micro_batch_size": steps.4, "warmup_ratio": steps.5,
             "synonym_replacement": augmented, "crop": augmented, "token_deletion": augmented / 2.0, "token_swap": augmented / 2.0,
             "loss": loss.0, "batch_negatives": loss.1, "mining": loss.2, "patience": loss.3,
-        })
+        });
+        if let Some(length) = length {
+            all["max_length"] = json!(length);
+        }
+        all
     })
 }
 

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use common::directory;
 use hpo_protocol::embedding::{Parameters, PoolingKind};
-use hpo_trial_embedding::data::Tokens;
+use hpo_trial_embedding::checkpoint::Trained;
+use hpo_trial_embedding::data::{Tokens, cut};
 use hpo_trial_embedding::export::export;
 use hpo_trial_embedding::model::{Base, Dropout, Head, Model, Weights};
 use hpo_trial_embedding::tensors;
@@ -56,6 +57,14 @@ fn encode(directory: &Path, base: &Base, reference: &Reference) -> Vec<Box<[u32]
     assert_eq!(tokens.edges().unwrap(), (1, 1));
     let texts: Vec<&str> = reference.texts.iter().map(String::as_str).collect();
     tokens.encode(&texts).unwrap()
+}
+
+fn trained(weights: &Weights, head: Head, max_length: Option<u64>) -> Trained {
+    Trained {
+        weights: weights.copy().unwrap(),
+        head,
+        max_length,
+    }
 }
 
 fn embed(base: &Base, weights: &Weights, head: Head, ids: &[Box<[u32]>]) -> Tensor {
@@ -241,11 +250,11 @@ fn an_export_embeds_as_what_was_trained() {
         let base = Base::load(&fixture(name), Device::Cpu).unwrap();
         let reference = reference(name);
         let ids = encode(&base.directory, &base, &reference);
-        let mut trained = base.weights.copy().unwrap();
-        for (place, (_, weight)) in trained.iter().enumerate() {
+        let mut weights = base.weights.copy().unwrap();
+        for (place, (_, weight)) in weights.iter().enumerate() {
             let _ = tch::no_grad(|| weight.shallow_clone().g_add_scalar_(0.01 * (place % 7) as f64));
         }
-        trained.push("classifier.weight", Tensor::ones([3, 8], (Kind::Float, Device::Cpu)));
+        weights.push("classifier.weight", Tensor::ones([3, 8], (Kind::Float, Device::Cpu)));
         let heads = [
             (None, None),
             (Some(PoolingKind::Mean), Some(true)),
@@ -260,13 +269,13 @@ fn an_export_embeds_as_what_was_trained() {
             };
             let head = base.head.chosen(&parameters);
             let target = directory(&format!("export-{name}-{pooling:?}-{normalize:?}"));
-            export(&base, &trained, head, &target).unwrap();
+            export(&base, &trained(&weights, head, None), &target).unwrap();
             let exported = Base::load(&target, Device::Cpu).unwrap();
             assert_eq!(exported.head, head, "{name}");
             assert!(target.join("modules.json").exists() && target.join("1_Pooling/config.json").exists());
             assert!(!target.join("model.safetensors.index.json").exists());
             assert_eq!(encode(&target, &exported, &reference), ids);
-            let ours = embed(&base, &trained, head, &ids);
+            let ours = embed(&base, &weights, head, &ids);
             assert!(
                 ours.equal(&embed(&exported, &exported.weights, exported.head, &ids)),
                 "{name}"
@@ -276,11 +285,85 @@ fn an_export_embeds_as_what_was_trained() {
     }
 }
 
+/// Token ids are kept at the longest length and cut for each trial, whose model then tokenises with its own length.
+#[test]
+fn a_text_that_is_cut_has_the_tokens_of_a_tokenizer_that_cuts_there() {
+    for name in FAMILIES {
+        let base = Base::load(&fixture(name), Device::Cpu).unwrap();
+        let reference = reference(name);
+        let special = [
+            "a cat [SEP] </s> sat on the mat [SEP]</s>",
+            "[CLS]<s>[SEP]</s>[SEP]</s>",
+            " ",
+            "cat <mask>[MASK]",
+        ];
+        let texts: Vec<&str> = reference.texts.iter().map(String::as_str).chain(special).collect();
+        let encode = |max_length| {
+            let tokens = Tokens::read(&base.directory, max_length, base.config.vocab_size).unwrap();
+            (tokens.encode(&texts).unwrap(), tokens.edges().unwrap())
+        };
+        let (longest, edges) = encode(reference.max_length);
+        for max_length in 3..=reference.max_length {
+            let (expected, _) = encode(max_length);
+            let ours = longest.iter().map(|ids| cut(ids, edges, max_length));
+            assert!(ours.eq(expected.iter().map(|ids| ids.as_ref())), "{name}: {max_length}");
+            let shortened = expected.iter().zip(&longest).filter(|(short, long)| short != long);
+            assert_eq!(
+                shortened.count() == 0,
+                max_length == reference.max_length,
+                "{name}: {max_length}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_export_has_the_length_that_was_trained_with() {
+    let read = |path: PathBuf| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
+    for name in FAMILIES {
+        let base = Base::load(&fixture(name), Device::Cpu).unwrap();
+        let [plain, target] = [None, Some(7)].map(|max_length| {
+            let target = directory(&format!("export-length-{name}-{max_length:?}"));
+            export(&base, &trained(&base.weights, base.head, max_length), &target).unwrap();
+            target
+        });
+        // Without them sentence-transformers would not read the rest.
+        assert!(target.join("modules.json").exists(), "{name}");
+        for (file, key) in [
+            ("sentence_bert_config.json", "max_seq_length"),
+            ("tokenizer_config.json", "model_max_length"),
+        ] {
+            let mut expected = match plain.join(file).exists() {
+                true => read(plain.join(file)),
+                false => json!({}),
+            };
+            assert_ne!(expected[key], json!(7));
+            expected[key] = json!(7);
+            assert_eq!(read(target.join(file)), expected, "{name}");
+        }
+    }
+
+    // A name that the file has had before, with arguments that sentence-transformers prefers to the plain length.
+    let path = copy("old-settings", "bert-mean");
+    std::fs::remove_file(path.join("sentence_bert_config.json")).unwrap();
+    let old = "sentence_roberta_config.json";
+    let settings = r#"{"max_seq_length": 12, "tokenizer_args": {"model_max_length": 13, "use_fast": true}}"#;
+    std::fs::write(path.join(old), settings).unwrap();
+    let base = Base::load(&path, Device::Cpu).unwrap();
+    let target = directory("export-length-old");
+    export(&base, &trained(&base.weights, base.head, Some(7)), &target).unwrap();
+    assert!(!target.join("sentence_bert_config.json").exists());
+    assert_eq!(
+        read(target.join(old)),
+        json!({"max_seq_length": 7, "tokenizer_args": {"model_max_length": 7, "use_fast": true}})
+    );
+}
+
 #[test]
 fn a_head_that_is_not_changed_is_exported_as_it_was() {
     let base = Base::load(&fixture("xlm-roberta"), Device::Cpu).unwrap();
     let target = directory("export-unchanged");
-    export(&base, &base.weights, base.head, &target).unwrap();
+    export(&base, &trained(&base.weights, base.head, None), &target).unwrap();
     for name in [
         "modules.json",
         "1_Pooling/config.json",
@@ -295,7 +378,7 @@ fn a_head_that_is_not_changed_is_exported_as_it_was() {
         ..base.head
     };
     let target = directory("export-changed");
-    export(&base, &base.weights, changed, &target).unwrap();
+    export(&base, &trained(&base.weights, changed, None), &target).unwrap();
     let pooling: Value = serde_json::from_slice(&std::fs::read(target.join("1_Pooling/config.json")).unwrap()).unwrap();
     assert_eq!(
         (&pooling["embedding_dimension"], &pooling["include_prompt"]),
@@ -329,7 +412,7 @@ fn the_longest_text_leaves_room_for_the_padding_position() {
 fn shards_are_one_model() {
     let whole = copy("whole", "roberta");
     let base = Base::load(&fixture("roberta"), Device::Cpu).unwrap();
-    export(&base, &base.weights, base.head, &whole).unwrap();
+    export(&base, &trained(&base.weights, base.head, None), &whole).unwrap();
     let whole = Base::load(&whole, Device::Cpu).unwrap();
     for ((name, one), (_, other)) in base.weights.iter().zip(whole.weights.iter()) {
         assert!(one.equal(other), "{name}");
@@ -368,7 +451,7 @@ fn a_foreign_prefix_is_read_and_not_exported() {
     );
     assert!(base.weights.words().equal(plain.weights.words()));
     let target = directory("prefix-export");
-    export(&base, &base.weights, base.head, &target).unwrap();
+    export(&base, &trained(&base.weights, base.head, None), &target).unwrap();
     let after = std::fs::read(target.join("model.safetensors")).unwrap();
     let after = SafeTensors::deserialize(&after).unwrap();
     let names = |file: &SafeTensors<'_>| {

@@ -4,10 +4,11 @@
 
 mod common;
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use common::{LAYERS, directory, tiny_model};
+use common::{HIDDEN, LAYERS, directory, minilm, tiny_model};
 use hpo_trial_embedding::data::derive;
 use hpo_trial_embedding::model::{Base, Dropout, Frozen, Model, Weights};
 use hpo_trial_embedding::optimizer::Gradients;
@@ -38,7 +39,7 @@ fn slices(texts: &[Vec<u32>]) -> Vec<&[u32]> {
 }
 
 fn frozen(base: &Base, layers: usize, known: &[Vec<u32>], room: usize) -> Rc<Frozen> {
-    let known = known.iter().map(Vec::as_slice);
+    let known = known.iter().map(Cow::from);
     Rc::new(Frozen::new(base, layers, known, &Rc::new(Cell::new(room))).unwrap())
 }
 
@@ -81,6 +82,64 @@ fn known_texts_are_computed_once_and_to_the_same_bits_whenever() {
 }
 
 #[test]
+fn texts_that_are_known_again_are_not_computed_again_unless_others_needed_the_room() {
+    let base = base("frozen-again");
+    let texts = texts(20);
+    let long = || texts.iter().map(Cow::from);
+    let short = || texts.iter().map(|text| Cow::from(&text[..text.len().min(4)]));
+    let bytes = |texts: &mut dyn Iterator<Item = Cow<'_, [u32]>>| {
+        texts.map(|text| text.len() * HIDDEN * size_of::<f32>()).sum::<usize>()
+    };
+    let embed = |kept: &Rc<Frozen>, texts: &mut dyn Iterator<Item = Cow<'_, [u32]>>| {
+        let texts: Vec<_> = texts.collect();
+        let model = base.model(&base.weights).unwrap().over(Rc::clone(kept));
+        model
+            .embed(&texts.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+            .unwrap()
+    };
+    let full = bytes(&mut long());
+    let unchanged = texts.iter().filter(|text| text.len() <= 4).count();
+    for (room, again) in [(2 * full, 20), (full, unchanged)] {
+        let left = Rc::new(Cell::new(room));
+        let kept = Rc::new(Frozen::new(&base, 1, long(), &left).unwrap());
+        let first = embed(&kept, &mut long());
+        assert_eq!((kept.kept(), left.get()), (20, room - full));
+        kept.know(short());
+        assert_eq!(kept.kept(), unchanged, "those that are not cut");
+        let held = match again {
+            20 => full,
+            _ => bytes(&mut long().filter(|text| text.len() <= 4)),
+        };
+        assert_eq!(left.get(), room - held);
+        let other = embed(&kept, &mut short());
+        assert_eq!(kept.kept(), 20);
+        kept.know(long());
+        assert_eq!(kept.kept(), again);
+        assert_eq!(embed(&kept, &mut long()), first);
+        kept.know(short());
+        assert_eq!(embed(&kept, &mut short()), other);
+    }
+}
+
+/// Otherwise the bits of a trial would depend on what the worker has trained before. The tiny model gives the same bits
+/// either way.
+#[test]
+fn a_text_of_before_is_computed_like_one_that_was_never_known() {
+    tch::set_num_threads(1);
+    let base = Base::load(&minilm(), Device::Cpu).unwrap();
+    let texts = texts(20);
+    let embed = |kept: &Rc<Frozen>| {
+        let model = base.model(&base.weights).unwrap().over(Rc::clone(kept));
+        model.embed(&slices(&texts)).unwrap()
+    };
+    let kept = frozen(&base, 3, &texts, 1 << 24);
+    let _ = embed(&kept);
+    assert_eq!(kept.kept(), 20);
+    kept.know([].into_iter());
+    assert_eq!(embed(&kept), embed(&frozen(&base, 3, &[], 1 << 24)));
+}
+
+#[test]
 fn dropout_does_not_reach_them() {
     let base = base("frozen-dropout");
     let texts = texts(12);
@@ -118,7 +177,7 @@ fn the_gradients_above_them_are_those_of_the_whole_model() {
     assert!(expected.words.is_none() && !expected.tensors.is_empty());
     let over = |tensors: bool, known: &[Vec<u32>]| {
         let room = Rc::new(Cell::new(1 << 20));
-        let below = Frozen::new(&base, 1, known.iter().map(Vec::as_slice), &room).unwrap();
+        let below = Frozen::new(&base, 1, known.iter().map(Cow::from), &room).unwrap();
         if tensors {
             let model = base.model_by_tensors(&weights, base.head).unwrap();
             model.over(Rc::new(below.by_tensors(&base).unwrap()))

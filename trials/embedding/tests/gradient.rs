@@ -79,6 +79,7 @@ fn parts_have_the_gradients_of_the_whole() {
             classifier: Some(&classifier),
             loss: Loss::new(&parameters, &data).unwrap(),
             data: &data,
+            max_length: usize::MAX,
             dropout: 0.0,
             seed: 3,
             augment: None,

@@ -58,6 +58,7 @@ fn the_losses_of_100_steps_are_those_of_pytorch() {
             classifier: None,
             loss: Loss::new(&parameters, &data).unwrap(),
             data: &data,
+            max_length: usize::MAX,
             dropout: 0.0,
             seed: 0,
             augment: None,

@@ -230,6 +230,7 @@ fn every_parameter_moves_the_result() {
         ("token_swap", json!(0.2), json!({})),
         ("pooling", json!("cls"), json!({})),
         ("normalize", json!(false), json!({})),
+        ("max_length", json!(5), json!({})),
     ];
     // Labelled texts alone have a head: see the tests of losses.
     let known = PARAMETERS.iter().map(|parameter| parameter.name);

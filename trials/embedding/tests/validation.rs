@@ -77,7 +77,7 @@ fn metrics_are_those_of_the_definition() {
     }
     let pairs = (data.texts() * (data.texts() - 1)) as f64;
 
-    let measured = Validation::new(data, MARGIN).measure(&model, None).unwrap();
+    let measured = Validation::new(data, MARGIN).measure(&model, None, usize::MAX).unwrap();
     assert!((measured.loss - loss).abs() < 1e-5, "{} is not {loss}", measured.loss);
     let queries = queries.len() as f64;
     for (name, expected) in [
@@ -90,4 +90,25 @@ fn metrics_are_those_of_the_definition() {
         let found = measured.metrics[name];
         assert!((found - expected).abs() < 1e-6, "{name} is {found}, not {expected}");
     }
+}
+
+/// A short length must not win by making answers equal: a model that can't tell them apart is not given the benefit.
+#[test]
+fn texts_that_are_equal_once_cut_earn_nothing() {
+    tch::set_num_threads(1);
+    let path = directory("validation-cut");
+    tiny_model(&path, "");
+    let base = Base::load(&path, Device::Cpu).unwrap();
+    let model = base.model(&base.weights).unwrap();
+    let texts: [&[u32]; 4] = [&[7, 8], &[9, 10, 11], &[9, 10, 12], &[13, 14]];
+    let validation = |rows| Validation::new(Examples::new(rows, texts.map(Box::from).into(), 0), MARGIN);
+    let measure = |validation: &Validation, max_length| validation.measure(&model, None, max_length).unwrap();
+    let triplets = validation(Rows::Triplets(vec![[0, 1, 2]]));
+    let (whole, cut) = (measure(&triplets, 3), measure(&triplets, 2));
+    assert_ne!(whole.loss, cut.loss);
+    assert!((cut.loss - MARGIN).abs() < 1e-6, "{}", cut.loss);
+    assert_eq!((cut.metrics["triplet_accuracy"], cut.metrics["mrr@10"]), (0.0, 0.5));
+    let pairs = measure(&validation(Rows::Pairs(vec![[0, 1], [3, 2]])), 2);
+    assert_eq!(pairs.metrics["mrr@10"], 0.5);
+    assert!((pairs.loss - 2f64.ln()).abs() < 1e-6, "{}", pairs.loss);
 }

@@ -47,7 +47,8 @@ pub struct Settings {
     /// The margin of the validation loss, the same for all trials whatever margin they train with; above 0.
     #[serde(default = "validation_margin")]
     pub validation_margin: f64,
-    /// Tokens per text, special tokens included; longer texts are cut. At least 3.
+    /// Tokens per text, special tokens included; longer texts are cut. At least 3. The parameter of this name may cut
+    /// them shorter still.
     #[serde(default = "max_length")]
     pub max_length: usize,
 }
@@ -279,6 +280,11 @@ pub struct Parameters {
     pub pooling: Option<PoolingKind>,
     /// Whether the model scales embeddings to length 1; none is the model's own way.
     pub normalize: Option<bool>,
+    /// Tokens per text, special tokens included, in training, in validation and once exported; at most
+    /// [`Settings::max_length`], which it is if there is none.
+    // Checkpoints hold the parameters, and trials that have none of this are those of before there was any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<u64>,
 }
 
 impl Default for Parameters {
@@ -321,6 +327,7 @@ impl Default for Parameters {
             token_swap: 0.0,
             pooling: None,
             normalize: None,
+            max_length: None,
         }
     }
 }
@@ -483,6 +490,7 @@ pub const PARAMETERS: &[Parameter] = &[
     parameter("token_swap", from_zero(1.0)),
     parameter("pooling", Domain::Choice(&["mean", "cls", "max"])),
     parameter("normalize", Domain::Bool),
+    parameter("max_length", at_least(3)),
 ];
 
 #[cfg(test)]
@@ -491,8 +499,19 @@ mod tests {
 
     #[test]
     fn every_field_has_a_domain() {
-        let fields = serde_json::to_value(Parameters::default()).unwrap();
+        let all = Parameters {
+            max_length: Some(8),
+            ..Parameters::default()
+        };
+        let fields = serde_json::to_value(all).unwrap();
         let names: Vec<_> = PARAMETERS.iter().map(|p| p.name).collect();
         assert_eq!(names, fields.as_object().unwrap().keys().collect::<Vec<_>>());
+    }
+
+    /// Checkpoints are compared by this text: those written before there was the parameter must go on.
+    #[test]
+    fn a_length_that_is_not_given_is_not_written() {
+        let written = serde_json::to_string(&Parameters::default()).unwrap();
+        assert!(written.ends_with(r#""pooling":null,"normalize":null}"#), "{written}");
     }
 }

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::packed::Positions;
 use crate::error::{Error, Result};
+use crate::tensors;
 
 /// A family of encoders. They differ in how they number positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -142,4 +144,10 @@ impl Config {
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
     serde_json::from_str(&text).map_err(|error| Error::file(path, error.to_string()))
+}
+
+/// Writes a JSON file; when this returns it is durable.
+pub fn write_json(path: &Path, value: &Value) -> Result<()> {
+    std::fs::write(path, format!("{value:#}\n")).map_err(Error::io("write", path))?;
+    tensors::sync(path)
 }

@@ -1,5 +1,6 @@
 //! Layers that are not trained: what they make of a text is computed once.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -28,26 +29,58 @@ pub struct Frozen {
     layers: usize,
     engine: Engine,
     positions: Positions,
+    /// Bytes of a token's vector.
+    width: usize,
     known: RefCell<HashMap<Box<[u32]>, Option<Tensor>>>,
+    /// Of texts that were known before and may be again: looking one up here would make a text known or not by what has
+    /// been trained before.
+    past: RefCell<HashMap<Box<[u32]>, Tensor>>,
     room: Rc<Cell<usize>>,
 }
 
 impl Frozen {
-    /// The lowest `layers` of a model. `known` are the texts that come again; others are computed anew each time. `room` is
-    /// how many bytes may be kept, by all that share it.
+    /// The lowest `layers` of a model. `known` are the texts that come again, as [`know`](Self::know) takes them; others are
+    /// computed anew each time. `room` is how many bytes may be kept, by all that share it.
     pub fn new<'a>(
         base: &Base,
         layers: usize,
-        known: impl Iterator<Item = &'a [u32]>,
+        known: impl Iterator<Item = Cow<'a, [u32]>>,
         room: &Rc<Cell<usize>>,
     ) -> Result<Self> {
-        Ok(Self {
+        let frozen = Self {
             layers,
             engine: base.engine(&base.weights)?,
             positions: base.config.positions(),
-            known: RefCell::new(known.map(|text| (text.into(), None)).collect()),
+            // Positive, as `Config` has checked.
+            width: base.config.hidden_size as usize * size_of::<f32>(),
+            known: RefCell::default(),
+            past: RefCell::default(),
             room: Rc::clone(room),
-        })
+        };
+        frozen.know(known);
+        Ok(frozen)
+    }
+
+    /// Makes these the known texts. What is kept of others serves when they are known again; if these need its room, it
+    /// goes. Models over these layers that were made for other texts must not be used any more.
+    pub fn know<'a>(&self, texts: impl Iterator<Item = Cow<'a, [u32]>>) {
+        let (mut known, mut past) = (self.known.borrow_mut(), self.past.borrow_mut());
+        past.extend(known.drain().filter_map(|(text, kept)| Some((text, kept?))));
+        for text in texts {
+            if !known.contains_key(text.as_ref()) {
+                let (text, kept) = match past.remove_entry(text.as_ref()) {
+                    Some((text, kept)) => (text, Some(kept)),
+                    None => (text.into_owned().into(), None),
+                };
+                known.insert(text, kept);
+            }
+        }
+        let missing = known.iter().filter(|(_, kept)| kept.is_none());
+        let needed: usize = missing.map(|(text, _)| text.len() * self.width).sum();
+        if needed > self.room.get() {
+            let freed: usize = past.drain().map(|(text, _)| text.len() * self.width).sum();
+            self.room.set(self.room.get() + freed);
+        }
     }
 
     /// The same by tensor operations, as on other devices than the CPU.
@@ -71,7 +104,7 @@ impl Frozen {
         }
         let of = |places: &[usize]| -> Vec<&[u32]> { places.iter().map(|&place| texts[place]).collect() };
         for (&place, state) in alone.iter().zip(self.each(&of(&alone))?) {
-            let bytes = state.numel() * size_of::<f32>();
+            let bytes = texts[place].len() * self.width;
             if let (Some(kept @ None), Some(room)) = (known.get_mut(texts[place]), self.room.get().checked_sub(bytes)) {
                 self.room.set(room);
                 *kept = Some(state.shallow_clone());

@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use tch::{Device, Kind, Tensor};
 
-pub use self::config::{Config, Family, read_json};
+pub use self::config::{Config, Family, read_json, write_json};
 pub use self::dropout::{Dropout, Mask, Site};
 pub use self::encoder::Encoder;
 pub use self::files::{Files, Tensors, weights_file};
@@ -25,7 +25,7 @@ pub use self::frozen::{Below, Frozen};
 pub use self::native::Native;
 pub use self::packed::{Group, Packed, Positions};
 pub use self::pooling::{Head, normalise};
-pub use self::tokenizer::{read_tokenizer, tokenizer_files};
+pub use self::tokenizer::{read_tokenizer, tokenizer_files, write_max_length};
 pub use self::weights::{Weights, decays};
 use crate::error::{Error, Result};
 use crate::optimizer::Gradients;

@@ -7,10 +7,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor};
 
-use super::config::read_json;
+use super::config::{read_json, write_json};
 use super::packed::Group;
 use crate::error::{Error, Result};
-use crate::tensors;
 
 /// What follows the encoder in a sentence-transformers model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,9 +178,4 @@ pub fn normalise(rows: &Tensor) -> Result<Tensor> {
         .f_clamp_min(1e-24)?
         .f_sqrt()?;
     Ok(rows.f_div(&length)?)
-}
-
-fn write_json(path: &Path, value: &Value) -> Result<()> {
-    std::fs::write(path, format!("{value:#}\n")).map_err(Error::io("write", path))?;
-    tensors::sync(path)
 }

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use tokenizers::normalizers::{Lowercase, Sequence};
 use tokenizers::{NormalizerWrapper, PreTokenizerWrapper, Tokenizer};
 
-use super::config::read_json;
+use super::config::{read_json, write_json};
 use crate::error::{Error, Result};
 
 /// What `tokenizer_config.json` says in place of `tokenizer.json`: the classes of Transformers build the tokenizer from
@@ -80,11 +81,7 @@ pub fn read_tokenizer(directory: &Path) -> Result<Tokenizer> {
         tokenizer.with_pre_tokenizer(Some(bytes));
     }
 
-    let sentence = SENTENCE
-        .map(|name| directory.join(name))
-        .into_iter()
-        .find(|path| path.exists());
-    let sentence: Sentence = sentence.map_or_else(|| Ok(Sentence::default()), |path| read_json(&path))?;
+    let sentence: Sentence = sentence(directory).map_or_else(|| Ok(Sentence::default()), |path| read_json(&path))?;
     if sentence.do_lower_case {
         let known = tokenizer.get_normalizer().cloned();
         let all = std::iter::once(Lowercase.into()).chain(known).collect();
@@ -93,4 +90,32 @@ pub fn read_tokenizer(directory: &Path) -> Result<Tokenizer> {
             .map_err(|error| Error::file(&path, error.to_string()))?;
     }
     Ok(tokenizer)
+}
+
+/// The settings of the `Transformer` module in a model directory, if there are any.
+fn sentence(directory: &Path) -> Option<PathBuf> {
+    let paths = SENTENCE.map(|name| directory.join(name));
+    paths.into_iter().find(|path| path.exists())
+}
+
+/// Makes sentence-transformers and Transformers cut texts to so many tokens when they load that directory.
+pub fn write_max_length(directory: &Path, max_length: u64) -> Result<()> {
+    const TOKENIZER: &str = "model_max_length";
+    let path = sentence(directory).unwrap_or_else(|| directory.join(SENTENCE[0]));
+    let mut settings: Map<String, Value> = if path.exists() { read_json(&path)? } else { Map::new() };
+    settings.insert("max_seq_length".to_owned(), json!(max_length));
+    // Where these have a length, sentence-transformers heeds no other.
+    for arguments in ["tokenizer_args", "processor_kwargs"] {
+        if let Some(length) = settings.get_mut(arguments).and_then(|all| all.get_mut(TOKENIZER)) {
+            *length = json!(max_length);
+        }
+    }
+    write_json(&path, &Value::Object(settings))?;
+    let path = directory.join("tokenizer_config.json");
+    if path.exists() {
+        let mut config: Map<String, Value> = read_json(&path)?;
+        config.insert(TOKENIZER.to_owned(), json!(max_length));
+        write_json(&path, &Value::Object(config))?;
+    }
+    Ok(())
 }

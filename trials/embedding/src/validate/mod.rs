@@ -3,6 +3,8 @@
 mod ranking;
 mod statistics;
 
+use std::borrow::Cow;
+
 use hpo_data::Rows;
 use hpo_protocol::Metrics;
 use hpo_protocol::embedding::DistanceKind;
@@ -24,8 +26,6 @@ const TOKENS: usize = 4096;
 pub struct Validation {
     examples: Examples,
     margin: f64,
-    /// All texts, by length.
-    order: Vec<u32>,
     ranking: Option<Ranking>,
 }
 
@@ -42,13 +42,10 @@ impl Validation {
     /// A validation on these examples; for triplets, with a margin that is not the trial's: a trial's own margin would
     /// make its loss small by being small.
     pub fn new(examples: Examples, margin: f64) -> Self {
-        let mut order: Vec<u32> = (0..examples.texts() as u32).collect();
-        order.sort_by_key(|&text| examples.text(text).len());
         Self {
             ranking: Ranking::new(&examples),
             examples,
             margin,
-            order,
         }
     }
 
@@ -57,7 +54,8 @@ impl Validation {
         &self.examples
     }
 
-    /// Measures a model in evaluation mode, on embeddings scaled to length 1.
+    /// Measures a model in evaluation mode, on embeddings scaled to length 1. Texts are cut to `max_length` tokens: which
+    /// part of a text it sees belongs to a model, as its pooling does, and whoever loads it will cut them there.
     ///
     /// The loss of triplets is the mean of `max(0, |a-p|^2 - |a-n|^2 + margin)`, and `triplet_accuracy` the share with
     /// `|a-p| < |a-n|`; that of pairs is the cross-entropy of finding the positive among all answers. For both, `mrr@10`, `recall@10` and `ndcg@10`
@@ -66,9 +64,9 @@ impl Validation {
     /// the cosine, beside `spearman` and `pearson`; that of labelled texts is the cross-entropy of the classifier on
     /// the embeddings as the model gives them, beside `accuracy` and `macro_f1`. `mean_cosine` is the mean over all
     /// pairs of different texts: near 1, all embeddings are alike.
-    pub fn measure(&self, model: &Model, classifier: Option<&Classifier>) -> Result<Measured> {
+    pub fn measure(&self, model: &Model, classifier: Option<&Classifier>, max_length: usize) -> Result<Measured> {
         let _no_grad = tch::no_grad_guard();
-        let plain = self.embed(model)?;
+        let plain = self.embed(model, max_length)?;
         let embeddings = normalise(&plain)?;
         let mut metrics = Metrics::from([("mean_cosine".to_owned(), mean_cosine(&embeddings)?)]);
         let mut tell = |name: &str, value: f64| metrics.insert(name.to_owned(), value);
@@ -119,24 +117,28 @@ impl Validation {
     }
 
     /// Embeddings of all texts, `[texts, hidden]`, in the order of their places.
-    fn embed(&self, model: &Model) -> Result<Tensor> {
+    fn embed(&self, model: &Model, max_length: usize) -> Result<Tensor> {
+        let mut order: Vec<u32> = (0..self.examples.texts() as u32).collect();
+        order.sort_by_key(|&text| self.examples.text(text).len().min(max_length));
+        let embed = |batch: &[Cow<'_, [u32]>]| model.embed(&batch.iter().map(AsRef::as_ref).collect::<Vec<_>>());
         let mut parts = Vec::new();
-        let mut batch: Vec<&[u32]> = Vec::new();
+        let mut batch = Vec::new();
         let mut tokens = 0;
-        let mut work = LongWork::new("validation: texts", self.order.len());
-        for (done, text) in self.order.iter().map(|&text| self.examples.text(text)).enumerate() {
+        let mut work = LongWork::new("validation: texts", order.len());
+        for (done, &text) in order.iter().enumerate() {
+            let text = self.examples.cut(text, max_length);
             if tokens + text.len() > TOKENS && !batch.is_empty() {
                 work.done(done);
-                parts.push(model.embed(&batch)?);
+                parts.push(embed(&batch)?);
                 batch.clear();
                 tokens = 0;
             }
             tokens += text.len();
             batch.push(text);
         }
-        parts.push(model.embed(&batch)?);
-        let mut rows = vec![0u32; self.order.len()];
-        for (row, &text) in self.order.iter().enumerate() {
+        parts.push(embed(&batch)?);
+        let mut rows = vec![0u32; order.len()];
+        for (row, &text) in order.iter().enumerate() {
             rows[text as usize] = row as u32;
         }
         select(&Tensor::f_cat(&parts, 0)?, &rows)
