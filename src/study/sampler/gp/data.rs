@@ -74,6 +74,11 @@ impl Data {
         }
     }
 
+    /// How many points lie beyond the first rung.
+    pub fn compared(&self) -> usize {
+        self.points.iter().filter(|point| point.rung > 0).count()
+    }
+
     /// At most so many of the points, evenly.
     pub fn some(&self, most: usize) -> Vec<Point> {
         let count = self.points.len().min(most);

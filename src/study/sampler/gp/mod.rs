@@ -56,14 +56,54 @@ const RADII: [f64; 3] = [0.02, 0.08, 0.2];
 /// Points from which hyperparameters are learned, which is the most work.
 const LEARN_FROM: usize = 150;
 
-/// Draws configurations.
-pub(super) fn draw(settings: GaussianProcess, request: &Request<'_>) -> Vec<Values> {
+/// Trials beyond the first rung that must be known before correlations of rungs are.
+const TO_COMPARE: usize = 3;
+/// A rung whose losses are less correlated with those at the last one prunes too many of the good.
+const TELLING: f64 = 0.85;
+
+/// What has been observed, and the hyperparameters that explain it best.
+#[derive(Debug)]
+pub(super) struct Learned {
+    data: Data,
+    hyperparameters: Hyperparameters,
+    rungs: usize,
+    /// How many trials there must be before the model is asked.
+    startup: usize,
+}
+
+impl Learned {
+    /// What the observations of a request teach; none if they are too few for all that it is asked for.
+    pub fn new(settings: GaussianProcess, request: &Request<'_>) -> Option<Self> {
+        let data = Data::new(request);
+        let startup = settings.startup(&data);
+        let enough = data.trials >= startup || data.compared() >= TO_COMPARE;
+        enough.then(|| Self {
+            hyperparameters: Hyperparameters::fit(&data.some(LEARN_FROM)),
+            data,
+            rungs: request.rungs.len(),
+            startup,
+        })
+    }
+
+    /// The lowest rung that tells enough of the last one, by what the model has learned of their correlation. Hyper-Tune (Li et al.,
+    /// "Hyper-Tune: Towards Efficient Hyper-parameter Tuning at Scale", 2022, section 4.1) likewise chooses brackets by how well rungs
+    /// foretell the last.
+    pub fn first_rung(&self) -> Option<usize> {
+        if self.data.compared() < TO_COMPARE {
+            return None;
+        }
+        let correlation = self.hyperparameters.correlation();
+        let last = self.rungs - 1;
+        (0..=last).find(|rung| correlation.powi((last - rung) as i32) >= TELLING)
+    }
+}
+
+/// Draws configurations, by what has been learned if it is enough.
+pub(super) fn draw(settings: GaussianProcess, request: &Request<'_>, learned: Option<&Learned>) -> Vec<Values> {
     let mut random = generator(request.seed, request.first, Purpose::Model);
-    let data = Data::new(request);
     let mut tried = Tried::new(request);
     let mut drawn: Vec<Values> = Vec::new();
-    let candidates = (data.trials >= settings.startup(&data)).then(|| Candidates::new(request, &data, &mut random));
-    let mut candidates = candidates.flatten();
+    let mut candidates = learned.and_then(|learned| Candidates::new(request, learned, &mut random));
     for trial in request.first..request.first + request.count {
         let mut own = generator(request.seed, trial, Purpose::Configuration);
         let by_model = match &mut candidates {
@@ -76,25 +116,6 @@ pub(super) fn draw(settings: GaussianProcess, request: &Request<'_>) -> Vec<Valu
         drawn.push(configuration);
     }
     drawn
-}
-
-/// Trials beyond the first rung that must be known before correlations of rungs are.
-const TO_COMPARE: usize = 3;
-/// A rung whose losses are less correlated with those at the last one prunes too many of the good.
-const TELLING: f64 = 0.85;
-
-/// The lowest rung that tells enough of the last one, by what the model has learned of their correlation. Hyper-Tune (Li et al.,
-/// "Hyper-Tune: Towards Efficient Hyper-parameter Tuning at Scale", 2022, section 4.1) likewise chooses brackets by how well rungs
-/// foretell the last.
-pub(super) fn first_rung(request: &Request<'_>) -> Option<usize> {
-    let data = Data::new(request);
-    let compared = data.points.iter().filter(|point| point.rung > 0).count();
-    if compared < TO_COMPARE {
-        return None;
-    }
-    let correlation = Hyperparameters::fit(&data.some(LEARN_FROM)).correlation();
-    let last = request.rungs.len() - 1;
-    (0..=last).find(|rung| correlation.powi((last - rung) as i32) >= TELLING)
 }
 
 /// Configurations, and what the model expects of them at the last rung.
@@ -120,9 +141,12 @@ fn prior(space: &SearchSpace, point: &[Option<f64>]) -> f64 {
 }
 
 impl Candidates {
-    fn new(request: &Request<'_>, data: &Data, random: &mut impl Rng) -> Option<Self> {
-        let hyperparameters = Hyperparameters::fit(&data.some(LEARN_FROM));
-        let process = Process::new(hyperparameters, &data.points)?;
+    fn new(request: &Request<'_>, learned: &Learned, random: &mut impl Rng) -> Option<Self> {
+        let data = &learned.data;
+        if data.trials < learned.startup {
+            return None;
+        }
+        let process = Process::new(learned.hyperparameters.clone(), &data.points)?;
         let rung = request.rungs.len().saturating_sub(1);
         let space = request.space;
         // The best that have been seen, by what the model expects of them.
