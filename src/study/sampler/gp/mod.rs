@@ -3,6 +3,7 @@
 //! improvement at the last rung (Jones et al., 1998).
 
 mod data;
+mod factor;
 mod model;
 mod surrogate;
 
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 
 use self::data::{Data, features};
-use self::model::{Hyperparameters, Prediction, Process};
+use self::model::{Hyperparameters, Point, Prediction, Process};
 pub use self::surrogate::Surrogate;
 use super::untried::{Tried, key};
 use super::{Purpose, Request, generator};
@@ -55,6 +56,8 @@ const BEST: usize = 10;
 const RADII: [f64; 3] = [0.02, 0.08, 0.2];
 /// Points from which hyperparameters are learned, which is the most work.
 const LEARN_FROM: usize = 150;
+/// Trials under way that are taken into account, those of which most is expected.
+const UNDER_WAY: usize = 200;
 
 /// Trials beyond the first rung that must be known before correlations of rungs are.
 const TO_COMPARE: usize = 3;
@@ -140,26 +143,59 @@ fn prior(space: &SearchSpace, point: &[Option<f64>]) -> f64 {
         .sum()
 }
 
+/// Places by what a process expects of them at a rung, the lowest loss first.
+fn promising(process: &Process, places: &[Vec<f64>], rung: usize) -> Vec<(f64, usize)> {
+    let means = process.means(places, rung).into_iter();
+    let mut order: Vec<(f64, usize)> = means.zip(0..).collect();
+    order.sort_by(|a, b| a.0.total_cmp(&b.0));
+    order
+}
+
+/// The process if what it expects of the trials under way is taken for granted, so that others are drawn.
+fn believing(process: Process, request: &Request<'_>, learned: &Learned) -> Option<Process> {
+    let (space, rung) = (request.space, request.rungs.len().saturating_sub(1));
+    let under_way = request
+        .observations
+        .iter()
+        .filter(|one| one.losses.is_empty() && !one.failed);
+    let places: Vec<Vec<f64>> = under_way
+        .map(|one| features(space, &space.point(one.parameters)))
+        .collect();
+    if places.is_empty() {
+        return Some(process);
+    }
+    let mut points = learned.data.points.clone();
+    points.extend(
+        promising(&process, &places, rung)
+            .into_iter()
+            .take(UNDER_WAY)
+            .map(|(loss, place)| Point {
+                features: places[place].clone(),
+                rung,
+                loss,
+            }),
+    );
+    Process::new(&learned.hyperparameters, &points, rung)
+}
+
 impl Candidates {
     fn new(request: &Request<'_>, learned: &Learned, random: &mut impl Rng) -> Option<Self> {
         let data = &learned.data;
         if data.trials < learned.startup {
             return None;
         }
-        let process = Process::new(learned.hyperparameters.clone(), &data.points)?;
         let rung = request.rungs.len().saturating_sub(1);
+        let process = Process::new(&learned.hyperparameters, &data.points, rung)?;
         let space = request.space;
         // The best that have been seen, by what the model expects of them.
         let seen: Vec<Vec<f64>> = data.seen.iter().map(|point| features(space, point)).collect();
-        let expected = process.predict(&seen, rung).means;
-        let mut order: Vec<usize> = (0..seen.len()).collect();
-        order.sort_by(|&a, &b| expected[a].total_cmp(&expected[b]));
-        let best = order.first().map_or(0.0, |&first| expected[first]);
+        let order = promising(&process, &seen, rung);
+        let best = order.first().map_or(0.0, |(expected, _)| *expected);
 
         let mut points: Vec<Vec<f64>> = (0..ANYWHERE)
             .map(|_| space.parameters.iter().map(|_| random.random()).collect())
             .collect();
-        for &near in order.iter().take(BEST) {
+        for &(_, near) in order.iter().take(BEST) {
             for number in 0..NEARBY {
                 let radius = RADII[number % RADII.len()];
                 let moved = data.seen[near].iter().map(|coordinate| {
@@ -172,23 +208,15 @@ impl Candidates {
                 points.push(moved.collect());
             }
         }
-        let under_way = request
-            .observations
-            .iter()
-            .filter(|one| one.losses.is_empty() && !one.failed);
-        let mut configurations: Vec<Values> = under_way.map(|one| one.parameters.clone()).collect();
-        let under_way = configurations.len();
-        configurations.extend(points.iter().filter_map(|point| space.configuration(point)));
+        let configurations: Vec<Values> = points.iter().filter_map(|point| space.configuration(point)).collect();
         let points: Vec<Vec<Option<f64>>> = configurations.iter().map(|one| space.point(one)).collect();
         let places: Vec<Vec<f64>> = points.iter().map(|point| features(space, point)).collect();
+        let process = believing(process, request, learned)?;
         let weight = PRIOR_TRIALS / data.trials.max(1) as f64;
-        let mut prediction = process.predict(&places, rung);
-        // What is expected of them is taken for granted, so that others are drawn.
-        (0..under_way).for_each(|place| prediction.imagine(place));
         Some(Self {
             expected: points.iter().map(|point| weight * prior(space, point)).collect(),
             keys: configurations.iter().map(key).collect(),
-            prediction,
+            prediction: process.predict(&places, rung),
             configurations,
             best,
         })
