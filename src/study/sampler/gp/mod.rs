@@ -15,7 +15,7 @@ use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 use self::data::{Data, features};
 use self::model::{Hyperparameters, Point, Prediction, Process};
 pub use self::surrogate::Surrogate;
-use super::untried::{Tried, key};
+use super::untried::Tried;
 use super::{Purpose, Request, generator};
 use crate::space::{Around, SearchSpace};
 
@@ -56,8 +56,10 @@ const BEST: usize = 10;
 const RADII: [f64; 3] = [0.02, 0.08, 0.2];
 /// Points from which hyperparameters are learned, which is the most work.
 const LEARN_FROM: usize = 150;
-/// Trials under way that are taken into account, those of which most is expected.
-const UNDER_WAY: usize = 200;
+/// Trials under way of which it is asked what is expected, the latest.
+const UNDER_WAY: usize = 1000;
+/// How many of them are taken into account, those of which most is expected.
+const BELIEVED: usize = 200;
 
 /// Trials beyond the first rung that must be known before correlations of rungs are.
 const TO_COMPARE: usize = 3;
@@ -124,7 +126,6 @@ pub(super) fn draw(settings: GaussianProcess, request: &Request<'_>, learned: Op
 /// Configurations, and what the model expects of them at the last rung.
 struct Candidates {
     configurations: Vec<Values>,
-    keys: Vec<String>,
     prediction: Prediction,
     /// The lowest loss expected of a configuration that has been seen.
     best: f64,
@@ -157,7 +158,9 @@ fn believing(process: Process, request: &Request<'_>, learned: &Learned) -> Opti
     let under_way = request
         .observations
         .iter()
-        .filter(|one| one.losses.is_empty() && !one.failed);
+        .rev()
+        .filter(|one| one.losses.is_empty() && !one.failed)
+        .take(UNDER_WAY);
     let places: Vec<Vec<f64>> = under_way
         .map(|one| features(space, &space.point(one.parameters)))
         .collect();
@@ -168,7 +171,7 @@ fn believing(process: Process, request: &Request<'_>, learned: &Learned) -> Opti
     points.extend(
         promising(&process, &places, rung)
             .into_iter()
-            .take(UNDER_WAY)
+            .take(BELIEVED)
             .map(|(loss, place)| Point {
                 features: places[place].clone(),
                 rung,
@@ -215,7 +218,6 @@ impl Candidates {
         let weight = PRIOR_TRIALS / data.trials.max(1) as f64;
         Some(Self {
             expected: points.iter().map(|point| weight * prior(space, point)).collect(),
-            keys: configurations.iter().map(key).collect(),
             prediction: process.predict(&places, rung),
             configurations,
             best,
@@ -224,8 +226,8 @@ impl Candidates {
 
     /// The configuration with the greatest expected improvement of those not tried. It is taken as tried from then on, with
     /// the loss that is expected of it, so that the next one is another.
-    fn next(&mut self, tried: &Tried) -> Option<Values> {
-        let new = (0..self.keys.len()).filter(|&place| !tried.contains(&self.keys[place]));
+    fn next(&mut self, tried: &Tried<'_>) -> Option<Values> {
+        let new = (0..self.configurations.len()).filter(|&place| !tried.contains(&self.configurations[place]));
         let improvement = |place: usize| {
             let (mean, variance) = (self.prediction.means[place], self.prediction.variances[place]);
             improvement(self.best, mean, variance) + self.expected[place]
