@@ -205,6 +205,30 @@ fn by_default_a_study_learns_and_many_slots_have_work() {
     }
 }
 
+/// The share of the time that 8 slots have work while there are trials to begin, on average over some seeds.
+#[test]
+fn by_default_slots_are_busy_where_one_bracket_after_the_other_leaves_them_idle() {
+    let study = STUDY
+        .replace("[sampler]\ntype = \"random\"\n", "")
+        .replace("trials = 60", "trials = 120");
+    let one_by_one = study.replace(
+        "max_resource",
+        "parallel_brackets = 1\nspeculation = false\nmax_resource",
+    );
+    let busy = |study: &str, repeat: &str| {
+        let told = json(study, &["--slots", "8", "--repeat", repeat]);
+        let all: Vec<f64> = told
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["utilisation_until_last_trial"].as_f64().unwrap())
+            .collect();
+        all.iter().sum::<f64>() / all.len() as f64
+    };
+    let (by_default, idle) = (busy(&study, "3"), busy(&one_by_one, "1"));
+    assert!(by_default >= 0.95 && idle < 0.5, "{by_default} {idle}");
+}
+
 #[test]
 fn thousands_of_trials_on_hundreds_of_slots() {
     let told = json(&STUDY.replace("trials = 60", "trials = 2000"), &["--slots", "200"]);

@@ -251,7 +251,7 @@ impl Study {
                 .map(|(_, trials)| trials)
                 .sum::<u64>()
                 .min(self.spec.trials);
-        while let Some(plan) = self.spec.policy.bracket(planned.len() as u64, left) {
+        while let Some(plan) = self.spec.policy.bracket(planned.len() as u64, None, left) {
             let trials = plan.trials.unwrap_or(left);
             left -= trials.min(left);
             planned.push((plan.rungs, trials));

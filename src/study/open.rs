@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::bracket::Bracket;
 use super::decide::Decider;
 use super::event::Fact;
-use super::sampler::{Observation, Request, training_seed};
+use super::sampler::{Learned, Observation, Request, training_seed};
 use super::trial::{Trial, TrialId, TrialState};
 use super::{OpenBracket, Study};
 
@@ -17,22 +17,23 @@ impl Decider<'_> {
     /// is known: it opens as soon as that is, whatever else is under way, so that slots need not wait for the end of a bracket.
     pub(super) fn open_bracket(&mut self) -> bool {
         let study = &self.study;
+        let bracket = study.brackets.len();
         if let Some(last) = study.brackets.last() {
             let missing = (last.first + last.trials).saturating_sub(study.drawn);
             if missing > 0 {
-                return self.draw(study.brackets.len() - 1, missing);
+                return self.draw(bracket - 1, missing, None);
             }
         }
-        let number = study.brackets.len() as u64;
         let first = study.brackets.last().map_or(0, |open| open.first + open.trials);
         let left = study.spec.trials.saturating_sub(first);
-        if !study.is_known_enough() {
+        if left == 0 || !study.is_known_enough() {
             return false;
         }
-        let can_choose = study.spec.policy.bracket_from(0, left).is_some();
-        let chosen = if can_choose { study.first_rung() } else { None };
-        let chosen = chosen.and_then(|rung| study.spec.policy.bracket_from(rung, left));
-        let Some(plan) = chosen.or_else(|| study.spec.policy.bracket(number, left)) else {
+        let learned = match study.spec.policy.is_synchronous() {
+            true => study.learn(bracket),
+            false => Learned::default(),
+        };
+        let Some(plan) = study.spec.policy.bracket(bracket as u64, learned.first_rung(), left) else {
             return false;
         };
         self.record(Fact::BracketOpened {
@@ -40,7 +41,8 @@ impl Decider<'_> {
             trials: plan.trials.unwrap_or(0),
             rungs: plan.rungs,
         });
-        true
+        plan.trials
+            .is_none_or(|trials| self.draw(bracket, trials, Some(&learned)))
     }
 
     /// Adds a trial to an asynchronous bracket; whether one could be added.
@@ -50,13 +52,13 @@ impl Decider<'_> {
             return false;
         }
         match study.bracket_behind() {
-            Some(bracket) => self.draw(bracket, 1),
+            Some(bracket) => self.draw(bracket, 1, None),
             None => false,
         }
     }
 
-    /// Draws configurations for a bracket; whether there were any.
-    fn draw(&mut self, bracket: usize, count: u64) -> bool {
+    /// Draws configurations for a bracket, by what has been learned for it if that is at hand; whether there were any.
+    fn draw(&mut self, bracket: usize, count: u64, learned: Option<&Learned>) -> bool {
         let study = &self.study;
         let spec = &study.spec;
         // What confirms the search is not counted: with it or without, the same configurations are drawn.
@@ -80,7 +82,11 @@ impl Decider<'_> {
             count,
             observations: &observations,
         };
-        let numbered = (first..).zip(spec.sampler.draw(&request));
+        let configurations = match learned {
+            Some(learned) => spec.sampler.draw_by(&request, learned),
+            None => spec.sampler.draw(&request),
+        };
+        let numbered = (first..).zip(configurations);
         let missing: Vec<_> = numbered.filter(|&(number, _)| number >= drawn).collect();
         let any = !missing.is_empty();
         for (trial, (number, parameters)) in (next..).zip(missing) {
@@ -99,17 +105,17 @@ impl Decider<'_> {
 }
 
 impl Study {
-    /// How many rungs the sampler would have the next bracket skip.
-    fn first_rung(&self) -> Option<usize> {
+    /// What the sampler learns from the trials that it may know when it draws for a bracket.
+    fn learn(&self, bracket: usize) -> Learned {
         let spec = &self.spec;
-        spec.sampler.first_rung(&Request {
+        spec.sampler.learn(&Request {
             space: &spec.space,
             seed: spec.seed,
             rungs: &spec.policy.rungs(),
             start: 0,
             first: self.drawn,
             count: 0,
-            observations: &self.observations(self.brackets.len()),
+            observations: &self.observations(bracket),
         })
     }
 

@@ -166,9 +166,9 @@ impl PolicySpec {
         }
     }
 
-    /// The `number`-th bracket (from 0) of a study in which `left` trials are in none yet. Asynchronous policies have their
-    /// brackets from the beginning, and none beyond them.
-    pub fn bracket(&self, number: u64, left: u64) -> Option<BracketPlan> {
+    /// The `number`-th bracket (from 0) of a study in which `left` trials are in none yet. Where that can be chosen it skips `chosen`
+    /// rungs, if given. Asynchronous policies have their brackets from the beginning, and none beyond them.
+    pub fn bracket(&self, number: u64, chosen: Option<usize>, left: u64) -> Option<BracketPlan> {
         let rungs = self.rungs();
         let sync = |skipped: usize, trials: u64| BracketPlan {
             rungs: rungs[skipped..].to_vec(),
@@ -183,15 +183,11 @@ impl PolicySpec {
             _ if left == 0 => None,
             PolicyKind::SuccessiveHalving { bracket_size } => Some(sync(0, bracket_size.unwrap_or(left))),
             PolicyKind::None => Some(sync(0, left)),
-            PolicyKind::Hyperband { .. } => {
-                let skipped = (number % count) as usize;
-                let whole = number == 0;
-                let size = if whole {
-                    self.hyperband_size(count - 1)
-                } else {
-                    self.hyperband(skipped)
-                };
-                Some(sync(skipped, size))
+            PolicyKind::Hyperband { .. } if number == 0 => Some(sync(0, self.hyperband_size(count - 1))),
+            PolicyKind::Hyperband { small_brackets } => {
+                let chosen = chosen.filter(|_| small_brackets).map(|rungs| rungs as u64);
+                let skipped = chosen.map_or(number % count, |rungs| rungs.min(count - 1)) as usize;
+                Some(sync(skipped, self.hyperband(skipped)))
             }
             PolicyKind::AsyncHyperband { .. } if number < count => Some(open(number as usize)),
             PolicyKind::Asha { .. } | PolicyKind::Pasha | PolicyKind::MedianStopping { .. } if number == 0 => {
@@ -199,17 +195,6 @@ impl PolicySpec {
             }
             _ => None,
         }
-    }
-
-    /// The next bracket if it shall skip so many rungs, where that can be chosen.
-    pub fn bracket_from(&self, skipped: usize, left: u64) -> Option<BracketPlan> {
-        let rungs = self.rungs();
-        let chosen = self.kind == PolicyKind::Hyperband { small_brackets: true } && left > 0;
-        let skipped = skipped.min(rungs.len() - 1);
-        chosen.then(|| BracketPlan {
-            trials: Some(self.hyperband(skipped).clamp(1, left)),
-            rungs: rungs[skipped..].to_vec(),
-        })
     }
 
     /// How many trials a bracket of Hyperband after the first has that skips so many rungs. Small ones still have one to promote and others to leave
@@ -296,7 +281,7 @@ mod tests {
         assert_eq!(hyperband.whole(), Some(143));
         let table: Vec<(Vec<u64>, Vec<u64>)> = (0..5)
             .map(|number| {
-                let plan = hyperband.bracket(number, 1000).unwrap();
+                let plan = hyperband.bracket(number, None, 1000).unwrap();
                 let sizes = rung_sizes(plan.rungs.len(), 3, plan.trials.unwrap());
                 (plan.rungs, sizes)
             })
@@ -310,29 +295,30 @@ mod tests {
         ];
         assert_eq!(table, expected);
         assert_eq!(
-            hyperband.bracket(5, 1000),
-            hyperband.bracket(0, 1000),
+            hyperband.bracket(5, None, 1000),
+            hyperband.bracket(0, None, 1000),
             "then from the beginning"
         );
         assert_eq!(
-            hyperband.bracket(1, 7).unwrap().trials,
+            hyperband.bracket(1, None, 7).unwrap().trials,
             Some(7),
             "no more than are left"
         );
-        assert_eq!(hyperband.bracket(5, 0), None);
+        assert_eq!(hyperband.bracket(5, None, 0), None);
     }
 
     #[test]
     fn small_brackets_have_a_third_of_the_trials_after_the_first() {
         let hyperband = policy(PolicyKind::Hyperband { small_brackets: true }, 1, 27, 3);
         let sizes: Vec<u64> = (0..6)
-            .map(|number| hyperband.bracket(number, 1000).unwrap().trials.unwrap())
+            .map(|number| hyperband.bracket(number, None, 1000).unwrap().trials.unwrap())
             .collect();
         assert_eq!(sizes, [27, 4, 3, 2, 9, 4]);
         assert_eq!(hyperband.whole(), Some(27 + 12 + 6 + 4));
-        let chosen = hyperband.bracket_from(2, 1000).unwrap();
+        let chosen = hyperband.bracket(5, Some(2), 1000).unwrap();
         assert_eq!((chosen.rungs, chosen.trials), (vec![9, 27], Some(3)));
-        assert_eq!(policy(HYPERBAND, 1, 27, 3).bracket_from(2, 1000), None);
+        let whole = policy(HYPERBAND, 1, 27, 3);
+        assert_eq!(whole.bracket(5, Some(2), 1000), whole.bracket(5, None, 1000));
     }
 
     #[test]
@@ -344,7 +330,7 @@ mod tests {
     #[test]
     fn a_study_is_split_into_brackets_of_a_size() {
         let halving = policy(PolicyKind::SuccessiveHalving { bracket_size: Some(4) }, 1, 9, 3);
-        let sizes = |left| halving.bracket(7, left).map(|plan| plan.trials);
+        let sizes = |left| halving.bracket(7, None, left).map(|plan| plan.trials);
         assert_eq!((sizes(10), sizes(3), sizes(0)), (Some(Some(4)), Some(Some(3)), None));
     }
 

@@ -27,9 +27,10 @@ struct Rung {
     came: u64,
     /// How many go on; 0 at the last rung.
     promote: usize,
-    /// The best so far, at most `promote` of them.
-    top: BTreeSet<Rank>,
-    promoted: BTreeSet<TrialId>,
+    /// How many have been promoted: the best.
+    promoted: usize,
+    /// The best of the others so far, at most `promote` with those.
+    next: BTreeSet<Rank>,
     /// Whether all have come and the rung above knows how many go on.
     closed: bool,
 }
@@ -54,8 +55,8 @@ impl Halving {
                 missing: sizes[k],
                 came: 0,
                 promote: sizes.get(k + 1).map_or(0, |&n| n as usize),
-                top: BTreeSet::new(),
-                promoted: BTreeSet::new(),
+                promoted: 0,
+                next: BTreeSet::new(),
                 closed: false,
             })
             .collect();
@@ -75,7 +76,8 @@ impl Halving {
     /// above 0 if it will be should the trials still missing do as those that have come. Comparable within a study.
     pub fn promise(&self, trial: TrialId, resource: u64) -> Option<f64> {
         let rung = self.rungs.iter().find(|rung| rung.resource == resource)?;
-        let place = rung.top.iter().position(|rank| rank.trial == trial)? as f64;
+        let behind = rung.next.iter().position(|rank| rank.trial == trial)?;
+        let place = (rung.promoted + behind) as f64;
         let came = rung.came as f64;
         let expected = place + rung.missing as f64 * (place + 1.0) / (came + 1.0);
         Some(1.0 - expected / rung.promote as f64)
@@ -92,11 +94,11 @@ impl Halving {
         rung.came += 1;
         let mut decided = Vec::new();
         if let Some(loss) = entry.best {
-            rung.top.insert(Rank { loss, trial });
+            rung.next.insert(Rank { loss, trial });
             if last {
                 decided.push((trial, Decision::Complete));
-            } else if rung.top.len() > rung.promote
-                && let Some(worst) = rung.top.pop_last()
+            } else if rung.promoted + rung.next.len() > rung.promote
+                && let Some(worst) = rung.next.pop_last()
             {
                 decided.push((worst.trial, Decision::Prune));
             }
@@ -112,16 +114,17 @@ impl Halving {
             let to = self.rungs[k + 1].resource;
             let rung = &mut self.rungs[k];
             let missing = usize::try_from(rung.missing).unwrap_or(usize::MAX);
-            for rank in rung.top.iter().take(rung.promote.saturating_sub(missing)) {
-                if rung.promoted.insert(rank.trial) {
-                    decided.push((rank.trial, Decision::Promote { to }));
-                }
+            while rung.promoted < rung.promote.saturating_sub(missing)
+                && let Some(best) = rung.next.pop_first()
+            {
+                rung.promoted += 1;
+                decided.push((best.trial, Decision::Promote { to }));
             }
             if rung.missing > 0 || rung.closed {
                 return;
             }
             rung.closed = true;
-            let shortfall = (rung.promote - rung.promoted.len()) as u64;
+            let shortfall = (rung.promote - rung.promoted) as u64;
             let above = &mut self.rungs[k + 1];
             above.missing = above.missing.saturating_sub(shortfall);
         }

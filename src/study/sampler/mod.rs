@@ -75,6 +75,17 @@ pub struct Request<'a> {
     pub observations: &'a [Observation<'a>],
 }
 
+/// What a sampler has learned from earlier trials; nothing if it does not learn, or knows too little.
+#[derive(Debug, Default)]
+pub struct Learned(Option<gp::Learned>);
+
+impl Learned {
+    /// How many rungs the next bracket can skip because those below tell too little, if that can be told.
+    pub fn first_rung(&self) -> Option<usize> {
+        self.0.as_ref()?.first_rung()
+    }
+}
+
 impl SamplerSpec {
     /// Whether it looks at what is known of earlier trials.
     pub fn is_adaptive(&self) -> bool {
@@ -89,16 +100,21 @@ impl SamplerSpec {
         matches!(self, Self::GaussianProcess(_) | Self::Tpe(_) | Self::PriorBand)
     }
 
-    /// How many rungs the next bracket can skip because those below tell too little, if the sampler can tell.
-    pub fn first_rung(&self, request: &Request<'_>) -> Option<usize> {
+    /// What can be learned from the observations of a request: once for a bracket, to open and to draw it.
+    pub fn learn(&self, request: &Request<'_>) -> Learned {
         match self {
-            Self::GaussianProcess(_) => gp::first_rung(request),
-            _ => None,
+            Self::GaussianProcess(settings) => Learned(gp::Learned::new(*settings, request)),
+            _ => Learned(None),
         }
     }
 
     /// The configurations of the next trials, as many as are asked for.
     pub fn draw(&self, request: &Request<'_>) -> Vec<Values> {
+        self.draw_by(request, &self.learn(request))
+    }
+
+    /// The same, by what has been learned from the same observations before.
+    pub fn draw_by(&self, request: &Request<'_>, learned: &Learned) -> Vec<Values> {
         let trials = request.first..request.first + request.count;
         let given = |trial| {
             let mut rng = generator(request.seed, trial, Purpose::Configuration);
@@ -119,7 +135,7 @@ impl SamplerSpec {
                 .map(|trial| sobol::configuration(request.space, request.seed, trial))
                 .collect(),
             Self::Grid => grid::draw(request),
-            Self::GaussianProcess(settings) => gp::draw(*settings, request),
+            Self::GaussianProcess(settings) => gp::draw(*settings, request, learned.0.as_ref()),
             Self::Tpe(settings) => tpe::draw(*settings, request),
             Self::PriorBand => prior_band::draw(request),
         });

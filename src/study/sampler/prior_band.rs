@@ -5,7 +5,7 @@ use hpo_protocol::Values;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::untried::{Tried, key};
+use super::untried::Tried;
 use super::{Observation, Purpose, Request, generator};
 use crate::space::{Around, SearchSpace};
 
@@ -29,7 +29,7 @@ pub(super) fn draw(request: &Request<'_>) -> Vec<Values> {
         let chosen = match &incumbent {
             Some(incumbent) if kind < shares.by_incumbent => (0..TRIES)
                 .filter_map(|_| space.configuration(&near(space, incumbent, &mut random)))
-                .find(|one| !tried.contains(&key(one))),
+                .find(|one| !tried.contains(one)),
             _ if kind < shares.by_incumbent + shares.by_prior => tried.expected(space, &priors, &mut random),
             _ => None,
         };

@@ -9,7 +9,7 @@ use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 use statrs::statistics::Statistics;
 
 use super::axis::Axis;
-use super::untried::{Tried, key};
+use super::untried::Tried;
 use super::{Purpose, Request, generator};
 use crate::space::{Around, SearchSpace};
 
@@ -117,13 +117,13 @@ impl Estimator {
     }
 
     /// Of some draws like the good ones the one that is the least like the bad ones.
-    fn next(&self, space: &SearchSpace, tried: &Tried, random: &mut impl Rng) -> Option<Values> {
+    fn next(&self, space: &SearchSpace, tried: &Tried<'_>, random: &mut impl Rng) -> Option<Values> {
         let mut best: Option<(f64, Values)> = None;
         for _ in 0..CANDIDATES {
             let Some(configuration) = space.configuration(&self.good.sample(random)) else {
                 continue;
             };
-            if tried.contains(&key(&configuration)) {
+            if tried.contains(&configuration) {
                 continue;
             }
             let point = space.point(&configuration);

@@ -1,6 +1,8 @@
 //! Configurations that have not been tried yet.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 
 use hpo_protocol::Values;
 use rand::{Rng, RngExt};
@@ -13,20 +15,37 @@ const TRIES: usize = 100;
 
 /// What has been tried, and what has been drawn since.
 #[derive(Debug, Clone)]
-pub(super) struct Tried(BTreeSet<String>);
+pub(super) struct Tried<'a>(HashSet<Configuration<'a>, BuildHasherDefault<DefaultHasher>>);
 
-impl Tried {
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Configuration<'a>(Cow<'a, Values>);
+
+impl Hash for Configuration<'_> {
+    /// Numbers tell nearly all configurations of a space apart, and names none: they take most of the time.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for value in self.0.values() {
+            match value.as_f64() {
+                // Both zeros are equal.
+                Some(number) => state.write_u64((number + 0.0).to_bits()),
+                None => value.hash(state),
+            }
+        }
+    }
+}
+
+impl<'a> Tried<'a> {
     /// What a request says has been tried.
-    pub fn new(request: &Request<'_>) -> Self {
-        Self(request.observations.iter().map(|one| key(one.parameters)).collect())
+    pub fn new(request: &Request<'a>) -> Self {
+        let known = request.observations.iter();
+        Self(known.map(|one| Configuration(Cow::Borrowed(one.parameters))).collect())
     }
 
-    pub fn contains(&self, key: &str) -> bool {
-        self.0.contains(key)
+    pub fn contains(&self, configuration: &Values) -> bool {
+        self.0.contains(&Configuration(Cow::Borrowed(configuration)))
     }
 
     pub fn insert(&mut self, configuration: &Values) {
-        self.0.insert(key(configuration));
+        self.0.insert(Configuration(Cow::Owned(configuration.clone())));
     }
 
     /// A configuration for a sampler that knows nothing yet: every other one as the user expects it, if that is known.
@@ -47,7 +66,7 @@ impl Tried {
                 None => random.random(),
             });
             let point: Vec<f64> = coordinates.collect();
-            space.configuration(&point).filter(|one| !self.0.contains(&key(one)))
+            space.configuration(&point).filter(|one| !self.contains(one))
         })
     }
 
@@ -55,16 +74,11 @@ impl Tried {
     pub fn other(&self, space: &SearchSpace, random: &mut impl Rng) -> Values {
         let mut configuration = space.sample(random);
         for _ in 0..TRIES {
-            if !self.0.contains(&key(&configuration)) {
+            if !self.contains(&configuration) {
                 break;
             }
             configuration = space.sample(random);
         }
         configuration
     }
-}
-
-/// The same for equal configurations only.
-pub(super) fn key(configuration: &Values) -> String {
-    serde_json::json!(configuration).to_string()
 }

@@ -1,6 +1,6 @@
 //! What the process is shown: configurations as features, and losses of all rungs on one scale.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Request;
 use super::super::axis::Axis;
@@ -9,13 +9,15 @@ use crate::space::{Scale, SearchSpace};
 
 /// The most points the process is shown, since its work grows with the cube of their number.
 const MOST: usize = 400;
+/// Of so many trials all are candidates for the best; of more, those that the process is shown.
+const ALL: usize = 1000;
 
 /// Observations as the process sees them.
 #[derive(Debug)]
 pub(super) struct Data {
     /// Losses by configuration and rung, those that matter most first.
     pub points: Vec<Point>,
-    /// Where the configurations of all trials with a loss lie in the unit cube.
+    /// Where the configurations of the trials that may be the best lie in the unit cube.
     pub seen: Vec<Vec<Option<f64>>>,
     /// How many trials have a loss, or have failed.
     pub trials: usize,
@@ -29,49 +31,62 @@ impl Data {
         let space = request.space;
         let searched = space.parameters.iter().map(|parameter| parameter.distribution.scale());
         let rung = |resource: u64| request.rungs.iter().position(|&rung| rung == resource);
-        let mut raw: Vec<(usize, usize, f64)> = Vec::new();
-        let mut seen = Vec::new();
+        // Trial, rung and loss.
+        let mut losses: Vec<(usize, usize, f64)> = Vec::new();
+        let mut known = Vec::new();
         let mut failed = Vec::new();
         for observation in request.observations {
-            let losses = observation.losses.iter();
-            let losses: Vec<(usize, f64)> = losses.filter_map(|&(at, loss)| Some((rung(at)?, loss))).collect();
+            let own = observation.losses.iter();
+            let own = own.filter_map(|&(at, loss)| Some((known.len(), rung(at)?, loss)));
+            let before = losses.len();
+            losses.extend(own);
             if observation.failed {
-                failed.push((seen.len(), losses.last().map_or(0, |(rung, _)| *rung)));
-                seen.push(space.point(observation.parameters));
-            } else if !losses.is_empty() {
-                raw.extend(losses.iter().map(|&(rung, loss)| (seen.len(), rung, loss)));
-                seen.push(space.point(observation.parameters));
+                let last = losses.drain(before..).next_back().map_or(0, |(_, rung, _)| rung);
+                failed.push((known.len(), last));
+            }
+            if observation.failed || losses.len() > before {
+                known.push(observation.parameters);
             }
         }
-        align(&mut raw, request.rungs.len());
-        let levels = Levels::of(raw.iter().map(|(.., loss)| *loss).collect());
+        align(&mut losses, request.rungs.len());
+        let levels = Levels::of(losses.iter().map(|(.., loss)| *loss).collect());
+        losses.iter_mut().for_each(|(.., loss)| *loss = levels.squash(*loss));
+        // Worse than any that has not failed.
+        let worst = losses.iter().map(|(.., loss)| *loss).fold(1.0, f64::max);
+        losses.extend(failed.into_iter().map(|(trial, rung)| (trial, rung, worst)));
+        // Higher rungs say more, and low losses more than high ones.
+        losses.sort_by(|a, b| b.1.cmp(&a.1).then(a.2.total_cmp(&b.2)));
+        let trials = known.len();
+        if losses.len() > MOST {
+            // Of the rest some, evenly, to know where not to look.
+            let (sure, rest) = (MOST * 3 / 4, MOST / 4);
+            let others = losses.split_off(sure);
+            losses.extend((0..rest).map(|number| others[number * others.len() / rest]));
+        }
+        if trials > ALL {
+            let shown: BTreeSet<usize> = losses.iter().map(|(trial, ..)| *trial).collect();
+            let places: BTreeMap<usize, usize> = shown.iter().copied().zip(0..).collect();
+            known = shown.iter().map(|&trial| known[trial]).collect();
+            losses.iter_mut().for_each(|(trial, ..)| *trial = places[trial]);
+        }
+        let seen: Vec<Vec<Option<f64>>> = known.iter().map(|parameters| space.point(parameters)).collect();
         let features: Vec<Vec<f64>> = seen.iter().map(|point| features(space, point)).collect();
         let point = |(trial, rung, loss): (usize, usize, f64)| Point {
             features: features[trial].clone(),
             rung,
             loss,
         };
-        let mut points: Vec<Point> = raw
-            .iter()
-            .map(|&(trial, rung, loss)| point((trial, rung, levels.squash(loss))))
-            .collect();
-        // Worse than any that has not failed.
-        let worst = points.iter().map(|point| point.loss).fold(1.0, f64::max);
-        points.extend(failed.iter().map(|&(trial, rung)| point((trial, rung, worst))));
-        // Higher rungs say more, and low losses more than high ones.
-        points.sort_by(|a, b| b.rung.cmp(&a.rung).then(a.loss.total_cmp(&b.loss)));
-        if points.len() > MOST {
-            // Of the rest some, evenly, to know where not to look.
-            let (sure, rest) = (MOST * 3 / 4, MOST / 4);
-            let others = points.split_off(sure);
-            points.extend((0..rest).map(|number| others[number * others.len() / rest].clone()));
-        }
         Self {
-            points,
-            trials: seen.len(),
+            points: losses.into_iter().map(point).collect(),
+            trials,
             seen,
             searched: searched.filter(|scale| *scale != Scale::Constant).count(),
         }
+    }
+
+    /// How many points lie beyond the first rung.
+    pub fn compared(&self) -> usize {
+        self.points.iter().filter(|point| point.rung > 0).count()
     }
 
     /// At most so many of the points, evenly.
@@ -107,17 +122,19 @@ pub(super) fn features(space: &SearchSpace, point: &[Option<f64>]) -> Vec<f64> {
 /// Moves the losses of each rung by what the same trials' losses changed on average on the way to the last one, so that a
 /// trial stands at about the same height at all rungs.
 fn align(losses: &mut [(usize, usize, f64)], rungs: usize) {
-    let mut by_trial: BTreeMap<usize, BTreeMap<usize, f64>> = BTreeMap::new();
-    for &(trial, rung, loss) in losses.iter() {
-        by_trial.entry(trial).or_default().insert(rung, loss);
+    let mut changes: Vec<Vec<f64>> = vec![Vec::new(); rungs];
+    // A trial's losses are side by side, by rung.
+    for pair in losses.windows(2) {
+        let [(trial, rung, loss), (other, next, then)] = [pair[0], pair[1]];
+        if trial == other && rung + 1 == next {
+            changes[rung].push(then - loss);
+        }
     }
     // From the top down: the shift of a rung is that of the one above and the change in between.
     let mut shifts = vec![0.0; rungs];
     for rung in (0..rungs.saturating_sub(1)).rev() {
-        let changes = by_trial
-            .values()
-            .filter_map(|own| Some(own.get(&(rung + 1))? - own.get(&rung)?));
-        let mut changes: Vec<f64> = changes.filter(|change| change.is_finite()).collect();
+        let changes = &mut changes[rung];
+        changes.retain(|change| change.is_finite());
         changes.sort_by(f64::total_cmp);
         let median = changes.get(changes.len() / 2).copied().unwrap_or(0.0);
         shifts[rung] = shifts[rung + 1] + median;

@@ -3,6 +3,7 @@
 //! improvement at the last rung (Jones et al., 1998).
 
 mod data;
+mod factor;
 mod model;
 mod surrogate;
 
@@ -12,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 
 use self::data::{Data, features};
-use self::model::{Hyperparameters, Prediction, Process};
+use self::model::{Hyperparameters, Point, Prediction, Process};
 pub use self::surrogate::Surrogate;
-use super::untried::{Tried, key};
+use super::untried::Tried;
 use super::{Purpose, Request, generator};
 use crate::space::{Around, SearchSpace};
 
@@ -55,15 +56,59 @@ const BEST: usize = 10;
 const RADII: [f64; 3] = [0.02, 0.08, 0.2];
 /// Points from which hyperparameters are learned, which is the most work.
 const LEARN_FROM: usize = 150;
+/// Trials under way of which it is asked what is expected, the latest.
+const UNDER_WAY: usize = 1000;
+/// How many of them are taken into account, those of which most is expected.
+const BELIEVED: usize = 200;
 
-/// Draws configurations.
-pub(super) fn draw(settings: GaussianProcess, request: &Request<'_>) -> Vec<Values> {
+/// Trials beyond the first rung that must be known before correlations of rungs are.
+const TO_COMPARE: usize = 3;
+/// A rung whose losses are less correlated with those at the last one prunes too many of the good.
+const TELLING: f64 = 0.85;
+
+/// What has been observed, and the hyperparameters that explain it best.
+#[derive(Debug)]
+pub(super) struct Learned {
+    data: Data,
+    hyperparameters: Hyperparameters,
+    rungs: usize,
+    /// How many trials there must be before the model is asked.
+    startup: usize,
+}
+
+impl Learned {
+    /// What the observations of a request teach; none if they are too few for all that it is asked for.
+    pub fn new(settings: GaussianProcess, request: &Request<'_>) -> Option<Self> {
+        let data = Data::new(request);
+        let startup = settings.startup(&data);
+        let enough = data.trials >= startup || data.compared() >= TO_COMPARE;
+        enough.then(|| Self {
+            hyperparameters: Hyperparameters::fit(&data.some(LEARN_FROM)),
+            data,
+            rungs: request.rungs.len(),
+            startup,
+        })
+    }
+
+    /// The lowest rung that tells enough of the last one, by what the model has learned of their correlation. Hyper-Tune (Li et al.,
+    /// "Hyper-Tune: Towards Efficient Hyper-parameter Tuning at Scale", 2022, section 4.1) likewise chooses brackets by how well rungs
+    /// foretell the last.
+    pub fn first_rung(&self) -> Option<usize> {
+        if self.data.compared() < TO_COMPARE {
+            return None;
+        }
+        let correlation = self.hyperparameters.correlation();
+        let last = self.rungs - 1;
+        (0..=last).find(|rung| correlation.powi((last - rung) as i32) >= TELLING)
+    }
+}
+
+/// Draws configurations, by what has been learned if it is enough.
+pub(super) fn draw(settings: GaussianProcess, request: &Request<'_>, learned: Option<&Learned>) -> Vec<Values> {
     let mut random = generator(request.seed, request.first, Purpose::Model);
-    let data = Data::new(request);
     let mut tried = Tried::new(request);
     let mut drawn: Vec<Values> = Vec::new();
-    let candidates = (data.trials >= settings.startup(&data)).then(|| Candidates::new(request, &data, &mut random));
-    let mut candidates = candidates.flatten();
+    let mut candidates = learned.and_then(|learned| Candidates::new(request, learned, &mut random));
     for trial in request.first..request.first + request.count {
         let mut own = generator(request.seed, trial, Purpose::Configuration);
         let by_model = match &mut candidates {
@@ -78,29 +123,9 @@ pub(super) fn draw(settings: GaussianProcess, request: &Request<'_>) -> Vec<Valu
     drawn
 }
 
-/// Trials beyond the first rung that must be known before correlations of rungs are.
-const TO_COMPARE: usize = 3;
-/// A rung whose losses are less correlated with those at the last one prunes too many of the good.
-const TELLING: f64 = 0.85;
-
-/// The lowest rung that tells enough of the last one, by what the model has learned of their correlation. Hyper-Tune (Li et al.,
-/// "Hyper-Tune: Towards Efficient Hyper-parameter Tuning at Scale", 2022, section 4.1) likewise chooses brackets by how well rungs
-/// foretell the last.
-pub(super) fn first_rung(request: &Request<'_>) -> Option<usize> {
-    let data = Data::new(request);
-    let compared = data.points.iter().filter(|point| point.rung > 0).count();
-    if compared < TO_COMPARE {
-        return None;
-    }
-    let correlation = Hyperparameters::fit(&data.some(LEARN_FROM)).correlation();
-    let last = request.rungs.len() - 1;
-    (0..=last).find(|rung| correlation.powi((last - rung) as i32) >= TELLING)
-}
-
 /// Configurations, and what the model expects of them at the last rung.
 struct Candidates {
     configurations: Vec<Values>,
-    keys: Vec<String>,
     prediction: Prediction,
     /// The lowest loss expected of a configuration that has been seen.
     best: f64,
@@ -119,23 +144,61 @@ fn prior(space: &SearchSpace, point: &[Option<f64>]) -> f64 {
         .sum()
 }
 
+/// Places by what a process expects of them at a rung, the lowest loss first.
+fn promising(process: &Process, places: &[Vec<f64>], rung: usize) -> Vec<(f64, usize)> {
+    let means = process.means(places, rung).into_iter();
+    let mut order: Vec<(f64, usize)> = means.zip(0..).collect();
+    order.sort_by(|a, b| a.0.total_cmp(&b.0));
+    order
+}
+
+/// The process if what it expects of the trials under way is taken for granted, so that others are drawn.
+fn believing(process: Process, request: &Request<'_>, learned: &Learned) -> Option<Process> {
+    let (space, rung) = (request.space, request.rungs.len().saturating_sub(1));
+    let under_way = request
+        .observations
+        .iter()
+        .rev()
+        .filter(|one| one.losses.is_empty() && !one.failed)
+        .take(UNDER_WAY);
+    let places: Vec<Vec<f64>> = under_way
+        .map(|one| features(space, &space.point(one.parameters)))
+        .collect();
+    if places.is_empty() {
+        return Some(process);
+    }
+    let mut points = learned.data.points.clone();
+    points.extend(
+        promising(&process, &places, rung)
+            .into_iter()
+            .take(BELIEVED)
+            .map(|(loss, place)| Point {
+                features: places[place].clone(),
+                rung,
+                loss,
+            }),
+    );
+    Process::new(&learned.hyperparameters, &points, rung)
+}
+
 impl Candidates {
-    fn new(request: &Request<'_>, data: &Data, random: &mut impl Rng) -> Option<Self> {
-        let hyperparameters = Hyperparameters::fit(&data.some(LEARN_FROM));
-        let process = Process::new(hyperparameters, &data.points)?;
+    fn new(request: &Request<'_>, learned: &Learned, random: &mut impl Rng) -> Option<Self> {
+        let data = &learned.data;
+        if data.trials < learned.startup {
+            return None;
+        }
         let rung = request.rungs.len().saturating_sub(1);
+        let process = Process::new(&learned.hyperparameters, &data.points, rung)?;
         let space = request.space;
         // The best that have been seen, by what the model expects of them.
         let seen: Vec<Vec<f64>> = data.seen.iter().map(|point| features(space, point)).collect();
-        let expected = process.predict(&seen, rung).means;
-        let mut order: Vec<usize> = (0..seen.len()).collect();
-        order.sort_by(|&a, &b| expected[a].total_cmp(&expected[b]));
-        let best = order.first().map_or(0.0, |&first| expected[first]);
+        let order = promising(&process, &seen, rung);
+        let best = order.first().map_or(0.0, |(expected, _)| *expected);
 
         let mut points: Vec<Vec<f64>> = (0..ANYWHERE)
             .map(|_| space.parameters.iter().map(|_| random.random()).collect())
             .collect();
-        for &near in order.iter().take(BEST) {
+        for &(_, near) in order.iter().take(BEST) {
             for number in 0..NEARBY {
                 let radius = RADII[number % RADII.len()];
                 let moved = data.seen[near].iter().map(|coordinate| {
@@ -148,23 +211,14 @@ impl Candidates {
                 points.push(moved.collect());
             }
         }
-        let under_way = request
-            .observations
-            .iter()
-            .filter(|one| one.losses.is_empty() && !one.failed);
-        let mut configurations: Vec<Values> = under_way.map(|one| one.parameters.clone()).collect();
-        let under_way = configurations.len();
-        configurations.extend(points.iter().filter_map(|point| space.configuration(point)));
+        let configurations: Vec<Values> = points.iter().filter_map(|point| space.configuration(point)).collect();
         let points: Vec<Vec<Option<f64>>> = configurations.iter().map(|one| space.point(one)).collect();
         let places: Vec<Vec<f64>> = points.iter().map(|point| features(space, point)).collect();
+        let process = believing(process, request, learned)?;
         let weight = PRIOR_TRIALS / data.trials.max(1) as f64;
-        let mut prediction = process.predict(&places, rung);
-        // What is expected of them is taken for granted, so that others are drawn.
-        (0..under_way).for_each(|place| prediction.imagine(place));
         Some(Self {
             expected: points.iter().map(|point| weight * prior(space, point)).collect(),
-            keys: configurations.iter().map(key).collect(),
-            prediction,
+            prediction: process.predict(&places, rung),
             configurations,
             best,
         })
@@ -172,8 +226,8 @@ impl Candidates {
 
     /// The configuration with the greatest expected improvement of those not tried. It is taken as tried from then on, with
     /// the loss that is expected of it, so that the next one is another.
-    fn next(&mut self, tried: &Tried) -> Option<Values> {
-        let new = (0..self.keys.len()).filter(|&place| !tried.contains(&self.keys[place]));
+    fn next(&mut self, tried: &Tried<'_>) -> Option<Values> {
+        let new = (0..self.configurations.len()).filter(|&place| !tried.contains(&self.configurations[place]));
         let improvement = |place: usize| {
             let (mean, variance) = (self.prediction.means[place], self.prediction.variances[place]);
             improvement(self.best, mean, variance) + self.expected[place]

@@ -1,7 +1,9 @@
 //! A Gaussian process over configurations and rungs: Rasmussen and Williams, "Gaussian Processes for Machine Learning"
 //! (2006), chapters 2 (regression), 4.2 (Matern) and 5.4 (marginal likelihood).
 
-use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
+use nalgebra::{DMatrix, DVector};
+
+use super::factor::Factor;
 
 /// A loss at a rung of a configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,69 +94,51 @@ impl Hyperparameters {
         self.0.len() - 3
     }
 
-    fn signal(&self) -> f64 {
-        (2.0 * self.0[self.features()]).exp()
-    }
-
-    fn noise(&self) -> f64 {
-        (2.0 * self.0[self.features() + 1]).exp() + JITTER * self.signal()
-    }
-
     /// The correlation of neighbouring rungs, 0 to 1.
     pub fn correlation(&self) -> f64 {
         1.0 / (1.0 + (-self.0[self.features() + 2]).exp())
     }
 
-    fn distance(&self, one: &[f64], other: &[f64]) -> f64 {
-        let differences = one.iter().zip(other).zip(&self.0);
-        let squares = differences.map(|((a, b), length)| ((a - b) / length.exp()).powi(2));
-        squares.sum::<f64>().sqrt()
-    }
-
-    /// The covariance of two losses without noise: Matern 5/2 over configurations times a power of the correlation over
-    /// rungs.
-    fn covariance(&self, one: (&[f64], usize), other: (&[f64], usize)) -> f64 {
-        let apart = one.1.abs_diff(other.1) as i32;
-        self.signal() * matern(self.distance(one.0, other.0)) * self.correlation().powi(apart)
-    }
-
     /// The logarithm of the posterior density, up to a constant, and its slopes.
     fn density(&self, points: &[Point]) -> Option<(f64, Vec<f64>)> {
         let (count, features) = (points.len(), self.features());
-        let covariance = DMatrix::from_fn(count, count, |i, j| {
-            let noise = if i == j { self.noise() } else { 0.0 };
-            let (a, b) = (&points[i], &points[j]);
-            self.covariance((&a.features, a.rung), (&b.features, b.rung)) + noise
-        });
-        let factor = Cholesky::new(covariance)?;
+        let kernel = Kernel::new(self, points.iter().map(|point| point.rung).max().unwrap_or(0));
+        let places = kernel.places(points.iter().map(|point| (&point.features[..], point.rung)));
+        let (mut covariance, mut steep) = (DMatrix::zeros(count, count), DMatrix::zeros(count, count));
+        for j in 0..count {
+            for i in j..count {
+                let scale = kernel.scale(places.rungs[i], places.rungs[j]);
+                let (value, slope) = matern(distance(places.at(i), places.at(j)));
+                covariance[(i, j)] = scale * value;
+                steep[(i, j)] = scale * slope;
+            }
+        }
+        let mut noisy = covariance.clone();
+        (0..count).for_each(|i| noisy[(i, i)] += kernel.noise);
+        let factor = Factor::new(noisy)?;
         let losses = DVector::from_iterator(count, points.iter().map(|point| point.loss));
         let weights = factor.solve(&losses);
-        let determinant: f64 = factor.l_dirty().diagonal().iter().map(|x| x.ln()).sum();
-        let mut density = -0.5 * losses.dot(&weights) - determinant;
+        let mut density = -0.5 * losses.dot(&weights) - factor.ln_determinant();
         let inverse = factor.inverse();
         let mut slopes = vec![0.0; self.0.len()];
-        let (correlation, lengths) = (self.correlation(), &self.0[..features]);
-        for i in 0..count {
-            for j in 0..=i {
+        let correlation = self.correlation();
+        for j in 0..count {
+            for i in j..count {
                 // Both halves of a symmetric matrix.
                 let twice = if i == j { 0.5 } else { 1.0 };
                 let pull = twice * (weights[i] * weights[j] - inverse[(i, j)]);
-                let (a, b) = (&points[i], &points[j]);
-                let distance = self.distance(&a.features, &b.features);
-                let apart = a.rung.abs_diff(b.rung);
-                let scale = self.signal() * correlation.powi(apart as i32);
-                let kernel = scale * matern(distance);
-                slopes[features] += pull * 2.0 * kernel;
+                let value = covariance[(i, j)];
+                slopes[features] += pull * 2.0 * value;
                 if i == j {
-                    slopes[features + 1] += pull * 2.0 * self.noise();
+                    slopes[features + 1] += pull * 2.0 * kernel.noise;
                     continue;
                 }
                 // The derivative of c^n by the logistic function's argument is n c^n (1 - c).
-                slopes[features + 2] += pull * kernel * apart as f64 * (1.0 - correlation);
-                let slope = pull * scale * matern_slope(distance);
-                for (place, length) in lengths.iter().enumerate() {
-                    let difference = (a.features[place] - b.features[place]) / length.exp();
-                    slopes[place] += slope * difference * difference;
+                let apart = places.rungs[i].abs_diff(places.rungs[j]) as f64;
+                slopes[features + 2] += pull * value * apart * (1.0 - correlation);
+                let slope = pull * steep[(i, j)];
+                for ((sum, a), b) in slopes.iter_mut().zip(places.at(i)).zip(places.at(j)) {
+                    *sum += slope * (a - b) * (a - b);
                 }
             }
         }
@@ -168,45 +152,118 @@ impl Hyperparameters {
     }
 }
 
-/// Matern 5/2 at a distance.
-fn matern(distance: f64) -> f64 {
-    let d = 5f64.sqrt() * distance;
-    (1.0 + d + d * d / 3.0) * (-d).exp()
+/// How two losses covary without noise: Matern 5/2 over configurations times a power of the correlation over rungs.
+#[derive(Debug, Clone)]
+struct Kernel {
+    lengths: Vec<f64>,
+    noise: f64,
+    /// The covariance of two losses of one configuration, by how many rungs they are apart.
+    scales: Vec<f64>,
 }
 
-/// Minus its derivative, divided by the distance.
-fn matern_slope(distance: f64) -> f64 {
+impl Kernel {
+    /// For rungs up to that number.
+    fn new(hyperparameters: &Hyperparameters, last: usize) -> Self {
+        let features = hyperparameters.features();
+        let (lengths, others) = hyperparameters.0.split_at(features);
+        let signal = (2.0 * others[0]).exp();
+        let correlation = hyperparameters.correlation();
+        let powers = std::iter::successors(Some(signal), |scale| Some(scale * correlation));
+        Self {
+            lengths: lengths.iter().map(|length| length.exp()).collect(),
+            noise: (2.0 * others[1]).exp() + JITTER * signal,
+            scales: powers.take(last + 1).collect(),
+        }
+    }
+
+    fn signal(&self) -> f64 {
+        self.scales[0]
+    }
+
+    fn scale(&self, rung: usize, other: usize) -> f64 {
+        self.scales[rung.abs_diff(other)]
+    }
+
+    fn places<'a>(&self, places: impl Iterator<Item = (&'a [f64], usize)>) -> Places {
+        let mut scaled = Vec::new();
+        let rungs = places.map(|(features, rung)| {
+            scaled.extend(
+                features
+                    .iter()
+                    .zip(&self.lengths)
+                    .map(|(feature, length)| feature / length),
+            );
+            rung
+        });
+        Places {
+            rungs: rungs.collect(),
+            features: self.lengths.len(),
+            scaled,
+        }
+    }
+
+    fn covariance(&self, one: &Places, i: usize, other: &Places, j: usize) -> f64 {
+        self.scale(one.rungs[i], other.rungs[j]) * matern(distance(one.at(i), other.at(j))).0
+    }
+}
+
+/// Configurations at rungs, in units of the length scales.
+#[derive(Debug, Clone)]
+struct Places {
+    rungs: Vec<usize>,
+    features: usize,
+    scaled: Vec<f64>,
+}
+
+impl Places {
+    fn count(&self) -> usize {
+        self.rungs.len()
+    }
+
+    fn at(&self, place: usize) -> &[f64] {
+        &self.scaled[place * self.features..(place + 1) * self.features]
+    }
+}
+
+fn distance(one: &[f64], other: &[f64]) -> f64 {
+    let squares = one.iter().zip(other).map(|(a, b)| (a - b) * (a - b));
+    squares.sum::<f64>().sqrt()
+}
+
+/// Matern 5/2 at a distance, and minus its derivative, divided by the distance.
+fn matern(distance: f64) -> (f64, f64) {
     let d = 5f64.sqrt() * distance;
-    5.0 / 3.0 * (1.0 + d) * (-d).exp()
+    let decay = (-d).exp();
+    ((1.0 + d + d * d / 3.0) * decay, 5.0 / 3.0 * (1.0 + d) * decay)
 }
 
 /// A Gaussian process that has seen points.
 #[derive(Debug, Clone)]
 pub struct Process {
-    hyperparameters: Hyperparameters,
-    places: Vec<(Vec<f64>, usize)>,
-    factor: Cholesky<f64, Dyn>,
+    kernel: Kernel,
+    places: Places,
+    factor: Factor,
     weights: DVector<f64>,
 }
 
 impl Process {
-    /// The process after these points; none if there are none, or numbers fail.
-    pub fn new(hyperparameters: Hyperparameters, points: &[Point]) -> Option<Self> {
+    /// The process after these points, at rungs up to the number `last`; none if there are none, or numbers fail.
+    pub fn new(hyperparameters: &Hyperparameters, points: &[Point], last: usize) -> Option<Self> {
         let count = points.len();
-        let covariance = DMatrix::from_fn(count, count, |i, j| {
-            let noise = if i == j { hyperparameters.noise() } else { 0.0 };
-            let (a, b) = (&points[i], &points[j]);
-            hyperparameters.covariance((&a.features, a.rung), (&b.features, b.rung)) + noise
-        });
-        let factor = Cholesky::new(covariance).filter(|_| count > 0)?;
+        let highest = points.iter().map(|point| point.rung).max()?;
+        let kernel = Kernel::new(hyperparameters, last.max(highest));
+        let places = kernel.places(points.iter().map(|point| (&point.features[..], point.rung)));
+        let mut covariance = DMatrix::zeros(count, count);
+        for j in 0..count {
+            (j..count).for_each(|i| covariance[(i, j)] = kernel.covariance(&places, i, &places, j));
+            covariance[(j, j)] += kernel.noise;
+        }
+        let factor = Factor::new(covariance)?;
         let losses = DVector::from_iterator(count, points.iter().map(|point| point.loss));
         let weights = factor.solve(&losses);
         Some(Self {
-            hyperparameters,
-            places: points
-                .iter()
-                .map(|point| (point.features.clone(), point.rung))
-                .collect(),
+            kernel,
+            places,
             factor,
             weights,
         })
@@ -225,72 +282,72 @@ impl Process {
 
     /// The mean of the loss at some places of a rung.
     pub fn means(&self, places: &[Vec<f64>], rung: usize) -> Vec<f64> {
-        let mean = |place: &Vec<f64>| {
-            let seen = self.places.iter().zip(self.weights.iter());
-            let each = seen.map(|((features, own), weight)| {
-                weight * self.hyperparameters.covariance((features, *own), (place, rung))
-            });
-            each.sum()
+        let places = self.places_at(places, rung);
+        let covariance = |i: usize, j: usize| self.kernel.covariance(&self.places, i, &places, j);
+        let mean = |j: usize| {
+            self.weights
+                .iter()
+                .enumerate()
+                .map(|(i, weight)| weight * covariance(i, j))
+                .sum()
         };
-        places.iter().map(mean).collect()
+        (0..places.count()).map(mean).collect()
     }
 
     /// Mean and variance of the loss without noise at some places of a rung; more places can be imagined afterwards.
     pub fn predict(&self, places: &[Vec<f64>], rung: usize) -> Prediction {
-        let cross = DMatrix::from_fn(self.places.len(), places.len(), |i, j| {
-            let (features, own) = &self.places[i];
-            self.hyperparameters.covariance((features, *own), (&places[j], rung))
+        let places = self.places_at(places, rung);
+        let cross = DMatrix::from_fn(self.places.count(), places.count(), |i, j| {
+            self.kernel.covariance(&self.places, i, &places, j)
         });
         let means = cross.tr_mul(&self.weights);
         let mut solved = cross;
-        // The factor has no zeros on its diagonal.
-        let _ = self.factor.l_dirty().solve_lower_triangular_mut(&mut solved);
-        let signal = self.hyperparameters.signal();
+        self.factor.divide(&mut solved);
+        let signal = self.kernel.signal();
         let variances = solved
             .column_iter()
             .map(|column| (signal - column.norm_squared()).max(0.0));
         Prediction {
-            hyperparameters: self.hyperparameters.clone(),
-            rung,
             variances: variances.collect(),
             means: means.iter().copied().collect(),
-            places: places.to_vec(),
+            kernel: self.kernel.clone(),
+            places,
             solved,
             imagined: Vec::new(),
         }
+    }
+
+    fn places_at(&self, places: &[Vec<f64>], rung: usize) -> Places {
+        self.kernel.places(places.iter().map(|features| (&features[..], rung)))
     }
 }
 
 /// What a process expects at some places of a rung.
 #[derive(Debug, Clone)]
 pub struct Prediction {
-    hyperparameters: Hyperparameters,
-    rung: usize,
     /// The mean at each place.
     pub means: Vec<f64>,
     /// The variance at each place.
     pub variances: Vec<f64>,
-    places: Vec<Vec<f64>>,
+    kernel: Kernel,
+    places: Places,
     solved: DMatrix<f64>,
     /// For each imagined observation, how it covaries with every place, divided by its deviation.
-    imagined: Vec<Vec<f64>>,
+    imagined: Vec<DVector<f64>>,
 }
 
 impl Prediction {
     /// Takes one of the places as observed, at its mean: the others become more certain, and no mean moves (kriging
     /// believer; Ginsbourger et al., 2010, section 4.2).
     pub fn imagine(&mut self, place: usize) {
-        let own = (&self.places[place][..], self.rung);
-        let deviation = (self.variances[place] + self.hyperparameters.noise()).sqrt();
-        let column = self.solved.column(place).into_owned();
-        let covariances: Vec<f64> = (0..self.places.len())
-            .map(|other| {
-                let prior = self.hyperparameters.covariance(own, (&self.places[other], self.rung));
-                let seen = column.dot(&self.solved.column(other));
-                let before: f64 = self.imagined.iter().map(|row| row[place] * row[other]).sum();
-                (prior - seen - before) / deviation
-            })
-            .collect();
+        let deviation = (self.variances[place] + self.kernel.noise).sqrt();
+        let prior = |other: usize| self.kernel.covariance(&self.places, place, &self.places, other);
+        let mut covariances = DVector::from_fn(self.places.count(), |other, _| prior(other));
+        covariances.gemv_tr(-1.0, &self.solved, &self.solved.column(place), 1.0);
+        for row in &self.imagined {
+            covariances.axpy(-row[place], row, 1.0);
+        }
+        covariances /= deviation;
         for (variance, covariance) in self.variances.iter_mut().zip(&covariances) {
             *variance = (*variance - covariance * covariance).max(0.0);
         }
@@ -347,7 +404,7 @@ mod tests {
     #[test]
     fn it_is_sure_where_it_has_seen_and_not_elsewhere() {
         let points = points();
-        let process = Process::new(Hyperparameters::fit(&points), &points).unwrap();
+        let process = Process::new(&Hyperparameters::fit(&points), &points, 2).unwrap();
         let seen = points[3].features.clone();
         let prediction = process.predict(&[seen, vec![0.5, 5.0]], points[3].rung);
         assert!((prediction.means[0] - points[3].loss).abs() < 0.2);
@@ -358,11 +415,11 @@ mod tests {
     fn what_is_left_out_is_missed_by_as_much_as_without_it() {
         let points = points();
         let hyperparameters = Hyperparameters::fit(&points);
-        let errors = Process::new(hyperparameters.clone(), &points).unwrap().left_out();
+        let errors = Process::new(&hyperparameters, &points, 2).unwrap().left_out();
         for (place, error) in errors.into_iter().enumerate() {
             let mut others = points.clone();
             let one = others.remove(place);
-            let process = Process::new(hyperparameters.clone(), &others).unwrap();
+            let process = Process::new(&hyperparameters, &others, 2).unwrap();
             let expected = process.means(std::slice::from_ref(&one.features), one.rung)[0];
             assert!((one.loss - expected - error).abs() < 1e-6, "{place}");
             let predicted = process.predict(&[one.features], one.rung).means[0];
@@ -374,7 +431,7 @@ mod tests {
     fn what_is_imagined_at_its_mean_makes_surer_as_if_it_had_been_seen() {
         let points = points();
         let hyperparameters = Hyperparameters::fit(&points);
-        let process = Process::new(hyperparameters.clone(), &points).unwrap();
+        let process = Process::new(&hyperparameters, &points, 2).unwrap();
         let places = vec![vec![0.33, 0.8], vec![0.36, 0.7], vec![0.9, 0.1]];
         let mut prediction = process.predict(&places, 2);
         let mut all = points.clone();
@@ -387,7 +444,7 @@ mod tests {
             });
             prediction.imagine(place);
         }
-        let expected = Process::new(hyperparameters, &all).unwrap();
+        let expected = Process::new(&hyperparameters, &all, 2).unwrap();
         let expected = expected.predict(&places, 2);
         for place in 0..3 {
             assert!((prediction.variances[place] - expected.variances[place]).abs() < 1e-6);
@@ -399,7 +456,7 @@ mod tests {
     fn the_same_point_many_times_is_no_harm() {
         let mut points = vec![points()[0].clone(); 40];
         points[3].loss = 1e3;
-        let process = Process::new(Hyperparameters::fit(&points), &points).unwrap();
+        let process = Process::new(&Hyperparameters::fit(&points), &points, 2).unwrap();
         let prediction = process.predict(&[vec![0.0, 0.0], vec![1.0, 1.0]], 0);
         assert!(
             prediction
@@ -408,6 +465,6 @@ mod tests {
                 .chain(&prediction.variances)
                 .all(|x| x.is_finite())
         );
-        assert!(Process::new(Hyperparameters::fit(&[]), &[]).is_none());
+        assert!(Process::new(&Hyperparameters::fit(&[]), &[], 0).is_none());
     }
 }

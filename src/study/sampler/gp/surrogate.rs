@@ -20,12 +20,13 @@ impl<'a> Surrogate<'a> {
     /// What the observations of a request say; none if there are none.
     pub fn new(request: &Request<'a>) -> Option<Self> {
         let data = Data::new(request);
-        let process = Process::new(Hyperparameters::fit(&data.some(LEARN_FROM)), &data.points)?;
+        let rung = request.rungs.len().saturating_sub(1);
+        let process = Process::new(&Hyperparameters::fit(&data.some(LEARN_FROM)), &data.points, rung)?;
         Some(Self {
             space: request.space,
             process,
             trials: data.trials,
-            rung: request.rungs.len().saturating_sub(1),
+            rung,
             losses: data.points.iter().map(|point| point.loss).collect(),
         })
     }
