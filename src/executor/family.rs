@@ -117,12 +117,14 @@ fn kill_if(pid: Pid, is_ours: impl Fn(&str) -> bool) -> Look {
         return Look::Another;
     };
     // That of other users can't be read.
-    let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else {
-        return Look::Another;
+    let read = || std::fs::read(format!("/proc/{pid}/environ")).ok();
+    let environment = match read() {
+        Some(nothing) if nothing.is_empty() && begins(pid) => return Look::Begins,
+        // It may have got it between the two looks.
+        Some(nothing) if nothing.is_empty() => read(),
+        environment => environment,
     };
-    if environment.is_empty() && begins(pid) {
-        return Look::Begins;
-    }
+    let environment = environment.unwrap_or_default();
     let marked = environment.split(|byte| *byte == 0).any(|variable| {
         let value = variable
             .strip_prefix(MARK.as_bytes())

@@ -86,9 +86,14 @@ impl Tally {
     /// Counts a line; false if it is not whole.
     pub fn count(&mut self, line: &[u8]) -> bool {
         let told = checksum(line);
-        self.lines += 1;
-        self.sum = self.sum.wrapping_add(told.map_or(0, u64::from));
+        self.add(told.unwrap_or(0));
         told.is_some()
+    }
+
+    /// Counts a line by its checksum.
+    pub(super) fn add(&mut self, checksum: u32) {
+        self.lines += 1;
+        self.sum = self.sum.wrapping_add(checksum.into());
     }
 }
 

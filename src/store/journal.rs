@@ -6,10 +6,9 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{SyncSender, sync_channel};
 
+use rayon::prelude::*;
 use serde::Deserialize;
 
 use super::acknowledged::Acknowledged;
@@ -18,9 +17,11 @@ use super::line::{decode, encode};
 use crate::kill;
 use crate::study::{FORMAT, Fact, Misfit, Record};
 
-/// How many records are handed over at a time, and how many times before somebody must have taken them in.
-const CHUNK: usize = 256;
-const CHUNKS: usize = 4;
+/// How many lines are read and decoded while those before them are taken in.
+const BLOCK: usize = 4096;
+
+/// Fewer are not worth another thread.
+const SHARE: usize = 64;
 
 /// Why a journal can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +87,14 @@ struct Placed {
     record: Record,
 }
 
+/// Records one after the other.
+#[derive(Default)]
+struct Block {
+    records: Vec<Placed>,
+    /// Why there are no further ones behind them; none if there may be.
+    end: Option<Result<(), JournalError>>,
+}
+
 /// Reads a journal from its beginning, and goes on reading while another process writes it.
 #[derive(Debug)]
 pub struct JournalReader<R = BufReader<File>> {
@@ -131,17 +140,26 @@ impl<R: BufRead + Seek> JournalReader<R> {
     /// If the file can't be read or the line is damaged.
     pub fn next_record(&mut self) -> Result<Option<Record>, JournalError> {
         if !self.next_line()? {
+            self.go_back()?;
             return Ok(None);
         }
-        let record = decode(self.seq, &self.line).map_err(|reason| self.damaged(reason))?;
-        self.tally.count(&self.line);
+        let line = std::mem::take(&mut self.line);
+        let record = self.counted(&line, decode(self.seq, &line));
+        self.line = line;
+        record.map(Some)
+    }
+
+    /// Counts the next line, if it could be decoded.
+    fn counted(&mut self, line: &[u8], decoded: Result<(Record, u32), String>) -> Result<Record, JournalError> {
+        let (record, checksum) = decoded.map_err(|reason| self.damaged(line, reason))?;
         if let Fact::StudyCreated { format, version, .. } = &record.fact
             && *format > FORMAT
         {
             return Err(self.newer(version.clone()));
         }
-        self.count();
-        Ok(Some(record))
+        self.tally.add(checksum);
+        self.count(line.len());
+        Ok(record)
     }
 
     /// Passes over the next record without looking at it; false if there is no further complete line yet.
@@ -150,8 +168,9 @@ impl<R: BufRead + Seek> JournalReader<R> {
     /// If the file can't be read.
     pub fn skip(&mut self) -> Result<bool, JournalError> {
         let there = self.next_line()?;
-        if there {
-            self.count();
+        match there {
+            true => self.count(self.line.len()),
+            false => self.go_back()?,
         }
         Ok(there)
     }
@@ -166,7 +185,7 @@ impl<R: BufRead + Seek> JournalReader<R> {
         self.tally
     }
 
-    /// Reads all further records on a thread of its own, while `follow` takes them in. Few of them are held at a time.
+    /// Reads all further records, on all cores, while `follow` takes them in. Few of them are held at a time.
     ///
     /// # Errors
     /// If the file can't be read, a line is damaged, or a record does not fit those before it.
@@ -175,11 +194,8 @@ impl<R: BufRead + Seek> JournalReader<R> {
         R: Send,
     {
         let path = self.path.clone();
-        let (send, receive) = sync_channel::<Vec<Placed>>(CHUNKS);
-        std::thread::scope(|scope| {
-            let reading = scope.spawn(move || self.send_on(&send));
-            for Placed { line, offset, record } in receive.into_iter().flatten() {
-                // The thread ends when nobody receives what it reads any more.
+        let mut take_in = |records: Vec<Placed>| {
+            for Placed { line, offset, record } in records {
                 follow(record).map_err(|misfit| JournalError::Damaged {
                     path: path.clone(),
                     line,
@@ -187,37 +203,63 @@ impl<R: BufRead + Seek> JournalReader<R> {
                     reason: misfit.to_string(),
                 })?;
             }
-            reading.join().unwrap_or_else(|panic| resume_unwind(panic))
-        })
+            Ok(())
+        };
+        let mut block = self.read_block();
+        loop {
+            if let Some(end) = block.end {
+                take_in(block.records)?;
+                return end;
+            }
+            let mut next = Block::default();
+            rayon::in_place_scope(|scope| {
+                scope.spawn(|_| next = self.read_block());
+                take_in(block.records)
+            })?;
+            block = next;
+        }
     }
 
-    fn send_on(&mut self, to: &SyncSender<Vec<Placed>>) -> Result<(), JournalError> {
-        let mut ended = Ok(false);
-        while let Ok(false) = ended {
-            let mut chunk = Vec::with_capacity(CHUNK);
-            while chunk.len() < CHUNK {
-                let offset = self.offset;
-                match self.next_record() {
-                    Ok(Some(record)) => chunk.push(Placed {
-                        line: self.seq,
-                        offset,
-                        record,
-                    }),
-                    Ok(None) => {
-                        ended = Ok(true);
-                        break;
-                    }
-                    Err(error) => {
-                        ended = Err(error);
-                        break;
-                    }
+    fn read_block(&mut self) -> Block {
+        let mut block = Block::default();
+        let (mut text, mut ends) = (Vec::new(), vec![0]);
+        while block.end.is_none() && ends.len() <= BLOCK {
+            match self.next_line() {
+                Ok(true) => {
+                    text.extend_from_slice(&self.line);
+                    ends.push(text.len());
                 }
-            }
-            if to.send(chunk).is_err() {
-                break;
+                Ok(false) => block.end = Some(Ok(())),
+                Err(error) => block.end = Some(Err(error)),
             }
         }
-        ended.map(drop)
+        let lines: Vec<&[u8]> = ends.windows(2).map(|ends| &text[ends[0]..ends[1]]).collect();
+        let numbered = || (self.seq..).zip(&lines);
+        let decoded: Vec<_> = if lines.len() <= SHARE {
+            numbered().map(|(seq, line)| decode(seq, line)).collect()
+        } else {
+            let numbered: Vec<_> = numbered().collect();
+            let lines = numbered.into_par_iter().with_min_len(SHARE);
+            lines.map(|(seq, line)| decode(seq, line)).collect()
+        };
+        for (line, decoded) in lines.into_iter().zip(decoded) {
+            let offset = self.offset;
+            match self.counted(line, decoded) {
+                Ok(record) => block.records.push(Placed {
+                    line: self.seq,
+                    offset,
+                    record,
+                }),
+                Err(error) => {
+                    block.end = Some(Err(error));
+                    break;
+                }
+            }
+        }
+        if let Some(Ok(())) = block.end {
+            block.end = Some(self.go_back());
+        }
+        block
     }
 
     /// Makes sure that the journal, read to its end, has all that is known to have been acknowledged.
@@ -236,23 +278,24 @@ impl<R: BufRead + Seek> JournalReader<R> {
         }
     }
 
+    /// Reads a line; false if it is not whole, or there is none.
     fn next_line(&mut self) -> Result<bool, JournalError> {
         self.line.clear();
         self.file
             .read_until(b'\n', &mut self.line)
             .map_err(|source| self.io(source))?;
-        if self.line.pop_if(|last| *last == b'\n').is_none() {
-            self.file
-                .seek(SeekFrom::Start(self.offset))
-                .map_err(|source| self.io(source))?;
-            return Ok(false);
-        }
-        Ok(true)
+        Ok(self.line.pop_if(|last| *last == b'\n').is_some())
     }
 
-    fn count(&mut self) {
+    /// To behind the last line that counts, so that one that is being written is read when it is whole.
+    fn go_back(&mut self) -> Result<(), JournalError> {
+        let at = SeekFrom::Start(self.offset);
+        self.file.seek(at).map(drop).map_err(|source| self.io(source))
+    }
+
+    fn count(&mut self, length: usize) {
         self.seq += 1;
-        self.offset += self.line.len() as u64 + 1;
+        self.offset += length as u64 + 1;
     }
 
     /// How many records were read: the number of the next.
@@ -279,9 +322,9 @@ impl<R: BufRead + Seek> JournalReader<R> {
         }
     }
 
-    fn damaged(&self, reason: String) -> JournalError {
+    fn damaged(&self, line: &[u8], reason: String) -> JournalError {
         if self.seq == 0
-            && let Ok(Header { fact }) = serde_json::from_slice(&self.line)
+            && let Ok(Header { fact }) = serde_json::from_slice(line)
             && fact.format > FORMAT
         {
             return self.newer(fact.version);

@@ -112,11 +112,9 @@ fn is_report(line: &[u8]) -> bool {
         .is_some_and(|rest| rest.starts_with(BEGIN))
 }
 
-/// The record of a line without its newline, if it is the one numbered `seq`.
-pub(super) fn decode(seq: u64, line: &[u8]) -> Result<Record, String> {
-    if checksum(line).is_none() {
-        return Err("its checksum does not fit".into());
-    }
+/// The record of a line without its newline, if it is the one numbered `seq`, and the line's checksum.
+pub(super) fn decode(seq: u64, line: &[u8]) -> Result<(Record, u32), String> {
+    let checksum = checksum(line).ok_or("its checksum does not fit")?;
     let record: LineIn = if is_report(line) {
         serde_json::from_slice::<ReportIn>(line).map(Into::into)
     } else {
@@ -126,10 +124,8 @@ pub(super) fn decode(seq: u64, line: &[u8]) -> Result<Record, String> {
     if record.seq != seq {
         return Err(format!("it is record {}, but record {seq} was due", record.seq));
     }
-    Ok(Record {
-        at: record.at,
-        fact: record.fact,
-    })
+    let (at, fact) = (record.at, record.fact);
+    Ok((Record { at, fact }, checksum))
 }
 
 #[cfg(test)]
@@ -171,7 +167,7 @@ mod tests {
             assert!(is_report(&line));
             let slow: LineIn = serde_json::from_slice(&line).unwrap();
             assert_eq!((slow.at, &slow.fact), (record.at, &record.fact));
-            assert_eq!(decode(8, &line).unwrap(), record);
+            assert_eq!(decode(8, &line).unwrap().0, record);
         }
     }
 }

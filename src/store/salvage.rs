@@ -142,7 +142,7 @@ pub fn salvage(path: &Path, acknowledged: u64, mut database: BTreeMap<u64, Vec<u
     }
     let (lines, study) = consistent(path, &mut found, &mut damage);
     let first = lines.first().and_then(|line| decode(0, line).ok());
-    let file_sha256 = first.and_then(|record| match record.fact {
+    let file_sha256 = first.and_then(|(record, _)| match record.fact {
         Fact::StudyCreated { file_sha256, .. } => file_sha256,
         _ => None,
     });
@@ -155,7 +155,9 @@ pub fn salvage(path: &Path, acknowledged: u64, mut database: BTreeMap<u64, Vec<u
         .lines
         .range(kept..)
         .filter(|(seq, _)| !found.doubtful.contains(seq));
-    let rest: Vec<Record> = rest.filter_map(|(&seq, line)| decode(seq, line).ok()).collect();
+    let rest: Vec<Record> = rest
+        .filter_map(|(&seq, line)| Some(decode(seq, line).ok()?.0))
+        .collect();
     let left_out = rest.len() as u64;
     let lost = Lost {
         left_out,
@@ -266,7 +268,7 @@ fn consistent(path: &Path, found: &mut Found, damage: &mut Vec<String>) -> (Vec<
             break;
         }
         let record = match decode(seq, line) {
-            Ok(record) => record,
+            Ok((record, _)) => record,
             Err(reason) => {
                 damage.push(format!("{}: record {seq} can't be read: {reason}", path.display()));
                 break;

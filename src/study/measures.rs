@@ -38,8 +38,21 @@ impl Names {
 impl Measures {
     /// The value of a metric.
     pub fn get(&self, name: &str) -> Option<&f64> {
-        let place = self.names.binary_search_by(|known| known.as_str().cmp(name)).ok()?;
-        self.values.get(place)
+        self.values.get(self.place(name)?)
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.names.binary_search_by(|known| known.as_str().cmp(name)).ok()
+    }
+
+    /// The values of a metric, one for each of `all`.
+    pub fn series<'a>(all: &'a [&Self], name: &'a str) -> impl Iterator<Item = Option<f64>> + 'a {
+        // Nearly always they share their names, which then are not compared again.
+        let first = all.first().map(|first| (&first.names, first.place(name)));
+        all.iter().map(move |measures| match &first {
+            Some((names, place)) if Arc::ptr_eq(names, &measures.names) => measures.values.get((*place)?).copied(),
+            _ => measures.get(name).copied(),
+        })
     }
 
     /// The names, in order.

@@ -139,7 +139,9 @@ impl<'a> Curves<'a> {
 
     /// The values of a metric, if every report has it.
     fn metric(&self, name: &str) -> Option<Vec<f64>> {
-        self.metrics.iter().map(|metrics| finite(metrics.get(name))).collect()
+        Measures::series(&self.metrics, name)
+            .map(|value| finite(value.as_ref()))
+            .collect()
     }
 
     /// The ranking metrics of the last report.

@@ -1,5 +1,6 @@
 //! What the trials of a study show together.
 
+use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -79,10 +80,11 @@ pub fn summarise(study: &Study) -> Vec<Summary> {
         .filter(|parameter| !parameter.distribution.is_fixed())
         .map(|parameter| parameter.name.as_str())
         .collect();
-    let diagnoses = study
-        .search_trials()
+    let trials: Vec<&Trial> = study.search_trials().collect();
+    let told = trials
+        .into_par_iter()
         .map(|trial| (trial, diagnose(trial, study.baseline())));
-    let diagnoses: Vec<_> = diagnoses.collect();
+    let diagnoses: Vec<_> = told.collect();
     let of_kind = |kind: Kind| -> Option<Summary> {
         let (mut with, mut without, mut advice) = (Vec::new(), Vec::new(), Vec::new());
         for (trial, diagnosis) in &diagnoses {
