@@ -1,6 +1,7 @@
 //! Finding the study that the user means.
 
 use std::io::{ErrorKind, Write, stdout};
+use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -36,9 +37,9 @@ pub(super) fn find(studies: &Path, named: Option<&Path>) -> Result<StudyDirector
     })
 }
 
-/// Reads the study that the user means.
-pub(super) fn read(studies: &Path, named: Option<&Path>) -> Result<StudyReader, CliError> {
-    Ok(StudyReader::open(find(studies, named)?)?)
+/// Reads the study that the user means. It is not freed: the process ends with the command, and a million reports take a while.
+pub(super) fn read(studies: &Path, named: Option<&Path>) -> Result<ManuallyDrop<StudyReader>, CliError> {
+    Ok(ManuallyDrop::new(StudyReader::open(find(studies, named)?)?))
 }
 
 /// Prints to standard output. That nobody reads on, as with `| head`, is no error.

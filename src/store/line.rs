@@ -1,10 +1,9 @@
 //! A line of the journal: `{"seq":N,"at":MS,"fact":{…},"crc32c":"xxxxxxxx"}`. The checksum is CRC-32C of the bytes before
 //! `,"crc32c"`.
 
-use hpo_protocol::Metrics;
 use serde::{Deserialize, Serialize};
 
-use crate::study::{Checkpoint, Fact, Record, Timestamp, TrialId};
+use crate::study::{Checkpoint, Fact, Measures, Record, Timestamp, TrialId};
 
 const TAIL: usize = r#","crc32c":"00000000"}"#.len();
 
@@ -37,7 +36,7 @@ struct Reported {
     attempt: u32,
     resource: u64,
     loss: Option<f64>,
-    metrics: Metrics,
+    metrics: Measures,
     checkpoint: Option<Checkpoint>,
     #[serde(default)]
     last: bool,
@@ -153,7 +152,7 @@ mod tests {
                 attempt: 2,
                 resource: 9,
                 loss: Some(0.25),
-                metrics: [("mrr@10".to_owned(), 0.5)].into(),
+                metrics: [("mrr@10".to_owned(), 0.5)].into_iter().collect(),
                 checkpoint: Some(Checkpoint {
                     file: "trial-0003/a2-e9".into(),
                     bytes: 7,

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use super::Study;
 use super::bracket::Decision;
 use super::event::{Command, Event, Fact, Record, Step, Timestamp};
+use super::measures::Measures;
 use super::trial::{Checkpoint, Trial, TrialId, TrialState};
 
 impl Study {
@@ -81,7 +82,7 @@ impl Decider<'_> {
                     attempt,
                     resource,
                     loss,
-                    metrics,
+                    metrics: Measures::from(&metrics),
                     checkpoint,
                     last,
                 });

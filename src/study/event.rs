@@ -4,6 +4,7 @@ use hpo_protocol::{Measurement, Metrics, Values};
 use serde::{Deserialize, Serialize};
 
 use super::confirmation::ConfirmationSpec;
+use super::measures::Measures;
 use super::spec::{Limits, StudySpec};
 use super::trial::{Checkpoint, TrialId};
 
@@ -218,7 +219,7 @@ pub enum Fact {
         /// Validation loss; none if it is not finite, which ends the trial.
         loss: Option<f64>,
         /// Metrics beside the loss.
-        metrics: Metrics,
+        metrics: Measures,
         /// The trial at this point.
         checkpoint: Option<Checkpoint>,
         /// Whether the trial has ended by itself. It stands at all further rungs with its lowest loss so far.

@@ -1,9 +1,12 @@
 //! The metrics of a report, kept small: a study may have a million reports, and they all have the same names.
 
+use std::cell::RefCell;
+use std::fmt;
 use std::sync::Arc;
 
 use hpo_protocol::Metrics;
-use serde::{Serialize, Serializer};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Metrics by name, in the order of the names. The names are shared with other reports.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,20 +21,19 @@ pub(super) struct Names(Vec<Arc<[String]>>);
 
 impl Names {
     /// The same metrics, with shared names.
-    pub(super) fn share(&mut self, metrics: &Metrics) -> Measures {
-        let known = self.0.iter().rev().find(|names| names.iter().eq(metrics.keys()));
-        let names = match known {
-            Some(names) => names.clone(),
-            None => {
-                let names: Arc<[String]> = metrics.keys().cloned().collect();
-                self.0.push(names.clone());
-                names
-            }
-        };
-        Measures {
-            names,
-            values: metrics.values().copied().collect(),
+    pub(super) fn share(&mut self, metrics: &Measures) -> Measures {
+        let own = &metrics.names;
+        let known = self
+            .0
+            .iter()
+            .rev()
+            .find(|names| Arc::ptr_eq(names, own) || *names == own);
+        let names = known.unwrap_or(own).clone();
+        if known.is_none() {
+            self.0.push(names.clone());
         }
+        let values = metrics.values.clone();
+        Measures { names, values }
     }
 }
 
@@ -82,7 +84,10 @@ impl<'a> IntoIterator for &'a Measures {
 
 impl From<&Metrics> for Measures {
     fn from(metrics: &Metrics) -> Self {
-        Names::default().share(metrics)
+        Self {
+            names: metrics.keys().cloned().collect(),
+            values: metrics.values().copied().collect(),
+        }
     }
 }
 
@@ -104,6 +109,76 @@ impl Serialize for Measures {
     }
 }
 
+thread_local! {
+    /// The names of what was read last on this thread: those of the next are most likely the same, and need no memory of their own.
+    static LAST: RefCell<Arc<[String]>> = RefCell::new([].into());
+}
+
+impl<'de> Deserialize<'de> for Measures {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Reading)
+    }
+}
+
+struct Reading;
+
+impl<'de> Visitor<'de> for Reading {
+    type Value = Measures;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a map of metrics")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Measures, M::Error> {
+        let names = LAST.with_borrow(Arc::clone);
+        let mut values = Vec::with_capacity(names.len());
+        let mut other = None;
+        while other.is_none()
+            && let Some(name) = map.next_key_seed(Name(names.get(values.len())))?
+        {
+            let value = map.next_value()?;
+            match name {
+                None => values.push(value),
+                Some(name) => other = Some((name, value)),
+            }
+        }
+        if other.is_none() && values.len() == names.len() {
+            let values = values.into();
+            return Ok(Measures { names, values });
+        }
+        let mut metrics: Metrics = names.iter().cloned().zip(values).chain(other).collect();
+        while let Some((name, value)) = map.next_entry()? {
+            metrics.insert(name, value);
+        }
+        let measures = Measures::from(&metrics);
+        LAST.set(measures.names.clone());
+        Ok(measures)
+    }
+}
+
+/// Reads a name; none if it is the expected one.
+struct Name<'a>(Option<&'a String>);
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Option<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = Option<String>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the name of a metric")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok((self.0.map(String::as_str) != Some(name)).then(|| name.to_owned()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,7 +187,7 @@ mod tests {
     fn they_are_the_metrics_and_share_their_names() {
         let metrics: Metrics = [("mrr@10".to_owned(), 0.5), ("accuracy".to_owned(), 0.25)].into();
         let mut names = Names::default();
-        let (one, two) = (names.share(&metrics), names.share(&metrics));
+        let (one, two) = (names.share(&(&metrics).into()), names.share(&(&metrics).into()));
         assert!(Arc::ptr_eq(&one.names, &two.names));
         assert_eq!(one.to_metrics(), metrics);
         assert_eq!((one.get("accuracy"), one.get("recall@10")), (Some(&0.25), None));
@@ -121,7 +196,38 @@ mod tests {
             r#"{"accuracy":0.25,"mrr@10":0.5}"#
         );
         let others: Metrics = [("accuracy".to_owned(), 0.5)].into();
-        assert_eq!(names.share(&others).to_metrics(), others);
+        assert_eq!(names.share(&(&others).into()).to_metrics(), others);
         assert_eq!(names.0.len(), 2);
+    }
+
+    #[test]
+    fn whatever_was_read_before_they_are_read_as_metrics() {
+        let texts = [
+            r#"{"a":1,"b":2}"#,
+            r#"{"a":3,"b":4}"#,
+            r#"{"a":5}"#,
+            r#"{}"#,
+            r#"{"b":6,"a":7,"c":8}"#,
+            r#"{"a":7,"b":6,"c":8,"d":9}"#,
+            r#"{"a":7,"b":6,"c":8,"d":9,"a":10}"#,
+            r#"{"a":7,"b":6,"x":8}"#,
+            r#"{"\u0061":1,"b":2,"x":3}"#,
+        ];
+        for before in texts {
+            for text in texts {
+                serde_json::from_str::<Measures>(before).unwrap();
+                let read: Measures = serde_json::from_str(text).unwrap();
+                assert_eq!(
+                    read.to_metrics(),
+                    serde_json::from_str::<Metrics>(text).unwrap(),
+                    "{before} {text}"
+                );
+            }
+        }
+        let [one, two] = [0, 1].map(|at| serde_json::from_str::<Measures>(texts[at]).unwrap());
+        assert!(Arc::ptr_eq(&one.names, &two.names));
+        for wrong in [r#"{"a":"x"}"#, r#"{"a":null}"#, "[1]", r#"{"a":1"#] {
+            assert!(serde_json::from_str::<Measures>(wrong).is_err(), "{wrong}");
+        }
     }
 }

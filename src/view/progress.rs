@@ -245,14 +245,13 @@ fn is_running(trial: &Trial) -> bool {
     matches!(trial.state, TrialState::Running { .. } | TrialState::Ahead { .. })
 }
 
+fn metrics<'a>(metrics: impl IntoIterator<Item = (&'a String, &'a f64)>) -> String {
+    let shown = metrics.into_iter().map(|(name, m)| format!("  {name} {}", metric(*m)));
+    shown.collect()
+}
+
 /// The line of a record, if people care for it.
 fn told(study: &Study, fact: &Fact) -> Option<String> {
-    let metrics = |metrics: &hpo_protocol::Metrics| -> String {
-        metrics
-            .iter()
-            .map(|(name, m)| format!("  {name} {}", metric(*m)))
-            .collect()
-    };
     let unit = study.spec().policy.unit.one();
     Some(match fact {
         Fact::ModelTested { trial, measurement } => {
