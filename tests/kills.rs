@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// So many in every run of the tests.
-const USUAL: u64 = 40;
+const USUAL: u64 = 100;
 
 /// Every point of the code at which a kill may find something half done.
 const POINTS: [&str; 13] = [

@@ -14,7 +14,7 @@ use super::study::print;
 use crate::executor::{Machine, Program};
 use crate::scheduler::{self, Ended, Job, Outcome};
 use crate::space::file::{Devices, SlotSettings};
-use crate::store::{self, StudyDirectory, StudyReader};
+use crate::store::{Store, StudyDirectory, StudyReader};
 use crate::study::{Limits, StudySpec, TrialSummary};
 use crate::view::{self, Progress, tell};
 
@@ -114,11 +114,11 @@ pub(super) fn slots(
 /// come to; `again` is the command that goes on if the user stops it.
 pub(super) fn run(
     directory: &StudyDirectory,
+    store: Store,
     settings: &SlotSettings,
     limits: Option<Limits>,
     again: &str,
 ) -> Result<Ended, CliError> {
-    let store = store::open(directory)?;
     let spec = store.study.spec().clone();
     let program = program(&spec, directory)?;
     let machine = Machine::this();
@@ -187,11 +187,15 @@ pub(super) fn run(
 
 /// Tells the outcome of a study that has nothing left to do, as [`run`] does at its end.
 pub(super) fn tell_finished(reader: &StudyReader) -> Result<(), CliError> {
-    let mut rows: Vec<TrialSummary> = reader.study().trials().iter().map(Into::into).collect();
     let key = |row: &TrialSummary| (row.state != "completed", row.loss.unwrap_or(f64::INFINITY), row.trial);
-    rows.retain(|row| row.loss.is_some() && row.confirms.is_none());
-    rows.sort_by(|a, b| key(a).partial_cmp(&key(b)).unwrap_or(std::cmp::Ordering::Equal));
-    rows.truncate(SHOWN);
+    let mut rows = Vec::new();
+    // Bit by bit: the rows of all trials together take as much memory as the study.
+    for trials in reader.study().trials().chunks(1000) {
+        let more = trials.iter().map(TrialSummary::from);
+        rows.extend(more.filter(|row| row.loss.is_some() && row.confirms.is_none()));
+        rows.sort_by(|a, b| key(a).partial_cmp(&key(b)).unwrap_or(std::cmp::Ordering::Equal));
+        rows.truncate(SHOWN);
+    }
     let model = reader.directory().best_model();
     let model = model.exists().then_some(Ok(model));
     tell(&format!("study {} is finished", reader.study().spec().name));

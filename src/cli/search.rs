@@ -53,7 +53,8 @@ pub(super) fn search(
             return Ok(directory);
         }
         tell_data(file::check_files(file)?);
-        run::run(&directory, &settings, Some(wanted.limits()), again)?;
+        let store = reader.take_over(directory.lock()?)?;
+        run::run(&directory, store, &settings, Some(wanted.limits()), again)?;
     } else {
         let data = file::check_files(file)?;
         let machine = Machine::this();
@@ -63,7 +64,7 @@ pub(super) fn search(
         run::program(&spec, &directory)?;
         store::create(&directory, &spec, &file.text, now())?;
         tell_data(data);
-        run::run(&directory, &settings, None, again)?;
+        run::run(&directory, store::open(&directory)?, &settings, None, again)?;
     }
     Ok(directory)
 }
@@ -168,5 +169,6 @@ pub(super) fn resume(studies: &Path, named: &Path, arguments: &SlotArguments) ->
     }
     let settings = arguments.over(&kept.map(|file| file.slots).unwrap_or_default());
     let again = format!("hpo resume {}", directory.root().display());
-    run::run(&directory, &settings, None, &again).map(drop)
+    let store = reader.take_over(directory.lock()?)?;
+    run::run(&directory, store, &settings, None, &again).map(drop)
 }

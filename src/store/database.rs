@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 use sled::{Batch, Transactional, Tree};
 
@@ -20,6 +21,9 @@ const REACHED: &[u8] = b"reached";
 
 /// How many lines or rows are written at a time when the database catches up with the journal.
 const CHUNK: usize = 4096;
+
+/// So many trials, or other things that are numbered, are checked in one go.
+const SHARE: u64 = 1024;
 
 /// Why the database can't be used. The study can go on without it.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +94,14 @@ impl Tally {
         told.is_some()
     }
 
+    /// The lines of both.
+    fn and(self, other: Self) -> Self {
+        Self {
+            lines: self.lines + other.lines,
+            sum: self.sum.wrapping_add(other.sum),
+        }
+    }
+
     /// Counts a line by its checksum.
     pub(super) fn add(&mut self, checksum: u32) {
         self.lines += 1;
@@ -131,6 +143,28 @@ impl Line {
         };
         Self { place, text }
     }
+}
+
+/// The lines of a tree whose keys begin with numbers, most of them below `numbers`.
+fn tally_of(tree: &Tree, numbers: u64) -> Result<Tally, DatabaseError> {
+    let parts = numbers.div_ceil(SHARE).max(1);
+    let lines_of = |part: u64| {
+        let from = (part * SHARE).to_be_bytes();
+        let to = ((part + 1) * SHARE).to_be_bytes();
+        let lines = match part + 1 == parts {
+            true => tree.range(from..),
+            false => tree.range(from..to),
+        };
+        let mut tally = Tally::default();
+        for line in lines.values() {
+            if !tally.count(&line?) {
+                return Err(DatabaseError::Disagrees);
+            }
+        }
+        Ok(tally)
+    };
+    let all = (0..parts).into_par_iter().map(lines_of);
+    all.try_reduce(Tally::default, |a, b| Ok(a.and(b)))
 }
 
 /// The trial database of one study. One process at a time can have it open.
@@ -285,23 +319,30 @@ impl Database {
     /// Whether it holds every line of the journal, and every trial as the study has it, and nothing else.
     fn check(&self, study: &Study, tally: Tally) -> Result<(), DatabaseError> {
         let agrees = |yes: bool| yes.then_some(()).ok_or(DatabaseError::Disagrees);
+        let trials = study.trials();
+        let numbers = [
+            (&self.reports, trials.len() as u64),
+            (&self.segments, trials.len() as u64),
+            (&self.others, tally.lines),
+        ];
         let mut own = Tally::default();
-        for line in self.lines() {
-            agrees(own.count(&line?))?;
+        for (tree, numbers) in numbers {
+            own = own.and(tally_of(tree, numbers)?);
         }
         agrees(own == tally)?;
-        let mut rows = self.trials.iter();
-        let mut ranked = 0;
-        for trial in study.trials() {
-            let (key, row) = rows.next().ok_or(DatabaseError::Disagrees)??;
+        let ranked = trials.par_iter().with_min_len(SHARE as usize).map(|trial| {
+            let row = self
+                .trials
+                .get(trial.id.to_be_bytes())?
+                .ok_or(DatabaseError::Disagrees)?;
             let summary = TrialSummary::from(trial);
-            agrees(*key == trial.id.to_be_bytes() && *row == *serde_json::to_vec(&summary)?)?;
-            if let Some(rank) = rank(&summary) {
-                ranked += 1;
-                agrees(self.by_loss.contains_key(rank)?)?;
-            }
-        }
-        agrees(rows.next().is_none() && self.by_loss.len() == ranked)
+            agrees(*row == *serde_json::to_vec(&summary)?)?;
+            let Some(rank) = rank(&summary) else { return Ok(0) };
+            agrees(self.by_loss.contains_key(rank)?)?;
+            Ok(1)
+        });
+        let ranked = ranked.try_reduce(|| 0, |a, b| Ok::<usize, DatabaseError>(a + b))?;
+        agrees(self.trials.len() == trials.len() && self.by_loss.len() == ranked)
     }
 
     /// Takes in lines of the journal, which then has `reached` records, and the rows of the trials they speak of as they

@@ -15,7 +15,6 @@ mod salvage;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use acknowledged::Known;
 pub use committer::{CommitError, Committer};
 pub use database::{Database, DatabaseError, Line, Tally};
 pub(crate) use digest::{sha256, sha256_of};
@@ -130,33 +129,7 @@ pub fn open(directory: &StudyDirectory) -> Result<Store, StoreError> {
 /// # Errors
 /// As [`open`].
 pub fn open_locked(directory: &StudyDirectory, lock: StudyLock) -> Result<Store, StoreError> {
-    let path = directory.journal();
-    let known = acknowledged::known(&path);
-    let (mut journal, first, spec) = first_record(directory)?;
-    let mut study = Study::restore(spec, [&first]).map_err(|misfit| foreign(directory, misfit))?;
-    journal.read_on(|record| study.follow(&record))?;
-    let tally = journal.tally();
-    journal.check_end(known.records())?;
-    let end_is_known = matches!(known, Known::AtLeast(_));
-    let opened = Database::open(&directory.database(), &study, &path, tally, end_is_known);
-    if let Err(DatabaseError::Ahead { records }) = &opened {
-        journal.check_end(*records)?;
-    }
-    let (database, database_trouble) = match opened {
-        Ok((database, trouble)) => (Some(database), trouble),
-        Err(error) => (None, Some(error)),
-    };
-    directory.complete().map_err(|source| StoreError::Io {
-        path: directory.root().to_owned(),
-        source,
-    })?;
-    let writer = JournalWriter::resume(&path, &journal).map_err(|source| StoreError::Io { path, source })?;
-    Ok(Store {
-        study,
-        committer: Committer::start(writer, database),
-        database_trouble,
-        lock,
-    })
+    StudyReader::open(directory.clone())?.take_over(lock)
 }
 
 fn foreign(directory: &StudyDirectory, reason: impl ToString) -> StoreError {

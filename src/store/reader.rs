@@ -1,7 +1,11 @@
-//! Reading a study from outside, while it runs or after: by following its journal.
+//! Reading a study from outside, while it runs or after: by following its journal; and going on with it.
 
-use super::journal::JournalReader;
-use super::{StoreError, StudyDirectory, acknowledged, first_record, foreign};
+use super::acknowledged::Known;
+use super::journal::{JournalReader, JournalWriter};
+use super::{
+    Committer, Database, DatabaseError, Store, StoreError, StudyDirectory, StudyLock, acknowledged, first_record,
+    foreign,
+};
 use crate::study::{Fact, Record, Study};
 
 /// A study as its journal tells it. Any number of processes can read one at the same time as it runs.
@@ -41,6 +45,41 @@ impl StudyReader {
         let mut news = Vec::new();
         self.take_in(|record| news.push(record))?;
         Ok(news)
+    }
+
+    /// Goes on with the study as the one that writes it.
+    ///
+    /// # Errors
+    /// If the journal can't be read or has lost records.
+    pub fn take_over(mut self, lock: StudyLock) -> Result<Store, StoreError> {
+        self.take_in(drop)?;
+        let Self {
+            directory,
+            journal,
+            study,
+            ..
+        } = self;
+        let path = directory.journal();
+        let end_is_known = matches!(acknowledged::known(&path), Known::AtLeast(_));
+        let opened = Database::open(&directory.database(), &study, &path, journal.tally(), end_is_known);
+        if let Err(DatabaseError::Ahead { records }) = &opened {
+            journal.check_end(*records)?;
+        }
+        let (database, database_trouble) = match opened {
+            Ok((database, trouble)) => (Some(database), trouble),
+            Err(error) => (None, Some(error)),
+        };
+        directory.complete().map_err(|source| StoreError::Io {
+            path: directory.root().to_owned(),
+            source,
+        })?;
+        let writer = JournalWriter::resume(&path, &journal).map_err(|source| StoreError::Io { path, source })?;
+        Ok(Store {
+            study,
+            committer: Committer::start(writer, database),
+            database_trouble,
+            lock,
+        })
     }
 
     /// The study as of the last record read.

@@ -142,12 +142,12 @@ fn kind(rng: &mut ChaCha8Rng) -> PolicyKind {
 
 fn sampler(rng: &mut ChaCha8Rng) -> SamplerSpec {
     match rng.random_range(0..1000) {
-        // It takes a hundred times as long as all the rest.
-        0..3 => SamplerSpec::GaussianProcess(GaussianProcess {
+        // It takes far longer than all the rest.
+        0..10 => SamplerSpec::GaussianProcess(GaussianProcess {
             startup_trials: Some(3),
             random_share: 0.2,
         }),
-        3..60 => SamplerSpec::Tpe(Tpe {
+        10..60 => SamplerSpec::Tpe(Tpe {
             startup_trials: Some(2),
             random_share: 0.2,
         }),
