@@ -167,7 +167,7 @@ impl Study {
                     at: now,
                     loss: *loss,
                     metrics: self.names.share(metrics),
-                    checkpoint: checkpoint.clone(),
+                    checkpoint: checkpoint.clone().map(Box::new),
                 };
                 trial.failed_on.clear();
                 match &mut trial.state {

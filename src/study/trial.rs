@@ -31,8 +31,9 @@ pub struct Report {
     pub loss: Option<f64>,
     /// Metrics beside the loss.
     pub metrics: Measures,
-    /// The trial at this point; none if it has diverged, and once nothing can need it any more.
-    pub checkpoint: Option<Checkpoint>,
+    /// The trial at this point; none if it has diverged, and once nothing can need it any more. In a box, as nearly
+    /// none of the reports of a large study has one.
+    pub checkpoint: Option<Box<Checkpoint>>,
 }
 
 /// Where a trial stands. Each state carries only what holds in it.
@@ -247,7 +248,7 @@ impl Trial {
             .iter()
             .chain(&ahead.reports)
             .rev()
-            .find_map(|(&resource, report)| Some((resource, report.checkpoint.as_ref())).filter(|(_, c)| c.is_some()))
+            .find_map(|(&resource, report)| Some((resource, report.checkpoint.as_deref())).filter(|(_, c)| c.is_some()))
             .unwrap_or((0, None))
     }
 
@@ -256,7 +257,7 @@ impl Trial {
         self.reports
             .values()
             .chain(self.ahead.reports.values())
-            .filter_map(|report| report.checkpoint.as_ref())
+            .filter_map(|report| report.checkpoint.as_deref())
             .chain(
                 [&self.stopped_at, &self.ahead.stopped_at]
                     .into_iter()
@@ -315,7 +316,7 @@ impl Trial {
     pub(super) fn forget_checkpoint(&mut self, file: &str) {
         let lost = |checkpoint: &mut Checkpoint| checkpoint.file == file;
         for report in self.reports.values_mut().chain(self.ahead.reports.values_mut()) {
-            report.checkpoint.take_if(lost);
+            report.checkpoint.take_if(|checkpoint| lost(checkpoint));
         }
         for stopped_at in [&mut self.stopped_at, &mut self.ahead.stopped_at] {
             stopped_at.take_if(|(_, checkpoint)| lost(checkpoint));
@@ -324,6 +325,6 @@ impl Trial {
 
     /// The checkpoint of the best validation.
     pub fn best_checkpoint(&self) -> Option<&Checkpoint> {
-        self.reports.get(&self.best()?.0)?.checkpoint.as_ref()
+        self.reports.get(&self.best()?.0)?.checkpoint.as_deref()
     }
 }
