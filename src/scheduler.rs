@@ -429,7 +429,11 @@ impl Scheduler<'_> {
 
     /// Deletes checkpoints of one trial, or of all, that nobody knows of: left by a scheduler or a worker that was killed.
     fn sweep(&self, of: Option<TrialId>) {
-        let kept = self.store.study.checkpoint_files();
+        let study = &self.store.study;
+        let kept = match of.and_then(|trial| study.trial(trial)) {
+            Some(trial) => trial.checkpoints().map(|checkpoint| checkpoint.file.as_str()).collect(),
+            None => study.checkpoint_files(),
+        };
         executor::delete_strays(&self.directory.checkpoints(), of, &kept);
     }
 }
