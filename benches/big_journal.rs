@@ -1,7 +1,7 @@
 //! Writes a large study as the scheduler would have: `big_journal DIRECTORY TRIALS REPORTS`.
 //!
-//! Every trial is trained to the end with a report at each resource, each with the metrics that the embedding trainer has and
-//! a checkpoint.
+//! Every trial but the last one, which has not begun, is trained to the end with a report at each resource, each with the
+//! metrics that the embedding trainer has and a checkpoint. The trainer lets the last one diverge.
 
 #![allow(clippy::unwrap_used)]
 
@@ -55,7 +55,7 @@ fn spec(trials: u64, reports: u64) -> StudySpec {
             reduction_factor: 3,
         },
         trainer: Trainer {
-            command: None,
+            command: Some(vec!["sh".into(), "-c".into(), trainer(trials - 1)]),
             directory: "/".into(),
             settings: Default::default(),
             seed: None,
@@ -65,6 +65,13 @@ fn spec(trials: u64, reports: u64) -> StudySpec {
         space,
         confirmation: None,
     }
+}
+
+fn trainer(trial: u64) -> String {
+    let ready = r#"{"type":"ready","protocol":1,"trainer":"none"}"#;
+    let segment = format!(r#""trial":{trial},"attempt":1"#);
+    let diverged = format!(r#"{{"type":"report",{segment},"resource":1,"loss":null,"checkpoint":null}}"#);
+    format!("read start; echo '{ready}'; read run && echo '{diverged}'; cat")
 }
 
 fn write(root: &Path, trials: u64, reports: u64) {
@@ -93,7 +100,7 @@ fn write(root: &Path, trials: u64, reports: u64) {
     let slots = vec!["CPU".to_owned()];
     let process = 1;
     handle(&mut study, Event::Opened { process, slots, limits });
-    loop {
+    for _ in 1..trials {
         let commands = handle(&mut study, Event::Idle { slots: vec![0] });
         let Some(Command::Run {
             trial,
@@ -103,7 +110,7 @@ fn write(root: &Path, trials: u64, reports: u64) {
             ..
         }) = commands.into_iter().next()
         else {
-            break;
+            panic!("nothing to train");
         };
         for resource in from + 1..=to {
             handle(&mut study, report(trial, attempt, resource));
@@ -111,7 +118,7 @@ fn write(root: &Path, trials: u64, reports: u64) {
     }
     handle(&mut study, Event::Closed);
     journal.append(&pending).unwrap();
-    assert!(study.is_finished());
+    assert!(!study.is_finished());
 }
 
 fn report(trial: u64, attempt: u32, resource: u64) -> Event {

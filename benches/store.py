@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes large studies, looks at them with `hpo status` and opens them as `hpo resume` does, and prints the time and the
-peak memory of each: `make bench-store`."""
+"""Writes large studies, looks at them, checks them and goes on with them, and prints the time and the peak memory of each:
+`make bench-store`. CPU time and memory are those of the whole command; `hpo resume` goes on while it compares the database."""
 import argparse, os, subprocess, tempfile, time
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -11,27 +11,34 @@ parser.add_argument("--reports", type=int, default=10)
 arguments = parser.parse_args()
 
 
-def measure(*command):
-    """Seconds, seconds of CPU time and MB at the peak of a command that must succeed."""
+def measure(*command, until=None):
+    """Seconds, seconds of CPU time and MB at the peak of a command that must succeed; seconds only until a line of its standard
+    error has that text."""
     began = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    seconds = None
+    for line in child.stderr:
+        if until and until in line:
+            seconds = time.perf_counter() - began
     _, status, used = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
-    assert child.returncode == 0, command
-    return time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000
+    assert child.returncode == 0 and bool(seconds) == bool(until), command
+    seconds = seconds or time.perf_counter() - began
+    return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6
 
 
 with tempfile.TemporaryDirectory() as place:
-    print(f"{'trials':>8} {'journal':>9}  {'command':30} {'seconds':>8} {'CPU':>8} {'peak':>8}")
+    print(f"{'trials':>8} {'journal':>9}  {'command':32} {'seconds':>8} {'CPU':>8} {'peak':>8}")
     for trials in arguments.trials:
         study = os.path.join(place, str(trials))
         measure(arguments.generate, study, str(trials), str(arguments.reports))
         size = os.path.getsize(os.path.join(study, "journal.jsonl")) / 1e6
         steps = [
-            ("hpo status", ["status", study]),
-            ("hpo fsck --repair, no database", ["fsck", study, "--repair"]),
-            ("hpo fsck --repair, all whole", ["fsck", study, "--repair"]),
+            ("hpo status", 3, ["status", study], None),
+            ("hpo fsck --repair, no database", 1, ["fsck", study, "--repair"], None),
+            ("hpo fsck --repair, all whole", 1, ["fsck", study, "--repair"], None),
+            ("hpo resume, until it goes on", 1, ["resume", study], " goes on in "),
         ]
-        for what, command in steps:
-            seconds, cpu, peak = min(measure(arguments.hpo, *command) for _ in range(3 if command[0] == "status" else 1))
-            print(f"{trials:8} {size:6.0f} MB  {what:30} {seconds:8.2f} {cpu:8.2f} {peak:5.0f} MB", flush=True)
+        for what, times, command, until in steps:
+            seconds, cpu, peak = min(measure(arguments.hpo, *command, until=until) for _ in range(times))
+            print(f"{trials:8} {size:6.0f} MB  {what:32} {seconds:8.2f} {cpu:8.2f} {peak:5.0f} MB", flush=True)

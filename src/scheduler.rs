@@ -46,11 +46,12 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
     let signals = match signals() {
         Ok(signals) => signals,
         Err(error) => {
-            let (database, _) = store.committer.close();
+            let (database, database_trouble) = store.committer.close();
             return Ended {
                 outcome: Err(SchedulerError::Signals(error)),
                 study: store.study,
                 database,
+                database_trouble,
                 model: None,
             };
         }
@@ -115,11 +116,15 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
     }
     kill::point("scheduler.close:swept");
     let Scheduler { store, export, .. } = scheduler;
-    let (database, _) = store.committer.close();
+    if !matches!(outcome, Ok(Outcome::Finished)) {
+        store.committer.hurry();
+    }
+    let (database, database_trouble) = store.committer.close();
     Ended {
         outcome,
         study: store.study,
         database,
+        database_trouble,
         model: match export {
             Export::Done(directory) => Some(directory),
             Export::Unasked | Export::Asked(..) => None,

@@ -48,9 +48,8 @@ impl Original {
     fn check(&self, copy: &StudyDirectory, damage: &str) -> Result<Option<String>, String> {
         let opened = store::open(copy).map(|store| {
             assert!(store.study == self.study, "{damage}: it opens as another study");
-            let trouble = store.database_trouble.map(|trouble| trouble.to_string());
-            let (database, gone) = store.committer.close();
-            assert!(gone.is_none(), "{damage}: {gone:?}");
+            let (database, trouble) = store.committer.close();
+            let trouble = trouble.map(|trouble| trouble.to_string());
             let best = database
                 .unwrap_or_else(|| panic!("{damage}: there is no database: {trouble:?}"))
                 .best(1);

@@ -127,11 +127,6 @@ pub(super) fn run(
     for complaint in &machine.complaints {
         tell(&format!("note: {complaint}"));
     }
-    if let Some(trouble) = &store.database_trouble {
-        tell(&format!(
-            "note: the trial database was made anew from the journal: {trouble}"
-        ));
-    }
     let names: Vec<String> = slots.iter().map(|slot| slot.name()).collect();
     let verb = if store.study.trials().is_empty() {
         "begins"
@@ -161,6 +156,9 @@ pub(super) fn run(
     })?;
     let mut ended = runtime.block_on(scheduler::run(job, &mut progress));
     progress.finish();
+    if let Some(trouble) = &ended.database_trouble {
+        tell(&format!("note: {}", trouble.told(ended.database.is_some())));
+    }
     match std::mem::replace(&mut ended.outcome, Ok(Outcome::Finished)) {
         Err(error) => Err(error.into()),
         Ok(Outcome::Stopped) => {

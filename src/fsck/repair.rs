@@ -39,14 +39,10 @@ pub fn repair(directory: &StudyDirectory, now: Timestamp) -> Result<Examination,
     }
     mended.extend(forget_lost_checkpoints(directory, now)?);
     let store = store::open_locked(directory, lock)?;
-    if let Some(trouble) = store.database_trouble {
-        mended.push(format!("the trial database was made anew from the journal: {trouble}"));
-    }
     drop(store.study);
-    let (_, trouble) = store.committer.close();
-    if let Some(trouble) = trouble {
-        mended.push(format!("the trial database can't be used: {trouble}"));
-    }
+    let (database, trouble) = store.committer.close();
+    mended.extend(trouble.map(|trouble| trouble.told(database.is_some())));
+    drop(database);
     let examination = look(directory);
     drop(store.lock);
     Ok(Examination { mended, ..examination? })

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::executor::{Program, Slot};
-use crate::store::{CommitError, Database, Store, StudyDirectory};
+use crate::store::{CommitError, Database, DatabaseError, Store, StudyDirectory};
 use crate::study::{Limits, Record, Study, Timestamp, TrialId};
 
 /// What looks on while a study runs.
@@ -75,6 +75,8 @@ pub struct Ended {
     pub study: Study,
     /// The trial database, unless it can't be used.
     pub database: Option<Database>,
+    /// Why it was made anew or given up on the way.
+    pub database_trouble: Option<DatabaseError>,
     /// Where the best model was written, or why not, if the trainer can write one.
     pub model: Option<Result<PathBuf, String>>,
 }

@@ -1,6 +1,8 @@
-//! The thread that makes records durable: the journal first, then the database.
+//! The thread that makes records durable in the journal, and then hands them on to the database.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -8,8 +10,8 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::database::{Database, DatabaseError, Line};
-use super::guard::guarded;
 use super::journal::JournalWriter;
+use super::keeper::{Change, Keeper, Unchecked};
 use crate::kill;
 use crate::study::{Record, TrialSummary};
 
@@ -32,26 +34,28 @@ pub struct CommitError(pub io::ErrorKind);
 /// A full disk loses nothing and ends nothing: the batch is tried again until there is space.
 pub struct Committer {
     batches: Sender<Batch>,
+    hurry: Arc<AtomicBool>,
     blocked: watch::Receiver<Option<io::ErrorKind>>,
     give_up: Sender<()>,
-    thread: JoinHandle<(Option<Database>, Option<DatabaseError>)>,
+    thread: JoinHandle<Keeper>,
 }
 
 impl Committer {
-    /// Starts the thread. Without a database only the journal is written.
-    pub fn start(journal: JournalWriter, database: Option<Database>) -> Self {
+    /// Starts the thread. Records are made durable while the database is still compared with the journal.
+    pub fn start(journal: JournalWriter, database: Unchecked) -> Self {
+        let hurry = Arc::new(AtomicBool::new(false));
         let (batches, queue) = channel();
         let (block, blocked) = watch::channel(None);
         let (give_up, given_up) = channel();
         let worker = Work {
             journal,
-            database,
-            trouble: None,
+            keeper: Keeper::start(database, hurry.clone()),
             block,
             given_up,
         };
         Self {
             batches,
+            hurry,
             blocked,
             give_up,
             thread: std::thread::spawn(move || worker.run(&queue)),
@@ -84,25 +88,32 @@ impl Committer {
         let _ = self.give_up.send(());
     }
 
-    /// Ends the thread and gives back the database, or the reason why it was given up on the way.
+    /// A database that is not yet where the journal is need not be: closing does not wait for it.
+    pub fn hurry(&self) {
+        self.hurry.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the thread once everything is written, and gives back the database; or why there is none. With both, it was made anew
+    /// for that reason.
     pub fn close(self) -> (Option<Database>, Option<DatabaseError>) {
         drop(self.batches);
         drop(self.give_up);
-        self.thread.join().unwrap_or((None, Some(DatabaseError::Panicked)))
+        match self.thread.join() {
+            Ok(keeper) => keeper.close(),
+            Err(_) => (None, Some(DatabaseError::Panicked)),
+        }
     }
 }
 
 struct Work {
     journal: JournalWriter,
-    database: Option<Database>,
-    /// Why the database was given up.
-    trouble: Option<DatabaseError>,
+    keeper: Keeper,
     block: watch::Sender<Option<io::ErrorKind>>,
     given_up: Receiver<()>,
 }
 
 impl Work {
-    fn run(mut self, queue: &Receiver<Batch>) -> (Option<Database>, Option<DatabaseError>) {
+    fn run(mut self, queue: &Receiver<Batch>) -> Keeper {
         while let Ok(first) = queue.recv() {
             let batches: Vec<Batch> = std::iter::once(first).chain(queue.try_iter()).collect();
             let begin = self.journal.seq();
@@ -118,19 +129,16 @@ impl Work {
             }
             if let Ok(texts) = written {
                 let lines = (begin..).zip(&records).zip(texts);
-                let lines: Vec<Line> = lines
-                    .map(|((seq, record), text)| Line::new(seq, record, text))
-                    .collect();
-                self.keep(&lines, &rows);
+                self.keeper.take_in(Change {
+                    reached: self.journal.seq(),
+                    lines: lines
+                        .map(|((seq, record), text)| Line::new(seq, record, text))
+                        .collect(),
+                    rows,
+                });
             }
-            kill::point("database.write:after");
         }
-        if let Some(open) = &self.database
-            && let Err(error) = guarded(|| open.flush())
-        {
-            tracing::warn!(%error, "the trial database can't be flushed");
-        }
-        (self.database, self.trouble)
+        self.keeper
     }
 
     /// Appends to the journal, for as long as the disk is full again and again.
@@ -155,19 +163,6 @@ impl Work {
                 Err(RecvTimeoutError::Timeout) => delay = (2 * delay).min(longest),
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => return Err(error),
             }
-        }
-    }
-
-    fn keep(&mut self, lines: &[Line], rows: &[TrialSummary]) {
-        let Some(open) = &self.database else { return };
-        if let Err(error) = guarded(|| open.write(self.journal.seq(), lines, rows)) {
-            tracing::warn!(%error, "the trial database can't be written and is left as it is; it will be made anew");
-            self.trouble = Some(error);
-            let given_up = self.database.take();
-            let _ = guarded(|| {
-                drop(given_up);
-                Ok(())
-            });
         }
     }
 }

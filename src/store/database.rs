@@ -7,15 +7,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 use sled::{Batch, Transactional, Tree};
 
+use super::contents::{Contents, Tally, entry_checksum};
 use super::guard::guarded;
 use super::journal::{JournalError, JournalReader};
 use super::line::{checksum, sequence};
-use crate::study::{Fact, Record, Study, TrialId, TrialSummary};
+use crate::study::{Fact, Record, TrialId, TrialSummary};
 
 const REACHED: &[u8] = b"reached";
 
@@ -40,6 +42,9 @@ pub enum DatabaseError {
     /// It does not say what the journal says.
     #[error("it does not agree with the journal")]
     Disagrees,
+    /// It was asked not to go on.
+    #[error("it was stopped before it had all that the journal has")]
+    Stopped,
     /// It holds records that the journal does not have, each whole: the journal has lost its end.
     #[error("the journal has lost its end: the database has {records} records of it")]
     Ahead {
@@ -63,49 +68,26 @@ pub enum DatabaseError {
 }
 
 impl DatabaseError {
-    /// Whether a database made anew would fare better. Against a journal whose end is known it is always wrong.
-    fn is_its_own_fault(&self, end_is_known: bool) -> bool {
+    /// The same for the user, with what has come of it: whether there is a database now.
+    pub fn told(&self, made_anew: bool) -> String {
+        match made_anew {
+            true => format!("the trial database was made anew from the journal: {self}"),
+            false => format!("the trial database can't be used, and will be made anew from the journal: {self}"),
+        }
+    }
+
+    /// Whether a database made anew would fare better.
+    pub(super) fn is_its_own_fault(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         match self {
             Self::Sled(sled::Error::Io(error)) => {
                 !matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
             }
-            Self::Ahead { .. } => end_is_known,
-            Self::Journal(_) | Self::Move { .. } => false,
-            Self::Sled(_) | Self::Panicked | Self::Emptied | Self::Disagrees | Self::Row(_) => true,
+            Self::Journal(_) | Self::Move { .. } | Self::Stopped => false,
+            Self::Sled(_) | Self::Panicked | Self::Emptied | Self::Disagrees | Self::Ahead { .. } | Self::Row(_) => {
+                true
+            }
         }
-    }
-}
-
-/// How many lines there are, and a sum of their checksums: equal for equal sets of lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
-    /// How many.
-    pub lines: u64,
-    /// The sum.
-    pub sum: u64,
-}
-
-impl Tally {
-    /// Counts a line; false if it is not whole.
-    pub fn count(&mut self, line: &[u8]) -> bool {
-        let told = checksum(line);
-        self.add(told.unwrap_or(0));
-        told.is_some()
-    }
-
-    /// The lines of both.
-    fn and(self, other: Self) -> Self {
-        Self {
-            lines: self.lines + other.lines,
-            sum: self.sum.wrapping_add(other.sum),
-        }
-    }
-
-    /// Counts a line by its checksum.
-    pub(super) fn add(&mut self, checksum: u32) {
-        self.lines += 1;
-        self.sum = self.sum.wrapping_add(checksum.into());
     }
 }
 
@@ -145,25 +127,38 @@ impl Line {
     }
 }
 
-/// The lines of a tree whose keys begin with numbers, most of them below `numbers`.
-fn tally_of(tree: &Tree, numbers: u64) -> Result<Tally, DatabaseError> {
+fn go_on(stop: &AtomicBool) -> Result<(), DatabaseError> {
+    match stop.load(Ordering::Relaxed) {
+        true => Err(DatabaseError::Stopped),
+        false => Ok(()),
+    }
+}
+
+/// The entries of a tree; its keys begin with numbers, most of them below `numbers`. Fails if one is damaged: if `checksum` has
+/// none for its key and value.
+fn tally_of(
+    tree: &Tree,
+    numbers: u64,
+    checksum: impl Fn(&[u8], &[u8]) -> Option<u32> + Sync,
+    stop: &AtomicBool,
+) -> Result<Tally, DatabaseError> {
     let parts = numbers.div_ceil(SHARE).max(1);
-    let lines_of = |part: u64| {
+    let entries_of = |part: u64| {
+        go_on(stop)?;
         let from = (part * SHARE).to_be_bytes();
         let to = ((part + 1) * SHARE).to_be_bytes();
-        let lines = match part + 1 == parts {
+        let entries = match part + 1 == parts {
             true => tree.range(from..),
             false => tree.range(from..to),
         };
         let mut tally = Tally::default();
-        for line in lines.values() {
-            if !tally.count(&line?) {
-                return Err(DatabaseError::Disagrees);
-            }
+        for entry in entries {
+            let (key, value) = entry?;
+            tally.add(checksum(&key, &value).ok_or(DatabaseError::Disagrees)?);
         }
         Ok(tally)
     };
-    let all = (0..parts).into_par_iter().map(lines_of);
+    let all = (0..parts).into_par_iter().map(entries_of);
     all.try_reduce(Tally::default, |a, b| Ok(a.and(b)))
 }
 
@@ -184,57 +179,10 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens the database at `path` and brings it to where the journal is, of which `study` is the fold and `tally` counts
-    /// the lines. If it can't be opened or says something else than the journal, it is moved aside and made anew; then the
-    /// reason comes with it. `end_is_known` tells whether it is certain that the journal has lost nothing at its end.
-    ///
-    /// # Errors
-    /// If it can't be made anew either, or holds what the journal has lost.
-    pub fn open(
-        path: &Path,
-        study: &Study,
-        journal: &Path,
-        tally: Tally,
-        end_is_known: bool,
-    ) -> Result<(Self, Option<DatabaseError>), DatabaseError> {
-        let existed = path.exists();
-        let reason = match guarded(|| Self::open_current(path, study, journal, tally)) {
-            Ok((database, caught_up)) => {
-                let emptied = existed && caught_up == tally.lines && tally.lines > 1;
-                return Ok((database, emptied.then_some(DatabaseError::Emptied)));
-            }
-            Err(reason) => reason,
-        };
-        if !existed || !reason.is_its_own_fault(end_is_known) {
-            return Err(reason);
-        }
-        set_aside(path)?;
-        let (database, _) = guarded(|| Self::open_current(path, study, journal, tally))?;
-        Ok((database, Some(reason)))
-    }
-
-    /// Opens it, takes in what it does not have, and checks all of it; also returns how many records it took in.
-    pub(super) fn open_current(
-        path: &Path,
-        study: &Study,
-        journal: &Path,
-        tally: Tally,
-    ) -> Result<(Self, u64), DatabaseError> {
-        let database = Self::open_as_it_is(path)?;
-        let reached = database.reached()?;
-        let missing = match tally.lines.checked_sub(reached) {
-            Some(missing) => missing,
-            None => return Err(database.beyond(tally.lines)?),
-        };
-        if missing > 0 {
-            database.catch_up(study, journal, reached, tally.lines)?;
-        }
-        database.check(study, tally)?;
-        Ok((database, missing))
-    }
-
-    fn open_as_it_is(path: &Path) -> Result<Self, DatabaseError> {
-        let db = sled::Config::new().path(path).cache_capacity(32 << 20).open()?;
+    /// Opens the database at `path`, or makes an empty one.
+    pub(super) fn open(path: &Path) -> Result<Self, DatabaseError> {
+        // sled takes much more than it is told, and is no faster with it.
+        let db = sled::Config::new().path(path).cache_capacity(8 << 20).open()?;
         Ok(Self {
             trials: db.open_tree("trials")?,
             reports: db.open_tree("reports")?,
@@ -246,37 +194,18 @@ impl Database {
         })
     }
 
-    /// How many records of the journal it holds.
-    fn reached(&self) -> Result<u64, DatabaseError> {
-        let reached = self.meta.get(REACHED)?;
-        let bytes = reached.and_then(|bytes| <[u8; 8]>::try_from(&*bytes).ok());
-        Ok(bytes.map_or(0, u64::from_be_bytes))
-    }
-
-    /// All lines, in no order.
-    fn lines(&self) -> impl Iterator<Item = sled::Result<sled::IVec>> {
-        let trees = [&self.reports, &self.segments, &self.others];
-        trees.into_iter().flat_map(|tree| tree.iter().values())
-    }
-
-    /// It says that it has more than the journal's `records` records: whether that is so.
-    fn beyond(&self, records: u64) -> Result<DatabaseError, DatabaseError> {
-        let mut known = 0;
-        for line in self.lines() {
-            let line = line?;
-            if let Some(seq) = sequence(&line).filter(|_| checksum(&line).is_some()) {
-                known = known.max(seq + 1);
-            }
-        }
-        Ok(if known > records {
-            DatabaseError::Ahead { records: known }
-        } else {
-            DatabaseError::Disagrees
-        })
-    }
-
-    /// Takes in the journal's records from number `reached` on.
-    fn catch_up(&self, study: &Study, journal: &Path, reached: u64, records: u64) -> Result<(), DatabaseError> {
+    /// Brings it to where the journal is, which has `records` records; `reached` of them it has, which is taken on trust. `row` gives
+    /// the trials of the others, as they are after the last one.
+    pub(super) fn catch_up(
+        &self,
+        journal: &Path,
+        reached: u64,
+        records: u64,
+        row: impl Fn(TrialId) -> Option<TrialSummary>,
+        stop: &AtomicBool,
+    ) -> Result<(), DatabaseError> {
+        // If it is not brought to the end it is still known to have been begun.
+        self.write(reached, &[], &[])?;
         let mut journal = JournalReader::open(journal)?;
         while journal.seq() < reached && journal.skip()? {}
         let mut lines = Vec::new();
@@ -287,6 +216,7 @@ impl Database {
             touched.extend(record.fact.trial());
             lines.push(Line::new(journal.seq() - 1, &record, journal.line().to_vec()));
             if lines.len() == CHUNK {
+                go_on(stop)?;
                 self.insert(&lines)?;
                 lines.clear();
             }
@@ -294,11 +224,46 @@ impl Database {
         self.insert(&lines)?;
         let touched: Vec<TrialId> = touched.into_iter().collect();
         for ids in touched.chunks(CHUNK) {
-            let rows: Vec<TrialSummary> = ids.iter().filter_map(|&id| study.trial(id)).map(Into::into).collect();
+            go_on(stop)?;
+            let rows: Vec<TrialSummary> = ids.iter().filter_map(|&id| row(id)).collect();
             self.write(reached, &[], &rows)?;
         }
         // Only now: until then what is there is taken in once more.
         self.write(records, &[], &[])
+    }
+
+    /// How many records of the journal it holds; none if it does not say.
+    pub(super) fn reached(&self) -> Result<Option<u64>, DatabaseError> {
+        let reached = self.meta.get(REACHED)?;
+        let bytes = reached.and_then(|bytes| <[u8; 8]>::try_from(&*bytes).ok());
+        Ok(bytes.map(u64::from_be_bytes))
+    }
+
+    /// All lines, in no order.
+    fn lines(&self) -> impl Iterator<Item = sled::Result<sled::IVec>> {
+        let trees = [&self.reports, &self.segments, &self.others];
+        trees.into_iter().flat_map(|tree| tree.iter().values())
+    }
+
+    /// How many records the journal must have had by what it holds: the number of the last whole line, and one.
+    fn records(&self) -> Result<u64, DatabaseError> {
+        let mut known = 0;
+        for line in self.lines() {
+            let line = line?;
+            if let Some(seq) = sequence(&line).filter(|_| checksum(&line).is_some()) {
+                known = known.max(seq + 1);
+            }
+        }
+        Ok(known)
+    }
+
+    /// Says how it disagrees with a journal of `records` records, of which it says to have more.
+    pub(super) fn beyond(&self, records: u64) -> Result<DatabaseError, DatabaseError> {
+        let known = self.records()?;
+        Ok(match known > records {
+            true => DatabaseError::Ahead { records: known },
+            false => DatabaseError::Disagrees,
+        })
     }
 
     fn insert(&self, lines: &[Line]) -> Result<(), DatabaseError> {
@@ -316,33 +281,23 @@ impl Database {
         Ok(())
     }
 
-    /// Whether it holds every line of the journal, and every trial as the study has it, and nothing else.
-    fn check(&self, study: &Study, tally: Tally) -> Result<(), DatabaseError> {
-        let agrees = |yes: bool| yes.then_some(()).ok_or(DatabaseError::Disagrees);
-        let trials = study.trials();
-        let numbers = [
-            (&self.reports, trials.len() as u64),
-            (&self.segments, trials.len() as u64),
-            (&self.others, tally.lines),
-        ];
-        let mut own = Tally::default();
-        for (tree, numbers) in numbers {
-            own = own.and(tally_of(tree, numbers)?);
+    /// Whether it holds every line of the journal, every trial as the study has it, and nothing else.
+    pub(super) fn check(&self, expected: &Contents, stop: &AtomicBool) -> Result<(), DatabaseError> {
+        let trials = expected.rows.entries;
+        let line = |_: &[u8], line: &[u8]| checksum(line);
+        let entry = |key: &[u8], value: &[u8]| Some(entry_checksum(key, value));
+        let reports = tally_of(&self.reports, trials, line, stop)?;
+        let segments = tally_of(&self.segments, trials, line, stop)?;
+        let others = tally_of(&self.others, expected.lines.entries, line, stop)?;
+        let contents = Contents {
+            lines: reports.and(segments).and(others),
+            rows: tally_of(&self.trials, trials, entry, stop)?,
+            ranks: tally_of(&self.by_loss, 0, entry, stop)?,
+        };
+        match contents == *expected {
+            true => Ok(()),
+            false => Err(DatabaseError::Disagrees),
         }
-        agrees(own == tally)?;
-        let ranked = trials.par_iter().with_min_len(SHARE as usize).map(|trial| {
-            let row = self
-                .trials
-                .get(trial.id.to_be_bytes())?
-                .ok_or(DatabaseError::Disagrees)?;
-            let summary = TrialSummary::from(trial);
-            agrees(*row == *serde_json::to_vec(&summary)?)?;
-            let Some(rank) = rank(&summary) else { return Ok(0) };
-            agrees(self.by_loss.contains_key(rank)?)?;
-            Ok(1)
-        });
-        let ranked = ranked.try_reduce(|| 0, |a, b| Ok::<usize, DatabaseError>(a + b))?;
-        agrees(self.trials.len() == trials.len() && self.by_loss.len() == ranked)
     }
 
     /// Takes in lines of the journal, which then has `reached` records, and the rows of the trials they speak of as they
@@ -431,6 +386,18 @@ impl Database {
     }
 }
 
+/// How many records the journal must have had by what the database at `path` holds, if that is more than `records`.
+pub(super) fn more_than(path: &Path, records: u64) -> Option<u64> {
+    let known = guarded(|| {
+        let database = Database::open(path)?;
+        match database.reached()? {
+            Some(reached) if reached > records => database.records(),
+            _ => Ok(0),
+        }
+    });
+    known.ok().filter(|known| *known > records)
+}
+
 /// The lines of the journal that the database at `path` holds whole, by sequence number; none if it can't be opened.
 pub(super) fn salvage(path: &Path) -> BTreeMap<u64, Vec<u8>> {
     if !path.is_dir() {
@@ -439,7 +406,7 @@ pub(super) fn salvage(path: &Path) -> BTreeMap<u64, Vec<u8>> {
     let mut found = BTreeMap::new();
     // What was read before sled gave up is as good as any: each line tells itself whether it is whole.
     let _ = guarded(|| {
-        for line in Database::open_as_it_is(path)?.lines() {
+        for line in Database::open(path)?.lines() {
             let line = line?;
             if let Some(seq) = sequence(&line).filter(|_| checksum(&line).is_some()) {
                 found.insert(seq, line.to_vec());
@@ -458,7 +425,7 @@ fn attempt_key(trial: TrialId, attempt: u32) -> [u8; 12] {
 }
 
 /// The key of a trial in the order of [`Database::best`], if it has a loss and is one of the search's.
-fn rank(row: &TrialSummary) -> Option<Vec<u8>> {
+pub(super) fn rank(row: &TrialSummary) -> Option<Vec<u8>> {
     if row.confirms.is_some() {
         return None;
     }
@@ -472,7 +439,7 @@ fn rank(row: &TrialSummary) -> Option<Vec<u8>> {
 }
 
 /// Moves the database out of the way. Only the last one is kept: the journal has all that was in it.
-fn set_aside(path: &Path) -> Result<(), DatabaseError> {
+pub(super) fn set_aside(path: &Path) -> Result<(), DatabaseError> {
     let aside = path.with_file_name("db.damaged");
     let cleared = match std::fs::symlink_metadata(&aside) {
         Ok(there) if there.is_dir() => std::fs::remove_dir_all(&aside),

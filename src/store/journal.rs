@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use serde::Deserialize;
 
 use super::acknowledged::Acknowledged;
-use super::database::Tally;
+use super::contents::Tally;
 use super::line::{decode, encode};
 use crate::kill;
 use crate::study::{FORMAT, Fact, Misfit, Record};

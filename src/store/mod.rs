@@ -2,11 +2,13 @@
 
 mod acknowledged;
 mod committer;
+mod contents;
 mod database;
 mod digest;
 mod directory;
 mod guard;
 mod journal;
+mod keeper;
 mod line;
 mod reader;
 mod repair;
@@ -16,7 +18,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 pub use committer::{CommitError, Committer};
-pub use database::{Database, DatabaseError, Line, Tally};
+pub use contents::Tally;
+pub use database::{Database, DatabaseError};
 pub(crate) use digest::{sha256, sha256_of};
 pub use directory::{StudyDirectory, StudyLock};
 pub(crate) use directory::{create_directories, sync_directory};
@@ -81,8 +84,6 @@ pub struct Store {
     pub study: Study,
     /// Makes further records durable.
     pub committer: Committer,
-    /// Why the trial database had to be made anew, or can't be used, if so.
-    pub database_trouble: Option<DatabaseError>,
     /// The right to write.
     pub lock: StudyLock,
 }

@@ -1,11 +1,10 @@
 //! Reading a study from outside, while it runs or after: by following its journal; and going on with it.
 
 use super::acknowledged::Known;
+use super::database::more_than;
 use super::journal::{JournalReader, JournalWriter};
-use super::{
-    Committer, Database, DatabaseError, Store, StoreError, StudyDirectory, StudyLock, acknowledged, first_record,
-    foreign,
-};
+use super::keeper::{Recent, Unchecked};
+use super::{Committer, Store, StoreError, StudyDirectory, StudyLock, acknowledged, first_record, foreign};
 use crate::study::{Fact, Record, Study};
 
 /// A study as its journal tells it. Any number of processes can read one at the same time as it runs.
@@ -15,6 +14,7 @@ pub struct StudyReader {
     journal: JournalReader,
     study: Study,
     file_sha256: Option<String>,
+    recent: Recent,
 }
 
 impl StudyReader {
@@ -28,11 +28,13 @@ impl StudyReader {
             study: Study::restore(spec, [&first]).map_err(|misfit| foreign(&directory, misfit))?,
             journal,
             directory,
+            recent: Recent::default(),
             file_sha256: match first.fact {
                 Fact::StudyCreated { file_sha256, .. } => file_sha256,
                 _ => None,
             },
         };
+        reader.recent.push(None);
         reader.take_in(drop)?;
         Ok(reader)
     }
@@ -53,22 +55,20 @@ impl StudyReader {
     /// If the journal can't be read or has lost records.
     pub fn take_over(mut self, lock: StudyLock) -> Result<Store, StoreError> {
         self.take_in(drop)?;
+        let path = self.directory.journal();
+        // Otherwise only the database may know that the journal has lost its end.
+        if !matches!(acknowledged::known(&path), Known::AtLeast(_))
+            && let Some(records) = more_than(&self.directory.database(), self.journal.seq())
+        {
+            self.journal.check_end(records)?;
+        }
+        let database = self.database();
         let Self {
             directory,
             journal,
             study,
             ..
         } = self;
-        let path = directory.journal();
-        let end_is_known = matches!(acknowledged::known(&path), Known::AtLeast(_));
-        let opened = Database::open(&directory.database(), &study, &path, journal.tally(), end_is_known);
-        if let Err(DatabaseError::Ahead { records }) = &opened {
-            journal.check_end(*records)?;
-        }
-        let (database, database_trouble) = match opened {
-            Ok((database, trouble)) => (Some(database), trouble),
-            Err(error) => (None, Some(error)),
-        };
         directory.complete().map_err(|source| StoreError::Io {
             path: directory.root().to_owned(),
             source,
@@ -77,9 +77,14 @@ impl StudyReader {
         Ok(Store {
             study,
             committer: Committer::start(writer, database),
-            database_trouble,
             lock,
         })
+    }
+
+    /// The database, as it must be after the last record read.
+    pub(super) fn database(&self) -> Unchecked {
+        let (path, journal) = (self.directory.database(), self.directory.journal());
+        Unchecked::new(path, &self.study, &journal, self.journal.tally(), &self.recent)
     }
 
     /// The study as of the last record read.
@@ -106,9 +111,10 @@ impl StudyReader {
     fn take_in(&mut self, mut each: impl FnMut(Record)) -> Result<(), StoreError> {
         // Known before the journal is read: a study that runs goes on meanwhile.
         let known = acknowledged::known(&self.directory.journal()).records();
-        let study = &mut self.study;
+        let (study, recent) = (&mut self.study, &mut self.recent);
         self.journal.read_on(|record| {
             study.follow(&record)?;
+            recent.push(record.fact.trial());
             each(record);
             Ok(())
         })?;

@@ -3,9 +3,10 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::acknowledged::{Acknowledged, Known, known};
+use super::contents::Contents;
 use super::database::{Database, DatabaseError, salvage};
 use super::guard::guarded;
 use super::salvage::{Salvaged, read_whole, salvage as salvage_journal};
@@ -43,7 +44,14 @@ impl Copy {
             return Err(DatabaseError::Disagrees);
         };
         guarded(|| {
-            let (_, behind) = Database::open_current(&self.path, study, &directory.journal(), salvaged.tally)?;
+            let (database, never) = (Database::open(&self.path)?, AtomicBool::new(false));
+            let (reached, records) = (database.reached()?.unwrap_or(0), salvaged.tally.entries);
+            let Some(behind) = records.checked_sub(reached) else {
+                return Err(database.beyond(records)?);
+            };
+            let row = |id| study.trial(id).map(Into::into);
+            database.catch_up(&directory.journal(), reached, records, row, &never)?;
+            database.check(&Contents::of(study, salvaged.tally), &never)?;
             Ok(behind)
         })
     }

@@ -38,9 +38,14 @@ fn spec() -> StudySpec {
 }
 
 fn in_temporary_directory() -> (tempfile::TempDir, StudyDirectory) {
+    of_trials(spec().trials)
+}
+
+fn of_trials(trials: u64) -> (tempfile::TempDir, StudyDirectory) {
     let parent = tempfile::tempdir().unwrap();
     let directory = StudyDirectory::new(parent.path().join("s"));
-    create(&directory, &spec(), "# text", Timestamp(1)).unwrap();
+    let spec = StudySpec { trials, ..spec() };
+    create(&directory, &spec, "# text", Timestamp(1)).unwrap();
     (parent, directory)
 }
 
@@ -148,10 +153,85 @@ async fn a_damaged_database_is_set_aside_and_made_anew() {
         let rows = database.unwrap().best(9).unwrap();
         assert_eq!(rows.len(), 4, "{damage}");
         if damage == "incomplete" {
-            assert!(trouble.is_none() && store.database_trouble.is_some(), "{damage}");
+            let told = trouble.unwrap().told(true);
+            assert!(told.contains("made anew from the journal: it does not agree"), "{told}");
             assert!(directory.root().join("db.damaged").exists(), "{damage}");
         }
     }
+}
+
+/// Writes `records` more records, or a few more, to the journal alone.
+fn leave_the_database_behind(directory: &StudyDirectory, records: usize) -> Study {
+    let path = directory.journal();
+    let mut reader = JournalReader::open(&path).unwrap();
+    while reader.skip().unwrap() {}
+    let mut journal = JournalWriter::resume(&path, &reader).unwrap();
+    let mut study = StudyReader::open(directory.clone()).unwrap().study().clone();
+    let mut new: Vec<Record> = Vec::new();
+    while new.len() < records {
+        let step = study.handle(Timestamp(6), Event::Idle { slots: vec![0] });
+        let Some(Fact::SegmentStarted { trial, attempt, to, .. }) = step.records.first().map(|r| r.fact.clone()) else {
+            panic!("nothing to train");
+        };
+        new.extend(step.records);
+        let reported = Event::Reported {
+            trial,
+            attempt,
+            resource: to,
+            loss: Some(1.0 / (trial + 3) as f64),
+            metrics: [].into_iter().collect(),
+            checkpoint: None,
+            last: true,
+        };
+        new.extend(study.handle(Timestamp(6), reported).records);
+    }
+    journal.append(&new).unwrap();
+    study
+}
+
+#[tokio::test]
+async fn a_database_that_was_left_behind_takes_in_what_it_lacks() {
+    for records in [20, 6000] {
+        let (_parent, directory) = of_trials(4000);
+        let mut store = open(&directory).unwrap();
+        run(&mut store, 20).await;
+        store.committer.close();
+        drop(store.lock);
+        let study = leave_the_database_behind(&directory, records);
+        // While it does, the study goes on.
+        let mut store = open(&directory).unwrap();
+        assert_eq!(store.study, study);
+        run(&mut store, 3).await;
+        let (database, trouble) = store.committer.close();
+        assert!(trouble.is_none(), "{records}: {trouble:?}");
+        let database = database.unwrap();
+        for trial in store.study.trials() {
+            assert_eq!(database.trial(trial.id).unwrap(), Some(trial.into()), "{records}");
+        }
+        drop((database, store.lock));
+        // It is compared with the journal once more.
+        assert!(open(&directory).unwrap().committer.close().1.is_none(), "{records}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_was_not_waited_for_is_brought_up_the_next_time() {
+    let (_parent, directory) = in_temporary_directory();
+    let mut store = open(&directory).unwrap();
+    run(&mut store, 4).await;
+    let study = store.study.clone();
+    store.committer.close();
+    drop(store.lock);
+    std::fs::remove_dir_all(directory.database()).unwrap();
+    let reader = StudyReader::open(directory.clone()).unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(true);
+    let stopped = reader.database().open(&stop);
+    assert!(matches!(stopped.map(drop), Err(DatabaseError::Stopped)));
+    let store = open(&directory).unwrap();
+    let (database, trouble) = store.committer.close();
+    assert!(trouble.is_none(), "{trouble:?}");
+    let best = study.best().map(TrialSummary::from);
+    assert_eq!(database.unwrap().best(1).unwrap().first(), best.as_ref());
 }
 
 #[test]

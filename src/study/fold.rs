@@ -193,9 +193,11 @@ impl Study {
             Fact::SegmentStopped { checkpoint, .. } => {
                 match (&trial.state, checkpoint) {
                     (&TrialState::Ahead { at, .. }, Some(stopped)) => {
-                        trial.ahead.stopped_at = Some((at, stopped.clone()));
+                        trial.ahead.stopped_at = Some((at, Box::new(stopped.clone())));
                     }
-                    (&TrialState::Running { at, .. }, Some(stopped)) => trial.stopped_at = Some((at, stopped.clone())),
+                    (&TrialState::Running { at, .. }, Some(stopped)) => {
+                        trial.stopped_at = Some((at, Box::new(stopped.clone())))
+                    }
                     _ => {}
                 }
                 self.interrupt(id);

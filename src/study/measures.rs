@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize, Serializer};
 /// Metrics by name, in the order of the names. The names are shared with other reports.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measures {
-    names: Arc<[String]>,
+    // A thin pointer: this is one of a million.
+    names: Arc<Box<[String]>>,
     values: Box<[f64]>,
 }
 
 /// All sets of names that reports of a study have had.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Names(Vec<Arc<[String]>>);
+pub(super) struct Names(Vec<Arc<Box<[String]>>>);
 
 impl Names {
     /// The same metrics, with shared names.
@@ -64,7 +65,7 @@ impl Measures {
 
     /// The metrics, in the order of their names.
     pub fn iter(&self) -> std::iter::Zip<std::slice::Iter<'_, String>, std::slice::Iter<'_, f64>> {
-        self.names.iter().zip(&self.values)
+        self.names.iter().zip(self.values.iter())
     }
 
     /// The same with names of its own.
@@ -85,7 +86,7 @@ impl<'a> IntoIterator for &'a Measures {
 impl From<&Metrics> for Measures {
     fn from(metrics: &Metrics) -> Self {
         Self {
-            names: metrics.keys().cloned().collect(),
+            names: Arc::new(metrics.keys().cloned().collect()),
             values: metrics.values().copied().collect(),
         }
     }
@@ -111,7 +112,7 @@ impl Serialize for Measures {
 
 thread_local! {
     /// The names of what was read last on this thread: those of the next are most likely the same, and need no memory of their own.
-    static LAST: RefCell<Arc<[String]>> = RefCell::new([].into());
+    static LAST: RefCell<Arc<Box<[String]>>> = RefCell::default();
 }
 
 impl<'de> Deserialize<'de> for Measures {

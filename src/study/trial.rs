@@ -158,7 +158,7 @@ pub struct Trial {
     pub failed_on: BTreeSet<SlotId>,
     /// A checkpoint between two reports, written when the trial was stopped there, and the resource that lies before it. Others may
     /// have been reported: a trial whose checkpoint was lost goes back.
-    pub stopped_at: Option<(u64, Checkpoint)>,
+    pub stopped_at: Option<(u64, Box<Checkpoint>)>,
     /// Whether it has ended by itself, before the maximum resource.
     pub exhausted: bool,
     /// Time spent training in segments that came to an end, in milliseconds.
@@ -173,7 +173,7 @@ pub struct Ahead {
     /// Whether the trial has ended by itself with the last of them.
     pub ended: bool,
     /// A checkpoint after the last of them, written when the trial was stopped there, and the resource that lies before it.
-    pub stopped_at: Option<(u64, Checkpoint)>,
+    pub stopped_at: Option<(u64, Box<Checkpoint>)>,
     /// Whether a segment has failed: it is not tried again before the decision.
     pub failed: bool,
 }
@@ -262,7 +262,7 @@ impl Trial {
                 [&self.stopped_at, &self.ahead.stopped_at]
                     .into_iter()
                     .flatten()
-                    .map(|(_, stopped)| stopped),
+                    .map(|(_, stopped)| &**stopped),
             )
     }
 
