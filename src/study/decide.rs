@@ -278,6 +278,9 @@ impl Decider<'_> {
 
     /// Has segments that run ahead make room for trials that need not wait for a decision.
     fn preempt(&mut self) {
+        if self.study.waiting.is_empty() {
+            return;
+        }
         let mut making_room = 0;
         let mut ahead = Vec::new();
         for trial in self.study.running.iter().filter_map(|&id| self.study.trial(id)) {

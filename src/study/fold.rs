@@ -58,6 +58,7 @@ impl Study {
                 self.brackets.push(OpenBracket {
                     first: *first,
                     trials: *trials,
+                    drawn: 0,
                     unfinished: *trials,
                     bracket: Bracket::new(&self.spec.policy, &plan),
                 });
@@ -79,6 +80,7 @@ impl Study {
                 let Some(open) = self.brackets.get_mut(*bracket as usize) else {
                     return;
                 };
+                open.drawn += 1;
                 if open.trials == 0 {
                     open.unfinished += 1;
                 }

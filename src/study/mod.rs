@@ -93,6 +93,8 @@ struct OpenBracket {
     first: TrialId,
     /// How many trials it was opened for; 0 if they are added one by one.
     trials: u64,
+    /// How many have been drawn for it.
+    drawn: u64,
     /// How many of its trials can still change.
     unfinished: u64,
     bracket: Bracket,

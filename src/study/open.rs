@@ -205,11 +205,7 @@ impl Study {
     fn bracket_behind(&self) -> Option<usize> {
         let count = self.brackets.len() as u64;
         let size = |number: usize| self.spec.policy.hyperband_size(count - 1 - number as u64) as f64;
-        let mut has = vec![0.0; self.brackets.len()];
-        for bracket in self.trials.iter().filter_map(Trial::bracket) {
-            has[bracket] += 1.0;
-        }
-        let behind = |&number: &usize| (has[number] + 1.0) / size(number);
+        let behind = |&number: &usize| (self.brackets[number].drawn as f64 + 1.0) / size(number);
         (0..self.brackets.len()).min_by(|a, b| behind(a).total_cmp(&behind(b)).then(a.cmp(b)))
     }
 }

@@ -32,7 +32,8 @@ impl Study {
     /// The paused trial that will most likely go on and can be trained before that is decided, and the resource of its next
     /// rung.
     pub(super) fn most_promising(&self) -> Option<(TrialId, u64)> {
-        if !self.spec.policy.speculation {
+        // Others promise nothing, however many are paused.
+        if !self.spec.policy.speculation || !self.spec.policy.is_synchronous() {
             return None;
         }
         let candidates = self.paused.iter().filter_map(|&id| {
