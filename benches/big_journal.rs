@@ -10,7 +10,8 @@ use std::path::Path;
 use hpo::space::SearchSpace;
 use hpo::store::{self, JournalReader, JournalWriter, StudyDirectory};
 use hpo::study::{
-    Checkpoint, Command, Event, PolicyKind, PolicySpec, Record, SamplerSpec, Study, StudySpec, Timestamp, Trainer,
+    Checkpoint, Command, Event, PolicyKind, PolicySpec, Record, Reported, SamplerSpec, Study, StudySpec, Timestamp,
+    Trainer,
 };
 use hpo_protocol::Unit;
 
@@ -124,7 +125,7 @@ fn write(root: &Path, trials: u64, reports: u64) {
 fn report(trial: u64, attempt: u32, resource: u64) -> Event {
     let loss = 1.0 / (2.0 + (trial % 977) as f64 + resource as f64).sqrt();
     let metric = |(k, name): (usize, &&str)| ((*name).to_owned(), 1.0 - loss / (k as f64 + 1.5));
-    Event::Reported {
+    Event::Reported(Reported {
         trial,
         attempt,
         resource,
@@ -139,5 +140,5 @@ fn report(trial: u64, attempt: u32, resource: u64) -> Event {
             sha256: format!("{:064x}", trial * 31 + resource),
         }),
         last: false,
-    }
+    })
 }

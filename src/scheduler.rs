@@ -281,7 +281,7 @@ impl Scheduler<'_> {
                 None
             }
             News::Happened(event) => {
-                if matches!(event, Event::Reported { .. }) {
+                if matches!(event, Event::Reported(_)) {
                     self.paused_before = None;
                 }
                 Some(event)

@@ -17,7 +17,7 @@ use super::slots::Slot;
 use super::space;
 use super::watch::{Task, patience, silence};
 use crate::store::{StudyDirectory, create_directories};
-use crate::study::{Checkpoint, Event, TrialId};
+use crate::study::{Checkpoint, Event, Measures, Reported, TrialId};
 
 /// So many workers in a row that die before they are ready mean that none will ever be.
 const FALSE_STARTS: u32 = 3;
@@ -378,15 +378,15 @@ impl Keeper {
                 check(&metrics).map_err(End::Died)?;
                 let checkpoint = self.take_in(trial, checkpoint).await?;
                 let ends = last || loss.is_none();
-                self.happened(Event::Reported {
+                self.happened(Event::Reported(Reported {
                     trial,
                     attempt,
                     resource,
                     loss,
-                    metrics,
+                    metrics: Measures::from(&metrics),
                     checkpoint,
                     last,
-                });
+                }));
                 if let Task::Training { to, over, .. } = &mut self.task {
                     *over = resource >= *to;
                 }

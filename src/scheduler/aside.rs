@@ -26,7 +26,7 @@ impl Scheduler<'_> {
         let mut failure = None;
         for record in records {
             match &record.fact {
-                Fact::Reported { .. } => health.went_well(),
+                Fact::Reported(_) => health.went_well(),
                 Fact::SegmentFailed {
                     trial,
                     message,

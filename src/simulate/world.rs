@@ -3,13 +3,15 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use hpo_protocol::{Metrics, Unit};
+use hpo_protocol::Unit;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::formula::{END, Missing};
 use super::objective::{Curve, Objective};
-use crate::study::{Checkpoint, Command, Event, SlotId, Study, StudySpec, Timestamp, TrialId, TrialState};
+use crate::study::{
+    Checkpoint, Command, Event, Measures, Reported, SlotId, Study, StudySpec, Timestamp, TrialId, TrialState,
+};
 
 /// What a study is simulated under.
 #[derive(Debug, Clone)]
@@ -284,15 +286,15 @@ impl World {
             bytes: 0,
             sha256: String::new(),
         };
-        self.tell(Event::Reported {
+        self.tell(Event::Reported(Reported {
             trial,
             attempt,
             resource,
             loss,
-            metrics: Metrics::new(),
+            metrics: Measures::default(),
             checkpoint: loss.map(|_| checkpoint),
             last: false,
-        })?;
+        }))?;
         self.observe(trial);
         Ok(())
     }

@@ -17,7 +17,7 @@ use super::contents::{Contents, Tally, entry_checksum};
 use super::guard::guarded;
 use super::journal::{JournalError, JournalReader};
 use super::line::{checksum, sequence};
-use crate::study::{Fact, Record, TrialId, TrialSummary};
+use crate::study::{Fact, Record, Reported, TrialId, TrialSummary};
 
 const REACHED: &[u8] = b"reached";
 
@@ -109,12 +109,12 @@ impl Line {
     /// The line of record number `seq`, without its newline.
     pub fn new(seq: u64, record: &Record, text: Vec<u8>) -> Self {
         let place = match record.fact {
-            Fact::Reported {
+            Fact::Reported(Reported {
                 trial,
                 attempt,
                 resource,
                 ..
-            } => {
+            }) => {
                 let mut key = [0; 20];
                 key[..12].copy_from_slice(&attempt_key(trial, attempt));
                 key[12..].copy_from_slice(&resource.to_be_bytes());

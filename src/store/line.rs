@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::study::{Checkpoint, Fact, Measures, Record, Timestamp, TrialId};
+use crate::study::{Fact, Record, Reported, Timestamp};
 
 const TAIL: usize = r#","crc32c":"00000000"}"#.len();
 
@@ -29,42 +29,12 @@ struct ReportIn {
     fact: Reported,
 }
 
-/// The fields of [`Fact::Reported`].
-#[derive(Deserialize)]
-struct Reported {
-    trial: TrialId,
-    attempt: u32,
-    resource: u64,
-    loss: Option<f64>,
-    metrics: Measures,
-    checkpoint: Option<Checkpoint>,
-    #[serde(default)]
-    last: bool,
-}
-
 impl From<ReportIn> for LineIn {
     fn from(line: ReportIn) -> Self {
-        let Reported {
-            trial,
-            attempt,
-            resource,
-            loss,
-            metrics,
-            checkpoint,
-            last,
-        } = line.fact;
         Self {
             seq: line.seq,
             at: line.at,
-            fact: Fact::Reported {
-                trial,
-                attempt,
-                resource,
-                loss,
-                metrics,
-                checkpoint,
-                last,
-            },
+            fact: Fact::Reported(line.fact),
         }
     }
 }
@@ -130,6 +100,7 @@ pub(super) fn decode(seq: u64, line: &[u8]) -> Result<(Record, u32), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::study::Checkpoint;
 
     #[test]
     fn a_line_is_json_with_a_checksum_of_all_before_it() {
@@ -147,7 +118,7 @@ mod tests {
     #[test]
     fn a_report_is_read_as_any_other_record() {
         for last in [false, true] {
-            let fact = Fact::Reported {
+            let fact = Fact::Reported(Reported {
                 trial: 3,
                 attempt: 2,
                 resource: 9,
@@ -159,7 +130,7 @@ mod tests {
                     sha256: "ab".into(),
                 }),
                 last,
-            };
+            });
             let record = Record { at: Timestamp(5), fact };
             let mut line = encode(8, &record).unwrap();
             line.pop();

@@ -2,7 +2,7 @@ use hpo_protocol::Unit;
 
 use super::*;
 use crate::space::SearchSpace;
-use crate::study::{Event, PolicyKind, PolicySpec, SamplerSpec, Trainer, TrialSummary};
+use crate::study::{Event, PolicyKind, PolicySpec, Reported, SamplerSpec, Trainer, TrialSummary};
 
 fn spec() -> StudySpec {
     StudySpec {
@@ -71,19 +71,19 @@ async fn run(store: &mut Store, steps: usize) {
         };
         for resource in from + 1..=to {
             let file = format!("{trial}-{attempt}-{resource}");
-            let reported = Event::Reported {
+            let reported = Event::Reported(Reported {
                 trial,
                 attempt,
                 resource,
                 loss: Some(1.0 / (trial + 2) as f64),
-                metrics: [("accuracy".to_owned(), 0.5)].into(),
+                metrics: [("accuracy".to_owned(), 0.5)].into_iter().collect(),
                 checkpoint: Some(crate::study::Checkpoint {
                     file,
                     bytes: 1,
                     sha256: "00".into(),
                 }),
                 last: false,
-            };
+            });
             commit(store, reported).await;
         }
     }
@@ -174,7 +174,7 @@ fn leave_the_database_behind(directory: &StudyDirectory, records: usize) -> Stud
             panic!("nothing to train");
         };
         new.extend(step.records);
-        let reported = Event::Reported {
+        let reported = Event::Reported(Reported {
             trial,
             attempt,
             resource: to,
@@ -182,7 +182,7 @@ fn leave_the_database_behind(directory: &StudyDirectory, records: usize) -> Stud
             metrics: [].into_iter().collect(),
             checkpoint: None,
             last: true,
-        };
+        });
         new.extend(study.handle(Timestamp(6), reported).records);
     }
     journal.append(&new).unwrap();

@@ -4,8 +4,7 @@ use std::cmp::Reverse;
 
 use super::Study;
 use super::bracket::Decision;
-use super::event::{Command, Event, Fact, Record, Step, Timestamp};
-use super::measures::Measures;
+use super::event::{Command, Event, Fact, Record, Reported, Step, Timestamp};
 use super::trial::{Checkpoint, Trial, TrialId, TrialState};
 
 impl Study {
@@ -52,42 +51,7 @@ impl Decider<'_> {
                 }
             }
             Event::Tested { trial, measurement } => self.record(Fact::ModelTested { trial, measurement }),
-            Event::Reported {
-                trial,
-                attempt,
-                resource,
-                loss,
-                metrics,
-                checkpoint,
-                last,
-            } => {
-                let Some(segment) = self.segment(trial, attempt) else {
-                    return self.drop_checkpoint(checkpoint);
-                };
-                let loss = loss.filter(|loss| loss.is_finite());
-                let due = self.study.spec.policy.next_report(segment.at, segment.to);
-                let known = self.study.trial(trial).map(Trial::checkpoints).into_iter().flatten();
-                let reused = known
-                    .map(|known| &known.file)
-                    .find(|&file| checkpoint.as_ref().is_some_and(|new| new.file == *file));
-                let reused = reused.map(|file| format!("the worker wrote a checkpoint over an older one: {file}"));
-                if let Some(message) = segment.objection(due, resource, loss, checkpoint.as_ref()).or(reused) {
-                    self.step.commands.push(Command::Replace { slot: segment.slot });
-                    self.drop_checkpoint(checkpoint);
-                    self.fail(trial, attempt, message, false);
-                    return;
-                }
-                self.record(Fact::Reported {
-                    trial,
-                    attempt,
-                    resource,
-                    loss,
-                    metrics: Measures::from(&metrics),
-                    checkpoint,
-                    last,
-                });
-                self.decide();
-            }
+            Event::Reported(reported) => self.report(reported),
             Event::Stopped {
                 trial,
                 attempt,
@@ -116,6 +80,28 @@ impl Decider<'_> {
         }
     }
 
+    fn report(&mut self, mut report: Reported) {
+        let (trial, attempt) = (report.trial, report.attempt);
+        let Some(segment) = self.segment(trial, attempt) else {
+            return self.drop_checkpoint(report.checkpoint);
+        };
+        report.loss = report.loss.filter(|loss| loss.is_finite());
+        let due = self.study.spec.policy.next_report(segment.at, segment.to);
+        let known = self.study.trial(trial).map(Trial::checkpoints).into_iter().flatten();
+        let reused = known
+            .map(|known| &known.file)
+            .find(|&file| report.checkpoint.as_ref().is_some_and(|new| new.file == *file));
+        let reused = reused.map(|file| format!("the worker wrote a checkpoint over an older one: {file}"));
+        if let Some(message) = segment.objection(due, &report).or(reused) {
+            self.step.commands.push(Command::Replace { slot: segment.slot });
+            self.drop_checkpoint(report.checkpoint);
+            self.fail(trial, attempt, message, false);
+            return;
+        }
+        self.record(Fact::Reported(report));
+        self.decide();
+    }
+
     /// Adds a record, takes it in, and has the checkpoints deleted that nothing can need after it.
     pub(super) fn record(&mut self, fact: Fact) {
         let mut touched = self.study.holders.clone();
@@ -127,10 +113,10 @@ impl Decider<'_> {
                 .collect()
         };
         let mut dropped = files(self.study);
-        if let Fact::Reported {
+        if let Fact::Reported(Reported {
             checkpoint: Some(checkpoint),
             ..
-        } = &fact
+        }) = &fact
         {
             dropped.push(checkpoint.file.clone());
         }
@@ -375,14 +361,14 @@ struct Segment {
 
 impl Segment {
     /// What is wrong with a report, if that of the resource `due` is the next.
-    fn objection(&self, due: u64, resource: u64, loss: Option<f64>, checkpoint: Option<&Checkpoint>) -> Option<String> {
+    fn objection(&self, due: u64, report: &Reported) -> Option<String> {
+        let (to, resource) = (self.to, report.resource);
         if resource != due {
-            let to = self.to;
             return Some(format!(
                 "the worker reported resource {resource}, but {due} of a segment to {to} was due"
             ));
         }
-        (loss.is_some() && checkpoint.is_none())
+        (report.loss.is_some() && report.checkpoint.is_none())
             .then(|| format!("the worker reported resource {resource} without a checkpoint"))
     }
 }

@@ -26,6 +26,27 @@ impl Timestamp {
 /// The number of a slot, from 0.
 pub type SlotId = u32;
 
+/// A validation of a trial that is being trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reported {
+    /// The trial.
+    pub trial: TrialId,
+    /// The attempt.
+    pub attempt: u32,
+    /// The resource reached.
+    pub resource: u64,
+    /// Validation loss; none if it is not finite, which ends the trial.
+    pub loss: Option<f64>,
+    /// Metrics beside the loss.
+    pub metrics: Measures,
+    /// The trial at this point; present whenever there is a loss.
+    pub checkpoint: Option<Checkpoint>,
+    /// Whether the trial has ended by itself: more training would not make it better. It stands at all further rungs with its lowest
+    /// loss so far.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub last: bool,
+}
+
 /// Something that happened outside the core.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -58,22 +79,7 @@ pub enum Event {
         measurement: Measurement,
     },
     /// A running trial was validated.
-    Reported {
-        /// The trial.
-        trial: TrialId,
-        /// The attempt.
-        attempt: u32,
-        /// The resource reached.
-        resource: u64,
-        /// Validation loss; none if it is not finite.
-        loss: Option<f64>,
-        /// Metrics beside the loss.
-        metrics: Metrics,
-        /// The trial at this point; present whenever there is a loss.
-        checkpoint: Option<Checkpoint>,
-        /// Whether the trial has ended by itself: more training would not make it better.
-        last: bool,
-    },
+    Reported(Reported),
     /// A running trial was stopped before its rung.
     Stopped {
         /// The trial.
@@ -209,23 +215,7 @@ pub enum Fact {
         attempt: u32,
     },
     /// A validation. At the end of the segment it ends it, at the maximum resource it completes the trial.
-    Reported {
-        /// The trial.
-        trial: TrialId,
-        /// The attempt.
-        attempt: u32,
-        /// The resource reached.
-        resource: u64,
-        /// Validation loss; none if it is not finite, which ends the trial.
-        loss: Option<f64>,
-        /// Metrics beside the loss.
-        metrics: Measures,
-        /// The trial at this point.
-        checkpoint: Option<Checkpoint>,
-        /// Whether the trial has ended by itself. It stands at all further rungs with its lowest loss so far.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        last: bool,
-    },
+    Reported(Reported),
     /// A segment was stopped before its rung.
     SegmentStopped {
         /// The trial.
@@ -292,7 +282,7 @@ impl Fact {
             Self::TrialCreated { trial, .. }
             | Self::ConfirmationCreated { trial, .. }
             | Self::SegmentStarted { trial, .. }
-            | Self::Reported { trial, .. }
+            | Self::Reported(Reported { trial, .. })
             | Self::SegmentStopped { trial, .. }
             | Self::SegmentFailed { trial, .. }
             | Self::TrialPromoted { trial, .. }

@@ -1,6 +1,6 @@
 //! Whether a record of somebody else's making fits those before it.
 
-use super::event::{Fact, Record};
+use super::event::{Fact, Record, Reported};
 use super::trial::{Trial, TrialId, TrialState};
 use super::{OpenBracket, Study};
 
@@ -101,7 +101,7 @@ fn can_follow(trial: &Trial, bracket: Option<&OpenBracket>, most: u64, fact: &Fa
             TrialState::Paused { rung } => ahead && to > rung && to <= most,
             _ => false,
         },
-        Fact::Reported { resource, .. } => running && (1..=most).contains(&resource),
+        Fact::Reported(Reported { resource, .. }) => running && (1..=most).contains(&resource),
         Fact::SegmentStopped { .. } | Fact::SegmentFailed { .. } | Fact::SegmentPreempted { .. } => running,
         Fact::TrialPromoted { rung, to, .. } => !trial.state.is_final() && is_rung(rung) && is_rung(to) && rung < to,
         Fact::TrialPruned { .. } | Fact::TrialCompleted { .. } => !trial.state.is_final(),

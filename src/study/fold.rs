@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bracket::{Bracket, Decision, Entry, Rank};
-use super::event::{Fact, Record, Timestamp};
+use super::event::{Fact, Record, Reported, Timestamp};
 use super::policy::BracketPlan;
 use super::trial::{Report, Role, Trial, TrialId, TrialState};
 use super::{Misfit, OpenBracket, SchedulerRun, Study};
@@ -157,14 +157,14 @@ impl Study {
                     *preempted = true;
                 }
             }
-            Fact::Reported {
+            Fact::Reported(Reported {
                 resource,
                 loss,
                 metrics,
                 checkpoint,
                 last,
                 ..
-            } => {
+            }) => {
                 let report = Report {
                     at: now,
                     loss: *loss,

@@ -27,7 +27,7 @@ use hpo_protocol::{Measurement, Metrics};
 
 use bracket::{Bracket, Decision, Rank, rung_sizes};
 pub use confirmation::{Confirmation, ConfirmationSpec, Confirmed};
-pub use event::{Command, Event, FORMAT, Fact, Record, SlotId, Step, Timestamp};
+pub use event::{Command, Event, FORMAT, Fact, Record, Reported, SlotId, Step, Timestamp};
 pub use fits::Misfit;
 pub use importance::{Importance, Importances};
 pub use measures::Measures;

@@ -253,15 +253,15 @@ impl World {
                 self.running.remove(chosen);
                 self.free.push(slot);
             }
-            self.send(Event::Reported {
+            self.send(Event::Reported(Reported {
                 trial,
                 attempt,
                 resource,
                 loss,
-                metrics: Metrics::new(),
+                metrics: Measures::default(),
                 checkpoint,
                 last,
-            });
+            }));
         }
     }
 
@@ -401,7 +401,7 @@ proptest! {
             rough.advance(0.0);
         }
         // Only the last batch can be torn: go back no further than the last report or segment.
-        let batch = rough.journal.iter().rev().position(|r| matches!(r.fact, Fact::Reported { .. } | Fact::SegmentStarted { .. })).unwrap_or(0);
+        let batch = rough.journal.iter().rev().position(|r| matches!(r.fact, Fact::Reported(_) | Fact::SegmentStarted { .. })).unwrap_or(0);
         rough.kill(torn.min(batch));
         rough.run(0.0, 0.0);
         prop_assert_eq!(plain.answer(), rough.answer());
@@ -413,7 +413,7 @@ proptest! {
         world.run(0.0, 0.05);
         let mut seen = BTreeSet::new();
         for record in &world.journal {
-            if let Fact::Reported { trial, resource, .. } = record.fact {
+            if let Fact::Reported(Reported { trial, resource, .. }) = record.fact {
                 prop_assert!(seen.insert((trial, resource)), "trial {trial} was trained twice at {resource}");
             }
         }
@@ -500,15 +500,15 @@ fn a_worker_that_lies_is_replaced_and_its_report_not_recorded() {
         world.send(Event::Idle { slots: vec![0] });
         let step = world.study.handle(
             Timestamp(9),
-            Event::Reported {
+            Event::Reported(Reported {
                 trial: 0,
                 attempt: 1,
                 resource,
                 loss,
-                metrics: Metrics::new(),
+                metrics: Measures::default(),
                 checkpoint: checkpoint.clone(),
                 last: false,
-            },
+            }),
         );
         let delete = checkpoint.map(|checkpoint| Command::Delete {
             files: vec![checkpoint.file],
@@ -533,15 +533,15 @@ fn a_report_before_or_after_the_one_that_is_due_is_refused_with_what_was() {
         world.send(Event::Idle { slots: vec![0] });
         let step = world.study.handle(
             Timestamp(9),
-            Event::Reported {
+            Event::Reported(Reported {
                 trial: 0,
                 attempt: 1,
                 resource,
                 loss: Some(0.1),
-                metrics: Metrics::new(),
+                metrics: Measures::default(),
                 checkpoint: Some(checkpoint(0, "x")),
                 last: false,
-            },
+            }),
         );
         let files = vec![checkpoint(0, "x").file];
         assert_eq!(step.commands, [Command::Replace { slot: 0 }, Command::Delete { files }]);
@@ -565,15 +565,15 @@ fn a_message_of_an_older_attempt_is_ignored() {
     world.send(Event::Idle { slots: vec![0] });
     world.kill(0);
     world.send(Event::Idle { slots: vec![0] });
-    let late = Event::Reported {
+    let late = Event::Reported(Reported {
         trial: 0,
         attempt: 1,
         resource: 1,
         loss: Some(0.0),
-        metrics: Metrics::new(),
+        metrics: Measures::default(),
         checkpoint: Some(checkpoint(0, "late")),
         last: false,
-    };
+    });
     let step = world.study.handle(Timestamp(99), late);
     assert_eq!(step.records, []);
     let files = vec!["0/late".to_owned()];
@@ -594,15 +594,15 @@ fn a_trial_that_ends_by_itself_stands_at_the_rungs_above_without_more_training()
         trained += 1;
         let name = format!("{attempt}-1");
         world.files.insert(format!("{trial}/{name}"));
-        world.send(Event::Reported {
+        world.send(Event::Reported(Reported {
             trial,
             attempt,
             resource: 1,
             loss: Some(3.0 - trial as f64),
-            metrics: Metrics::new(),
+            metrics: Measures::default(),
             checkpoint: Some(checkpoint(trial, &name)),
             last: true,
-        });
+        }));
     }
     assert_eq!(trained, 3);
     let best = world.study.best().unwrap();
@@ -647,7 +647,7 @@ fn the_importance_of_parameters_is_what_they_do() {
                 to: 9,
                 ahead: false,
             }));
-            study.apply(&at(Fact::Reported {
+            study.apply(&at(Fact::Reported(Reported {
                 trial,
                 attempt,
                 resource: 9,
@@ -655,7 +655,7 @@ fn the_importance_of_parameters_is_what_they_do() {
                 metrics: Default::default(),
                 checkpoint: None,
                 last: true,
-            }));
+            })));
         }
         study
     };

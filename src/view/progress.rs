@@ -7,7 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::format::{duration, metric, tell};
 use crate::scheduler::{Observer, now};
-use crate::study::{Fact, Record, SlotId, Study, Timestamp, Trial, TrialId, TrialState};
+use crate::study::{Fact, Record, Reported, SlotId, Study, Timestamp, Trial, TrialId, TrialState};
 
 /// Where no terminal shows live lines, the state of things is told so often, in milliseconds.
 const PLAIN_INTERVAL: u64 = 30_000;
@@ -279,18 +279,18 @@ fn told(study: &Study, fact: &Fact) -> Option<String> {
             format!("trial {trial}: {unit} {from} to {to} on slot {slot}{ahead}")
         }
         Fact::SegmentPreempted { trial, .. } => format!("trial {trial}: makes room"),
-        Fact::Reported {
+        Fact::Reported(Reported {
             trial,
             resource,
             loss: Some(loss),
             metrics: of,
             ..
-        } => format!(
+        }) => format!(
             "trial {trial}: {unit} {resource}  loss {}{}",
             metric(*loss),
             metrics(of)
         ),
-        Fact::Reported { trial, resource, .. } => {
+        Fact::Reported(Reported { trial, resource, .. }) => {
             format!("trial {trial}: diverged at {unit} {resource}, its loss is not finite")
         }
         Fact::SegmentStopped { trial, checkpoint, .. } => match checkpoint {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hpo::study::{AshaVariant, Fact, PolicyKind, PolicySpec, Record, Study, Trial, TrialId, TrialState};
+use hpo::study::{AshaVariant, Fact, PolicyKind, PolicySpec, Record, Reported, Study, Trial, TrialId, TrialState};
 
 /// A loss at a rung, and the mean of all losses up to there; none if the trial was lost on the way.
 type Stand = Option<(f64, f64)>;
@@ -47,13 +47,13 @@ impl Oracle {
                 self.nothing_due(trial);
                 self.targets.insert(trial, to);
             }
-            &Fact::Reported {
+            &Fact::Reported(Reported {
                 trial,
                 resource,
                 loss,
                 last,
                 ..
-            } => {
+            }) => {
                 self.nothing_due(trial);
                 self.reported(&policy, after, trial, resource, loss.is_none(), last);
             }

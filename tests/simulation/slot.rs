@@ -4,8 +4,8 @@
 
 use std::collections::VecDeque;
 
-use hpo::study::{Checkpoint, Event, SlotId, TrialId};
-use hpo_protocol::{Metrics, next_report};
+use hpo::study::{Checkpoint, Event, Measures, Reported, SlotId, TrialId};
+use hpo_protocol::next_report;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -232,14 +232,14 @@ impl Slot {
             }
             Said::Happened(event) => {
                 let (ends, file) = match &event {
-                    Event::Reported {
+                    Event::Reported(Reported {
                         trial,
                         attempt,
                         loss,
                         checkpoint,
                         last,
                         ..
-                    } if is_of(trial, attempt) => (*last || loss.is_none(), checkpoint),
+                    }) if is_of(trial, attempt) => (*last || loss.is_none(), checkpoint),
                     Event::Stopped {
                         trial,
                         attempt,
@@ -322,12 +322,12 @@ impl Worker {
             Some(lie @ 4..=7) => {
                 // It goes on as if nothing had happened.
                 let checkpoint = files.write(trial, &format!("a{attempt}-lie{lie}-{resource}"), resource);
-                self.happened(Event::Reported {
+                self.happened(Event::Reported(Reported {
                     trial,
                     attempt,
                     resource: [resource + 1, resource - 1, resource, resource][lie as usize - 4],
                     loss: Some(-1.0),
-                    metrics: Metrics::new(),
+                    metrics: Measures::default(),
                     checkpoint: match lie {
                         6 => None,
                         7 => Some(Checkpoint {
@@ -337,7 +337,7 @@ impl Worker {
                         _ => Some(checkpoint),
                     },
                     last: false,
-                });
+                }));
             }
             Some(8) => {
                 self.train(files);
@@ -378,15 +378,15 @@ impl Worker {
             // What was to stop it is too late.
             self.inbox.retain(|order| matches!(order, Order::Run(_)));
         }
-        self.happened(Event::Reported {
+        self.happened(Event::Reported(Reported {
             trial,
             attempt,
             resource,
             loss,
-            metrics: Metrics::new(),
+            metrics: Measures::default(),
             checkpoint,
             last,
-        });
+        }));
         if done && !last && loss.is_some() {
             self.said.push_back(Said::Done { trial, attempt });
         }

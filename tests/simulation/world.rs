@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use hpo::study::{Command, Event, FORMAT, Fact, Limits, Record, SlotId, Step, Study, Timestamp, TrialId, TrialState};
+use hpo::study::{
+    Command, Event, FORMAT, Fact, Limits, Record, Reported, SlotId, Step, Study, Timestamp, TrialId, TrialState,
+};
 use hpo_protocol::{Values, next_report};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -390,7 +392,7 @@ impl World {
                 let at = *self.reported.entry(trial).or_insert(from);
                 assert_eq!(at, from, "trial {trial} does not go on where it was");
             }
-            &Fact::Reported { trial, resource, .. } => {
+            &Fact::Reported(Reported { trial, resource, .. }) => {
                 let before = self.reported.insert(trial, resource);
                 let every = self.plan.spec.policy.report_every;
                 assert!(
@@ -440,7 +442,7 @@ impl World {
             return Ok(());
         }
         let mut event = self.past[self.rng.random_range(0..self.past.len())].clone();
-        let (Event::Reported { trial, attempt, .. }
+        let (Event::Reported(Reported { trial, attempt, .. })
         | Event::Stopped { trial, attempt, .. }
         | Event::Failed { trial, attempt, .. }) = event
         else {
@@ -449,11 +451,11 @@ impl World {
         if running(&process.study).any(|(other, _, now)| (other, now) == (trial, attempt)) {
             return Ok(());
         }
-        if let Event::Reported {
+        if let Event::Reported(Reported {
             checkpoint: Some(checkpoint),
             resource,
             ..
-        } = &mut event
+        }) = &mut event
             && self.rng.random()
         {
             *checkpoint = self.files.write(trial, &format!("a{attempt}-late"), *resource);

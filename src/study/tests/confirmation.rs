@@ -67,7 +67,7 @@ impl Driven {
                         message: "out of luck".into(),
                         checkpoint_lost: false,
                     },
-                    Told::Loss(loss) => Event::Reported {
+                    Told::Loss(loss) => Event::Reported(Reported {
                         trial,
                         attempt,
                         resource,
@@ -75,7 +75,7 @@ impl Driven {
                         metrics: Default::default(),
                         checkpoint: loss.map(|_| super::checkpoint(trial, &format!("{attempt}-{resource}"))),
                         last: false,
-                    },
+                    }),
                 };
                 self.send(event);
                 if !matches!(self.study.trial(trial).unwrap().state, TrialState::Running { .. }) {

@@ -45,15 +45,15 @@ impl Table {
 
     fn report(&mut self, trial: TrialId, resource: u64, loss: f64) -> Vec<Record> {
         let attempt = self.study.trial(trial).unwrap().attempts;
-        let reported = Event::Reported {
+        let reported = Event::Reported(Reported {
             trial,
             attempt,
             resource,
             loss: Some(loss),
-            metrics: Metrics::new(),
+            metrics: Measures::default(),
             checkpoint: Some(checkpoint(trial, &format!("{attempt}-{resource}"))),
             last: false,
-        };
+        });
         self.send(reported).records
     }
 
