@@ -80,6 +80,7 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
         evaluations: 0,
         evaluating: None,
         export: Export::Unasked,
+        export_failures: 0,
         can_export: true,
         stopping: None,
         hurried: false,
@@ -150,6 +151,8 @@ struct Scheduler<'a> {
     evaluations: u32,
     evaluating: Option<SlotId>,
     export: Export,
+    /// How many workers have died of it.
+    export_failures: u32,
     /// Whether the workers can; assumed until one has said what it can do.
     can_export: bool,
     /// Until when running segments may save themselves.
@@ -276,7 +279,7 @@ impl Scheduler<'_> {
                 }
                 self.can_export = features.contains(&Feature::Export);
                 if matches!(self.export, Export::Asked(busy, _) if busy == slot) {
-                    self.export = Export::Done(Err("the worker died while it wrote the model".into()));
+                    self.export_failed("the worker died while it wrote the model".into());
                 }
                 None
             }
@@ -430,6 +433,16 @@ impl Scheduler<'_> {
             self.export = Export::Asked(slot, trial);
             self.order(slot, Order::Export { checkpoint, directory });
         }
+    }
+
+    /// Has the model written once more, as often as a segment is tried again.
+    fn export_failed(&mut self, why: String) {
+        self.export_failures += 1;
+        let again = self.export_failures <= self.store.study.spec().retries;
+        self.export = match again {
+            true => Export::Unasked,
+            false => Export::Done(Err(why)),
+        };
     }
 
     /// Deletes checkpoints of one trial, or of all, that nobody knows of: left by a scheduler or a worker that was killed.

@@ -1,17 +1,13 @@
-//! Workers that go wrong, and schedulers that are killed.
+//! Workers that go wrong.
 
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use common::Place;
+use common::{EXAMPLE, FAULTY, Place, is_gone, nothing_twice, pipe};
 use rustix::process::Signal;
-
-const EXAMPLE: &str = "examples/trainer.py";
-const FAULTY: &str = "tests/trainers/faulty.py";
 
 /// For each fault runs a study whose trial 1 meets it once, and checks that it ends like one that does not, after so many failed
 /// attempts.
@@ -39,12 +35,6 @@ fn impatient(file: PathBuf, seconds: f64) -> PathBuf {
     );
     std::fs::write(&file, text).unwrap();
     file
-}
-
-/// Whether a process has ended.
-fn is_gone(pid: &str) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.is_empty() || stat.rsplit(')').next().unwrap().trim_start().starts_with('Z')
 }
 
 #[test]
@@ -97,6 +87,42 @@ fn a_checkpoint_that_is_no_file_of_the_trial_costs_one_attempt() {
         ("link", 1),
         ("pipe", 1),
     ]);
+}
+
+#[test]
+fn a_model_is_written_by_the_next_worker_if_one_dies_of_it() {
+    let place = Place::new();
+    let (once, trial) = (
+        place.path("once"),
+        "features = [\"export\"]\nfault = \"export and die\"",
+    );
+    let file = place.space("s", 3, 1, FAULTY, &format!("{trial}\nonce = {once:?}"));
+    let told = place.search(&file).ok().stdout();
+    assert!(told.contains("best model:"), "{told}");
+    assert!(place.study("s").join("best-model/model").exists());
+
+    let told = place.search(&place.space("never", 3, 1, FAULTY, trial)).ok().stdout();
+    assert!(told.contains("the worker died while it wrote the model"), "{told}");
+    assert!(!place.study("never").join("best-model").exists());
+}
+
+#[test]
+fn a_model_can_be_exported_while_the_search_goes_on() {
+    let place = Place::new();
+    let fifo = pipe(&place, "fifo");
+    let trial = format!("features = [\"export\"]\nfault = \"wait\"\ntrial = 1\nfifo = {fifo:?}");
+    let mut running = place.start(&place.space("s", 3, 1, FAULTY, &trial));
+    assert!(running.wait_for("trial 0: epoch 0 to 1", 1));
+    assert!(running.wait_for("trial 1: epoch 0 to 1", 1));
+    let model = place.path("model");
+    place.run(&["export", "s", "--model", model.to_str().unwrap()]).ok();
+    assert!(model.join("model").exists());
+    let failed = || place.facts("s", "segment_failed");
+    assert!(failed().is_empty(), "{:?}", failed());
+    std::fs::write(fifo, "").unwrap();
+    let (code, told) = running.wait();
+    assert_eq!(code, 0, "{told}");
+    assert!(failed().is_empty(), "{told}");
 }
 
 #[test]
@@ -191,6 +217,21 @@ fn a_worker_that_prints_without_end_fills_neither_the_disk_nor_the_memory() {
 }
 
 #[test]
+fn a_worker_that_prints_without_end_is_replaced_and_holds_up_nobody() {
+    let place = Place::new();
+    place.search(&place.space("plain", 9, 2, FAULTY, "")).ok();
+    for (n, fault) in ["endless prints", "endless empty lines"].into_iter().enumerate() {
+        let (name, once) = (format!("rough-{n}"), place.path(&format!("once-{n}")));
+        let trial = format!("fault = {fault:?}\ntrial = 1\nonce = {once:?}");
+        let file = impatient(place.space(&name, 9, 2, FAULTY, &trial), 3.0);
+        let told = place.search(&file).ok().stderr();
+        let said = "tried again: the worker printed without end and sent no message for 0.05 minutes";
+        assert!(told.contains(said), "{told}");
+        assert_eq!(place.answer("plain"), place.answer(&name), "{fault}");
+    }
+}
+
+#[test]
 fn a_worker_that_hangs_is_replaced_if_the_user_has_set_a_limit() {
     for fault in ["hang", "silent"] {
         let place = Place::new();
@@ -230,38 +271,12 @@ fn a_worker_that_does_not_leave_is_killed_at_the_end() {
     assert!(is_gone(&std::fs::read_to_string(left).unwrap()));
 }
 
-#[test]
-fn what_a_killed_run_has_left_behind_is_ended_by_the_next() {
-    let place = Place::new();
-    let left = place.path("left");
-    let fifo = place.path("fifo");
-    let trial = format!(
-        "fault = \"orphan\"\ntrial = 0\nleft = {left:?}\nfifo = {fifo:?}\nonce = {:?}",
-        place.path("once")
-    );
-    let file = place.space("s", 1, 1, FAULTY, &trial);
-    let mut running = place.start(&file);
-    assert!(running.wait_for("epoch 1", 1));
-    running.signal(Signal::KILL);
-    running.wait();
-    let left = std::fs::read_to_string(left).unwrap();
-    assert!(
-        !is_gone(left.lines().last().unwrap()),
-        "a daemon outlives the scheduler"
-    );
-    let told = place.search(&file).ok().stderr();
-    assert!(told.contains("processes that an earlier run had left behind"), "{told}");
-    assert!(left.lines().all(is_gone), "{left}");
-}
-
 /// Runs a study on whose slot 1 the fault strikes so many times, before slot 0 goes on, and returns what it told.
 fn loses_a_slot(place: &Place, name: &str, fault: &str, times: u32) -> String {
     let (fifo, count) = (
-        place.path(&format!("{name}.fifo")),
+        pipe(place, &format!("{name}.fifo")),
         place.path(&format!("{name}.count")),
     );
-    let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
-    assert!(made.success());
     let trial =
         format!("fault = {fault:?}\nslot = 1\ntimes = {times}\nwaits = \"0\"\nfifo = {fifo:?}\ncount = {count:?}");
     let told = place.search(&place.space(name, 9, 2, FAULTY, &trial)).ok().stderr();
@@ -355,59 +370,6 @@ fn when_no_trial_can_run_the_study_stops_and_says_why() {
 }
 
 #[test]
-fn killed_at_any_moment_it_goes_on_to_the_same_answer() {
-    let place = Place::new();
-    place.search(&place.space("plain", 18, 2, EXAMPLE, "")).ok();
-    let file = place.space("killed", 18, 2, EXAMPLE, "");
-    let mut kills = 0;
-    for lines in [1, 3, 2, 5, 4, 7, 6, 9, 8, 11, 13, 10, 12] {
-        let mut running = place.start(&file);
-        if running.wait_for("trial", lines) {
-            running.signal(Signal::KILL);
-            kills += 1;
-        }
-        running.wait();
-    }
-    assert!(kills > 5);
-    place.search(&file).ok();
-    assert_eq!(place.answer("plain"), place.answer("killed"));
-    nothing_twice(&place, "killed");
-}
-
-#[test]
-fn ctrl_c_stops_in_good_order_and_tells_how_to_go_on() {
-    let place = Place::new();
-    place.search(&place.space("plain", 18, 2, EXAMPLE, "")).ok();
-    let file = place.space("stopped", 18, 2, EXAMPLE, "");
-    let mut running = place.start(&file);
-    assert!(running.wait_for("trial", 8));
-    running.signal(Signal::INT);
-    let (code, told) = running.wait();
-    assert_eq!(code, 130, "{told}");
-    assert!(
-        told.contains("nothing recorded is lost. Go on with:\n  hpo search"),
-        "{told}"
-    );
-    assert_eq!(place.facts("stopped", "scheduler_stopped").len(), 1);
-    assert_eq!(place.run(&["status", "stopped", "--json"]).json()["state"], "stopped");
-    place.run(&["resume", "stopped"]).ok();
-    assert_eq!(place.answer("plain"), place.answer("stopped"));
-    nothing_twice(&place, "stopped");
-}
-
-#[test]
-fn a_worker_that_ignores_a_stop_is_killed_by_the_second_ctrl_c() {
-    let place = Place::new();
-    let file = place.space("s", 3, 1, FAULTY, "fault = \"hang\"\ntrial = 0");
-    let mut running = place.start(&file);
-    assert!(running.wait_for("trial 0: epoch 0 to 1", 1));
-    running.signal(Signal::INT);
-    assert!(running.wait_for("stopping", 1));
-    running.signal(Signal::INT);
-    assert_eq!(running.wait().0, 130);
-}
-
-#[test]
 fn a_checkpoint_that_was_altered_is_refused_and_the_trial_goes_back() {
     let place = Place::new();
     place.search(&place.space("plain", 9, 1, EXAMPLE, "")).ok();
@@ -424,35 +386,4 @@ fn a_checkpoint_that_was_altered_is_refused_and_the_trial_goes_back() {
     let told = place.search(&file).ok().stderr();
     assert!(told.contains("has changed since it was written"), "{told}");
     assert_eq!(place.answer("plain"), place.answer("altered"));
-}
-
-/// No resource of a trial was reported twice, and no checkpoint is left but the best trial's.
-fn nothing_twice(place: &Place, study: &str) {
-    let mut seen = BTreeSet::new();
-    for report in place.facts(study, "reported") {
-        let key = (report["trial"].as_u64(), report["resource"].as_u64());
-        assert!(seen.insert(key), "{report} was trained twice");
-    }
-    let directories = std::fs::read_dir(place.study(study).join("checkpoints")).unwrap();
-    let files: usize = directories
-        .map(|d| std::fs::read_dir(d.unwrap().path()).unwrap().count())
-        .sum();
-    assert_eq!(files, 1, "only the best checkpoint is kept");
-}
-
-#[test]
-fn a_record_that_was_half_written_is_dropped() {
-    let place = Place::new();
-    place.search(&place.space("plain", 6, 1, EXAMPLE, "")).ok();
-    let file = place.space("cut", 6, 1, EXAMPLE, "");
-    let mut running = place.start(&file);
-    assert!(running.wait_for("trial", 6));
-    running.signal(Signal::KILL);
-    running.wait();
-    let journal = place.study("cut").join("journal.jsonl");
-    let whole = std::fs::read(&journal).unwrap();
-    std::fs::write(&journal, [&whole[..], b"{\"seq\":99,\"at\":1,\"fact\":{\"ty"].concat()).unwrap();
-    assert_eq!(place.run(&["status", "cut", "--json"]).json()["state"], "stopped");
-    place.search(&file).ok();
-    assert_eq!(place.answer("plain"), place.answer("cut"));
 }

@@ -4,10 +4,7 @@
 
 mod common;
 
-use common::Place;
-
-const EXAMPLE: &str = "examples/trainer.py";
-const FAULTY: &str = "tests/trainers/faulty.py";
+use common::{EXAMPLE, FAULTY, Place};
 
 #[test]
 fn a_python_trainer_of_thirty_lines_is_searched_to_the_end() {

@@ -8,10 +8,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::Place;
+use common::{EXAMPLE, FAULTY, Place};
 use rustix::process::Signal;
-
-const FAULTY: &str = "tests/trainers/faulty.py";
 
 /// All files and directories below a directory, and itself.
 fn everything(directory: &Path) -> Vec<PathBuf> {
@@ -61,7 +59,7 @@ fn checkpoints_that_a_link_leads_to_are_not_deleted() {
     let elsewhere = place.path("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();
     std::fs::write(elsewhere.join("thesis"), "three years of work").unwrap();
-    let file = place.space("s", 9, 1, "examples/trainer.py", "");
+    let file = place.space("s", 9, 1, EXAMPLE, "");
     let mut running = place.start(&file);
     assert!(running.wait_for("trial", 6));
     running.signal(Signal::KILL);

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stderr};
 
 use crate::diagnostic::Diagnostic;
 use crate::scheduler::SchedulerError;
-use crate::store::{JournalError, StoreError};
+use crate::store::{CommitError, JournalError, StoreError};
 use crate::view::tell;
 
 /// Why a command did not do what it was asked to.
@@ -80,6 +80,9 @@ impl CliError {
                 | StoreError::Journal(JournalError::Damaged { .. } | JournalError::CutShort { .. }),
             ) => "see what is whole and what is not with hpo fsck; with --repair it keeps all that is whole".into(),
             Self::Store(StoreError::Foreign { .. }) => "give the study another name, or remove that directory".into(),
+            Self::Scheduler(SchedulerError::Commit(CommitError::Gone)) => {
+                "if it was moved, go on with it by the path of its directory: hpo resume DIRECTORY".into()
+            }
             Self::Scheduler(SchedulerError::Fatal(_)) => {
                 "mend that and run the same command again: nothing recorded is lost".into()
             }

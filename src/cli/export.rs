@@ -111,6 +111,7 @@ pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), 
         checkpoint.clone(),
         partial,
     ));
+    runtime.shutdown_background();
     let partial = written.map_err(failed)?;
     export::place(&partial, directory).map_err(|error| failed(error.to_string()))
 }

@@ -155,6 +155,8 @@ pub(super) fn run(
         source,
     })?;
     let mut ended = runtime.block_on(scheduler::run(job, &mut progress));
+    // A file without end may still be read for its digest.
+    runtime.shutdown_background();
     progress.finish();
     if let Some(trouble) = &ended.database_trouble {
         tell(&format!("note: {}", trouble.told(ended.database.is_some())));

@@ -43,9 +43,23 @@ impl Family {
     }
 }
 
+/// What a worker is there for, which its mark tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The slot of a search, of which a study has one at a time.
+    Slot(SlotId),
+    /// One export, beside a search or others; told apart by the process that asked for it.
+    Export(u32),
+}
+
 /// What the environment of a worker says about it.
-pub(super) fn mark(study: &Path, slot: SlotId) -> (&'static str, String) {
-    (MARK, format!("{}#{slot}", study.display()))
+pub(super) fn mark(study: &Path, role: Role) -> (&'static str, String) {
+    let study = study.display();
+    let mark = match role {
+        Role::Slot(slot) => format!("{study}#{slot}"),
+        Role::Export(process) => format!("{study}#export-{process}"),
+    };
+    (MARK, mark)
 }
 
 /// Ends what the workers of a study have left behind whose scheduler was killed. The caller has the right to write to the study,
@@ -180,18 +194,22 @@ mod tests {
     #[test]
     fn only_what_has_the_mark_is_killed() {
         let study = tempfile::tempdir().unwrap();
-        let start = |slot| {
-            let (name, value) = mark(study.path(), slot);
+        let start = |role| {
+            let (name, value) = mark(study.path(), role);
             Command::new("sleep").arg("20").env(name, value).spawn().unwrap()
         };
-        let (mut ours, mut other) = (start(1), start(2));
+        let (mut ours, mut other, mut export) = (start(Role::Slot(1)), start(Role::Slot(2)), start(Role::Export(1)));
         let group = Pid::from_raw(i32::MAX).unwrap();
-        Family::new(group, mark(study.path(), 1).1).kill();
+        let family = |role| Family::new(group, mark(study.path(), role).1);
+        family(Role::Slot(1)).kill();
         assert_eq!(ours.wait().unwrap().signal(), Some(9));
         assert_eq!(other.try_wait().unwrap(), None);
         assert_eq!(kill_strays(study.path().join("other").as_path()), 0);
         assert_eq!(kill_strays(study.path()), 1);
         assert_eq!(other.wait().unwrap().signal(), Some(9));
+        assert_eq!(export.try_wait().unwrap(), None, "another command waits for it");
+        family(Role::Export(1)).kill();
+        assert_eq!(export.wait().unwrap().signal(), Some(9));
     }
 
     /// A process that is about to run another program shows no environment for a moment.
@@ -199,7 +217,7 @@ mod tests {
     fn what_has_only_just_begun_is_killed_too() {
         let study = tempfile::tempdir().unwrap();
         for _ in 0..100 {
-            let (name, value) = mark(study.path(), 1);
+            let (name, value) = mark(study.path(), Role::Slot(1));
             let mut begun = Command::new("sleep").arg("20").env(name, value).spawn().unwrap();
             kill_strays(study.path());
             assert_eq!(begun.wait().unwrap().signal(), Some(9));

@@ -33,10 +33,12 @@ struct Inner {
     largest: u64,
     /// The open file, and how many bytes it has.
     file: Option<(File, u64)>,
-    tail: VecDeque<String>,
+    /// The beginnings of the last lines.
+    tail: VecDeque<Vec<u8>>,
 }
 
 impl Inner {
+    /// Adds a line with its newline.
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
         let path = self.directory.join(format!("{}.log", self.name));
         if self.file.as_ref().is_some_and(|(_, size)| *size >= self.largest) {
@@ -57,8 +59,7 @@ impl Inner {
         }
         if let Some((file, size)) = &mut self.file {
             file.write_all(line)?;
-            file.write_all(b"\n")?;
-            *size += line.len() as u64 + 1;
+            *size += line.len() as u64;
         }
         Ok(())
     }
@@ -94,15 +95,16 @@ impl WorkerLog {
     }
 
     /// Adds a line. That a log can't be written stops no trial.
-    pub fn line(&self, line: &[u8]) {
+    pub fn line(&self, mut line: Vec<u8>) {
         let mut inner = self.lock();
-        let _ = inner.write(line);
+        line.push(b'\n');
+        let _ = inner.write(&line);
+        line.pop();
         if inner.tail.len() == TAIL_LINES {
             inner.tail.pop_front();
         }
-        let beginning = &line[..line.len().min(4 * TAIL_WIDTH)];
-        let shown: String = String::from_utf8_lossy(beginning).chars().take(TAIL_WIDTH).collect();
-        inner.tail.push_back(visible(&shown));
+        line.truncate(4 * TAIL_WIDTH);
+        inner.tail.push_back(line);
     }
 
     /// The last lines, indented, after a heading with the log's name; nothing if there are none.
@@ -111,7 +113,11 @@ impl WorkerLog {
         if inner.tail.is_empty() {
             return String::new();
         }
-        let lines: String = inner.tail.iter().map(|line| format!("\n    {line}")).collect();
+        let shown = |line: &Vec<u8>| {
+            let beginning: String = String::from_utf8_lossy(line).chars().take(TAIL_WIDTH).collect();
+            format!("\n    {}", visible(&beginning))
+        };
+        let lines: String = inner.tail.iter().map(shown).collect();
         format!(
             "\n  the end of {}.log:{lines}",
             inner.directory.join(&inner.name).display()
@@ -171,7 +177,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = WorkerLog::new(dir.path().to_owned(), "trial-0001".into());
         log.lock().largest = 100;
-        (0..1000).for_each(|n| log.line(format!("step {n:03}").as_bytes()));
+        (0..1000).for_each(|n| log.line(format!("step {n:03}").into()));
         let read = |name| std::fs::read_to_string(dir.path().join(name)).unwrap();
         let (older, newer) = (read("trial-0001.log.1"), read("trial-0001.log"));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
@@ -188,7 +194,7 @@ mod tests {
     fn a_tail_does_not_write_to_the_terminal() {
         let dir = tempfile::tempdir().unwrap();
         let log = WorkerLog::new(dir.path().to_owned(), "slot-0".into());
-        log.line(b"\x1b]0;owned\x07\xff");
+        log.line(b"\x1b]0;owned\x07\xff".into());
         assert!(
             log.tail().ends_with("\n    \u{241b}]0;owned\u{2407}\u{fffd}"),
             "{}",
@@ -201,9 +207,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = WorkerLog::new(dir.path().to_owned(), "slot-0".into());
         assert_eq!(log.tail(), "");
-        log.line(b"starting");
+        log.line(b"starting".into());
         log.switch("trial-0001".into());
-        (0..20).for_each(|n| log.line(format!("step {n}").as_bytes()));
+        (0..20).for_each(|n| log.line(format!("step {n}").into()));
         assert_eq!(
             std::fs::read_to_string(dir.path().join("slot-0.log")).unwrap(),
             "starting\n"

@@ -10,9 +10,10 @@ use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
 use tokio::task::JoinHandle;
+use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 
-use super::family::{self, Family};
+use super::family::{self, Family, Role};
 use super::log::{Line, WorkerLog, next_line};
 use super::pulse::{Listened, Pulse};
 use super::slots::Slot;
@@ -69,13 +70,19 @@ enum Heard {
 }
 
 impl Process {
-    /// Starts the program on a slot of the study in `study`; what it prints goes to `log`.
+    /// Starts the program on a slot, for the study in `study`; what it prints goes to `log`.
     ///
     /// # Errors
     /// If it can't be started at all, for the user.
-    pub(super) fn spawn(program: &Program, slot: &Slot, study: &Path, log: &WorkerLog) -> Result<Self, String> {
+    pub(super) fn spawn(
+        program: &Program,
+        slot: &Slot,
+        role: Role,
+        study: &Path,
+        log: &WorkerLog,
+    ) -> Result<Self, String> {
         let (name, arguments) = program.command.split_first().ok_or("the command is empty")?;
-        let (mark_name, mark) = family::mark(study, slot.id);
+        let (mark_name, mark) = family::mark(study, role);
         let mut command = Command::new(name);
         command
             .args(arguments)
@@ -107,15 +114,8 @@ impl Process {
         let pulse = Pulse::new();
         let (sender, heard) = channel(MESSAGES_AHEAD);
         let (orders, queue) = unbounded_channel();
-        let (stdout_pulse, stderr_pulse) = (pulse.clone(), pulse.clone());
-        let stdout = Listened {
-            pipe: stdout,
-            pulse: stdout_pulse,
-        };
-        let stderr = Listened {
-            pipe: stderr,
-            pulse: stderr_pulse,
-        };
+        let stdout = Listened::new(stdout, pulse.clone());
+        let stderr = Listened::new(stderr, pulse.clone());
         let writer = tokio::spawn(write_orders(stdin, queue, sender.clone()));
         tokio::spawn(read_messages(BufReader::new(stdout), sender, log.clone()));
         let logger = tokio::spawn(read_log(BufReader::new(stderr), log.clone()));
@@ -249,7 +249,9 @@ async fn read_messages(mut pipe: BufReader<Listened<ChildStdout>>, heard: Sender
         let said = match line {
             Line::TooLong(_) => Heard::Nonsense(format!("the worker sent a line of more than {LONGEST_LINE} bytes")),
             Line::Whole(line) if !line.starts_with(b"{") => {
-                log.line(&line);
+                log.line(line);
+                // There may be thousands of them in what was read at once.
+                consume_budget().await;
                 continue;
             }
             Line::Whole(line) => match serde_json::from_slice(&line) {
@@ -273,6 +275,7 @@ async fn read_messages(mut pipe: BufReader<Listened<ChildStdout>>, heard: Sender
 /// Keeps what a worker says on its standard error.
 async fn read_log(mut pipe: BufReader<Listened<ChildStderr>>, log: WorkerLog) {
     while let Ok(Some(Line::Whole(line) | Line::TooLong(line))) = next_line(&mut pipe, LONGEST_LINE).await {
-        log.line(&line);
+        log.line(line);
+        consume_budget().await;
     }
 }

@@ -60,13 +60,15 @@ pub(super) fn patience(task: &Task, set: Option<Duration>, features: &[Feature])
     set.or(usual)
 }
 
-/// What is told of a worker that was silent for so long.
-pub(super) fn silence(limit: Option<Duration>) -> String {
+/// What is told of a worker that was silent for so long, or of which nothing was heard but prints without end.
+pub(super) fn silence(limit: Option<Duration>, floods: bool) -> String {
     let minutes = limit.unwrap_or_default().as_secs_f64() / 60.0;
     let (minutes, s) = ((minutes * 100.0).round() / 100.0, if minutes == 1.0 { "" } else { "s" });
-    format!(
-        "the worker gave no sign of life for {minutes} minute{s}; how long it may be silent is `silence_minutes` under [slots]"
-    )
+    let what = match floods {
+        true => "printed without end and sent no message",
+        false => "gave no sign of life",
+    };
+    format!("the worker {what} for {minutes} minute{s}; how long it may be silent is `silence_minutes` under [slots]")
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use std::time::Duration;
 use hpo_protocol::{Feature, FromWorker, Start, ToWorker, VERSION};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::checkpoint;
+use super::family::Role;
 use super::log::WorkerLog;
 use super::news::{News, Order, SlotNews};
 use super::process::{Process, Program};
@@ -21,6 +22,9 @@ use crate::study::{Checkpoint, Event, Measures, Reported, TrialId};
 
 /// So many workers in a row that die before they are ready mean that none will ever be.
 const FALSE_STARTS: u32 = 3;
+
+/// How long workers are waited for at the end. It is longer than one takes that has to be killed.
+const LAST_WAIT: Duration = Duration::from_secs(15);
 
 /// How often the progress of a segment is passed on at most.
 const PROGRESS: Duration = Duration::from_millis(100);
@@ -35,10 +39,27 @@ pub struct Worker {
 impl Worker {
     /// Starts a worker on a slot. What it has to tell goes to `news`.
     pub fn start(slot: Slot, program: Program, study: &StudyDirectory, news: UnboundedSender<SlotNews>) -> Self {
+        let role = Role::Slot(slot.id);
+        Self::start_as(role, slot, program, study, news)
+    }
+
+    /// The same for any purpose.
+    pub(super) fn start_as(
+        role: Role,
+        slot: Slot,
+        program: Program,
+        study: &StudyDirectory,
+        news: UnboundedSender<SlotNews>,
+    ) -> Self {
         let (orders, queue) = unbounded_channel();
         let root = study.root();
+        let log = match role {
+            Role::Slot(slot) => format!("slot-{slot}"),
+            Role::Export(_) => "export".into(),
+        };
         let keeper = Keeper {
-            log: WorkerLog::new(study.logs(), format!("slot-{}", slot.id)),
+            role,
+            log: WorkerLog::new(study.logs(), log),
             checkpoints: std::path::absolute(study.checkpoints()).unwrap_or_else(|_| study.checkpoints()),
             study: std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned()),
             slot,
@@ -69,9 +90,13 @@ impl Worker {
         for worker in &mut workers {
             worker.orders = None;
         }
-        for worker in &mut workers {
-            let _ = (&mut worker.task).await;
-        }
+        let ended = async {
+            for worker in &mut workers {
+                let _ = (&mut worker.task).await;
+            }
+        };
+        // Whose slot is at a large file takes no notice.
+        let _ = timeout(LAST_WAIT, ended).await;
     }
 }
 
@@ -94,6 +119,7 @@ enum End {
 }
 
 struct Keeper {
+    role: Role,
     slot: Slot,
     program: Program,
     study: PathBuf,
@@ -117,7 +143,7 @@ impl Keeper {
         let mut false_starts = 0;
         loop {
             self.task = Task::Starting;
-            let end = match Process::spawn(&self.program, &self.slot, &self.study, &self.log) {
+            let end = match Process::spawn(&self.program, &self.slot, self.role, &self.study, &self.log) {
                 Ok(mut process) => {
                     let end = self.attend(&mut process).await;
                     if let End::Closed = end {
@@ -173,7 +199,7 @@ impl Keeper {
                     None => Err(End::Closed),
                     Some(order) => self.obey(process, order).await,
                 },
-                () = pulse.silent_for(limit) => Err(End::Died(silence(limit))),
+                floods = pulse.silent_for(limit) => Err(End::Died(silence(limit, floods))),
             };
             if let Err(end) = said {
                 return end;
@@ -473,40 +499,4 @@ fn say(process: &Process, message: &ToWorker) -> Result<(), End> {
 /// The end of a worker that answers what it was not asked.
 fn out_of_turn(message: &str) -> End {
     End::Died(format!("the worker sent `{message}` out of turn"))
-}
-
-/// Starts a worker for no other purpose than to write the model of a checkpoint to `directory`.
-///
-/// # Errors
-/// Says why it could not be written.
-pub async fn export_once(
-    slot: Slot,
-    program: Program,
-    study: &StudyDirectory,
-    checkpoint: Checkpoint,
-    directory: PathBuf,
-) -> Result<PathBuf, String> {
-    let (tell, mut news) = unbounded_channel();
-    let worker = Worker::start(slot, program, study, tell);
-    let mut asked = false;
-    while let Some(SlotNews { news, .. }) = news.recv().await {
-        match news {
-            News::Idle { features } if !features.contains(&Feature::Export) => {
-                return Err(format!(
-                    "this trainer writes no models; the checkpoint is {}",
-                    checkpoint.file
-                ));
-            }
-            News::Idle { .. } if asked => return Err("the worker died while it wrote it".into()),
-            News::Idle { .. } => {
-                asked = true;
-                let (checkpoint, directory) = (checkpoint.clone(), directory.clone());
-                worker.order(Order::Export { checkpoint, directory });
-            }
-            News::Exported { directory, .. } => return directory,
-            News::Fatal { message } => return Err(message),
-            _ => {}
-        }
-    }
-    Err("the worker has gone".into())
 }

@@ -60,8 +60,10 @@ impl Scheduler<'_> {
         let exporting = matches!(self.export, Export::Asked(busy, _) if busy == slot);
         if self.store.study.is_finished() {
             // What can't be written any more takes nothing from the answer.
-            if exporting || self.workers.is_empty() {
+            if self.workers.is_empty() {
                 self.export = Export::Done(Err(why));
+            } else if exporting {
+                self.export_failed(why);
             }
             return Ok(());
         }

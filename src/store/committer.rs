@@ -26,8 +26,23 @@ struct Batch {
 
 /// The study's records can't be made durable any more.
 #[derive(Debug, thiserror::Error)]
-#[error("can't write the journal: {0}")]
-pub struct CommitError(pub io::ErrorKind);
+pub enum CommitError {
+    /// The directory of the study is not where it was.
+    #[error("the study was deleted or moved while it ran")]
+    Gone,
+    /// The system does not take them.
+    #[error("can't write the journal: {0}")]
+    Io(io::ErrorKind),
+}
+
+impl From<io::ErrorKind> for CommitError {
+    fn from(kind: io::ErrorKind) -> Self {
+        match kind {
+            io::ErrorKind::NotFound => Self::Gone,
+            kind => Self::Io(kind),
+        }
+    }
+}
 
 /// Commits batches of records in the order in which they come. Those that wait together share one sync.
 ///
@@ -70,11 +85,11 @@ impl Committer {
     pub async fn commit(&self, records: Vec<Record>, rows: Vec<TrialSummary>) -> Result<(), CommitError> {
         let (durable, done) = oneshot::channel();
         let batch = Batch { records, rows, durable };
-        let gone = CommitError(io::ErrorKind::BrokenPipe);
+        let ended = CommitError::Io(io::ErrorKind::BrokenPipe);
         if self.batches.send(batch).is_err() {
-            return Err(gone);
+            return Err(ended);
         }
-        done.await.map_err(|_| gone)?.map_err(CommitError)
+        Ok(done.await.map_err(|_| ended)??)
     }
 
     /// What a commit waits for, if it is a full disk.

@@ -6,6 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -341,6 +342,7 @@ impl<R: BufRead + Seek> JournalReader<R> {
 /// Appends records to a journal.
 #[derive(Debug)]
 pub struct JournalWriter {
+    path: PathBuf,
     file: File,
     acknowledged: Acknowledged,
     seq: u64,
@@ -355,6 +357,7 @@ impl JournalWriter {
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
         Ok(Self {
+            path: path.to_owned(),
             file,
             acknowledged: Acknowledged::of(path),
             seq: 0,
@@ -376,6 +379,7 @@ impl JournalWriter {
         let mut acknowledged = Acknowledged::of(path);
         acknowledged.write(reader.seq());
         Ok(Self {
+            path: path.to_owned(),
             file,
             acknowledged,
             seq: reader.seq(),
@@ -392,7 +396,8 @@ impl JournalWriter {
     /// the journal, and the same can be tried again.
     ///
     /// # Errors
-    /// If they can't be written or synced.
+    /// If they can't be written or synced, or the journal is not where it was any more, which is `NotFound`: nobody would find them
+    /// again.
     pub fn append<'a>(&mut self, records: impl IntoIterator<Item = &'a Record>) -> io::Result<Vec<Vec<u8>>> {
         let mut written = Vec::new();
         let mut lines = Vec::new();
@@ -411,11 +416,20 @@ impl JournalWriter {
         Ok(lines)
     }
 
+    fn is_in_place(&self) -> io::Result<()> {
+        let (ours, there) = (self.file.metadata()?, std::fs::symlink_metadata(&self.path)?);
+        if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
+            return Ok(());
+        }
+        Err(io::ErrorKind::NotFound.into())
+    }
+
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         kill::point("journal.append:before");
         let written = self.file.write_all(lines).and_then(|()| {
             kill::point("journal.append:written");
-            self.file.sync_data()
+            self.file.sync_data()?;
+            self.is_in_place()
         });
         if written.is_err() {
             // What got through of the batch must not be taken for acknowledged later.

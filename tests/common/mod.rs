@@ -4,12 +4,19 @@
 
 pub mod mount;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use serde_json::Value;
+
+/// The example for a trainer of one's own.
+pub const EXAMPLE: &str = "examples/trainer.py";
+
+/// A trainer that goes wrong. See there for how.
+pub const FAULTY: &str = "tests/trainers/faulty.py";
 
 /// A trainer that speaks the whole protocol. See there for what it can be made to do.
 pub const WHOLE: &str = "tests/trainers/whole.py";
@@ -217,4 +224,32 @@ impl Running {
         let status = self.child.wait().unwrap();
         (status.code().unwrap_or_else(|| -status.signal().unwrap()), rest)
     }
+}
+
+/// No resource of a trial was reported twice, and no checkpoint is left but the best trial's.
+pub fn nothing_twice(place: &Place, study: &str) {
+    let mut seen = BTreeSet::new();
+    for report in place.facts(study, "reported") {
+        let key = (report["trial"].as_u64(), report["resource"].as_u64());
+        assert!(seen.insert(key), "{report} was trained twice");
+    }
+    let directories = std::fs::read_dir(place.study(study).join("checkpoints")).unwrap();
+    let files: usize = directories
+        .map(|d| std::fs::read_dir(d.unwrap().path()).unwrap().count())
+        .sum();
+    assert_eq!(files, 1, "only the best checkpoint is kept");
+}
+
+/// Whether a process has ended.
+pub fn is_gone(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.is_empty() || stat.rsplit(')').next().unwrap().trim_start().starts_with('Z')
+}
+
+/// A pipe on which a worker waits until it is opened for writing.
+pub fn pipe(place: &Place, name: &str) -> PathBuf {
+    let fifo = place.path(name);
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+    fifo
 }

@@ -19,7 +19,7 @@ def leave_behind():
 
 def flood(stream):
     line = b"x" * 999 + b"\n"
-    for _ in range(400):
+    for _ in range(250):
         os.write(stream, line * 100)
 
 
@@ -78,6 +78,10 @@ def strike(fault, segment, order):
     if fault == "flood of logs":
         flood(2)
         return False
+    if fault in ("endless prints", "endless empty lines"):
+        line = b"\n" if fault == "endless empty lines" else b"x" * 99 + b"\n"
+        while True:
+            os.write(1, line * 600)
     if fault == "flood of progress":
         for n in range(100_000):
             print('{"type":"progress","trial":%d,"attempt":%d,"resource":0.5}' % tuple(segment.values()))
@@ -107,6 +111,12 @@ def strike(fault, segment, order):
         with open(os.path.join(order["checkpoints"], "half.partial"), "w") as file:
             file.write("half")
         os._exit(7)
+    if fault == "vast checkpoint":
+        path = os.path.join(order["checkpoints"], "vast")
+        with open(path, "w") as file:
+            file.truncate(1 << 43)
+        report(segment, order, checkpoint=path)
+        open(settings["fifo"], "w").close()
     if fault == "link":
         path = os.path.join(order["checkpoints"], "link")
         os.symlink("/etc/hostname", path)
@@ -201,7 +211,9 @@ for line in sys.stdin:
         settings["shared"] = order["cache"]
         start()
     elif order["type"] == "export":
-        if due("export elsewhere"):
+        if due("export and die"):
+            os._exit(7)
+        elif due("export elsewhere"):
             say(type="exported", directory=settings["elsewhere"])
         elif due("export a link"):
             os.symlink(settings["elsewhere"], order["directory"])

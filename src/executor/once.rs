@@ -1,0 +1,51 @@
+//! A worker for one model, beside whatever else the study is at.
+
+use std::path::PathBuf;
+
+use hpo_protocol::Feature;
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::family::Role;
+use super::news::{News, Order, SlotNews};
+use super::process::Program;
+use super::slots::Slot;
+use super::worker::Worker;
+use crate::store::StudyDirectory;
+use crate::study::Checkpoint;
+
+/// Starts a worker for no other purpose than to write the model of a checkpoint to `directory`.
+///
+/// # Errors
+/// Says why it could not be written.
+pub async fn export_once(
+    slot: Slot,
+    program: Program,
+    study: &StudyDirectory,
+    checkpoint: Checkpoint,
+    directory: PathBuf,
+) -> Result<PathBuf, String> {
+    let (tell, mut news) = unbounded_channel();
+    let role = Role::Export(std::process::id());
+    let worker = Worker::start_as(role, slot, program, study, tell);
+    let mut asked = false;
+    while let Some(SlotNews { news, .. }) = news.recv().await {
+        match news {
+            News::Idle { features } if !features.contains(&Feature::Export) => {
+                return Err(format!(
+                    "this trainer writes no models; the checkpoint is {}",
+                    checkpoint.file
+                ));
+            }
+            News::Idle { .. } if asked => return Err("the worker died while it wrote it".into()),
+            News::Idle { .. } => {
+                asked = true;
+                let (checkpoint, directory) = (checkpoint.clone(), directory.clone());
+                worker.order(Order::Export { checkpoint, directory });
+            }
+            News::Exported { directory, .. } => return directory,
+            News::Fatal { message } => return Err(message),
+            _ => {}
+        }
+    }
+    Err("the worker has gone".into())
+}

@@ -1,0 +1,143 @@
+//! Schedulers that are stopped or killed, or lose their study.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{EXAMPLE, FAULTY, Place, WHOLE, is_gone, nothing_twice, pipe};
+use rustix::process::Signal;
+
+#[test]
+fn what_a_killed_run_has_left_behind_is_ended_by_the_next() {
+    let place = Place::new();
+    let left = place.path("left");
+    let fifo = place.path("fifo");
+    let trial = format!(
+        "fault = \"orphan\"\ntrial = 0\nleft = {left:?}\nfifo = {fifo:?}\nonce = {:?}",
+        place.path("once")
+    );
+    let file = place.space("s", 1, 1, FAULTY, &trial);
+    let mut running = place.start(&file);
+    assert!(running.wait_for("epoch 1", 1));
+    running.signal(Signal::KILL);
+    running.wait();
+    let left = std::fs::read_to_string(left).unwrap();
+    assert!(
+        !is_gone(left.lines().last().unwrap()),
+        "a daemon outlives the scheduler"
+    );
+    let told = place.search(&file).ok().stderr();
+    assert!(told.contains("processes that an earlier run had left behind"), "{told}");
+    assert!(left.lines().all(is_gone), "{left}");
+}
+
+#[test]
+fn killed_at_any_moment_it_goes_on_to_the_same_answer() {
+    let place = Place::new();
+    place.search(&place.space("plain", 18, 2, EXAMPLE, "")).ok();
+    let file = place.space("killed", 18, 2, EXAMPLE, "");
+    let mut kills = 0;
+    for lines in [1, 3, 2, 5, 4, 7, 6, 9, 8, 11, 13, 10, 12] {
+        let mut running = place.start(&file);
+        if running.wait_for("trial", lines) {
+            running.signal(Signal::KILL);
+            kills += 1;
+        }
+        running.wait();
+    }
+    assert!(kills > 5);
+    place.search(&file).ok();
+    assert_eq!(place.answer("plain"), place.answer("killed"));
+    nothing_twice(&place, "killed");
+}
+
+#[test]
+fn ctrl_c_stops_in_good_order_and_tells_how_to_go_on() {
+    let place = Place::new();
+    place.search(&place.space("plain", 18, 2, EXAMPLE, "")).ok();
+    let file = place.space("stopped", 18, 2, EXAMPLE, "");
+    let mut running = place.start(&file);
+    assert!(running.wait_for("trial", 8));
+    running.signal(Signal::INT);
+    let (code, told) = running.wait();
+    assert_eq!(code, 130, "{told}");
+    assert!(
+        told.contains("nothing recorded is lost. Go on with:\n  hpo search"),
+        "{told}"
+    );
+    assert_eq!(place.facts("stopped", "scheduler_stopped").len(), 1);
+    assert_eq!(place.run(&["status", "stopped", "--json"]).json()["state"], "stopped");
+    place.run(&["resume", "stopped"]).ok();
+    assert_eq!(place.answer("plain"), place.answer("stopped"));
+    nothing_twice(&place, "stopped");
+}
+
+#[test]
+fn a_worker_that_ignores_a_stop_is_killed_by_the_second_ctrl_c() {
+    let place = Place::new();
+    let file = place.space("s", 3, 1, FAULTY, "fault = \"hang\"\ntrial = 0");
+    let mut running = place.start(&file);
+    assert!(running.wait_for("trial 0: epoch 0 to 1", 1));
+    running.signal(Signal::INT);
+    assert!(running.wait_for("stopping", 1));
+    running.signal(Signal::INT);
+    assert_eq!(running.wait().0, 130);
+}
+
+#[test]
+fn a_checkpoint_that_takes_for_ever_to_read_keeps_nobody_from_stopping() {
+    let place = Place::new();
+    let fifo = pipe(&place, "fifo");
+    let file = place.space(
+        "s",
+        3,
+        1,
+        FAULTY,
+        &format!("fault = \"vast checkpoint\"\nfifo = {fifo:?}"),
+    );
+    let mut running = place.start(&file);
+    assert_eq!(std::fs::read_to_string(fifo).unwrap(), "");
+    running.signal(Signal::INT);
+    assert!(running.wait_for("stopping", 1));
+    running.signal(Signal::INT);
+    assert_eq!(running.wait().0, 130);
+}
+
+#[test]
+fn a_study_that_is_deleted_or_moved_while_it_runs_is_told() {
+    for goes_on in [false, true] {
+        let place = Place::new();
+        place.search(&place.space("plain", 9, 1, WHOLE, "")).ok();
+        let mut running = place.start_with(&place.space("s", 9, 1, WHOLE, ""), &[("HPO_TEST_EPOCH", "0.05")]);
+        assert!(running.wait_for("trial 1:", 1));
+        let moved = place.path("studies/moved");
+        std::fs::rename(place.study("s"), &moved).unwrap();
+        if !goes_on {
+            std::fs::remove_dir_all(&moved).unwrap();
+        }
+        let (code, told) = running.wait();
+        assert_eq!(code, 1, "{told}");
+        assert!(told.contains("the study was deleted or moved while it ran"), "{told}");
+        if goes_on {
+            place.run(&["resume", moved.to_str().unwrap()]).ok();
+            assert_eq!(place.answer("plain"), place.answer("moved"));
+        }
+    }
+}
+
+#[test]
+fn a_record_that_was_half_written_is_dropped() {
+    let place = Place::new();
+    place.search(&place.space("plain", 6, 1, EXAMPLE, "")).ok();
+    let file = place.space("cut", 6, 1, EXAMPLE, "");
+    let mut running = place.start(&file);
+    assert!(running.wait_for("trial", 6));
+    running.signal(Signal::KILL);
+    running.wait();
+    let journal = place.study("cut").join("journal.jsonl");
+    let whole = std::fs::read(&journal).unwrap();
+    std::fs::write(&journal, [&whole[..], b"{\"seq\":99,\"at\":1,\"fact\":{\"ty"].concat()).unwrap();
+    assert_eq!(place.run(&["status", "cut", "--json"]).json()["state"], "stopped");
+    place.search(&file).ok();
+    assert_eq!(place.answer("plain"), place.answer("cut"));
+}
