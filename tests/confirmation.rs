@@ -201,3 +201,11 @@ fn training_once_confirms_nothing() {
         1
     );
 }
+
+#[test]
+fn a_trainer_that_takes_no_notice_of_its_seed_is_told() {
+    let place = Place::new();
+    let outcome = place.search(&write(&place, "s", 2, 0.0, &table(2, 2))).ok().stdout();
+    assert!(outcome.contains("does the trainer use the `seed`"), "{outcome}");
+    assert!(status(&place, "s")["confirmation"]["first_is_better"].is_null());
+}

@@ -39,11 +39,11 @@ pub struct Confirmation {
     pub runs: usize,
     /// How many of them are over.
     pub over: usize,
-    /// The configurations, the best first: by their mean, those of which a run diverged after the others, and those without a
-    /// mean last.
+    /// The configurations, the best first: by their mean, after the others those with less than two losses, which may be luck, then
+    /// those of which a run diverged, and those without a mean last.
     pub configurations: Vec<Confirmed>,
     /// The probability that the first is really better than the second, 0 to 1; none if one of them has less than two losses,
-    /// or a run that diverged.
+    /// or a run that diverged, or if the losses of each are all the same.
     pub first_is_better: Option<f64>,
 }
 
@@ -68,6 +68,13 @@ pub struct Confirmed {
     pub interval: Option<(f64, f64)>,
 }
 
+impl Confirmed {
+    /// Whether the seed has made no difference: there are several losses, all the same.
+    pub fn is_blind_to_seeds(&self) -> bool {
+        self.losses.len() > 1 && self.losses.windows(2).all(|pair| pair[0] == pair[1])
+    }
+}
+
 impl Study {
     /// What confirmation has come to; none if it has not begun.
     pub fn confirmation(&self) -> Option<Confirmation> {
@@ -76,13 +83,11 @@ impl Study {
             .keys()
             .map(|&trial| self.confirmed_trial(trial))
             .collect();
-        let rank = |one: &Confirmed| (one.mean.is_none(), one.diverged > 0, one.mean.unwrap_or(0.0), one.trial);
+        let blemish = |one: &Confirmed| (one.mean.is_none(), one.diverged > 0, one.losses.len() < 2);
         configurations.sort_by(|a, b| {
-            let (a, b) = (rank(a), rank(b));
-            (a.0, a.1)
-                .cmp(&(b.0, b.1))
-                .then(a.2.total_cmp(&b.2))
-                .then(a.3.cmp(&b.3))
+            let means = [a, b].map(|one| one.mean.unwrap_or(0.0));
+            let order = blemish(a).cmp(&blemish(b));
+            order.then(means[0].total_cmp(&means[1])).then(a.trial.cmp(&b.trial))
         });
         let first_is_better = match &configurations[..] {
             // Of one that can diverge the losses do not tell all.
@@ -254,18 +259,13 @@ fn interval(losses: &[f64]) -> Option<(f64, f64)> {
 /// p value of Welch's t test ("The Generalization of 'Student's' Problem when Several Different Population Variances are
 /// Involved", 1947, with the degrees of freedom of Satterthwaite, "An Approximate Distribution of Estimates of Variance
 /// Components", 1946). With nothing known beforehand it is, nearly, the probability given these runs. None if one of them has less
-/// than two losses.
+/// than two losses, or if neither varies: that tells nothing of how much runs differ.
 fn probability_lower(a: &[f64], b: &[f64]) -> Option<f64> {
     let (of_a, of_b) = (squared_error(a)?, squared_error(b)?);
     let difference = mean(b) - mean(a);
     let both = of_a + of_b;
     if both <= 0.0 {
-        // Trainers without chance: what is seen is all there is.
-        return Some(match difference.total_cmp(&0.0) {
-            std::cmp::Ordering::Less => 0.0,
-            std::cmp::Ordering::Equal => 0.5,
-            std::cmp::Ordering::Greater => 1.0,
-        });
+        return None;
     }
     // As shares of the whole, whose squares can't vanish.
     let freedom = |share: f64, losses: &[f64]| share.powi(2) / (losses.len() as f64 - 1.0);
@@ -316,8 +316,7 @@ mod tests {
         );
         of(&[0.31, 0.35], &[0.30, 0.42, 0.29, 0.33, 0.37], 0.6397105929655375);
         of(&[1.0, 1.0], &[1.5, 2.5], 0.8524163823495667);
-        of(&[1.0, 1.0], &[2.0, 2.0], 1.0);
-        of(&[1.0, 1.0], &[1.0, 1.0], 0.5);
+        assert_eq!(probability_lower(&[1.0, 1.0], &[2.0, 2.0]), None);
         of(
             &[1e-100, 3e-100],
             &[2e-100, 4e-100],

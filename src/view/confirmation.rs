@@ -73,6 +73,10 @@ fn comparison(confirmation: &Confirmation) -> String {
             }
             text + "\n"
         }
+        _ if first.is_blind_to_seeds() && second.is_blind_to_seeds() => format!(
+            "all runs of trial {a} came to the same loss, and so did those of trial {b}: does the trainer use the `seed` that it is \
+             given? If it does not, nothing was confirmed\n"
+        ),
         _ if first.diverged == 0 && second.diverged > 0 => {
             format!("trial {a} is preferred to trial {b}, which can diverge\n")
         }
@@ -100,22 +104,39 @@ mod tests {
     use crate::study::Confirmed;
 
     fn told(means: [Option<f64>; 2], diverged: usize, first_is_better: Option<f64>) -> String {
-        let one = |trial: u64, mean: Option<f64>, diverged| Confirmed {
+        let one = |trial: u64, mean, diverged| one(trial, vec![], mean, diverged);
+        of_two(one(9, means[0], 0), one(6, means[1], diverged), first_is_better)
+    }
+
+    fn one(trial: u64, losses: Vec<f64>, mean: Option<f64>, diverged: usize) -> Confirmed {
+        Confirmed {
             trial,
             search_loss: Some(0.2),
             runs: vec![],
-            losses: vec![],
+            losses,
             diverged,
             failed: 0,
             mean,
             interval: None,
-        };
+        }
+    }
+
+    fn of_two(first: Confirmed, second: Confirmed, first_is_better: Option<f64>) -> String {
         comparison(&Confirmation {
             runs: 6,
             over: 6,
-            configurations: vec![one(9, means[0], 0), one(6, means[1], diverged)],
+            configurations: vec![first, second],
             first_is_better,
         })
+    }
+
+    #[test]
+    fn runs_that_are_all_the_same_are_told_as_such() {
+        let same = |trial, loss| one(trial, vec![loss; 3], Some(loss), 0);
+        let told = of_two(same(9, 0.2), same(6, 0.3), None);
+        assert!(told.contains("does the trainer use the `seed`"), "{told}");
+        let told = of_two(same(9, 0.2), one(6, vec![0.3, 0.4], Some(0.35), 0), Some(0.8));
+        assert!(told.contains("with probability 0.80"), "{told}");
     }
 
     #[test]
@@ -131,7 +152,6 @@ mod tests {
              differ by 9.00e-4), and the choice hardly matters\n"
         );
         assert!(told(means, 0, Some(0.9999)).ends_with("above 0.99\n"));
-        assert!(told(means, 0, Some(1.0)).ends_with("1.00\n"));
         assert!(told(means, 1, None).contains("which can diverge"));
         assert!(told([Some(0.2), None], 0, None).contains("too few runs"));
     }

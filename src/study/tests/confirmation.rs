@@ -195,6 +195,12 @@ fn a_configuration_that_diverges_ranks_last_and_one_that_fails_blocks_nobody() {
     assert_eq!((confirmation.runs, confirmation.over), (9, 9));
     assert_eq!(driven.study.best().unwrap().original(), 1);
 
+    let lonely = Driven::all_trained(3, &|trial, _| match (trial.original(), trial.confirms()) {
+        (1, Some(_)) if trial.id != 4 => Told::Fails,
+        (original, _) => loss([0.3, 0.1, 0.2][original as usize] + 0.001 * number(trial)),
+    });
+    assert_eq!(lonely.ranked().0, [2, 0, 1], "one run may have been lucky");
+
     let hopeless = Driven::all_trained(3, &|trial, _| match trial.confirms() {
         Some(_) => Told::Loss(None),
         None => loss(trial.id as f64),
