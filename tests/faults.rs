@@ -362,11 +362,6 @@ fn when_no_trial_can_run_the_study_stops_and_says_why() {
         let file = place.space("s", 3, 2, FAULTY, &format!("fault = {fault:?}"));
         place.search(&file).fails(1, &["no trial can run", said]);
     }
-    let place = Place::new();
-    let file = place.space("s", 3, 1, FAULTY, "");
-    let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("\"python3\"", "\"no-such-program\"")).unwrap();
-    place.search(&file).fails(1, &["can't start `no-such-program`"]);
 }
 
 #[test]

@@ -347,3 +347,53 @@ fn a_gpu_that_is_not_there_is_told_before_anything_is_written() {
         .fails(2, &["write \"auto\", \"cpu\" or the numbers of GPUs"]);
     assert!(!place.path("studies").exists());
 }
+
+#[test]
+fn a_trainer_that_is_not_there_is_told_before_anything_is_written() {
+    let place = Place::new();
+    let file = place.space("s", 3, 1, FAULTY, "");
+    let good = std::fs::read_to_string(&file).unwrap();
+    let plain = place.path("plain");
+    std::fs::write(&plain, "").unwrap();
+    for (bad, said) in [
+        (
+            good.replace("\"python3\"", "\"pyton3\""),
+            "there is no program `pyton3` on the PATH",
+        ),
+        (good.replace("\"python3\"", "\"./trainer\""), "/trainer` is not there"),
+        (good.replace("\"python3\"", "\"./plain\""), "/plain` can't be executed"),
+        (
+            good.replace("[space]", "directory = \"gone\"\n[space]"),
+            "there is no directory `",
+        ),
+    ] {
+        std::fs::write(&file, &bad).unwrap();
+        let key = if bad.contains("gone") { "directory" } else { "command" };
+        let line = bad.lines().position(|line| line.starts_with(key)).unwrap() + 1;
+        let told = format!("s.toml:{line}:");
+        place.search(&file).fails(2, &[said, &told, "help: "]);
+        assert!(!place.study("s").exists());
+    }
+}
+
+#[test]
+fn a_study_that_has_trained_nothing_takes_the_mend() {
+    let place = Place::new();
+    let file = place.space("s", 3, 1, FAULTY, "");
+    let good = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, good.replace("faulty.py", "fautly.py")).unwrap();
+    place.search(&file).fails(1, &["no trial can run", "fautly.py"]);
+    std::fs::write(&file, &good).unwrap();
+    let told = place.search(&file).ok().stderr();
+    assert!(
+        told.contains("the study s had trained nothing yet, and begins anew"),
+        "{told}"
+    );
+    std::fs::write(&file, good.replace("faulty.py", "fautly.py")).unwrap();
+    place.search(&file).fails(
+        2,
+        &["has changed since the study s was made with it", "trainer.command"],
+    );
+    let left = std::fs::read_dir(place.path("studies")).unwrap();
+    assert_eq!(left.count(), 1, "nothing is left of the one before");
+}

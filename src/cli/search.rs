@@ -10,7 +10,7 @@ use super::study::find;
 use crate::executor::Machine;
 use crate::scheduler::now;
 use crate::space::file::{self, StudyFile};
-use crate::store::{self, StudyDirectory, StudyReader};
+use crate::store::{self, StoreError, StudyDirectory, StudyReader};
 use crate::study::StudySpec;
 use crate::view::tell;
 
@@ -43,29 +43,48 @@ pub(super) fn search(
     let settings = arguments.over(&file.slots);
     let directory = StudyDirectory::new(studies.join(&file.study.name));
     if directory.root().exists() {
-        let reader = StudyReader::open(directory.clone())?;
+        let mut reader = StudyReader::open(directory.clone())?;
         let recorded = reader.study().spec();
         let threads = file.slots.threads_per_trial.unwrap_or(recorded.threads);
         let wanted = file.study.spec(threads, recorded.policy.parallel_brackets);
-        check_same(recorded, &wanted, &file.path)?;
-        if reader.study().is_over() && wanted.limits() == recorded.limits() {
-            run::tell_finished(&reader)?;
-            return Ok(directory);
+        match check_same(recorded, &wanted, &file.path) {
+            Ok(()) if reader.study().is_over() && wanted.limits() == recorded.limits() => {
+                run::tell_finished(&reader)?;
+                return Ok(directory);
+            }
+            Ok(()) => {
+                tell_data(file::check_files(file)?);
+                let store = reader.take_over(directory.lock()?)?;
+                run::run(&directory, store, &settings, Some(wanted.limits()), again)?;
+                return Ok(directory);
+            }
+            Err(changed) => {
+                let lock = directory.lock()?;
+                reader.refresh()?;
+                if reader.study().has_trained() {
+                    return Err(changed);
+                }
+                file::check_files(file)?;
+                directory.remove(lock).map_err(|source| StoreError::Io {
+                    path: directory.root().to_owned(),
+                    source,
+                })?;
+                let name = &file.study.name;
+                tell(&format!(
+                    "note: the study {name} had trained nothing yet, and begins anew with what has changed"
+                ));
+            }
         }
-        tell_data(file::check_files(file)?);
-        let store = reader.take_over(directory.lock()?)?;
-        run::run(&directory, store, &settings, Some(wanted.limits()), again)?;
-    } else {
-        let data = file::check_files(file)?;
-        let machine = Machine::this();
-        let slots = run::slots(&machine, &settings, None)?;
-        let threads = slots.first().map_or(1, |slot| slot.threads);
-        let spec = file.study.spec(threads, file.study.brackets_for(slots.len()));
-        run::program(&spec, &directory)?;
-        store::create(&directory, &spec, &file.text, now())?;
-        tell_data(data);
-        run::run(&directory, store::open(&directory)?, &settings, None, again)?;
     }
+    let data = file::check_files(file)?;
+    let machine = Machine::this();
+    let slots = run::slots(&machine, &settings, None)?;
+    let threads = slots.first().map_or(1, |slot| slot.threads);
+    let spec = file.study.spec(threads, file.study.brackets_for(slots.len()));
+    run::program(&spec, &directory)?;
+    store::create(&directory, &spec, &file.text, now())?;
+    tell_data(data);
+    run::run(&directory, store::open(&directory)?, &settings, None, again)?;
     Ok(directory)
 }
 

@@ -103,9 +103,10 @@ impl Process {
                 rustix::process::set_parent_process_death_signal(kill).map_err(Into::into)
             });
         }
-        let mut child = command
-            .spawn()
-            .map_err(|error| format!("can't start `{name}`: {error}"))?;
+        let mut child = command.spawn().map_err(|error| match program.directory.is_dir() {
+            true => format!("can't start `{name}`: {error}"),
+            false => format!("there is no directory `{}` any more", program.directory.display()),
+        })?;
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(group), (Some(stdin), Some(stdout), Some(stderr))) = (group, pipes) else {

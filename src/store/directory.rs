@@ -100,7 +100,7 @@ impl StudyDirectory {
         let parent = parent.unwrap_or(Path::new("."));
         create_directories(parent)?;
         remove_unfinished(parent, &self.name());
-        let unfinished = Self::new(parent.join(format!(".{}.{}", self.name(), std::process::id())));
+        let unfinished = Self::new(self.unfinished());
         let made = make_private(&unfinished.root)
             .and_then(|()| make_private(&unfinished.checkpoints()))
             .and_then(|()| make_private(&unfinished.logs()))
@@ -120,6 +120,24 @@ impl StudyDirectory {
             let _ = fs::remove_dir_all(&unfinished.root);
         }
         made
+    }
+
+    /// Removes the study with all that is in it.
+    ///
+    /// # Errors
+    /// If the file system says no; then all of it is there still, or nothing where it was.
+    pub fn remove(&self, lock: StudyLock) -> io::Result<()> {
+        // Half removed it would be a damaged study; so it is what a process has left that died while it made one.
+        let unfinished = self.unfinished();
+        fs::rename(&self.root, &unfinished)?;
+        drop(lock);
+        fs::remove_dir_all(unfinished)
+    }
+
+    /// Where this process makes the directory.
+    fn unfinished(&self) -> PathBuf {
+        let name = format!(".{}.{}", self.name(), std::process::id());
+        self.root.with_file_name(name)
     }
 
     /// Makes what a study needs and can do without for a while: copies may lack it.

@@ -175,6 +175,11 @@ impl Study {
         self.finished && self.scheduler.as_ref().is_some_and(|scheduler| scheduler.stopped)
     }
 
+    /// Whether any trial has reported a result.
+    pub fn has_trained(&self) -> bool {
+        self.trials.iter().any(|trial| trial.resource() > 0)
+    }
+
     /// Loss and metrics of the untrained model, once measured.
     pub fn baseline(&self) -> Option<&(f64, Metrics)> {
         self.baseline.as_ref()

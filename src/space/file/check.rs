@@ -12,17 +12,11 @@ use super::{StudyFile, diagnostic};
 use crate::diagnostic::{Diagnostic, Source};
 
 /// Checks that the files that the trainer will read are there, and that the data in them can be trained with: tells what
-/// they hold. For a trainer of the user's own it checks the program only, if that is given by its path.
+/// they hold. Of a trainer of the user's own it checks that its program is there, and where it runs.
 pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostic> {
     let trainer = &file.study.trainer;
     if let Some(command) = &trainer.command {
-        return match command.first() {
-            Some(program) if program.contains('/') && !Path::new(program).is_file() => {
-                let message = format!("there is no program `{program}`");
-                Err(at_key(file, "command", program, message, "check the path"))
-            }
-            _ => Ok(None),
-        };
+        return check_program(file, command, &trainer.directory).map(|()| None);
     }
     let settings: Settings = serde_json::from_value(serde_json::json!(trainer.settings))
         .map_err(|error| Diagnostic::whole_file(&file.path, error.to_string(), "check the keys of `[trial]`"))?;
@@ -61,6 +55,40 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostic> {
         )),
         None => Ok(Some(sets.report)),
     }
+}
+
+fn check_program(file: &StudyFile, command: &[String], directory: &Path) -> Result<(), Diagnostic> {
+    let shown = directory.to_string_lossy();
+    if !directory.is_dir() {
+        let message = format!("there is no directory `{shown}`");
+        return Err(at_key(file, "directory", &shown, message, "make it, or check the path"));
+    }
+    let Some(name) = command.first() else { return Ok(()) };
+    if !name.contains('/') {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        if std::env::split_paths(&path).any(|directory| is_program(&directory.join(name))) {
+            return Ok(());
+        }
+        let message = format!("there is no program `{name}` on the PATH");
+        return Err(at_key(file, "command", name, message, "install it, or write its path"));
+    }
+    let (message, help) = match Path::new(name) {
+        program if is_program(program) => return Ok(()),
+        program if program.is_file() => ("can't be executed", "make it executable with chmod +x"),
+        program if program.exists() => ("is no file", "check the path"),
+        _ => ("is not there", "check the path"),
+    };
+    Err(at_key(
+        file,
+        "command",
+        name,
+        format!("the program `{name}` {message}"),
+        help,
+    ))
+}
+
+fn is_program(path: &Path) -> bool {
+    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
 /// Where the name of a parameter stands under `[space]`.
