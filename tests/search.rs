@@ -397,3 +397,33 @@ fn a_study_that_has_trained_nothing_takes_the_mend() {
     let left = std::fs::read_dir(place.path("studies")).unwrap();
     assert_eq!(left.count(), 1, "nothing is left of the one before");
 }
+
+#[test]
+fn a_parameter_with_the_name_of_another_column_is_found_and_no_comparison_is_in_vain() {
+    let place = Place::new();
+    let file = place.space("s", 3, 1, FAULTY, "");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text + "loss = { type = \"uniform\", low = 5.0, high = 6.0 }\n").unwrap();
+    place.search(&file).ok();
+    let count = |condition: &str| {
+        let rows = place.run(&["trials", "s", "--json", "--where", condition]).json();
+        rows.as_array().unwrap().len()
+    };
+    assert_eq!(
+        (
+            count("loss>=5"),
+            count("parameters.loss>=5"),
+            count("metrics.accuracy<1")
+        ),
+        (0, 3, 3)
+    );
+    let refused = |condition: &str, said: &[&str]| {
+        place.run(&["trials", "s", "--where", condition]).fails(2, said);
+    };
+    refused("x<nan", &["`x` has numbers, and `nan` is none", "help: write a number"]);
+    refused("loss<abc", &["`loss` has numbers"]);
+    refused(
+        "losss<1",
+        &["no column `losss`", "loss, ", "parameters.loss, x, accuracy"],
+    );
+}

@@ -1,6 +1,7 @@
 //! `hpo trials`.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -18,7 +19,8 @@ pub(super) struct Trials {
     /// The study: its name or its directory [default: the one that has changed last]
     study: Option<PathBuf>,
 
-    /// Sort by trial, state, resource (or its name: epochs, steps, examples), loss, a metric or a parameter
+    /// Sort by trial, state, resource (or its name: epochs, steps, examples), loss, a parameter or a metric; one with such a name is
+    /// parameters.NAME or metrics.NAME
     #[arg(long, value_name = "COLUMN", default_value = "trial")]
     sort: String,
 
@@ -100,17 +102,22 @@ impl Trials {
                 format!("states: {}", STATES.join(", ")),
             ));
         }
-        let columns = self
-            .conditions
-            .iter()
-            .map(|condition| &condition.column)
-            .chain([&self.sort]);
-        for column in columns {
+        for column in self.conditions.iter().map(|one| &one.column).chain([&self.sort]) {
             let known = rows.is_empty() || rows.iter().any(|row| cell(row, column, unit).is_some());
-            if !known && !["loss", "message", "confirms"].contains(&column.as_str()) {
+            if !known && !["loss", "confirms"].contains(&column.as_str()) {
                 return Err(CliError::usage(
                     format!("the trials have no column `{column}`"),
-                    format!("columns: {}", columns_of(&rows).join(", ")),
+                    format!("columns: {}", columns_of(&rows, unit).join(", ")),
+                ));
+            }
+        }
+        for Condition { column, value, .. } in &self.conditions {
+            let mut cells = rows.iter().filter_map(|row| cell(row, column, unit)).peekable();
+            if !value.is_number() && cells.peek().is_some() && cells.all(|cell| cell.is_number()) {
+                let value = value.as_str().map_or_else(|| value.to_string(), String::from);
+                return Err(CliError::usage(
+                    format!("`{column}` has numbers, and `{value}` is none"),
+                    format!("write a number, such as '{column}<0.3'"),
                 ));
             }
         }
@@ -146,6 +153,10 @@ fn holds(condition: &Condition, row: &TrialSummary, unit: Unit) -> bool {
         .is_some_and(|value| condition.accepted.contains(&compare(&value, &condition.value)))
 }
 
+/// What goes before the name of a parameter or a metric that is the name of another column too.
+const PARAMETERS: &str = "parameters.";
+const METRICS: &str = "metrics.";
+
 /// The value of a row's column: a field of the row, a parameter or a metric. The resource goes by what it counts, too.
 fn cell(row: &TrialSummary, column: &str, unit: Unit) -> Option<Value> {
     match column {
@@ -157,16 +168,19 @@ fn cell(row: &TrialSummary, column: &str, unit: Unit) -> Option<Value> {
         "trained_seconds" => Some(row.trained_seconds.into()),
         "failures" => Some(row.failures.into()),
         "confirms" => row.confirms.map(Value::from),
-        name => row
-            .parameters
-            .get(name)
-            .cloned()
-            .or_else(|| row.metrics.get(name).map(|&metric| metric.into())),
+        name => {
+            let parameter = |name: &str| row.parameters.get(name).cloned();
+            let metric = |name: &str| row.metrics.get(name).map(|&metric| metric.into());
+            let whole = parameter(name).or_else(|| metric(name));
+            whole
+                .or_else(|| parameter(name.strip_prefix(PARAMETERS)?))
+                .or_else(|| metric(name.strip_prefix(METRICS)?))
+        }
     }
 }
 
-fn columns_of(rows: &[TrialSummary]) -> Vec<String> {
-    let fixed = [
+fn columns_of(rows: &[TrialSummary], unit: Unit) -> Vec<String> {
+    const FIXED: [&str; 7] = [
         "trial",
         "state",
         "resource",
@@ -174,13 +188,28 @@ fn columns_of(rows: &[TrialSummary]) -> Vec<String> {
         "trained_seconds",
         "failures",
         "confirms",
-    ]
-    .map(String::from);
-    let named = rows
+    ];
+    let parameters: BTreeSet<&str> = rows
         .iter()
-        .flat_map(|row| row.parameters.keys().chain(row.metrics.keys()).cloned());
-    let named: std::collections::BTreeSet<String> = named.collect();
-    fixed.into_iter().chain(named).collect()
+        .flat_map(|row| row.parameters.keys().map(String::as_str))
+        .collect();
+    let metrics: BTreeSet<&str> = rows
+        .iter()
+        .flat_map(|row| row.metrics.keys().map(String::as_str))
+        .collect();
+    let named = |prefix: &str, name: &str, hidden: bool| {
+        if hidden {
+            format!("{prefix}{name}")
+        } else {
+            name.to_owned()
+        }
+    };
+    let is_fixed = |name: &str| FIXED.contains(&name) || name == unit.many();
+    let fixed = FIXED.iter().map(|&name| name.to_owned());
+    let of_parameters = parameters.iter().map(|name| named(PARAMETERS, name, is_fixed(name)));
+    let hidden = |name: &str| is_fixed(name) || parameters.contains(name);
+    let of_metrics = metrics.iter().map(|name| named(METRICS, name, hidden(name)));
+    fixed.chain(of_parameters).chain(of_metrics).collect()
 }
 
 /// Numbers by size, everything else by its text.
