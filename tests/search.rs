@@ -427,3 +427,37 @@ fn a_parameter_with_the_name_of_another_column_is_found_and_no_comparison_is_in_
         &["no column `losss`", "loss, ", "parameters.loss, x, accuracy"],
     );
 }
+
+#[test]
+fn what_is_in_the_way_of_a_study_is_told() {
+    let place = Place::new();
+    let file = place.space("s", 3, 1, FAULTY, "");
+    let studies = place.path("studies");
+    let refused = |said: &str| {
+        for command in [
+            &["search", file.to_str().unwrap()][..],
+            &["status", "s"],
+            &["fsck", "s"],
+        ] {
+            place.run(command).fails(3, &[said, "help: "]);
+        }
+    };
+    std::fs::write(&studies, "").unwrap();
+    refused("studies is a file, not a directory");
+    std::fs::remove_file(&studies).unwrap();
+    std::os::unix::fs::symlink("nowhere", &studies).unwrap();
+    refused("studies is a link that leads to none, not a directory");
+    std::fs::remove_file(&studies).unwrap();
+    std::fs::create_dir(&studies).unwrap();
+    std::os::unix::fs::symlink("nowhere", studies.join("s")).unwrap();
+    refused("studies/s is a link that leads to none, not a directory");
+    std::fs::remove_file(studies.join("s")).unwrap();
+    std::fs::create_dir(studies.join("s")).unwrap();
+    place.run(&["fsck", "s"]).fails(3, &["there is no study in", "help: "]);
+    std::fs::remove_dir(studies.join("s")).unwrap();
+    place.search(&file).ok();
+    let nowhere = place.path("nowhere/best.toml");
+    place
+        .run(&["export", "s", "-o", nowhere.to_str().unwrap()])
+        .fails(1, &["can't write", "help: there is no such directory"]);
+}

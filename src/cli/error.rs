@@ -1,6 +1,6 @@
 //! Errors as the user sees them.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{ErrorKind, IsTerminal, stderr};
 
 use crate::diagnostic::Diagnostic;
 use crate::scheduler::SchedulerError;
@@ -71,6 +71,14 @@ impl CliError {
             Self::Usage { help, .. } => help.clone(),
             Self::Store(StoreError::InUse { .. }) => {
                 "wait for it, or stop it with Ctrl-C; `hpo status` shows how far it is".into()
+            }
+            Self::Output { source, .. } => match source.kind() {
+                ErrorKind::NotFound => "there is no such directory: make it first, or check the path".into(),
+                ErrorKind::PermissionDenied => "name a place that you may write to".into(),
+                _ => return None,
+            },
+            Self::Store(StoreError::NotADirectory { .. }) => {
+                "move it away, or name another directory for studies with --studies".into()
             }
             Self::Store(StoreError::Missing { .. }) => {
                 "name a study by its directory, or by its name in --studies".into()

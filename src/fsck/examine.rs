@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Examination, Part};
 use crate::executor::verify;
 use crate::export;
-use crate::store::{Copy, Lost, Salvaged, StoreError, StudyDirectory, end_is_damaged, salvage_study};
+use crate::store::{Copy, Lost, Salvaged, StoreError, StudyDirectory, absent, end_is_damaged, salvage_study};
 use crate::study::{Checkpoint, Study, TrialId};
 
 /// So many strays are named.
@@ -18,9 +18,9 @@ const NAMED: usize = 5;
 /// # Errors
 /// If there is none, a process is at work on it, or its directory can't be read.
 pub fn examine(directory: &StudyDirectory) -> Result<Examination, StoreError> {
-    if !directory.root().exists() {
-        let study = directory.root().to_owned();
-        return Err(StoreError::Missing { study });
+    let traces = [directory.journal(), directory.database(), directory.study_file()];
+    if !traces.iter().any(|trace| trace.exists()) {
+        return Err(absent(directory));
     }
     let _lock = directory.lock_shared()?;
     look(directory)

@@ -15,7 +15,7 @@ mod repair;
 mod salvage;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use committer::{CommitError, Committer};
 pub use contents::Tally;
@@ -53,6 +53,12 @@ pub enum StoreError {
         study: PathBuf,
         /// Why.
         reason: String,
+    },
+    /// Something else is where a directory must be.
+    #[error("{} is {}, not a directory", path.display(), if path.is_symlink() { "a link that leads to none" } else { "a file" })]
+    NotADirectory {
+        /// What is there.
+        path: PathBuf,
     },
     /// Another process writes to it.
     #[error("the study {} is in use{}", study.display(), holder.map(|pid| format!(" by process {pid}")).unwrap_or_default())]
@@ -108,10 +114,27 @@ pub fn create(directory: &StudyDirectory, spec: &StudySpec, file: &str, now: Tim
         text.sync_all()?;
         JournalWriter::create(&new.journal())?.append([&first]).map(drop)
     });
-    created.map_err(|source| StoreError::Io {
-        path: directory.root().to_owned(),
-        source,
-    })
+    created.map_err(|source| unreachable(directory.root(), source))
+}
+
+/// That there is no study, or what is in its place.
+pub fn absent(directory: &StudyDirectory) -> StoreError {
+    unreachable(directory.root(), io::ErrorKind::NotFound.into())
+}
+
+/// Why a study's directory can't be read or made.
+fn unreachable(study: &Path, source: io::Error) -> StoreError {
+    let there = study.ancestors().find(|path| path.symlink_metadata().is_ok());
+    match there.filter(|path| !path.is_dir()) {
+        Some(path) => StoreError::NotADirectory { path: path.to_owned() },
+        None if source.kind() == io::ErrorKind::NotFound => StoreError::Missing {
+            study: study.to_owned(),
+        },
+        None => StoreError::Io {
+            path: study.to_owned(),
+            source,
+        },
+    }
 }
 
 /// Opens a study for writing: takes the lock, mends a journal cut in its last line, and brings the database up to it.
@@ -144,8 +167,7 @@ fn foreign(directory: &StudyDirectory, reason: impl ToString) -> StoreError {
 fn first_record(directory: &StudyDirectory) -> Result<(JournalReader, Record, StudySpec), StoreError> {
     let study = directory.root().to_owned();
     match std::fs::read_dir(&study) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(StoreError::Missing { study }),
-        Err(source) => return Err(StoreError::Io { path: study, source }),
+        Err(source) => return Err(unreachable(&study, source)),
         Ok(_) if directory.has_study() => {}
         Ok(_) if directory.database().is_dir() => return Err(StoreError::JournalGone { study }),
         Ok(_) => return Err(foreign(directory, "it has no journal.jsonl")),
