@@ -389,6 +389,7 @@ impl Scheduler<'_> {
                     files.iter().for_each(|file| executor::delete(&root, file));
                 }
             }
+            kill::point("scheduler.command:after");
         }
         Ok(())
     }

@@ -5,9 +5,10 @@
 mod common;
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 
-use common::{Place, WHOLE};
+use common::{Place, Run, WHOLE, copy_tree};
 use rustix::process::Signal;
 
 /// A study that was killed with some trials decided.
@@ -128,6 +129,60 @@ fn a_damaged_journal_is_refused_with_its_place_and_mended_on_request() {
     assert!(fs::read(place.study("s").join("journal.jsonl.damaged-1")).unwrap() == bytes);
     place.search(&file).ok();
     assert_eq!(place.answer("plain"), place.answer("s"));
+}
+
+/// Runs a repair that is killed at a point, and another one.
+fn repair_is_killed_at(place: &Place, temporary: &Path, point: &str) {
+    let mut repair = place.hpo(&["fsck", "s", "--repair"]);
+    repair.env("TMPDIR", temporary).env("HPO_KILL_AT", format!("{point}:1"));
+    assert_eq!(repair.status().unwrap().signal(), Some(9), "{point}");
+    let mut repair = place.hpo(&["fsck", "s", "--repair"]);
+    let repair = Run(repair.env("TMPDIR", temporary).output().unwrap());
+    let told = repair.stdout();
+    assert!(repair.0.status.success(), "{point}: {told}");
+    assert_eq!(fs::read_dir(temporary).unwrap().count(), 0, "{point}: no copy is left");
+    assert!(!place.study("s").join(".journal.jsonl.new").exists(), "{point}");
+}
+
+#[test]
+fn a_repair_that_is_killed_is_done_by_the_next_one() {
+    let damaged = Place::new();
+    damaged.search(&damaged.space("plain", 9, 1, WHOLE, "")).ok();
+    let file = killed(&damaged);
+    let lost = checkpoints(&damaged);
+    fs::remove_file(&lost[0]).unwrap();
+    let temporary = damaged.path("tmp");
+    fs::create_dir(&temporary).unwrap();
+    copy_tree(&damaged.study("s"), &damaged.path("kept"));
+    let renew = || {
+        fs::remove_dir_all(damaged.study("s")).unwrap();
+        copy_tree(&damaged.path("kept"), &damaged.study("s"));
+    };
+    let goes_on = |point: &str| {
+        damaged.search(&file).ok();
+        assert_eq!(damaged.answer("plain"), damaged.answer("s"), "{point}");
+        renew();
+    };
+    for point in [
+        "repair.journal:before",
+        "repair.journal:renamed",
+        "journal.append:written",
+        "journal.append:synced",
+        "journal.append:counted",
+    ] {
+        let journal = damaged.study("s").join("journal.jsonl");
+        let mut bytes = fs::read(&journal).unwrap();
+        let first = bytes.iter().position(|&byte| byte == b'\n').unwrap();
+        bytes[first + 9..first + 13].fill(b'?');
+        fs::write(&journal, bytes).unwrap();
+        repair_is_killed_at(&damaged, &temporary, point);
+        goes_on(point);
+    }
+    for point in ["database.aside:before", "database.aside:moved"] {
+        fs::write(damaged.study("s").join("db/conf"), "nothing that sled can read").unwrap();
+        repair_is_killed_at(&damaged, &temporary, point);
+        goes_on(point);
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const USUAL: u64 = 100;
 
 /// Every point of the code at which a kill may find something half done.
-const POINTS: [&str; 13] = [
+const POINTS: [&str; 16] = [
     "study.create:filled",
     "study.create:renamed",
     "journal.append:before",
@@ -39,10 +39,13 @@ const POINTS: [&str; 13] = [
     "committer:durable",
     "database.write:after",
     "scheduler.command:before",
+    "scheduler.command:after",
     "scheduler.close:swept",
     "model.place:before",
     "model.place:removed",
     "model.place:renamed",
+    "model.seal:before",
+    "model.seal:renamed",
 ];
 
 fn main() {
@@ -140,7 +143,7 @@ fn harass(
         let point = first.unwrap_or(POINTS[rng.random_range(0..POINTS.len())]);
         let at_point = !spared && (first.is_some() || rng.random());
         let number = match point.split_once('.') {
-            Some(("journal", _)) | Some((_, "command:before")) => 12,
+            Some(("journal", _)) | Some(("scheduler", "command:before" | "command:after")) => 12,
             Some(("study" | "model", _)) | Some((_, "close:swept")) => 1,
             _ => 6,
         };
@@ -260,7 +263,7 @@ fn check_nothing_left(place: &Place, study: &str) {
     );
     let temporary = |file: &&PathBuf| {
         let name = file.file_name().unwrap().to_string_lossy();
-        name.contains("partial") || name.contains("tmp")
+        ["partial", "tmp", "new"].iter().any(|part| name.contains(part))
     };
     assert_eq!(files.iter().find(temporary), None, "{study}");
     let hidden = std::fs::read_dir(place.path("studies"))

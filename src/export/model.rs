@@ -50,7 +50,9 @@ pub fn seal(model: &Path) -> io::Result<()> {
     let unfinished = seal_of(model).with_extension("sha256.new");
     fs::write(&unfinished, text)?;
     File::open(&unfinished)?.sync_all()?;
+    kill::point("model.seal:before");
     fs::rename(unfinished, seal_of(model))?;
+    kill::point("model.seal:renamed");
     sync_directory(parent(model))
 }
 

@@ -17,6 +17,7 @@ use super::contents::{Contents, Tally, entry_checksum};
 use super::guard::guarded;
 use super::journal::{JournalError, JournalReader};
 use super::line::{checksum, sequence};
+use crate::kill;
 use crate::study::{Fact, Record, Reported, TrialId, TrialSummary};
 
 const REACHED: &[u8] = b"reached";
@@ -446,7 +447,9 @@ pub(super) fn set_aside(path: &Path) -> Result<(), DatabaseError> {
         Ok(_) => std::fs::remove_file(&aside),
         Err(_) => Ok(()),
     };
+    kill::point("database.aside:before");
     let moved = cleared.and_then(|()| std::fs::rename(path, &aside));
+    kill::point("database.aside:moved");
     moved.map_err(|source| DatabaseError::Move {
         path: path.to_owned(),
         source,

@@ -99,7 +99,7 @@ impl StudyDirectory {
         let parent = self.root.parent().filter(|p| !p.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
         create_directories(parent)?;
-        remove_unfinished(parent, &self.name());
+        remove_abandoned(parent, &format!(".{}.", self.name()));
         let unfinished = Self::new(self.unfinished());
         let made = make_private(&unfinished.root)
             .and_then(|()| make_private(&unfinished.checkpoints()))
@@ -228,12 +228,14 @@ impl StudyDirectory {
     }
 }
 
-/// Removes what processes have left that died while they made a study of this name.
-fn remove_unfinished(parent: &Path, name: &str) {
-    let prefix = format!(".{name}.");
+/// Removes the directories that processes have left which died before they were done with them. Their names are this prefix, the
+/// number of the process, and whatever follows a `-`.
+pub(super) fn remove_abandoned(parent: &Path, prefix: &str) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let file = entry.file_name();
-        let process = file.to_str().and_then(|file| file.strip_prefix(&prefix)?.parse().ok());
+        let name = entry.file_name();
+        let process = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(prefix)?.split('-').next()?.parse().ok());
         let process = process.and_then(rustix::process::Pid::from_raw);
         let gone = |process| rustix::process::test_kill_process(process) == Err(rustix::io::Errno::SRCH);
         if process.is_some_and(gone) {
@@ -243,7 +245,8 @@ fn remove_unfinished(parent: &Path, name: &str) {
     }
 }
 
-fn make_private(path: &Path) -> io::Result<()> {
+/// Makes a directory that is its owner's only.
+pub(super) fn make_private(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().mode(0o700).create(path)
 }
 

@@ -8,9 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use super::acknowledged::{Acknowledged, Known, known};
 use super::contents::Contents;
 use super::database::{Database, DatabaseError, salvage};
+use super::directory::{StudyDirectory, make_private, remove_abandoned, sync_directory};
 use super::guard::guarded;
 use super::salvage::{Salvaged, read_whole, salvage as salvage_journal};
-use super::{StudyDirectory, sync_directory};
+use crate::kill;
+
+/// What the name of a copy of a database begins with.
+const COPY: &str = "hpo-fsck-";
 
 /// A copy of a study's trial database, since sled writes to whatever it opens. It is deleted when this is dropped.
 #[derive(Debug)]
@@ -26,8 +30,11 @@ impl Copy {
     pub fn of(directory: &StudyDirectory) -> io::Result<Self> {
         static COPIES: AtomicU32 = AtomicU32::new(0);
         let number = COPIES.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("hpo-fsck-{}-{number}", std::process::id()));
-        let copy = Self { path };
+        let temporary = std::env::temp_dir();
+        remove_abandoned(&temporary, COPY);
+        let copy = Self {
+            path: temporary.join(format!("{COPY}{}-{number}", std::process::id())),
+        };
         copy.clear();
         if directory.database().is_dir() {
             copy_tree(&directory.database(), &copy.path)?;
@@ -69,7 +76,7 @@ impl Drop for Copy {
 }
 
 fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir(to)?;
+    make_private(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
@@ -129,7 +136,9 @@ pub fn replace_journal(directory: &StudyDirectory, lines: &[Vec<u8>]) -> io::Res
         None
     };
     sync_directory(directory.root())?;
+    kill::point("repair.journal:before");
     fs::rename(&new, &journal)?;
+    kill::point("repair.journal:renamed");
     sync_directory(directory.root())?;
     // Not before: until then a journal that is too short must be found out.
     Acknowledged::of(&journal).write(lines.len() as u64);

@@ -277,7 +277,7 @@ impl Finding {
             }
             Self::Plateau {
                 level: Level::Below, ..
-            } => "shorter training (a lower max_resource) would do; for a lower loss, other negatives or more data",
+            } => "shorter training (a lower max_resource) would do; for a lower loss, more or other data",
             Self::Plateau { level: Level::Same, .. } => "it learns nothing: raise the learning rate",
             Self::Plateau {
                 level: Level::Above, ..
