@@ -2,7 +2,8 @@
 
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, Normal};
+
+use super::curve::Curve;
 
 /// A value of a parameter: a JSON scalar.
 pub type Value = serde_json::Value;
@@ -155,11 +156,13 @@ impl Distribution {
             }
             Self::Uniform { .. } | Self::LogUniform { .. } | Self::Normal { .. } | Self::LogNormal { .. } => {
                 let (low, high, step) = self.range();
+                // JSON has no infinite numbers.
+                let finite = |x: f64| Value::from(x.clamp(f64::MIN, f64::MAX));
                 let x = self.curve().at(share).clamp(low, high);
-                let Some(step) = step else { return Value::from(x) };
+                let Some(step) = step else { return finite(x) };
                 let from = if low.is_finite() { low } else { 0.0 };
                 let last = ((high - from) / step + 1e-9).floor();
-                Value::from(short(from + ((x - from) / step).round().min(last) * step))
+                finite(short(from + ((x - from) / step).round().min(last) * step))
             }
         }
     }
@@ -190,6 +193,11 @@ impl Distribution {
     pub fn step_share(&self, steps: u64) -> f64 {
         let (low, _, step) = self.range();
         step.map_or(0.5, |step| self.curve().share(low + steps as f64 * step))
+    }
+
+    /// Whether the bounds leave anything to draw: not if they cut off all that a computer can tell of a bell's tail.
+    pub fn has_draws(&self) -> bool {
+        !matches!(self.curve(), Curve::Point(_))
     }
 
     /// What kind of values it has.
@@ -254,8 +262,8 @@ impl Distribution {
                 low: low.ln(),
                 high: high.ln(),
             },
-            Self::Normal { mean, std, .. } => Curve::bell(mean, std, low, high, false),
-            Self::LogNormal { mean, std, .. } => Curve::bell(mean, std, low.ln(), high.ln(), true),
+            Self::Normal { mean, std, .. } => Curve::normal(mean, std, low, high),
+            Self::LogNormal { mean, std, .. } => Curve::log_normal(mean, std, low, high),
             _ => Curve::Linear { low, high },
         }
     }
@@ -266,75 +274,6 @@ impl Distribution {
             Self::LogUniform { .. } | Self::LogInteger { .. } | Self::LogNormal { .. }
         )
     }
-}
-
-/// How shares become numbers.
-#[derive(Debug, Clone, Copy)]
-enum Curve {
-    Linear {
-        low: f64,
-        high: f64,
-    },
-    Logarithmic {
-        low: f64,
-        high: f64,
-    },
-    Bell {
-        normal: Normal,
-        from: f64,
-        to: f64,
-        logarithmic: bool,
-    },
-}
-
-impl Curve {
-    fn bell(mean: f64, std: f64, low: f64, high: f64, logarithmic: bool) -> Self {
-        let Ok(normal) = Normal::new(mean, std) else {
-            return Self::Linear { low: mean, high: mean };
-        };
-        Self::Bell {
-            normal,
-            from: normal.cdf(low),
-            to: normal.cdf(high),
-            logarithmic,
-        }
-    }
-
-    fn at(self, share: f64) -> f64 {
-        match self {
-            Self::Linear { low, high } => between(low, high, share),
-            Self::Logarithmic { low, high } => between(low, high, share).exp(),
-            Self::Bell {
-                normal,
-                from,
-                to,
-                logarithmic,
-            } => {
-                // The ends of an unbounded one are infinite.
-                let x = normal.inverse_cdf(between(from, to, share).clamp(1e-12, 1.0 - 1e-12));
-                if logarithmic { x.exp() } else { x }
-            }
-        }
-    }
-
-    fn share(self, x: f64) -> f64 {
-        let share = match self {
-            Self::Linear { low, high } => x / (high - low) - low / (high - low),
-            Self::Logarithmic { low, high } => (x.ln() - low) / (high - low),
-            Self::Bell {
-                normal,
-                from,
-                to,
-                logarithmic,
-            } => (normal.cdf(if logarithmic { x.ln() } else { x }) - from) / (to - from),
-        };
-        if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.5 }
-    }
-}
-
-/// The point at `share` (0 to 1) of the way from `low` to `high`, without overflow for bounds far apart.
-fn between(low: f64, high: f64, share: f64) -> f64 {
-    low * (1.0 - share) + high * share
 }
 
 /// The number as a person would have written it: steps of 0.1 add up to 0.3, not to 0.30000000000000004.

@@ -2,6 +2,7 @@
 
 mod condition;
 mod constraint;
+mod curve;
 mod distribution;
 pub mod file;
 mod prior;

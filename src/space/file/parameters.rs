@@ -310,5 +310,17 @@ fn bell<'a>(table: &Table<'a>, kind: &str) -> Result<(Distribution, Vec<Drawn<'a
             step,
         },
     };
-    Ok((distribution, drawn))
+    let beyond = drawn.iter().find(|bound| match (bound.item.key, bound.value.as_f64()) {
+        ("low", Some(low)) => (if logarithmic { low.ln() } else { low }) > mean,
+        _ => low.is_none_or(|low| (if logarithmic { low.ln() } else { low }) <= mean),
+    });
+    match beyond {
+        Some(bound) if !distribution.has_draws() => {
+            let message = "is so far from the middle that nothing can be drawn";
+            let plain = if logarithmic { "log_uniform" } else { "uniform" };
+            let help = format!("stay within 37 times `std` of it, or use `type = \"{plain}\"`");
+            Err(bound.item.problem(message, "too far away", help))
+        }
+        _ => Ok((distribution, drawn)),
+    }
 }
