@@ -3,6 +3,7 @@
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
+use super::condition::same;
 use super::curve::Curve;
 
 /// A value of a parameter: a JSON scalar.
@@ -189,10 +190,38 @@ impl Distribution {
         }
     }
 
-    /// The share at which the value of a number of steps from the lowest one is drawn; 0.5 where there are no steps.
-    pub fn step_share(&self, steps: u64) -> f64 {
-        let (low, _, step) = self.range();
-        step.map_or(0.5, |step| self.curve().share(low + steps as f64 * step))
+    /// A value in the form in which it is drawn; none if it never is.
+    pub fn own(&self, value: &Value) -> Option<Value> {
+        match self {
+            Self::Fixed { value: own } => Some(own).filter(|own| same(own, value)).cloned(),
+            Self::Choice { values } => values.iter().find(|own| same(own, value)).cloned(),
+            _ => self.share(value).map(|share| self.quantile(share)),
+        }
+    }
+
+    /// The value at a place, from 0, in the order of the values: fewer than [`Scale::count`].
+    pub fn at(&self, place: u64) -> Value {
+        match (self, self.range()) {
+            (Self::Choice { values }, _) => {
+                let place = usize::try_from(place).unwrap_or(usize::MAX);
+                values[place.min(values.len() - 1)].clone()
+            }
+            (_, (low, _, Some(step))) => self.quantile(self.curve().share(low + place as f64 * step)),
+            _ => self.quantile(0.5),
+        }
+    }
+
+    /// The place of a value, of which [`at`](Self::at) gives the value; none if it has none, or if there are no places.
+    pub fn place(&self, value: &Value) -> Option<u64> {
+        match (self, self.range()) {
+            (Self::Choice { values }, _) => Some(values.iter().position(|own| same(own, value))? as u64),
+            (Self::Fixed { value: own }, _) => same(own, value).then_some(0),
+            (_, (low, _, Some(step))) => {
+                self.share(value)?;
+                Some(((value.as_f64()? - low) / step).round() as u64)
+            }
+            _ => None,
+        }
     }
 
     /// Whether the bounds leave anything to draw: not if they cut off all that a computer can tell of a bell's tail.
