@@ -11,6 +11,13 @@ pub(crate) fn counted(number: impl TryInto<u64>, one: &str) -> String {
     }
 }
 
+/// The same with a verb: "1 study is", "2 studies are".
+pub(crate) fn there_are(number: impl TryInto<u64>, one: &str) -> String {
+    let counted = counted(number, one);
+    let verb = if counted.starts_with("1 ") { "is" } else { "are" };
+    format!("{counted} {verb}")
+}
+
 /// More values than these are not listed one by one.
 const MANY: usize = 12;
 const SHOWN: usize = 10;
@@ -43,6 +50,10 @@ mod tests {
                 counted(2, "process")
             ],
             ["1 trial", "3 trials", "2 processes"]
+        );
+        assert_eq!(
+            [0u64, 1, 11].map(|n| there_are(n, "record")),
+            ["0 records are", "1 record is", "11 records are"]
         );
         let list = |count: usize| listed((0..count).map(|n| n.to_string()), ", ");
         assert_eq!(list(3), "0, 1, 2");

@@ -150,3 +150,51 @@ fn one_is_no_plural() {
     let words = "\n2 combinations of steps and choices, times 1 continuous parameter\n";
     assert!(shown.contains(words), "{shown}");
 }
+
+#[test]
+fn a_number_that_cannot_be_is_told_with_what_can() {
+    let place = Place::new();
+    let end = "[space]\na = { type = \"uniform\", low = 0.0, high = 1.0 }\n";
+    let path = written(&place, "", end);
+    let file = path.to_str().unwrap();
+    for (arguments, said) in [
+        (
+            &["simulate", file, "--slots", "-1"][..],
+            "'-1' for '--slots <SLOTS>': it must be a whole number from 1 to 1000000",
+        ),
+        (
+            &["simulate", file, "--slots", "x"],
+            "'x' for '--slots <SLOTS>': it must be a whole number from 1 to 1000000",
+        ),
+        (
+            &["simulate", file, "--repeat", "0"],
+            "it must be a whole number from 1 to 100000",
+        ),
+        (
+            &["simulate", file, "--budgets", "9,0"],
+            "'0' for '--budgets <RESOURCES>': it must be a whole number of at least 1",
+        ),
+        (
+            &["simulate", file, "--failures", "-0.5"],
+            "'-0.5' for '--failures <FAILURES>': it must be a number from 0 to below 1",
+        ),
+        (
+            &["trials", "--limit", "-1"],
+            "'-1' for '--limit <COUNT>': it must be a whole number of at least 0",
+        ),
+        (
+            &["show", "-1"],
+            "'-1' for '<TRIAL>': it must be a whole number of at least 0",
+        ),
+        (
+            &["export", "--trial", "1.5"],
+            "'1.5' for '--trial <TRIAL>': it must be a whole number of at least 0",
+        ),
+        (
+            &["search", file, "--devices", "-1"],
+            "'-1' for '--devices <DEVICES>': write \"auto\", \"cpu\" or the numbers of GPUs",
+        ),
+    ] {
+        place.run(arguments).fails(2, &[said]);
+    }
+}
