@@ -72,7 +72,8 @@ impl<'a> Cells<'a> {
         let count = parts
             .iter()
             .try_fold(1u64, |product, part| product.checked_mul(part.count))?;
-        Some(Self { tree, parts, count })
+        // A study that somebody has forged may have a choice of nothing.
+        (count > 0).then_some(Self { tree, parts, count })
     }
 
     /// How many there are.
@@ -382,6 +383,7 @@ mod tests {
             Some(1 << 62)
         );
         assert!(Cells::of(&space(integer(1 << 32), 2)).is_none());
+        assert!(Cells::of(&space(json!({"type": "choice", "values": []}), 2)).is_none());
         assert!(Cells::of(&space(json!({"type": "uniform", "low": 0, "high": 1}), 1)).is_none());
         assert!(Cells::of(&space(json!({"type": "normal", "mean": 0, "std": 1, "step": 1}), 1)).is_none());
     }

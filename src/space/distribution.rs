@@ -206,7 +206,10 @@ impl Distribution {
                 let place = usize::try_from(place).unwrap_or(usize::MAX);
                 values[place.min(values.len() - 1)].clone()
             }
-            (_, (low, _, Some(step))) => self.quantile(self.curve().share(low + place as f64 * step)),
+            (Self::Integer { low, step, .. } | Self::LogInteger { low, step, .. }, _) => {
+                Value::from(low.wrapping_add_unsigned(place.wrapping_mul(*step)))
+            }
+            (_, (low, _, Some(step))) => Value::from(short(low + place as f64 * step)),
             _ => self.quantile(0.5),
         }
     }
@@ -387,6 +390,16 @@ mod tests {
                 }
             }
             prop_assert!(matches!(value, Value::Number(_)));
+        }
+
+        #[test]
+        fn a_place_has_a_value_that_has_this_place(distribution in any(), share in 0.0..1.0f64) {
+            if let Some(count) = distribution.scale().count() {
+                let place = (share * count as f64) as u64;
+                let value = distribution.at(place);
+                prop_assert_eq!(distribution.place(&value), Some(place), "{:?} {}", distribution, value);
+                prop_assert_eq!(distribution.own(&value), Some(value));
+            }
         }
 
         #[test]
