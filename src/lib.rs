@@ -16,3 +16,4 @@ pub mod space;
 pub mod store;
 pub mod study;
 pub mod view;
+mod words;

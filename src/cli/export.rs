@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::number::whole;
 use super::study::{print, read};
 use super::{CliError, run};
 use crate::executor::Machine;
@@ -30,7 +31,7 @@ pub(super) struct Export {
     model: Option<PathBuf>,
 
     /// The configuration of this trial instead of the best one's
-    #[arg(long, value_name = "TRIAL", conflicts_with = "model")]
+    #[arg(long, value_name = "TRIAL", conflicts_with = "model", allow_negative_numbers = true, value_parser = whole::<TrialId>(0..=u64::MAX))]
     trial: Option<TrialId>,
 }
 

@@ -3,6 +3,7 @@
 mod error;
 mod export;
 mod fsck;
+mod number;
 mod resume;
 mod run;
 mod search;

@@ -17,6 +17,7 @@ use crate::space::file::{Devices, SlotSettings};
 use crate::store::{Store, StudyDirectory, StudyReader};
 use crate::study::{Limits, StudySpec, TrialSummary};
 use crate::view::{self, Progress, tell};
+use crate::words::counted;
 
 /// How many trials the last table shows.
 const SHOWN: usize = 10;
@@ -47,7 +48,7 @@ impl Drop for Private {
 #[derive(Debug, clap::Args)]
 pub(super) struct SlotArguments {
     /// Where trials run: auto, cpu, or numbers of GPUs such as 0,1 [default: what the study's file says, or auto]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     devices: Option<Devices>,
 }
 
@@ -134,10 +135,10 @@ pub(super) fn run(
         "goes on"
     };
     tell(&format!(
-        "study {} {verb} in {} on {} slots ({})",
+        "study {} {verb} in {} on {} ({})",
         spec.name,
         directory.root().display(),
-        slots.len(),
+        counted(slots.len(), "slot"),
         names.join("; ")
     ));
 

@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::CliError;
+use super::number::whole;
 use super::study::{print, print_json, read};
 use crate::study::{TrialId, TrialSummary};
 use crate::view;
 use crate::view::diagnosis::diagnose;
+use crate::words::counted;
 
 /// The arguments of `hpo show`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {
     /// The trial's number
+    #[arg(allow_negative_numbers = true, value_parser = whole::<TrialId>(0..=u64::MAX))]
     trial: TrialId,
 
     /// The study: its name or its directory [default: the one that has changed last]
@@ -29,10 +32,10 @@ impl Show {
         let reader = read(studies, self.study.as_deref())?;
         let study = reader.study();
         let trial = study.trial(self.trial).ok_or_else(|| {
-            let count = study.trials().len();
+            let count = counted(study.trials().len(), "trial");
             CliError::usage(
                 format!("the study {} has no trial {}", study.spec().name, self.trial),
-                format!("it has {count} trials, numbered from 0: see hpo trials"),
+                format!("it has {count}, numbered from 0: see hpo trials"),
             )
         })?;
         if !self.json {

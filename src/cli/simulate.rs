@@ -12,6 +12,7 @@ use hpo_protocol::Unit;
 use serde_json::{Value, json};
 
 use super::CliError;
+use super::number::{share, whole};
 use super::study::{print, print_json};
 use crate::simulate::{Conditions, Formula, Missing, Objective, Simulated, Table, simulate};
 use crate::space::file::{self, StudySettings};
@@ -32,23 +33,23 @@ pub(super) struct Simulate {
     table: Option<PathBuf>,
 
     /// How many slots there are
-    #[arg(long, default_value = "2", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value = "2", allow_negative_numbers = true, value_parser = whole::<u32>(1..=1_000_000))]
     slots: u32,
 
     /// How many studies, each with a seed of its own, from that of the file on
-    #[arg(long, default_value = "1", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    #[arg(long, default_value = "1", allow_negative_numbers = true, value_parser = whole::<u64>(1..=100_000))]
     repeat: u64,
 
     /// The probability that a segment fails
-    #[arg(long, default_value = "0", value_parser = share)]
+    #[arg(long, default_value = "0", allow_negative_numbers = true, value_parser = share)]
     failures: f64,
 
     /// By how much the duration of an epoch, or of a step or example, varies from trial to trial, as a share of it
-    #[arg(long, default_value = "0.3", value_parser = share)]
+    #[arg(long, default_value = "0.3", allow_negative_numbers = true, value_parser = share)]
     spread: f64,
 
     /// Epochs (steps, examples), all trials together, at which the best trial is told; the study ends at the last of them
-    #[arg(long, value_delimiter = ',', value_name = "RESOURCES")]
+    #[arg(long, value_delimiter = ',', value_name = "RESOURCES", allow_negative_numbers = true, value_parser = whole::<u64>(1..=u64::MAX))]
     budgets: Vec<u64>,
 
     /// Print JSON
@@ -64,13 +65,6 @@ enum Curves {
     Hartmann3,
     /// The same with x1 to x6
     Hartmann6,
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(share) if (0.0..1.0).contains(&share) => Ok(share),
-        _ => Err("it must be a number from 0 to below 1".to_owned()),
-    }
 }
 
 impl Simulate {

@@ -9,6 +9,7 @@ use hpo_protocol::Unit;
 use serde_json::{Value, json};
 
 use super::CliError;
+use super::number::whole;
 use super::study::{print, print_json, read};
 use crate::study::TrialSummary;
 use crate::view::{TrialTable, trial_table};
@@ -37,7 +38,7 @@ pub(super) struct Trials {
     conditions: Vec<Condition>,
 
     /// At most so many
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true, value_parser = whole::<usize>(0..=u64::MAX))]
     limit: Option<usize>,
 
     /// Print JSON

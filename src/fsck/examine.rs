@@ -9,6 +9,7 @@ use crate::executor::verify;
 use crate::export;
 use crate::store::{Copy, Lost, Salvaged, StoreError, StudyDirectory, absent, end_is_damaged, salvage_study};
 use crate::study::{Checkpoint, Study, TrialId};
+use crate::words::{counted, there_are};
 
 /// So many strays are named.
 const NAMED: usize = 5;
@@ -63,17 +64,17 @@ pub(super) fn salvage(directory: &StudyDirectory, copy: Option<&Copy>) -> Result
 }
 
 fn journal(salvaged: &Salvaged) -> Part {
-    let records = salvaged.records;
-    let trials = salvaged.study.as_ref().map_or(0, |study| study.trials().len());
+    let records = counted(salvaged.records, "record");
+    let trials = counted(salvaged.study.as_ref().map_or(0, |study| study.trials().len()), "trial");
     if salvaged.damage.is_empty() {
-        return Part::whole("journal", format!("{records} records, {trials} trials"));
+        return Part::whole("journal", format!("{records}, {trials}"));
     }
     let mut findings = salvaged.damage.clone();
     findings.extend(salvaged.saved.iter().cloned());
     findings.push(match (&salvaged.study, lost(&salvaged.lost)) {
         (None, _) => "what the study is can't be told any more: it can't be mended".into(),
-        (_, None) => format!("hpo fsck --repair mends it: all {records} records are there"),
-        (_, Some(lost)) => format!("hpo fsck --repair keeps the first {records} records, with {trials} trials; {lost}"),
+        (_, None) => format!("hpo fsck --repair mends it without loss: {records}"),
+        (_, Some(lost)) => format!("hpo fsck --repair keeps the first {records}, with {trials}; {lost}"),
     });
     Part::damaged("journal", findings)
 }
@@ -82,12 +83,12 @@ fn journal(salvaged: &Salvaged) -> Part {
 pub(super) fn lost(lost: &Lost) -> Option<String> {
     let mut told = Vec::new();
     if lost.missing > 0 {
-        told.push(format!("{} records are lost", lost.missing));
+        told.push(there_are(lost.missing, "record") + " lost");
     }
     if lost.left_out > 0 {
         told.push(format!(
-            "{} whole records behind them do not follow on and are left out, about {}",
-            lost.left_out,
+            "{} left out that would not follow on, about {}",
+            there_are(lost.left_out, "whole record"),
             trials(&lost.trials)
         ));
     }
@@ -116,7 +117,8 @@ fn database(directory: &StudyDirectory, copy: &Copy, salvaged: &Salvaged) -> Par
         Ok(behind) => Part::whole(
             PART,
             format!(
-                "it says what the journal says, but for the last {behind} records, which it takes in when the study goes on"
+                "it says what the journal says, but for the last {}, which it takes in when the study goes on",
+                counted(behind, "record")
             ),
         ),
         Err(error) => Part::damaged(
@@ -145,7 +147,7 @@ fn checkpoints(directory: &StudyDirectory, study: &Study) -> Part {
     let lost = lost_checkpoints(directory, study);
     if lost.is_empty() {
         let files = study.checkpoint_files().len();
-        return Part::whole(PART, format!("{files} are needed and whole"));
+        return Part::whole(PART, format!("{} needed and whole", there_are(files, "file")));
     }
     let told = lost.into_iter().map(|(trial, _, why)| format!("trial {trial}: {why}"));
     Part::damaged(PART, told.collect())

@@ -6,6 +6,7 @@ use crate::store::{
     self, Copy, JournalReader, JournalWriter, StoreError, StudyDirectory, StudyReader, replace_journal,
 };
 use crate::study::{Fact, Record, Timestamp};
+use crate::words::counted;
 
 /// Takes the study's lock and mends what can be mended: the journal, the trial database, and trials whose checkpoints are
 /// lost. What is whole is left as it is, so that a second repair changes nothing.
@@ -32,8 +33,8 @@ pub fn repair(directory: &StudyDirectory, now: Timestamp) -> Result<Examination,
             let lost = lost(&salvaged.lost).unwrap_or_else(|| "nothing is lost".into());
             let kept = kept.map_or_else(String::new, |kept| format!("; the damaged one is {}", kept.display()));
             mended.push(format!(
-                "a new journal holds {} records: {lost}{kept}",
-                salvaged.records
+                "a new journal holds {}: {lost}{kept}",
+                counted(salvaged.records, "record")
             ));
         }
     }

@@ -1,9 +1,11 @@
 //! Parameters that only some configurations have.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use hpo_protocol::Values;
 use serde::{Deserialize, Serialize};
 
-use super::{SearchSpace, Value};
+use super::{Parameter, SearchSpace, Value};
 
 /// What must hold for a configuration to have a parameter: another one has one of these values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,10 +22,106 @@ pub(in crate::space) fn same(a: &Value, b: &Value) -> bool {
     a == b || (float && a.is_number() && a.as_f64() == b.as_f64())
 }
 
+/// A list of values in which one that the trainer could not tell apart is found at once.
+#[derive(Debug, Default)]
+pub(in crate::space) struct Listed<'a>(HashMap<Bucket<'a>, Vec<(&'a Value, usize)>>);
+
+/// What values have in common that are the same.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Bucket<'a> {
+    Number(u64),
+    Text(&'a str),
+    Other(Option<bool>),
+}
+
+impl<'a> Listed<'a> {
+    fn bucket(value: &'a Value) -> Bucket<'a> {
+        match (value.as_f64(), value.as_str()) {
+            // Both zeros are equal.
+            (Some(number), _) => Bucket::Number((number + 0.0).to_bits()),
+            (_, Some(text)) => Bucket::Text(text),
+            _ => Bucket::Other(value.as_bool()),
+        }
+    }
+
+    /// The place of a value in the list.
+    pub fn place(&self, value: &Value) -> Option<usize> {
+        let bucket = self.0.get(&Listed::bucket(value))?;
+        bucket.iter().find(|(own, _)| same(own, value)).map(|(_, place)| *place)
+    }
+
+    /// Adds a value with its place; false if it is in the list.
+    pub fn insert(&mut self, value: &'a Value, place: usize) -> bool {
+        let new = self.place(value).is_none();
+        if new {
+            self.0.entry(Self::bucket(value)).or_default().push((value, place));
+        }
+        new
+    }
+}
+
+impl<'a> FromIterator<&'a Value> for Listed<'a> {
+    fn from_iter<T: IntoIterator<Item = &'a Value>>(values: T) -> Self {
+        let mut listed = Self::default();
+        for (place, value) in values.into_iter().enumerate() {
+            listed.insert(value, place);
+        }
+        listed
+    }
+}
+
+/// Which values some parameters must have, by name.
+pub(in crate::space) type Required<'a> = BTreeMap<&'a str, Vec<&'a Value>>;
+
+/// Adds what a configuration must have for it to have a parameter too: the conditions of that, and those of the parameters in them.
+///
+/// # Errors
+/// If there is no such configuration, with a parameter that no value of fits.
+pub(in crate::space) fn require<'a>(
+    parameters: &'a [Parameter],
+    name: &str,
+    required: &mut Required<'a>,
+) -> Result<(), &'a str> {
+    let mut seen = HashSet::new();
+    let mut open = vec![name];
+    while let Some(name) = open.pop() {
+        let parameter = parameters.iter().find(|parameter| parameter.name == name);
+        let Some(parameter) = parameter.filter(|parameter| seen.insert(parameter.name.as_str())) else {
+            continue;
+        };
+        for condition in &parameter.when {
+            let values: Vec<&Value> = match required.get(condition.parameter.as_str()) {
+                None => condition.values.iter().collect(),
+                Some(known) => {
+                    let known: Listed = known.iter().copied().collect();
+                    condition
+                        .values
+                        .iter()
+                        .filter(|value| known.place(value).is_some())
+                        .collect()
+                }
+            };
+            if values.is_empty() {
+                return Err(&condition.parameter);
+            }
+            required.insert(&condition.parameter, values);
+            open.push(&condition.parameter);
+        }
+    }
+    Ok(())
+}
+
 impl Condition {
     fn holds(&self, values: &Values) -> bool {
         let value = values.get(&self.parameter);
         value.is_some_and(|value| self.values.iter().any(|other| same(value, other)))
+    }
+}
+
+impl Parameter {
+    /// Whether a configuration with these values has it too.
+    pub(in crate::space) fn is_active(&self, values: &Values) -> bool {
+        self.when.iter().all(|condition| condition.holds(values))
     }
 }
 
@@ -32,10 +130,8 @@ impl SearchSpace {
     pub fn only_active(&self, mut values: Values) -> Values {
         // One pass for each parameter on the way from a condition to what it depends on, and so on.
         loop {
-            let inactive = self.parameters.iter().find(|parameter| {
-                let holds = parameter.when.iter().all(|condition| condition.holds(&values));
-                !holds && values.contains_key(&parameter.name)
-            });
+            let inactive = (self.parameters.iter())
+                .find(|parameter| values.contains_key(&parameter.name) && !parameter.is_active(&values));
             match inactive {
                 Some(parameter) => values.remove(&parameter.name),
                 None => return values,

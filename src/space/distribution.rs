@@ -2,7 +2,9 @@
 
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, Normal};
+
+use super::condition::same;
+use super::curve::Curve;
 
 /// A value of a parameter: a JSON scalar.
 pub type Value = serde_json::Value;
@@ -155,11 +157,13 @@ impl Distribution {
             }
             Self::Uniform { .. } | Self::LogUniform { .. } | Self::Normal { .. } | Self::LogNormal { .. } => {
                 let (low, high, step) = self.range();
+                // JSON has no infinite numbers.
+                let finite = |x: f64| Value::from(x.clamp(f64::MIN, f64::MAX));
                 let x = self.curve().at(share).clamp(low, high);
-                let Some(step) = step else { return Value::from(x) };
+                let Some(step) = step else { return finite(x) };
                 let from = if low.is_finite() { low } else { 0.0 };
                 let last = ((high - from) / step + 1e-9).floor();
-                Value::from(short(from + ((x - from) / step).round().min(last) * step))
+                finite(short(from + ((x - from) / step).round().min(last) * step))
             }
         }
     }
@@ -186,10 +190,46 @@ impl Distribution {
         }
     }
 
-    /// The share at which the value of a number of steps from the lowest one is drawn; 0.5 where there are no steps.
-    pub fn step_share(&self, steps: u64) -> f64 {
-        let (low, _, step) = self.range();
-        step.map_or(0.5, |step| self.curve().share(low + steps as f64 * step))
+    /// A value in the form in which it is drawn; none if it never is.
+    pub fn own(&self, value: &Value) -> Option<Value> {
+        match self {
+            Self::Fixed { value: own } => Some(own).filter(|own| same(own, value)).cloned(),
+            Self::Choice { values } => values.iter().find(|own| same(own, value)).cloned(),
+            _ => self.share(value).map(|share| self.quantile(share)),
+        }
+    }
+
+    /// The value at a place, from 0, in the order of the values: fewer than [`Scale::count`].
+    pub fn at(&self, place: u64) -> Value {
+        match (self, self.range()) {
+            (Self::Choice { values }, _) => {
+                let place = usize::try_from(place).unwrap_or(usize::MAX);
+                values[place.min(values.len() - 1)].clone()
+            }
+            (Self::Integer { low, step, .. } | Self::LogInteger { low, step, .. }, _) => {
+                Value::from(low.wrapping_add_unsigned(place.wrapping_mul(*step)))
+            }
+            (_, (low, _, Some(step))) => Value::from(short(low + place as f64 * step)),
+            _ => self.quantile(0.5),
+        }
+    }
+
+    /// The place of a value, of which [`at`](Self::at) gives the value; none if it has none, or if there are no places.
+    pub fn place(&self, value: &Value) -> Option<u64> {
+        match (self, self.range()) {
+            (Self::Choice { values }, _) => Some(values.iter().position(|own| same(own, value))? as u64),
+            (Self::Fixed { value: own }, _) => same(own, value).then_some(0),
+            (_, (low, _, Some(step))) => {
+                self.share(value)?;
+                Some(((value.as_f64()? - low) / step).round() as u64)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the bounds leave anything to draw: not if they cut off all that a computer can tell of a bell's tail.
+    pub fn has_draws(&self) -> bool {
+        !matches!(self.curve(), Curve::Point(_))
     }
 
     /// What kind of values it has.
@@ -254,8 +294,8 @@ impl Distribution {
                 low: low.ln(),
                 high: high.ln(),
             },
-            Self::Normal { mean, std, .. } => Curve::bell(mean, std, low, high, false),
-            Self::LogNormal { mean, std, .. } => Curve::bell(mean, std, low.ln(), high.ln(), true),
+            Self::Normal { mean, std, .. } => Curve::normal(mean, std, low, high),
+            Self::LogNormal { mean, std, .. } => Curve::log_normal(mean, std, low, high),
             _ => Curve::Linear { low, high },
         }
     }
@@ -266,75 +306,6 @@ impl Distribution {
             Self::LogUniform { .. } | Self::LogInteger { .. } | Self::LogNormal { .. }
         )
     }
-}
-
-/// How shares become numbers.
-#[derive(Debug, Clone, Copy)]
-enum Curve {
-    Linear {
-        low: f64,
-        high: f64,
-    },
-    Logarithmic {
-        low: f64,
-        high: f64,
-    },
-    Bell {
-        normal: Normal,
-        from: f64,
-        to: f64,
-        logarithmic: bool,
-    },
-}
-
-impl Curve {
-    fn bell(mean: f64, std: f64, low: f64, high: f64, logarithmic: bool) -> Self {
-        let Ok(normal) = Normal::new(mean, std) else {
-            return Self::Linear { low: mean, high: mean };
-        };
-        Self::Bell {
-            normal,
-            from: normal.cdf(low),
-            to: normal.cdf(high),
-            logarithmic,
-        }
-    }
-
-    fn at(self, share: f64) -> f64 {
-        match self {
-            Self::Linear { low, high } => between(low, high, share),
-            Self::Logarithmic { low, high } => between(low, high, share).exp(),
-            Self::Bell {
-                normal,
-                from,
-                to,
-                logarithmic,
-            } => {
-                // The ends of an unbounded one are infinite.
-                let x = normal.inverse_cdf(between(from, to, share).clamp(1e-12, 1.0 - 1e-12));
-                if logarithmic { x.exp() } else { x }
-            }
-        }
-    }
-
-    fn share(self, x: f64) -> f64 {
-        let share = match self {
-            Self::Linear { low, high } => x / (high - low) - low / (high - low),
-            Self::Logarithmic { low, high } => (x.ln() - low) / (high - low),
-            Self::Bell {
-                normal,
-                from,
-                to,
-                logarithmic,
-            } => (normal.cdf(if logarithmic { x.ln() } else { x }) - from) / (to - from),
-        };
-        if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.5 }
-    }
-}
-
-/// The point at `share` (0 to 1) of the way from `low` to `high`, without overflow for bounds far apart.
-fn between(low: f64, high: f64, share: f64) -> f64 {
-    low * (1.0 - share) + high * share
 }
 
 /// The number as a person would have written it: steps of 0.1 add up to 0.3, not to 0.30000000000000004.
@@ -419,6 +390,16 @@ mod tests {
                 }
             }
             prop_assert!(matches!(value, Value::Number(_)));
+        }
+
+        #[test]
+        fn a_place_has_a_value_that_has_this_place(distribution in any(), share in 0.0..1.0f64) {
+            if let Some(count) = distribution.scale().count() {
+                let place = (share * count as f64) as u64;
+                let value = distribution.at(place);
+                prop_assert_eq!(distribution.place(&value), Some(place), "{:?} {}", distribution, value);
+                prop_assert_eq!(distribution.own(&value), Some(value));
+            }
         }
 
         #[test]

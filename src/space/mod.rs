@@ -1,16 +1,20 @@
 //! The search space: which parameters there are and how a value of each is drawn.
 
+mod cells;
 mod condition;
 mod constraint;
+mod curve;
 mod distribution;
 pub mod file;
 mod prior;
 
+pub use cells::Cells;
 pub use condition::Condition;
 pub use constraint::{Constraint, ConstraintError};
 pub use distribution::{Distribution, Scale, Value};
 pub use prior::{Around, Confidence, Prior};
 
+use condition::{Required, require};
 use hpo_protocol::Values;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
@@ -66,35 +70,47 @@ impl SearchSpace {
         self.parameters.iter().map(share).collect()
     }
 
-    /// The configuration of a trial (from 0) that is to be tried first, if it is one of them. What is not given is drawn.
+    /// The configuration of a trial (from 0) that is to be tried first, if it is one of them. What is not given is drawn. If nothing
+    /// goes with what is given, which a study's file is not accepted with, it is any configuration.
     pub fn first(&self, trial: u64, rng: &mut impl Rng) -> Option<Values> {
-        // More would not help where what is given leaves no room.
-        const TRIES: usize = 10_000;
+        // Far more than a study's file is accepted with.
+        const TRIES: usize = 1_000_000;
         let given = self.try_first.get(usize::try_from(trial).ok()?)?;
-        let mut filled = || {
-            let values = self.parameters.iter().map(|parameter| {
-                let drawn = parameter.distribution.sample(rng);
-                let value = given.get(&parameter.name).cloned().unwrap_or(drawn);
-                (parameter.name.clone(), value)
-            });
-            self.only_active(values.collect())
-        };
-        let mut configuration = filled();
-        for _ in 0..TRIES {
-            if self.allows(&configuration) {
-                break;
-            }
-            configuration = filled();
-        }
-        Some(configuration)
+        let configuration = self.complete(given, TRIES, rng);
+        Some(configuration.unwrap_or_else(|| self.sample(rng)))
     }
 
-    /// How many configurations there are, at most; none if there is a parameter without steps, or nobody can tell.
+    /// A configuration that has all of these values, with the others drawn; none if so many draws are not allowed.
+    pub fn complete(&self, given: &Values, tries: usize, rng: &mut impl Rng) -> Option<Values> {
+        let mut required = Required::new();
+        for name in given.keys() {
+            require(&self.parameters, name, &mut required).ok()?;
+        }
+        let mut value = |parameter: &Parameter| {
+            let drawn = parameter.distribution.sample(rng);
+            match (given.get(&parameter.name), required.get(parameter.name.as_str())) {
+                (Some(given), _) => given.clone(),
+                (None, Some(values)) => {
+                    let any = values[rng.random_range(0..values.len())];
+                    parameter.distribution.own(any).unwrap_or(drawn)
+                }
+                (None, None) => drawn,
+            }
+        };
+        let mut filled = || {
+            let values = self
+                .parameters
+                .iter()
+                .map(|parameter| (parameter.name.clone(), value(parameter)));
+            self.only_active(values.collect())
+        };
+        let fits = |one: &Values| self.allows(one) && given.keys().all(|name| one.contains_key(name));
+        (0..tries).map(|_| filled()).find(fits)
+    }
+
+    /// How many configurations there are, constraints aside; none if there is a parameter without steps, or nobody can count them.
     pub fn size(&self) -> Option<u64> {
-        let scales = self.parameters.iter().map(|parameter| parameter.distribution.scale());
-        scales
-            .map(Scale::count)
-            .try_fold(1u64, |product, count| product.checked_mul(count?))
+        Cells::of(self).map(|cells| cells.count())
     }
 
     /// Draws a configuration. Constraints that nearly nothing fulfils make it slow; a study's file whose constraints nothing

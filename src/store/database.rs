@@ -19,6 +19,7 @@ use super::journal::{JournalError, JournalReader};
 use super::line::{checksum, sequence};
 use crate::kill;
 use crate::study::{Fact, Record, Reported, TrialId, TrialSummary};
+use crate::words::counted;
 
 const REACHED: &[u8] = b"reached";
 
@@ -47,7 +48,7 @@ pub enum DatabaseError {
     #[error("it was stopped before it had all that the journal has")]
     Stopped,
     /// It holds records that the journal does not have, each whole: the journal has lost its end.
-    #[error("the journal has lost its end: the database has {records} records of it")]
+    #[error("the journal has lost its end: the database has {} of it", counted(*records, "record"))]
     Ahead {
         /// How many records the journal should have.
         records: u64,

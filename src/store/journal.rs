@@ -17,6 +17,7 @@ use super::contents::Tally;
 use super::line::{decode, encode};
 use crate::kill;
 use crate::study::{FORMAT, Fact, Misfit, Record};
+use crate::words::counted;
 
 /// How many lines are read and decoded while those before them are taken in.
 const BLOCK: usize = 4096;
@@ -48,7 +49,7 @@ pub enum JournalError {
         reason: String,
     },
     /// It ends too early.
-    #[error("{}:{line}: the journal ends at byte {offset}, but {missing} more records were acknowledged", path.display())]
+    #[error("{}:{line}: the journal ends at byte {offset}, but {} had been acknowledged", path.display(), counted(*missing, "more record"))]
     CutShort {
         /// The journal.
         path: PathBuf,

@@ -13,6 +13,7 @@ use super::Tally;
 use super::journal::JournalReader;
 use super::line::{checksum, decode, sequence};
 use crate::study::{Fact, Record, Study, TrialId};
+use crate::words::{counted, there_are};
 
 /// Longer stretches are not searched for a flipped bit: it would take longer than a second.
 const LONGEST: usize = 16 << 10;
@@ -126,10 +127,11 @@ pub fn salvage(path: &Path, acknowledged: u64, mut database: BTreeMap<u64, Vec<u
     let ended = bytes.is_empty() || bytes.ends_with(b"\n");
     if acknowledged > whole || !ended && acknowledged > complete_lines(&bytes) {
         damage.push(format!(
-            "{}: the journal ends at byte {} with record {}, but {acknowledged} records were acknowledged",
+            "{}: the journal ends at byte {} with record {}, but {} had been acknowledged",
             path.display(),
             bytes.len(),
             complete_lines(&bytes),
+            counted(acknowledged, "record"),
         ));
     }
     let own = found.lines.len();
@@ -138,7 +140,10 @@ pub fn salvage(path: &Path, acknowledged: u64, mut database: BTreeMap<u64, Vec<u
     }
     let from_database = found.lines.len() - own;
     if from_database > 0 {
-        saved.push(format!("{from_database} records are whole in the trial database"));
+        saved.push(format!(
+            "{} whole in the trial database",
+            there_are(from_database, "record")
+        ));
     }
     let (lines, study) = consistent(path, &mut found, &mut damage);
     let first = lines.first().and_then(|line| decode(0, line).ok());

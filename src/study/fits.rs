@@ -3,6 +3,7 @@
 use super::event::{Fact, Record, Reported};
 use super::trial::{Trial, TrialId, TrialState};
 use super::{OpenBracket, Study};
+use crate::words::counted;
 
 /// No study has more trials.
 const MOST_TRIALS: u64 = 1_000_000;
@@ -11,7 +12,7 @@ const MOST_TRIALS: u64 = 1_000_000;
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
     /// It speaks of a trial that no earlier record has created.
-    #[error("a record speaks of trial {trial}, but the study has {known} trials at that point")]
+    #[error("a record speaks of trial {trial}, but the study has {} at that point", counted(*known, "trial"))]
     UnknownTrial {
         /// The trial.
         trial: TrialId,

@@ -8,6 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::format::{duration, metric, tell};
 use crate::scheduler::{Observer, now};
 use crate::study::{Fact, Record, Reported, SlotId, Study, Timestamp, Trial, TrialId, TrialState};
+use crate::words::counted;
 
 /// Where no terminal shows live lines, the state of things is told so often, in milliseconds.
 const PLAIN_INTERVAL: u64 = 30_000;
@@ -125,8 +126,8 @@ impl Progress {
         let planned = planned.map_or(String::new(), |planned| format!(" of {planned}"));
         let units = study.spec().policy.unit.many();
         format!(
-            "{over} of {} trials decided  rungs {}{confirmed}  {}{planned} {units}{best}{speed}  {} gone{left}",
-            study.spec().trials,
+            "{over} of {} decided  rungs {}{confirmed}  {}{planned} {units}{best}{speed}  {} gone{left}",
+            counted(study.spec().trials, "trial"),
             rungs.join(" "),
             study.trained_resource(),
             duration(now.since(self.started)),
@@ -260,8 +261,9 @@ fn told(study: &Study, fact: &Fact) -> Option<String> {
         }
         Fact::BaselineMeasured { loss, metrics: of } => format!("untrained: loss {}{}", metric(*loss), metrics(of)),
         Fact::ConfirmationRaised { confirmation } => format!(
-            "to be confirmed: the best {} with {} seeds each",
-            confirmation.configurations, confirmation.seeds
+            "to be confirmed: the best {} with {} each",
+            confirmation.configurations,
+            counted(confirmation.seeds, "seed")
         ),
         Fact::ConfirmationCreated { trial, confirms, .. } => {
             format!("trial {trial}: confirms trial {confirms} with another seed")
@@ -308,9 +310,11 @@ fn told(study: &Study, fact: &Fact) -> Option<String> {
         Fact::CheckpointLost { trial, file } => format!("trial {trial}: its checkpoint {file} is lost"),
         Fact::StudyFinished { .. } => {
             let searched = study.search_trials().count();
-            match study.trials().len() - searched {
-                0 => format!("finished: {searched} trials"),
-                runs => format!("finished: {searched} trials, and {runs} that confirm"),
+            let confirming = study.trials().len() - searched;
+            let searched = counted(searched, "trial");
+            match confirming {
+                0 => format!("finished: {searched}"),
+                runs => format!("finished: {searched}, and {runs} that confirm"),
             }
         }
         _ => return None,

@@ -11,6 +11,7 @@ use super::rungs::foresight;
 use super::table::{TrialTable, trial_table};
 use crate::store::StudyDirectory;
 use crate::study::{ConfirmationSpec, Study, Timestamp, Trial, TrialState, TrialSummary};
+use crate::words::counted;
 
 /// How the study stands: one line on what it is, one on where it is, the rungs, the best trial.
 pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Timestamp) -> String {
@@ -21,10 +22,10 @@ pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Tim
     let mut text = format!("study {} in {}\n", spec.name, directory.root().display());
     text += &match (state, study.scheduler()) {
         ("running", Some(scheduler)) => format!(
-            "running for {} as process {} on {} slots ({})\n",
+            "running for {} as process {} on {} ({})\n",
             duration(now.since(scheduler.since)),
             scheduler.process,
-            scheduler.slots.len(),
+            counted(scheduler.slots.len(), "slot"),
             scheduler.slots.join("; ")
         ),
         ("finished", _) => format!("finished after {}\n", duration(updated.since(created))),
@@ -32,9 +33,9 @@ pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Tim
     };
     let told: Vec<String> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
     text += &format!(
-        "{} of {} trials: {}\n",
+        "{} of {}: {}\n",
         study.search_trials().count(),
-        spec.trials,
+        counted(spec.trials, "trial"),
         told.join(", ")
     );
     let rungs = study.rungs().into_iter();
@@ -113,7 +114,8 @@ fn compute(study: &Study) -> String {
     if trained == 0 {
         return String::new();
     }
-    let units = study.spec().policy.unit.many();
+    let unit = study.spec().policy.unit;
+    let units = if trained == 1 { unit.one() } else { unit.many() };
     let told = format!("{trained} {units} trained in {} of slot time", duration(ms));
     if !study.is_finished() {
         let planned = study.planned_resource();
@@ -133,7 +135,8 @@ fn compute(study: &Study) -> String {
 fn to_be_confirmed(study: &Study) -> String {
     match study.spec().confirmation.filter(|_| !study.is_search_over()) {
         Some(ConfirmationSpec { configurations, seeds }) => {
-            format!("after the search: the best {configurations} are trained again with {seeds} fresh seeds each\n")
+            let are = if configurations == 1 { "is" } else { "are" };
+            format!("after the search: the best {configurations} {are} trained again with {seeds} fresh seeds each\n")
         }
         None => String::new(),
     }

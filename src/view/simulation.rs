@@ -6,6 +6,7 @@ use hpo_protocol::Unit;
 
 use super::format::{duration, number};
 use crate::simulate::{Simulated, Table};
+use crate::words::counted;
 
 /// What one or more studies have come to, over a table of measured curves if there was one: at each budget the regret of their
 /// best trials.
@@ -14,11 +15,15 @@ pub fn simulation(studies: &[&Simulated], table: Option<&Table>, budgets: &[u64]
         .first()
         .map_or(Unit::default(), |study| study.study.spec().policy.unit);
     let units = unit.many();
-    let mut text = format!("{} studies simulated in {:.1} s\n", studies.len(), took.as_secs_f64());
+    let mut text = format!(
+        "{} simulated in {:.1} s\n",
+        counted(studies.len(), "study"),
+        took.as_secs_f64()
+    );
     if let Some(table) = table {
         text += &format!(
-            "{} measured configurations, {} of them in the space; lowest last loss {}\n",
-            table.configurations(),
+            "{}, {} of them in the space; lowest last loss {}\n",
+            counted(table.configurations(), "measured configuration"),
             table.allowed(),
             number(table.best())
         );

@@ -5,6 +5,7 @@ use hpo_protocol::Values;
 
 use super::format::{number, value};
 use crate::space::{Condition, Confidence, Distribution, Parameter, Scale, SearchSpace};
+use crate::words::{counted, listed};
 
 /// The parameters of a space, how many configurations there are, and some of them.
 pub fn space(study: &str, space: &SearchSpace, samples: &[Values]) -> String {
@@ -14,8 +15,8 @@ pub fn space(study: &str, space: &SearchSpace, samples: &[Values]) -> String {
         .filter(|parameter| !parameter.distribution.is_fixed());
     let searched: Vec<&Parameter> = searched.collect();
     let mut text = format!(
-        "space of the study {study}: {} parameters, {} of them searched\n\n",
-        space.parameters.len(),
+        "space of the study {study}: {}, {} of them searched\n\n",
+        counted(space.parameters.len(), "parameter"),
         searched.len()
     );
     let mut table = table(["parameter", "values", "only when"]);
@@ -34,7 +35,10 @@ pub fn space(study: &str, space: &SearchSpace, samples: &[Values]) -> String {
     if !space.try_first.is_empty() {
         text += &format!("tried first: {} given by the file\n", space.try_first.len());
     }
-    text += &format!("\nthe first {} configurations\n", samples.len());
+    text += &match samples.len() {
+        1 => "\nthe first configuration\n".to_owned(),
+        count => format!("\nthe first {count} configurations\n"),
+    };
     let names = || searched.iter().map(|parameter| parameter.name.clone());
     let mut table = self::table(std::iter::once("trial".to_owned()).chain(names()));
     for (trial, sample) in samples.iter().enumerate() {
@@ -52,23 +56,32 @@ fn table<T: Into<comfy_table::Row>>(head: T) -> Table {
 }
 
 fn size(space: &SearchSpace, searched: &[&Parameter]) -> String {
+    if let Some(size) = space.size() {
+        let most = if space.constraints.is_empty() { "" } else { "at most " };
+        return format!("{most}{}", counted(size, "configuration"));
+    }
     let conditional =
         space.parameters.iter().any(|parameter| !parameter.when.is_empty()) || !space.constraints.is_empty();
     let most = if conditional { "at most " } else { "" };
-    if let Some(size) = space.size() {
-        return format!("{most}{size} configurations");
+    let scales = || searched.iter().map(|parameter| parameter.distribution.scale());
+    let counts: Vec<u64> = scales().filter_map(Scale::count).filter(|count| *count > 1).collect();
+    let product = counts
+        .iter()
+        .try_fold(1u64, |product, count| product.checked_mul(*count));
+    let combinations = match product {
+        Some(product) => format!("{most}{} of steps and choices", counted(product, "combination")),
+        None => "more combinations of steps and choices than can be counted".to_owned(),
+    };
+    let endless: Vec<Scale> = scales().filter(|scale| scale.count().is_none()).collect();
+    let kind = match endless.iter().all(|scale| *scale == Scale::Continuous) {
+        true => "continuous parameter",
+        false => "endless parameter",
+    };
+    match endless.len() {
+        0 => combinations,
+        number if counts.is_empty() => counted(number, kind),
+        number => format!("{combinations}, times {}", counted(number, kind)),
     }
-    let counts = searched
-        .iter()
-        .filter_map(|parameter| parameter.distribution.scale().count());
-    let combinations = counts.fold(1u64, u64::saturating_mul);
-    let continuous = searched
-        .iter()
-        .filter(|parameter| parameter.distribution.scale() == Scale::Continuous);
-    format!(
-        "{most}{combinations} combinations of steps and choices, times {} continuous parameters",
-        continuous.count()
-    )
 }
 
 fn prior(parameter: &Parameter) -> String {
@@ -84,8 +97,8 @@ fn prior(parameter: &Parameter) -> String {
 }
 
 fn condition(condition: &Condition) -> String {
-    let values: Vec<String> = condition.values.iter().map(value).collect();
-    format!("{} is {}", condition.parameter, values.join(" or "))
+    let values = listed(condition.values.iter().map(value), " or ");
+    format!("{} is {values}", condition.parameter)
 }
 
 fn words(distribution: &Distribution) -> String {
@@ -141,6 +154,6 @@ fn words(distribution: &Distribution) -> String {
                 steps(step)
             )
         }
-        Distribution::Choice { values } => values.iter().map(value).collect::<Vec<_>>().join(", "),
+        Distribution::Choice { values } => listed(values.iter().map(value), ", "),
     }
 }

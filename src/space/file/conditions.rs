@@ -3,7 +3,9 @@
 use toml::de::DeValue;
 
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
-use crate::space::{Condition, Distribution, Parameter, Scale};
+use crate::space::condition::{Listed, Required, require};
+use crate::space::{Condition, Distribution, Parameter, Scale, Value};
+use crate::words::listed;
 
 /// The key of a distribution that says when a configuration has the parameter.
 pub(super) const KEY: &str = "when";
@@ -55,6 +57,18 @@ pub(super) fn check(table: &Table, parameters: &[Parameter]) -> Result<()> {
             }
         }
     }
+    for parameter in parameters {
+        if let Err(other) = require(parameters, &parameter.name, &mut Required::new()) {
+            let name = &parameter.name;
+            let when = table.get(name).and_then(|item| item.table().ok()?.get(KEY));
+            let message = format!("no configuration has `{name}`: `{other}` would have to have two values at once");
+            let help = format!("change the conditions of `{name}`, or those of the parameters that they name");
+            return Err(match when {
+                Some(when) => Problem::new(when.span, message, "never hold together", help),
+                None => Problem::missing(None, message, help),
+            });
+        }
+    }
     Ok(())
 }
 
@@ -84,16 +98,15 @@ fn problem(table: &Table, parameters: &[Parameter], parameter: &Parameter, condi
         let help = "choose a parameter that is fixed, a choice, or of steps";
         return Some(Problem::new(item.key_span, message, "never has a certain value", help));
     }
-    let never = condition
-        .values
-        .iter()
-        .find(|value| !can_be(&other.distribution, value))?;
+    let never = never(&other.distribution, &condition.values)?;
     let never = never.as_str().map_or(never.to_string(), str::to_owned);
     let message = format!("`{name}` is never `{}`", shown(&never));
     let help = match &other.distribution {
         Distribution::Choice { values } => {
-            let values: Vec<String> = values.iter().map(ToString::to_string).collect();
-            format!("its values are {}", values.join(", "))
+            format!(
+                "its values are {}",
+                listed(values.iter().map(ToString::to_string), ", ")
+            )
         }
         Distribution::Fixed { value } => format!("it is always {value}"),
         _ => "write a value that it can have".to_owned(),
@@ -101,13 +114,14 @@ fn problem(table: &Table, parameters: &[Parameter], parameter: &Parameter, condi
     Some(Problem::new(item.span, message, "not among its values", help))
 }
 
-fn can_be(distribution: &Distribution, value: &crate::space::Value) -> bool {
-    let listed = match distribution {
-        Distribution::Choice { values } => &values[..],
-        Distribution::Fixed { value } => std::slice::from_ref(value),
-        _ => return distribution.share(value).is_some(),
+/// The first value that is never drawn.
+fn never<'v>(distribution: &Distribution, values: &'v [Value]) -> Option<&'v Value> {
+    let listed: Listed = match distribution {
+        Distribution::Choice { values } => values.iter().collect(),
+        Distribution::Fixed { value } => [value].into_iter().collect(),
+        _ => return values.iter().find(|value| distribution.share(value).is_none()),
     };
-    listed.iter().any(|other| crate::space::condition::same(other, value))
+    values.iter().find(|value| listed.place(value).is_none())
 }
 
 /// Whether a parameter depends on the one of that name, itself or by way of others.

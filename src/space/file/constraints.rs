@@ -11,7 +11,7 @@ pub(super) const KEY: &str = "constraints";
 
 const EXAMPLE: &str = "write, for example, `constraints = [\"batch_size * accumulation <= 256\"]`";
 /// Points that are tried before a space is said to be empty.
-const TRIES: usize = 20_000;
+pub(super) const TRIES: usize = 20_000;
 const MOST_BYTES: usize = 1000;
 
 /// The space with the constraints of the file.

@@ -1,7 +1,11 @@
 //! What the sampler `grid` needs.
 
 use super::reader::{Problem, Result, Table};
-use crate::space::{Scale, SearchSpace};
+use crate::space::{Cells, Scale, SearchSpace};
+use crate::words::counted;
+
+/// More configurations are not compared with the constraints one by one.
+const COUNTED: u64 = 100_000;
 
 /// Whether there are at least as many configurations as trials.
 pub(super) fn check(root: &Table, space: &SearchSpace, trials: u64) -> Result<()> {
@@ -20,10 +24,28 @@ pub(super) fn check(root: &Table, space: &SearchSpace, trials: u64) -> Result<()
             None => Problem::missing(None, message, help),
         });
     }
+    let Some(cells) = Cells::of(space) else {
+        let message = "the grid has more than 2^64 configurations, which nobody can count";
+        let help = "use `type = \"sobol\"` or `\"random\"`, or fewer values";
+        let kind = root.get("sampler").and_then(|item| item.table().ok()?.get("type"));
+        return Err(match kind {
+            Some(item) => Problem::new(item.span, message, "more than 2^64", help),
+            None => Problem::missing(None, message, help),
+        });
+    };
+    let size = match space.constraints.is_empty() {
+        true => cells.count(),
+        // Where there are many cells, that must do.
+        false if cells.count() > COUNTED => cells.count(),
+        false => {
+            let cells = (0..cells.count()).map(|number| cells.configuration(number));
+            cells.filter(|one| space.allows(one)).count() as u64
+        }
+    };
     let given = root.get("study").and_then(|item| item.table().ok()?.get("trials"));
-    match (space.size(), given) {
-        (Some(size), Some(item)) if size.saturating_add(space.try_first.len() as u64) < trials => {
-            let message = format_args!("is more than the {size} configurations of the grid");
+    match given {
+        Some(item) if size.saturating_add(space.try_first.len() as u64) < trials => {
+            let message = format!("is more than the {} of the grid", counted(size, "configuration"));
             Err(item.problem(message, "too many", format!("write {size} or less")))
         }
         _ => Ok(()),

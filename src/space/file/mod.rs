@@ -123,7 +123,7 @@ pub fn read(path: &Path) -> Result<StudyFile, Diagnostic> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Diagnostic::whole_file(
             path,
-            format!("`{shown}` is too large for a study's file"),
+            format!("`{shown}` is larger than 1 MiB, which no study's file is"),
             HELP,
         ));
     }
@@ -249,7 +249,7 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
     };
     let space = space.and_then(|space| match root.get("try_first") {
         Some(item) => Ok(SearchSpace {
-            try_first: try_first::read(&item, &space)?,
+            try_first: try_first::read(&item, &space, study.as_ref().ok().map(|study| study.trials))?,
             ..space
         }),
         None => Ok(space),

@@ -8,7 +8,7 @@ use super::domain::{self, Drawn};
 use super::prior;
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
 use super::trial::MAX_LENGTH;
-use crate::space::condition::same;
+use crate::space::condition::Listed;
 use crate::space::{Distribution, Parameter, SearchSpace};
 
 /// The distributions, and the keys that each has beside `type`.
@@ -159,19 +159,22 @@ fn distribution<'a>(item: &Item<'a>) -> Result<(Distribution, Vec<Drawn<'a>>)> {
 
 fn choice<'a>(table: &Table<'a>) -> Result<(Distribution, Vec<Drawn<'a>>)> {
     let list = table.required("values", "values = [16, 32]")?;
-    let mut drawn: Vec<Drawn> = Vec::new();
-    for item in list.array("write the values in brackets, for example `values = [16, 32]`")? {
-        let value = item.scalar()?;
-        if drawn.iter().any(|other| same(&other.value, &value)) {
+    let items = list.array("write the values in brackets, for example `values = [16, 32]`")?;
+    let drawn = items
+        .into_iter()
+        .map(|item| item.scalar().map(|value| Drawn { item, value }));
+    let drawn = drawn.collect::<Result<Vec<Drawn>>>()?;
+    let mut known = Listed::default();
+    for (place, Drawn { item, value }) in drawn.iter().enumerate() {
+        if !known.insert(value, place) {
             let message = format!("`{}` has {} twice", list.name, shown(&value.to_string()));
             return Err(Problem::new(
-                item.span,
+                item.span.clone(),
                 message,
                 "already there",
                 "remove one of the two",
             ));
         }
-        drawn.push(Drawn { item, value });
     }
     if drawn.is_empty() {
         return Err(list.problem("is empty", "nothing to choose from", "give it at least one value"));
@@ -310,5 +313,17 @@ fn bell<'a>(table: &Table<'a>, kind: &str) -> Result<(Distribution, Vec<Drawn<'a
             step,
         },
     };
-    Ok((distribution, drawn))
+    let beyond = drawn.iter().find(|bound| match (bound.item.key, bound.value.as_f64()) {
+        ("low", Some(low)) => (if logarithmic { low.ln() } else { low }) > mean,
+        _ => low.is_none_or(|low| (if logarithmic { low.ln() } else { low }) <= mean),
+    });
+    match beyond {
+        Some(bound) if !distribution.has_draws() => {
+            let message = "is so far from the middle that nothing can be drawn";
+            let plain = if logarithmic { "log_uniform" } else { "uniform" };
+            let help = format!("stay within 37 times `std` of it, or use `type = \"{plain}\"`");
+            Err(bound.item.problem(message, "too far away", help))
+        }
+        _ => Ok((distribution, drawn)),
+    }
 }

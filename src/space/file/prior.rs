@@ -67,6 +67,17 @@ pub(super) fn check(root: &Table, space: &SearchSpace, sampler: &SamplerSpec) ->
                 None => Problem::missing(None, message, help),
             })
         }
+        None if *sampler == SamplerSpec::PriorBand => {
+            let kind = root.get("sampler").and_then(|item| item.table().ok()?.get("type"));
+            let message = "`prior_band` draws by your guesses, and there are none";
+            let help = format!(
+                "say of a parameter where you expect its best value, as `{KEY} = …`, or use `type = \"gaussian_process\"`"
+            );
+            Err(match kind {
+                Some(kind) => Problem::new(kind.span, message, "without guesses", help),
+                None => Problem::missing(None, message, help),
+            })
+        }
         _ => Ok(()),
     }
 }

@@ -17,19 +17,23 @@ const TYPES: &[(&str, &[&str])] = &[
     ("tpe", &["startup_trials", "random_share"]),
 ];
 
-/// The sampler of a study whose file names none.
+/// The `type` of a table that has none.
+const USUAL: &str = "gaussian_process";
+
+/// The sampler of a study whose file has no table.
 pub(super) fn usual() -> SamplerSpec {
     SamplerSpec::GaussianProcess(GaussianProcess::default())
 }
 
 /// Reads the table.
 pub(super) fn read(table: &Table) -> Result<SamplerSpec> {
-    let kind = table.required("type", "type = \"random\"")?;
-    let name = kind.string()?;
+    let kind = table.get("type");
+    let name = kind.as_ref().map_or(Ok(USUAL), Item::string)?;
     let Some((_, keys)) = TYPES.iter().find(|(known, _)| *known == name) else {
         let message = format!("there is no sampler `{}`", shown(name));
         let help = did_you_mean(name, TYPES.iter().map(|(known, _)| *known));
-        return Err(Problem::new(kind.span, message, "unknown sampler", help));
+        let place = kind.map_or(table.span.clone(), |kind| kind.span);
+        return Err(Problem::new(place, message, "unknown sampler", help));
     };
     let strange = table
         .items()

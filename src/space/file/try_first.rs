@@ -1,27 +1,79 @@
 //! `[[try_first]]`: configurations that come before those that are drawn.
 
 use hpo_protocol::Values;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use toml::de::DeValue;
 
-use super::reader::{Item, Problem, Result, did_you_mean, shown};
-use crate::space::condition::same;
-use crate::space::{Distribution, Parameter, SearchSpace, Value};
+use super::constraints::TRIES;
+use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
+use crate::space::condition::{Required, require, same};
+use crate::space::{Distribution, Parameter, Scale, SearchSpace, Value};
+use crate::words::counted;
 
 const EXAMPLE: &str = "write a line `[[try_first]]` and below it values such as `learning_rate = 1e-5`";
 
-/// Reads the tables; `space` is where the values must come from.
-pub(super) fn read(item: &Item, space: &SearchSpace) -> Result<Vec<Values>> {
-    item.array(EXAMPLE)?
+/// Reads the tables; `space` is where the values must come from, `trials` is how many the study has, if that could be read.
+pub(super) fn read(item: &Item, space: &SearchSpace, trials: Option<u64>) -> Result<Vec<Values>> {
+    let tables = item.array(EXAMPLE)?;
+    let mut points = Vec::new();
+    let mut whole: Vec<(Values, &str)> = Vec::new();
+    for item in &tables {
+        let DeValue::Table(_) = item.value else {
+            return Err(item.wrong_type("a table", EXAMPLE));
+        };
+        let point = point(item, space)?;
+        if let Some(configuration) = only(space, &point) {
+            if let Some((_, other)) = whole.iter().find(|(other, _)| *other == configuration) {
+                let message = format!("`{}` is the same configuration as `{other}`", item.name);
+                return Err(Problem::new(
+                    item.span.clone(),
+                    message,
+                    "once more",
+                    "remove one of the two",
+                ));
+            }
+            whole.push((configuration, &item.name));
+        }
+        points.push(point);
+    }
+    match trials.and_then(|trials| Some((trials, tables.get(usize::try_from(trials).ok()?)?))) {
+        Some((trials, item)) => {
+            let message = format!(
+                "there are {} to be tried first, but `study.trials` is {trials}",
+                counted(tables.len(), "configuration")
+            );
+            let help = "raise `trials`, or remove some of them";
+            Err(Problem::new(item.span.clone(), message, "never tried", help))
+        }
+        None => Ok(points),
+    }
+}
+
+/// The configuration, if nothing of it is left to be drawn.
+fn only(space: &SearchSpace, point: &Values) -> Option<Values> {
+    let mut values = point.clone();
+    for parameter in &space.parameters {
+        if parameter.distribution.scale() == Scale::Constant {
+            values.insert(parameter.name.clone(), parameter.distribution.quantile(0.5));
+        }
+    }
+    let known = space.only_active(values);
+    // Without what is not known nothing is missing that depends on it.
+    let mut missing = space
+        .parameters
         .iter()
-        .map(|item| match item.value {
-            DeValue::Table(_) => point(item, space),
-            _ => Err(item.wrong_type("a table", EXAMPLE)),
-        })
-        .collect()
+        .filter(|parameter| !known.contains_key(&parameter.name));
+    missing.all(|parameter| !parameter.is_active(&known)).then_some(known)
 }
 
 fn point(item: &Item, space: &SearchSpace) -> Result<Values> {
     let table = item.table()?;
+    if table.items().next().is_none() {
+        let message = "this `[[try_first]]` has no values, so that all would be drawn";
+        let help = "write the values to begin with, or remove it";
+        return Err(Problem::new(table.span, message, "empty", help));
+    }
     let mut values = Values::new();
     for item in table.items() {
         let Some(parameter) = space.parameters.iter().find(|parameter| parameter.name == item.key) else {
@@ -34,17 +86,7 @@ fn point(item: &Item, space: &SearchSpace) -> Result<Values> {
         };
         values.insert(item.key.to_owned(), value(&item, parameter)?);
     }
-    for item in table.items() {
-        let when = space.parameters.iter().filter(|parameter| parameter.name == item.key);
-        for condition in when.flat_map(|parameter| &parameter.when) {
-            let other = values.get(&condition.parameter);
-            if other.is_some_and(|value| !condition.values.iter().any(|wanted| same(wanted, value))) {
-                let message = format!("there is no `{}` with this `{}`", item.key, condition.parameter);
-                let help = format!("remove it, or change `{}`", condition.parameter);
-                return Err(Problem::new(item.key_span, message, "not with the others", help));
-            }
-        }
-    }
+    together(&table, space, &values)?;
     if let Some(constraint) = space.constraints.iter().find(|one| one.allows(&values) == Ok(false)) {
         let message = format!(
             "this configuration breaks the constraint `{}`",
@@ -53,7 +95,38 @@ fn point(item: &Item, space: &SearchSpace) -> Result<Values> {
         let help = "change its values, or the constraint";
         return Err(Problem::new(table.span, message, "not allowed", help));
     }
+    let completed = space.complete(&values, TRIES, &mut ChaCha8Rng::seed_from_u64(0));
+    if completed.is_none() {
+        let message = "no configuration with these values fulfils the constraints";
+        let help = format!("of {TRIES} random ones none did: change the values, or the constraints");
+        return Err(Problem::new(table.span, message, "not allowed", help));
+    }
     Ok(values)
+}
+
+/// Whether a configuration can have all of the parameters.
+fn together(table: &Table, space: &SearchSpace, values: &Values) -> Result<()> {
+    let mut all = Required::new();
+    for item in table.items() {
+        let mut own = Required::new();
+        // A parameter that is never there is told at its conditions.
+        let _ = require(&space.parameters, item.key, &mut own);
+        let against = own.iter().find(|(other, wanted)| {
+            let value = values.get(**other);
+            value.is_some_and(|value| !wanted.iter().any(|wanted| same(wanted, value)))
+        });
+        if let Some((other, _)) = against {
+            let message = format!("there is no `{}` with this `{other}`", item.key);
+            let help = format!("remove it, or change `{other}`");
+            return Err(Problem::new(item.key_span, message, "not with the others", help));
+        }
+        if let Err(other) = require(&space.parameters, item.key, &mut all) {
+            let message = format!("there is no `{}` with the values above", item.key);
+            let help = format!("only one of them can be there, by `{other}`: remove it, or the other one");
+            return Err(Problem::new(item.key_span, message, "not with the others", help));
+        }
+    }
+    Ok(())
 }
 
 /// The value in the form in which it would be drawn.

@@ -45,7 +45,9 @@ impl Axis {
 /// The rank of each value, if all are numbers.
 fn ranks(values: &[Value]) -> Option<Vec<usize>> {
     let numbers: Vec<f64> = values.iter().map(Value::as_f64).collect::<Option<_>>()?;
-    let below = |number: &f64| numbers.iter().filter(|other| *other < number).count();
+    let mut sorted = numbers.clone();
+    sorted.sort_by(f64::total_cmp);
+    let below = |number: &f64| sorted.partition_point(|other| other < number);
     Some(numbers.iter().map(below).collect())
 }
 

@@ -4,57 +4,34 @@
 use hpo_protocol::Values;
 
 use super::Request;
-use crate::space::{Scale, SearchSpace};
+use crate::space::Cells;
 
-/// The configurations of the trials of a request. After the last one they come again, as they do if there are more values than
-/// can be counted.
+/// The configurations of the trials of a request. After the last one they come again. None if nobody can count them: a study's file
+/// with such a grid is not accepted.
 pub(super) fn draw(request: &Request<'_>) -> Vec<Values> {
     let space = request.space;
-    let Some(size) = space.size().filter(|size| *size > 0) else {
+    let Some(cells) = Cells::of(space) else {
         return Vec::new();
     };
+    let configuration = |number| cells.configuration(shuffled(number, cells.count(), request.seed));
     let from = request.first.saturating_sub(space.try_first.len() as u64);
-    let wanted = from..from + request.count;
-    if space.constraints.is_empty() && space.parameters.iter().all(|parameter| parameter.when.is_empty()) {
-        let cell = |number| configuration(space, shuffled(number % size, size, request.seed));
-        return wanted.filter_map(cell).collect();
+    if space.constraints.is_empty() {
+        let wanted = from..from + request.count;
+        return wanted.map(|number| configuration(number % cells.count())).collect();
     }
-    // Some cells are no configuration, or the same as another one.
-    let cells = || (0..size).filter_map(|number| configuration(space, shuffled(number, size, request.seed)));
-    let skip = usize::try_from(wanted.start).unwrap_or(usize::MAX);
+    let allowed = || (0..cells.count()).map(configuration).filter(|one| space.allows(one));
+    let skip = usize::try_from(from).unwrap_or(usize::MAX);
     let count = usize::try_from(request.count).unwrap_or(usize::MAX);
-    let mut drawn: Vec<Values> = cells().skip(skip).take(count).collect();
+    let mut drawn: Vec<Values> = allowed().skip(skip).take(count).collect();
     while drawn.len() < count {
         let missing = count - drawn.len();
         let before = drawn.len();
-        drawn.extend(cells().take(missing));
+        drawn.extend(allowed().take(missing));
         if drawn.len() == before {
             break;
         }
     }
     drawn
-}
-
-/// The configuration in a cell; none if it is not allowed, or another cell has the same.
-fn configuration(space: &SearchSpace, mut cell: u64) -> Option<Values> {
-    let mut point = Vec::with_capacity(space.parameters.len());
-    let mut first = Vec::with_capacity(space.parameters.len());
-    for parameter in &space.parameters {
-        let count = parameter.distribution.scale().count().unwrap_or(1).max(1);
-        let place = cell % count;
-        cell /= count;
-        first.push(place == 0);
-        point.push(match parameter.distribution.scale() {
-            Scale::Categories(_) | Scale::Constant | Scale::Continuous => (place as f64 + 0.5) / count as f64,
-            Scale::Steps(_) => parameter.distribution.step_share(place),
-        });
-    }
-    let configuration = space.configuration(&point)?;
-    // What a configuration does not have counts in its first cell only.
-    let mut absent = space.parameters.iter().zip(first);
-    absent
-        .all(|(parameter, first)| first || configuration.contains_key(&parameter.name))
-        .then_some(configuration)
 }
 
 /// The number that stands at a place of the numbers below `size` in the order of a seed: a Feistel network over the next power of
@@ -92,6 +69,7 @@ mod tests {
 
     use super::super::SamplerSpec;
     use super::*;
+    use crate::space::SearchSpace;
 
     fn draw(space: &SearchSpace, seed: u64, first: u64, count: u64) -> Vec<Values> {
         SamplerSpec::Grid.draw(&Request {

@@ -495,7 +495,7 @@ fn a_file_that_is_no_text_is_told_so() {
     };
     assert!(message(b"").ends_with("the file is empty"));
     assert!(message(b"\xff\xfe[\0").contains("is UTF-16"));
-    assert!(message(&vec![b' '; (MAX_BYTES + 1) as usize]).contains("too large"));
+    assert!(message(&vec![b' '; (MAX_BYTES + 1) as usize]).contains("larger than 1 MiB"));
     assert_eq!(
         message(b"[study]\nname = \"\xe4\"\n"),
         "Some((2, 9)) the file is not UTF-8"
