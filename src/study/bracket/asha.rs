@@ -327,10 +327,10 @@ mod tests {
         #[test]
         fn progress_is_that_of_the_paper(
             eta in 2usize..4,
-            curves in prop::collection::vec(prop::collection::vec(prop::option::weighted(0.97, 0u8..12), 8), 1..40),
+            curves in prop::collection::vec(prop::collection::vec(prop::option::weighted(0.99, 0u8..12), 8), 1..80),
             promote in prop::collection::vec(any::<bool>(), 80),
         ) {
-            let resources = [1u64, 2, 4, 8];
+            let resources = [2u64, 4, 6, 8];
             let mut pasha = Asha::progressive(&resources, eta as u64);
             let (mut ceiling, mut ceilings) = (1, vec![1]);
             let (mut came, mut known, mut promoted) = (vec![Vec::new(); 4], vec![Vec::new(); 4], vec![Vec::new(); 4]);
