@@ -33,7 +33,9 @@ impl Decider<'_> {
             true => study.learn(bracket),
             false => Learned::default(),
         };
-        let Some(plan) = study.spec.policy.bracket(bracket as u64, learned.first_rung(), left) else {
+        let (number, chosen) = (bracket as u64, learned.first_rung());
+        let spec = &study.spec;
+        let Some(plan) = spec.policy.bracket(number, chosen, left, spec.space.size()) else {
             return false;
         };
         self.record(Fact::BracketOpened {

@@ -168,7 +168,16 @@ impl PolicySpec {
 
     /// The `number`-th bracket (from 0) of a study in which `left` trials are in none yet. Where that can be chosen it skips `chosen`
     /// rungs, if given. Asynchronous policies have their brackets from the beginning, and none beyond them.
-    pub fn bracket(&self, number: u64, chosen: Option<usize>, left: u64) -> Option<BracketPlan> {
+    ///
+    /// In a space of `configurations`, if that can be told, the first of small brackets has no more trials than that: they would be
+    /// the same ones again.
+    pub fn bracket(
+        &self,
+        number: u64,
+        chosen: Option<usize>,
+        left: u64,
+        configurations: Option<u64>,
+    ) -> Option<BracketPlan> {
         let rungs = self.rungs();
         let sync = |skipped: usize, trials: u64| BracketPlan {
             rungs: rungs[skipped..].to_vec(),
@@ -183,7 +192,11 @@ impl PolicySpec {
             _ if left == 0 => None,
             PolicyKind::SuccessiveHalving { bracket_size } => Some(sync(0, bracket_size.unwrap_or(left))),
             PolicyKind::None => Some(sync(0, left)),
-            PolicyKind::Hyperband { .. } if number == 0 => Some(sync(0, self.hyperband_size(count - 1))),
+            PolicyKind::Hyperband { small_brackets } if number == 0 => {
+                let whole = self.hyperband_size(count - 1);
+                let different = configurations.filter(|_| small_brackets).unwrap_or(whole);
+                Some(sync(0, different.max(self.hyperband(0)).min(whole)))
+            }
             PolicyKind::Hyperband { small_brackets } => {
                 let chosen = chosen.filter(|_| small_brackets).map(|rungs| rungs as u64);
                 let skipped = chosen.map_or(number % count, |rungs| rungs.min(count - 1)) as usize;
@@ -281,7 +294,7 @@ mod tests {
         assert_eq!(hyperband.whole(), Some(143));
         let table: Vec<(Vec<u64>, Vec<u64>)> = (0..5)
             .map(|number| {
-                let plan = hyperband.bracket(number, None, 1000).unwrap();
+                let plan = hyperband.bracket(number, None, 1000, None).unwrap();
                 let sizes = rung_sizes(plan.rungs.len(), 3, plan.trials.unwrap());
                 (plan.rungs, sizes)
             })
@@ -295,30 +308,50 @@ mod tests {
         ];
         assert_eq!(table, expected);
         assert_eq!(
-            hyperband.bracket(5, None, 1000),
-            hyperband.bracket(0, None, 1000),
+            hyperband.bracket(5, None, 1000, None),
+            hyperband.bracket(0, None, 1000, None),
             "then from the beginning"
         );
         assert_eq!(
-            hyperband.bracket(1, None, 7).unwrap().trials,
+            hyperband.bracket(1, None, 7, None).unwrap().trials,
             Some(7),
             "no more than are left"
         );
-        assert_eq!(hyperband.bracket(5, None, 0), None);
+        assert_eq!(hyperband.bracket(5, None, 0, None), None);
     }
 
     #[test]
     fn small_brackets_have_a_third_of_the_trials_after_the_first() {
         let hyperband = policy(PolicyKind::Hyperband { small_brackets: true }, 1, 27, 3);
         let sizes: Vec<u64> = (0..6)
-            .map(|number| hyperband.bracket(number, None, 1000).unwrap().trials.unwrap())
+            .map(|number| hyperband.bracket(number, None, 1000, None).unwrap().trials.unwrap())
             .collect();
         assert_eq!(sizes, [27, 4, 3, 2, 9, 4]);
         assert_eq!(hyperband.whole(), Some(27 + 12 + 6 + 4));
-        let chosen = hyperband.bracket(5, Some(2), 1000).unwrap();
+        let chosen = hyperband.bracket(5, Some(2), 1000, None).unwrap();
         assert_eq!((chosen.rungs, chosen.trials), (vec![9, 27], Some(3)));
         let whole = policy(HYPERBAND, 1, 27, 3);
-        assert_eq!(whole.bracket(5, Some(2), 1000), whole.bracket(5, None, 1000));
+        assert_eq!(
+            whole.bracket(5, Some(2), 1000, None),
+            whole.bracket(5, None, 1000, None)
+        );
+    }
+
+    #[test]
+    fn the_first_of_small_brackets_does_not_repeat_configurations_of_a_small_space() {
+        let first = |small_brackets, configurations, left| {
+            let hyperband = policy(PolicyKind::Hyperband { small_brackets }, 1, 27, 3);
+            hyperband.bracket(0, None, left, configurations).unwrap().trials
+        };
+        assert_eq!(first(true, Some(20), 100), Some(20));
+        assert_eq!(first(true, Some(28), 100), Some(27));
+        assert_eq!(first(true, Some(20), 11), Some(11));
+        assert_eq!(
+            first(true, Some(2), 100),
+            Some(9),
+            "as many as the bracket after the round"
+        );
+        assert_eq!(first(false, Some(20), 100), Some(27), "these are those of the paper");
     }
 
     #[test]
@@ -330,7 +363,7 @@ mod tests {
     #[test]
     fn a_study_is_split_into_brackets_of_a_size() {
         let halving = policy(PolicyKind::SuccessiveHalving { bracket_size: Some(4) }, 1, 9, 3);
-        let sizes = |left| halving.bracket(7, None, left).map(|plan| plan.trials);
+        let sizes = |left| halving.bracket(7, None, left, None).map(|plan| plan.trials);
         assert_eq!((sizes(10), sizes(3), sizes(0)), (Some(Some(4)), Some(Some(3)), None));
     }
 

@@ -43,6 +43,9 @@ impl Oracle {
                 rungs: rungs.clone(),
                 stands: BTreeMap::new(),
             }),
+            Fact::TrialCreated { .. } if matches!(policy.kind, PolicyKind::AsyncHyperband { .. }) => {
+                self.check_shares(after);
+            }
             &Fact::SegmentStarted { trial, to, .. } => {
                 self.nothing_due(trial);
                 self.targets.insert(trial, to);
@@ -193,6 +196,32 @@ impl Oracle {
             self.best(bracket, rung, count).contains(&trial),
             "trial {trial} must not go on from {rung}"
         );
+    }
+
+    /// Asynchronous Hyperband: the brackets have as many trials as seats by their sizes in Hyperband (Li et al., 2018, algorithm 1) and
+    /// the method of Jefferson, in which seats go to the greatest quotients of size and seat.
+    fn check_shares(&self, study: &Study) {
+        let count = self.brackets.len();
+        let eta = study.spec().policy.eta() as f64;
+        let size = |s: usize| (count as f64 / (s as f64 + 1.0) * eta.powi(s as i32)).ceil() as u64;
+        let sizes: Vec<u64> = (0..count).rev().map(size).collect();
+        let mut seats = vec![0; count];
+        study
+            .search_trials()
+            .filter_map(Trial::bracket)
+            .for_each(|bracket| seats[bracket] += 1);
+        let all: u64 = seats.iter().sum();
+        let mut quotients: Vec<(u64, u64, usize)> = (0..count)
+            .flat_map(|bracket| (1..=all).map(move |seat| (bracket, seat)))
+            .map(|(bracket, seat)| (sizes[bracket], seat, bracket))
+            .collect();
+        quotients.sort_by(|a, b| (b.0 * a.1).cmp(&(a.0 * b.1)).then(a.2.cmp(&b.2)));
+        let mut expected = vec![0; count];
+        quotients
+            .iter()
+            .take(all as usize)
+            .for_each(|(.., bracket)| expected[*bracket] += 1);
+        assert_eq!(seats, expected, "brackets of {sizes:?} trials in Hyperband");
     }
 
     /// Synchronous successive halving at its end: at each rung as many went on as had a place above, and these were the best.

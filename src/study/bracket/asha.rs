@@ -203,6 +203,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::study::Timestamp;
+    use crate::study::trial::Report;
 
     fn enter(asha: &mut Asha, resource: u64, trial: TrialId, best: Option<f64>) -> Vec<(TrialId, Decision)> {
         let curve = BTreeMap::new();
@@ -275,6 +277,94 @@ mod tests {
                 let expected = if stops { vec![(trial as TrialId, Decision::Prune)] } else { vec![] };
                 prop_assert_eq!(enter(&mut asha, 1, trial as TrialId, Some(f64::from(*loss))), expected);
             }
+        }
+    }
+
+    /// Bohdal et al. (2023), algorithm 1, by what has come to the rungs: the number of the last rung, given the one before. At each
+    /// rung are the losses up to there of who has come with one, the latest last.
+    fn ceiling_by_definition(rungs: &[Vec<(TrialId, Vec<f64>)>], ceiling: usize) -> usize {
+        let best = |losses: &[f64]| losses.iter().copied().fold(f64::INFINITY, f64::min);
+        let there = &rungs[ceiling];
+        let came = |trial: TrialId| there.iter().any(|(other, _)| *other == trial);
+        let order = |rung: &[(TrialId, Vec<f64>)]| {
+            let mut ranked: Vec<(f64, TrialId)> = rung.iter().map(|(trial, losses)| (best(losses), *trial)).collect();
+            ranked.retain(|(_, trial)| came(*trial));
+            ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            ranked
+        };
+        let mut noise = Vec::new();
+        for (one, a) in there {
+            for (other, b) in there.iter().filter(|(other, _)| other > one) {
+                assert_ne!(one, other);
+                let apart: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+                let who_leads: Vec<bool> = apart.iter().filter(|x| **x != 0.0).map(|x| *x > 0.0).collect();
+                if who_leads.windows(2).filter(|pair| pair[0] != pair[1]).count() >= 2 {
+                    noise.push(apart[apart.len() - 1].abs());
+                }
+            }
+        }
+        noise.sort_by(f64::total_cmp);
+        // The smallest number that 90 % of them do not exceed.
+        let passes = |tolerance: &f64| 10 * noise.iter().filter(|x| *x <= tolerance).count() >= 9 * noise.len();
+        let tolerance = noise.iter().copied().find(passes).unwrap_or(0.0);
+        let (above, below) = (order(there), order(&rungs[ceiling - 1]));
+        let stable = (0..above.len()).all(|place| {
+            let could_stand_here = below
+                .iter()
+                .filter(|(loss, _)| (loss - below[place].0).abs() <= tolerance);
+            could_stand_here
+                .map(|(_, trial)| trial)
+                .any(|trial| *trial == above[place].1)
+        });
+        if stable {
+            ceiling
+        } else {
+            (ceiling + 1).min(rungs.len() - 1)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn progress_is_that_of_the_paper(
+            eta in 2usize..4,
+            curves in prop::collection::vec(prop::collection::vec(prop::option::weighted(0.99, 0u8..12), 8), 1..80),
+            promote in prop::collection::vec(any::<bool>(), 80),
+        ) {
+            let resources = [2u64, 4, 6, 8];
+            let mut pasha = Asha::progressive(&resources, eta as u64);
+            let (mut ceiling, mut ceilings) = (1, vec![1]);
+            let (mut came, mut known, mut promoted) = (vec![Vec::new(); 4], vec![Vec::new(); 4], vec![Vec::new(); 4]);
+            let mut arrivals: Vec<(usize, TrialId)> = (0..curves.len() as TrialId).rev().map(|trial| (0, trial)).collect();
+            let mut promote = promote.into_iter().cycle();
+            while let Some((k, trial)) = arrivals.pop() {
+                let losses: Option<Vec<f64>> = curves[trial as usize][..resources[k] as usize]
+                    .iter()
+                    .map(|loss| loss.map(f64::from))
+                    .collect();
+                let best = losses.iter().flatten().copied().reduce(f64::min);
+                let report = |loss| Report { at: Timestamp(0), loss: Some(loss), metrics: Default::default(), checkpoint: None };
+                let curve = (1..).zip(losses.iter().flatten().copied().map(report)).collect();
+                let decided = pasha.enter(resources[k], Entry { trial, best, curve: &curve });
+                prop_assert_eq!(decided.is_empty(), k < 3 || best.is_none());
+                came[k].push((best.unwrap_or(f64::INFINITY), trial));
+                if let Some(losses) = losses {
+                    known[k].push((trial, losses));
+                    if k == ceiling { ceiling = ceiling_by_definition(&known, ceiling); }
+                }
+                ceilings.push(ceiling);
+                while promote.next() == Some(true) {
+                    // That of the rungs up to the last one, which promotes nobody.
+                    let expected = by_definition(&came[..=ceiling], &promoted, eta);
+                    let found = pasha.promotion();
+                    prop_assert_eq!(found, expected.map(|(k, trial)| (trial, resources[k], resources[k + 1])));
+                    let Some((k, trial)) = expected else { break };
+                    pasha.left(trial, resources[k]);
+                    promoted[k].push(trial);
+                    arrivals.push((k + 1, trial));
+                }
+            }
+            prop_assert!(ceilings.windows(2).all(|pair| pair[1] == pair[0] || pair[1] == pair[0] + 1));
+            prop_assert!(came.iter().skip(ceiling + 1).all(Vec::is_empty), "nobody was trained further");
         }
     }
 

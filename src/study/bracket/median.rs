@@ -60,6 +60,8 @@ fn percentile(ascending: &[f64], percent: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::study::Timestamp;
     use crate::study::trial::Report;
@@ -105,5 +107,58 @@ mod tests {
             (1.0, 1.5, 2.0, 3.0, 4.0)
         );
         assert_eq!(percentile(&[7.0], 30.0), 7.0);
+    }
+
+    /// Golovin et al. (2017), section 3.2.1: whether a trial is stopped at a resource, by the losses that all others who came before
+    /// had up to there.
+    fn by_definition(own: &[f64], others: &[&[f64]], startup_trials: usize) -> bool {
+        let lowest = own.iter().copied().fold(f64::INFINITY, f64::min);
+        let mut means: Vec<f64> = others
+            .iter()
+            .map(|losses| losses.iter().sum::<f64>() / losses.len() as f64)
+            .collect();
+        means.sort_by(f64::total_cmp);
+        let middle = means.len() / 2;
+        let median = match means.len() % 2 {
+            _ if means.len() < startup_trials.max(1) => return false,
+            0 => (means[middle - 1] + means[middle]) / 2.0,
+            _ => means[middle],
+        };
+        lowest > median
+    }
+
+    proptest! {
+        #[test]
+        fn who_is_stopped_is_that_of_the_paper_whoever_is_ahead(
+            curves in prop::collection::vec(prop::collection::vec(0u8..16, 4), 1..14),
+            startup_trials in 0usize..4,
+            turns in prop::collection::vec(any::<prop::sample::Index>(), 56),
+        ) {
+            // Sums of small whole numbers, and their halves, are exact.
+            let curves: Vec<Vec<f64>> = curves.iter().map(|curve| curve.iter().map(|loss| 12.0 * f64::from(*loss)).collect()).collect();
+            let mut median = Median::new(&[1, 2, 3, 4], 50, startup_trials as u64);
+            let mut under_way: Vec<usize> = (0..curves.len()).collect();
+            let mut came: Vec<usize> = vec![0; curves.len()];
+            for turn in turns {
+                if under_way.is_empty() { break }
+                let place = turn.index(under_way.len());
+                let trial = under_way[place];
+                let resource = came[trial] + 1;
+                let others: Vec<&[f64]> = (0..curves.len()).filter(|&other| came[other] >= resource).map(|other| &curves[other][..resource]).collect();
+                let stops = by_definition(&curves[trial][..resource], &others, startup_trials);
+                let expected = match (resource, stops) {
+                    (4, _) => vec![(trial as TrialId, Decision::Complete)],
+                    (_, true) => vec![(trial as TrialId, Decision::Prune)],
+                    _ => vec![],
+                };
+                let report = |&loss: &f64| Report { at: Timestamp(0), loss: Some(loss), metrics: Default::default(), checkpoint: None };
+                let curve: BTreeMap<u64, Report> = (1..).zip(curves[trial].iter().map(report)).collect();
+                let best = curves[trial][..resource].iter().copied().reduce(f64::min);
+                let decided = median.enter(resource as u64, Entry { trial: trial as TrialId, best, curve: &curve });
+                prop_assert_eq!(&decided, &expected);
+                came[trial] = resource;
+                if !expected.is_empty() { under_way.remove(place); }
+            }
+        }
     }
 }

@@ -40,6 +40,14 @@ impl<'a> Tried<'a> {
         Self(known.map(|one| Configuration(Cow::Borrowed(one.parameters))).collect())
     }
 
+    /// What need not be tried again: all but what has ended before the last rung.
+    pub fn to_the_end(request: &Request<'a>) -> Self {
+        let last = request.rungs.last();
+        let known = request.observations.iter();
+        let ended = known.filter(|one| one.failed || one.losses.last().is_none_or(|(rung, _)| Some(rung) == last));
+        Self(ended.map(|one| Configuration(Cow::Borrowed(one.parameters))).collect())
+    }
+
     pub fn contains(&self, configuration: &Values) -> bool {
         self.0.contains(&Configuration(Cow::Borrowed(configuration)))
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::Request;
 use super::super::axis::Axis;
 use super::model::Point;
-use crate::space::{Scale, SearchSpace};
+use crate::space::SearchSpace;
 
 /// The most points the process is shown, since its work grows with the cube of their number.
 const MOST: usize = 400;
@@ -21,15 +21,12 @@ pub(super) struct Data {
     pub seen: Vec<Vec<Option<f64>>>,
     /// How many trials have a loss, or have failed.
     pub trials: usize,
-    /// How many parameters have more than one value.
-    pub searched: usize,
 }
 
 impl Data {
     /// The observations of a request.
     pub fn new(request: &Request<'_>) -> Self {
         let space = request.space;
-        let searched = space.parameters.iter().map(|parameter| parameter.distribution.scale());
         let rung = |resource: u64| request.rungs.iter().position(|&rung| rung == resource);
         // Trial, rung and loss.
         let mut losses: Vec<(usize, usize, f64)> = Vec::new();
@@ -80,7 +77,6 @@ impl Data {
             points: losses.into_iter().map(point).collect(),
             trials,
             seen,
-            searched: searched.filter(|scale| *scale != Scale::Constant).count(),
         }
     }
 

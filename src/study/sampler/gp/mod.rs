@@ -16,14 +16,14 @@ use self::data::{Data, features};
 use self::model::{Hyperparameters, Point, Prediction, Process};
 pub use self::surrogate::Surrogate;
 use super::untried::Tried;
-use super::{Purpose, Request, generator};
+use super::{Purpose, Request, generator, sobol};
 use crate::space::{Around, SearchSpace};
+use crate::study::trial::TrialId;
 
 /// The settings of the sampler.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct GaussianProcess {
-    /// So many trials are drawn at random before the model is asked; none: one more than there are parameters, and 8 at
-    /// least.
+    /// So many trials are drawn, evenly over the space, before the model is asked; none: 4.
     pub startup_trials: Option<u64>,
     /// The share of configurations that are drawn at random after that, 0 to 1.
     pub random_share: f64,
@@ -40,9 +40,8 @@ impl Default for GaussianProcess {
 
 impl GaussianProcess {
     /// How many trials are drawn before the model is asked.
-    fn startup(&self, data: &Data) -> usize {
-        let given = self.startup_trials.map(|trials| trials as usize);
-        given.unwrap_or((data.searched + 1).max(8))
+    fn startup(&self) -> u64 {
+        self.startup_trials.unwrap_or(4)
     }
 }
 
@@ -80,7 +79,7 @@ impl Learned {
     /// What the observations of a request teach; none if they are too few for all that it is asked for.
     pub fn new(settings: GaussianProcess, request: &Request<'_>) -> Option<Self> {
         let data = Data::new(request);
-        let startup = settings.startup(&data);
+        let startup = settings.startup() as usize;
         let enough = data.trials >= startup || data.compared() >= TO_COMPARE;
         enough.then(|| Self {
             hyperparameters: Hyperparameters::fit(&data.some(LEARN_FROM)),
@@ -106,21 +105,42 @@ impl Learned {
 /// Draws configurations, by what has been learned if it is enough.
 pub(super) fn draw(settings: GaussianProcess, request: &Request<'_>, learned: Option<&Learned>) -> Vec<Values> {
     let mut random = generator(request.seed, request.first, Purpose::Model);
-    let mut tried = Tried::new(request);
+    let (mut tried, mut ended) = (Tried::new(request), Tried::to_the_end(request));
     let mut drawn: Vec<Values> = Vec::new();
     let mut candidates = learned.and_then(|learned| Candidates::new(request, learned, &mut random));
     for trial in request.first..request.first + request.count {
         let mut own = generator(request.seed, trial, Purpose::Configuration);
         let by_model = match &mut candidates {
-            Some(candidates) if own.random::<f64>() >= settings.random_share => candidates.next(&tried),
+            Some(candidates) if own.random::<f64>() >= settings.random_share => {
+                candidates.next(&tried).or_else(|| candidates.next(&ended))
+            }
             Some(_) => None,
-            None => Some(tried.early(request.space, &mut own)),
+            None => Some(unknowing(settings, request, &tried, trial, &mut own)),
         };
         let configuration = by_model.unwrap_or_else(|| tried.other(request.space, &mut own));
         tried.insert(&configuration);
+        ended.insert(&configuration);
         drawn.push(configuration);
     }
     drawn
+}
+
+/// A configuration for as long as nothing is known. Where the model is asked after a few of them these leave no part of the space
+/// empty; those of a larger bracket do so by chance.
+fn unknowing(
+    settings: GaussianProcess,
+    request: &Request<'_>,
+    tried: &Tried<'_>,
+    trial: TrialId,
+    random: &mut impl Rng,
+) -> Values {
+    let space = request.space;
+    let guessed = space.parameters.iter().any(|parameter| parameter.prior.is_some());
+    let few = request.count.max(trial + 1) <= settings.startup();
+    let evenly = (few && !guessed).then(|| sobol::configuration(space, request.seed, trial));
+    evenly
+        .filter(|one| !tried.contains(one))
+        .unwrap_or_else(|| tried.early(space, random))
 }
 
 /// Configurations, and what the model expects of them at the last rung.
@@ -224,7 +244,7 @@ impl Candidates {
         })
     }
 
-    /// The configuration with the greatest expected improvement of those not tried. It is taken as tried from then on, with
+    /// The configuration with the greatest expected improvement of those not tried, if there is one. It is taken as tried from then on, with
     /// the loss that is expected of it, so that the next one is another.
     fn next(&mut self, tried: &Tried<'_>) -> Option<Values> {
         let new = (0..self.configurations.len()).filter(|&place| !tried.contains(&self.configurations[place]));
@@ -256,6 +276,8 @@ fn improvement(best: f64, mean: f64, variance: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use serde_json::json;
 
     use super::*;
@@ -326,6 +348,79 @@ mod tests {
         let sum = |adaptive| (0..6).map(|seed| regret(adaptive, seed)).sum::<f64>();
         let (by_model, by_chance) = (sum(true), sum(false));
         assert!(by_model < by_chance / 4.0, "{by_model} {by_chance}");
+    }
+
+    #[test]
+    fn the_first_four_are_spread_and_the_fifth_is_drawn_by_the_model() {
+        let space = space(json!({
+            "x": {"type": "uniform", "low": 0, "high": 1},
+            "y": {"type": "choice", "values": ["a", "b", "c", "d"]},
+        }));
+        let after = |seed, all: &[Values], loss: fn(usize) -> f64| {
+            let observations = all.iter().enumerate().map(|(trial, parameters)| Observation {
+                trial: trial as TrialId,
+                parameters,
+                losses: vec![(9, loss(trial))],
+                failed: false,
+            });
+            let observations: Vec<Observation> = observations.collect();
+            let request = Request {
+                space: &space,
+                seed,
+                rungs: &RUNGS,
+                start: 2,
+                first: all.len() as TrialId,
+                count: 1,
+                observations: &observations,
+            };
+            SamplerSpec::GaussianProcess(GaussianProcess::default()).draw(&request)
+        };
+        let (rising, falling) = (|trial| trial as f64, |trial| 9.0 - trial as f64);
+        let mut learned = 0;
+        for seed in 0..20 {
+            let mut all: Vec<Values> = Vec::new();
+            for _ in 0..4 {
+                let next = after(seed, &all, rising);
+                assert_eq!(next, after(seed, &all, falling), "nothing is learned yet");
+                all.extend(next);
+            }
+            let mut quarters: Vec<u32> = all
+                .iter()
+                .map(|one| (one["x"].as_f64().unwrap() * 4.0) as u32)
+                .collect();
+            quarters.sort_unstable();
+            assert_eq!(quarters, [0, 1, 2, 3], "seed {seed}");
+            let kinds: HashSet<_> = all.iter().map(|one| one["y"].as_str()).collect();
+            assert_eq!(kinds.len(), 4, "seed {seed}");
+            learned += u32::from(after(seed, &all, rising) != after(seed, &all, falling));
+        }
+        // One in ten is drawn at random all the same.
+        assert!(learned > 12, "{learned} of 20");
+    }
+
+    #[test]
+    fn where_all_has_been_tried_the_most_promising_is_trained_further() {
+        let space = space(json!({"x": {"type": "integer", "low": 0, "high": 9}}));
+        let all: Vec<Values> = (0..10)
+            .map(|x| Values::from_iter([("x".to_owned(), json!(x))]))
+            .collect();
+        // 3 has the lowest loss, but has come to the end already.
+        let observations = all.iter().enumerate().map(|(x, parameters)| Observation {
+            trial: x as TrialId,
+            parameters,
+            losses: RUNGS[..if x == 3 { 3 } else { 1 }]
+                .iter()
+                .map(|rung| (*rung, x.abs_diff(3) as f64))
+                .collect(),
+            failed: false,
+        });
+        let observations: Vec<Observation> = observations.collect();
+        let drawn: Vec<_> = (0..20)
+            .map(|seed| draw(&space, seed, 1, &observations)[0]["x"].as_u64().unwrap())
+            .collect();
+        let promising = drawn.iter().filter(|x| [2, 4].contains(*x)).count();
+        // One in ten is drawn at random all the same.
+        assert!(promising > 12, "{drawn:?}");
     }
 
     #[test]
