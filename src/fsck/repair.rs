@@ -2,9 +2,7 @@
 
 use super::examine::{look, lost, lost_checkpoints, salvage};
 use super::{Examination, examine};
-use crate::store::{
-    self, Copy, JournalReader, JournalWriter, StoreError, StudyDirectory, StudyReader, replace_journal,
-};
+use crate::store::{Copy, JournalReader, JournalWriter, StoreError, StudyDirectory, StudyReader, replace_journal};
 use crate::study::{Fact, Record, Timestamp};
 use crate::words::counted;
 
@@ -39,13 +37,11 @@ pub fn repair(directory: &StudyDirectory, now: Timestamp) -> Result<Examination,
         }
     }
     mended.extend(forget_lost_checkpoints(directory, now)?);
-    let store = store::open_locked(directory, lock)?;
-    drop(store.study);
-    let (database, trouble) = store.committer.close();
+    let (database, trouble) = StudyReader::open(directory.clone())?.complete()?;
     mended.extend(trouble.map(|trouble| trouble.told(database.is_some())));
     drop(database);
     let examination = look(directory);
-    drop(store.lock);
+    drop(lock);
     Ok(Examination { mended, ..examination? })
 }
 

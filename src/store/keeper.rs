@@ -158,6 +158,13 @@ impl Keeper {
     }
 }
 
+/// Opens a database and brings it to where the journal is, however long that takes. With both in what is returned, it was made anew
+/// for that reason.
+pub(super) fn bring_up(database: &Unchecked) -> (Option<Database>, Option<DatabaseError>) {
+    let (_, nothing) = sync_channel(0);
+    keep(database, &nothing, &AtomicBool::new(false))
+}
+
 fn keep(
     database: &Unchecked,
     queue: &Receiver<Change>,

@@ -145,14 +145,7 @@ pub fn open(directory: &StudyDirectory) -> Result<Store, StoreError> {
     if !directory.has_study() {
         first_record(directory)?;
     }
-    open_locked(directory, directory.lock()?)
-}
-
-/// Opens a study whose lock is taken already, as [`open`] does.
-///
-/// # Errors
-/// As [`open`].
-pub fn open_locked(directory: &StudyDirectory, lock: StudyLock) -> Result<Store, StoreError> {
+    let lock = directory.lock()?;
     StudyReader::open(directory.clone())?.take_over(lock)
 }
 

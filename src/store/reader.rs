@@ -1,9 +1,9 @@
 //! Reading a study from outside, while it runs or after: by following its journal; and going on with it.
 
 use super::acknowledged::Known;
-use super::database::more_than;
+use super::database::{Database, DatabaseError, more_than};
 use super::journal::{JournalReader, JournalWriter};
-use super::keeper::{Recent, Unchecked};
+use super::keeper::{Recent, Unchecked, bring_up};
 use super::{Committer, Store, StoreError, StudyDirectory, StudyLock, acknowledged, first_record, foreign};
 use crate::study::{Fact, Record, Study};
 
@@ -54,6 +54,28 @@ impl StudyReader {
     /// # Errors
     /// If the journal can't be read or has lost records.
     pub fn take_over(mut self, lock: StudyLock) -> Result<Store, StoreError> {
+        let (writer, database) = self.ready()?;
+        Ok(Store {
+            study: self.study,
+            committer: Committer::start(writer, database),
+            lock,
+        })
+    }
+
+    /// Makes the journal's end and the database what they must be, and leaves the study alone. Returns the database, or why there
+    /// is none; with both, it was made anew for that reason. The caller has the right to write to the study.
+    ///
+    /// # Errors
+    /// If the journal can't be read or has lost records.
+    pub fn complete(mut self) -> Result<(Option<Database>, Option<DatabaseError>), StoreError> {
+        let (_, database) = self.ready()?;
+        // A large study and what its database needs meanwhile take as much memory as two.
+        drop(self);
+        Ok(bring_up(&database))
+    }
+
+    /// What writes the journal on, and the database as it must be after all that the journal has.
+    fn ready(&mut self) -> Result<(JournalWriter, Unchecked), StoreError> {
         self.take_in(drop)?;
         let path = self.directory.journal();
         // Otherwise only the database may know that the journal has lost its end.
@@ -62,23 +84,12 @@ impl StudyReader {
         {
             self.journal.check_end(records)?;
         }
-        let database = self.database();
-        let Self {
-            directory,
-            journal,
-            study,
-            ..
-        } = self;
-        directory.complete().map_err(|source| StoreError::Io {
-            path: directory.root().to_owned(),
+        self.directory.complete().map_err(|source| StoreError::Io {
+            path: self.directory.root().to_owned(),
             source,
         })?;
-        let writer = JournalWriter::resume(&path, &journal).map_err(|source| StoreError::Io { path, source })?;
-        Ok(Store {
-            study,
-            committer: Committer::start(writer, database),
-            lock,
-        })
+        let writer = JournalWriter::resume(&path, &self.journal).map_err(|source| StoreError::Io { path, source })?;
+        Ok((writer, self.database()))
     }
 
     /// The database, as it must be after the last record read.
