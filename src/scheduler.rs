@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use hpo_protocol::{Feature, Run};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use crate::executor::{self, News, Order, Slot, SlotNews, Worker};
@@ -237,6 +238,10 @@ impl Scheduler<'_> {
         let mut step = Step::default();
         let mut aside = Vec::new();
         for SlotNews { slot, news } in batch {
+            let written = match &news {
+                News::Exported { directory, .. } => Some(directory.clone()),
+                _ => None,
+            };
             if let News::Fatal { message } = news {
                 aside.push((slot, message));
             } else if let Some(event) = self.hear(slot, news) {
@@ -244,6 +249,9 @@ impl Scheduler<'_> {
                 aside.extend(self.judge(slot, &next.records).map(|message| (slot, message)));
                 step.records.extend(next.records);
                 step.commands.extend(next.commands);
+            }
+            if let Some(written) = written {
+                self.keep_model(written).await;
             }
         }
         let lost = aside.into_iter().try_for_each(|(slot, why)| self.set_aside(slot, why));
@@ -280,9 +288,6 @@ impl Scheduler<'_> {
                     self.idle.insert(slot);
                 }
                 self.can_export = features.contains(&Feature::Export);
-                if matches!(self.export, Export::Asked(busy, _) if busy == slot) {
-                    self.export_failed("the worker died while it wrote the model".into());
-                }
                 None
             }
             News::Happened(event) => {
@@ -314,18 +319,20 @@ impl Scheduler<'_> {
                     checkpoint,
                 })
             }
-            News::Exported { directory, test } => {
+            News::Exported { test, .. } => {
                 let trial = match self.export {
                     Export::Asked(_, trial) => Some(trial),
                     Export::Unasked | Export::Done(_) => None,
                 };
-                let target = self.directory.best_model();
-                self.export = Export::Done(directory.and_then(|partial| {
-                    let placed = export::place(&partial, &target).and_then(|()| export::seal(&target));
-                    placed.map(|()| target).map_err(|error| error.to_string())
-                }));
                 let tested = trial.zip(test);
                 tested.map(|(trial, measurement)| Event::Tested { trial, measurement })
+            }
+            News::ExportFailed { message, again } => {
+                match again {
+                    true => self.export_failed(message),
+                    false => self.export = Export::Done(Err(message)),
+                }
+                None
             }
             News::Fatal { .. } => None,
         }
@@ -438,8 +445,29 @@ impl Scheduler<'_> {
         }
     }
 
+    /// Puts the model that was written in its place. It may be large: the user may stop that too.
+    async fn keep_model(&mut self, written: PathBuf) {
+        let target = self.directory.best_model();
+        let place = target.clone();
+        let work = spawn_blocking(move || {
+            let placed = export::replace(&written, &place).and_then(|()| export::seal(&place));
+            placed.inspect_err(|_| export::remove(&written))
+        });
+        let placed = tokio::select! {
+            Ok(placed) = work => placed.map_err(|error| error.to_string()),
+            () = any(&mut self.signals) => {
+                self.stopping = Some(Instant::now());
+                self.hurried = true;
+                Err("it was stopped".into())
+            }
+            else => Err("the thread that wrote it has panicked".into()),
+        };
+        self.export = Export::Done(placed.map(|()| target));
+    }
+
     /// Has the model written once more, as often as a segment is tried again.
     fn export_failed(&mut self, why: String) {
+        export::remove(&export::partial(&self.directory.best_model()));
         self.export_failures += 1;
         let again = self.export_failures <= self.store.study.spec().retries;
         self.export = match again {
@@ -470,7 +498,10 @@ pub fn now() -> Timestamp {
 }
 
 /// What asks to stop.
-fn signals() -> std::io::Result<[Signal; 3]> {
+///
+/// # Errors
+/// If the system gives no signals.
+pub fn signals() -> std::io::Result<[Signal; 3]> {
     Ok([
         signal(SignalKind::interrupt())?,
         signal(SignalKind::terminate())?,
@@ -478,7 +509,8 @@ fn signals() -> std::io::Result<[Signal; 3]> {
     ])
 }
 
-async fn any(signals: &mut [Signal; 3]) {
+/// Returns once one of them has come.
+pub async fn any(signals: &mut [Signal; 3]) {
     let [a, b, c] = signals;
     tokio::select! {
         _ = a.recv() => {}

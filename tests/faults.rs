@@ -102,7 +102,10 @@ fn a_model_is_written_by_the_next_worker_if_one_dies_of_it() {
     assert!(place.study("s").join("best-model/model").exists());
 
     let told = place.search(&place.space("never", 3, 1, FAULTY, trial)).ok().stdout();
-    assert!(told.contains("the worker died while it wrote the model"), "{told}");
+    assert!(
+        told.contains("could not be written: the worker ended unasked (exit status: 7)"),
+        "{told}"
+    );
     assert!(!place.study("never").join("best-model").exists());
 }
 
@@ -123,6 +126,17 @@ fn a_model_can_be_exported_while_the_search_goes_on() {
     let (code, told) = running.wait();
     assert_eq!(code, 0, "{told}");
     assert!(failed().is_empty(), "{told}");
+}
+
+#[test]
+fn a_log_that_is_no_file_keeps_nobody_waiting() {
+    let place = Place::new();
+    place.search(&place.space("plain", 9, 2, FAULTY, "")).ok();
+    let (once, logs) = (place.path("once"), place.study("s").join("logs"));
+    let trial = format!("fault = \"a log that is a pipe\"\ntrial = 1\nonce = {once:?}\nlogs = {logs:?}");
+    place.search(&place.space("s", 9, 2, FAULTY, &trial)).ok();
+    assert_eq!(place.answer("plain"), place.answer("s"));
+    assert_eq!(place.facts("s", "segment_failed").len(), 1);
 }
 
 #[test]

@@ -72,8 +72,13 @@ fn checkpoints_that_a_link_leads_to_are_not_deleted() {
 #[test]
 fn a_model_is_taken_from_nowhere_but_where_it_was_asked_to_be() {
     for (fault, said) in [
-        ("export elsewhere", "the worker died while it wrote the model"),
+        ("export elsewhere", "the worker sent `exported` out of turn"),
         ("export a link", "is not a directory"),
+        ("export a pipe", "partial/pipe is neither a file nor a directory"),
+        (
+            "export a link to a file",
+            "partial/link is neither a file nor a directory",
+        ),
     ] {
         let place = Place::new();
         let elsewhere = place.path("elsewhere");
@@ -82,7 +87,11 @@ fn a_model_is_taken_from_nowhere_but_where_it_was_asked_to_be() {
         let told = place.search(&place.space("s", 3, 1, FAULTY, &trial)).ok().stdout();
         assert!(told.contains(said), "{told}");
         assert!(elsewhere.is_dir());
-        assert!(!place.study("s").join("best-model").exists());
+        let left = std::fs::read_dir(place.study("s"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name());
+        let models: Vec<_> = left.filter(|name| name.to_string_lossy().contains("model")).collect();
+        assert!(models.is_empty(), "{models:?}");
     }
 }
 

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{EXAMPLE, FAULTY, Place, WHOLE, is_gone, nothing_twice, pipe};
+use common::{EXAMPLE, FAULTY, Place, WHOLE, is_gone, nothing_twice, pipe, wait_until_gone};
 use rustix::process::Signal;
 
 #[test]
@@ -140,4 +140,82 @@ fn a_record_that_was_half_written_is_dropped() {
     assert_eq!(place.run(&["status", "cut", "--json"]).json()["state"], "stopped");
     place.search(&file).ok();
     assert_eq!(place.answer("plain"), place.answer("cut"));
+}
+
+#[test]
+fn of_two_that_begin_a_study_anew_one_does() {
+    let place = Place::new();
+    let bad = place.space("s", 3, 1, FAULTY, "fault = \"fatal\"");
+    let bad = (std::fs::read_to_string(&bad).unwrap(), bad);
+    let good = bad.0.replace("fault = \"fatal\"", "");
+    for round in 0..10 {
+        std::fs::write(&bad.1, &bad.0).unwrap();
+        place.search(&bad.1).fails(1, &["no trial can run"]);
+        std::fs::write(&bad.1, &good).unwrap();
+        let searches: Vec<_> = (0..3).map(|_| place.start(&bad.1)).collect();
+        let ended: Vec<(i32, String)> = searches.into_iter().map(common::Running::wait).collect();
+        assert!(ended.iter().any(|(code, _)| *code == 0), "{round}: {ended:?}");
+        for (code, told) in &ended {
+            let late = told.contains("in use") || told.contains("there is no study");
+            assert!(*code == 0 || *code == 3 && late, "{round}: {told}");
+            assert!(!told.contains("left behind"), "{round}: {told}");
+        }
+        assert_eq!(place.facts("s", "segment_failed").len(), 0);
+        std::fs::remove_dir_all(place.study("s")).unwrap();
+        assert_eq!(std::fs::read_dir(place.path("studies")).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn an_export_that_is_stopped_or_killed_leaves_nothing_behind() {
+    let place = Place::new();
+    let (fifo, left, mended) = (pipe(&place, "fifo"), place.path("left"), place.path("mended"));
+    let fault = format!("fault = \"export and hang\"\nfifo = {fifo:?}\nleft = {left:?}\nmended = {mended:?}");
+    let file = place.space("s", 3, 1, FAULTY, &format!("{fault}\nfeatures = [\"export\"]"));
+    std::fs::write(&mended, "").unwrap();
+    place.search(&file).ok();
+    std::fs::remove_file(&mended).unwrap();
+    let models = place.path("models");
+    std::fs::create_dir(&models).unwrap();
+    let model = models.join("m");
+    let command = ["export", "s", "--model", model.to_str().unwrap()];
+    let hangs = |signal| {
+        let mut export = place.hpo(&command).stderr(std::process::Stdio::null()).spawn().unwrap();
+        assert_eq!(std::fs::read_to_string(&fifo).unwrap(), "");
+        rustix::process::kill_process(rustix::process::Pid::from_child(&export), signal).unwrap();
+        (export.wait().unwrap(), std::fs::read_to_string(&left).unwrap())
+    };
+    let count = || std::fs::read_dir(&models).unwrap().count();
+
+    let (status, processes) = hangs(Signal::INT);
+    assert_eq!((status.code(), count()), (Some(130), 0));
+    processes.lines().for_each(wait_until_gone);
+
+    let (_, processes) = hangs(Signal::KILL);
+    assert_eq!(count(), 1);
+    std::fs::write(&mended, "").unwrap();
+    place.run(&command).ok();
+    assert_eq!(count(), 1, "only the model");
+    processes.lines().for_each(wait_until_gone);
+}
+
+#[test]
+fn a_directory_that_comes_while_a_model_is_written_stays() {
+    let place = Place::new();
+    let fifo = pipe(&place, "fifo");
+    let fault = format!("features = [\"export\"]\nfifo = {fifo:?}");
+    let file = place.space("s", 3, 1, FAULTY, &fault);
+    place.search(&file).ok();
+    let model = place.path("m");
+    std::os::unix::fs::symlink("nowhere", &model).unwrap();
+    let command = ["export", "s", "--model", model.to_str().unwrap()];
+    place.run(&command).fails(2, &["exists already"]);
+    std::fs::remove_file(&model).unwrap();
+    let export = place.hpo(&command).env("HPO_TEST_WAIT", &fifo).spawn().unwrap();
+    assert_eq!(std::fs::read_to_string(&fifo).unwrap(), "");
+    std::fs::create_dir(&model).unwrap();
+    std::fs::write(model.join("thesis"), "three years of work").unwrap();
+    std::fs::write(&fifo, "").unwrap();
+    assert_eq!(export.wait_with_output().unwrap().status.code(), Some(1));
+    assert!(model.join("thesis").exists());
 }

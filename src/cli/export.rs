@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use super::number::whole;
 use super::study::{print, read};
 use super::{CliError, run};
-use crate::executor::Machine;
+use crate::executor::{self, Machine};
 use crate::export::{self, Format};
+use crate::scheduler;
 use crate::space::file::{Devices, SlotSettings};
 use crate::store::StudyReader;
 use crate::study::TrialId;
@@ -73,7 +74,8 @@ fn nothing_yet(reader: &StudyReader) -> CliError {
 
 /// A model directory is never written over.
 pub(super) fn refuse_existing(directory: &Path) -> Result<(), CliError> {
-    if directory.exists() {
+    // A link counts too, wherever it leads.
+    if directory.symlink_metadata().is_ok() {
         return Err(CliError::usage(
             format!("{} exists already", directory.display()),
             "name a directory that does not exist",
@@ -105,14 +107,20 @@ pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed(error.to_string()))?;
     let partial = export::partial(directory);
-    let written = runtime.block_on(crate::executor::export_once(
-        slot,
-        program,
-        reader.directory(),
-        checkpoint.clone(),
-        partial,
-    ));
+    let written = runtime.block_on(async {
+        let mut signals = scheduler::signals().map_err(|error| failed(error.to_string()))?;
+        let export = executor::export_once(slot, program, reader.directory(), checkpoint.clone(), partial.clone());
+        tokio::select! {
+            written = export => written.map_err(failed),
+            () = scheduler::any(&mut signals) => Err(CliError::Stopped),
+        }
+    });
+    // With it goes the worker, if there is one still.
     runtime.shutdown_background();
-    let partial = written.map_err(failed)?;
-    export::place(&partial, directory).map_err(|error| failed(error.to_string()))
+    let placed =
+        written.and_then(|partial| export::place(&partial, directory).map_err(|error| failed(error.to_string())));
+    if placed.is_err() {
+        export::remove(&partial);
+    }
+    placed
 }

@@ -42,12 +42,15 @@ pub(super) fn search(
     let _private = Private::new();
     let settings = arguments.over(&file.slots);
     let directory = StudyDirectory::new(studies.join(&file.study.name));
+    let mut changed = None;
     if directory.root().exists() {
-        let mut reader = StudyReader::open(directory.clone())?;
+        let reader = StudyReader::open(directory.clone())?;
         let recorded = reader.study().spec();
         let threads = file.slots.threads_per_trial.unwrap_or(recorded.threads);
         let wanted = file.study.spec(threads, recorded.policy.parallel_brackets);
         match check_same(recorded, &wanted, &file.path) {
+            Err(error) if reader.study().has_trained() => return Err(error),
+            Err(error) => changed = Some(error),
             Ok(()) if reader.study().is_over() && wanted.limits() == recorded.limits() => {
                 run::tell_finished(&reader)?;
                 return Ok(directory);
@@ -58,22 +61,6 @@ pub(super) fn search(
                 run::run(&directory, store, &settings, Some(wanted.limits()), again)?;
                 return Ok(directory);
             }
-            Err(changed) => {
-                let lock = directory.lock()?;
-                reader.refresh()?;
-                if reader.study().has_trained() {
-                    return Err(changed);
-                }
-                file::check_files(file)?;
-                directory.remove(lock).map_err(|source| StoreError::Io {
-                    path: directory.root().to_owned(),
-                    source,
-                })?;
-                let name = &file.study.name;
-                tell(&format!(
-                    "note: the study {name} had trained nothing yet, and begins anew with what has changed"
-                ));
-            }
         }
     }
     let data = file::check_files(file)?;
@@ -82,10 +69,36 @@ pub(super) fn search(
     let threads = slots.first().map_or(1, |slot| slot.threads);
     let spec = file.study.spec(threads, file.study.brackets_for(slots.len()));
     run::program(&spec, &directory)?;
+    if let Some(changed) = changed {
+        forget(&directory, changed)?;
+    }
     store::create(&directory, &spec, &file.text, now())?;
     tell_data(data);
     run::run(&directory, store::open(&directory)?, &settings, None, again)?;
     Ok(directory)
+}
+
+/// Removes a study that has trained nothing; one that has is refused as `changed`.
+fn forget(directory: &StudyDirectory, changed: CliError) -> Result<(), CliError> {
+    let lock = match directory.lock() {
+        // Another process has just removed it.
+        Err(StoreError::Missing { .. }) => return Ok(()),
+        lock => lock?,
+    };
+    // Another process may have trained it, or have begun another in its place, before the lock was taken.
+    let reader = StudyReader::open(directory.clone())?;
+    if reader.study().has_trained() || directory.root().is_symlink() {
+        return Err(changed);
+    }
+    directory.remove(lock).map_err(|source| StoreError::Io {
+        path: directory.root().to_owned(),
+        source,
+    })?;
+    tell(&format!(
+        "note: the study {} had trained nothing yet, and begins anew with what has changed",
+        directory.name()
+    ));
+    Ok(())
 }
 
 /// Tells what the embedding trainer will be given.

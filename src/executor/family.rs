@@ -7,12 +7,16 @@ use std::path::Path;
 #[cfg(target_os = "linux")]
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process};
 
 use crate::study::SlotId;
 
 /// The variable that marks whatever descends from a worker.
 const MARK: &str = "HPO_WORKER";
+
+/// What the mark of an export has before the process that asked for it.
+const EXPORT: &str = "export-";
 
 /// A process that starts others faster than they are found is not pursued for ever.
 const ROUNDS: usize = 100;
@@ -57,21 +61,36 @@ pub(super) fn mark(study: &Path, role: Role) -> (&'static str, String) {
     let study = study.display();
     let mark = match role {
         Role::Slot(slot) => format!("{study}#{slot}"),
-        Role::Export(process) => format!("{study}#export-{process}"),
+        Role::Export(process) => format!("{study}#{EXPORT}{process}"),
     };
     (MARK, mark)
 }
 
-/// Ends what the workers of a study have left behind whose scheduler was killed. The caller has the right to write to the study,
-/// so none of it is anybody's.
+/// Ends what the workers of a study have left behind whose scheduler was killed, or whose export was. The caller has the right to
+/// write to the study, so none of it is anybody's.
 pub fn kill_strays(study: &Path) -> usize {
+    kill_of(study, |role| role.parse::<SlotId>().is_ok() || is_abandoned(role))
+}
+
+/// Ends what an export of a study has left behind that was killed.
+pub(super) fn kill_abandoned(study: &Path) {
+    kill_of(study, is_abandoned);
+}
+
+fn kill_of(study: &Path, is_stray: impl Fn(&str) -> bool) -> usize {
     let study = std::fs::canonicalize(study).unwrap_or_else(|_| study.to_owned());
     let prefix = format!("{}#", study.display());
-    let of_study = |mark: &str| {
-        mark.strip_prefix(&prefix)
-            .is_some_and(|slot| slot.parse::<SlotId>().is_ok())
-    };
-    kill_marked(of_study)
+    kill_marked(|mark| mark.strip_prefix(&prefix).is_some_and(&is_stray))
+}
+
+/// Whether it is the role of an export that is no more.
+fn is_abandoned(role: &str) -> bool {
+    let process = role.strip_prefix(EXPORT).and_then(|process| process.parse().ok());
+    process.and_then(Pid::from_raw).is_some_and(is_gone)
+}
+
+fn is_gone(process: Pid) -> bool {
+    test_kill_process(process) == Err(Errno::SRCH)
 }
 
 #[cfg(target_os = "linux")]
@@ -198,15 +217,17 @@ mod tests {
             let (name, value) = mark(study.path(), role);
             Command::new("sleep").arg("20").env(name, value).spawn().unwrap()
         };
-        let (mut ours, mut other, mut export) = (start(Role::Slot(1)), start(Role::Slot(2)), start(Role::Export(1)));
+        let (mut ours, mut other) = (start(Role::Slot(1)), start(Role::Slot(2)));
+        let (mut export, mut abandoned) = (start(Role::Export(1)), start(Role::Export(i32::MAX as u32)));
         let group = Pid::from_raw(i32::MAX).unwrap();
         let family = |role| Family::new(group, mark(study.path(), role).1);
         family(Role::Slot(1)).kill();
         assert_eq!(ours.wait().unwrap().signal(), Some(9));
         assert_eq!(other.try_wait().unwrap(), None);
         assert_eq!(kill_strays(study.path().join("other").as_path()), 0);
-        assert_eq!(kill_strays(study.path()), 1);
+        assert_eq!(kill_strays(study.path()), 2);
         assert_eq!(other.wait().unwrap().signal(), Some(9));
+        assert_eq!(abandoned.wait().unwrap().signal(), Some(9));
         assert_eq!(export.try_wait().unwrap(), None, "another command waits for it");
         family(Role::Export(1)).kill();
         assert_eq!(export.wait().unwrap().signal(), Some(9));

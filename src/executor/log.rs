@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::fs::OFlags;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
 use crate::diagnostic::visible;
@@ -46,16 +47,19 @@ impl Inner {
             std::fs::rename(&path, path.with_extension("log.1"))?;
         }
         if self.file.is_none() {
-            // A link that a worker has put there would lead out of the study.
-            let nofollow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+            // A link that a worker has put there would lead out of the study, and a pipe would be waited for.
+            let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
             let file = OpenOptions::new()
                 .create(true)
                 .append(true)
                 .mode(0o600)
-                .custom_flags(nofollow)
+                .custom_flags(flags.bits() as i32)
                 .open(path)?;
-            let size = file.metadata()?.len();
-            self.file = Some((file, size));
+            let there = file.metadata()?;
+            if !there.is_file() {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            self.file = Some((file, there.len()));
         }
         if let Some((file, size)) = &mut self.file {
             file.write_all(line)?;

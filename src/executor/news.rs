@@ -78,10 +78,17 @@ pub enum News {
     },
     /// The model was written.
     Exported {
-        /// Where, or why not.
-        directory: Result<PathBuf, String>,
+        /// Where.
+        directory: PathBuf,
         /// What it comes to on the test data, if there are any.
         test: Option<Measurement>,
+    },
+    /// The model was not written.
+    ExportFailed {
+        /// Why not.
+        message: String,
+        /// Whether another worker may fare better.
+        again: bool,
     },
     /// No trial can run on this slot, which has no worker any more.
     Fatal {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use hpo_protocol::Feature;
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::family::Role;
+use super::family::{Role, kill_abandoned};
 use super::news::{News, Order, SlotNews};
 use super::process::Program;
 use super::slots::Slot;
@@ -24,10 +24,10 @@ pub async fn export_once(
     checkpoint: Checkpoint,
     directory: PathBuf,
 ) -> Result<PathBuf, String> {
+    kill_abandoned(study.root());
     let (tell, mut news) = unbounded_channel();
     let role = Role::Export(std::process::id());
     let worker = Worker::start_as(role, slot, program, study, tell);
-    let mut asked = false;
     while let Some(SlotNews { news, .. }) = news.recv().await {
         match news {
             News::Idle { features } if !features.contains(&Feature::Export) => {
@@ -36,14 +36,12 @@ pub async fn export_once(
                     checkpoint.file
                 ));
             }
-            News::Idle { .. } if asked => return Err("the worker died while it wrote it".into()),
             News::Idle { .. } => {
-                asked = true;
                 let (checkpoint, directory) = (checkpoint.clone(), directory.clone());
                 worker.order(Order::Export { checkpoint, directory });
             }
-            News::Exported { directory, .. } => return directory,
-            News::Fatal { message } => return Err(message),
+            News::Exported { directory, .. } => return Ok(directory),
+            News::ExportFailed { message, .. } | News::Fatal { message } => return Err(message),
             _ => {}
         }
     }

@@ -165,8 +165,13 @@ impl Keeper {
                 End::Fatal(message) => (message, true),
             };
             tracing::warn!(slot = self.slot.id, message, "worker ended");
-            if let Task::Training { trial, attempt, .. } = self.task {
-                self.fail(trial, attempt, message.clone(), false);
+            match self.task {
+                Task::Training { trial, attempt, .. } => self.fail(trial, attempt, message.clone(), false),
+                Task::Exporting(_) => self.tell(News::ExportFailed {
+                    message: message.clone(),
+                    again: true,
+                }),
+                _ => {}
             }
             if fatal || false_starts == FALSE_STARTS {
                 if let Some(Order::Run { run, .. }) = self.held.take() {
@@ -275,11 +280,8 @@ impl Keeper {
                         self.task = Task::Exporting(directory.clone());
                         say(process, &ToWorker::Export { checkpoint, directory })
                     }
-                    Err(error) => {
-                        self.tell(News::Exported {
-                            directory: Err(error),
-                            test: None,
-                        });
+                    Err(message) => {
+                        self.tell(News::ExportFailed { message, again: false });
                         self.idle();
                         Ok(())
                     }
@@ -459,10 +461,7 @@ impl Keeper {
                 if let Some(test) = &test {
                     check(&test.metrics).map_err(End::Died)?;
                 }
-                self.tell(News::Exported {
-                    directory: Ok(directory),
-                    test,
-                });
+                self.tell(News::Exported { directory, test });
                 self.idle();
             }
             late => tracing::debug!(slot = self.slot.id, ?late, "ignored: not of the running segment"),

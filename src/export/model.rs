@@ -4,34 +4,62 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::diagnostic::visible;
 use crate::kill;
-use crate::store::{sha256_of, sync_directory};
+use crate::store::{remove_abandoned, sha256_of, sync_directory};
 
-/// Where a model that shall become `target` is written first: beside it, hidden.
+/// Where this process writes a model first that shall become `target`: beside it, hidden. What processes have left there that died
+/// is removed.
 pub fn partial(target: &Path) -> PathBuf {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let partial = target.with_file_name(format!(".{name}.partial"));
-    // What an earlier run has left there is of no use to anybody.
-    let _ = fs::remove_dir_all(&partial);
+    remove_abandoned(parent(target), &format!(".{name}."));
+    let partial = target.with_file_name(format!(".{name}.{}.partial", std::process::id()));
+    remove(&partial);
     std::path::absolute(&partial).unwrap_or(partial)
+}
+
+/// Removes a model that was not written whole, if there is one.
+pub fn remove(partial: &Path) {
+    // What can't be removed is in nobody's way.
+    let _ = fs::remove_dir_all(partial);
 }
 
 /// Puts a directory that has been written whole in the place of `target`, which may exist, and makes it durable.
 ///
 /// # Errors
-/// If it is no directory, or the file system says no; then `target` is as it was, or gone.
-pub fn place(partial: &Path, target: &Path) -> io::Result<()> {
-    if !fs::symlink_metadata(partial)?.is_dir() {
-        return Err(io::Error::other(format!("{} is not a directory", partial.display())));
-    }
-    for file in files(partial)? {
-        File::open(&file)?.sync_all()?;
-    }
+/// If it is no directory of files and directories, or the file system says no; then `target` is as it was, or gone.
+pub fn replace(partial: &Path, target: &Path) -> io::Result<()> {
+    sync(partial)?;
     kill::point("model.place:before");
     if target.exists() {
         fs::remove_dir_all(target)?;
     }
     kill::point("model.place:removed");
+    put(partial, target)
+}
+
+/// Puts a directory that has been written whole where nothing is, and makes it durable.
+///
+/// # Errors
+/// As of [`replace`], or if something is there; that stays as it is.
+pub fn place(partial: &Path, target: &Path) -> io::Result<()> {
+    sync(partial)?;
+    // An empty directory would give way.
+    if target.symlink_metadata().is_ok() {
+        let message = format!("{} has come into being meanwhile", target.display());
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+    }
+    put(partial, target)
+}
+
+fn sync(partial: &Path) -> io::Result<()> {
+    if !fs::symlink_metadata(partial)?.is_dir() {
+        return Err(io::Error::other(format!("{} is not a directory", partial.display())));
+    }
+    files(partial)?.iter().try_for_each(|file| File::open(file)?.sync_all())
+}
+
+fn put(partial: &Path, target: &Path) -> io::Result<()> {
     fs::rename(partial, target)?;
     kill::point("model.place:renamed");
     sync_directory(parent(target))
@@ -92,14 +120,23 @@ fn digest(file: &Path) -> io::Result<String> {
 }
 
 /// All files and directories of a directory, itself included, sorted.
+///
+/// # Errors
+/// If it can't be read, or holds anything else: to open a pipe may take for ever, and a link may lead anywhere.
 fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = vec![directory.to_owned()];
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            found.extend(files(&entry.path())?);
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        let refused = |what| Err(io::Error::other(format!("{} {what}", visible(&path.to_string_lossy()))));
+        if path.to_string_lossy().contains(char::is_control) {
+            return refused("has control characters in its name");
+        } else if kind.is_dir() {
+            found.extend(files(&path)?);
+        } else if kind.is_file() {
+            found.push(path);
         } else {
-            found.push(entry.path());
+            return refused("is neither a file nor a directory");
         }
     }
     found.sort();

@@ -2,11 +2,11 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::StoreError;
+use super::{StoreError, absent};
 use crate::kill;
 
 /// The directory of one study.
@@ -157,27 +157,32 @@ impl StudyDirectory {
     /// If another process has it, or the lock file can't be opened.
     pub fn lock(&self) -> Result<StudyLock, StoreError> {
         let path = self.lock_file();
-        let io = |source| StoreError::Io {
-            path: path.clone(),
-            source,
+        let io = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => absent(self),
+            _ => StoreError::Io {
+                path: path.clone(),
+                source,
+            },
         };
-        let options = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .clone();
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(&path).map_err(io)?;
         let mut locked = file.try_lock();
         for _ in 0..5 {
-            // Somebody who looks whether the study runs holds the lock for a moment.
-            if matches!(locked, Err(TryLockError::WouldBlock)) {
-                std::thread::sleep(Duration::from_millis(20));
-                locked = file.try_lock();
+            match locked {
+                // Somebody who looks whether the study runs holds the lock for a moment.
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+                // A study that was removed meanwhile gives no right to the one in its place.
+                Ok(()) if !is_at(&file, &path).map_err(io)? => file = options.open(&path).map_err(io)?,
+                _ => break,
             }
+            locked = file.try_lock();
         }
         match locked {
+            Ok(()) if !is_at(&file, &path).map_err(io)? => Err(StoreError::InUse {
+                study: self.root.clone(),
+                holder: None,
+            }),
             Ok(()) => {
                 file.set_len(0).map_err(io)?;
                 file.rewind().map_err(io)?;
@@ -228,14 +233,23 @@ impl StudyDirectory {
     }
 }
 
+/// Whether an open file is the one at a path.
+///
+/// # Errors
+/// If either can't be looked at.
+pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let (ours, there) = (file.metadata()?, fs::symlink_metadata(path)?);
+    Ok((ours.dev(), ours.ino()) == (there.dev(), there.ino()))
+}
+
 /// Removes the directories that processes have left which died before they were done with them. Their names are this prefix, the
-/// number of the process, and whatever follows a `-`.
-pub(super) fn remove_abandoned(parent: &Path, prefix: &str) {
+/// number of the process, and whatever follows a `-` or a `.`.
+pub(crate) fn remove_abandoned(parent: &Path, prefix: &str) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let process = name
             .to_str()
-            .and_then(|name| name.strip_prefix(prefix)?.split('-').next()?.parse().ok());
+            .and_then(|name| name.strip_prefix(prefix)?.split(['-', '.']).next()?.parse().ok());
         let process = process.and_then(rustix::process::Pid::from_raw);
         let gone = |process| rustix::process::test_kill_process(process) == Err(rustix::io::Errno::SRCH);
         if process.is_some_and(gone) {

@@ -6,7 +6,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -14,6 +13,7 @@ use serde::Deserialize;
 
 use super::acknowledged::Acknowledged;
 use super::contents::Tally;
+use super::directory::is_at;
 use super::line::{decode, encode};
 use crate::kill;
 use crate::study::{FORMAT, Fact, Misfit, Record};
@@ -120,6 +120,11 @@ impl JournalReader {
             source,
         })?;
         Ok(Self::new(path, BufReader::with_capacity(1 << 16, file)))
+    }
+
+    /// Whether the journal is still where it was opened.
+    pub fn is_in_place(&self) -> bool {
+        is_at(self.file.get_ref(), &self.path).unwrap_or(false)
     }
 }
 
@@ -417,20 +422,15 @@ impl JournalWriter {
         Ok(lines)
     }
 
-    fn is_in_place(&self) -> io::Result<()> {
-        let (ours, there) = (self.file.metadata()?, std::fs::symlink_metadata(&self.path)?);
-        if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
-            return Ok(());
-        }
-        Err(io::ErrorKind::NotFound.into())
-    }
-
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         kill::point("journal.append:before");
         let written = self.file.write_all(lines).and_then(|()| {
             kill::point("journal.append:written");
             self.file.sync_data()?;
-            self.is_in_place()
+            match is_at(&self.file, &self.path)? {
+                true => Ok(()),
+                false => Err(io::ErrorKind::NotFound.into()),
+            }
         });
         if written.is_err() {
             // What got through of the batch must not be taken for acknowledged later.

@@ -22,7 +22,7 @@ pub use contents::Tally;
 pub use database::{Database, DatabaseError};
 pub(crate) use digest::{sha256, sha256_of};
 pub use directory::{StudyDirectory, StudyLock};
-pub(crate) use directory::{create_directories, sync_directory};
+pub(crate) use directory::{create_directories, remove_abandoned, sync_directory};
 pub use journal::{JournalError, JournalReader, JournalWriter};
 pub use line::encode;
 pub use reader::StudyReader;
@@ -114,7 +114,13 @@ pub fn create(directory: &StudyDirectory, spec: &StudySpec, file: &str, now: Tim
         text.sync_all()?;
         JournalWriter::create(&new.journal())?.append([&first]).map(drop)
     });
-    created.map_err(|source| unreachable(directory.root(), source))
+    created.map_err(|source| match directory.has_study() {
+        true => StoreError::InUse {
+            study: directory.root().to_owned(),
+            holder: None,
+        },
+        false => unreachable(directory.root(), source),
+    })
 }
 
 /// That there is no study, or what is in its place.

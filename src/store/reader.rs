@@ -76,6 +76,13 @@ impl StudyReader {
 
     /// What writes the journal on, and the database as it must be after all that the journal has.
     fn ready(&mut self) -> Result<(JournalWriter, Unchecked), StoreError> {
+        if !self.journal.is_in_place() {
+            // Another process has begun it anew since it was read.
+            return Err(StoreError::InUse {
+                study: self.directory.root().to_owned(),
+                holder: None,
+            });
+        }
         self.take_in(drop)?;
         let path = self.directory.journal();
         // Otherwise only the database may know that the journal has lost its end.

@@ -240,7 +240,12 @@ pub fn outcome(
     text += &tested(study, best);
     match model {
         Some(Ok(path)) => text += &format!("best model: {}\n", path.display()),
-        Some(Err(reason)) => text += &format!("the best model could not be written: {reason}\n"),
+        Some(Err(reason)) => {
+            let study = directory.root().display();
+            text += &format!(
+                "the best model could not be written: {reason}\ntry again with: hpo export {study} --model DIR\n"
+            );
+        }
         None => {
             if let Some(checkpoint) = best.best_checkpoint() {
                 text += &format!(

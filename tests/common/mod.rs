@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -244,6 +245,16 @@ pub fn nothing_twice(place: &Place, study: &str) {
 pub fn is_gone(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.is_empty() || stat.rsplit(')').next().unwrap().trim_start().starts_with('Z')
+}
+
+/// Waits until a process that was killed has ended, which takes a moment.
+#[track_caller]
+pub fn wait_until_gone(pid: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_gone(pid) {
+        assert!(Instant::now() < deadline, "{pid} goes on");
+        std::thread::yield_now();
+    }
 }
 
 /// A pipe on which a worker waits until it is opened for writing.

@@ -117,6 +117,11 @@ def strike(fault, segment, order):
             file.truncate(1 << 43)
         report(segment, order, checkpoint=path)
         open(settings["fifo"], "w").close()
+    if fault == "a log that is a pipe":
+        log = os.path.join(settings["logs"], f"trial-{order['trial']:04}.log")
+        os.mkfifo(log)
+        print("epoch 1", file=sys.stderr, flush=True)
+        os._exit(7)
     if fault == "link":
         path = os.path.join(order["checkpoints"], "link")
         os.symlink("/etc/hostname", path)
@@ -211,8 +216,24 @@ for line in sys.stdin:
         settings["shared"] = order["cache"]
         start()
     elif order["type"] == "export":
+        if "HPO_TEST_WAIT" in os.environ:
+            open(os.environ["HPO_TEST_WAIT"], "w").close()
+            open(os.environ["HPO_TEST_WAIT"]).close()
         if due("export and die"):
             os._exit(7)
+        elif due("export and hang"):
+            os.mkdir(order["directory"])
+            leave_behind()
+            open(settings["fifo"], "w").close()
+            time.sleep(600)
+        elif due("export a pipe"):
+            os.mkdir(order["directory"])
+            os.mkfifo(os.path.join(order["directory"], "pipe"))
+            say(type="exported", directory=order["directory"])
+        elif due("export a link to a file"):
+            os.mkdir(order["directory"])
+            os.symlink("/etc/hostname", os.path.join(order["directory"], "link"))
+            say(type="exported", directory=order["directory"])
         elif due("export elsewhere"):
             say(type="exported", directory=settings["elsewhere"])
         elif due("export a link"):
