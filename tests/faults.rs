@@ -246,6 +246,20 @@ fn a_worker_that_prints_without_end_is_replaced_and_holds_up_nobody() {
 }
 
 #[test]
+fn a_checkpoint_that_takes_for_ever_to_read_costs_one_attempt_if_the_user_has_set_a_limit() {
+    let place = Place::new();
+    place.search(&place.space("plain", 3, 2, FAULTY, "")).ok();
+    let trial = format!(
+        "fault = \"vast checkpoint\"\ntrial = 1\nonce = {:?}",
+        place.path("once")
+    );
+    let file = impatient(place.space("rough", 3, 2, FAULTY, &trial), 3.0);
+    let told = place.search(&file).ok().stderr();
+    assert!(told.contains("can't be read: reading it takes too long"), "{told}");
+    assert_eq!(place.answer("plain"), place.answer("rough"));
+}
+
+#[test]
 fn a_worker_that_hangs_is_replaced_if_the_user_has_set_a_limit() {
     for fault in ["hang", "silent"] {
         let place = Place::new();

@@ -5,6 +5,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -45,8 +46,8 @@ pub enum CheckpointError {
 /// of checkpoints, `directory` the part of it that the worker may write to.
 ///
 /// # Errors
-/// If the file is not in the directory or can't be read.
-pub fn take_in(root: &Path, directory: &str, file: &Path) -> Result<Checkpoint, CheckpointError> {
+/// If the file is not in the directory, or can't be read so soon: it may have more bytes than there are on the disk.
+pub fn take_in(root: &Path, directory: &str, file: &Path, within: Duration) -> Result<Checkpoint, CheckpointError> {
     let own = root.join(directory);
     let name = file.strip_prefix(&own).ok().and_then(Path::to_str);
     let Some(name) = name.filter(|name| place(root, &format!("{directory}/{name}")).is_some()) else {
@@ -55,7 +56,8 @@ pub fn take_in(root: &Path, directory: &str, file: &Path) -> Result<Checkpoint, 
             directory: own,
         });
     };
-    let described = digest(file).and_then(|described| sync_directory(&own).map(|()| described));
+    let described =
+        digest(file, Instant::now().checked_add(within)).and_then(|described| sync_directory(&own).map(|()| described));
     let (bytes, sha256) = described.map_err(|source| CheckpointError::Io {
         file: file.to_owned(),
         source,
@@ -89,12 +91,17 @@ pub fn verify(root: &Path, checkpoint: &Checkpoint) -> Result<PathBuf, Checkpoin
         file: root.join(&checkpoint.file),
         directory: root.to_owned(),
     })?;
-    match digest(&file) {
-        Err(source) => Err(CheckpointError::Io { file, source }),
-        Ok((bytes, _)) if bytes != checkpoint.bytes => Err(CheckpointError::Changed {
+    let bytes = std::fs::symlink_metadata(&file).map(|there| there.len());
+    if let Ok(bytes) = bytes
+        && bytes != checkpoint.bytes
+    {
+        return Err(CheckpointError::Changed {
             file,
             what: format!("{bytes} bytes instead of {}", checkpoint.bytes),
-        }),
+        });
+    }
+    match digest(&file, None) {
+        Err(source) => Err(CheckpointError::Io { file, source }),
         Ok((_, sha256)) if sha256 != checkpoint.sha256 => Err(CheckpointError::Changed {
             file,
             what: "its SHA-256 is another".into(),
@@ -138,8 +145,24 @@ pub fn delete_strays(root: &Path, of: Option<TrialId>, kept: &BTreeSet<&str>) {
     }
 }
 
-/// Size and SHA-256 of a file, after it was synced. Links are not followed: they may change, and lead anywhere.
-fn digest(path: &Path) -> io::Result<(u64, String)> {
+/// What can be read until then.
+struct Until<R> {
+    from: R,
+    due: Option<Instant>,
+}
+
+impl<R: io::Read> io::Read for Until<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.due.is_some_and(|due| Instant::now() >= due) {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "reading it takes too long"));
+        }
+        self.from.read(buffer)
+    }
+}
+
+/// Size and SHA-256 of a file, after it was synced, if it can be read until then. Links are not followed: they may change, and lead
+/// anywhere.
+fn digest(path: &Path, due: Option<Instant>) -> io::Result<(u64, String)> {
     let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
     // Opening a pipe would wait for ever for somebody to write to it.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
@@ -154,7 +177,8 @@ fn digest(path: &Path) -> io::Result<(u64, String)> {
     file.sync_all()?;
     let size = file.metadata()?.len();
     // A file that grows while it is read would have no end.
-    let (bytes, sha256) = sha256_of(file.take(size.saturating_add(1)))?;
+    let from = file.take(size.saturating_add(1));
+    let (bytes, sha256) = sha256_of(Until { from, due })?;
     if bytes != size {
         return Err(wrong("it is still being written"));
     }
@@ -165,11 +189,13 @@ fn digest(path: &Path) -> io::Result<(u64, String)> {
 mod tests {
     use super::*;
 
+    const SOON: Duration = Duration::from_secs(60);
+
     fn checkpoint(root: &Path) -> (PathBuf, Checkpoint) {
         std::fs::create_dir(root.join("trial-0001")).unwrap();
         let file = root.join("trial-0001/a1.bin");
         std::fs::write(&file, "weights").unwrap();
-        let checkpoint = take_in(root, "trial-0001", &file).unwrap();
+        let checkpoint = take_in(root, "trial-0001", &file, SOON).unwrap();
         (file, checkpoint)
     }
 
@@ -209,7 +235,7 @@ mod tests {
             "trial-0002/a1.bin",
             "journal",
         ] {
-            let taken = take_in(root.path(), "trial-0001", &root.path().join(name));
+            let taken = take_in(root.path(), "trial-0001", &root.path().join(name), SOON);
             assert!(matches!(taken, Err(CheckpointError::Outside { .. })), "{name}");
         }
     }
@@ -236,7 +262,7 @@ mod tests {
             ("pipe", "not a file"),
             ("directory", "not a file"),
         ] {
-            let error = take_in(root.path(), "trial-0001", &own.join(name))
+            let error = take_in(root.path(), "trial-0001", &own.join(name), SOON)
                 .unwrap_err()
                 .to_string();
             assert!(error.contains(told), "{error}");

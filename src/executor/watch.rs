@@ -8,8 +8,8 @@ use hpo_protocol::Feature;
 use crate::study::TrialId;
 
 /// How long a worker may be silent that owes an answer which takes little work: to be ready, or to be done after the last
-/// report of its segment. Loading a large model or corpus can take long.
-const ANSWER: Duration = Duration::from_secs(60 * 60);
+/// report of its segment. Loading a large model or corpus can take long. Its checkpoint has to be read in that time too.
+pub(super) const ANSWER: Duration = Duration::from_secs(60 * 60);
 
 /// How long a worker may be silent at its work that has said it sends signs of life.
 const WORK: Duration = Duration::from_secs(30 * 60);

@@ -16,7 +16,7 @@ use super::process::{Process, Program};
 use super::said::{check, shown};
 use super::slots::Slot;
 use super::space;
-use super::watch::{Task, patience, silence};
+use super::watch::{ANSWER, Task, patience, silence};
 use crate::store::{StudyDirectory, create_directories};
 use crate::study::{Checkpoint, Event, Measures, Reported, TrialId};
 
@@ -475,7 +475,8 @@ impl Keeper {
         };
         let root = self.checkpoints.clone();
         let own = StudyDirectory::trial_checkpoints(trial);
-        let taken = blocking(move || checkpoint::take_in(&root, &own, &file)).await;
+        let within = self.slot.silence.unwrap_or(ANSWER);
+        let taken = blocking(move || checkpoint::take_in(&root, &own, &file, within)).await;
         taken.map(Some).map_err(End::Died)
     }
 }

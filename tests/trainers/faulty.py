@@ -116,7 +116,8 @@ def strike(fault, segment, order):
         with open(path, "w") as file:
             file.truncate(1 << 43)
         report(segment, order, checkpoint=path)
-        open(settings["fifo"], "w").close()
+        if "fifo" in settings:
+            open(settings["fifo"], "w").close()
     if fault == "a log that is a pipe":
         log = os.path.join(settings["logs"], f"trial-{order['trial']:04}.log")
         os.mkfifo(log)
