@@ -205,7 +205,35 @@ fn training_once_confirms_nothing() {
 #[test]
 fn a_trainer_that_takes_no_notice_of_its_seed_is_told() {
     let place = Place::new();
-    let outcome = place.search(&write(&place, "s", 2, 0.0, &table(2, 2))).ok().stdout();
-    assert!(outcome.contains("does the trainer use the `seed`"), "{outcome}");
-    assert!(status(&place, "s")["confirmation"]["first_is_better"].is_null());
+    for (name, configurations, said) in [
+        ("two", 2, ", and so did those of trial "),
+        ("one", 1, " came to the same loss: does the trainer use"),
+    ] {
+        let outcome = place.search(&write(&place, name, 2, 0.0, &table(configurations, 2)));
+        let outcome = outcome.ok().stdout();
+        assert!(
+            outcome.contains("does the trainer use the `seed`") && outcome.contains(said),
+            "{outcome}"
+        );
+        assert!(status(&place, name)["confirmation"]["first_is_better"].is_null());
+    }
+    let outcome = place
+        .search(&write(&place, "noisy", 2, 0.3, &table(1, 2)))
+        .ok()
+        .stdout();
+    assert!(!outcome.contains("does the trainer use"), "{outcome}");
+}
+
+#[test]
+fn what_is_confirmed_is_told_in_the_studys_own_unit() {
+    let place = Place::new();
+    let file = write(&place, "s", 2, 0.3, &table(2, 2));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let steps = text.replace(
+        "max_resource = 9",
+        "resource = \"steps\"\nmin_resource = 1\nmax_resource = 9",
+    );
+    std::fs::write(&file, steps).unwrap();
+    let outcome = place.search(&file).ok().stdout();
+    assert!(outcome.contains(" at step ") && !outcome.contains("epoch"), "{outcome}");
 }

@@ -380,6 +380,17 @@ fn a_diverged_trial_ranks_last_and_the_study_goes_on() {
 }
 
 #[test]
+fn a_study_without_a_result_is_told_as_such_each_time() {
+    let place = Place::new();
+    let file = place.space("s", 3, 1, FAULTY, "fault = \"diverge\"");
+    let search = ["search", file.to_str().unwrap()];
+    let said = "every trial has failed or diverged; their logs are in";
+    let outcomes = [search, search, ["resume", "s"]].map(|command| place.run(&command).fails(1, &[said]).stdout());
+    assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "{outcomes:#?}");
+    assert_eq!(place.run(&["status", "s", "--json"]).json()["state"], "finished");
+}
+
+#[test]
 fn when_no_trial_can_run_the_study_stops_and_says_why() {
     for (fault, said) in [
         ("fatal", "the model is not there: fetch it"),

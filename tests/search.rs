@@ -422,6 +422,22 @@ fn a_parameter_with_the_name_of_another_column_is_found_and_no_comparison_is_in_
     };
     refused("x<nan", &["`x` has numbers, and `nan` is none", "help: write a number"]);
     refused("loss<abc", &["`loss` has numbers"]);
+    for condition in ["state=done", "state!='done'", "state=5"] {
+        refused(condition, &["there is no state `", "help: states: waiting, running, "]);
+    }
+    for condition in ["state<5", "state>=pruned"] {
+        refused(
+            condition,
+            &["states have no order", "help: write `state=` or `state!=`"],
+        );
+    }
+    let states = [
+        "state=completed",
+        "state='completed'",
+        "state=\"completed\"",
+        "state!=pruned",
+    ];
+    assert_eq!(states.map(count), [1; 4]);
     refused(
         "losss<1",
         &["no column `losss`", "loss, ", "parameters.loss, x, accuracy"],

@@ -178,6 +178,50 @@ fn slots_that_run_ahead_are_busier_and_change_no_decision() {
     assert!(sum(&with) > sum(&without), "nobody ran ahead");
 }
 
+/// A winner that came to the last rung ahead of its decision is told as any other.
+#[test]
+fn the_answer_is_the_same_on_any_number_of_slots_with_and_without_running_ahead() {
+    let hartmann = "[study]\nseed = 61\n[policy]\ntype = \"hyperband\"\nresource = \"examples\"\nmax_resource = 20\n\
+                    min_resource = 10\nreport_every = 10\nreduction_factor = 4\nparallel_brackets = 1\n[sampler]\n\
+                    type = \"sobol\"\n[trial]\ncommand = [\"none\"]\n[space]\n\
+                    x1 = { type = \"uniform\", low = 0, high = 1 }\nx2 = { type = \"uniform\", low = 0, high = 1 }\n\
+                    x3 = { type = \"uniform\", low = 0, high = 1 }\n";
+    let of_default = |policy: &str| {
+        let study = STUDY.replace("type = \"random\"", "type = \"tpe\"");
+        let policy = format!("type = \"{policy}\"\nparallel_brackets = 2\nmax_resource");
+        study.replace("max_resource", &policy)
+    };
+    let studies = [
+        (hartmann.to_owned(), "hartmann3", "40"),
+        (of_default("hyperband"), "curve", "4"),
+        (
+            of_default("successive_halving").replace("max_resource", "bracket_size = 9\nmax_resource"),
+            "curve",
+            "4",
+        ),
+    ];
+    let end = u64::MAX.to_string();
+    for (study, objective, repeat) in studies {
+        let careful = study.replace("[policy]\n", "[policy]\nspeculation = false\n");
+        let told = |study: &str, slots: &str| {
+            let slots = ["--slots", slots, "--objective", objective];
+            json(study, &[&slots[..], &["--repeat", repeat, "--budgets", &end]].concat())
+        };
+        let expected = told(&careful, "1");
+        for (study, slots) in [&study, &careful]
+            .into_iter()
+            .flat_map(|study| ["1", "2", "3", "8"].map(|slots| (study, slots)))
+        {
+            let found = told(study, slots);
+            for (expected, found) in expected.as_array().unwrap().iter().zip(found.as_array().unwrap()) {
+                for key in ["seed", "best", "loss", "regret", "budgets"] {
+                    assert_eq!(expected[key], found[key], "{key} on {slots} slots: {found}\n{study}");
+                }
+            }
+        }
+    }
+}
+
 /// Without a word about policy and sampler, a study is Hyperband that learns; the brackets under way are as many as slots need.
 #[test]
 fn by_default_a_study_learns_and_many_slots_have_work() {

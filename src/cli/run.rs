@@ -15,7 +15,7 @@ use crate::executor::{Machine, Program};
 use crate::scheduler::{self, Ended, Job, Outcome};
 use crate::space::file::{Devices, SlotSettings};
 use crate::store::{Store, StudyDirectory, StudyReader};
-use crate::study::{Limits, StudySpec, TrialSummary};
+use crate::study::{Limits, Study, StudySpec, TrialSummary};
 use crate::view::{self, Progress, tell};
 use crate::words::counted;
 
@@ -174,13 +174,7 @@ pub(super) fn run(
                 let best = ended.study.best().map(TrialSummary::from);
                 best.into_iter().collect()
             });
-            print(&view::outcome(&ended.study, directory, best, ended.model.as_ref()))?;
-            if ended.study.best().is_none() {
-                return Err(CliError::Failed(format!(
-                    "every trial has failed or diverged; their logs are in {}",
-                    directory.logs().display()
-                )));
-            }
+            tell_outcome(&ended.study, directory, best, ended.model.as_ref())?;
             Ok(ended)
         }
     }
@@ -200,7 +194,24 @@ pub(super) fn tell_finished(reader: &StudyReader) -> Result<(), CliError> {
     let model = reader.directory().best_model();
     let model = model.exists().then_some(Ok(model));
     tell(&format!("study {} is finished", reader.study().spec().name));
-    print(&view::outcome(reader.study(), reader.directory(), rows, model.as_ref()))
+    tell_outcome(reader.study(), reader.directory(), rows, model.as_ref())
+}
+
+/// Prints what a finished study has come to, which is a failure if that is nothing.
+fn tell_outcome(
+    study: &Study,
+    directory: &StudyDirectory,
+    best: Vec<TrialSummary>,
+    model: Option<&Result<PathBuf, String>>,
+) -> Result<(), CliError> {
+    print(&view::outcome(study, directory, best, model))?;
+    if study.best().is_none() {
+        return Err(CliError::Failed(format!(
+            "every trial has failed or diverged; their logs are in {}",
+            directory.logs().display()
+        )));
+    }
+    Ok(())
 }
 
 /// Sends tracing to the study's log; `RUST_LOG` says how much, `info` if it says nothing.

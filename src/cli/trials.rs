@@ -46,6 +46,9 @@ pub(super) struct Trials {
     json: bool,
 }
 
+/// The column of the words in [`STATES`].
+const STATE: &str = "state";
+
 const STATES: [&str; 7] = [
     "waiting",
     "running",
@@ -83,11 +86,22 @@ impl FromStr for Condition {
             .min_by_key(|&(at, operator, _)| (at, usize::MAX - operator.len()));
         let (at, operator, accepted) = first.ok_or("write a column, one of < <= = != >= >, and a value")?;
         let value = text[at + operator.len()..].trim();
+        let column = text[..at].trim();
+        // A state is a word, so that simple quotes can be no part of it.
+        let quoted = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
+        let value = quoted.filter(|_| column == STATE).unwrap_or(value);
         Ok(Self {
-            column: text[..at].trim().to_owned(),
+            column: column.to_owned(),
             accepted,
             value: serde_json::from_str(value).unwrap_or_else(|_| value.into()),
         })
+    }
+}
+
+impl Condition {
+    /// Whether it asks which of two values comes first.
+    fn is_by_order(&self) -> bool {
+        self.accepted.contains(&Ordering::Less) != self.accepted.contains(&Ordering::Greater)
     }
 }
 
@@ -97,7 +111,16 @@ impl Trials {
         let study = reader.study();
         let unit = study.spec().policy.unit;
         let mut rows: Vec<TrialSummary> = study.trials().iter().map(Into::into).collect();
-        if let Some(unknown) = self.state.iter().find(|state| !STATES.contains(&state.as_str())) {
+        let of_states = || self.conditions.iter().filter(|condition| condition.column == STATE);
+        if of_states().any(Condition::is_by_order) {
+            return Err(CliError::usage(
+                "states have no order",
+                format!("write `state=` or `state!=` and one of them: {}", STATES.join(", ")),
+            ));
+        }
+        let compared = of_states().map(|condition| text(&condition.value));
+        let mut asked = self.state.iter().cloned().chain(compared);
+        if let Some(unknown) = asked.find(|state| !STATES.contains(&state.as_str())) {
             return Err(CliError::usage(
                 format!("there is no state `{unknown}`"),
                 format!("states: {}", STATES.join(", ")),
@@ -115,9 +138,8 @@ impl Trials {
         for Condition { column, value, .. } in &self.conditions {
             let mut cells = rows.iter().filter_map(|row| cell(row, column, unit)).peekable();
             if !value.is_number() && cells.peek().is_some() && cells.all(|cell| cell.is_number()) {
-                let value = value.as_str().map_or_else(|| value.to_string(), String::from);
                 return Err(CliError::usage(
-                    format!("`{column}` has numbers, and `{value}` is none"),
+                    format!("`{column}` has numbers, and `{}` is none", text(value)),
                     format!("write a number, such as '{column}<0.3'"),
                 ));
             }
@@ -162,7 +184,7 @@ const METRICS: &str = "metrics.";
 fn cell(row: &TrialSummary, column: &str, unit: Unit) -> Option<Value> {
     match column {
         "trial" => Some(row.trial.into()),
-        "state" => Some(row.state.clone().into()),
+        STATE => Some(row.state.clone().into()),
         "resource" => Some(row.resource.into()),
         name if name == unit.many() => Some(row.resource.into()),
         "loss" => row.loss.map(Value::from),
@@ -183,7 +205,7 @@ fn cell(row: &TrialSummary, column: &str, unit: Unit) -> Option<Value> {
 fn columns_of(rows: &[TrialSummary], unit: Unit) -> Vec<String> {
     const FIXED: [&str; 7] = [
         "trial",
-        "state",
+        STATE,
         "resource",
         "loss",
         "trained_seconds",
@@ -217,11 +239,12 @@ fn columns_of(rows: &[TrialSummary], unit: Unit) -> Vec<String> {
 fn compare(a: &Value, b: &Value) -> Ordering {
     match (a.as_f64(), b.as_f64()) {
         (Some(a), Some(b)) => a.total_cmp(&b),
-        _ => {
-            let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
-            text(a).cmp(&text(b))
-        }
+        _ => text(a).cmp(&text(b)),
     }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), String::from)
 }
 
 #[cfg(test)]

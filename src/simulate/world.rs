@@ -9,9 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::formula::{END, Missing};
 use super::objective::{Curve, Objective};
-use crate::study::{
-    Checkpoint, Command, Event, Measures, Reported, SlotId, Study, StudySpec, Timestamp, TrialId, TrialState,
-};
+use crate::study::{Checkpoint, Command, Event, Measures, Reported, SlotId, Study, StudySpec, Timestamp, TrialId};
 
 /// What a study is simulated under.
 #[derive(Debug, Clone)]
@@ -166,6 +164,11 @@ impl World {
     /// Has the core decide, and does what it says at once.
     fn tell(&mut self, event: Event) -> Result<(), Missing> {
         let step = self.study.handle(Timestamp(self.now), event);
+        // Not only the trial that has reported: another may be promoted by it, and what that one came to ahead counts from now on.
+        let touched: BTreeSet<TrialId> = step.records.iter().filter_map(|record| record.fact.trial()).collect();
+        for trial in touched {
+            self.observe(trial);
+        }
         for command in step.commands {
             match command {
                 Command::Run {
@@ -294,9 +297,7 @@ impl World {
             metrics: Measures::default(),
             checkpoint: loss.map(|_| checkpoint),
             last: false,
-        }))?;
-        self.observe(trial);
-        Ok(())
+        }))
     }
 
     /// A segment is stopped at once. What it did since its last report is lost.
@@ -324,7 +325,7 @@ impl World {
         let max = self.study.spec().policy.max_resource;
         let Some(state) = self.study.trial(trial) else { return };
         // What confirms the search changes the best trial once only, when all of it is known.
-        if matches!(state.state, TrialState::Ahead { .. }) || state.confirms().is_some() {
+        if state.confirms().is_some() {
             return;
         }
         // At the maximum resource the loss there counts, as for tools that know of no earlier checkpoint.

@@ -8,6 +8,9 @@ use crate::study::{Confirmation, Study, Trial};
 /// Below this probability two configurations are as good as each other, for all that is known.
 const APART: f64 = 0.75;
 
+/// What runs that are all the same let one ask.
+const BLIND: &str = "does the trainer use the `seed` that it is given? If it does not, nothing was confirmed";
+
 /// The confirmed configurations and whether the first is really better; empty before the search is over. Ends in a newline.
 pub(super) fn confirmed(study: &Study) -> String {
     let Some(confirmation) = study.confirmation() else {
@@ -20,6 +23,7 @@ pub(super) fn confirmed(study: &Study) -> String {
         "confirmed with fresh seeds (the loss of the search, for which they were selected, does not count):\n"
             .to_owned()
     };
+    let unit = study.spec().policy.unit.one();
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["trial", "runs", "mean loss", "95 % interval", "in the search", ""]);
@@ -37,7 +41,7 @@ pub(super) fn confirmed(study: &Study) -> String {
             one.losses.len().to_string(),
             one.mean.map_or("-".into(), metric),
             interval.map_or("-".into(), |(low, high)| format!("{} to {}", metric(low), metric(high))),
-            search.map_or("-".into(), |(at, loss)| format!("{} at epoch {at}", metric(loss))),
+            search.map_or("-".into(), |(at, loss)| format!("{} at {unit} {at}", metric(loss))),
             lost.join(", "),
         ]);
     }
@@ -53,10 +57,14 @@ pub(super) fn confirmed(study: &Study) -> String {
     text + &comparison(&confirmation)
 }
 
-/// Whether the first configuration is really better than the second.
+/// Whether the first configuration is really better than the second, if the runs can tell anything at all.
 fn comparison(confirmation: &Confirmation) -> String {
-    let [first, second, ..] = &confirmation.configurations[..] else {
-        return String::new();
+    let (first, second) = match &confirmation.configurations[..] {
+        [first, second, ..] => (first, second),
+        [only] if only.is_blind_to_seeds() => {
+            return format!("all runs of trial {} came to the same loss: {BLIND}\n", only.trial);
+        }
+        _ => return String::new(),
     };
     let (a, b) = (first.trial, second.trial);
     match (confirmation.first_is_better, first.mean, second.mean) {
@@ -73,10 +81,9 @@ fn comparison(confirmation: &Confirmation) -> String {
             }
             text + "\n"
         }
-        _ if first.is_blind_to_seeds() && second.is_blind_to_seeds() => format!(
-            "all runs of trial {a} came to the same loss, and so did those of trial {b}: does the trainer use the `seed` that it is \
-             given? If it does not, nothing was confirmed\n"
-        ),
+        _ if first.is_blind_to_seeds() && second.is_blind_to_seeds() => {
+            format!("all runs of trial {a} came to the same loss, and so did those of trial {b}: {BLIND}\n")
+        }
         _ if first.diverged == 0 && second.diverged > 0 => {
             format!("trial {a} is preferred to trial {b}, which can diverge\n")
         }
