@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use hpo_protocol::{Feature, Run};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
@@ -30,6 +30,9 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// How often a view is asked to draw itself anew.
 const FRAME: Duration = Duration::from_millis(250);
+
+/// Slots that have more to tell wait: what they tell may not be recorded for as long as the disk is full.
+const NEWS_AHEAD: usize = 64;
 
 /// The untrained model is measured again so often if the worker dies of it.
 const EVALUATIONS: u32 = 2;
@@ -66,7 +69,7 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
             counted(strays, "process")
         ));
     }
-    let (tell, news) = unbounded_channel();
+    let (tell, news) = channel(NEWS_AHEAD);
     let names: Vec<String> = slots.iter().map(Slot::name).collect();
     let places = slots.iter().map(|slot| (slot.id, Place::new(slot))).collect();
     let workers = slots
@@ -107,6 +110,8 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
         Err(SchedulerError::Commit(_)) if scheduler.gave_up => Ok(Outcome::Stopped),
         outcome => outcome,
     };
+    // Nobody listens any more, and nobody may wait for it.
+    scheduler.news.close();
     let workers = std::mem::take(&mut scheduler.workers);
     if outcome.is_ok() && !scheduler.hurried {
         Worker::end_all(workers.into_values().collect()).await;
@@ -149,7 +154,7 @@ struct Scheduler<'a> {
     /// Of the slots that are not set aside.
     workers: BTreeMap<SlotId, Worker>,
     places: BTreeMap<SlotId, Place>,
-    news: UnboundedReceiver<SlotNews>,
+    news: Receiver<SlotNews>,
     idle: BTreeSet<SlotId>,
     evaluations: u32,
     evaluating: Option<SlotId>,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use hpo_protocol::Feature;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::channel;
 
 use super::family::{Role, kill_abandoned};
 use super::news::{News, Order, SlotNews};
@@ -25,7 +25,7 @@ pub async fn export_once(
     directory: PathBuf,
 ) -> Result<PathBuf, String> {
     kill_abandoned(study.root());
-    let (tell, mut news) = unbounded_channel();
+    let (tell, mut news) = channel(1);
     let role = Role::Export(std::process::id());
     let worker = Worker::start_as(role, slot, program, study, tell);
     while let Some(SlotNews { news, .. }) = news.recv().await {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hpo_protocol::{Feature, FromWorker, Start, ToWorker, VERSION};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout};
 
@@ -38,7 +38,7 @@ pub struct Worker {
 
 impl Worker {
     /// Starts a worker on a slot. What it has to tell goes to `news`.
-    pub fn start(slot: Slot, program: Program, study: &StudyDirectory, news: UnboundedSender<SlotNews>) -> Self {
+    pub fn start(slot: Slot, program: Program, study: &StudyDirectory, news: Sender<SlotNews>) -> Self {
         let role = Role::Slot(slot.id);
         Self::start_as(role, slot, program, study, news)
     }
@@ -49,7 +49,7 @@ impl Worker {
         slot: Slot,
         program: Program,
         study: &StudyDirectory,
-        news: UnboundedSender<SlotNews>,
+        news: Sender<SlotNews>,
     ) -> Self {
         let (orders, queue) = unbounded_channel();
         let root = study.root();
@@ -125,7 +125,7 @@ struct Keeper {
     study: PathBuf,
     checkpoints: PathBuf,
     log: WorkerLog,
-    news: UnboundedSender<SlotNews>,
+    news: Sender<SlotNews>,
     queue: UnboundedReceiver<Order>,
     task: Task,
     /// Whether it has told that the slot is idle, and got nothing to do since. It tells so once, whatever becomes of the worker: who
@@ -166,18 +166,21 @@ impl Keeper {
             };
             tracing::warn!(slot = self.slot.id, message, "worker ended");
             match self.task {
-                Task::Training { trial, attempt, .. } => self.fail(trial, attempt, message.clone(), false),
-                Task::Exporting(_) => self.tell(News::ExportFailed {
-                    message: message.clone(),
-                    again: true,
-                }),
+                Task::Training { trial, attempt, .. } => self.fail(trial, attempt, message.clone(), false).await,
+                Task::Exporting(_) => {
+                    self.tell(News::ExportFailed {
+                        message: message.clone(),
+                        again: true,
+                    })
+                    .await
+                }
                 _ => {}
             }
             if fatal || false_starts == FALSE_STARTS {
                 if let Some(Order::Run { run, .. }) = self.held.take() {
-                    self.fail(run.trial, run.attempt, message.clone(), false);
+                    self.fail(run.trial, run.attempt, message.clone(), false).await;
                 }
-                self.tell(News::Fatal { message });
+                self.tell(News::Fatal { message }).await;
                 return;
             }
         }
@@ -220,25 +223,24 @@ impl Keeper {
         }
     }
 
-    fn tell(&self, news: News) {
+    async fn tell(&self, news: News) {
         // Nobody listens any more once the scheduler has gone; then this task is about to be aborted.
-        let _ = self.news.send(SlotNews {
-            slot: self.slot.id,
-            news,
-        });
+        let slot = self.slot.id;
+        let _ = self.news.send(SlotNews { slot, news }).await;
     }
 
-    fn happened(&self, event: Event) {
-        self.tell(News::Happened(event));
+    async fn happened(&self, event: Event) {
+        self.tell(News::Happened(event)).await;
     }
 
     /// The task is over and the worker free.
-    fn idle(&mut self) {
+    async fn idle(&mut self) {
         self.task = Task::Idle;
         if self.held.is_none() && !std::mem::replace(&mut self.idle, true) {
             self.tell(News::Idle {
                 features: self.features.clone(),
-            });
+            })
+            .await;
         }
     }
 
@@ -258,7 +260,8 @@ impl Keeper {
                     trial,
                     attempt,
                     checkpoint: None,
-                });
+                })
+                .await;
                 Ok(())
             }
             Order::Evaluate => {
@@ -281,8 +284,8 @@ impl Keeper {
                         say(process, &ToWorker::Export { checkpoint, directory })
                     }
                     Err(message) => {
-                        self.tell(News::ExportFailed { message, again: false });
-                        self.idle();
+                        self.tell(News::ExportFailed { message, again: false }).await;
+                        self.idle().await;
                         Ok(())
                     }
                 }
@@ -313,14 +316,14 @@ impl Keeper {
                         say(process, &ToWorker::Run(run))
                     }
                     Ok(Err(lost)) => {
-                        self.fail(run.trial, run.attempt, lost.to_string(), true);
-                        self.idle();
+                        self.fail(run.trial, run.attempt, lost.to_string(), true).await;
+                        self.idle().await;
                         Ok(())
                     }
                     Err(error) => {
                         let message = format!("can't make {}: {error}", run.checkpoints.display());
-                        self.fail(run.trial, run.attempt, message, false);
-                        self.idle();
+                        self.fail(run.trial, run.attempt, message, false).await;
+                        self.idle().await;
                         Ok(())
                     }
                 }
@@ -333,7 +336,7 @@ impl Keeper {
         matches!(&self.held, Some(Order::Run { run, .. }) if (run.trial, run.attempt) == (trial, attempt))
     }
 
-    fn fail(&self, trial: TrialId, attempt: u32, message: String, checkpoint_lost: bool) {
+    async fn fail(&self, trial: TrialId, attempt: u32, message: String, checkpoint_lost: bool) {
         self.tell(if !checkpoint_lost && space::is_short(&self.checkpoints, &message) {
             News::NoSpace {
                 trial,
@@ -347,7 +350,8 @@ impl Keeper {
                 message,
                 checkpoint_lost,
             })
-        });
+        })
+        .await;
     }
 
     async fn hear(&mut self, message: FromWorker) -> Result<(), End> {
@@ -368,7 +372,7 @@ impl Keeper {
                 }
                 tracing::info!(slot = self.slot.id, trainer, ?features, "worker ready");
                 self.features = features;
-                self.idle();
+                self.idle().await;
             }
             FromWorker::Fatal { message } => return Err(End::Fatal(shown(&message))),
             FromWorker::Evaluated { loss, metrics } => {
@@ -376,8 +380,8 @@ impl Keeper {
                     return Err(out_of_turn("evaluated"));
                 }
                 check(&metrics).map_err(End::Died)?;
-                self.happened(Event::Evaluated { loss, metrics });
-                self.idle();
+                self.happened(Event::Evaluated { loss, metrics }).await;
+                self.idle().await;
             }
             FromWorker::Progress {
                 trial,
@@ -391,7 +395,8 @@ impl Keeper {
                         trial,
                         resource,
                         examples_per_second,
-                    });
+                    })
+                    .await;
                 }
             }
             FromWorker::Report {
@@ -414,12 +419,13 @@ impl Keeper {
                     metrics: Measures::from(&metrics),
                     checkpoint,
                     last,
-                }));
+                }))
+                .await;
                 if let Task::Training { to, over, .. } = &mut self.task {
                     *over = resource >= *to;
                 }
                 if ends {
-                    self.idle();
+                    self.idle().await;
                 }
             }
             FromWorker::Stopped {
@@ -435,21 +441,22 @@ impl Keeper {
                     trial,
                     attempt,
                     checkpoint,
-                });
-                self.idle();
+                })
+                .await;
+                self.idle().await;
             }
             // If it has reported its rung, its segment is over for the core, and this changes nothing.
             FromWorker::Done { trial, attempt } if self.task.is_segment(trial, attempt) => {
                 let message = "the worker ended the segment before its rung".into();
-                self.fail(trial, attempt, message, false);
-                self.idle();
+                self.fail(trial, attempt, message, false).await;
+                self.idle().await;
             }
             FromWorker::Failed {
                 trial,
                 attempt,
                 message,
             } if self.task.is_segment(trial, attempt) => {
-                self.fail(trial, attempt, shown(&message), false);
+                self.fail(trial, attempt, shown(&message), false).await;
                 // It may hold memory still, or a device that no longer works.
                 self.task = Task::Idle;
                 return Err(End::Replaced);
@@ -461,8 +468,8 @@ impl Keeper {
                 if let Some(test) = &test {
                     check(&test.metrics).map_err(End::Died)?;
                 }
-                self.tell(News::Exported { directory, test });
-                self.idle();
+                self.tell(News::Exported { directory, test }).await;
+                self.idle().await;
             }
             late => tracing::debug!(slot = self.slot.id, ?late, "ignored: not of the running segment"),
         }
