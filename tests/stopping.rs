@@ -211,11 +211,17 @@ fn a_directory_that_comes_while_a_model_is_written_stays() {
     let command = ["export", "s", "--model", model.to_str().unwrap()];
     place.run(&command).fails(2, &["exists already"]);
     std::fs::remove_file(&model).unwrap();
-    let export = place.hpo(&command).env("HPO_TEST_WAIT", &fifo).spawn().unwrap();
+    let export = place
+        .hpo(&command)
+        .env("HPO_TEST_WAIT", &fifo)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     assert_eq!(std::fs::read_to_string(&fifo).unwrap(), "");
     std::fs::create_dir(&model).unwrap();
     std::fs::write(model.join("thesis"), "three years of work").unwrap();
     std::fs::write(&fifo, "").unwrap();
-    assert_eq!(export.wait_with_output().unwrap().status.code(), Some(1));
+    let ended = common::Run(export.wait_with_output().unwrap());
+    ended.fails(1, &["has come into being meanwhile"]);
     assert!(model.join("thesis").exists());
 }
