@@ -264,6 +264,8 @@ fn a_sampler_that_learns_has_brackets_to_learn_from() {
     assert_eq!(with("type = \"asha\"").brackets_for(4), 1);
     let full = with("type = \"none\"").policy;
     assert_eq!((full.kind, full.rungs()), (of(4), vec![9]));
+    let full = with("type = \"none\"\nparallel_brackets = 2");
+    assert_eq!(full.spec(1, 8).policy.parallel_brackets, 2);
 }
 
 #[test]
