@@ -269,10 +269,9 @@ fn same(a: &Value, b: &Value) -> bool {
 fn is_of(distribution: &Distribution, value: &Value) -> bool {
     let number = |low: Option<f64>, high: Option<f64>, step: Option<f64>| {
         let x = value.as_f64().filter(|_| value.is_f64()).unwrap();
-        let slack = 1e-9 * x.abs();
         let steps = step.map_or(0.0, |step| (x - low.unwrap_or(0.0)) / step);
-        low.is_none_or(|low| low - slack <= x)
-            && high.is_none_or(|high| x <= high + slack)
+        low.is_none_or(|low| low <= x)
+            && high.is_none_or(|high| x <= high)
             && (steps - steps.round()).abs() < 1e-6 * steps.abs().max(1.0)
     };
     let whole = |low: i64, high: i64, step: u64| {

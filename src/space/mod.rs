@@ -8,6 +8,7 @@ mod distribution;
 pub mod file;
 mod prior;
 
+mod steps;
 pub use cells::Cells;
 pub use condition::Condition;
 pub use constraint::{Constraint, ConstraintError};
