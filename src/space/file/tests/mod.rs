@@ -296,6 +296,19 @@ loss = \"triplet\"
 }
 
 #[test]
+fn a_grid_finds_what_chance_does_not() {
+    let space = "[sampler]\ntype = \"grid\"\n[trial]\ncommand = [\"a\"]\n[space]\nc = { type = \"integer\", low = 0, high = 1000000 }
+[[try_first]]
+c = 123456
+";
+    let text = GOOD.split("[trial]").next().unwrap().to_owned() + space;
+    let text = text.replace("trials = 27", "trials = 1\nconstraints = [\"c == 123456\"]");
+    let study = parse_at(&text).unwrap().study;
+    let first = study.space.first_cells(study.seed);
+    assert_eq!(json!(first), json!([{"c": 123_456}]));
+}
+
+#[test]
 fn the_ready_studies_can_be_read() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("search_spaces");
     let files: Vec<_> = fs::read_dir(directory)
