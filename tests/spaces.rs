@@ -54,7 +54,7 @@ fn a_first_configuration_that_the_constraints_forbid_is_told_at_its_table() {
                [[try_first]]\na = 0.2\n[[try_first]]\na = 0.9\n";
     let words = [
         "s.toml:16:1",
-        "no configuration with these values fulfils the constraints",
+        "none of 20000 drawn configurations with these values fulfils the constraints",
         "help: ",
     ];
     refused("constraints = [\"a + b < 1\"]", end, &words);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::same;
 use super::curve::Curve;
+use super::steps::{self, Steps};
 
 /// A value of a parameter: a JSON scalar.
 pub type Value = serde_json::Value;
@@ -156,14 +157,13 @@ impl Distribution {
                 Value::from(low.wrapping_add_unsigned(steps.wrapping_mul(*step)))
             }
             Self::Uniform { .. } | Self::LogUniform { .. } | Self::Normal { .. } | Self::LogNormal { .. } => {
-                let (low, high, step) = self.range();
-                // JSON has no infinite numbers.
-                let finite = |x: f64| Value::from(x.clamp(f64::MIN, f64::MAX));
+                let (low, high, _) = self.range();
                 let x = self.curve().at(share).clamp(low, high);
-                let Some(step) = step else { return finite(x) };
-                let from = if low.is_finite() { low } else { 0.0 };
-                let last = ((high - from) / step + 1e-9).floor();
-                finite(short(from + ((x - from) / step).round().min(last) * step))
+                Value::from(match self.steps() {
+                    Some(steps) => steps.at(steps.nearest(x)),
+                    // JSON has no infinite numbers.
+                    None => x.clamp(f64::MIN, f64::MAX),
+                })
             }
         }
     }
@@ -176,16 +176,19 @@ impl Distribution {
                 let place = values.iter().position(|other| other == value)?;
                 Some((place as f64 + 0.5) / values.len() as f64)
             }
+            Self::Integer { .. } | Self::LogInteger { .. } => {
+                self.place(value)?;
+                Some(self.curve().share(value.as_f64()?))
+            }
             _ => {
-                let share = self.curve().share(value.as_f64()?);
-                let (low, high, step) = self.range();
                 let x = value.as_f64()?;
-                let tolerance = step.map_or(0.0, |step| step * 1e-6) + 1e-9 * x.abs();
-                let there = match step {
+                let (low, high, _) = self.range();
+                let tolerance = 1e-9 * x.abs();
+                let there = match self.steps() {
                     None => (low - tolerance..=high + tolerance).contains(&x),
-                    Some(_) => (self.quantile(share).as_f64()? - x).abs() <= tolerance,
+                    Some(steps) => steps.of(x).is_some(),
                 };
-                there.then_some(share)
+                there.then(|| self.curve().share(x))
             }
         }
     }
@@ -195,36 +198,63 @@ impl Distribution {
         match self {
             Self::Fixed { value: own } => Some(own).filter(|own| same(own, value)).cloned(),
             Self::Choice { values } => values.iter().find(|own| same(own, value)).cloned(),
-            _ => self.share(value).map(|share| self.quantile(share)),
+            _ => match (self.place(value), self.steps()) {
+                (Some(place), _) => Some(self.at(place)),
+                (None, Some(steps)) => Some(Value::from(steps.at(steps.of(value.as_f64()?)?))),
+                (None, None) => self.share(value).map(|share| self.quantile(share)),
+            },
         }
     }
 
     /// The value at a place, from 0, in the order of the values: fewer than [`Scale::count`].
     pub fn at(&self, place: u64) -> Value {
-        match (self, self.range()) {
-            (Self::Choice { values }, _) => {
+        match self {
+            Self::Choice { values } => {
                 let place = usize::try_from(place).unwrap_or(usize::MAX);
                 values[place.min(values.len() - 1)].clone()
             }
-            (Self::Integer { low, step, .. } | Self::LogInteger { low, step, .. }, _) => {
+            Self::Integer { low, step, .. } | Self::LogInteger { low, step, .. } => {
                 Value::from(low.wrapping_add_unsigned(place.wrapping_mul(*step)))
             }
-            (_, (low, _, Some(step))) => Value::from(short(low + place as f64 * step)),
-            _ => self.quantile(0.5),
+            _ => match self.steps() {
+                Some(steps) => Value::from(steps.at(place as f64)),
+                None => self.quantile(0.5),
+            },
         }
     }
 
     /// The place of a value, of which [`at`](Self::at) gives the value; none if it has none, or if there are no places.
     pub fn place(&self, value: &Value) -> Option<u64> {
-        match (self, self.range()) {
-            (Self::Choice { values }, _) => Some(values.iter().position(|own| same(own, value))? as u64),
-            (Self::Fixed { value: own }, _) => same(own, value).then_some(0),
-            (_, (low, _, Some(step))) => {
-                self.share(value)?;
-                Some(((value.as_f64()? - low) / step).round() as u64)
+        match self {
+            Self::Choice { values } => Some(values.iter().position(|own| same(own, value))? as u64),
+            Self::Fixed { value: own } => same(own, value).then_some(0),
+            Self::Integer { low, high, step } | Self::LogInteger { low, high, step } => {
+                let float = || value.as_f64().filter(|x| x.fract() == 0.0 && x.abs() < 2f64.powi(63));
+                let number = value.as_i64().or_else(|| Some(float()? as i64))?;
+                let within = (low..=high).contains(&&number);
+                let distance = number.abs_diff(*low);
+                (within && distance % step == 0).then(|| distance / step)
             }
-            _ => None,
+            _ => {
+                self.scale().count()?;
+                Some(self.steps()?.of(value.as_f64()?)? as u64)
+            }
         }
+    }
+
+    /// The numbers that a step leaves of those between the bounds.
+    fn steps(&self) -> Option<Steps> {
+        let (low, high, step) = self.range();
+        Some(Steps::new(low, high, step?))
+    }
+
+    /// The smallest step with which neighbouring values can be told apart, and the largest number on which that depends.
+    pub fn least_step(&self) -> (f64, f64) {
+        let (low, high, _) = self.range();
+        let ends = [low, high].into_iter().filter(|bound| bound.is_finite());
+        let drawn = [0.0, 1.0].map(|share| self.curve().at(share).clamp(low, high));
+        let largest = ends.chain(drawn).map(f64::abs).fold(0.0, f64::max);
+        (steps::least(largest), largest)
     }
 
     /// Whether the bounds leave anything to draw: not if they cut off all that a computer can tell of a bell's tail.
@@ -241,11 +271,12 @@ impl Distribution {
             Self::Integer { low, high, step } | Self::LogInteger { low, high, step } => {
                 Scale::Steps((low.abs_diff(*high) / step).checked_add(1))
             }
-            _ => match self.range() {
-                (_, _, None) => Scale::Continuous,
-                (low, high, Some(step)) => {
-                    let steps = (high - low) / step + 1e-9;
-                    Scale::Steps((steps < 2f64.powi(63)).then(|| steps as u64 + 1))
+            _ => match self.steps() {
+                None => Scale::Continuous,
+                Some(steps) => {
+                    let last = steps.last();
+                    let counted = self.range().0.is_finite() && last < 2f64.powi(63);
+                    Scale::Steps(counted.then(|| last as u64 + 1))
                 }
             },
         }
@@ -279,7 +310,7 @@ impl Distribution {
         let (low, high) = match step {
             None => (low, high),
             Some(step) if low.is_finite() => {
-                let last = low + ((high - low) / step + 1e-9).floor() * step;
+                let last = low + Steps::new(low, high, step).last() * step;
                 let half = step / 2.0;
                 match self.is_logarithmic() {
                     // A half step may reach 0, where there is no logarithm.
@@ -306,11 +337,6 @@ impl Distribution {
             Self::LogUniform { .. } | Self::LogInteger { .. } | Self::LogNormal { .. }
         )
     }
-}
-
-/// The number as a person would have written it: steps of 0.1 add up to 0.3, not to 0.30000000000000004.
-fn short(x: f64) -> f64 {
-    format!("{x:.12e}").parse().unwrap_or(x)
 }
 
 #[cfg(test)]
@@ -383,7 +409,7 @@ mod tests {
             let value = distribution.quantile(share);
             let (low, high, step) = distribution.range();
             if let (Some(x), false) = (value.as_f64(), matches!(distribution, Distribution::Choice { .. })) {
-                prop_assert!(x >= low - 1e-9 * low.abs() && x <= high + 1e-9 * high.abs(), "{distribution:?} gave {x}");
+                prop_assert!(low <= x && x <= high, "{distribution:?} gave {x}");
                 if let Some(step) = step {
                     let steps = (x - if low.is_finite() { low } else { 0.0 }) / step;
                     prop_assert!((steps - steps.round()).abs() < 1e-4, "{distribution:?} gave {x}");

@@ -6,13 +6,17 @@ mod constraint;
 mod curve;
 mod distribution;
 pub mod file;
+mod first;
 mod prior;
+mod shuffle;
+mod steps;
 
 pub use cells::Cells;
 pub use condition::Condition;
 pub use constraint::{Constraint, ConstraintError};
 pub use distribution::{Distribution, Scale, Value};
 pub use prior::{Around, Confidence, Prior};
+pub use shuffle::shuffled;
 
 use condition::{Required, require};
 use hpo_protocol::Values;

@@ -1,21 +1,23 @@
 //! `constraints` of `[study]`: what must be true of every configuration.
 
+use hpo_protocol::Values;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::grid;
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
-use crate::space::{Constraint, SearchSpace};
+use crate::space::{Cells, Constraint, SearchSpace};
 
 /// The key under `[study]`.
 pub(super) const KEY: &str = "constraints";
 
 const EXAMPLE: &str = "write, for example, `constraints = [\"batch_size * accumulation <= 256\"]`";
-/// Points that are tried before a space is said to be empty.
+/// Points of which at least one must be allowed.
 pub(super) const TRIES: usize = 20_000;
 const MOST_BYTES: usize = 1000;
 
-/// The space with the constraints of the file.
-pub(super) fn add(root: &Table, mut space: SearchSpace) -> Result<SearchSpace> {
+/// The space with the constraints of the file; `grid` if its configurations are not drawn, but looked through.
+pub(super) fn add(root: &Table, mut space: SearchSpace, grid: bool) -> Result<SearchSpace> {
     let study = root.get("study").and_then(|item| item.table().ok());
     let Some(list) = study.and_then(|table| table.get(KEY)) else {
         return Ok(space);
@@ -42,19 +44,40 @@ pub(super) fn add(root: &Table, mut space: SearchSpace) -> Result<SearchSpace> {
         let allowed = samples.iter().map(|sample| constraint.allows(sample));
         let allowed = allowed.collect::<std::result::Result<Vec<bool>, _>>().map_err(wrong)?;
         if !allowed.contains(&true) {
-            return Err(none(&item, "no configuration fulfils this constraint"));
+            let allows = |one: &Values| constraint.allows(one).unwrap_or(false);
+            rare(&item, &space, grid, allows, "this constraint")?;
         }
         space.constraints.push(constraint);
     }
     if !samples.iter().any(|sample| space.allows(sample)) {
-        return Err(none(&list, "no configuration fulfils all constraints together"));
+        rare(&list, &space, grid, |one| space.allows(one), "all constraints together")?;
     }
     Ok(space)
 }
 
-fn none(item: &Item, message: &str) -> Problem {
-    let help = format!("of {TRIES} random configurations none did: change it, or the ranges of the parameters");
-    Problem::new(item.span.clone(), message, "never true", help)
+/// What to do about constraints that nothing drawn fulfils: a grid finds what there is.
+fn rare(item: &Item, space: &SearchSpace, grid: bool, allows: impl Fn(&Values) -> bool, what: &str) -> Result<()> {
+    const HELP: &str = "change it, or the ranges of the parameters";
+    let cells = Cells::of(space);
+    let all = cells.as_ref().and_then(grid::all);
+    let (message, label, help) = match all.map(|mut all| all.any(|one| allows(&one))) {
+        Some(true) if grid => return Ok(()),
+        Some(true) => {
+            let help = format!("{HELP}; or look through all of them with `[sampler]` and `type = \"grid\"`");
+            let message = format!("none of {TRIES} drawn configurations fulfils {what}");
+            (message, "almost never true", help)
+        }
+        Some(false) => (
+            format!("no configuration fulfils {what}"),
+            "never true",
+            HELP.to_owned(),
+        ),
+        None => {
+            let message = format!("none of {TRIES} drawn configurations fulfils {what}");
+            (message, "never or almost never true", HELP.to_owned())
+        }
+    };
+    Err(Problem::new(item.span.clone(), message, label, help))
 }
 
 /// The place in the document of a part of a text, if it is written without escapes.

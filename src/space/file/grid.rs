@@ -1,11 +1,19 @@
 //! What the sampler `grid` needs.
 
+use hpo_protocol::Values;
+
 use super::reader::{Problem, Result, Table};
 use crate::space::{Cells, Scale, SearchSpace};
 use crate::words::counted;
 
 /// More configurations are not compared with the constraints one by one.
-const COUNTED: u64 = 100_000;
+const COUNTED: u64 = 1 << 20;
+
+/// All configurations of a space, constraints aside, if there are few enough to look through.
+pub(super) fn all<'a>(cells: &'a Cells<'_>) -> Option<impl Iterator<Item = Values> + use<'a>> {
+    let few = cells.count() <= COUNTED;
+    few.then(|| (0..cells.count()).map(|number| cells.configuration(number)))
+}
 
 /// Whether there are at least as many configurations as trials.
 pub(super) fn check(root: &Table, space: &SearchSpace, trials: u64) -> Result<()> {
@@ -35,16 +43,15 @@ pub(super) fn check(root: &Table, space: &SearchSpace, trials: u64) -> Result<()
     };
     let size = match space.constraints.is_empty() {
         true => cells.count(),
-        // Where there are many cells, that must do.
-        false if cells.count() > COUNTED => cells.count(),
-        false => {
-            let cells = (0..cells.count()).map(|number| cells.configuration(number));
-            cells.filter(|one| space.allows(one)).count() as u64
-        }
+        false => match all(&cells) {
+            Some(all) => all.filter(|one| space.allows(one)).count() as u64,
+            // Where there are many cells, that must do.
+            None => cells.count(),
+        },
     };
     let given = root.get("study").and_then(|item| item.table().ok()?.get("trials"));
     match given {
-        Some(item) if size.saturating_add(space.try_first.len() as u64) < trials => {
+        Some(item) if size < trials => {
             let message = format!("is more than the {} of the grid", counted(size, "configuration"));
             Err(item.problem(message, "too many", format!("write {size} or less")))
         }

@@ -209,6 +209,7 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
         known_keys(&table)?;
         sampler::read(&table)
     });
+    let grid = sampler.as_ref().is_ok_and(|sampler| *sampler == SamplerSpec::Grid);
     let policy = table(&root, "policy", "`max_resource = 9`").and_then(|table| {
         known_keys(&table)?;
         policy::read(&table, sampler.as_ref().is_ok_and(SamplerSpec::is_adaptive))
@@ -238,20 +239,17 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
         if let Ok(sampler) = &sampler {
             prior::check(&root, &space, sampler)?;
         }
-        constraints::add(&root, space)
+        constraints::add(&root, space, grid)
     });
-    let (study, space) = match (study, space, &sampler) {
-        (Ok(study), Ok(space), Ok(SamplerSpec::Grid)) => match grid::check(&root, &space, study.trials) {
+    let (study, space) = match (study, space) {
+        (Ok(study), Ok(space)) if grid => match grid::check(&root, &space, study.trials) {
             Ok(()) => (Ok(study), Ok(space)),
             Err(problem) => (Ok(study), Err(problem)),
         },
-        (study, space, _) => (study, space),
+        (study, space) => (study, space),
     };
     let space = space.and_then(|space| match root.get("try_first") {
-        Some(item) => Ok(SearchSpace {
-            try_first: try_first::read(&item, &space, study.as_ref().ok().map(|study| study.trials))?,
-            ..space
-        }),
+        Some(item) => try_first::read(&item, space, study.as_ref().ok(), grid),
         None => Ok(space),
     });
 

@@ -238,6 +238,7 @@ fn range<'a>(table: &Table<'a>, kind: &str) -> Result<(Distribution, Vec<Drawn<'
         "log_uniform" => Distribution::LogUniform { low, high, step },
         _ => Distribution::Uniform { low, high, step },
     };
+    check_step(table, &distribution, step)?;
     Ok((distribution, drawn(from.into(), to.into())))
 }
 
@@ -253,11 +254,28 @@ fn no_logarithm(table: &Table, kind: &str, low: &Item, below: bool) -> Problem {
 fn step(table: &Table, most: Option<f64>) -> Result<Option<f64>> {
     let Some(item) = table.get("step") else { return Ok(None) };
     let step = item.number()?;
+    if step > 0.0 && most.is_some_and(|most| (most + 2.0 * step).is_infinite()) {
+        let help = "write `low` and `high` closer together, or leave `step` out";
+        return Err(item.problem("is in a range too wide to count steps in", "too wide a range", help));
+    }
     if step > 0.0 && most.is_none_or(|most| step <= most) {
         Ok(Some(step))
     } else {
         let help = "write how far neighbouring values are apart, such as 0.05";
         Err(item.problem("must be above 0 and not wider than the range", "no step", help))
+    }
+}
+
+/// Whether neighbouring values can be told apart.
+fn check_step(table: &Table, distribution: &Distribution, step: Option<f64>) -> Result<()> {
+    let (least, largest) = distribution.least_step();
+    match table.get("step") {
+        Some(item) if step.is_some_and(|step| step < least) => {
+            let message = format!("is too small beside numbers like {largest:.1e}: rounding would blur the values");
+            let help = format!("write at least {:.0e}, or leave it out", 2.0 * least);
+            Err(item.problem(message, "too small", help))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -324,6 +342,9 @@ fn bell<'a>(table: &Table<'a>, kind: &str) -> Result<(Distribution, Vec<Drawn<'a
             let help = format!("stay within 37 times `std` of it, or use `type = \"{plain}\"`");
             Err(bound.item.problem(message, "too far away", help))
         }
-        _ => Ok((distribution, drawn)),
+        _ => {
+            check_step(table, &distribution, step)?;
+            Ok((distribution, drawn))
+        }
     }
 }

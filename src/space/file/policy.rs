@@ -119,7 +119,9 @@ fn kind<'a>(table: &Table<'a>, learns: bool) -> Result<&'a str> {
         let help = did_you_mean(name, TYPES.iter().map(|(known, _)| *known));
         return Err(Problem::new(item.span, message, "unknown policy", help));
     };
-    let known = |item: &Item| COMMON.contains(&item.key) || keys.contains(&item.key);
+    // Where all trials are trained to the end, a sampler that learns draws them in brackets all the same.
+    let brackets = |key: &str| learns && name == "none" && key == "parallel_brackets";
+    let known = |item: &Item| COMMON.contains(&item.key) || keys.contains(&item.key) || brackets(item.key);
     let strange = table.items().find(|item| !known(item));
     match strange {
         None => Ok(name),

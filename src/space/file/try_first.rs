@@ -7,14 +7,16 @@ use toml::de::DeValue;
 
 use super::constraints::TRIES;
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
+use super::search::Study;
 use crate::space::condition::{Required, require, same};
 use crate::space::{Distribution, Parameter, Scale, SearchSpace, Value};
 use crate::words::counted;
 
 const EXAMPLE: &str = "write a line `[[try_first]]` and below it values such as `learning_rate = 1e-5`";
 
-/// Reads the tables; `space` is where the values must come from, `trials` is how many the study has, if that could be read.
-pub(super) fn read(item: &Item, space: &SearchSpace, trials: Option<u64>) -> Result<Vec<Values>> {
+/// Reads the tables into the space from which their values must come; `study` is that, if it could be read, and `grid` whether every
+/// configuration is tried once.
+pub(super) fn read(item: &Item, space: SearchSpace, study: Option<&Study>, grid: bool) -> Result<SearchSpace> {
     let tables = item.array(EXAMPLE)?;
     let mut points = Vec::new();
     let mut whole: Vec<(Values, &str)> = Vec::new();
@@ -22,8 +24,8 @@ pub(super) fn read(item: &Item, space: &SearchSpace, trials: Option<u64>) -> Res
         let DeValue::Table(_) = item.value else {
             return Err(item.wrong_type("a table", EXAMPLE));
         };
-        let point = point(item, space)?;
-        if let Some(configuration) = only(space, &point) {
+        let point = point(item, &space, grid)?;
+        if let Some(configuration) = only(&space, &point) {
             if let Some((_, other)) = whole.iter().find(|(other, _)| *other == configuration) {
                 let message = format!("`{}` is the same configuration as `{other}`", item.name);
                 return Err(Problem::new(
@@ -37,7 +39,13 @@ pub(super) fn read(item: &Item, space: &SearchSpace, trials: Option<u64>) -> Res
         }
         points.push(point);
     }
-    match trials.and_then(|trials| Some((trials, tables.get(usize::try_from(trials).ok()?)?))) {
+    let trials = study.map(|study| study.trials);
+    let beyond = trials.and_then(|trials| Some((trials, tables.get(usize::try_from(trials).ok()?)?)));
+    let space = SearchSpace {
+        try_first: points,
+        ..space
+    };
+    match beyond {
         Some((trials, item)) => {
             let message = format!(
                 "there are {} to be tried first, but `study.trials` is {trials}",
@@ -46,8 +54,21 @@ pub(super) fn read(item: &Item, space: &SearchSpace, trials: Option<u64>) -> Res
             let help = "raise `trials`, or remove some of them";
             Err(Problem::new(item.span.clone(), message, "never tried", help))
         }
-        None => Ok(points),
+        None if grid => {
+            let cells = space.first_cells(study.map_or(0, |study| study.seed));
+            let missing = tables.iter().zip(&cells).find(|(_, cell)| cell.is_none());
+            missing.map_or(Ok(()), |(item, _)| Err(none_left(item)))?;
+            Ok(space)
+        }
+        None => Ok(space),
     }
+}
+
+/// Of a grid.
+fn none_left(item: &Item) -> Problem {
+    let message = "the grid has no configuration with these values that is not tried first already";
+    let help = "remove one of those with these values, or change the values, or the constraints";
+    Problem::new(item.span.clone(), message, "nothing left", help)
 }
 
 /// The configuration, if nothing of it is left to be drawn.
@@ -67,7 +88,7 @@ fn only(space: &SearchSpace, point: &Values) -> Option<Values> {
     missing.all(|parameter| !parameter.is_active(&known)).then_some(known)
 }
 
-fn point(item: &Item, space: &SearchSpace) -> Result<Values> {
+fn point(item: &Item, space: &SearchSpace, grid: bool) -> Result<Values> {
     let table = item.table()?;
     if table.items().next().is_none() {
         let message = "this `[[try_first]]` has no values, so that all would be drawn";
@@ -95,11 +116,15 @@ fn point(item: &Item, space: &SearchSpace) -> Result<Values> {
         let help = "change its values, or the constraint";
         return Err(Problem::new(table.span, message, "not allowed", help));
     }
-    let completed = space.complete(&values, TRIES, &mut ChaCha8Rng::seed_from_u64(0));
-    if completed.is_none() {
-        let message = "no configuration with these values fulfils the constraints";
-        let help = format!("of {TRIES} random ones none did: change the values, or the constraints");
-        return Err(Problem::new(table.span, message, "not allowed", help));
+    // A grid looks through all there are.
+    if !grid
+        && space
+            .complete(&values, TRIES, &mut ChaCha8Rng::seed_from_u64(0))
+            .is_none()
+    {
+        let message = format!("none of {TRIES} drawn configurations with these values fulfils the constraints");
+        let help = "change the values, or the constraints, or give more of the values";
+        return Err(Problem::new(table.span, message, "hardly ever allowed", help));
     }
     Ok(values)
 }
@@ -138,10 +163,11 @@ pub(super) fn value(item: &Item, parameter: &Parameter) -> Result<Value> {
         Distribution::Integer { .. } | Distribution::LogInteger { .. } => {
             Some(given.clone()).filter(|given| given.is_i64() && parameter.distribution.share(given).is_some())
         }
-        range => given
+        range if range.scale() == Scale::Continuous => given
             .as_f64()
             .map(Value::from)
             .filter(|given| range.share(given).is_some()),
+        steps => steps.own(&given),
     };
     listed.ok_or_else(|| {
         let message = format!(

@@ -116,7 +116,11 @@ impl SamplerSpec {
     /// The same, by what has been learned from the same observations before.
     pub fn draw_by(&self, request: &Request<'_>, learned: &Learned) -> Vec<Values> {
         let trials = request.first..request.first + request.count;
+        let cells = (*self == Self::Grid).then(|| grid::first(request));
         let given = |trial| {
+            if let Some(cells) = &cells {
+                return cells.get(usize::try_from(trial).ok()?).cloned();
+            }
             let mut rng = generator(request.seed, trial, Purpose::Configuration);
             request.space.first(trial, &mut rng)
         };
@@ -134,7 +138,7 @@ impl SamplerSpec {
             Self::Sobol => trials
                 .map(|trial| sobol::configuration(request.space, request.seed, trial))
                 .collect(),
-            Self::Grid => grid::draw(request),
+            Self::Grid => grid::draw(request, &cells.unwrap_or_default()),
             Self::GaussianProcess(settings) => gp::draw(*settings, request, learned.0.as_ref()),
             Self::Tpe(settings) => tpe::draw(*settings, request),
             Self::PriorBand => prior_band::draw(request),

@@ -264,6 +264,8 @@ fn a_sampler_that_learns_has_brackets_to_learn_from() {
     assert_eq!(with("type = \"asha\"").brackets_for(4), 1);
     let full = with("type = \"none\"").policy;
     assert_eq!((full.kind, full.rungs()), (of(4), vec![9]));
+    let full = with("type = \"none\"\nparallel_brackets = 2");
+    assert_eq!(full.spec(1, 8).policy.parallel_brackets, 2);
 }
 
 #[test]
@@ -291,6 +293,19 @@ loss = \"triplet\"
         json!(study.space.try_first),
         json!([{"dropout": 0.0}, {"loss": "triplet"}])
     );
+}
+
+#[test]
+fn a_grid_finds_what_chance_does_not() {
+    let space = "[sampler]\ntype = \"grid\"\n[trial]\ncommand = [\"a\"]\n[space]\nc = { type = \"integer\", low = 0, high = 1000000 }
+[[try_first]]
+c = 123456
+";
+    let text = GOOD.split("[trial]").next().unwrap().to_owned() + space;
+    let text = text.replace("trials = 27", "trials = 1\nconstraints = [\"c == 123456\"]");
+    let study = parse_at(&text).unwrap().study;
+    let first = study.space.first_cells(study.seed);
+    assert_eq!(json!(first), json!([{"c": 123_456}]));
 }
 
 #[test]
