@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rayon::prelude::*;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
@@ -22,6 +23,10 @@ use crate::study::{Fact, Record, Reported, TrialId, TrialSummary};
 use crate::words::counted;
 
 const REACHED: &[u8] = b"reached";
+
+/// How often sled's lock is asked for once more, and how long it is waited for in between.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// How many lines or rows are written at a time when the database catches up with the journal.
 const CHUNK: usize = 4096;
@@ -183,8 +188,7 @@ pub struct Database {
 impl Database {
     /// Opens the database at `path`, or makes an empty one.
     pub(super) fn open(path: &Path) -> Result<Self, DatabaseError> {
-        // sled takes much more than it is told, and is no faster with it.
-        let db = sled::Config::new().path(path).cache_capacity(8 << 20).open()?;
+        let db = open_sled(path)?;
         Ok(Self {
             trials: db.open_tree("trials")?,
             reports: db.open_tree("reports")?,
@@ -438,6 +442,23 @@ pub(super) fn rank(row: &TrialSummary) -> Option<Vec<u8>> {
     rank.extend(sortable.to_be_bytes());
     rank.extend(row.trial.to_be_bytes());
     Some(rank)
+}
+
+/// Opens sled, which gives its lock back only a moment after it was dropped.
+pub(super) fn open_sled(path: &Path) -> sled::Result<sled::Db> {
+    // sled takes much more than it is told, and is no faster with it.
+    let config = sled::Config::new().path(path).cache_capacity(8 << 20);
+    let is_locked =
+        |error: &sled::Error| matches!(error, sled::Error::Io(io) if io.to_string().contains("acquire lock"));
+    let mut opened = config.open();
+    for _ in 0..LOCK_TRIES {
+        match &opened {
+            Err(error) if is_locked(error) => std::thread::sleep(LOCK_PAUSE),
+            _ => break,
+        }
+        opened = config.open();
+    }
+    opened
 }
 
 /// Moves the database out of the way. Only the last one is kept: the journal has all that was in it.

@@ -137,7 +137,7 @@ async fn a_damaged_database_is_set_aside_and_made_anew() {
         let (study, lock) = (store.study.clone(), store.lock);
         drop(store.committer.close());
         if damage == "incomplete" {
-            let db = sled::open(directory.database()).unwrap();
+            let db = database::open_sled(&directory.database()).unwrap();
             db.open_tree("trials").unwrap().remove(1u64.to_be_bytes()).unwrap();
         }
         let file = directory.database().join("db");
