@@ -243,20 +243,13 @@ impl Scheduler<'_> {
         let mut step = Step::default();
         let mut aside = Vec::new();
         for SlotNews { slot, news } in batch {
-            let written = match &news {
-                News::Exported { directory, .. } => Some(directory.clone()),
-                _ => None,
-            };
             if let News::Fatal { message } = news {
                 aside.push((slot, message));
-            } else if let Some(event) = self.hear(slot, news) {
+            } else if let Some(event) = self.hear(slot, news).await {
                 let next = self.store.study.handle(now(), event);
                 aside.extend(self.judge(slot, &next.records).map(|message| (slot, message)));
                 step.records.extend(next.records);
                 step.commands.extend(next.commands);
-            }
-            if let Some(written) = written {
-                self.keep_model(written).await;
             }
         }
         let lost = aside.into_iter().try_for_each(|(slot, why)| self.set_aside(slot, why));
@@ -277,7 +270,7 @@ impl Scheduler<'_> {
     }
 
     /// What the core has to know of it.
-    fn hear(&mut self, slot: SlotId, news: News) -> Option<Event> {
+    async fn hear(&mut self, slot: SlotId, news: News) -> Option<Event> {
         match news {
             News::Idle { features } => {
                 let measure = features.contains(&Feature::Evaluate)
@@ -324,11 +317,12 @@ impl Scheduler<'_> {
                     checkpoint,
                 })
             }
-            News::Exported { test, .. } => {
+            News::Exported { directory, test } => {
                 let trial = match self.export {
                     Export::Asked(_, trial) => Some(trial),
                     Export::Unasked | Export::Done(_) => None,
                 };
+                self.keep_model(directory).await;
                 let tested = trial.zip(test);
                 tested.map(|(trial, measurement)| Event::Tested { trial, measurement })
             }
@@ -444,7 +438,9 @@ impl Scheduler<'_> {
             return;
         };
         if let Some(&slot) = self.idle.first() {
-            let directory = export::partial(&self.directory.best_model());
+            let target = self.directory.best_model();
+            export::clear(&target);
+            let directory = export::partial(&target);
             self.export = Export::Asked(slot, trial);
             self.order(slot, Order::Export { checkpoint, directory });
         }
@@ -456,7 +452,7 @@ impl Scheduler<'_> {
         let place = target.clone();
         let work = spawn_blocking(move || {
             let placed = export::replace(&written, &place).and_then(|()| export::seal(&place));
-            placed.inspect_err(|_| export::remove(&written))
+            placed.inspect_err(|_| export::clear(&place))
         });
         let placed = tokio::select! {
             Ok(placed) = work => placed.map_err(|error| error.to_string()),
@@ -472,7 +468,7 @@ impl Scheduler<'_> {
 
     /// Has the model written once more, as often as a segment is tried again.
     fn export_failed(&mut self, why: String) {
-        export::remove(&export::partial(&self.directory.best_model()));
+        export::clear(&self.directory.best_model());
         self.export_failures += 1;
         let again = self.export_failures <= self.store.study.spec().retries;
         self.export = match again {

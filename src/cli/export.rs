@@ -106,10 +106,11 @@ pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), 
     let failed = |reason: String| CliError::Failed(format!("the model can't be written: {reason}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed(error.to_string()))?;
+    export::clear(directory);
     let partial = export::partial(directory);
     let written = runtime.block_on(async {
         let mut signals = scheduler::signals().map_err(|error| failed(error.to_string()))?;
-        let export = executor::export_once(slot, program, reader.directory(), checkpoint.clone(), partial.clone());
+        let export = executor::export_once(slot, program, reader.directory(), checkpoint.clone(), partial);
         tokio::select! {
             written = export => written.map_err(failed),
             () = scheduler::any(&mut signals) => Err(CliError::Stopped),
@@ -120,7 +121,7 @@ pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), 
     let placed =
         written.and_then(|partial| export::place(&partial, directory).map_err(|error| failed(error.to_string())));
     if placed.is_err() {
-        export::remove(&partial);
+        export::clear(directory);
     }
     placed
 }

@@ -7,9 +7,9 @@ use std::path::Path;
 #[cfg(target_os = "linux")]
 use std::time::Duration;
 
-use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::store::has_ended;
 use crate::study::SlotId;
 
 /// The variable that marks whatever descends from a worker.
@@ -86,11 +86,7 @@ fn kill_of(study: &Path, is_stray: impl Fn(&str) -> bool) -> usize {
 /// Whether it is the role of an export that is no more.
 fn is_abandoned(role: &str) -> bool {
     let process = role.strip_prefix(EXPORT).and_then(|process| process.parse().ok());
-    process.and_then(Pid::from_raw).is_some_and(is_gone)
-}
-
-fn is_gone(process: Pid) -> bool {
-    test_kill_process(process) == Err(Errno::SRCH)
+    process.and_then(Pid::from_raw).is_some_and(has_ended)
 }
 
 #[cfg(target_os = "linux")]

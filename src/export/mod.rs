@@ -4,4 +4,4 @@ mod configuration;
 mod model;
 
 pub use configuration::{Format, configuration};
-pub use model::{broken, partial, place, remove, replace, seal, seal_of};
+pub use model::{broken, clear, partial, place, replace, seal, seal_of};

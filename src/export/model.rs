@@ -8,21 +8,25 @@ use crate::diagnostic::visible;
 use crate::kill;
 use crate::store::{remove_abandoned, sha256_of, sync_directory};
 
-/// Where this process writes a model first that shall become `target`: beside it, hidden. What processes have left there that died
-/// is removed.
+/// Where this process writes a model first that shall become `target`: beside it, hidden.
 pub fn partial(target: &Path) -> PathBuf {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    remove_abandoned(parent(target), &format!(".{name}."));
-    let partial = target.with_file_name(format!(".{name}.{}.partial", std::process::id()));
-    remove(&partial);
+    let partial = target.with_file_name(format!("{}{}{PARTIAL}", hidden(target), std::process::id()));
     std::path::absolute(&partial).unwrap_or(partial)
 }
 
-/// Removes a model that was not written whole, if there is one.
-pub fn remove(partial: &Path) {
+/// Removes what this process, and those that have died, have left of a model that should have become `target`.
+pub fn clear(target: &Path) {
+    let begins = hidden(target);
+    remove_abandoned(parent(target), |name| name.strip_prefix(&begins)?.strip_suffix(PARTIAL));
     // What can't be removed is in nobody's way.
-    let _ = fs::remove_dir_all(partial);
+    let _ = fs::remove_dir_all(partial(target));
 }
+
+/// What the name of a model has before and behind the process that writes it.
+fn hidden(target: &Path) -> String {
+    format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy())
+}
+const PARTIAL: &str = ".partial";
 
 /// Puts a directory that has been written whole in the place of `target`, which may exist, and makes it durable.
 ///
@@ -146,4 +150,37 @@ fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
 fn parent(path: &Path) -> &Path {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_to_become_the_model_is_cleared_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("m");
+        // No process has this number.
+        let dead = i32::MAX;
+        let kept = [
+            format!(".m.{dead}"),
+            format!(".m.{dead}.old"),
+            ".m.partial".into(),
+            ".m.1.partial".into(),
+            "m".into(),
+        ];
+        let gone = [
+            format!(".m.{dead}.partial"),
+            format!(".m.{}.partial", std::process::id()),
+        ];
+        for name in kept.iter().chain(&gone) {
+            fs::create_dir(directory.path().join(name)).unwrap();
+        }
+        clear(&target);
+        let is_there = |name: &String| directory.path().join(name).exists();
+        assert_eq!(
+            (kept.map(|name| is_there(&name)), gone.map(|name| is_there(&name))),
+            ([true; 5], [false; 2])
+        );
+    }
 }

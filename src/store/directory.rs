@@ -6,7 +6,10 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{StoreError, absent};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
+use super::{StoreError, absent, in_use};
 use crate::kill;
 
 /// The directory of one study.
@@ -99,7 +102,8 @@ impl StudyDirectory {
         let parent = self.root.parent().filter(|p| !p.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
         create_directories(parent)?;
-        remove_abandoned(parent, &format!(".{}.", self.name()));
+        let begins = format!(".{}.", self.name());
+        remove_abandoned(parent, |name| name.strip_prefix(&begins));
         let unfinished = Self::new(self.unfinished());
         let made = make_private(&unfinished.root)
             .and_then(|()| make_private(&unfinished.checkpoints()))
@@ -179,10 +183,7 @@ impl StudyDirectory {
             locked = file.try_lock();
         }
         match locked {
-            Ok(()) if !is_at(&file, &path).map_err(io)? => Err(StoreError::InUse {
-                study: self.root.clone(),
-                holder: None,
-            }),
+            Ok(()) if !is_at(&file, &path).map_err(io)? => Err(in_use(self, None)),
             Ok(()) => {
                 file.set_len(0).map_err(io)?;
                 file.rewind().map_err(io)?;
@@ -192,10 +193,7 @@ impl StudyDirectory {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 file.take(20).read_to_string(&mut holder).map_err(io)?;
-                Err(StoreError::InUse {
-                    study: self.root.clone(),
-                    holder: holder.parse().ok(),
-                })
+                Err(in_use(self, holder.parse().ok()))
             }
             Err(TryLockError::Error(source)) => Err(io(source)),
         }
@@ -216,10 +214,7 @@ impl StudyDirectory {
         let file = File::open(path_to_lock).map_err(io)?;
         match file.try_lock_shared() {
             Ok(()) => Ok(StudyLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
-                study: self.root.clone(),
-                holder: None,
-            }),
+            Err(TryLockError::WouldBlock) => Err(in_use(self, None)),
             Err(TryLockError::Error(source)) => Err(io(source)),
         }
     }
@@ -242,21 +237,22 @@ pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     Ok((ours.dev(), ours.ino()) == (there.dev(), there.ino()))
 }
 
-/// Removes the directories that processes have left which died before they were done with them. Their names are this prefix, the
-/// number of the process, and whatever follows a `-` or a `.`.
-pub(crate) fn remove_abandoned(parent: &Path, prefix: &str) {
+/// Removes the directories that processes have left which died before they were done with them; `process` tells by the name of such
+/// a directory which it was.
+pub(crate) fn remove_abandoned(parent: &Path, process: impl Fn(&str) -> Option<&str>) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let process = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(prefix)?.split(['-', '.']).next()?.parse().ok());
-        let process = process.and_then(rustix::process::Pid::from_raw);
-        let gone = |process| rustix::process::test_kill_process(process) == Err(rustix::io::Errno::SRCH);
-        if process.is_some_and(gone) {
+        let process = name.to_str().and_then(|name| process(name)?.parse().ok());
+        if process.and_then(Pid::from_raw).is_some_and(has_ended) {
             // What can't be removed is in nobody's way.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
+}
+
+/// Whether there is no process of this number.
+pub(crate) fn has_ended(process: Pid) -> bool {
+    test_kill_process(process) == Err(Errno::SRCH)
 }
 
 /// Makes a directory that is its owner's only.

@@ -22,7 +22,7 @@ pub use contents::Tally;
 pub use database::{Database, DatabaseError};
 pub(crate) use digest::{sha256, sha256_of};
 pub use directory::{StudyDirectory, StudyLock};
-pub(crate) use directory::{create_directories, remove_abandoned, sync_directory};
+pub(crate) use directory::{create_directories, has_ended, remove_abandoned, sync_directory};
 pub use journal::{JournalError, JournalReader, JournalWriter};
 pub use line::encode;
 pub use reader::StudyReader;
@@ -115,12 +115,17 @@ pub fn create(directory: &StudyDirectory, spec: &StudySpec, file: &str, now: Tim
         JournalWriter::create(&new.journal())?.append([&first]).map(drop)
     });
     created.map_err(|source| match directory.has_study() {
-        true => StoreError::InUse {
-            study: directory.root().to_owned(),
-            holder: None,
-        },
+        true => in_use(directory, None),
         false => unreachable(directory.root(), source),
     })
+}
+
+/// That another process writes to the study, which may have said who it is.
+fn in_use(directory: &StudyDirectory, holder: Option<u32>) -> StoreError {
+    StoreError::InUse {
+        study: directory.root().to_owned(),
+        holder,
+    }
 }
 
 /// That there is no study, or what is in its place.

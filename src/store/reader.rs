@@ -4,7 +4,7 @@ use super::acknowledged::Known;
 use super::database::{Database, DatabaseError, more_than};
 use super::journal::{JournalReader, JournalWriter};
 use super::keeper::{Recent, Unchecked, bring_up};
-use super::{Committer, Store, StoreError, StudyDirectory, StudyLock, acknowledged, first_record, foreign};
+use super::{Committer, Store, StoreError, StudyDirectory, StudyLock, acknowledged, first_record, foreign, in_use};
 use crate::study::{Fact, Record, Study};
 
 /// A study as its journal tells it. Any number of processes can read one at the same time as it runs.
@@ -78,10 +78,7 @@ impl StudyReader {
     fn ready(&mut self) -> Result<(JournalWriter, Unchecked), StoreError> {
         if !self.journal.is_in_place() {
             // Another process has begun it anew since it was read.
-            return Err(StoreError::InUse {
-                study: self.directory.root().to_owned(),
-                holder: None,
-            });
+            return Err(in_use(&self.directory, None));
         }
         self.take_in(drop)?;
         let path = self.directory.journal();

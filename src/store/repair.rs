@@ -31,7 +31,7 @@ impl Copy {
         static COPIES: AtomicU32 = AtomicU32::new(0);
         let number = COPIES.fetch_add(1, Ordering::Relaxed);
         let temporary = std::env::temp_dir();
-        remove_abandoned(&temporary, COPY);
+        remove_abandoned(&temporary, |name| Some(name.strip_prefix(COPY)?.split_once('-')?.0));
         let copy = Self {
             path: temporary.join(format!("{COPY}{}-{number}", std::process::id())),
         };
