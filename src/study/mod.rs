@@ -258,7 +258,8 @@ impl Study {
                 .map(|(_, trials)| trials)
                 .sum::<u64>()
                 .min(self.spec.trials);
-        let bracket = |number, left| self.spec.policy.bracket(number, None, left, self.spec.space.size());
+        let spec = &self.spec;
+        let bracket = |number, left| spec.policy.bracket(number, None, left, || spec.space.size());
         while let Some(plan) = bracket(planned.len() as u64, left) {
             let trials = plan.trials.unwrap_or(left);
             left -= trials.min(left);

@@ -35,7 +35,7 @@ impl Decider<'_> {
         };
         let (number, chosen) = (bracket as u64, learned.first_rung());
         let spec = &study.spec;
-        let Some(plan) = spec.policy.bracket(number, chosen, left, spec.space.size()) else {
+        let Some(plan) = spec.policy.bracket(number, chosen, left, || spec.space.size()) else {
             return false;
         };
         self.record(Fact::BracketOpened {

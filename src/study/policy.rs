@@ -170,13 +170,13 @@ impl PolicySpec {
     /// rungs, if given. Asynchronous policies have their brackets from the beginning, and none beyond them.
     ///
     /// In a space of `configurations`, if that can be told, the first of small brackets has no more trials than that: they would be
-    /// the same ones again.
+    /// the same ones again. Nothing else asks for their number, which takes a while to count.
     pub fn bracket(
         &self,
         number: u64,
         chosen: Option<usize>,
         left: u64,
-        configurations: Option<u64>,
+        configurations: impl FnOnce() -> Option<u64>,
     ) -> Option<BracketPlan> {
         let rungs = self.rungs();
         let sync = |skipped: usize, trials: u64| BracketPlan {
@@ -194,7 +194,7 @@ impl PolicySpec {
             PolicyKind::None => Some(sync(0, left)),
             PolicyKind::Hyperband { small_brackets } if number == 0 => {
                 let whole = self.hyperband_size(count - 1);
-                let different = configurations.filter(|_| small_brackets).unwrap_or(whole);
+                let different = small_brackets.then(configurations).flatten().unwrap_or(whole);
                 Some(sync(0, different.max(self.hyperband(0)).min(whole)))
             }
             PolicyKind::Hyperband { small_brackets } => {
@@ -247,6 +247,10 @@ mod tests {
     use super::super::bracket::rung_sizes;
     use super::*;
 
+    fn untold() -> Option<u64> {
+        None
+    }
+
     fn policy(kind: PolicyKind, min_resource: u64, max_resource: u64, reduction_factor: u64) -> PolicySpec {
         PolicySpec {
             kind,
@@ -294,7 +298,7 @@ mod tests {
         assert_eq!(hyperband.whole(), Some(143));
         let table: Vec<(Vec<u64>, Vec<u64>)> = (0..5)
             .map(|number| {
-                let plan = hyperband.bracket(number, None, 1000, None).unwrap();
+                let plan = hyperband.bracket(number, None, 1000, untold).unwrap();
                 let sizes = rung_sizes(plan.rungs.len(), 3, plan.trials.unwrap());
                 (plan.rungs, sizes)
             })
@@ -308,32 +312,32 @@ mod tests {
         ];
         assert_eq!(table, expected);
         assert_eq!(
-            hyperband.bracket(5, None, 1000, None),
-            hyperband.bracket(0, None, 1000, None),
+            hyperband.bracket(5, None, 1000, untold),
+            hyperband.bracket(0, None, 1000, untold),
             "then from the beginning"
         );
         assert_eq!(
-            hyperband.bracket(1, None, 7, None).unwrap().trials,
+            hyperband.bracket(1, None, 7, untold).unwrap().trials,
             Some(7),
             "no more than are left"
         );
-        assert_eq!(hyperband.bracket(5, None, 0, None), None);
+        assert_eq!(hyperband.bracket(5, None, 0, untold), None);
     }
 
     #[test]
     fn small_brackets_have_a_third_of_the_trials_after_the_first() {
         let hyperband = policy(PolicyKind::Hyperband { small_brackets: true }, 1, 27, 3);
         let sizes: Vec<u64> = (0..6)
-            .map(|number| hyperband.bracket(number, None, 1000, None).unwrap().trials.unwrap())
+            .map(|number| hyperband.bracket(number, None, 1000, untold).unwrap().trials.unwrap())
             .collect();
         assert_eq!(sizes, [27, 4, 3, 2, 9, 4]);
         assert_eq!(hyperband.whole(), Some(27 + 12 + 6 + 4));
-        let chosen = hyperband.bracket(5, Some(2), 1000, None).unwrap();
+        let chosen = hyperband.bracket(5, Some(2), 1000, untold).unwrap();
         assert_eq!((chosen.rungs, chosen.trials), (vec![9, 27], Some(3)));
         let whole = policy(HYPERBAND, 1, 27, 3);
         assert_eq!(
-            whole.bracket(5, Some(2), 1000, None),
-            whole.bracket(5, None, 1000, None)
+            whole.bracket(5, Some(2), 1000, untold),
+            whole.bracket(5, None, 1000, untold)
         );
     }
 
@@ -341,7 +345,7 @@ mod tests {
     fn the_first_of_small_brackets_does_not_repeat_configurations_of_a_small_space() {
         let first = |small_brackets, configurations, left| {
             let hyperband = policy(PolicyKind::Hyperband { small_brackets }, 1, 27, 3);
-            hyperband.bracket(0, None, left, configurations).unwrap().trials
+            hyperband.bracket(0, None, left, || configurations).unwrap().trials
         };
         assert_eq!(first(true, Some(20), 100), Some(20));
         assert_eq!(first(true, Some(28), 100), Some(27));
@@ -363,7 +367,7 @@ mod tests {
     #[test]
     fn a_study_is_split_into_brackets_of_a_size() {
         let halving = policy(PolicyKind::SuccessiveHalving { bracket_size: Some(4) }, 1, 9, 3);
-        let sizes = |left| halving.bracket(7, None, left, None).map(|plan| plan.trials);
+        let sizes = |left| halving.bracket(7, None, left, untold).map(|plan| plan.trials);
         assert_eq!((sizes(10), sizes(3), sizes(0)), (Some(Some(4)), Some(Some(3)), None));
     }
 
