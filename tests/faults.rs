@@ -7,7 +7,6 @@ mod common;
 use std::path::PathBuf;
 
 use common::{EXAMPLE, FAULTY, Place, is_gone, nothing_twice, pipe};
-use rustix::process::Signal;
 
 /// For each fault runs a study whose trial 1 meets it once, and checks that it ends like one that does not, after so many failed
 /// attempts.
@@ -408,10 +407,7 @@ fn a_checkpoint_that_was_altered_is_refused_and_the_trial_goes_back() {
     let place = Place::new();
     place.search(&place.space("plain", 9, 1, EXAMPLE, "")).ok();
     let file = place.space("altered", 9, 1, EXAMPLE, "");
-    let mut running = place.start(&file);
-    assert!(running.wait_for("promoted", 1));
-    running.signal(Signal::KILL);
-    running.wait();
+    place.kill_search(&file, "promoted", 1);
     for entry in std::fs::read_dir(place.study("altered").join("checkpoints")).unwrap() {
         for checkpoint in std::fs::read_dir(entry.unwrap().path()).unwrap() {
             std::fs::write(checkpoint.unwrap().path(), "{\"weight\": 3.0}").unwrap();

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{EXAMPLE, FAULTY, Place};
-use rustix::process::Signal;
 
 /// All files and directories below a directory, and itself.
 fn everything(directory: &Path) -> Vec<PathBuf> {
@@ -60,10 +59,7 @@ fn checkpoints_that_a_link_leads_to_are_not_deleted() {
     std::fs::create_dir(&elsewhere).unwrap();
     std::fs::write(elsewhere.join("thesis"), "three years of work").unwrap();
     let file = place.space("s", 9, 1, EXAMPLE, "");
-    let mut running = place.start(&file);
-    assert!(running.wait_for("trial", 6));
-    running.signal(Signal::KILL);
-    running.wait();
+    place.kill_search(&file, "trial", 6);
     symlink(&elsewhere, place.study("s").join("checkpoints/trial-9999")).unwrap();
     place.search(&file).ok();
     assert!(elsewhere.join("thesis").exists());

@@ -17,10 +17,7 @@ fn what_a_killed_run_has_left_behind_is_ended_by_the_next() {
         place.path("once")
     );
     let file = place.space("s", 1, 1, FAULTY, &trial);
-    let mut running = place.start(&file);
-    assert!(running.wait_for("epoch 1", 1));
-    running.signal(Signal::KILL);
-    running.wait();
+    place.kill_search(&file, "epoch 1", 1);
     let left = std::fs::read_to_string(left).unwrap();
     assert!(
         !is_gone(left.lines().last().unwrap()),
@@ -130,10 +127,7 @@ fn a_record_that_was_half_written_is_dropped() {
     let place = Place::new();
     place.search(&place.space("plain", 6, 1, EXAMPLE, "")).ok();
     let file = place.space("cut", 6, 1, EXAMPLE, "");
-    let mut running = place.start(&file);
-    assert!(running.wait_for("trial", 6));
-    running.signal(Signal::KILL);
-    running.wait();
+    place.kill_search(&file, "trial", 6);
     let journal = place.study("cut").join("journal.jsonl");
     let whole = std::fs::read(&journal).unwrap();
     std::fs::write(&journal, [&whole[..], b"{\"seq\":99,\"at\":1,\"fact\":{\"ty"].concat()).unwrap();

@@ -126,6 +126,15 @@ impl Parameter {
 }
 
 impl SearchSpace {
+    /// What a configuration must have for it to have all of these parameters; none if there is no such configuration.
+    pub(in crate::space) fn required_by(&self, given: &Values) -> Option<Required<'_>> {
+        let mut required = Required::new();
+        for name in given.keys() {
+            require(&self.parameters, name, &mut required).ok()?;
+        }
+        Some(required)
+    }
+
     /// Leaves out the parameters that a configuration with these values does not have.
     pub fn only_active(&self, mut values: Values) -> Values {
         // One pass for each parameter on the way from a condition to what it depends on, and so on.

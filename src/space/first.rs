@@ -4,7 +4,6 @@ use std::collections::{HashMap, VecDeque};
 
 use hpo_protocol::Values;
 
-use super::condition::{Required, require};
 use super::{Cells, Distribution, Parameter, SearchSpace, shuffled};
 
 /// So many configurations with the values given are looked through.
@@ -26,10 +25,7 @@ impl SearchSpace {
 
     /// The configurations that have all of these values, and others that lack some of them.
     fn with(&self, given: &Values) -> Option<Self> {
-        let mut required = Required::new();
-        for name in given.keys() {
-            require(&self.parameters, name, &mut required).ok()?;
-        }
+        let required = self.required_by(given)?;
         let narrowed = |parameter: &Parameter| {
             let own = &parameter.distribution;
             let distribution = match (given.get(&parameter.name), required.get(parameter.name.as_str())) {

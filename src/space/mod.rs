@@ -18,7 +18,6 @@ pub use distribution::{Distribution, Scale, Value};
 pub use prior::{Around, Confidence, Prior};
 pub use shuffle::shuffled;
 
-use condition::{Required, require};
 use hpo_protocol::Values;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
@@ -86,10 +85,7 @@ impl SearchSpace {
 
     /// A configuration that has all of these values, with the others drawn; none if so many draws are not allowed.
     pub fn complete(&self, given: &Values, tries: usize, rng: &mut impl Rng) -> Option<Values> {
-        let mut required = Required::new();
-        for name in given.keys() {
-            require(&self.parameters, name, &mut required).ok()?;
-        }
+        let required = self.required_by(given)?;
         let mut value = |parameter: &Parameter| {
             let drawn = parameter.distribution.sample(rng);
             match (given.get(&parameter.name), required.get(parameter.name.as_str())) {

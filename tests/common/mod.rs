@@ -106,6 +106,15 @@ impl Place {
         Running { child, stderr }
     }
 
+    /// Starts a search, and kills it once it has told so many lines that contain `what`.
+    #[track_caller]
+    pub fn kill_search(&self, file: &Path, what: &str, times: usize) {
+        let mut running = self.start(file);
+        assert!(running.wait_for(what, times));
+        running.signal(rustix::process::Signal::KILL);
+        running.wait();
+    }
+
     /// What must be the same however a study came about: each trial without its times and attempts.
     pub fn answer(&self, study: &str) -> Value {
         let mut trials = self.run(&["trials", study, "--json"]).json();

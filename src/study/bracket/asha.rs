@@ -232,6 +232,27 @@ mod tests {
         })
     }
 
+    /// Has a trial promoted that must be by definition, if any: from which rung, and which.
+    fn promoted_one(
+        asha: &mut Asha,
+        resources: &[u64],
+        rungs: &[Vec<(f64, TrialId)>],
+        promoted: &mut [Vec<TrialId>],
+        eta: usize,
+    ) -> Result<Option<(usize, TrialId)>, TestCaseError> {
+        let expected = by_definition(rungs, promoted, eta);
+        let found = asha.promotion();
+        prop_assert_eq!(
+            found,
+            expected.map(|(k, trial)| (trial, resources[k], resources[k + 1]))
+        );
+        if let Some((k, trial)) = expected {
+            asha.left(trial, resources[k]);
+            promoted[k].push(trial);
+        }
+        Ok(expected)
+    }
+
     proptest! {
         #[test]
         fn promotions_are_those_of_the_paper(
@@ -253,12 +274,7 @@ mod tests {
                 prop_assert_eq!(decided, expected);
                 // A free slot promotes, or does something else.
                 while promote.next() == Some(true) {
-                    let expected = by_definition(&rungs, &promoted, eta);
-                    let found = asha.promotion();
-                    prop_assert_eq!(found, expected.map(|(k, trial)| (trial, resources[k], resources[k + 1])));
-                    let Some((k, trial)) = expected else { break };
-                    asha.left(trial, resources[k]);
-                    promoted[k].push(trial);
+                    let Some((k, trial)) = promoted_one(&mut asha, &resources, &rungs, &mut promoted, eta)? else { break };
                     arrivals.push((k + 1, trial));
                 }
             }
@@ -354,12 +370,8 @@ mod tests {
                 ceilings.push(ceiling);
                 while promote.next() == Some(true) {
                     // That of the rungs up to the last one, which promotes nobody.
-                    let expected = by_definition(&came[..=ceiling], &promoted, eta);
-                    let found = pasha.promotion();
-                    prop_assert_eq!(found, expected.map(|(k, trial)| (trial, resources[k], resources[k + 1])));
-                    let Some((k, trial)) = expected else { break };
-                    pasha.left(trial, resources[k]);
-                    promoted[k].push(trial);
+                    let came = &came[..=ceiling];
+                    let Some((k, trial)) = promoted_one(&mut pasha, &resources, came, &mut promoted, eta)? else { break };
                     arrivals.push((k + 1, trial));
                 }
             }
