@@ -244,8 +244,8 @@ impl Candidates {
         })
     }
 
-    /// The configuration with the greatest expected improvement of those not tried, if there is one. It is taken as tried from then on, with
-    /// the loss that is expected of it, so that the next one is another.
+    /// The configuration with the greatest expected improvement of those not tried, if there is one. It is taken as tried from then
+    /// on, with the loss that is expected of it, so that the next one is another.
     fn next(&mut self, tried: &Tried<'_>) -> Option<Values> {
         let new = (0..self.configurations.len()).filter(|&place| !tried.contains(&self.configurations[place]));
         let improvement = |place: usize| {
