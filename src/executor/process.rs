@@ -174,6 +174,11 @@ impl Process {
         Ok(())
     }
 
+    /// Whether it has exited by itself, with 0.
+    pub(super) fn has_left(&self) -> bool {
+        matches!(&self.ended, Some(Ok(status)) if status.success())
+    }
+
     /// What became of a worker that has closed a pipe.
     async fn fate(&mut self) -> String {
         if self.ended.is_none()

@@ -69,6 +69,8 @@ impl Worker {
             task: Task::Starting,
             idle: false,
             held: None,
+            served: false,
+            given: None,
             told: None,
             features: Vec::new(),
         };
@@ -133,6 +135,10 @@ struct Keeper {
     idle: bool,
     /// What was meant for a worker that has died meanwhile. The next one gets it once it is ready.
     held: Option<Order>,
+    /// Whether this worker has answered anything but that it is ready.
+    served: bool,
+    /// What a worker that has served before got to do, until it says a word. If it was about to leave, the next one gets it.
+    given: Option<Order>,
     /// When progress was last passed on.
     told: Option<Instant>,
     features: Vec<Feature>,
@@ -142,12 +148,14 @@ impl Keeper {
     async fn keep(mut self) {
         let mut false_starts = 0;
         loop {
-            self.task = Task::Starting;
+            (self.task, self.served, self.given) = (Task::Starting, false, None);
             let end = match Process::spawn(&self.program, &self.slot, self.role, &self.study, &self.log) {
                 Ok(mut process) => {
                     let end = self.attend(&mut process).await;
-                    if let End::Closed = end {
-                        process.end().await;
+                    match end {
+                        End::Closed => process.end().await,
+                        End::Died(_) if process.has_left() => self.pass_on(),
+                        _ => {}
                     }
                     end
                 }
@@ -223,6 +231,16 @@ impl Keeper {
         }
     }
 
+    /// Keeps for the next worker what this one can't have begun: it has left in good order, without a word since it got it.
+    fn pass_on(&mut self) {
+        if !matches!(self.task, Task::Training { stopping: true, .. })
+            && let Some(given) = self.given.take()
+        {
+            self.held = Some(given);
+            self.task = Task::Idle;
+        }
+    }
+
     async fn tell(&self, news: News) {
         // Nobody listens any more once the scheduler has gone; then this task is about to be aborted.
         let slot = self.slot.id;
@@ -248,6 +266,7 @@ impl Keeper {
         let takes_worker = matches!(order, Order::Evaluate | Order::Run { .. } | Order::Export { .. });
         if takes_worker {
             self.idle = false;
+            self.given = self.served.then(|| order.clone());
         }
         match order {
             order if takes_worker && self.task == Task::Starting => {
@@ -355,6 +374,8 @@ impl Keeper {
     }
 
     async fn hear(&mut self, message: FromWorker) -> Result<(), End> {
+        self.served = !matches!(message, FromWorker::Ready { .. });
+        self.given = None;
         match message {
             FromWorker::Ready {
                 protocol,

@@ -50,6 +50,7 @@ def strike(fault, segment, order):
     if fault in ("SIGSEGV", "SIGABRT", "SIGKILL"):
         os.kill(os.getpid(), getattr(signal, fault))
     if fault == "leave":
+        say(type="progress", resource=0.5, **segment)
         sys.exit(0)
     if fault == "leave children":
         leave_behind()
@@ -247,7 +248,7 @@ for line in sys.stdin:
     elif order["type"] == "run":
         segment = {"trial": order["trial"], "attempt": order["attempt"]}
         fault = settings.get("fault")
-        leaves = fault == "leave afterwards" and order["trial"] == settings.get("trial") and due(fault)
+        leaves = fault in ("leave afterwards", "leave when asked again") and order["trial"] == settings.get("trial") and due(fault)
         if order["trial"] == settings.get("trial", order["trial"]) and due(fault) and strike(fault, segment, order):
             continue
         waits = settings.get("waits")
@@ -262,6 +263,8 @@ for line in sys.stdin:
             say(type="report", resource=epoch, loss=loss, metrics={"accuracy": 1 - loss / 2}, checkpoint=checkpoint, **segment)
         say(type="done", **segment)
         if leaves:
+            if fault == "leave when asked again":
+                sys.stdin.readline()
             os._exit(0)
 if settings.get("fault") == "do not leave":
     time.sleep(600)
