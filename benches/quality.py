@@ -55,7 +55,7 @@ OBJECTIVES |= {f"hpolib-{task}": (f"hpolib-{task}.jsonl", 1, FULL) for task in t
 OURS = (
     (
         ("hpo by default", "", None),
-        ("hpo, hyperband, tpe", 'type = "hyperband"', "tpe"),
+        ("hpo, tpe", "", "tpe"),
         ("hpo, successive_halving, random", "bracket_size = 27", "random"),
     ),
     (("hpo by default", "", None), ("hpo, tpe", "", "tpe"), ("hpo, random", "", "random")),

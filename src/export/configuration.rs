@@ -205,7 +205,10 @@ mod tests {
             sampler: SamplerSpec::default(),
             confirmation: None,
             policy: PolicySpec {
-                kind: PolicyKind::SuccessiveHalving { bracket_size: None },
+                kind: PolicyKind::SuccessiveHalving {
+                    bracket_size: None,
+                    small_brackets: false,
+                },
                 speculation: true,
                 parallel_brackets: 1,
                 unit: Unit::Epochs,

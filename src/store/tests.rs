@@ -13,7 +13,10 @@ fn spec() -> StudySpec {
         sampler: SamplerSpec::default(),
         confirmation: None,
         policy: PolicySpec {
-            kind: PolicyKind::SuccessiveHalving { bracket_size: None },
+            kind: PolicyKind::SuccessiveHalving {
+                bracket_size: None,
+                small_brackets: false,
+            },
             speculation: true,
             parallel_brackets: 1,
             unit: Unit::Epochs,

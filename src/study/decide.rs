@@ -6,6 +6,7 @@ use super::Study;
 use super::bracket::Decision;
 use super::event::{Command, Event, Fact, Record, Reported, Step, Timestamp};
 use super::trial::{Checkpoint, Trial, TrialId, TrialState};
+use super::turn::Turn;
 
 impl Study {
     /// Decides what follows from an event, and takes the records of it in.
@@ -231,8 +232,8 @@ impl Decider<'_> {
                 .trial(id)
                 .is_some_and(|trial| trial.failed_on.contains(&slot))
         };
-        let unhurt = waiting.iter().find(|(_, trial)| !failed_here(*trial));
-        let Some(&(to, trial)) = unhurt.or(waiting.first()) else {
+        let unhurt = waiting.iter().find(|turn| !failed_here(turn.trial));
+        let Some(&Turn { to, trial, .. }) = unhurt.or(waiting.first()) else {
             return false;
         };
         self.start(slot, trial, to.0, false);

@@ -1,12 +1,12 @@
 //! The fold of the records: the only place where a study's state changes.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bracket::{Bracket, Decision, Entry, Rank};
 use super::event::{Fact, Record, Reported, Timestamp};
 use super::policy::BracketPlan;
 use super::trial::{Report, Role, Trial, TrialId, TrialState};
+use super::turn::Turn;
 use super::{Misfit, OpenBracket, SchedulerRun, Study};
 
 impl Study {
@@ -108,7 +108,7 @@ impl Study {
     }
 
     fn add(&mut self, trial: Trial, to: u64) {
-        self.waiting.insert((Reverse(to), trial.id));
+        self.waiting.insert(Turn::new(&self.spec.policy, &trial, to));
         self.unfinished += 1;
         self.trials.push(trial);
     }
@@ -147,7 +147,7 @@ impl Study {
                         }
                     }
                     _ => {
-                        self.waiting.remove(&(Reverse(to), id));
+                        self.waiting.remove(&Turn::new(&self.spec.policy, trial, to));
                         TrialState::Running { to, at, slot, since }
                     }
                 };
@@ -237,7 +237,7 @@ impl Study {
             Fact::TrialPromoted { rung, to, .. } => self.promote(id, *rung, *to),
             Fact::TrialPruned { rung, .. } => {
                 if let TrialState::Waiting { to } = trial.state {
-                    self.waiting.remove(&(Reverse(to), id));
+                    self.waiting.remove(&Turn::new(&self.spec.policy, trial, to));
                 }
                 trial.state = TrialState::Pruned { rung: *rung };
                 self.leave(id, *rung);
@@ -284,7 +284,7 @@ impl Study {
             if ahead.stopped_at.is_some() {
                 trial.stopped_at = ahead.stopped_at;
             }
-            self.waiting.insert((Reverse(to), id));
+            self.waiting.insert(Turn::new(&self.spec.policy, trial, to));
         }
     }
 
@@ -419,7 +419,7 @@ impl Study {
         match trial.state {
             TrialState::Running { to, .. } => {
                 trial.state = TrialState::Waiting { to };
-                self.waiting.insert((Reverse(to), id));
+                self.waiting.insert(Turn::new(&self.spec.policy, trial, to));
             }
             TrialState::Ahead { rung, .. } => {
                 trial.state = TrialState::Paused { rung };

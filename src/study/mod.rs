@@ -18,9 +18,9 @@ mod spec;
 mod speculation;
 mod summary;
 mod trial;
+mod turn;
 
 use std::borrow::Borrow;
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hpo_protocol::{Measurement, Metrics};
@@ -37,6 +37,7 @@ pub use sampler::{GaussianProcess, Observation, Request, SamplerSpec, Tpe};
 pub use spec::{Limits, StudySpec, Trainer};
 pub use summary::TrialSummary;
 pub use trial::{Checkpoint, Report, Role, Trial, TrialId, TrialState};
+use turn::Turn;
 
 /// A study: its specification and the fold of its records.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,8 +45,8 @@ pub struct Study {
     spec: StudySpec,
     trials: Vec<Trial>,
     brackets: Vec<OpenBracket>,
-    /// Trials in [`TrialState::Waiting`], those closest to the end first.
-    waiting: BTreeSet<(Reverse<u64>, TrialId)>,
+    /// Trials in [`TrialState::Waiting`], in their turn.
+    waiting: BTreeSet<Turn>,
     /// Trials in [`TrialState::Running`] or [`TrialState::Ahead`].
     running: BTreeSet<TrialId>,
     /// Trials in [`TrialState::Paused`].

@@ -49,15 +49,19 @@ fn is_usual(unit: &Unit) -> bool {
 pub enum PolicyKind {
     /// Synchronous successive halving, bracket after bracket: see [`Halving`](super::bracket::Halving).
     SuccessiveHalving {
-        /// How many trials form a bracket, at least 1; none: all of the study.
+        /// How many trials form a bracket, at least 1; none: all of the study, or as `small_brackets` says.
         bracket_size: Option<u64>,
+        /// Whether without a `bracket_size` the study is brackets for a sampler that learns from one for the next. The first has
+        /// `eta^(rungs - 1)` trials, so that one of them comes to the last rung. Each after it begins where the sampler says, or else
+        /// at the first rung, and has as many trials as one of Hyperband's small brackets that begins there.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        small_brackets: bool,
     },
     /// Hyperband (Li et al., 2018, algorithm 1): brackets of successive halving that begin at the first rung, the second …,
     /// up to one that trains all of its trials to the end; then from the beginning.
     Hyperband {
         /// Whether each bracket after the first has only a reduction-factor-th of Hyperband's trials, so that a sampler that learns
-        /// from one bracket for the next learns more often from the same resource, and where a bracket begins is for the sampler to
-        /// say, if it can.
+        /// from one bracket for the next learns more often from the same resource.
         #[serde(default)]
         small_brackets: bool,
     },
@@ -146,19 +150,19 @@ impl PolicySpec {
     }
 
     /// The same for a sampler that learns from one bracket for the next: where the study would be one bracket, it becomes
-    /// several, each of which one trial wins; without a policy, each of which four are trained to the end.
+    /// several; without a policy, each of which has four trials, trained to the end.
     pub fn in_brackets(self) -> Self {
-        let of = |size: u64| PolicyKind::SuccessiveHalving {
-            bracket_size: Some(size),
+        let halving = |bracket_size: Option<u64>| PolicyKind::SuccessiveHalving {
+            bracket_size,
+            small_brackets: bracket_size.is_none(),
         };
         match self.kind {
-            PolicyKind::SuccessiveHalving { bracket_size: None } => {
-                let rungs = u32::try_from(self.rungs().len()).unwrap_or(u32::MAX);
-                let kind = of(self.eta().saturating_pow(rungs.saturating_sub(1)));
-                Self { kind, ..self }
-            }
+            PolicyKind::SuccessiveHalving { bracket_size: None, .. } => Self {
+                kind: halving(None),
+                ..self
+            },
             PolicyKind::None => Self {
-                kind: of(4),
+                kind: halving(Some(4)),
                 min_resource: self.max_resource,
                 ..self
             },
@@ -190,16 +194,26 @@ impl PolicySpec {
         let count = rungs.len() as u64;
         match self.kind {
             _ if left == 0 => None,
-            PolicyKind::SuccessiveHalving { bracket_size } => Some(sync(0, bracket_size.unwrap_or(left))),
+            PolicyKind::SuccessiveHalving {
+                bracket_size,
+                small_brackets: false,
+            } => Some(sync(0, bracket_size.unwrap_or(left))),
             PolicyKind::None => Some(sync(0, left)),
-            PolicyKind::Hyperband { small_brackets } if number == 0 => {
+            PolicyKind::SuccessiveHalving { .. } | PolicyKind::Hyperband { .. } if number == 0 => {
                 let whole = self.hyperband_size(count - 1);
-                let different = small_brackets.then(configurations).flatten().unwrap_or(whole);
+                let different = self
+                    .has_small_brackets()
+                    .then(configurations)
+                    .flatten()
+                    .unwrap_or(whole);
                 Some(sync(0, different.max(self.hyperband(0)).min(whole)))
             }
-            PolicyKind::Hyperband { small_brackets } => {
-                let chosen = chosen.filter(|_| small_brackets).map(|rungs| rungs as u64);
-                let skipped = chosen.map_or(number % count, |rungs| rungs.min(count - 1)) as usize;
+            PolicyKind::SuccessiveHalving { .. } => {
+                let skipped = chosen.unwrap_or(0).min(rungs.len() - 1);
+                Some(sync(skipped, self.hyperband(skipped)))
+            }
+            PolicyKind::Hyperband { .. } => {
+                let skipped = (number % count) as usize;
                 Some(sync(skipped, self.hyperband(skipped)))
             }
             PolicyKind::AsyncHyperband { .. } if number < count => Some(open(number as usize)),
@@ -215,10 +229,19 @@ impl PolicySpec {
     fn hyperband(&self, skipped: usize) -> u64 {
         let s = self.rungs().len() as u64 - 1 - skipped as u64;
         let size = self.hyperband_size(s);
+        match self.has_small_brackets() {
+            true if s > 0 => size.div_ceil(self.eta()).max(self.eta()),
+            true => size.div_ceil(self.eta()),
+            false => size,
+        }
+    }
+
+    fn has_small_brackets(&self) -> bool {
         match self.kind {
-            PolicyKind::Hyperband { small_brackets: true } if s > 0 => size.div_ceil(self.eta()).max(self.eta()),
-            PolicyKind::Hyperband { small_brackets: true } => size.div_ceil(self.eta()),
-            _ => size,
+            PolicyKind::SuccessiveHalving { small_brackets, .. } | PolicyKind::Hyperband { small_brackets } => {
+                small_brackets
+            }
+            _ => false,
         }
     }
 
@@ -234,7 +257,11 @@ impl PolicySpec {
     pub fn whole(&self) -> Option<u64> {
         let brackets = self.rungs().len() as u64;
         match self.kind {
-            PolicyKind::Hyperband { .. } | PolicyKind::AsyncHyperband { .. } => (0..brackets)
+            PolicyKind::SuccessiveHalving {
+                small_brackets: true, ..
+            }
+            | PolicyKind::Hyperband { .. }
+            | PolicyKind::AsyncHyperband { .. } => (0..brackets)
                 .map(|s| self.hyperband_size(s))
                 .reduce(u64::saturating_add),
             _ => None,
@@ -265,7 +292,15 @@ mod tests {
     }
 
     const HYPERBAND: PolicyKind = PolicyKind::Hyperband { small_brackets: false };
-    const SUCCESSIVE_HALVING: PolicyKind = PolicyKind::SuccessiveHalving { bracket_size: None };
+    const SUCCESSIVE_HALVING: PolicyKind = PolicyKind::SuccessiveHalving {
+        bracket_size: None,
+        small_brackets: false,
+    };
+    /// What a sampler that learns has by default.
+    const IN_BRACKETS: PolicyKind = PolicyKind::SuccessiveHalving {
+        bracket_size: None,
+        small_brackets: true,
+    };
 
     #[test]
     fn rungs_are_powers_up_to_the_maximum() {
@@ -333,29 +368,48 @@ mod tests {
         assert_eq!(sizes, [27, 4, 3, 2, 9, 4]);
         assert_eq!(hyperband.whole(), Some(27 + 12 + 6 + 4));
         let chosen = hyperband.bracket(5, Some(2), 1000, untold).unwrap();
-        assert_eq!((chosen.rungs, chosen.trials), (vec![9, 27], Some(3)));
-        let whole = policy(HYPERBAND, 1, 27, 3);
         assert_eq!(
-            whole.bracket(5, Some(2), 1000, untold),
-            whole.bracket(5, None, 1000, untold)
+            chosen,
+            hyperband.bracket(5, None, 1000, untold).unwrap(),
+            "they take turns"
         );
     }
 
     #[test]
-    fn the_first_of_small_brackets_does_not_repeat_configurations_of_a_small_space() {
-        let first = |small_brackets, configurations, left| {
-            let hyperband = policy(PolicyKind::Hyperband { small_brackets }, 1, 27, 3);
-            hyperband.bracket(0, None, left, || configurations).unwrap().trials
+    fn brackets_of_successive_halving_begin_where_the_sampler_says() {
+        let halving = policy(SUCCESSIVE_HALVING, 1, 27, 3).in_brackets();
+        assert_eq!((halving.kind, halving.whole()), (IN_BRACKETS, Some(49)));
+        let bracket = |number, chosen| {
+            let plan = halving.bracket(number, chosen, 1000, untold).unwrap();
+            (plan.rungs[0], plan.trials.unwrap())
         };
-        assert_eq!(first(true, Some(20), 100), Some(20));
-        assert_eq!(first(true, Some(28), 100), Some(27));
-        assert_eq!(first(true, Some(20), 11), Some(11));
+        assert_eq!([0, 1, 2].map(|number| bracket(number, None)), [(1, 27), (1, 9), (1, 9)]);
+        assert_eq!(bracket(0, Some(2)), (1, 27), "the first of all gives the whole view");
+        let chosen = [0, 1, 2, 3, 9].map(|rungs| bracket(5, Some(rungs)));
+        assert_eq!(chosen, [(1, 9), (3, 4), (9, 3), (27, 2), (27, 2)]);
+    }
+
+    #[test]
+    fn the_first_of_small_brackets_does_not_repeat_configurations_of_a_small_space() {
+        let first = |kind, configurations, left| {
+            let policy = policy(kind, 1, 27, 3);
+            policy.bracket(0, None, left, || configurations).unwrap().trials
+        };
+        for small in [IN_BRACKETS, PolicyKind::Hyperband { small_brackets: true }] {
+            assert_eq!(first(small, Some(20), 100), Some(20));
+            assert_eq!(first(small, Some(28), 100), Some(27));
+            assert_eq!(first(small, Some(20), 11), Some(11));
+            assert_eq!(
+                first(small, Some(2), 100),
+                Some(9),
+                "as many as the next that begins there"
+            );
+        }
         assert_eq!(
-            first(true, Some(2), 100),
-            Some(9),
-            "as many as the bracket after the round"
+            first(HYPERBAND, Some(20), 100),
+            Some(27),
+            "these are those of the paper"
         );
-        assert_eq!(first(false, Some(20), 100), Some(27), "these are those of the paper");
     }
 
     #[test]
@@ -366,7 +420,12 @@ mod tests {
 
     #[test]
     fn a_study_is_split_into_brackets_of_a_size() {
-        let halving = policy(PolicyKind::SuccessiveHalving { bracket_size: Some(4) }, 1, 9, 3);
+        let of_four = PolicyKind::SuccessiveHalving {
+            bracket_size: Some(4),
+            small_brackets: false,
+        };
+        let halving = policy(of_four, 1, 9, 3);
+        assert_eq!(halving.in_brackets(), halving);
         let sizes = |left| halving.bracket(7, None, left, untold).map(|plan| plan.trials);
         assert_eq!((sizes(10), sizes(3), sizes(0)), (Some(Some(4)), Some(Some(3)), None));
     }

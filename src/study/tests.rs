@@ -13,7 +13,10 @@ use crate::space::{Distribution, Parameter, SearchSpace};
 
 fn spec(trials: u64, max_resource: u64, reduction_factor: u64) -> StudySpec {
     with(
-        PolicyKind::SuccessiveHalving { bracket_size: None },
+        PolicyKind::SuccessiveHalving {
+            bracket_size: None,
+            small_brackets: false,
+        },
         trials,
         max_resource,
         reduction_factor,
@@ -329,7 +332,14 @@ fn confirmed() -> impl Strategy<Value = Option<ConfirmationSpec>> {
 
 fn synchronous() -> impl Strategy<Value = PolicyKind> {
     prop_oneof![
-        prop::option::of(1u64..12).prop_map(|bracket_size| PolicyKind::SuccessiveHalving { bracket_size }),
+        prop::option::of(1u64..12).prop_map(|bracket_size| PolicyKind::SuccessiveHalving {
+            bracket_size,
+            small_brackets: false
+        }),
+        Just(PolicyKind::SuccessiveHalving {
+            bracket_size: None,
+            small_brackets: true
+        }),
         any::<bool>().prop_map(|small_brackets| PolicyKind::Hyperband { small_brackets }),
         Just(PolicyKind::None),
     ]
@@ -429,7 +439,7 @@ proptest! {
     ) {
         let kind = match hyperband {
             true => PolicyKind::Hyperband { small_brackets },
-            false => PolicyKind::SuccessiveHalving { bracket_size: Some(6) },
+            false => PolicyKind::SuccessiveHalving { bracket_size: (!small_brackets).then_some(6), small_brackets },
         };
         let mut spec = with(kind, trials, 9, 3);
         spec.policy.parallel_brackets = parallel_brackets;

@@ -122,9 +122,13 @@ fn kind(rng: &mut ChaCha8Rng) -> PolicyKind {
         false => AshaVariant::Stopping,
     };
     match rng.random_range(0..9) {
-        0 | 1 => PolicyKind::SuccessiveHalving { bracket_size: None },
+        0 | 1 => PolicyKind::SuccessiveHalving {
+            bracket_size: None,
+            small_brackets: rng.random(),
+        },
         2 => PolicyKind::SuccessiveHalving {
             bracket_size: Some(rng.random_range(1..8)),
+            small_brackets: false,
         },
         3 => PolicyKind::Hyperband {
             small_brackets: rng.random(),

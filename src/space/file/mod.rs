@@ -98,11 +98,7 @@ impl StudySettings {
     /// work.
     pub fn brackets_for(&self, slots: usize) -> u64 {
         let learns = self.sampler.is_adaptive() && self.policy.is_synchronous();
-        if learns {
-            (2 * slots as u64).saturating_sub(1).max(1)
-        } else {
-            1
-        }
+        if learns { (slots as u64).max(1) } else { 1 }
     }
 }
 

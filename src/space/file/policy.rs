@@ -86,6 +86,7 @@ pub(super) fn read(table: &Table, learns: bool) -> Result<(PolicySpec, Option<u6
                 Some(item) => Some(item.integer(1..=MAX_TRIALS)? as u64),
                 None => None,
             },
+            small_brackets: false,
         },
     };
     let spec = PolicySpec {
@@ -111,8 +112,7 @@ pub(super) fn read(table: &Table, learns: bool) -> Result<(PolicySpec, Option<u6
 /// The policy's name, which has all keys of the table.
 fn kind<'a>(table: &Table<'a>, learns: bool) -> Result<&'a str> {
     let item = table.get("type");
-    let usual = if learns { "hyperband" } else { "successive_halving" };
-    let name = item.as_ref().map_or(Ok(usual), Item::string)?;
+    let name = item.as_ref().map_or(Ok("successive_halving"), Item::string)?;
     let Some((_, keys)) = TYPES.iter().find(|(known, _)| *known == name) else {
         let item = item.unwrap_or_else(|| unreachable!("the default is known"));
         let message = format!("there is no policy `{}`", shown(name));

@@ -168,7 +168,10 @@ fn a_trial_that_went_back_and_was_stopped_goes_on_from_where_it_was_stopped() {
 /// A sampler that learns looks at what it has just drawn, too.
 #[test]
 fn a_bracket_that_was_half_recorded_gets_the_configurations_it_was_to_have() {
-    let kind = PolicyKind::SuccessiveHalving { bracket_size: Some(4) };
+    let kind = PolicyKind::SuccessiveHalving {
+        bracket_size: Some(4),
+        small_brackets: false,
+    };
     let mut table = Table::new(kind, 8, 1, 4);
     table.study.spec.sampler = SamplerSpec::Tpe(Tpe {
         startup_trials: Some(2),

@@ -87,7 +87,10 @@ weight_decay = 0
             seeds: 5,
         }),
         policy: PolicySpec {
-            kind: crate::study::PolicyKind::SuccessiveHalving { bracket_size: None },
+            kind: crate::study::PolicyKind::SuccessiveHalving {
+                bracket_size: None,
+                small_brackets: false,
+            },
             speculation: true,
             parallel_brackets: 1,
             unit: Unit::Epochs,
@@ -169,10 +172,19 @@ fn policies_are_read_with_their_settings() {
         parse_at(&text).unwrap().study.policy
     };
     let kind = |lines: &str| policy(lines).kind;
-    assert_eq!(kind(""), PolicyKind::SuccessiveHalving { bracket_size: None });
+    assert_eq!(
+        kind(""),
+        PolicyKind::SuccessiveHalving {
+            bracket_size: None,
+            small_brackets: false
+        }
+    );
     assert_eq!(
         kind("type = \"successive_halving\"\nbracket_size = 9"),
-        PolicyKind::SuccessiveHalving { bracket_size: Some(9) }
+        PolicyKind::SuccessiveHalving {
+            bracket_size: Some(9),
+            small_brackets: false
+        }
     );
     assert_eq!(
         kind("type = \"hyperband\""),
@@ -236,12 +248,21 @@ fn a_sampler_that_learns_has_brackets_to_learn_from() {
     };
     let random = study("[sampler]\ntype = \"random\"");
     assert_eq!(random.sampler, SamplerSpec::Random);
-    assert_eq!(random.policy.kind, PolicyKind::SuccessiveHalving { bracket_size: None });
+    assert_eq!(
+        random.policy.kind,
+        PolicyKind::SuccessiveHalving {
+            bracket_size: None,
+            small_brackets: false
+        }
+    );
     let settings = GaussianProcess {
         startup_trials: Some(5),
         random_share: 0.1,
     };
-    let small = PolicyKind::Hyperband { small_brackets: true };
+    let small = PolicyKind::SuccessiveHalving {
+        bracket_size: None,
+        small_brackets: true,
+    };
     let learning = study("[sampler]\ntype = \"gaussian_process\"\nstartup_trials = 5");
     assert_eq!(learning.sampler, SamplerSpec::GaussianProcess(settings));
     assert_eq!((learning.policy.kind, study("").policy.kind), (small, small));
@@ -254,13 +275,16 @@ fn a_sampler_that_learns_has_brackets_to_learn_from() {
         let text = GOOD.replace("max_resource = 9", &format!("max_resource = 9\n{policy}"));
         parse_at(&text).unwrap().study
     };
-    let halving = with("type = \"successive_halving\"\nparallel_brackets = 3");
+    let hyperband = with("type = \"hyperband\"").policy.kind;
+    assert_eq!(hyperband, PolicyKind::Hyperband { small_brackets: true });
+    let halving = with("bracket_size = 9\nparallel_brackets = 3");
     let of = |size| PolicyKind::SuccessiveHalving {
         bracket_size: Some(size),
+        small_brackets: false,
     };
     assert_eq!((halving.policy.kind, halving.parallel_brackets), (of(9), Some(3)));
     assert_eq!(halving.spec(1, 8).policy.parallel_brackets, 3);
-    assert_eq!([1, 2, 4].map(|slots| halving.brackets_for(slots)), [1, 3, 7]);
+    assert_eq!([1, 2, 4].map(|slots| halving.brackets_for(slots)), [1, 2, 4]);
     assert_eq!(with("type = \"asha\"").brackets_for(4), 1);
     let full = with("type = \"none\"").policy;
     assert_eq!((full.kind, full.rungs()), (of(4), vec![9]));
