@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use hpo_protocol::{Feature, Run};
+use hpo_protocol::{Feature, Run, SegmentId};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::spawn_blocking;
@@ -371,8 +371,10 @@ impl Scheduler<'_> {
                     };
                     let policy = &self.store.study.spec().policy;
                     let run = Run {
-                        trial,
-                        attempt,
+                        segment: SegmentId {
+                            trial: hpo_protocol::TrialId(trial),
+                            attempt,
+                        },
                         seed: state.seed,
                         parameters: state.parameters.clone(),
                         unit: policy.unit,
