@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::{Feature, Run, SegmentId};
+use hpo_protocol::{Feature, SegmentId};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use crate::clock::now;
-use crate::executor::{self, News, Order, Slot, SlotNews, Worker};
+use crate::executor::{self, News, Order, Segment, Slot, SlotNews, Worker};
 use crate::export;
 use crate::ids::{SlotId, TrialId};
 use crate::kill;
@@ -64,7 +64,7 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
         }
     };
     // What a scheduler that was killed has left behind would take memory and cores from the new workers.
-    let strays = executor::kill_strays(directory.root());
+    let strays = executor::end_leftovers(&slots, directory.root());
     if strays > 0 {
         observer.note(&format!(
             "note: ended {} that an earlier run had left behind",
@@ -304,11 +304,8 @@ impl Scheduler<'_> {
                 self.observer.progress(trial, resource, examples_per_second);
                 None
             }
-            News::NoSpace {
-                trial,
-                attempt,
-                message,
-            } => {
+            News::NoSpace { segment, message } => {
+                let (trial, attempt) = (segment.trial.0, segment.attempt);
                 let what = message.lines().next().unwrap_or_default();
                 self.observer.paused(&format!("trial {trial} can't be saved: {what}"));
                 self.full.push(trial);
@@ -372,11 +369,8 @@ impl Scheduler<'_> {
                         continue;
                     };
                     let policy = &self.store.study.spec().policy;
-                    let run = Run {
-                        segment: SegmentId {
-                            trial: hpo_protocol::TrialId(trial),
-                            attempt,
-                        },
+                    let segment = Segment {
+                        id: segment_id(trial, attempt),
                         seed: state.seed,
                         parameters: state.parameters.clone(),
                         unit: policy.unit,
@@ -384,17 +378,19 @@ impl Scheduler<'_> {
                         from,
                         to,
                         max: policy.max_resource,
-                        checkpoint: None,
-                        checkpoints: PathBuf::new(),
+                        checkpoint,
                     };
-                    self.order(slot, Order::Run { run, checkpoint });
+                    self.order(slot, Order::Run(segment));
                 }
                 Command::Stop {
                     slot,
                     trial,
                     attempt,
                     save,
-                } => self.order(slot, Order::Stop { trial, attempt, save }),
+                } => {
+                    let segment = segment_id(trial, attempt);
+                    self.order(slot, Order::Stop { segment, save });
+                }
                 Command::Replace { slot } => self.order(slot, Order::Replace),
                 Command::Delete { files } => {
                     let root = self.directory.checkpoints();
@@ -417,8 +413,8 @@ impl Scheduler<'_> {
         self.observer.stopping();
         for trial in self.store.study.trials() {
             if let TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } = trial.state {
-                let (trial, attempt, save) = (trial.id, trial.attempts, true);
-                self.order(slot, Order::Stop { trial, attempt, save });
+                let (segment, save) = (segment_id(trial.id, trial.attempts), true);
+                self.order(slot, Order::Stop { segment, save });
             }
         }
     }
@@ -488,8 +484,13 @@ impl Scheduler<'_> {
             Some(trial) => trial.checkpoints().map(|checkpoint| checkpoint.file.as_str()).collect(),
             None => study.checkpoint_files(),
         };
-        executor::delete_strays(&self.directory.checkpoints(), of, &kept);
+        executor::delete_unreferenced(&self.directory.checkpoints(), of, &kept);
     }
+}
+
+fn segment_id(trial: TrialId, attempt: u32) -> SegmentId {
+    let trial = hpo_protocol::TrialId(trial);
+    SegmentId { trial, attempt }
 }
 
 fn is_running(trial: &Trial) -> bool {

@@ -1,21 +1,21 @@
 //! Slots on which nothing can be trained.
 
 use super::{Export, Scheduler, SchedulerError};
-use crate::executor::{Health, Slot};
+use crate::executor::{Slot, SlotHealth};
 use crate::ids::SlotId;
 use crate::study::{Fact, Record};
 
 /// A slot as the user knows it, and how it has fared.
 pub(super) struct Place {
     name: String,
-    health: Health,
+    health: SlotHealth,
 }
 
 impl Place {
     pub(super) fn new(slot: &Slot) -> Self {
         Self {
             name: slot.name(),
-            health: Health::default(),
+            health: SlotHealth::default(),
         }
     }
 }
@@ -27,7 +27,7 @@ impl Scheduler<'_> {
         let mut failure = None;
         for record in records {
             match &record.fact {
-                Fact::Reported(_) => health.went_well(),
+                Fact::Reported(_) => health.record_success(),
                 Fact::SegmentFailed {
                     trial,
                     message,
@@ -39,7 +39,7 @@ impl Scheduler<'_> {
                         .study
                         .trial(*trial)
                         .is_some_and(|trial| trial.failed_on.len() > 1);
-                    if health.failed(*trial, elsewhere) {
+                    if health.record_failure(*trial, elsewhere) {
                         failure = Some(format!(
                             "one trial after the other has failed here; the last one: {message}"
                         ));

@@ -1,4 +1,4 @@
-//! Telling a slot that is broken from trials that are.
+//! Telling a slot on which nothing can be trained from trials that fail wherever they run.
 
 use std::collections::BTreeSet;
 
@@ -7,22 +7,22 @@ use crate::ids::TrialId;
 /// So many different trials failing one after the other on a slot are its fault rather than theirs.
 const DIFFERENT_TRIALS: usize = 5;
 
-/// What has failed on a slot since something last went well there.
+/// What has failed on a slot since its last success.
 #[derive(Debug, Default)]
-pub struct Health {
+pub struct SlotHealth {
     failed: BTreeSet<TrialId>,
 }
 
-impl Health {
+impl SlotHealth {
     /// A segment has reported.
-    pub fn went_well(&mut self) {
+    pub fn record_success(&mut self) {
         self.failed.clear();
     }
 
     /// A segment of `trial` has failed; `elsewhere` says whether the trial has failed on another slot too, which makes it
-    /// the trial's own fault. Whether the slot has to be set aside: a GPU that is lost fails every trial at once, and would in a
-    /// moment have used up all their retries.
-    pub fn failed(&mut self, trial: TrialId, elsewhere: bool) -> bool {
+    /// the trial's own fault. Returns whether the slot has to be set aside: a GPU that is lost fails every trial at once, and
+    /// would soon have used up all their retries.
+    pub fn record_failure(&mut self, trial: TrialId, elsewhere: bool) -> bool {
         if !elsewhere {
             self.failed.insert(trial);
         }
@@ -36,26 +36,26 @@ mod tests {
 
     #[test]
     fn a_slot_on_which_everything_fails_is_at_fault() {
-        let mut health = Health::default();
-        let verdicts: Vec<bool> = (0..5).map(|trial| health.failed(trial, false)).collect();
+        let mut health = SlotHealth::default();
+        let verdicts: Vec<bool> = (0..5).map(|trial| health.record_failure(trial, false)).collect();
         assert_eq!(verdicts, [false, false, false, false, true]);
     }
 
     #[test]
     fn a_trial_that_always_fails_is_not_held_against_the_slot() {
-        let mut health = Health::default();
-        assert!((0..100).all(|_| !health.failed(7, false)));
-        assert!((0..100).all(|trial| !health.failed(trial, true)));
+        let mut health = SlotHealth::default();
+        assert!((0..100).all(|_| !health.record_failure(7, false)));
+        assert!((0..100).all(|trial| !health.record_failure(trial, true)));
     }
 
     #[test]
     fn one_success_clears_the_slot() {
-        let mut health = Health::default();
+        let mut health = SlotHealth::default();
         for trial in 0..20 {
             if trial % 4 == 3 {
-                health.went_well();
+                health.record_success();
             }
-            assert!(!health.failed(trial, false));
+            assert!(!health.record_failure(trial, false));
         }
     }
 }
