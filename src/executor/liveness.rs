@@ -164,11 +164,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn silence_lasts_from_the_last_byte() {
         let (liveness, began) = (Liveness::new(), Instant::now());
-        let heard = async {
+        let sign = async {
             tokio::time::sleep(MINUTE / 2).await;
             Monitored::new(&b"."[..], liveness.clone()).read_u8().await.unwrap();
         };
-        let ((), silence) = tokio::join!(heard, liveness.silent_for(Some(MINUTE)));
+        let ((), silence) = tokio::join!(sign, liveness.silent_for(Some(MINUTE)));
         assert_eq!((began.elapsed(), silence.floods), (MINUTE * 3 / 2, false));
         let forever = tokio::time::timeout(MINUTE * 1_000_000, liveness.silent_for(None));
         assert!(forever.await.is_err());
@@ -191,9 +191,9 @@ mod tests {
                 silence = liveness.silent_for(Some(MINUTE)) => assert!(silence.floods),
             }
             assert!(began.elapsed() < MINUTE * 2);
-            let heard = (read * weight) as f64;
+            let counted = (read * weight) as f64;
             let allowed = AT_ONCE + PER_SECOND * began.elapsed().as_secs_f64();
-            assert!(heard <= allowed + (8192 * weight) as f64, "{heard} of {allowed}");
+            assert!(counted <= allowed + (8192 * weight) as f64, "{counted} of {allowed}");
         }
     }
 
@@ -215,14 +215,14 @@ mod tests {
                     .unwrap();
             }
         };
-        let hear = async {
+        let reading = async {
             let mut buffer = [0; 8192];
             while pipe.read(&mut buffer).await.unwrap() > 0 {}
         };
         tokio::select! {
             () = chatter => {}
-            () = hear => unreachable!("the pipe stays open"),
-            _ = liveness.silent_for(Some(MINUTE)) => panic!("it was heard of every half minute"),
+            () = reading => unreachable!("the pipe stays open"),
+            _ = liveness.silent_for(Some(MINUTE)) => panic!("there was a sign every half minute"),
         }
     }
 }

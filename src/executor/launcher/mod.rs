@@ -120,7 +120,7 @@ pub enum LaunchError {
 pub enum Purpose {
     /// The slot of a search, of which a study has one at a time.
     Slot(SlotId),
-    /// One export, beside a search or other exports; told apart by the process id of the `hpo` that asked for it.
+    /// One export, beside a search or other exports; distinguished by the process id of the `hpo` that asked for it.
     Export(u32),
 }
 

@@ -3,6 +3,8 @@
 mod messages;
 mod orders;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 

@@ -29,7 +29,7 @@ pub(super) enum Work {
 pub(super) enum State {
     /// Its worker is not ready yet.
     Starting(Next),
-    /// Nothing, and the scheduler has been told so.
+    /// Nothing, which was reported.
     Idle,
     /// Its worker is at work.
     Busy {
