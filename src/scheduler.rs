@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::{Feature, Run, SegmentId};
+use hpo_protocol::{Feature, Run};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
@@ -304,20 +304,13 @@ impl Scheduler<'_> {
                 self.observer.progress(trial, resource, examples_per_second);
                 None
             }
-            News::NoSpace {
-                trial,
-                attempt,
-                message,
-            } => {
+            News::NoSpace { segment, message } => {
+                let trial = segment.trial;
                 let what = message.lines().next().unwrap_or_default();
                 self.observer.paused(&format!("trial {trial} can't be saved: {what}"));
                 self.full.push(trial);
                 let checkpoint = None;
-                Some(Event::Stopped {
-                    trial,
-                    attempt,
-                    checkpoint,
-                })
+                Some(Event::Stopped { segment, checkpoint })
             }
             News::Exported { directory, test } => {
                 let trial = match self.export {
@@ -361,22 +354,18 @@ impl Scheduler<'_> {
             match command {
                 Command::Run {
                     slot,
-                    trial,
-                    attempt,
+                    segment,
                     from,
                     to,
                     checkpoint,
                 } => {
                     self.idle.remove(&slot);
-                    let Some(state) = self.store.study.trial(trial) else {
+                    let Some(state) = self.store.study.trial(segment.trial) else {
                         continue;
                     };
                     let policy = &self.store.study.spec().policy;
                     let run = Run {
-                        segment: SegmentId {
-                            trial: hpo_protocol::TrialId(trial),
-                            attempt,
-                        },
+                        segment,
                         seed: state.seed,
                         parameters: state.parameters.clone(),
                         unit: policy.unit,
@@ -389,12 +378,7 @@ impl Scheduler<'_> {
                     };
                     self.order(slot, Order::Run { run, checkpoint });
                 }
-                Command::Stop {
-                    slot,
-                    trial,
-                    attempt,
-                    save,
-                } => self.order(slot, Order::Stop { trial, attempt, save }),
+                Command::Stop { slot, segment, save } => self.order(slot, Order::Stop { segment, save }),
                 Command::Replace { slot } => self.order(slot, Order::Replace),
                 Command::Delete { files } => {
                     let root = self.directory.checkpoints();
@@ -417,8 +401,8 @@ impl Scheduler<'_> {
         self.observer.stopping();
         for trial in self.store.study.trials() {
             if let TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } = trial.state {
-                let (trial, attempt, save) = (trial.id, trial.attempts, true);
-                self.order(slot, Order::Stop { trial, attempt, save });
+                let (segment, save) = (trial.last_segment(), true);
+                self.order(slot, Order::Stop { segment, save });
             }
         }
     }

@@ -69,7 +69,7 @@ impl Scheduler<'_> {
             return Ok(());
         }
         let name = self.places.get(&slot).map_or("", |place| &place.name);
-        tracing::error!(slot, name, why, "slot set aside");
+        tracing::error!(slot = slot.0, name, why, "slot set aside");
         if self.workers.is_empty() {
             return Err(SchedulerError::Fatal(why));
         }

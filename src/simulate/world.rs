@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::formula::{END, Missing};
 use super::objective::{Curve, Objective};
-use crate::ids::{SlotId, Timestamp, TrialId};
+use crate::ids::{SegmentId, SlotId, Timestamp, TrialId};
 use crate::study::{Checkpoint, Command, Event, Measures, Reported, Study, StudySpec};
 
 /// What a study is simulated under.
@@ -72,8 +72,7 @@ impl Simulated {
 /// A segment on a slot.
 #[derive(Debug, Clone)]
 struct Segment {
-    trial: TrialId,
-    attempt: u32,
+    id: SegmentId,
     at: u64,
     to: u64,
     began: u64,
@@ -116,7 +115,7 @@ pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, Mi
         now: 0,
         due: BinaryHeap::new(),
         running: BTreeMap::new(),
-        idle: (0..conditions.slots).collect(),
+        idle: (0..conditions.slots).map(SlotId).collect(),
         segments: 0,
         curves: BTreeMap::new(),
         busy: 0.0,
@@ -174,12 +173,11 @@ impl World {
             match command {
                 Command::Run {
                     slot,
-                    trial,
-                    attempt,
+                    segment,
                     from,
                     to,
                     ..
-                } => self.start(slot, trial, attempt, from, to)?,
+                } => self.start(slot, segment, from, to)?,
                 Command::Stop { slot, save, .. } => self.stop(slot, save)?,
                 Command::Replace { .. } | Command::Delete { .. } => {}
             }
@@ -187,7 +185,8 @@ impl World {
         Ok(())
     }
 
-    fn start(&mut self, slot: SlotId, trial: TrialId, attempt: u32, from: u64, to: u64) -> Result<(), Missing> {
+    fn start(&mut self, slot: SlotId, id: SegmentId, from: u64, to: u64) -> Result<(), Missing> {
+        let trial = id.trial;
         if let (false, Some(state)) = (self.curves.contains_key(&trial), self.study.trial(trial)) {
             let curve = self.conditions.objective.curve(&state.parameters, state.seed)?;
             let curve = match state.confirms() {
@@ -207,14 +206,13 @@ impl World {
         let fails = fails.then(|| self.rng.random_range(from..to));
         let fails = fails.map(|at| self.study.spec().policy.next_report(at, to));
         // The same for all segments of a trial.
-        let mut own = ChaCha8Rng::seed_from_u64(self.conditions.seed ^ trial.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut own = ChaCha8Rng::seed_from_u64(self.conditions.seed ^ trial.0.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let factor = 1.0 + self.conditions.spread * (2.0 * own.random::<f64>() - 1.0);
         let epoch = self.curves.get(&trial).map_or(0.0, |curve| 1000.0 * curve.seconds());
         self.idle.remove(&slot);
         self.segments += 1;
         let segment = Segment {
-            trial,
-            attempt,
+            id,
             at: from,
             to,
             began: self.now,
@@ -260,13 +258,13 @@ impl World {
         let Some((number, segment)) = self.running.get_mut(&slot) else {
             return Ok(());
         };
-        let (trial, attempt) = (segment.trial, segment.attempt);
+        let id = segment.id;
+        let SegmentId { trial, attempt } = id;
         let resource = policy.next_report(segment.at, segment.to);
         if segment.fails == Some(resource) {
             self.free(slot);
             return self.tell(Event::Failed {
-                trial,
-                attempt,
+                segment: id,
                 message: "simulated".to_owned(),
                 checkpoint_lost: false,
             });
@@ -306,16 +304,12 @@ impl World {
         let Some((_, segment)) = self.running.get(&slot) else {
             return Ok(());
         };
-        let (trial, attempt) = (segment.trial, segment.attempt);
+        let segment = segment.id;
         self.free(slot);
         // The trial may have been pruned meanwhile: the core takes no notice then.
         let checkpoint = None;
         if save {
-            self.tell(Event::Stopped {
-                trial,
-                attempt,
-                checkpoint,
-            })
+            self.tell(Event::Stopped { segment, checkpoint })
         } else {
             Ok(())
         }

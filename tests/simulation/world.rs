@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use hpo::ids::{SlotId, Timestamp, TrialId};
+use hpo::ids::{SegmentId, SlotId, Timestamp, TrialId};
 use hpo::study::{Command, Event, FORMAT, Fact, Limits, Record, Reported, Step, Study, TrialState};
 use hpo_protocol::{Values, next_report};
 use rand::{RngExt, SeedableRng};
@@ -51,13 +51,13 @@ pub struct World {
     /// How many records the scheduler was told to be durable.
     acknowledged: u64,
     /// Commands carried out: the segments begun.
-    begun: BTreeSet<(TrialId, u32)>,
+    begun: BTreeSet<SegmentId>,
     /// By trial, the last resource reported.
     reported: BTreeMap<TrialId, u64>,
     /// What workers have told at some time.
     past: Vec<Event>,
     /// What old workers that have outlived their scheduler will still write.
-    orphans: Vec<(TrialId, u32, u64)>,
+    orphans: Vec<(SegmentId, u64)>,
     events: u32,
     oracle: Oracle,
     tally: Tally,
@@ -152,7 +152,7 @@ impl World {
         self.files.sweep(&study, None);
         let slots = self.rng.random_range(1..=self.plan.slots);
         Process {
-            slots: (0..slots).map(|slot| Slot::new(slot, &mut self.rng)).collect(),
+            slots: (0..slots).map(|slot| Slot::new(SlotId(slot), &mut self.rng)).collect(),
             study,
             news: VecDeque::new(),
             idle: BTreeSet::new(),
@@ -221,9 +221,9 @@ impl World {
     fn licence(&self, process: &Process, slot: usize) -> Licence {
         let spec = &self.plan.spec;
         let study = &process.study;
-        let may_fail = process.slots[slot].training().is_none_or(|(trial, attempt, _)| {
-            let trial = study.trial(trial).unwrap();
-            !spec.policy.is_synchronous() || trial.attempts != attempt || trial.failures < spec.retries
+        let may_fail = process.slots[slot].training().is_none_or(|(segment, _)| {
+            let trial = study.trial(segment.trial).unwrap();
+            !spec.policy.is_synchronous() || trial.last_segment() != segment || trial.failures < spec.retries
         });
         Licence {
             faults: self.plan.faults,
@@ -316,41 +316,35 @@ impl World {
         match command {
             Command::Run {
                 slot,
-                trial,
-                attempt,
+                segment,
                 from,
                 to,
                 checkpoint,
             } => {
-                let recorded = self.durable.trial(trial).unwrap();
-                let runs = running(&self.durable).any(|(other, on, _)| (other, on) == (trial, slot));
+                let recorded = self.durable.trial(segment.trial).unwrap();
+                let runs = running(&self.durable).any(|(other, on)| (other, on) == (segment, slot));
+                assert!(runs, "a segment was begun that is not recorded");
                 assert!(
-                    runs && recorded.attempts == attempt,
-                    "a segment was begun that is not recorded"
-                );
-                assert!(
-                    self.begun.insert((trial, attempt)),
-                    "attempt {attempt} of trial {trial} was begun twice"
+                    self.begun.insert(segment),
+                    "attempt {} of trial {} was begun twice",
+                    segment.attempt,
+                    segment.trial
                 );
                 process.idle.remove(&slot);
                 let run = Run {
-                    trial,
-                    attempt,
+                    segment,
                     seed: recorded.seed,
                     every: self.plan.spec.policy.report_every,
                     from,
                     to,
                     checkpoint,
                 };
-                process.slots[slot as usize].order(Order::Run(run));
+                process.slots[slot.0 as usize].order(Order::Run(run));
             }
-            Command::Stop {
-                slot,
-                trial,
-                attempt,
-                save,
-            } => process.slots[slot as usize].order(Order::Stop { trial, attempt, save }),
-            Command::Replace { slot } => process.slots[slot as usize].order(Order::Replace),
+            Command::Stop { slot, segment, save } => {
+                process.slots[slot.0 as usize].order(Order::Stop { segment, save });
+            }
+            Command::Replace { slot } => process.slots[slot.0 as usize].order(Order::Replace),
             Command::Delete { files } => files.iter().for_each(|file| self.files.delete(file)),
         }
     }
@@ -409,9 +403,9 @@ impl World {
             self.tally.stops += 1;
             process.stopping = Some(self.rng.random_range(1..60));
             let stops: Vec<_> = running(&process.study).collect();
-            for (trial, slot, attempt) in stops {
+            for (segment, slot) in stops {
                 let save = true;
-                process.slots[slot as usize].order(Order::Stop { trial, attempt, save });
+                process.slots[slot.0 as usize].order(Order::Stop { segment, save });
             }
         }
         if chance(&mut self.rng, self.plan.losses) {
@@ -426,7 +420,7 @@ impl World {
                 self.files.lose(file);
             }
         }
-        if let Some((trial, attempt, resource)) = self.orphans.pop() {
+        if let Some((SegmentId { trial, attempt }, resource)) = self.orphans.pop() {
             self.files.write(trial, &format!("a{attempt}-orphan"), resource);
         }
         if chance(&mut self.rng, self.plan.echoes) {
@@ -441,13 +435,12 @@ impl World {
             return Ok(());
         }
         let mut event = self.past[self.rng.random_range(0..self.past.len())].clone();
-        let (Event::Reported(Reported { trial, attempt, .. })
-        | Event::Stopped { trial, attempt, .. }
-        | Event::Failed { trial, attempt, .. }) = event
-        else {
-            return Ok(());
+        let segment = match &event {
+            Event::Reported(reported) => reported.segment(),
+            Event::Stopped { segment, .. } | Event::Failed { segment, .. } => *segment,
+            _ => return Ok(()),
         };
-        if running(&process.study).any(|(other, _, now)| (other, now) == (trial, attempt)) {
+        if running(&process.study).any(|(other, _)| other == segment) {
             return Ok(());
         }
         if let Event::Reported(Reported {
@@ -457,6 +450,7 @@ impl World {
         }) = &mut event
             && self.rng.random()
         {
+            let SegmentId { trial, attempt } = segment;
             *checkpoint = self.files.write(trial, &format!("a{attempt}-late"), *resource);
         }
         self.tally.late_messages += 1;
@@ -471,15 +465,17 @@ impl World {
 
     fn check_slots(&self, process: &Process) {
         let mut slots = BTreeSet::new();
-        for (trial, slot, _) in running(&process.study) {
-            assert!(slots.insert(slot), "slot {slot} has trial {trial} and another");
+        for (segment, slot) in running(&process.study) {
+            assert!(
+                slots.insert(slot),
+                "slot {slot} has trial {} and another",
+                segment.trial
+            );
         }
         let mut trained = BTreeSet::new();
-        for (trial, attempt, _) in process.slots.iter().filter_map(Slot::training) {
-            assert!(
-                trained.insert((trial, attempt)),
-                "trial {trial} runs twice as attempt {attempt}"
-            );
+        for (segment, _) in process.slots.iter().filter_map(Slot::training) {
+            let SegmentId { trial, attempt } = segment;
+            assert!(trained.insert(segment), "trial {trial} runs twice as attempt {attempt}");
         }
     }
 
@@ -496,9 +492,9 @@ impl World {
     }
 }
 
-fn running(study: &Study) -> impl Iterator<Item = (TrialId, SlotId, u32)> {
+fn running(study: &Study) -> impl Iterator<Item = (SegmentId, SlotId)> {
     study.trials().iter().filter_map(|trial| match trial.state {
-        TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } => Some((trial.id, slot, trial.attempts)),
+        TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } => Some((trial.last_segment(), slot)),
         _ => None,
     })
 }
