@@ -77,7 +77,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             }
             return Ok(());
         }
-        tracing::error!(slot, name, why, "slot set aside");
+        tracing::error!(slot = slot.0, name, why, "slot set aside");
         if left == 0 {
             return Err(SchedulerError::Fatal(why));
         }

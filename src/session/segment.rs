@@ -56,7 +56,7 @@ pub enum SegmentError {
 impl Segment {
     /// The trial.
     pub fn trial(&self) -> TrialId {
-        self.run.segment.trial.0
+        self.run.segment.trial
     }
 
     /// The configuration.
@@ -159,21 +159,19 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        let (trial, attempt) = (self.trial(), self.run.segment.attempt);
+        let segment = self.run.segment;
         if !self.over {
             let failure = self.failure.take();
             let early = ("the segment ended before its rung".to_owned(), false);
             let event = if failure.is_none() && self.stop.load(Ordering::Relaxed) {
                 Event::Stopped {
-                    trial,
-                    attempt,
+                    segment,
                     checkpoint: None,
                 }
             } else {
                 let (message, checkpoint_lost) = failure.unwrap_or(early);
                 Event::Failed {
-                    trial,
-                    attempt,
+                    segment,
                     message,
                     checkpoint_lost,
                 }
@@ -204,7 +202,7 @@ impl Segments {
     pub(super) fn new(count: u32, study: &StudyDirectory) -> (Self, Receiver<Segment>) {
         let (queue, segments) = channel();
         let (sender, news) = unbounded_channel();
-        for slot in 0..count {
+        for slot in (0..count).map(SlotId) {
             let _ = sender.send(SlotNews { slot, news: idle() });
         }
         let slots = Self {
@@ -258,7 +256,7 @@ impl Segments {
 impl Slots for Segments {
     fn names(&self) -> Vec<(SlotId, String)> {
         (0..self.count)
-            .map(|slot| (slot, "in this process".to_owned()))
+            .map(|slot| (SlotId(slot), "in this process".to_owned()))
             .collect()
     }
 

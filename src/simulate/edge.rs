@@ -21,7 +21,7 @@ pub(super) struct VirtualSlots(pub Rc<RefCell<World>>);
 impl Slots for VirtualSlots {
     fn names(&self) -> Vec<(SlotId, String)> {
         (0..self.0.borrow().conditions.slots)
-            .map(|slot| (slot, String::new()))
+            .map(|slot| (SlotId(slot), String::new()))
             .collect()
     }
 

@@ -65,15 +65,14 @@ impl Slots for SimulatedSlots {
 fn ours(order: executor::Order) -> Order {
     match order {
         executor::Order::Run { run, checkpoint } => Order::Run(Run {
-            trial: run.segment.trial.0,
-            attempt: run.segment.attempt,
+            segment: run.segment,
             seed: run.seed,
             every: run.report_every,
             from: run.from,
             to: run.to,
             checkpoint,
         }),
-        executor::Order::Stop { trial, attempt, save } => Order::Stop { trial, attempt, save },
+        executor::Order::Stop { segment, save } => Order::Stop { segment, save },
         executor::Order::Replace => Order::Replace,
         order => panic!("these workers can't {order:?}"),
     }
