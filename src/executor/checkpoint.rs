@@ -76,12 +76,7 @@ impl CheckpointError {
 /// # Errors
 /// If the file is not in the directory, or can't be read within that time (it may have more bytes than there are on the
 /// disk) or made durable.
-pub(super) fn accept(
-    root: &Path,
-    directory: &str,
-    file: &Path,
-    within: Duration,
-) -> Result<Checkpoint, CheckpointError> {
+pub fn accept(root: &Path, directory: &str, file: &Path, within: Duration) -> Result<Checkpoint, CheckpointError> {
     let own = root.join(directory);
     let name = file.strip_prefix(&own).ok().and_then(Path::to_str);
     let Some(name) = name.filter(|name| place(root, &format!("{directory}/{name}")).is_some()) else {

@@ -1,6 +1,6 @@
 //! Where trials run: slots, the worker on each of them, and the checkpoints that workers write.
 
-mod checkpoint;
+pub mod checkpoint;
 mod connection;
 mod failure;
 mod gpu;
@@ -16,12 +16,11 @@ mod slots;
 mod supervisor;
 mod worker;
 
-pub use checkpoint::{CheckpointError, delete, delete_unreferenced, verify};
 pub use gpu::Gpu;
 pub use launcher::{
     Exit, Launch, LaunchError, Launched, Launcher, Leftovers, LocalLauncher, Purpose, RunningWorker, Wait,
 };
-pub use news::{News, Order, Segment, SlotNews};
+pub use news::{News, Order, SegmentSpec, SlotNews};
 pub use program::Program;
 pub use single_export::{ExportError, export_model};
 pub use slot_health::SlotHealth;

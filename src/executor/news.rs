@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::{Feature, Measurement, Run, SegmentId, Unit, Values};
+use hpo_protocol::{Feature, Measurement, Run, Unit, Values};
 
-use crate::ids::{SlotId, TrialId};
+use crate::ids::{SegmentId, SlotId, TrialId};
 use crate::study::{Checkpoint, Event};
 
 /// What a slot shall do.
@@ -13,7 +13,7 @@ pub enum Order {
     /// Measure the untrained model.
     Evaluate,
     /// Train a segment.
-    Run(Segment),
+    Run(SegmentSpec),
     /// End the running segment before its time.
     Stop {
         /// The segment.
@@ -34,9 +34,9 @@ pub enum Order {
 
 /// A segment to train: a stretch of a trial from resource `from` to resource `to`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Segment {
+pub struct SegmentSpec {
     /// Which it is.
-    pub id: SegmentId,
+    pub segment: SegmentId,
     /// The seed of everything random in the trial, below 2^53.
     pub seed: u64,
     /// The configuration.
@@ -55,12 +55,12 @@ pub struct Segment {
     pub checkpoint: Option<Checkpoint>,
 }
 
-impl Segment {
+impl SegmentSpec {
     /// The message that asks a worker for it: `checkpoint` is the file of the checkpoint, verified, and `checkpoints` the
     /// directory, which exists, for new ones.
     pub(super) fn message(self, checkpoint: Option<PathBuf>, checkpoints: PathBuf) -> Run {
         Run {
-            segment: self.id,
+            segment: self.segment,
             seed: self.seed,
             parameters: self.parameters,
             unit: self.unit,

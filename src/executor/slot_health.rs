@@ -37,15 +37,17 @@ mod tests {
     #[test]
     fn a_slot_on_which_everything_fails_is_at_fault() {
         let mut health = SlotHealth::default();
-        let verdicts: Vec<bool> = (0..5).map(|trial| health.record_failure(trial, false)).collect();
+        let verdicts: Vec<bool> = (0..5)
+            .map(|trial| health.record_failure(TrialId(trial), false))
+            .collect();
         assert_eq!(verdicts, [false, false, false, false, true]);
     }
 
     #[test]
     fn a_trial_that_always_fails_is_not_held_against_the_slot() {
         let mut health = SlotHealth::default();
-        assert!((0..100).all(|_| !health.record_failure(7, false)));
-        assert!((0..100).all(|trial| !health.record_failure(trial, true)));
+        assert!((0..100).all(|_| !health.record_failure(TrialId(7), false)));
+        assert!((0..100).all(|trial| !health.record_failure(TrialId(trial), true)));
     }
 
     #[test]
@@ -55,7 +57,7 @@ mod tests {
             if trial % 4 == 3 {
                 health.record_success();
             }
-            assert!(!health.record_failure(trial, false));
+            assert!(!health.record_failure(TrialId(trial), false));
         }
     }
 }

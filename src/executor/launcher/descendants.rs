@@ -185,6 +185,7 @@ fn parent(pid: Pid) -> Option<Pid> {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use crate::ids::SlotId;
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
 
@@ -196,11 +197,11 @@ mod tests {
             let mut sleep = Command::new("sleep");
             sleep.arg("20").env(Mark::VARIABLE, mark.as_str()).spawn().unwrap()
         };
-        let (mut ours, mut other) = (start(Purpose::Slot(1)), start(Purpose::Slot(2)));
+        let (mut ours, mut other) = (start(Purpose::Slot(SlotId(1))), start(Purpose::Slot(SlotId(2))));
         let (mut export, mut abandoned) = (start(Purpose::Export(1)), start(Purpose::Export(i32::MAX as u32)));
         let group = Pid::from_raw(i32::MAX).unwrap();
         let descendants = |purpose| Descendants::new(group, Mark::new(study.path(), purpose));
-        descendants(Purpose::Slot(1)).kill();
+        descendants(Purpose::Slot(SlotId(1))).kill();
         assert_eq!(ours.wait().unwrap().signal(), Some(9));
         assert_eq!(other.try_wait().unwrap(), None);
         assert_eq!(kill_leftovers(study.path().join("other").as_path(), Leftovers::All), 0);
@@ -217,7 +218,7 @@ mod tests {
     fn what_has_only_just_begun_is_killed_too() {
         let study = tempfile::tempdir().unwrap();
         for _ in 0..100 {
-            let mark = Mark::new(study.path(), Purpose::Slot(1));
+            let mark = Mark::new(study.path(), Purpose::Slot(SlotId(1)));
             let mut sleep = Command::new("sleep");
             let mut begun = sleep.arg("20").env(Mark::VARIABLE, mark.as_str()).spawn().unwrap();
             kill_leftovers(study.path(), Leftovers::All);

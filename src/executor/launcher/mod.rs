@@ -141,7 +141,7 @@ impl Purpose {
     fn parse(text: &str) -> Option<Self> {
         match text.strip_prefix(EXPORT) {
             Some(process) => process.parse().ok().map(Self::Export),
-            None => text.parse().ok().map(Self::Slot),
+            None => text.parse().ok().map(SlotId).map(Self::Slot),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::{Feature, FromWorker, Measurement, Metrics, SegmentId, VERSION};
+use hpo_protocol::{Feature, FromWorker, Measurement, Metrics, VERSION};
 use tokio::time::Instant;
 
 use super::state::{ANSWER, Next, State, Task, Training};
@@ -12,6 +12,7 @@ use crate::executor::checkpoint;
 use crate::executor::failure::Failure;
 use crate::executor::news::News;
 use crate::executor::sanitize::{check, shown};
+use crate::ids::SegmentId;
 use crate::store::StudyDirectory;
 use crate::study::{Checkpoint, Event, Measures, Reported};
 
@@ -53,7 +54,7 @@ impl Supervisor {
                 }
                 check(&metrics).map_err(died)?;
                 let reported = Reported {
-                    trial: segment.trial.0,
+                    trial: segment.trial,
                     attempt: segment.attempt,
                     resource,
                     loss,
@@ -79,7 +80,7 @@ impl Supervisor {
         let training = self.state.training(segment);
         if training.is_none() {
             tracing::debug!(
-                slot = self.slot.id,
+                slot = self.slot.id.0,
                 ?segment,
                 "message ignored: not of the running segment"
             );
@@ -101,7 +102,7 @@ impl Supervisor {
         let State::Starting(next) = &mut self.state else {
             return Err(out_of_turn("ready"));
         };
-        tracing::info!(slot = self.slot.id, trainer, ?features, "worker ready");
+        tracing::info!(slot = self.slot.id.0, trainer, ?features, "worker ready");
         worker.features = features;
         match std::mem::replace(next, Next::Announce) {
             Next::Announce => self.report_idle(worker).await,
@@ -128,7 +129,7 @@ impl Supervisor {
         {
             training.passed_on = Some(Instant::now());
             self.report(News::Progress {
-                trial: segment.trial.0,
+                trial: segment.trial,
                 resource,
                 examples_per_second,
             })
@@ -154,12 +155,7 @@ impl Supervisor {
             Some(_) => {}
         }
         let checkpoint = self.accept_checkpoint(segment, file).await?;
-        self.report_event(Event::Stopped {
-            trial: segment.trial.0,
-            attempt: segment.attempt,
-            checkpoint,
-        })
-        .await;
+        self.report_event(Event::Stopped { segment, checkpoint }).await;
         self.report_idle(worker).await;
         Ok(())
     }
@@ -202,7 +198,7 @@ impl Supervisor {
             return Ok(None);
         };
         let root = self.checkpoints.clone();
-        let own = StudyDirectory::trial_checkpoints(segment.trial.0);
+        let own = StudyDirectory::trial_checkpoints(segment.trial);
         let within = self.slot.silence.unwrap_or(ANSWER);
         let accepted = blocking(move || checkpoint::accept(&root, &own, &file, within)).await;
         accepted.map(Some).map_err(End::Died)

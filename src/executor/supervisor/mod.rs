@@ -8,7 +8,7 @@ mod tests;
 
 use std::path::PathBuf;
 
-use hpo_protocol::{Feature, SegmentId, ToWorker};
+use hpo_protocol::{Feature, ToWorker};
 use tokio::sync::mpsc::{Sender, UnboundedReceiver};
 use tokio::task::spawn_blocking;
 
@@ -20,6 +20,7 @@ use super::news::{News, Order, SlotNews};
 use super::program::Program;
 use super::slots::Slot;
 use crate::disk::has_no_room;
+use crate::ids::SegmentId;
 use crate::store::StudyDirectory;
 use crate::study::Event;
 
@@ -108,7 +109,7 @@ impl Supervisor {
                 End::Died(failure) => (failure, self.log.tail(), false, left),
                 End::Fatal(failure) => (failure, String::new(), true, false),
             };
-            tracing::warn!(slot = self.slot.id, %failure, printed, "worker ended");
+            tracing::warn!(slot = self.slot.id.0, %failure, printed, "worker ended");
             false_starts = match self.state {
                 State::Starting(_) => false_starts + 1,
                 State::Idle | State::Busy { .. } => 0,
@@ -180,8 +181,8 @@ impl Supervisor {
 
     /// No worker will run here: neither will what the next one should have begun.
     async fn give_up(self, failure: &Failure, printed: &str) {
-        if let State::Starting(Next::Begin(Work::Train(segment))) = &self.state {
-            self.report_failure(segment.id, failure, printed).await;
+        if let State::Starting(Next::Begin(Work::Train(spec))) = &self.state {
+            self.report_failure(spec.segment, failure, printed).await;
         }
         let message = format!("{failure}{printed}");
         self.report(News::Fatal { message }).await;
@@ -204,8 +205,7 @@ impl Supervisor {
         self.report(match no_space {
             true => News::NoSpace { segment, message },
             false => News::Happened(Event::Failed {
-                trial: segment.trial.0,
-                attempt: segment.attempt,
+                segment,
                 message,
                 checkpoint_lost: false,
             }),

@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::{SegmentId, ToWorker};
+use hpo_protocol::ToWorker;
 
 use super::state::{Next, State, Task, Training, Work};
 use super::{Attended, End, Supervisor, blocking};
 use crate::disk::create_directories;
 use crate::executor::checkpoint;
 use crate::executor::failure::Failure;
-use crate::executor::news::{News, Order, Segment};
+use crate::executor::news::{News, Order, SegmentSpec};
+use crate::ids::SegmentId;
 use crate::store::StudyDirectory;
 use crate::study::{Checkpoint, Event};
 
@@ -17,7 +18,7 @@ impl Supervisor {
     pub(super) async fn handle_order(&mut self, worker: &Attended, order: Order) -> Result<(), End> {
         match order {
             Order::Evaluate => self.accept(worker, Work::Evaluate).await,
-            Order::Run(segment) => self.accept(worker, Work::Train(segment)).await,
+            Order::Run(spec) => self.accept(worker, Work::Train(spec)).await,
             Order::Export { checkpoint, directory } => {
                 self.accept(worker, Work::Export { checkpoint, directory }).await
             }
@@ -48,39 +49,39 @@ impl Supervisor {
                 };
                 worker.send(&ToWorker::Evaluate)
             }
-            Work::Train(segment) => self.train(worker, segment, unanswered).await,
+            Work::Train(spec) => self.train(worker, spec, unanswered).await,
             Work::Export { checkpoint, directory } => self.export(worker, checkpoint, directory, unanswered).await,
         }
     }
 
-    async fn train(&mut self, worker: &Attended, segment: Segment, unanswered: Option<Work>) -> Result<(), End> {
-        let id = segment.id;
-        let own = StudyDirectory::trial_checkpoints(id.trial.0);
+    async fn train(&mut self, worker: &Attended, spec: SegmentSpec, unanswered: Option<Work>) -> Result<(), End> {
+        let segment = spec.segment;
+        let own = StudyDirectory::trial_checkpoints(segment.trial);
         self.log.switch(own.clone());
         self.state = State::Busy {
-            task: Task::Training(Training::new(id, segment.to)),
+            task: Task::Training(Training::new(segment, spec.to)),
             unanswered,
         };
         let own = self.checkpoints.join(own);
         let directory = own.clone();
         let made = blocking(move || create_directories(&own).map_err(|source| Failure::directory(own, source))).await;
         if let Err(failure) = made {
-            self.report_failure(id, &failure, "").await;
+            self.report_failure(segment, &failure, "").await;
             self.report_idle(worker).await;
             return Ok(());
         }
-        let file = match &segment.checkpoint {
+        let file = match &spec.checkpoint {
             None => None,
             Some(checkpoint) => match self.verify(checkpoint.clone()).await {
                 Ok(file) => Some(file),
                 Err(failure) => {
-                    self.report_lost_checkpoint(id, &failure).await;
+                    self.report_lost_checkpoint(segment, &failure).await;
                     self.report_idle(worker).await;
                     return Ok(());
                 }
             },
         };
-        worker.send(&ToWorker::Run(segment.message(file, directory)))
+        worker.send(&ToWorker::Run(spec.message(file, directory)))
     }
 
     async fn export(
@@ -113,15 +114,11 @@ impl Supervisor {
             return worker.send(&ToWorker::Stop { segment, save });
         }
         if let State::Starting(next) = &mut self.state
-            && matches!(next, Next::Begin(Work::Train(held)) if held.id == segment)
+            && matches!(next, Next::Begin(Work::Train(held)) if held.segment == segment)
         {
             *next = Next::Announce;
-            self.report_event(Event::Stopped {
-                trial: segment.trial.0,
-                attempt: segment.attempt,
-                checkpoint: None,
-            })
-            .await;
+            let checkpoint = None;
+            self.report_event(Event::Stopped { segment, checkpoint }).await;
         }
         Ok(())
     }
@@ -135,8 +132,7 @@ impl Supervisor {
     /// A segment could not be begun for want of the checkpoint that it goes on from.
     async fn report_lost_checkpoint(&self, segment: SegmentId, failure: &Failure) {
         self.report_event(Event::Failed {
-            trial: segment.trial.0,
-            attempt: segment.attempt,
+            segment,
             message: failure.to_string(),
             checkpoint_lost: true,
         })

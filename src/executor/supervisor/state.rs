@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::{Feature, SegmentId};
+use hpo_protocol::Feature;
 use tokio::time::Instant;
 
-use crate::executor::news::Segment;
+use crate::executor::news::SegmentSpec;
+use crate::ids::SegmentId;
 use crate::study::Checkpoint;
 
 /// How long a worker may be silent that owes an answer which takes little work: to be ready, or to be done after the last
@@ -20,7 +21,7 @@ const WORK: Duration = Duration::from_secs(30 * 60);
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Work {
     Evaluate,
-    Train(Segment),
+    Train(SegmentSpec),
     Export { checkpoint: Checkpoint, directory: PathBuf },
 }
 
@@ -134,9 +135,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use hpo_protocol::TrialId;
-
     use super::*;
+    use crate::ids::TrialId;
 
     const SEGMENT: SegmentId = SegmentId {
         trial: TrialId(1),

@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hpo_protocol::{Feature, FromWorker, SegmentId, ToWorker, TrialId, Unit, VERSION};
+use hpo_protocol::{Feature, FromWorker, ToWorker, Unit, VERSION};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
 use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
 use crate::executor::{
-    Exit, Launch, LaunchError, Launched, Launcher, Leftovers, News, Order, Program, RunningWorker, Segment, Slot,
+    Exit, Launch, LaunchError, Launched, Launcher, Leftovers, News, Order, Program, RunningWorker, SegmentSpec, Slot,
     SlotNews, Wait, Worker,
 };
+use crate::ids::{SegmentId, SlotId, TrialId};
 use crate::store::StudyDirectory;
 use crate::study::Event;
 
@@ -153,7 +154,7 @@ impl Bench {
         let (launched, workers) = unbounded_channel();
         let (sender, news) = mpsc::channel(8);
         let slot = Slot {
-            id: 0,
+            id: SlotId(0),
             launcher: Arc::new(Elsewhere(launched)),
             gpu: None,
             threads: 3,
@@ -186,8 +187,8 @@ impl Bench {
 
     /// Gives the order to train a segment.
     fn train(&self, segment: SegmentId) {
-        self.slot.order(Order::Run(Segment {
-            id: segment,
+        self.slot.order(Order::Run(SegmentSpec {
+            segment,
             seed: 1,
             parameters: [].into(),
             unit: Unit::Epochs,
@@ -216,7 +217,7 @@ async fn what_is_ordered_before_a_worker_is_ready_outlives_workers_that_never_ar
     second.begin().await;
     second.runs(segment(4)).await;
     second.diverge(segment(4)).await;
-    assert!(matches!(bench.news().await, News::Happened(Event::Reported(reported)) if reported.trial == 4));
+    assert!(matches!(bench.news().await, News::Happened(Event::Reported(reported)) if reported.trial == TrialId(4)));
     bench.is_idle().await;
 }
 
@@ -227,8 +228,7 @@ async fn what_waits_for_a_worker_can_be_stopped() {
     let (segment, save) = (segment(4), true);
     bench.slot.order(Order::Stop { segment, save });
     let stopped = News::Happened(Event::Stopped {
-        trial: 4,
-        attempt: 1,
+        segment,
         checkpoint: None,
     });
     assert_eq!(bench.news().await, stopped);
@@ -256,8 +256,7 @@ async fn a_worker_that_leaves_when_it_is_asked_again_costs_nothing() {
     second.runs(segment(5)).await;
     second.leave(true);
     let failed = News::Happened(Event::Failed {
-        trial: 5,
-        attempt: 1,
+        segment: segment(5),
         message: "the worker ended unasked (left)".into(),
         checkpoint_lost: false,
     });
