@@ -14,7 +14,7 @@ use hpo_protocol::{Start, Unit, VERSION};
 use hpo_trial_embedding::model::Config;
 use hpo_trial_embedding::resource::Goal;
 use hpo_trial_embedding::trial::Trial;
-use hpo_trial_embedding::worker::prepare;
+use hpo_trial_embedding::worker::{limit_threads, prepare};
 use tch::{Device, Kind, Tensor};
 
 /// Numbers that a product of square matrices has a side of.
@@ -36,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let batch_size = get("batch_size")?.parse()?;
     let seconds: f64 = get("seconds")?.parse()?;
+    limit_threads(start.threads)?;
     let shared = prepare(&start)?;
     let parameters = Parameters {
         batch_size,

@@ -112,7 +112,7 @@ fn identity_fields(identity: &Identity) -> [(&'static str, String); 5] {
 }
 
 /// Reads a checkpoint to go on from; one that is damaged or of another identity is an error. `prepare` marks the weights
-/// that are trained and tells the learning rate of each, as a share of the whole.
+/// that are trained and returns the learning rate of each, as a share of the whole.
 pub fn read(
     path: &Path,
     base: &Base,

@@ -28,7 +28,7 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and how to mend it.
+        /// What is wrong, and how to fix it.
         message: String,
     },
     /// Memory is lacking.

@@ -11,7 +11,6 @@ use tch::{Device, Tensor};
 
 use crate::augment::Augment;
 use crate::checkpoint::{self, Identity, Position, State};
-use crate::data::{derive, order};
 use crate::error::{Error, Result};
 use crate::examples::Examples;
 use crate::gradient::Pass;
@@ -22,6 +21,7 @@ use crate::optimizer::{Gradients, Optimizer};
 use crate::precision::{self, Scaler};
 use crate::resource::{Course, Goal};
 use crate::schedule::{Schedule, Track};
+use crate::seed::{derive, order};
 use crate::validate::{Measured, Validation};
 
 /// The purpose of [`derive`] for the randomness of a step.
@@ -213,7 +213,7 @@ impl<'a> Trial<'a> {
     /// gradient is not finite, and then no weight moves.
     pub fn step(&mut self) -> Result<bool> {
         if self.course.is_validated(self.steps()) {
-            // The training loss is told from one validation to the next.
+            // The training loss is reported from one validation to the next.
             self.read_losses()?;
             self.state.position.loss_sum = 0.0;
             self.state.position.loss_count = 0;
@@ -256,7 +256,7 @@ impl<'a> Trial<'a> {
             let pass = Pass {
                 model: &self.model,
                 classifier: self.classifier.as_ref(),
-                loss: self.loss,
+                loss: &self.loss,
                 data: &self.shared.train,
                 max_length: self.max_length,
                 dropout: self.identity.parameters.dropout,

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::config::read_json;
-use super::hex;
 use crate::error::{Error, Result};
+use crate::hex::hex;
 
 const WORDS: &str = "embeddings.word_embeddings.weight";
 

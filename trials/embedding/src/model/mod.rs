@@ -11,7 +11,6 @@ mod pooling;
 mod tokenizer;
 mod weights;
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -275,15 +274,4 @@ fn encode(encoder: &Encoder, batch: &Packed, dropout: &Dropout, below: Option<&B
     tch::manual_seed(dropout.seed as i64);
     let rows = encoder.words(batch)?;
     Ok((encoder.forward(batch, &rows, dropout, below)?, rows))
-}
-
-/// Bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

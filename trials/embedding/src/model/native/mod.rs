@@ -24,7 +24,7 @@ use super::packed::Packed;
 use super::weights::Weights;
 use crate::error::Result;
 use crate::optimizer::Gradients;
-use crate::tensors::numbers;
+use crate::tensors::{numbers, numbers_mut};
 
 /// Weights of the embeddings, which come first in the layout: words, positions, types, LayerNorm's two.
 const EMBEDDINGS: usize = 5;
@@ -164,9 +164,7 @@ impl Native {
         let weights = self.slices()?;
         let states = below.map_or(&[][..], |below| &below.states);
         // SAFETY: nobody writes to what has once been computed.
-        let states = states
-            .iter()
-            .map(|state| unsafe { numbers(state) }.map(|slice| &*slice));
+        let states = states.iter().map(|state| unsafe { numbers(state) });
         let states = states.collect::<Result<Vec<&[f32]>>>()?;
         let span = Span {
             below: &states,
@@ -182,9 +180,9 @@ impl Native {
             share.forward(sizes, &weights, batch, dropout, keep, &span)
         })?;
         let shape = [batch.ids.len() as i64, sizes.hidden as i64];
-        let tokens = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;
+        let mut tokens = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;
         // SAFETY: nobody else has the new tensor.
-        let all = unsafe { numbers(&tokens) }?;
+        let all = unsafe { numbers_mut(&mut tokens) }?;
         for share in &shares {
             let output = share.texts().iter().map(|text| (text, text.of(sizes.hidden)));
             for (text, part) in output {
@@ -198,7 +196,7 @@ impl Native {
         let slice = |weight| {
             // SAFETY: weights are written by the optimizer only, which has them borrowed mutably and does not run
             // during a pass: both are called by the thread of the trial.
-            unsafe { numbers(weight) }.map(|slice| &*slice)
+            unsafe { numbers(weight) }
         };
         self.weights.iter().map(slice).collect()
     }
@@ -233,26 +231,31 @@ impl Native {
         let from = from.f_contiguous()?;
         {
             let mut slices = Vec::new();
-            for set in &sets {
+            for set in &mut sets {
                 // SAFETY: nobody else has these tensors: they are new or have been given back.
-                let set: Result<Vec<_>> = set.iter().map(|gradient| unsafe { numbers(gradient) }).collect();
+                let set: Result<Vec<_>> = set
+                    .iter_mut()
+                    .map(|gradient| unsafe { numbers_mut(gradient) })
+                    .collect();
                 slices.push(set?);
             }
             // SAFETY: libtorch does not write to it while it is borrowed here.
-            let from: &[f32] = unsafe { numbers(&from) }?;
+            let from = unsafe { numbers(&from) }?;
             let mut jobs: Vec<_> = shares.iter_mut().zip(&mut slices).collect();
             each(&mut jobs, |(share, gradients)| {
                 share.backward(sizes, &weights, gradients, from, &dropout, (lowest, embeddings))
             })?;
             add_up(slices);
         }
-        let sums = sets.swap_remove(0);
+        let mut sums = sets.swap_remove(0);
         sets.into_iter().for_each(|set| recycle(&self.spent, set));
         let mut words = None;
         if embeddings {
             let shape = [batch.words.len() as i64, sizes.hidden as i64];
-            let rows = Tensor::f_zeros(shape, (Kind::Float, Device::Cpu))?;
-            scatter(&shares, sizes, &batch, [&rows, &sums[1], &sums[2]])?;
+            let mut rows = Tensor::f_zeros(shape, (Kind::Float, Device::Cpu))?;
+            if let [_, positions, types, ..] = sums.as_mut_slice() {
+                scatter(&shares, sizes, &batch, [&mut rows, positions, types])?;
+            }
             words = self.weights[0].requires_grad().then_some((batch.words, rows));
         }
         recycle(&self.idle, shares);
@@ -376,10 +379,11 @@ fn add_up(sets: Vec<Vec<&mut [f32]>>) {
 }
 
 /// Adds the gradients of the sums of embeddings up by word, position and type.
-fn scatter(shares: &[Share], sizes: &Sizes, batch: &Packed, [words, positions, types]: [&Tensor; 3]) -> Result<()> {
+fn scatter(shares: &[Share], sizes: &Sizes, batch: &Packed, tables: [&mut Tensor; 3]) -> Result<()> {
     let width = sizes.hidden;
+    let [words, positions, types] = tables;
     // SAFETY: nobody else has these tensors now, and they are three different ones.
-    let [words, positions, types] = unsafe { [numbers(words)?, numbers(positions)?, numbers(types)?] };
+    let [words, positions, types] = unsafe { [numbers_mut(words)?, numbers_mut(positions)?, numbers_mut(types)?] };
     positions.fill(0.0);
     types.fill(0.0);
     let add = |table: &mut [f32], row: usize, gradient: &[f32]| {

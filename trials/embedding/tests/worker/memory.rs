@@ -1,11 +1,7 @@
 //! A batch that does not fit into memory is taken in smaller parts.
 
-#![allow(clippy::unwrap_used)]
-#![cfg(target_os = "linux")]
-
-mod common;
-
-use common::{Study, Worker, report};
+use crate::study::{Study, Worker, report, triplets};
+use crate::with_memory;
 use hpo_protocol::FromWorker;
 use serde_json::{Value, json};
 
@@ -26,13 +22,13 @@ fn peak(worker: &Worker) -> u64 {
 #[test]
 fn a_batch_that_does_not_fit_is_halved_and_the_result_is_the_same() {
     let study = Study::new("memory");
-    common::triplets(&study.path.join("train.jsonl"), 1, ROWS);
+    triplets(&study.path.join("train.jsonl"), 1, ROWS);
     let mut free = study.worker();
     free.train(&study.run("small", parameters(100), 0, 1, None));
     let limit = peak(&free) + 64 * 1024;
     let whole = free.train(&study.run("whole", parameters(ROWS), 0, 2, None));
 
-    let mut limited = study.ready(Worker::with_memory(limit));
+    let mut limited = study.ready(with_memory(limit));
     let first = limited.train(&study.run("parts", parameters(ROWS), 0, 1, None));
     let (_, loss, metrics, checkpoint) = report(&first[0]);
     let rows = metrics["micro_batch"];

@@ -2,20 +2,16 @@
 //!
 //! The reference numbers are made by `make_fixtures.py`.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use common::directory;
+use crate::tiny_model::directory;
 use hpo_protocol::embedding::{Parameters, PoolingKind};
 use hpo_trial_embedding::checkpoint::Trained;
-use hpo_trial_embedding::data::{Tokens, cut};
 use hpo_trial_embedding::export::export;
 use hpo_trial_embedding::model::{Base, Dropout, Head, Model, Weights};
 use hpo_trial_embedding::tensors;
+use hpo_trial_embedding::tokens::{Tokens, cut};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 use serde_json::{Value, json};

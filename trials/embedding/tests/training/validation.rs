@@ -1,15 +1,13 @@
 //! The validation measures what its definition says, whatever the batches that it encodes in.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::collections::BTreeSet;
 
-use common::{directory, tiny_model, triplets};
+use crate::one_thread;
+use crate::study::triplets;
+use crate::tiny_model::{directory, tiny_model};
 use hpo_data::Rows;
-use hpo_trial_embedding::data::KeptTokens;
 use hpo_trial_embedding::examples::Examples;
+use hpo_trial_embedding::kept_tokens::KeptTokens;
 use hpo_trial_embedding::model::Base;
 use hpo_trial_embedding::validate::Validation;
 use serde_json::json;
@@ -19,8 +17,7 @@ const MARGIN: f64 = 0.5;
 
 #[test]
 fn metrics_are_those_of_the_definition() {
-    // Several threads that spin would fight with the other tests over the cores.
-    tch::set_num_threads(1);
+    one_thread();
     let path = directory("validation");
     tiny_model(&path, "");
     // Enough text for several packed batches.
@@ -95,7 +92,7 @@ fn metrics_are_those_of_the_definition() {
 /// A short length must not win by making answers equal: a model that can't tell them apart is not given the benefit.
 #[test]
 fn texts_that_are_equal_once_cut_earn_nothing() {
-    tch::set_num_threads(1);
+    one_thread();
     let path = directory("validation-cut");
     tiny_model(&path, "");
     let base = Base::load(&path, Device::Cpu).unwrap();

@@ -1,15 +1,11 @@
-//! Trials of a worker share what layers that they do not train make of texts. A file of its own: a process prepares once.
-
-#![allow(clippy::unwrap_used)]
-
-mod common;
+//! Trials of a worker share what layers that they do not train make of texts.
 
 use std::collections::BTreeSet;
 
-use common::{Study, report};
+use crate::prepared;
+use crate::study::{Study, report};
 use hpo_protocol::FromWorker;
 use hpo_trial_embedding::segment::{Talk, segment};
-use hpo_trial_embedding::worker::prepare;
 use serde_json::json;
 
 /// Takes what a segment says.
@@ -29,7 +25,7 @@ impl Talk for Listen {
 #[test]
 fn a_trial_keeps_what_its_frozen_layers_make_and_others_use_it() {
     let study = Study::new("frozen-trial");
-    let shared = prepare(&study.start).unwrap();
+    let (shared, _alone) = prepared(&study);
     let train_with = |more: serde_json::Value| {
         let mut parameters = json!({"learning_rate": 1e-3, "batch_size": 8});
         parameters

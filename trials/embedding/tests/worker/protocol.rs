@@ -1,19 +1,25 @@
 //! The worker's answers when something is wrong, and its end.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::path::PathBuf;
 
-use common::{Study, report, values};
+use crate::study::{Study, Worker, report, triplets, values};
 use hpo_protocol::{FromWorker, Run, ToWorker};
-use hpo_trial_embedding::data::Tokens;
 use hpo_trial_embedding::model::Base;
+use hpo_trial_embedding::tokens::Tokens;
 use hpo_trial_embedding::{checkpoint, model};
 use safetensors::SafeTensors;
 use serde_json::json;
 use tch::Device;
+
+/// The message of a worker that cannot start.
+fn fatal(study: &Study) -> String {
+    let mut worker = Worker::spawn();
+    worker.say(&ToWorker::Start(study.start.clone()));
+    match worker.next() {
+        Some(FromWorker::Fatal { message }) => message,
+        other => panic!("{other:?}"),
+    }
+}
 
 fn failure(lines: &[FromWorker]) -> &str {
     match lines {
@@ -25,7 +31,7 @@ fn failure(lines: &[FromWorker]) -> &str {
 #[test]
 fn a_worker_ends_with_its_input_in_the_middle_of_training() {
     let study = Study::new("end");
-    common::triplets(&study.path.join("train.jsonl"), 1, 5000);
+    triplets(&study.path.join("train.jsonl"), 1, 5000);
     for _ in 0..3 {
         let mut worker = study.worker();
         worker.say(&ToWorker::Run(study.run("runs", json!({}), 0, 1000, None)));
@@ -39,22 +45,22 @@ fn a_worker_ends_with_its_input_in_the_middle_of_training() {
 }
 
 #[test]
-fn a_study_that_cannot_run_is_told_with_its_place() {
+fn a_study_that_cannot_run_is_reported_with_its_place() {
     let mut study = Study::new("fatal");
     let train = study.path.join("train.jsonl");
     let good = std::fs::read_to_string(&train).unwrap();
     std::fs::write(&train, format!("{good}{{\"anchor\": \"w1\", \"positive\": 3}}\n")).unwrap();
-    let message = study.fatal();
+    let message = fatal(&study);
     assert!(message.contains("train.jsonl:51:"), "{message}");
     std::fs::write(&train, good).unwrap();
 
     let config = study.path.join("model/config.json");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replace("\"bert\"", "\"t5\"")).unwrap();
-    let message = study.fatal();
+    let message = fatal(&study);
     assert!(message.contains("config.json") && message.contains("`t5`"), "{message}");
     std::fs::write(&config, text.replace("\"hidden_size\":32", "\"hidden_size\":16")).unwrap();
-    let message = study.fatal();
+    let message = fatal(&study);
     assert!(
         message.contains("model.safetensors") && message.contains("word_embeddings"),
         "{message}"
@@ -62,13 +68,13 @@ fn a_study_that_cannot_run_is_told_with_its_place() {
     std::fs::write(&config, text).unwrap();
 
     study.start.settings.insert("max_length".to_owned(), json!(25));
-    assert_eq!(study.fatal(), "max_length is 25; this model takes at most 24");
+    assert_eq!(fatal(&study), "max_length is 25; this model takes at most 24");
     study.start.settings.insert("max_length".to_owned(), json!(2));
-    assert_eq!(study.fatal(), "max_length is 2; it must be at least 3");
+    assert_eq!(fatal(&study), "max_length is 2; it must be at least 3");
     study.start.settings.insert("model".to_owned(), json!("/nowhere"));
-    assert!(study.fatal().contains("`/nowhere`"));
+    assert!(fatal(&study).contains("`/nowhere`"));
     study.start.protocol += 1;
-    assert!(study.fatal().contains("version 2"));
+    assert!(fatal(&study).contains("version 2"));
 }
 
 #[test]

@@ -1,15 +1,12 @@
 //! The model computes what the reference implementations compute.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::collections::HashMap;
 
-use common::{HEADS, HIDDEN, LAYERS, directory, minilm, tiny_model};
-use hpo_trial_embedding::data::Tokens;
+use crate::minilm;
+use crate::tiny_model::{HEADS, HIDDEN, LAYERS, directory, tiny_model};
 use hpo_trial_embedding::model::Base;
 use hpo_trial_embedding::tensors;
+use hpo_trial_embedding::tokens::Tokens;
 use safetensors::SafeTensors;
 use tch::{Device, Kind, Tensor};
 

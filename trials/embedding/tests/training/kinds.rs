@@ -1,12 +1,8 @@
 //! Each kind of data is trained with a loss of its own, through the real binary.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::fs;
 
-use common::{Study, report};
+use crate::study::{Study, report, triplets};
 use hpo_protocol::{FromWorker, ToWorker};
 use serde_json::{Value, json};
 
@@ -119,7 +115,7 @@ fn the_exported_model_alone_is_measured_on_test_data() {
     let mut study = Study::new("tested");
     let validation = study.path.join("validation.jsonl");
     fs::copy(&validation, study.path.join("test.jsonl")).unwrap();
-    common::triplets(&validation, 3, 30);
+    triplets(&validation, 3, 30);
     study
         .start
         .settings

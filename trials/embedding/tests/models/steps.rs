@@ -1,18 +1,14 @@
 //! Training steps are those of PyTorch.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
-use common::minilm;
+use crate::minilm;
 use hpo_data::Rows;
 use hpo_protocol::embedding::Parameters;
-use hpo_trial_embedding::data::Tokens;
 use hpo_trial_embedding::examples::Examples;
 use hpo_trial_embedding::gradient::Pass;
 use hpo_trial_embedding::loss::Loss;
 use hpo_trial_embedding::model::Base;
 use hpo_trial_embedding::optimizer::Optimizer;
+use hpo_trial_embedding::tokens::Tokens;
 use tch::Device;
 
 /// What `make_steps.py` writes.
@@ -30,7 +26,7 @@ struct Reference {
 
 #[test]
 fn the_losses_of_100_steps_are_those_of_pytorch() {
-    let reference: Reference = serde_json::from_str(include_str!("fixtures/steps.json")).unwrap();
+    let reference: Reference = serde_json::from_str(include_str!("../fixtures/steps.json")).unwrap();
     let base = Base::load(&minilm(), Device::Cpu).unwrap();
     let tokens = Tokens::read(&base.directory, 128, base.config.vocab_size).unwrap();
     let texts: Vec<&str> = reference.texts.iter().map(String::as_str).collect();
@@ -56,7 +52,7 @@ fn the_losses_of_100_steps_are_those_of_pytorch() {
         let pass = Pass {
             model: &model,
             classifier: None,
-            loss: Loss::new(&parameters, &data).unwrap(),
+            loss: &Loss::new(&parameters, &data).unwrap(),
             data: &data,
             max_length: usize::MAX,
             dropout: 0.0,

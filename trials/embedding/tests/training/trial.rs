@@ -1,16 +1,12 @@
 //! Training through the real binary: exact to resume, and moved by every parameter.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 
-use common::{Study, of, report};
+use crate::study::{Study, of, report, triplets};
+use crate::{add_synonyms, prepared};
 use hpo_protocol::embedding::PARAMETERS;
 use hpo_protocol::{FromWorker, ToWorker};
 use hpo_trial_embedding::segment::{Talk, segment};
-use hpo_trial_embedding::worker::prepare;
 use serde_json::{Value, json};
 
 fn parameters() -> Value {
@@ -91,7 +87,7 @@ fn a_stop_within_an_epoch_changes_no_bit() {
         steps: 10,
         lines: Vec::new(),
     };
-    let shared = prepare(&study.start).unwrap();
+    let (shared, _alone) = prepared(&study);
     segment(&shared, &study.run("parts", parameters(), 0, 2, None), &mut talk).unwrap();
     let Some(FromWorker::Stopped {
         segment,
@@ -115,7 +111,7 @@ fn a_stop_within_an_epoch_changes_no_bit() {
 #[test]
 fn a_stop_without_saving_writes_nothing_and_frees_the_worker() {
     let study = Study::new("drop");
-    common::triplets(&study.path.join("train.jsonl"), 1, 3000);
+    triplets(&study.path.join("train.jsonl"), 1, 3000);
     let mut worker = study.worker();
     let run = study.run("runs", parameters(), 0, 100, None);
     worker.say(&ToWorker::Run(run.clone()));
@@ -172,7 +168,7 @@ fn the_validation_loss_does_not_know_the_margin_of_the_trial() {
 #[test]
 fn every_parameter_moves_the_result() {
     let mut study = Study::new("effect");
-    study.synonyms();
+    add_synonyms(&mut study);
     let mut worker = study.worker();
     let mut result = |parameters: Value| {
         let lines = worker.train(&study.run("runs", parameters, 0, 4, None));
@@ -241,7 +237,7 @@ fn every_parameter_moves_the_result() {
         other[key] = value;
         assert_ne!(result(usual), result(other), "`{key}` does nothing");
     }
-    // It learns: the first word tells a positive from a negative.
+    // It learns: the first word distinguishes a positive from a negative.
     let (_, learned) = result(json!({"learning_rate": 3e-3, "batch_size": 8, "dropout": 0.0}));
     worker.say(&ToWorker::Evaluate);
     let Some(FromWorker::Evaluated { loss, .. }) = worker.next() else {
@@ -260,7 +256,7 @@ fn synonyms_must_be_there_and_belong_to_the_trial() {
     };
     assert!(message.contains("name a file of them with `synonyms`"), "{message}");
 
-    study.synonyms();
+    add_synonyms(&mut study);
     let first = study.worker().train(&study.run("runs", replaced.clone(), 0, 1, None));
     std::fs::write(study.path.join("synonyms.tsv"), "w1\tw2\n").unwrap();
     let other = study

@@ -1,7 +1,6 @@
 //! Optimizers against their definitions, computed here number by number in f64.
 
-#![allow(clippy::unwrap_used)]
-
+use crate::one_thread;
 use hpo_protocol::embedding::{OptimizerKind, Parameters};
 use hpo_trial_embedding::layers;
 use hpo_trial_embedding::model::{Config, Weights};
@@ -27,6 +26,7 @@ fn words(step: usize) -> Vec<i64> {
 }
 
 fn weights() -> Weights {
+    one_thread();
     let config: Config = serde_json::from_value(json!({
         "model_type": "bert", "vocab_size": 3, "hidden_size": 2, "num_hidden_layers": 2, "num_attention_heads": 1,
         "intermediate_size": 2, "max_position_embeddings": 2

@@ -1,17 +1,14 @@
 //! Layers that are not trained are computed once, to the same bits whenever that is, and have no dropout.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use common::{HIDDEN, LAYERS, directory, minilm, tiny_model};
-use hpo_trial_embedding::data::derive;
+use crate::minilm;
+use crate::tiny_model::{HIDDEN, LAYERS, directory, tiny_model};
 use hpo_trial_embedding::model::{Base, Dropout, Frozen, Model, Weights};
 use hpo_trial_embedding::optimizer::Gradients;
+use hpo_trial_embedding::seed::derive;
 use tch::{Device, Kind, Tensor};
 
 const DROPOUT: Dropout = Dropout {

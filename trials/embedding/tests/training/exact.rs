@@ -1,16 +1,12 @@
 //! However a trial is cut into segments, it comes to the same bits.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::path::PathBuf;
 
-use common::Study;
+use crate::study::{Study, of};
+use crate::{add_synonyms, prepared};
 use hpo_protocol::{FromWorker, Run, Unit};
 use hpo_trial_embedding::segment::{Talk, segment};
 use hpo_trial_embedding::trial::Shared;
-use hpo_trial_embedding::worker::prepare;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -80,7 +76,7 @@ fn train(shared: &Shared, study: &Study, parameters: &Value, way: &Way, cuts: &C
             ..Pieces::default()
         };
         let run = Run {
-            segment: common::of(attempt),
+            segment: of(attempt),
             ..way.run(study.run("exact", parameters.clone(), from.0, to, from.1.take()))
         };
         segment(shared, &run, &mut talk).unwrap();
@@ -180,12 +176,11 @@ fn cuts() -> impl Strategy<Value = Cuts> {
     (reports, prop::collection::vec(1..15u64, 0..6)).prop_map(|(reports, steps)| Cuts { reports, steps })
 }
 
-/// One test, since a process can prepare only once.
 #[test]
 fn any_cuts_give_the_same_bits() {
     let mut study = Study::new("exact");
-    study.synonyms();
-    let shared = prepare(&study.start).unwrap();
+    add_synonyms(&mut study);
+    let (shared, _alone) = prepared(&study);
     assert_eq!(shared.train.rows().len(), 49, "one of the rows recurs");
     steps_and_examples_are_reported_at_the_steps_that_reach_them(&shared, &study);
     reports_of_the_same_step_cost_no_patience(&shared, &study);
@@ -245,11 +240,11 @@ fn steps_and_examples_are_reported_at_the_steps_that_reach_them(shared: &Shared,
     );
     let train_losses = |report_every| -> Vec<f64> {
         let reports = reports(Unit::Steps, report_every, 8);
-        let told = reports
+        let parts = reports
             .iter()
             .filter_map(|report| report.split("\"train_loss\": ").nth(1));
-        let number = |told: &str| told.split([',', '}']).next().unwrap().parse().unwrap();
-        told.map(number).collect()
+        let number = |part: &str| part.split([',', '}']).next().unwrap().parse().unwrap();
+        parts.map(number).collect()
     };
     let (each, third) = (train_losses(1), train_losses(3));
     let mean = each[3..6].iter().sum::<f64>() / 3.0;

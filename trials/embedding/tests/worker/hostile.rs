@@ -1,13 +1,10 @@
-//! Models and checkpoints that were damaged or made to do harm are told, with no panic and no more memory than they are large.
-
-#![allow(clippy::unwrap_used)]
-
-mod common;
+//! Models and checkpoints that were damaged or made to do harm are reported, with no panic and no more memory than they are large.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use common::{Study, report};
+use crate::study::{Study, report};
+use crate::with_memory;
 use hpo_protocol::ToWorker;
 use hpo_trial_embedding::checkpoint;
 use hpo_trial_embedding::model::Base;
@@ -106,7 +103,7 @@ fn a_header_of_absurd_length_takes_no_memory() {
         absurd[..8].copy_from_slice(&length.to_le_bytes());
         std::fs::write(&path, &absurd).unwrap();
         // With so little address space, room for what the header claims could not be had.
-        let mut worker = study.ready(common::Worker::with_memory(4 << 20));
+        let mut worker = study.ready(with_memory(4 << 20));
         let lines = worker.train(&study.run("runs", json!({}), 1, 2, Some(path.clone())));
         let said = format!("{lines:?}");
         assert!(

@@ -1,17 +1,14 @@
 //! A batch taken in parts has the gradients of the whole.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
-use common::Study;
+use crate::prepared;
+use crate::study::Study;
+use crate::tiny_model::HIDDEN;
 use hpo_data::Rows;
 use hpo_protocol::embedding::{LossKind, Parameters};
 use hpo_trial_embedding::examples::Examples;
 use hpo_trial_embedding::gradient::Pass;
 use hpo_trial_embedding::loss::{Classifier, Loss};
 use hpo_trial_embedding::optimizer::Gradients;
-use hpo_trial_embedding::worker::prepare;
 use tch::{Device, Kind, Tensor};
 
 /// All gradients as numbers, those of words at their places in the vocabulary.
@@ -29,7 +26,7 @@ fn flat(gradients: &Gradients, vocabulary: i64) -> Tensor {
 #[test]
 fn parts_have_the_gradients_of_the_whole() {
     let study = Study::new("gradient");
-    let shared = prepare(&study.start).unwrap();
+    let (shared, _alone) = prepared(&study);
     let Rows::Triplets(triplets) = shared.train.rows() else {
         panic!("no triplets");
     };
@@ -46,7 +43,7 @@ fn parts_have_the_gradients_of_the_whole() {
         .enumerate()
         .map(|(row, triplet)| (triplet[0], row as u32 % 3));
     let classifier = Classifier {
-        weight: Tensor::arange(3 * common::HIDDEN as i64, (Kind::Float, Device::Cpu))
+        weight: Tensor::arange(3 * HIDDEN as i64, (Kind::Float, Device::Cpu))
             .sin()
             .view([3, -1]),
         bias: Tensor::zeros([3], (Kind::Float, Device::Cpu)),
@@ -77,7 +74,7 @@ fn parts_have_the_gradients_of_the_whole() {
         let pass = Pass {
             model: &model,
             classifier: Some(&classifier),
-            loss: Loss::new(&parameters, &data).unwrap(),
+            loss: &Loss::new(&parameters, &data).unwrap(),
             data: &data,
             max_length: usize::MAX,
             dropout: 0.0,

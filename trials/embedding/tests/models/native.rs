@@ -1,13 +1,10 @@
 //! The encoder for the CPU and its gradient are those of tensor operations and autograd, number by number.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
-use common::{directory, minilm, tiny_model};
-use hpo_trial_embedding::data::derive;
+use crate::minilm;
+use crate::tiny_model::{directory, tiny_model};
 use hpo_trial_embedding::model::{Base, Dropout, Model, Weights};
 use hpo_trial_embedding::optimizer::Gradients;
+use hpo_trial_embedding::seed::derive;
 use tch::{Device, Kind, Tensor};
 
 const DROPOUT: Dropout = Dropout {

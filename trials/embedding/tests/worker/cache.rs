@@ -1,15 +1,13 @@
 //! Tokenised texts are kept on disk, and change no result.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
-use common::{Study, directory, report, tiny_model};
+use crate::study::{Study, report};
+use crate::tiny_model::{directory, tiny_model};
 use hpo_trial_embedding::cache::Cache;
-use hpo_trial_embedding::data::{KeptTokens, Tokens};
+use hpo_trial_embedding::kept_tokens::KeptTokens;
+use hpo_trial_embedding::tokens::Tokens;
 use serde_json::{Value, json};
 
 const TEXTS: [&str; 3] = ["w0 w1 w2 w3 w4 w5 w6", "W1 w2", " w59 "];
@@ -45,7 +43,7 @@ fn a_second_worker_takes_what_the_first_has_kept_and_comes_to_the_same_bits() {
     }
     assert_eq!(files(&place), kept);
     for (file, whole) in kept.iter().zip(whole) {
-        assert!(std::fs::read(file).unwrap() == whole, "not mended");
+        assert!(std::fs::read(file).unwrap() == whole, "not repaired");
     }
     // A file in the way of the directory.
     study.start.cache = Some(study.path.join("train.jsonl"));

@@ -1,12 +1,9 @@
 //! A trial with a length of its own trains as if the study had that length, and is measured and exported with it.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 
-use common::{Study, Worker, report};
+use crate::add_synonyms;
+use crate::study::{Study, Worker, report, triplets};
 use hpo_protocol::{FromWorker, Measurement, Metrics, ToWorker};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
@@ -18,9 +15,9 @@ const SHORT: u64 = 5;
 /// A study with that setting, with synonyms and test data.
 fn study(name: &str, max_length: u64) -> Study {
     let mut study = Study::new(name);
-    study.synonyms();
+    add_synonyms(&mut study);
     let test = study.path.join("test.jsonl");
-    common::triplets(&test, 3, 30);
+    triplets(&test, 3, 30);
     study.start.settings.insert("test".to_owned(), json!(test));
     study.start.settings.insert("max_length".to_owned(), json!(max_length));
     study
@@ -48,12 +45,12 @@ fn tensors(path: &Path) -> Vec<(String, Vec<u8>)> {
     all
 }
 
-/// What two epochs tell, and their weights and moments.
+/// What two epochs report, and their weights and moments.
 fn train(study: &Study, worker: &mut Worker, parameters: Value) -> (Vec<(u64, Metrics)>, PathBuf) {
     let lines = worker.train(&study.run("runs", parameters, 0, 2, None));
-    let told = lines[..2].iter().map(report);
-    let told = told.map(|(_, loss, metrics, _)| (loss.to_bits(), metrics)).collect();
-    (told, report(&lines[1]).3)
+    let reports = lines[..2].iter().map(report);
+    let reports = reports.map(|(_, loss, metrics, _)| (loss.to_bits(), metrics)).collect();
+    (reports, report(&lines[1]).3)
 }
 
 fn export(worker: &mut Worker, checkpoint: &Path, directory: &Path) -> Measurement {

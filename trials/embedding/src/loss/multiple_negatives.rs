@@ -1,41 +1,55 @@
 //! Cross-entropy over the answers in a batch.
 
+use hpo_protocol::embedding::Parameters;
 use tch::{Kind, Tensor};
 
-use super::triplet::Columns;
+use super::{Batch, Objective};
 use crate::error::Result;
 use crate::examples::Examples;
 use crate::model::normalise;
 
-/// What the multiple-negatives ranking loss depends on.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Ranking {
+/// The multiple-negatives ranking loss.
+#[derive(Debug)]
+pub struct MultipleNegatives {
     /// What cosines are divided by.
-    pub temperature: f64,
+    temperature: f64,
     /// Whether positives are asked for their anchors too.
-    pub symmetric: bool,
+    symmetric: bool,
 }
 
-impl Ranking {
-    /// The scalar loss of a batch: InfoNCE (van den Oord et al., 2018, section 2.3) with cosines over a temperature, as
+impl Objective for MultipleNegatives {
+    /// InfoNCE (van den Oord et al., 2018, section 2.3) with cosines over a temperature, as
     /// the multiple-negatives ranking loss of Henderson et al. (2017, section 4). Each anchor must find its positive
     /// among all positives and negatives of the batch; texts that are right answers to it as well are left out. If
     /// symmetric, it is the mean of that and of each positive finding its anchor among all anchors.
-    pub fn of(&self, batch: &Columns<'_>, data: &Examples) -> Result<Tensor> {
-        let anchors = normalise(&batch.embeddings[0])?;
-        let candidates = normalise(&Tensor::f_cat(&batch.embeddings[1..], 0)?)?;
+    fn of(&self, batch: &Batch<'_>) -> Result<Tensor> {
+        let anchors = normalise(&batch.columns[0])?;
+        let candidates = normalise(&Tensor::f_cat(&batch.columns[1..], 0)?)?;
         let places = batch.texts[1..].concat();
         let forward = self.cross_entropy(&anchors, &candidates, |row, candidate| {
-            data.is_right(batch.texts[0][row], places[candidate])
+            batch.data.is_right(batch.texts[0][row], places[candidate])
         })?;
         if !self.symmetric {
             return Ok(forward);
         }
-        let positives = normalise(&batch.embeddings[1])?;
+        let positives = normalise(&batch.columns[1])?;
         let backward = self.cross_entropy(&positives, &anchors, |row, candidate| {
-            data.is_right(batch.texts[0][candidate], batch.texts[1][row])
+            batch.data.is_right(batch.texts[0][candidate], batch.texts[1][row])
         })?;
         Ok(forward.f_add(&backward)?.f_mul_scalar(0.5)?)
+    }
+
+    fn couples(&self, _data: &Examples) -> bool {
+        true
+    }
+}
+
+impl MultipleNegatives {
+    pub fn new(parameters: &Parameters) -> Self {
+        Self {
+            temperature: parameters.temperature,
+            symmetric: parameters.symmetric,
+        }
     }
 
     /// Cross-entropy of each row finding the candidate at its own place; those that are right as well are left out.

@@ -1,15 +1,14 @@
 //! Optimizers with a state that can be saved.
 
+mod update;
+
 use hpo_protocol::embedding::{OptimizerKind, Parameters};
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use tch::{Device, Kind, Tensor};
 
+use self::update::{Rule, Update, chunk_jobs, run, word_jobs};
 use crate::error::Result;
 use crate::model::{Weights, decays};
-use crate::tensors::numbers;
-
-/// Numbers that one thread updates at a time: few enough for the cache, many enough to be worth a turn.
-const CHUNK: usize = 1 << 16;
+use crate::tensors::{numbers, numbers_mut};
 
 /// The gradient of all trained weights.
 #[derive(Debug)]
@@ -21,16 +20,6 @@ pub struct Gradients {
     pub tensors: Vec<Tensor>,
     /// All of them are so many times larger than they should be.
     pub scale: f64,
-}
-
-/// What a step does with a gradient.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Rule {
-    /// Adam (Kingma & Ba, 2015, algorithm 1); with decoupled weight decay it is AdamW (Loshchilov & Hutter, 2019,
-    /// algorithm 2).
-    Adam { beta1: f32, beta2: f32, epsilon: f32 },
-    /// Gradient descent with the momentum of PyTorch: `b = momentum * b + g; w = w - rate * b`.
-    Sgd { momentum: f32 },
 }
 
 /// An optimizer and its moments. Weight decay spares biases and LayerNorm; the learning rate may differ by layer.
@@ -49,28 +38,22 @@ pub struct Optimizer {
     active: Vec<bool>,
 }
 
-/// What one step does to each number of a weight.
-#[derive(Debug, Clone, Copy)]
-struct Update {
-    rule: Rule,
-    /// Scale of gradients, for clipping.
-    clip: f32,
-    /// Learning rate; over the bias correction of the means, if there is one.
-    rate: f32,
-    /// One over the root of the bias correction of the squares.
-    spread: f32,
-    /// What decoupled decay leaves of a weight.
-    keep: f32,
-    /// What coupled decay adds to the gradient, per unit of weight.
-    pull: f32,
+/// A trained weight and what belongs to it.
+struct Entry<'a> {
+    /// Its place among all weights.
+    place: usize,
+    name: &'a str,
+    weight: &'a Tensor,
+    gradient: &'a Tensor,
+    moments: Vec<&'a Tensor>,
 }
 
-/// Equally long parts of a weight, its moments and its gradient; a moment that the rule has not is empty, and without
-/// a gradient it is 0.
-struct Job<'a> {
-    weight: &'a mut [f32],
-    moments: [&'a mut [f32]; 2],
-    gradient: Option<&'a [f32]>,
+/// The tensors of an [`Entry`], whose numbers are updated in place.
+struct Handles {
+    place: usize,
+    weight: Tensor,
+    moments: Vec<Tensor>,
+    gradient: Tensor,
     update: Update,
 }
 
@@ -204,13 +187,8 @@ impl Optimizer {
         }
     }
 
-    /// The trained weights by place and name, each with its gradient and its moments. The first has the rows of
-    /// [`Gradients::words`], if word embeddings are trained.
-    fn trained<'a>(
-        &'a self,
-        weights: &'a Weights,
-        gradients: &'a Gradients,
-    ) -> impl Iterator<Item = (usize, &'a str, &'a Tensor, &'a Tensor, Vec<&'a Tensor>)> {
+    /// The trained weights. The first has the rows of [`Gradients::words`], if word embeddings are trained.
+    fn trained<'a>(&'a self, weights: &'a Weights, gradients: &'a Gradients) -> impl Iterator<Item = Entry<'a>> {
         let rows = gradients.words.iter().map(|(_, rows)| rows);
         weights
             .iter()
@@ -218,9 +196,12 @@ impl Optimizer {
             .filter(|(_, (_, weight))| weight.requires_grad())
             .zip(rows.chain(&gradients.tensors))
             .enumerate()
-            .map(|(entry, ((place, (name, weight)), gradient))| {
-                let moments = self.moments.iter().map(|moments| moments.tensor(entry)).collect();
-                (place, name, weight, gradient, moments)
+            .map(|(entry, ((place, (name, weight)), gradient))| Entry {
+                place,
+                name,
+                weight,
+                gradient,
+                moments: self.moments.iter().map(|moments| moments.tensor(entry)).collect(),
             })
     }
 
@@ -232,29 +213,44 @@ impl Optimizer {
         learning_rate: f64,
         clip: f32,
     ) -> Result<()> {
-        // Some gradients are views; their copies must live as long as the jobs.
-        let mut contiguous = Vec::new();
-        for (.., gradient, _) in self.trained(weights, gradients) {
-            contiguous.push(gradient.f_contiguous()?);
+        // Handles on the same storage, but for gradients that are views: those are copied.
+        let mut handles = Vec::new();
+        for entry in self.trained(weights, gradients) {
+            let moments = entry.moments.into_iter().map(Tensor::shallow_clone).collect();
+            let update = self.update(entry.name, entry.place, learning_rate, clip);
+            handles.push(Handles {
+                place: entry.place,
+                weight: entry.weight.shallow_clone(),
+                moments,
+                gradient: entry.gradient.f_contiguous()?,
+                update,
+            });
         }
         let mut jobs = Vec::new();
-        for ((place, name, weight, _, moments), gradient) in self.trained(weights, gradients).zip(&contiguous) {
-            let update = self.update(name, place, learning_rate, clip);
-            // SAFETY: `numbers` checks kind, device and layout. The tensors outlive `jobs`. Nobody else has a slice of
-            // them, and libtorch does not compute with them now: `weights` and `self` are borrowed mutably, each
-            // tensor owns its storage (`Weights` makes them by copies) and is visited once. A gradient is never
-            // written.
-            let (weight, gradient) = unsafe { (numbers(weight)?, &*numbers(gradient)?) };
-            let mut parts: [&mut [f32]; 2] = [&mut [], &mut []];
-            for (part, moment) in parts.iter_mut().zip(moments) {
-                // SAFETY: as above.
-                *part = unsafe { numbers(moment)? };
+        for handles in &mut handles {
+            // SAFETY: nobody else has a slice of the weight, and libtorch does not compute with it now: `weights` is
+            // borrowed mutably, each tensor owns its storage (`Weights` makes them by copies) and is visited once.
+            let weight = unsafe { numbers_mut(&mut handles.weight)? };
+            // SAFETY: a gradient is borrowed, and nobody writes to it meanwhile.
+            let gradient = unsafe { numbers(&handles.gradient)? };
+            let mut moments: [&mut [f32]; 2] = [&mut [], &mut []];
+            for (part, moment) in moments.iter_mut().zip(&mut handles.moments) {
+                // SAFETY: as for the weight, of `self`.
+                *part = unsafe { numbers_mut(moment)? };
             }
             match &gradients.words {
-                Some((words, _)) if place == 0 => {
-                    word_jobs(&mut jobs, weight, parts, gradient, words, &self.active, update);
+                Some((words, _)) if handles.place == 0 => {
+                    word_jobs(
+                        &mut jobs,
+                        weight,
+                        moments,
+                        gradient,
+                        words,
+                        &self.active,
+                        handles.update,
+                    );
                 }
-                _ => chunk_jobs(&mut jobs, weight, parts, gradient, update),
+                Some(_) | None => chunk_jobs(&mut jobs, weight, moments, gradient, handles.update),
             }
         }
         run(jobs);
@@ -276,146 +272,18 @@ impl Optimizer {
             norm.f_ones_like()?
         };
         let clip = clip.f_div_scalar(gradients.scale)?.f_to_kind(Kind::Float)?;
-        for (place, name, weight, gradient, moments) in self.trained(weights, gradients) {
-            let update = self.update(name, place, learning_rate, 1.0);
-            let mut weight = weight.shallow_clone();
-            let mut moments: Vec<Tensor> = moments.into_iter().map(Tensor::shallow_clone).collect();
-            let mut gradient = gradient.f_mul(&clip)?;
-            if let Some((words, _)) = gradients.words.as_ref().filter(|_| place == 0) {
+        for entry in self.trained(weights, gradients) {
+            let update = self.update(entry.name, entry.place, learning_rate, 1.0);
+            let mut weight = entry.weight.shallow_clone();
+            let mut moments: Vec<Tensor> = entry.moments.into_iter().map(Tensor::shallow_clone).collect();
+            let mut gradient = entry.gradient.f_mul(&clip)?;
+            if let Some((words, _)) = gradients.words.as_ref().filter(|_| entry.place == 0) {
                 let words = Tensor::f_from_slice(words)?.f_to_device(weight.device())?;
                 gradient = weight.f_zeros_like()?.f_index_add(0, &words, &gradient)?;
             }
-            if update.pull > 0.0 {
-                gradient = gradient.f_add(&weight.f_mul_scalar(f64::from(update.pull))?)?;
-            }
-            if update.keep < 1.0 {
-                let _ = weight.f_mul_scalar_(f64::from(update.keep))?;
-            }
-            let direction = match (update.rule, moments.as_mut_slice()) {
-                (Rule::Adam { beta1, beta2, epsilon }, [mean, square]) => {
-                    let (one, two) = (f64::from(beta1), f64::from(beta2));
-                    let _ = mean.f_mul_scalar_(one)?.f_add_(&gradient.f_mul_scalar(1.0 - one)?)?;
-                    let _ = square
-                        .f_mul_scalar_(two)?
-                        .f_add_(&gradient.f_square()?.f_mul_scalar(1.0 - two)?)?;
-                    let denominator = square
-                        .f_sqrt()?
-                        .f_mul_scalar(f64::from(update.spread))?
-                        .f_add_scalar(f64::from(epsilon))?;
-                    mean.f_div(&denominator)?
-                }
-                (Rule::Sgd { momentum }, [buffer]) => {
-                    let _ = buffer.f_mul_scalar_(f64::from(momentum))?.f_add_(&gradient)?;
-                    buffer.shallow_clone()
-                }
-                _ => gradient,
-            };
-            let _ = weight.f_sub_(&direction.f_mul_scalar(f64::from(update.rate))?)?;
+            update.by_tensors(&mut weight, &mut moments, gradient)?;
         }
         Ok(())
-    }
-}
-
-/// One job per row of the word embeddings that has moments; the others decay in runs.
-fn word_jobs<'a>(
-    jobs: &mut Vec<Job<'a>>,
-    weight: &'a mut [f32],
-    moments: [&'a mut [f32]; 2],
-    gradient: &'a [f32],
-    words: &[i64],
-    active: &[bool],
-    update: Update,
-) {
-    let width = weight.len() / active.len().max(1);
-    let mut gradients = words.iter().zip(gradient.chunks(width)).peekable();
-    let mut moments = moments.map(|moment| moment.chunks_mut(width));
-    for (row, (weight, &active)) in weight.chunks_mut(width).zip(active).enumerate() {
-        let gradient = gradients
-            .next_if(|(word, _)| **word == row as i64)
-            .map(|(_, gradient)| gradient);
-        let moments = moments.each_mut().map(|rows| rows.next().unwrap_or_default());
-        if active {
-            jobs.push(Job {
-                weight,
-                moments,
-                gradient,
-                update,
-            });
-        } else if update.keep != 1.0 {
-            weight.iter_mut().for_each(|weight| *weight *= update.keep);
-        }
-    }
-}
-
-/// Jobs for a weight whose every number has a gradient.
-fn chunk_jobs<'a>(
-    jobs: &mut Vec<Job<'a>>,
-    weight: &'a mut [f32],
-    moments: [&'a mut [f32]; 2],
-    gradient: &'a [f32],
-    update: Update,
-) {
-    let mut moments = moments.map(|moment| moment.chunks_mut(CHUNK));
-    for (weight, gradient) in weight.chunks_mut(CHUNK).zip(gradient.chunks(CHUNK)) {
-        jobs.push(Job {
-            weight,
-            moments: moments.each_mut().map(|parts| parts.next().unwrap_or_default()),
-            gradient: Some(gradient),
-            update,
-        });
-    }
-}
-
-/// Does the jobs on all threads of the pool; how they are shared out changes no bit.
-fn run(jobs: Vec<Job<'_>>) {
-    jobs.into_par_iter().for_each(Job::run);
-}
-
-impl Job<'_> {
-    fn run(self) {
-        let Update {
-            rule,
-            clip,
-            rate,
-            spread,
-            keep,
-            pull,
-        } = self.update;
-        let [first, second] = self.moments;
-        match rule {
-            Rule::Adam { beta1, beta2, epsilon } => {
-                let moved = self.weight.iter_mut().zip(first).zip(second);
-                let one = |((weight, mean), square): ((&mut f32, &mut f32), &mut f32), gradient: f32| {
-                    let gradient = gradient * clip + pull * *weight;
-                    *mean = beta1 * *mean + (1.0 - beta1) * gradient;
-                    *square = beta2 * *square + (1.0 - beta2) * gradient * gradient;
-                    *weight = *weight * keep - rate * *mean / (square.sqrt() * spread + epsilon);
-                };
-                each(moved, self.gradient, one);
-            }
-            Rule::Sgd { .. } if first.is_empty() => {
-                let one = |weight: &mut f32, gradient: f32| {
-                    *weight -= rate * (gradient * clip + pull * *weight);
-                };
-                each(self.weight.iter_mut(), self.gradient, one);
-            }
-            Rule::Sgd { momentum } => {
-                let one = |(weight, buffer): (&mut f32, &mut f32), gradient: f32| {
-                    *buffer = momentum * *buffer + gradient * clip + pull * *weight;
-                    *weight -= rate * *buffer;
-                };
-                each(self.weight.iter_mut().zip(first), self.gradient, one);
-            }
-        }
-    }
-}
-
-fn each<T>(moved: impl Iterator<Item = T>, gradient: Option<&[f32]>, one: impl Fn(T, f32)) {
-    match gradient {
-        Some(gradient) => moved
-            .zip(gradient)
-            .for_each(|(number, &gradient)| one(number, gradient)),
-        None => moved.for_each(|number| one(number, 0.0)),
     }
 }
 
