@@ -2,6 +2,8 @@
 //!
 //! [`load`] does it all, and does the same wherever it is called with the same settings and files.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod batch;
 mod clean;
 mod columns;

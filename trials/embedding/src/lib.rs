@@ -1,5 +1,7 @@
 //! The worker that fine-tunes text-embedding models: a trainer behind the protocol of `hpo`.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 pub mod alive;
 pub mod augment;
 pub mod cache;

@@ -11,7 +11,7 @@ pub fn auto(device: Device) -> PrecisionKind {
     let faster = match device {
         Device::Cuda(_) => tch::Cuda::is_available() && bf16_pays(device).unwrap_or(false),
         Device::Cpu => has_bf16() && bf16_pays(device).unwrap_or(false),
-        _ => false,
+        Device::Mps | Device::Vulkan => false,
     };
     if faster {
         PrecisionKind::Bf16

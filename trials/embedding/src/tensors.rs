@@ -13,14 +13,19 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 
+/// The number types that models have.
+const KINDS: [(Dtype, Kind); 4] = [
+    (Dtype::F16, Kind::Half),
+    (Dtype::BF16, Kind::BFloat16),
+    (Dtype::F32, Kind::Float),
+    (Dtype::F64, Kind::Double),
+];
+
 /// The tensor of a view: a copy, on the CPU, of a number type that models have; another type is an error.
 pub fn from_view(view: &TensorView<'_>) -> Result<Tensor> {
-    let kind = match view.dtype() {
-        Dtype::F16 => Kind::Half,
-        Dtype::BF16 => Kind::BFloat16,
-        Dtype::F32 => Kind::Float,
-        Dtype::F64 => Kind::Double,
-        other => return Err(Error::Invalid(format!("a tensor of type {other} is not supported"))),
+    let dtype = view.dtype();
+    let Some(&(_, kind)) = KINDS.iter().find(|(known, _)| *known == dtype) else {
+        return Err(Error::Invalid(format!("a tensor of type {dtype} is not supported")));
     };
     let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
     Ok(Tensor::f_from_data_size(view.data(), &shape, kind)?)

@@ -129,7 +129,7 @@ impl<'a> Trial<'a> {
         let shares = prepare(shared, &parameters, &mut weights)?;
         let precision = match parameters.precision {
             PrecisionKind::Auto => *shared.precision.get_or_init(|| precision::auto(shared.base.device)),
-            chosen => chosen,
+            chosen @ (PrecisionKind::Fp32 | PrecisionKind::Bf16 | PrecisionKind::Fp16) => chosen,
         };
         let state = State {
             optimizer: Optimizer::new(&weights, &parameters, shares)?,

@@ -280,12 +280,14 @@ impl Lines {
 
     fn stop(&mut self, run: &Run) -> Option<bool> {
         while let Ok(line) = self.receiver.try_recv() {
-            match line {
-                ToWorker::Stop { segment, save } if segment == run.segment => {
-                    return Some(save);
+            match &line {
+                ToWorker::Stop { segment, save } if *segment == run.segment => {
+                    return Some(*save);
                 }
                 ToWorker::Stop { .. } => {}
-                other => self.early.push_back(other),
+                ToWorker::Start(_) | ToWorker::Evaluate | ToWorker::Run(_) | ToWorker::Export { .. } => {
+                    self.early.push_back(line);
+                }
             }
         }
         None

@@ -17,6 +17,8 @@
 //!
 //! Readers ignore fields they do not know, so that either side can be the newer one.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 pub mod embedding;
 mod ids;
 
