@@ -5,13 +5,13 @@ mod statistics;
 
 use std::borrow::Cow;
 
-use hpo_data::Rows;
+use hpo_data::{Rows, pearson, spearman};
 use hpo_protocol::Metrics;
 use hpo_protocol::embedding::DistanceKind;
 use tch::{Kind, Tensor};
 
 use self::ranking::Ranking;
-use self::statistics::{accuracy, macro_f1, pearson, spearman};
+use self::statistics::{accuracy, macro_f1};
 use crate::alive::LongWork;
 use crate::error::{Error, Result};
 use crate::examples::Examples;
