@@ -15,10 +15,11 @@ use super::news::{News, Order, SlotNews};
 use super::process::{Process, Program};
 use super::said::{check, shown};
 use super::slots::Slot;
-use super::space;
 use super::watch::{ANSWER, Task, patience, silence};
-use crate::store::{StudyDirectory, create_directories};
-use crate::study::{Checkpoint, Event, Measures, Reported, TrialId};
+use crate::disk::{create_directories, is_short};
+use crate::ids::TrialId;
+use crate::store::StudyDirectory;
+use crate::study::{Checkpoint, Event, Measures, Reported};
 
 /// So many workers in a row that die before they are ready mean that none will ever be.
 const FALSE_STARTS: u32 = 3;
@@ -364,7 +365,7 @@ impl Keeper {
     }
 
     async fn fail(&self, trial: TrialId, attempt: u32, message: String, checkpoint_lost: bool) {
-        self.tell(if !checkpoint_lost && space::is_short(&self.checkpoints, &message) {
+        self.tell(if !checkpoint_lost && is_short(&self.checkpoints, &message) {
             News::NoSpace {
                 trial,
                 attempt,

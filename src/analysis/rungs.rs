@@ -1,7 +1,6 @@
 //! Whether an early rung tells who is good at a later one.
 
 use hpo_data::spearman;
-use hpo_protocol::Unit;
 use serde::Serialize;
 
 use crate::study::Study;
@@ -30,24 +29,6 @@ impl Foresight {
     pub fn misleads(&self) -> bool {
         self.correlation < LOW
     }
-
-    /// It in words, with what resources count.
-    pub fn text(&self, unit: Unit) -> String {
-        let Self {
-            rung,
-            next,
-            trials,
-            correlation,
-        } = self;
-        let unit = unit.one();
-        let mut text = format!(
-            "{unit} {rung} foretells {unit} {next} with a rank correlation of {correlation:.2} ({trials} trials)"
-        );
-        if self.misleads() {
-            text += ": it tells little; raise `min_resource`, or use `hyperband`";
-        }
-        text
-    }
 }
 
 /// Each rung of a study that enough trials have been through to the next.
@@ -67,27 +48,4 @@ pub fn foresight(study: &Study) -> Vec<Foresight> {
         })
     });
     pairs.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rung_that_tells_little_is_told_with_the_mend() {
-        let text = |correlation| {
-            let foresight = Foresight {
-                rung: 1,
-                next: 3,
-                trials: 9,
-                correlation,
-            };
-            foresight.text(Unit::Epochs)
-        };
-        assert_eq!(
-            text(0.834),
-            "epoch 1 foretells epoch 3 with a rank correlation of 0.83 (9 trials)"
-        );
-        assert!(text(0.1).ends_with("it tells little; raise `min_resource`, or use `hyperband`"));
-    }
 }

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use toml::de::DeValue;
 
-use super::reader::{Item, Result, Table, did_you_mean};
-use super::search::MAX_SEED;
-use super::trial::absolute;
+use super::super::path::absolute;
+use super::super::reader::{Item, Problem, Result, Table, did_you_mean};
+use super::super::study::MAX_SEED;
 
 /// Reads the keys, but `train`, into the settings of the embedding trainer. Defaults of today are frozen where they
 /// matter to the study.
@@ -86,7 +86,7 @@ fn columns(item: &Item) -> Result<Value> {
     if let Some(role) = table.unknown(&known) {
         let message = format!("`{}` is nothing that a column can be for", role.name);
         let help = did_you_mean(role.key, known);
-        return Err(super::reader::Problem::new(role.key_span, message, "unknown key", help));
+        return Err(Problem::new(role.key_span, message, "unknown key", help));
     }
     let role = |role: Item| -> Result<(String, Value)> {
         let value = match (role.key, role.value) {
