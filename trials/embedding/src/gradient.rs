@@ -11,8 +11,7 @@ use crate::data::derive;
 use crate::error::{Error, Result};
 use crate::examples::Examples;
 use crate::loss::{Classifier, Loss};
-use crate::model::{Dropout, Embedded, Model};
-use crate::optimizer::Gradients;
+use crate::model::{Dropout, Embedded, Gradients, Model};
 
 /// What the gradients of a batch depend on.
 #[derive(Debug)]

@@ -5,23 +5,11 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::Result;
-use crate::model::{Weights, decays};
+use crate::model::{Gradients, Weights, decays};
 use crate::tensors::numbers;
 
 /// Numbers that one thread updates at a time: few enough for the cache, many enough to be worth a turn.
 const CHUNK: usize = 1 << 16;
-
-/// The gradient of all trained weights.
-#[derive(Debug)]
-pub struct Gradients {
-    /// If word embeddings are trained: the rows that the batch has used, each once, ascending, and their gradient
-    /// `[words, hidden]`.
-    pub words: Option<(Vec<i64>, Tensor)>,
-    /// The gradients of all other trained weights, in the order of the layout.
-    pub tensors: Vec<Tensor>,
-    /// All of them are so many times larger than they should be.
-    pub scale: f64,
-}
 
 /// What a step does with a gradient.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -429,17 +417,17 @@ fn norm<'a>(gradients: impl Iterator<Item = &'a Tensor>) -> Result<Tensor> {
 mod tests {
     use super::*;
 
-    use crate::model::Config;
+    use crate::model::{Weight, parse_encoder};
 
     /// The way of other devices, which has no test on a machine without one, is the way of the CPU.
     #[test]
     fn tensor_operations_do_what_the_slices_do() {
-        let config: Config = serde_json::from_value(serde_json::json!({
+        let config = serde_json::json!({
             "model_type": "bert", "vocab_size": 40, "hidden_size": 8, "num_hidden_layers": 1,
             "num_attention_heads": 1, "intermediate_size": 8, "max_position_embeddings": 4
-        }))
-        .unwrap();
-        let random = |_: &str, shape: &[i64]| Ok(Tensor::f_randn(shape, (Kind::Float, Device::Cpu))?);
+        });
+        let layout = parse_encoder(&config.to_string()).unwrap().layout();
+        let random = |weight: &Weight| Ok(Tensor::f_randn(&weight.shape, (Kind::Float, Device::Cpu))?);
         for (optimizer, momentum) in [
             (OptimizerKind::Adamw, 0.9),
             (OptimizerKind::Adam, 0.9),
@@ -452,7 +440,7 @@ mod tests {
                 weight_decay: 0.1,
                 ..Parameters::default()
             };
-            let mut slices = Weights::from_fn(&config, random).unwrap();
+            let mut slices = Weights::from_fn(layout.clone(), random).unwrap();
             // The positions are frozen.
             slices.require_grad(|name| !name.contains("position")).unwrap();
             let mut tensors = slices.copy().unwrap();

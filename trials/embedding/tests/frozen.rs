@@ -10,8 +10,7 @@ use std::rc::Rc;
 
 use common::{HIDDEN, LAYERS, directory, minilm, tiny_model};
 use hpo_trial_embedding::data::derive;
-use hpo_trial_embedding::model::{Base, Dropout, Frozen, Model, Weights};
-use hpo_trial_embedding::optimizer::Gradients;
+use hpo_trial_embedding::model::{Base, Dropout, Frozen, Gradients, Model, Weights};
 use tch::{Device, Kind, Tensor};
 
 const DROPOUT: Dropout = Dropout {

@@ -10,7 +10,7 @@ use hpo_protocol::embedding::{LossKind, Parameters};
 use hpo_trial_embedding::examples::Examples;
 use hpo_trial_embedding::gradient::Pass;
 use hpo_trial_embedding::loss::{Classifier, Loss};
-use hpo_trial_embedding::optimizer::Gradients;
+use hpo_trial_embedding::model::Gradients;
 use hpo_trial_embedding::worker::prepare;
 use tch::{Device, Kind, Tensor};
 

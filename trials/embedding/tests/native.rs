@@ -6,8 +6,7 @@ mod common;
 
 use common::{directory, minilm, tiny_model};
 use hpo_trial_embedding::data::derive;
-use hpo_trial_embedding::model::{Base, Dropout, Model, Weights};
-use hpo_trial_embedding::optimizer::Gradients;
+use hpo_trial_embedding::model::{Base, Dropout, Gradients, Model, Weights};
 use tch::{Device, Kind, Tensor};
 
 const DROPOUT: Dropout = Dropout {
