@@ -1,6 +1,7 @@
 //! Families of encoders: what `config.json` says of a model, and what that makes of it.
 
 mod bert;
+mod distilbert;
 mod post_norm;
 mod roberta;
 
@@ -29,11 +30,12 @@ pub struct Family {
 type Read = fn(&str) -> std::result::Result<Box<dyn Encoder>, String>;
 
 /// All families that are supported.
-pub const FAMILIES: [Family; 4] = [
+pub const FAMILIES: [Family; 5] = [
     family("bert", bert::read),
     family("roberta", roberta::read),
     family("xlm-roberta", roberta::read),
     family("camembert", roberta::read),
+    family("distilbert", distilbert::read),
 ];
 
 const fn family(name: &'static str, read: Read) -> Family {
