@@ -31,6 +31,9 @@ from transformers import (
     CamembertModel,
     DistilBertConfig,
     DistilBertModel,
+    MPNetConfig,
+    MPNetModel,
+    MPNetTokenizer,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaModel,
@@ -42,6 +45,7 @@ from transformers import (
 
 FIXTURES = Path(__file__).parent / "fixtures"
 MAX_LENGTH = 16
+LONG = 48
 HIDDEN = 8
 MARGIN = 0.5
 
@@ -326,6 +330,19 @@ def distilbert() -> None:
     finish(directory)
 
 
+def mpnet() -> None:
+    """An all-mpnet: mean and normalised. With texts long enough for the distances that share a row."""
+    directory = start("mpnet")
+    vocabulary = word_piece(["<s>", "<pad>", "</s>", "[UNK]", "<mask>"])
+    config = sizes(len(vocabulary), max_position_embeddings=LONG + 2, layer_norm_eps=1e-5)
+    model = MPNetModel(MPNetConfig(**config))
+    randomise(model, 9)
+    model.save_pretrained(directory)
+    MPNetTokenizer(vocab=vocabulary).save_pretrained(directory)
+    sentence_transformer(directory, Pooling(HIDDEN, "mean"), Normalize(), max_length=LONG)
+    finish(directory, LONG)
+
+
 if __name__ == "__main__":
-    for make in [bert_mean, bert_cls, roberta, xlm_roberta, camembert_max, distilbert]:
+    for make in [bert_mean, bert_cls, roberta, xlm_roberta, camembert_max, distilbert, mpnet]:
         make()

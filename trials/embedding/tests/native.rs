@@ -122,7 +122,7 @@ fn a_tiny_model() {
 /// Families that BERT's kernels alone do not serve: fewer tables, less dropout, embeddings of relative positions.
 #[test]
 fn tiny_models_of_other_families() {
-    for (name, longest) in [("distilbert", 20)] {
+    for (name, longest) in [("distilbert", 20), ("mpnet", 48)] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
         let texts = texts(&[7, 3, 7, 12, 1, 3, longest, 17, 16], 60);
         for threads in [1, 2, 3, 16] {

@@ -2,6 +2,7 @@
 
 mod bert;
 mod distilbert;
+mod mpnet;
 mod post_norm;
 mod roberta;
 
@@ -30,12 +31,13 @@ pub struct Family {
 type Read = fn(&str) -> std::result::Result<Box<dyn Encoder>, String>;
 
 /// All families that are supported.
-pub const FAMILIES: [Family; 5] = [
+pub const FAMILIES: [Family; 6] = [
     family("bert", bert::read),
     family("roberta", roberta::read),
     family("xlm-roberta", roberta::read),
     family("camembert", roberta::read),
     family("distilbert", distilbert::read),
+    family("mpnet", mpnet::read),
 ];
 
 const fn family(name: &'static str, read: Read) -> Family {
