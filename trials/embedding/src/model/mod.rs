@@ -94,7 +94,7 @@ impl Base {
             None
         };
         Ok(match native {
-            Some(native) => Engine::Native(native),
+            Some(native) => Engine::Native(Box::new(native)),
             None => Engine::Portable(self.portable(weights, Kind::Float)?),
         })
     }
@@ -159,7 +159,7 @@ pub struct Model {
 #[derive(Debug)]
 enum Engine {
     /// On the CPU.
-    Native(Native),
+    Native(Box<Native>),
     /// On any device.
     Portable(Portable),
 }

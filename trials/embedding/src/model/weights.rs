@@ -86,11 +86,12 @@ impl Weights {
                 several => Ok(Tensor::f_cat(several, 0)?),
             }
         })
-        .map_err(|error| match error {
-            Error::Invalid(message) => {
+        .map_err(|error| {
+            if let Error::Invalid(message) = &error {
                 Error::file(files.path(), format!("{message}; is config.json of another model?"))
+            } else {
+                error
             }
-            other => other,
         })
     }
 
