@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use common::{Place, WHOLE, copy_tree};
 use hpo::fsck;
+use hpo::ids::Timestamp;
 use hpo::store::{self, StoreError, StudyDirectory, StudyReader};
-use hpo::study::{Study, Timestamp};
+use hpo::study::Study;
 
 /// Of so many damages to the journal two are also mended: one that flips a bit, and one that cuts.
 const MENDED: usize = 10;
