@@ -10,8 +10,7 @@ use crate::augment::Augment;
 use crate::error::{Error, Result};
 use crate::examples::Examples;
 use crate::loss::{Classifier, Loss};
-use crate::model::{Dropout, Embedded, Model};
-use crate::optimizer::Gradients;
+use crate::model::{Dropout, Embedded, Gradients, Model};
 use crate::seed::derive;
 
 /// What the gradients of a batch depend on.

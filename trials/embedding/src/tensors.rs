@@ -46,8 +46,13 @@ pub unsafe fn numbers(tensor: &Tensor) -> Result<&[f32]> {
 ///
 /// # Safety
 ///
-/// As long as the slice is there, nothing may read or write the tensor's storage by way of another handle on it.
-pub unsafe fn numbers_mut(tensor: &mut Tensor) -> Result<&mut [f32]> {
+/// As long as the slice is there, nothing else may read or write the tensor's storage, by way of this or another handle on
+/// it.
+#[expect(
+    clippy::mut_from_ref,
+    reason = "a tensor is a handle, by way of which its numbers change anyway"
+)]
+pub unsafe fn numbers_mut(tensor: &Tensor) -> Result<&mut [f32]> {
     let (start, length) = extent(tensor)?;
     // SAFETY: so many numbers stand there, and the tensor, which keeps them alive, is borrowed for as long as the slice.
     Ok(unsafe { std::slice::from_raw_parts_mut(start, length) })

@@ -8,7 +8,7 @@ use safetensors::tensor::TensorView;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::config::read_json;
+use super::json::read_json;
 use crate::error::{Error, Result};
 use crate::hex::hex;
 
@@ -146,11 +146,12 @@ impl<'a> Tensors<'a> {
         found.map(|(name, view)| (name.as_str(), view))
     }
 
-    /// The name that Transformers looks for in place of a name in the files.
-    pub fn standard<'n>(&self, name: &'n str) -> &'n str {
-        match self.prefix.as_str() {
-            "bert." | "roberta." => name,
-            other => name.strip_prefix(other).unwrap_or(name),
+    /// The name that Transformers looks for in place of a name in the files, if `prefix` is that of the family's larger
+    /// models.
+    pub fn standard<'n>(&self, name: &'n str, prefix: &str) -> &'n str {
+        if self.prefix == prefix {
+            return name;
         }
+        name.strip_prefix(&self.prefix).unwrap_or(name)
     }
 }

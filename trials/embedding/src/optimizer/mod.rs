@@ -7,20 +7,8 @@ use tch::{Device, Kind, Tensor};
 
 use self::update::{Rule, Update, chunk_jobs, run, word_jobs};
 use crate::error::Result;
-use crate::model::{Weights, decays};
+use crate::model::{Gradients, Weights, decays};
 use crate::tensors::{numbers, numbers_mut};
-
-/// The gradient of all trained weights.
-#[derive(Debug)]
-pub struct Gradients {
-    /// If word embeddings are trained: the rows that the batch has used, each once, ascending, and their gradient
-    /// `[words, hidden]`.
-    pub words: Option<(Vec<i64>, Tensor)>,
-    /// The gradients of all other trained weights, in the order of the layout.
-    pub tensors: Vec<Tensor>,
-    /// All of them are so many times larger than they should be.
-    pub scale: f64,
-}
 
 /// An optimizer and its moments. Weight decay spares biases and LayerNorm; the learning rate may differ by layer.
 #[derive(Debug)]
@@ -46,15 +34,6 @@ struct Entry<'a> {
     weight: &'a Tensor,
     gradient: &'a Tensor,
     moments: Vec<&'a Tensor>,
-}
-
-/// The tensors of an [`Entry`], whose numbers are updated in place.
-struct Handles {
-    place: usize,
-    weight: Tensor,
-    moments: Vec<Tensor>,
-    gradient: Tensor,
-    update: Update,
 }
 
 /// The names of an optimizer's moments, as PyTorch calls them.
@@ -213,44 +192,29 @@ impl Optimizer {
         learning_rate: f64,
         clip: f32,
     ) -> Result<()> {
-        // Handles on the same storage, but for gradients that are views: those are copied.
-        let mut handles = Vec::new();
+        // Some gradients are views; their copies must live as long as the jobs.
+        let mut contiguous = Vec::new();
         for entry in self.trained(weights, gradients) {
-            let moments = entry.moments.into_iter().map(Tensor::shallow_clone).collect();
-            let update = self.update(entry.name, entry.place, learning_rate, clip);
-            handles.push(Handles {
-                place: entry.place,
-                weight: entry.weight.shallow_clone(),
-                moments,
-                gradient: entry.gradient.f_contiguous()?,
-                update,
-            });
+            contiguous.push(entry.gradient.f_contiguous()?);
         }
         let mut jobs = Vec::new();
-        for handles in &mut handles {
+        for (entry, gradient) in self.trained(weights, gradients).zip(&contiguous) {
+            let update = self.update(entry.name, entry.place, learning_rate, clip);
             // SAFETY: nobody else has a slice of the weight, and libtorch does not compute with it now: `weights` is
             // borrowed mutably, each tensor owns its storage (`Weights` makes them by copies) and is visited once.
-            let weight = unsafe { numbers_mut(&mut handles.weight)? };
-            // SAFETY: a gradient is borrowed, and nobody writes to it meanwhile.
-            let gradient = unsafe { numbers(&handles.gradient)? };
+            let weight = unsafe { numbers_mut(entry.weight)? };
+            // SAFETY: nobody writes to a gradient.
+            let gradient = unsafe { numbers(gradient)? };
             let mut moments: [&mut [f32]; 2] = [&mut [], &mut []];
-            for (part, moment) in moments.iter_mut().zip(&mut handles.moments) {
+            for (part, moment) in moments.iter_mut().zip(entry.moments) {
                 // SAFETY: as for the weight, of `self`.
                 *part = unsafe { numbers_mut(moment)? };
             }
             match &gradients.words {
-                Some((words, _)) if handles.place == 0 => {
-                    word_jobs(
-                        &mut jobs,
-                        weight,
-                        moments,
-                        gradient,
-                        words,
-                        &self.active,
-                        handles.update,
-                    );
+                Some((words, _)) if entry.place == 0 => {
+                    word_jobs(&mut jobs, weight, moments, gradient, words, &self.active, update);
                 }
-                Some(_) | None => chunk_jobs(&mut jobs, weight, moments, gradient, handles.update),
+                Some(_) | None => chunk_jobs(&mut jobs, weight, moments, gradient, update),
             }
         }
         run(jobs);
@@ -297,17 +261,17 @@ fn norm<'a>(gradients: impl Iterator<Item = &'a Tensor>) -> Result<Tensor> {
 mod tests {
     use super::*;
 
-    use crate::model::Config;
+    use crate::model::{Weight, parse_encoder};
 
     /// The way of other devices, which has no test on a machine without one, is the way of the CPU.
     #[test]
     fn tensor_operations_do_what_the_slices_do() {
-        let config: Config = serde_json::from_value(serde_json::json!({
+        let config = serde_json::json!({
             "model_type": "bert", "vocab_size": 40, "hidden_size": 8, "num_hidden_layers": 1,
             "num_attention_heads": 1, "intermediate_size": 8, "max_position_embeddings": 4
-        }))
-        .unwrap();
-        let random = |_: &str, shape: &[i64]| Ok(Tensor::f_randn(shape, (Kind::Float, Device::Cpu))?);
+        });
+        let layout = parse_encoder(&config.to_string()).unwrap().layout();
+        let random = |weight: &Weight| Ok(Tensor::f_randn(&weight.shape, (Kind::Float, Device::Cpu))?);
         for (optimizer, momentum) in [
             (OptimizerKind::Adamw, 0.9),
             (OptimizerKind::Adam, 0.9),
@@ -320,7 +284,7 @@ mod tests {
                 weight_decay: 0.1,
                 ..Parameters::default()
             };
-            let mut slices = Weights::from_fn(&config, random).unwrap();
+            let mut slices = Weights::from_fn(layout.clone(), random).unwrap();
             // The positions are frozen.
             slices.require_grad(|name| !name.contains("position")).unwrap();
             let mut tensors = slices.copy().unwrap();

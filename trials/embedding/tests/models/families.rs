@@ -2,14 +2,18 @@
 //!
 //! The reference numbers are made by `make_fixtures.py`.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use crate::tiny_model::directory;
 use hpo_protocol::embedding::{Parameters, PoolingKind};
 use hpo_trial_embedding::checkpoint::Trained;
 use hpo_trial_embedding::export::export;
-use hpo_trial_embedding::model::{Base, Dropout, Head, Model, Weights};
+use hpo_trial_embedding::layers;
+use hpo_trial_embedding::model::{Base, Dropout, FAMILIES, Frozen, Head, Model, Weights, decays};
 use hpo_trial_embedding::tensors;
 use hpo_trial_embedding::tokens::{Tokens, cut};
 use safetensors::SafeTensors;
@@ -17,7 +21,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
-const FAMILIES: [&str; 5] = ["bert-mean", "bert-cls", "roberta", "xlm-roberta", "camembert-max"];
+const FIXTURES: [&str; 7] = [
+    "bert-mean",
+    "bert-cls",
+    "roberta",
+    "xlm-roberta",
+    "camembert-max",
+    "distilbert",
+    "mpnet",
+];
 
 #[derive(Deserialize)]
 struct Reference {
@@ -115,7 +127,7 @@ fn refusal(directory: &Path) -> String {
 
 #[test]
 fn texts_become_the_same_tokens() {
-    for name in FAMILIES {
+    for name in FIXTURES {
         let base = Base::load(&fixture(name), Device::Cpu).unwrap();
         let reference = reference(name);
         let ours = encode(&base.directory, &base, &reference);
@@ -127,7 +139,7 @@ fn texts_become_the_same_tokens() {
 
 #[test]
 fn embeddings_are_those_of_sentence_transformers() {
-    for name in FAMILIES {
+    for name in FIXTURES {
         let base = Base::load(&fixture(name), Device::Cpu).unwrap();
         let reference = reference(name);
         let ids = encode(&base.directory, &base, &reference);
@@ -143,7 +155,7 @@ fn embeddings_are_those_of_sentence_transformers() {
 
 #[test]
 fn gradients_are_those_of_transformers() {
-    for name in FAMILIES {
+    for name in FIXTURES {
         let base = Base::load(&fixture(name), Device::Cpu).unwrap();
         let reference = reference(name);
         let ids = encode(&base.directory, &base, &reference);
@@ -187,7 +199,10 @@ fn gradients_are_those_of_transformers() {
                 most = most.max(difference);
                 assert!(difference < 1e-5, "{name}: {weight}: {difference:e}");
                 // The bias of keys cancels in the softmax, and without normalisation a shift of all embeddings does too.
-                let cancels = weight.ends_with("key.bias") || weight == "encoder.layer.1.output.LayerNorm.bias";
+                let keys = ["key.bias", "k_lin.bias", "attn.k.bias"];
+                let cancels = keys.iter().any(|name| weight.ends_with(name))
+                    || weight == "encoder.layer.1.output.LayerNorm.bias"
+                    || weight == "transformer.layer.1.output_layer_norm.bias";
                 let largest = theirs.abs().max().double_value(&[]);
                 assert!(cancels || largest > 1e-4, "{name}: {weight}: {largest:e}");
             }
@@ -200,7 +215,7 @@ fn gradients_are_those_of_transformers() {
 /// by chance they differ by about 0.02.
 #[test]
 fn dropout_is_where_transformers_has_it() {
-    for name in FAMILIES {
+    for name in FIXTURES {
         let base = Base::load(&fixture(name), Device::Cpu).unwrap();
         let reference = reference(name);
         let ids = encode(&base.directory, &base, &reference);
@@ -242,7 +257,7 @@ fn dropout_is_where_transformers_has_it() {
 /// labels on top.
 #[test]
 fn an_export_embeds_as_what_was_trained() {
-    for name in FAMILIES {
+    for name in FIXTURES {
         let base = Base::load(&fixture(name), Device::Cpu).unwrap();
         let reference = reference(name);
         let ids = encode(&base.directory, &base, &reference);
@@ -284,7 +299,7 @@ fn an_export_embeds_as_what_was_trained() {
 /// Token ids are kept at the longest length and cut for each trial, whose model then tokenises with its own length.
 #[test]
 fn a_text_that_is_cut_has_the_tokens_of_a_tokenizer_that_cuts_there() {
-    for name in FAMILIES {
+    for name in FIXTURES {
         let base = Base::load(&fixture(name), Device::Cpu).unwrap();
         let reference = reference(name);
         let special = [
@@ -316,7 +331,7 @@ fn a_text_that_is_cut_has_the_tokens_of_a_tokenizer_that_cuts_there() {
 #[test]
 fn an_export_has_the_length_that_was_trained_with() {
     let read = |path: PathBuf| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
-    for name in FAMILIES {
+    for name in FIXTURES {
         let base = Base::load(&fixture(name), Device::Cpu).unwrap();
         let [plain, target] = [None, Some(7)].map(|max_length| {
             let target = directory(&format!("export-length-{name}-{max_length:?}"));
@@ -389,6 +404,7 @@ fn the_longest_text_leaves_room_for_the_padding_position() {
         (longest("bert-mean"), longest("roberta"), longest("xlm-roberta")),
         (24, 16, 16)
     );
+    assert_eq!((longest("distilbert"), longest("mpnet")), (20, 48));
     // The longest text uses the last row of the table.
     let base = Base::load(&fixture("roberta"), Device::Cpu).unwrap();
     let text: Box<[u32]> = (10..26).collect();
@@ -426,6 +442,74 @@ fn shards_are_one_model() {
     let path = copy("missing-shard", "roberta");
     std::fs::remove_file(path.join("model-00002-of-00002.safetensors")).unwrap();
     assert!(refusal(&path).contains("model-00002-of-00002.safetensors"));
+}
+
+/// Layers are frozen, learn at a rate of their own and decay whatever their family calls its weights.
+#[test]
+fn layers_are_those_of_the_family() {
+    for name in FIXTURES {
+        let base = Base::load(&fixture(name), Device::Cpu).unwrap();
+        let parameters = Parameters {
+            frozen_layers: 1,
+            layer_decay: 0.5,
+            ..Parameters::default()
+        };
+        let shares = layers::shares(&parameters, &base.weights, base.config.num_hidden_layers).unwrap();
+        let layout = base.encoder.layout();
+        assert_eq!(layout.len(), shares.len());
+        for (weight, share) in layout.iter().zip(shares) {
+            let (trained, expected) = match weight.sources[0].split_once("layer.") {
+                Some((_, rest)) if rest.starts_with("0.") => (false, 0.5),
+                Some((_, rest)) => (rest.starts_with("1."), 1.0),
+                None => (false, 0.25),
+            };
+            let source = &weight.sources[0];
+            assert_eq!(
+                (layers::is_trained(&parameters, &weight.name), share),
+                (trained, expected),
+                "{source}"
+            );
+            // As Transformers' own trainer has it.
+            let spared = weight.shape.len() == 1 || source == "encoder.relative_attention_bias.weight";
+            assert_eq!(decays(&weight.name), !spared, "{source}");
+        }
+
+        let reference = reference(name);
+        let ids = encode(&base.directory, &base, &reference);
+        let texts: Vec<&[u32]> = ids.iter().map(|ids| ids.as_ref()).collect();
+        let mut weights = base.weights.copy().unwrap();
+        weights
+            .require_grad(|name| layers::is_trained(&parameters, name))
+            .unwrap();
+        let room = Rc::new(Cell::new(1 << 20));
+        let frozen = || Frozen::new(&base, 1, ids.iter().map(|ids| Cow::from(ids.as_ref())), &room).unwrap();
+        let gradients = |model: &Model| {
+            let embedded = model.train(&texts, Dropout::NONE).unwrap();
+            let loss = embedded.embeddings.cumsum(1, Kind::Float).sin().sum(Kind::Float);
+            model.gradients(&loss, embedded).unwrap()
+        };
+        let [native, portable] = engines(&base, &weights);
+        let whole = gradients(&native);
+        let native = native.over(Rc::new(frozen()));
+        let portable = portable.over(Rc::new(frozen().by_tensors(&base).unwrap()));
+        for model in [native, portable] {
+            let found = gradients(&model);
+            assert!(found.words.is_none() && found.tensors.len() == 12, "{name}");
+            for (found, expected) in found.tensors.iter().zip(&whole.tensors) {
+                assert!(difference(found, expected) < 1e-4, "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_documentation_names_every_family() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/study-file.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    for family in FAMILIES {
+        let line = format!("| `{}` | ", family.name);
+        assert!(text.contains(&line), "{line}");
+    }
 }
 
 /// Programs that save a module around the encoder put its name before the weights'; Transformers would not find them.
@@ -502,9 +586,9 @@ fn what_cannot_be_used_is_told_with_the_mend() {
 
     let path = copy("family", "bert-mean");
     edit(&path.join("config.json"), |config| {
-        config["model_type"] = json!("mpnet")
+        config["model_type"] = json!("albert")
     });
-    assert!(refusal(&path).contains("model_type `mpnet` is not supported; use a model of type `bert`"));
+    assert!(refusal(&path).contains("model_type `albert` is not supported; use a model of type `bert`"));
 
     let path = copy("two-encoders", "bert-mean");
     let bytes = std::fs::read(path.join("model.safetensors")).unwrap();

@@ -6,8 +6,7 @@ use std::rc::Rc;
 
 use crate::minilm;
 use crate::tiny_model::{HIDDEN, LAYERS, directory, tiny_model};
-use hpo_trial_embedding::model::{Base, Dropout, Frozen, Model, Weights};
-use hpo_trial_embedding::optimizer::Gradients;
+use hpo_trial_embedding::model::{Base, Dropout, Frozen, Gradients, Model, Weights};
 use hpo_trial_embedding::seed::derive;
 use tch::{Device, Kind, Tensor};
 

@@ -1,9 +1,10 @@
 //! The encoder for the CPU and its gradient are those of tensor operations and autograd, number by number.
 
+use std::path::Path;
+
 use crate::minilm;
 use crate::tiny_model::{directory, tiny_model};
-use hpo_trial_embedding::model::{Base, Dropout, Model, Weights};
-use hpo_trial_embedding::optimizer::Gradients;
+use hpo_trial_embedding::model::{Base, Dropout, Gradients, Model, Weights};
 use hpo_trial_embedding::seed::derive;
 use tch::{Device, Kind, Tensor};
 
@@ -112,6 +113,30 @@ fn a_tiny_model() {
         let mut weights = base.weights.copy().unwrap();
         weights.require_grad(|name| name.contains(trained)).unwrap();
         compare(&base, &weights, &texts, DROPOUT, 1e-5);
+    }
+}
+
+/// Families that BERT's kernels alone do not serve: fewer tables, less dropout, embeddings of relative positions.
+#[test]
+fn tiny_models_of_other_families() {
+    for (name, longest) in [("distilbert", 20), ("mpnet", 48)] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+        let texts = texts(&[7, 3, 7, 12, 1, 3, longest, 17, 16], 60);
+        for threads in [1, 2, 3, 16] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let base = Base::load(&path, Device::Cpu).unwrap();
+                for dropout in [Dropout::NONE, DROPOUT] {
+                    compare(&base, &all(&base), &texts, dropout, 1e-5);
+                }
+            });
+        }
+        let base = Base::load(&path, Device::Cpu).unwrap();
+        for trained in ["encoder.layer.1.", "LayerNorm", "word", "position", "bias"] {
+            let mut weights = base.weights.copy().unwrap();
+            weights.require_grad(|name| name.contains(trained)).unwrap();
+            compare(&base, &weights, &texts, DROPOUT, 1e-5);
+        }
     }
 }
 

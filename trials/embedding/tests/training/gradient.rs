@@ -8,7 +8,7 @@ use hpo_protocol::embedding::{LossKind, Parameters};
 use hpo_trial_embedding::examples::Examples;
 use hpo_trial_embedding::gradient::Pass;
 use hpo_trial_embedding::loss::{Classifier, Loss};
-use hpo_trial_embedding::optimizer::Gradients;
+use hpo_trial_embedding::model::Gradients;
 use tch::{Device, Kind, Tensor};
 
 /// All gradients as numbers, those of words at their places in the vocabulary.

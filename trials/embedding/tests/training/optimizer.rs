@@ -3,8 +3,8 @@
 use crate::one_thread;
 use hpo_protocol::embedding::{OptimizerKind, Parameters};
 use hpo_trial_embedding::layers;
-use hpo_trial_embedding::model::{Config, Weights};
-use hpo_trial_embedding::optimizer::{Gradients, Optimizer};
+use hpo_trial_embedding::model::{Gradients, Weight, Weights, parse_encoder};
+use hpo_trial_embedding::optimizer::Optimizer;
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
@@ -27,13 +27,13 @@ fn words(step: usize) -> Vec<i64> {
 
 fn weights() -> Weights {
     one_thread();
-    let config: Config = serde_json::from_value(json!({
+    let config = json!({
         "model_type": "bert", "vocab_size": 3, "hidden_size": 2, "num_hidden_layers": 2, "num_attention_heads": 1,
         "intermediate_size": 2, "max_position_embeddings": 2
-    }))
-    .unwrap();
-    let ones = |_: &str, shape: &[i64]| Ok(Tensor::ones(shape, (Kind::Float, Device::Cpu)));
-    Weights::from_fn(&config, ones).unwrap()
+    });
+    let layout = parse_encoder(&config.to_string()).unwrap().layout();
+    let ones = |weight: &Weight| Ok(Tensor::ones(weight.shape.as_slice(), (Kind::Float, Device::Cpu)));
+    Weights::from_fn(layout, ones).unwrap()
 }
 
 /// Four steps from ones, whose gradients are clipped if their length is above the limit.
