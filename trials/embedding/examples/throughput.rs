@@ -141,7 +141,7 @@ impl Products {
     }
 }
 
-/// The most memory that the process has had, in 1e6 bytes, where the system tells it in this way.
+/// The most memory that the process has had, in 1e6 bytes, where the system reports it in this way.
 fn peak_memory() -> Option<f64> {
     let status = std::fs::read_to_string(Path::new("/proc/self/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

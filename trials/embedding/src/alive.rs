@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// How often one is given.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Long work that writes a line to the log now and then: it goes on.
+/// Long work that writes a line to the log now and then, to show that it is not stuck.
 #[derive(Debug)]
 pub struct LongWork {
     what: &'static str,
@@ -14,7 +14,7 @@ pub struct LongWork {
 }
 
 impl LongWork {
-    /// Work on `of` things; `what` is said of it, such as `validation: texts`.
+    /// Work on `of` things; `what` describes it, such as `validation: texts`.
     pub fn new(what: &'static str, of: usize) -> Self {
         Self {
             what,

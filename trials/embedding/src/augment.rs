@@ -11,7 +11,7 @@ use crate::examples::Examples;
 use crate::seed::derive;
 use crate::tokens::cut;
 
-/// Changes of a text, drawn anew for each text in each epoch: synonym replacement, random deletion and swaps (Wei & Zou,
+/// Changes of a text, drawn again for each text in each epoch: synonym replacement, random deletion and swaps (Wei & Zou,
 /// 2019, section 2), and random crops (Wu et al., 2020, section 3.2).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Augment {

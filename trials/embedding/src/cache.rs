@@ -64,7 +64,7 @@ impl Cache {
                     let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
                     return Ok(kept);
                 }
-                None => eprintln!("note: `{}` is damaged and is made anew", path.display()),
+                None => eprintln!("note: `{}` is damaged and is rebuilt", path.display()),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => eprintln!("note: cannot read `{}`: {error}", path.display()),

@@ -32,7 +32,7 @@ pub enum Error {
         message: String,
     },
     /// Memory is lacking.
-    #[error("out of memory: {bytes} more bytes can't be had")]
+    #[error("out of memory: {bytes} more bytes cannot be allocated")]
     Memory {
         /// How much was asked for.
         bytes: usize,

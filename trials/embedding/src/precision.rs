@@ -81,7 +81,7 @@ impl Scaler {
         }
     }
 
-    /// Takes in whether the gradients of a step were finite. The answer is whether training can go on: it can't if they
+    /// Takes in whether the gradients of a step were finite. The answer is whether training can continue: it can't if they
     /// are not even at a scale of 1.
     pub fn observe(&mut self, precision: PrecisionKind, finite: bool) -> bool {
         if precision != PrecisionKind::Fp16 {

@@ -132,7 +132,7 @@ fn validate(trial: &mut Trial<'_>, new: bool) -> Result<Option<Measured>> {
     Ok(Some(measured))
 }
 
-/// Writes a checkpoint and reports; whether the trial goes on.
+/// Writes a checkpoint and reports; returns whether the trial continues.
 fn report(trial: &mut Trial<'_>, run: &Run, resource: u64, measured: &Measured, talk: &mut impl Talk) -> Result<bool> {
     let path = run
         .checkpoints

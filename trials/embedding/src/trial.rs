@@ -143,7 +143,7 @@ impl<'a> Trial<'a> {
         Self::build(shared, identity(shared, seed, parameters), state, goal)
     }
 
-    /// A trial that goes on from a checkpoint of its own.
+    /// A trial that continues from a checkpoint of its own.
     pub fn resume(shared: &'a Shared, seed: u64, parameters: Parameters, goal: Goal, path: &Path) -> Result<Self> {
         let identity = identity(shared, seed, parameters);
         let state = checkpoint::read(path, &shared.base, &identity, |weights| {
@@ -209,7 +209,7 @@ impl<'a> Trial<'a> {
         usize::try_from(self.identity.parameters.batch_size).unwrap_or(usize::MAX)
     }
 
-    /// One optimizer step, on the next batch. Whether training can go on, as far as is known: it can't if the loss or its
+    /// One optimizer step, on the next batch. Whether training can continue, as far as is known: it can't if the loss or its
     /// gradient is not finite, and then no weight moves.
     pub fn step(&mut self) -> Result<bool> {
         if self.course.is_validated(self.steps()) {
@@ -271,7 +271,7 @@ impl<'a> Trial<'a> {
             match pass.gradients(batch, micro_batch) {
                 Err(error) if error.is_out_of_memory() && micro_batch > 1 && batch.len() > 1 => {
                     let smaller = micro_batch.min(batch.len()).div_ceil(2);
-                    eprintln!("out of memory with {micro_batch} rows at a time: going on with {smaller}");
+                    eprintln!("out of memory with {micro_batch} rows at a time: continuing with {smaller}");
                     self.state.micro_batch = smaller;
                     self.shared.fits.set(smaller.min(self.shared.fits.get()));
                 }

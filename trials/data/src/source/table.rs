@@ -153,7 +153,7 @@ impl<'a> Table<'a> {
             let mut same = (0..names.len()).filter(|&field| names[field] == column);
             let (first, second) = (same.next(), same.next());
             if let Some(second) = second {
-                let message = format!("the column `{}` is there twice", shown(column));
+                let message = format!("the column `{}` appears twice", shown(column));
                 return Err(self.error(from, second, message, "rename one of the two"));
             }
             // A layout names columns of the header only.

@@ -34,7 +34,7 @@ pub fn weights_file(directory: &Path) -> PathBuf {
 }
 
 impl Files {
-    /// Reads the weight files of a model directory. An error names the file and how to mend it.
+    /// Reads the weight files of a model directory. An error names the file and how to fix it.
     pub fn read(directory: &Path) -> Result<Self> {
         #[derive(Deserialize)]
         struct Index {

@@ -31,7 +31,7 @@ pub struct Frozen {
 
 impl Frozen {
     /// The lowest `layers` of a model. `known` are the texts that come again, as [`know`](Self::know) takes them; others are
-    /// computed anew each time. `room` is how many bytes may be kept, by all that share it.
+    /// computed again each time. `room` is how many bytes may be kept, by all that share it.
     pub fn new<'a>(
         base: &Base,
         layers: usize,

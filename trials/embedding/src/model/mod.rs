@@ -53,7 +53,7 @@ pub struct Base {
 }
 
 impl Base {
-    /// Loads a Hugging Face model directory. An error names the file and how to mend it.
+    /// Loads a Hugging Face model directory. An error names the file and how to fix it.
     pub fn load(directory: &Path, device: Device) -> Result<Self> {
         if !directory.is_dir() {
             let message = "there is no such model directory; check `model` in the study, or run `make setup`";

@@ -49,7 +49,7 @@ pub fn tokenizer_files(directory: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 /// Reads `tokenizer.json` of a model directory, and what `tokenizer_config.json` and sentence-transformers' own settings
-/// say about case, accents and spaces. An error names the file and how to mend it.
+/// say about case, accents and spaces. An error names the file and how to fix it.
 pub fn read_tokenizer(directory: &Path) -> Result<Tokenizer> {
     let path = directory.join("tokenizer.json");
     if !path.exists() {

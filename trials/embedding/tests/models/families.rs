@@ -569,7 +569,7 @@ fn case_and_prefix_space_are_those_of_the_tokenizer_configuration() {
 }
 
 #[test]
-fn what_cannot_be_used_is_told_with_the_mend() {
+fn what_cannot_be_used_is_reported_with_the_fix() {
     let path = copy("pickle", "bert-mean");
     std::fs::rename(path.join("model.safetensors"), path.join("pytorch_model.bin")).unwrap();
     let message = refusal(&path);

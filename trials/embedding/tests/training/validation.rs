@@ -89,7 +89,7 @@ fn metrics_are_those_of_the_definition() {
     }
 }
 
-/// A short length must not win by making answers equal: a model that can't tell them apart is not given the benefit.
+/// A short length must not win by making answers equal: a model that cannot distinguish them is not given the benefit.
 #[test]
 fn texts_that_are_equal_once_cut_earn_nothing() {
     one_thread();
