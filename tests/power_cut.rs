@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use common::mount::Mount;
 use common::{Place, Running, WHOLE};
 use hpo::fsck;
+use hpo::ids::TrialId;
 use hpo::store::{self, StudyDirectory};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -56,7 +57,7 @@ impl Acknowledged {
         for (&id, &attempt) in &self.attempts {
             let trial = store
                 .study
-                .trial(id)
+                .trial(TrialId(id))
                 .unwrap_or_else(|| panic!("round {round}: trial {id} is lost"));
             assert!(
                 trial.attempts >= attempt,
@@ -64,7 +65,7 @@ impl Acknowledged {
             );
         }
         for (&id, &epoch) in &self.reports {
-            let trial = store.study.trial(id).unwrap();
+            let trial = store.study.trial(TrialId(id)).unwrap();
             let known = trial.reports.keys().chain(trial.ahead.reports.keys()).max();
             let ended = trial.state.is_final();
             assert!(
