@@ -82,6 +82,15 @@ pub struct Affine<T> {
     pub bias: T,
 }
 
+impl<T> Relative<T> {
+    /// The rows for all distances in texts of so many tokens at most, from the farthest key before the query to the
+    /// farthest behind it.
+    pub fn rows(&self, longest: usize) -> impl Iterator<Item = usize> + use<T> {
+        let (bucket, longest) = (self.bucket, longest as i64);
+        (1 - longest..longest).map(bucket)
+    }
+}
+
 impl<T> Parts<T> {
     /// The same parts, each made from one of these.
     pub fn try_map<'a, U, E>(&'a self, mut make: impl FnMut(Place, &'a T) -> Result<U, E>) -> Result<Parts<U>, E> {

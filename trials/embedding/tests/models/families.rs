@@ -507,7 +507,7 @@ fn the_documentation_names_every_family() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/study-file.md");
     let text = std::fs::read_to_string(path).unwrap();
     for family in FAMILIES {
-        let line = format!("| `{}` | ", family.name);
+        let line = format!("| `{}` | {} | ", family.name, family.models);
         assert!(text.contains(&line), "{line}");
     }
 }

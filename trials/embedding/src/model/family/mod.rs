@@ -24,6 +24,8 @@ use crate::error::{Error, Result};
 pub struct Family {
     /// `model_type` of `config.json`.
     pub name: &'static str,
+    /// Well-known models of the family.
+    pub models: &'static str,
     /// The encoder that the text of a `config.json` describes; an error says why it can't be used.
     pub read: Read,
 }
@@ -32,16 +34,20 @@ type Read = fn(&str) -> std::result::Result<Box<dyn Encoder>, String>;
 
 /// All families that are supported.
 pub const FAMILIES: [Family; 6] = [
-    family("bert", bert::read),
-    family("roberta", roberta::read),
-    family("xlm-roberta", roberta::read),
-    family("camembert", roberta::read),
-    family("distilbert", distilbert::read),
-    family("mpnet", mpnet::read),
+    family("bert", "BERT, MiniLM, bge, e5, gte …", bert::read),
+    family("roberta", "RoBERTa, all-roberta …", roberta::read),
+    family(
+        "xlm-roberta",
+        "XLM-RoBERTa, BCEmbedding, bge-m3 (dense), multilingual-e5 …",
+        roberta::read,
+    ),
+    family("camembert", "CamemBERT", roberta::read),
+    family("distilbert", "DistilBERT, msmarco-distilbert …", distilbert::read),
+    family("mpnet", "MPNet, all-mpnet-base, multi-qa-mpnet …", mpnet::read),
 ];
 
-const fn family(name: &'static str, read: Read) -> Family {
-    Family { name, read }
+const fn family(name: &'static str, models: &'static str, read: Read) -> Family {
+    Family { name, models, read }
 }
 
 /// An encoder without its weights, as its family and its `config.json` have it.

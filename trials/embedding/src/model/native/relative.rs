@@ -6,14 +6,14 @@ use crate::model::post_norm::Relative;
 #[derive(Debug)]
 pub struct Bias {
     longest: usize,
-    /// By head and by distance, from the longest one backwards: for a query, those of all keys stand side by side.
+    /// By head and by distance, as [`Relative::rows`] has them: for a query, those of all keys stand side by side.
     numbers: Vec<f32>,
 }
 
 impl Bias {
     /// The numbers for texts of so many tokens at most, from a table `[rows, heads]`.
     pub fn new(relative: &Relative<&[f32]>, heads: usize, longest: usize) -> Self {
-        let rows: Vec<usize> = rows(relative.bucket, longest).collect();
+        let rows: Vec<usize> = relative.rows(longest).collect();
         let head = |head: usize| rows.iter().map(move |row| relative.table[row * heads + head]);
         Self {
             longest,
@@ -47,18 +47,13 @@ impl Bias {
         sums.iter_mut().zip(scores).for_each(|(sum, x)| *sum += x);
     }
 
-    /// The gradient of [`Bias::new`]: adds that of the numbers, times `scale`, to that of the table.
-    pub fn gather(&self, bucket: fn(i64) -> usize, heads: usize, sums: &[f32], scale: f32, table: &mut [f32]) {
+    /// The gradient of [`Bias::new`]: `to` becomes that of the table, from that of the numbers, times `scale`.
+    pub fn gather(&self, heads: usize, sums: &[f32], scale: f32, to: &mut Relative<&mut [f32]>) {
+        to.table.fill(0.0);
         for (head, sums) in sums.chunks_exact(2 * self.longest - 1).enumerate() {
-            for (row, sum) in rows(bucket, self.longest).zip(sums) {
-                table[row * heads + head] += scale * sum;
+            for (row, sum) in to.rows(self.longest).zip(sums) {
+                to.table[row * heads + head] += scale * sum;
             }
         }
     }
-}
-
-/// The rows of the table by distance.
-fn rows(bucket: fn(i64) -> usize, longest: usize) -> impl Iterator<Item = usize> {
-    let longest = longest as i64;
-    (1 - longest..longest).map(bucket)
 }

@@ -79,14 +79,12 @@ impl PostNormLayers {
             return Ok(None);
         };
         let longest = groups.last().map_or(0, |group| group.length);
-        let rows = (0..longest).flat_map(|query| (0..longest).map(move |key| (relative.bucket)(key - query) as i64));
-        let rows = Tensor::f_from_slice(&rows.collect::<Vec<i64>>())?.f_to_device(relative.table.device())?;
-        let bias = relative.table.f_index_select(0, &rows)?;
-        Ok(Some(
-            bias.f_view([longest, longest, -1])?
-                .f_permute([2, 0, 1])?
-                .f_to_kind(self.kind)?,
-        ))
+        let rows: Vec<i64> = relative.rows(longest as usize).map(|row| row as i64).collect();
+        let rows = Tensor::f_from_slice(&rows)?.f_to_device(relative.table.device())?;
+        let by_distance = relative.table.f_index_select(0, &rows)?.f_transpose(0, 1)?;
+        // A window for each query, from the last to the first.
+        let bias = by_distance.f_unfold(1, longest, 1)?.f_flip([1])?;
+        Ok(Some(bias.f_to_kind(self.kind)?))
     }
 }
 

@@ -230,10 +230,9 @@ impl Share {
         if depth.embeddings {
             self.embed_backward(common, gradients)?;
             if let (Some(bias), Some(to)) = (common.bias, &mut gradients.relative) {
-                to.table.fill(0.0);
                 // The slopes of attention have that of the scores before, which the bias does not pass.
                 let scale = ((hidden / heads) as f32).sqrt();
-                bias.gather(to.bucket, heads, fit(&mut self.bias, bias.len())?, scale, to.table);
+                bias.gather(heads, fit(&mut self.bias, bias.len())?, scale, to);
             }
         }
         Ok(())
