@@ -120,7 +120,7 @@ impl Base {
 
     fn build(&self, engine: Engine, weights: &Weights, head: Head) -> Model {
         let mut all = weights.iter().map(|(_, weight)| weight.shallow_clone());
-        let encoder: Vec<Tensor> = all.by_ref().take(self.weights.iter().len()).collect();
+        let encoder: Vec<Tensor> = all.by_ref().take(self.encoder.layout().len()).collect();
         Model {
             engine,
             mixed: None,
