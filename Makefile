@@ -2,9 +2,13 @@
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TRAINER := -p hpo-trial-embedding --release
-CORE := -p hpo -p hpo-data -p hpo-protocol
+CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-test-support
 
-.PHONY: help setup build demo test lint deny install bench bench-quality bench-store simulate-faults
+# Cargo would take the number of make's jobs for that of its own.
+unexport MAKEFLAGS
+
+.PHONY: help setup build demo test lint deny install bench bench-quality bench-store simulate-faults \
+	format lint-core lint-trainer build-core build-trainer test-tools test-core test-trainer
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -27,10 +31,16 @@ build: setup
 demo: build
 	$(TARGET)/release/hpo search search_spaces/minilm-wordnet.toml
 
-# torch-sys compiles for minutes, so the trainer is built in one profile only.
-lint: setup
+lint: format lint-core lint-trainer
+
+format:
 	cargo fmt --all --check
+
+lint-core:
 	cargo clippy --locked $(CORE) --all-targets -- -D warnings
+
+# torch-sys compiles for minutes, so the trainer is built in one profile only.
+lint-trainer: setup
 	cargo clippy --locked $(TRAINER) --all-targets -- -D warnings
 
 # Known vulnerabilities are no part of it: their database is not in a package registry. Where it can be reached,
@@ -39,12 +49,26 @@ deny:
 	python3 tools/setup.py deny
 	.cache/cargo-deny/cargo-deny --locked --workspace check licenses bans sources
 
-test: lint deny
+# Of the core and the trainer, each in its own profile, one can be built while the other is (`make -j2`): neither waits for the
+# other's lock, and the compiler of one uses what the tests of the other leave idle.
+test: lint deny test-tools test-core test-trainer
+
+test-tools:
 	python3 tools/test_tools.py
+
+build-core: lint-core
+	cargo test --locked $(CORE) --no-run
+
+build-trainer: lint-trainer
 	cargo build --locked $(TRAINER)
-	cargo test --locked $(CORE)
-	cargo test --locked $(TRAINER)
+
+# Many of these tests wait, for a disk or for a worker, so twice as many run at a time as there are cores.
+test-core: build-core build-trainer
+	RUST_TEST_THREADS=$$((2 * $$(getconf _NPROCESSORS_ONLN))) cargo test --locked $(CORE)
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps $(CORE)
+
+test-trainer: build-trainer
+	cargo test --locked $(TRAINER)
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps $(TRAINER)
 
 install: setup
