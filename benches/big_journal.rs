@@ -7,11 +7,11 @@
 
 use std::path::Path;
 
+use hpo::ids::Timestamp;
 use hpo::space::SearchSpace;
 use hpo::store::{self, JournalReader, JournalWriter, StudyDirectory};
 use hpo::study::{
-    Checkpoint, Command, Event, PolicyKind, PolicySpec, Record, Reported, SamplerSpec, Study, StudySpec, Timestamp,
-    Trainer,
+    Checkpoint, Command, Event, PolicyKind, PolicySpec, Record, Reported, SamplerSpec, Study, StudySpec, Trainer,
 };
 use hpo_protocol::Unit;
 

@@ -4,16 +4,23 @@
 //! ([`store`]) and then carries out its commands on slots ([`executor`]). What people look at ([`view`], [`export`])
 //! is made from the records alone.
 
+pub mod analysis;
 pub mod cli;
+pub mod clock;
+pub mod devices;
 pub mod diagnostic;
+mod disk;
 pub mod executor;
 pub mod export;
 pub mod fsck;
+pub mod ids;
 mod kill;
 pub mod scheduler;
+pub mod signals;
 pub mod simulate;
 pub mod space;
 pub mod store;
 pub mod study;
+pub mod study_file;
 pub mod view;
 mod words;

@@ -6,19 +6,21 @@ mod pause;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use hpo_protocol::{Feature, Run};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use hpo_protocol::{Feature, Run, SegmentId};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
+use crate::clock::now;
 use crate::executor::{self, News, Order, Slot, SlotNews, Worker};
 use crate::export;
+use crate::ids::{SlotId, TrialId};
 use crate::kill;
+use crate::signals::Signals;
 use crate::store::{Store, StudyDirectory};
-use crate::study::{Command, Event, Fact, SlotId, Step, Timestamp, Trial, TrialId, TrialState};
+use crate::study::{Command, Event, Fact, Step, Trial, TrialState};
 use crate::words::counted;
 
 use aside::Place;
@@ -48,7 +50,7 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
         program,
         limits,
     } = job;
-    let signals = match signals() {
+    let signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
             let (database, database_trouble) = store.committer.close();
@@ -175,7 +177,7 @@ struct Scheduler<'a> {
     paused_before: Option<Pause>,
     /// Whether the user did not want to wait until records can be made durable.
     gave_up: bool,
-    signals: [Signal; 3],
+    signals: Signals,
     observer: &'a mut dyn Observer,
 }
 
@@ -207,7 +209,7 @@ impl Scheduler<'_> {
                     }
                     self.take(batch).await?;
                 }
-                () = any(&mut self.signals) => {
+                () = self.signals.received() => {
                     if self.stopping.is_some() {
                         tracing::warn!("asked to stop a second time: not waiting for running segments");
                         self.hurried = true;
@@ -371,8 +373,10 @@ impl Scheduler<'_> {
                     };
                     let policy = &self.store.study.spec().policy;
                     let run = Run {
-                        trial,
-                        attempt,
+                        segment: SegmentId {
+                            trial: hpo_protocol::TrialId(trial),
+                            attempt,
+                        },
                         seed: state.seed,
                         parameters: state.parameters.clone(),
                         unit: policy.unit,
@@ -456,7 +460,7 @@ impl Scheduler<'_> {
         });
         let placed = tokio::select! {
             Ok(placed) = work => placed.map_err(|error| error.to_string()),
-            () = any(&mut self.signals) => {
+            () = self.signals.received() => {
                 self.stopping = Some(Instant::now());
                 self.hurried = true;
                 Err("it was stopped".into())
@@ -490,34 +494,6 @@ impl Scheduler<'_> {
 
 fn is_running(trial: &Trial) -> bool {
     matches!(trial.state, TrialState::Running { .. } | TrialState::Ahead { .. })
-}
-
-/// The time now.
-pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    Timestamp(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
-}
-
-/// What asks to stop.
-///
-/// # Errors
-/// If the system gives no signals.
-pub fn signals() -> std::io::Result<[Signal; 3]> {
-    Ok([
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::hangup())?,
-    ])
-}
-
-/// Returns once one of them has come.
-pub async fn any(signals: &mut [Signal; 3]) {
-    let [a, b, c] = signals;
-    tokio::select! {
-        _ = a.recv() => {}
-        _ = b.recv() => {}
-        _ = c.recv() => {}
-    }
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -51,7 +51,7 @@ fn the_core_does_no_io_and_reads_no_clock() {
         "crate::cli",
     ];
     forbid("src/study", &[&IO[..], &outside[..]].concat());
-    forbid("src/view/diagnosis", &IO);
+    forbid("src/analysis", &IO);
 }
 
 #[test]

@@ -6,8 +6,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hpo::ids::Timestamp;
 use hpo::store::{self, JournalReader, JournalWriter, StudyDirectory, StudyReader};
-use hpo::study::{Fact, Record, StudySpec, Timestamp};
+use hpo::study::{Fact, Record, StudySpec};
 
 /// Counts what is allocated, and how much that was at most.
 struct Counting;

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use super::number::whole;
 use super::study::{print, read};
 use super::{CliError, run};
+use crate::devices::{Devices, SlotSettings};
 use crate::executor::{self, Machine};
 use crate::export::{self, Format};
-use crate::scheduler;
-use crate::space::file::{Devices, SlotSettings};
+use crate::ids::TrialId;
+use crate::signals::Signals;
 use crate::store::StudyReader;
-use crate::study::TrialId;
 use crate::view::tell;
 
 /// The arguments of `hpo export`.
@@ -109,11 +109,11 @@ pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), 
     export::clear(directory);
     let partial = export::partial(directory);
     let written = runtime.block_on(async {
-        let mut signals = scheduler::signals().map_err(|error| failed(error.to_string()))?;
+        let mut signals = Signals::listen().map_err(|error| failed(error.to_string()))?;
         let export = executor::export_once(slot, program, reader.directory(), checkpoint.clone(), partial);
         tokio::select! {
             written = export => written.map_err(failed),
-            () = scheduler::any(&mut signals) => Err(CliError::Stopped),
+            () = signals.received() => Err(CliError::Stopped),
         }
     });
     // With it goes the worker, if there is one still.

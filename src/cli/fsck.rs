@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::CliError;
 use super::study::{find, print, print_json};
+use crate::clock::now;
 use crate::fsck;
-use crate::scheduler::now;
 use crate::view;
 
 /// The arguments of `hpo fsck`.

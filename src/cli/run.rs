@@ -11,9 +11,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::CliError;
 use super::study::print;
+use crate::devices::{Devices, SlotSettings};
 use crate::executor::{Machine, Program};
 use crate::scheduler::{self, Ended, Job, Outcome};
-use crate::space::file::{Devices, SlotSettings};
 use crate::store::{Store, StudyDirectory, StudyReader};
 use crate::study::{Limits, Study, StudySpec, TrialSummary};
 use crate::view::{self, Progress, tell};

@@ -7,11 +7,11 @@ use hpo_data::Report;
 use super::CliError;
 use super::run::{self, Private, SlotArguments};
 use super::study::find;
+use crate::clock::now;
 use crate::executor::Machine;
-use crate::scheduler::now;
-use crate::space::file::{self, StudyFile};
 use crate::store::{self, StoreError, StudyDirectory, StudyReader};
 use crate::study::StudySpec;
+use crate::study_file::{self, StudyFile};
 use crate::view::tell;
 
 /// The arguments of `hpo search`.
@@ -26,7 +26,7 @@ pub(super) struct Search {
 
 impl Search {
     pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
-        let file = file::read(&self.file)?;
+        let file = study_file::read(&self.file)?;
         let again = format!("hpo search {}", self.file.display());
         search(&file, studies, &self.slots, &again).map(drop)
     }
@@ -56,14 +56,14 @@ pub(super) fn search(
                 return Ok(directory);
             }
             Ok(()) => {
-                tell_data(file::check_files(file)?);
+                tell_data(study_file::check_files(file)?);
                 let store = reader.take_over(directory.lock()?)?;
                 run::run(&directory, store, &settings, Some(wanted.limits()), again)?;
                 return Ok(directory);
             }
         }
     }
-    let data = file::check_files(file)?;
+    let data = study_file::check_files(file)?;
     let machine = Machine::this();
     let slots = run::slots(&machine, &settings, None)?;
     let threads = slots.first().map_or(1, |slot| slot.threads);
@@ -192,7 +192,7 @@ pub(super) fn resume(studies: &Path, named: &Path, arguments: &SlotArguments) ->
     // The study's file names the slots; if it can't be read any more, any will do.
     let path = directory.study_file();
     let text = std::fs::read_to_string(&path).unwrap_or_default();
-    let kept = file::parse(&text, &path).ok();
+    let kept = study_file::parse(&text, &path).ok();
     if kept.is_none() || reader.is_made_from(&text) == Some(false) {
         tell(&format!(
             "note: {} is not what the study was made from any more: only slots are taken from it, as far as it can be read",

@@ -7,9 +7,10 @@ use serde_json::json;
 use super::CliError;
 use super::number::whole;
 use super::study::{print, print_json, read};
-use crate::study::{TrialId, TrialSummary};
+use crate::analysis::diagnosis::diagnose;
+use crate::ids::TrialId;
+use crate::study::TrialSummary;
 use crate::view;
-use crate::view::diagnosis::diagnose;
 use crate::words::counted;
 
 /// The arguments of `hpo show`.

@@ -15,7 +15,7 @@ use super::CliError;
 use super::number::{share, whole};
 use super::study::{print, print_json};
 use crate::simulate::{Conditions, Formula, Missing, Objective, Simulated, Table, simulate};
-use crate::space::file::{self, StudySettings};
+use crate::study_file::{self, StudySettings};
 use crate::view::simulation;
 
 /// The arguments of `hpo simulate`.
@@ -69,7 +69,7 @@ enum Curves {
 
 impl Simulate {
     pub(super) fn run(&self) -> Result<(), CliError> {
-        let file = file::read(&self.file)?;
+        let file = study_file::read(&self.file)?;
         let table = match &self.table {
             Some(_) if file.study.policy.unit != Unit::Epochs => {
                 let units = file.study.policy.unit.many();

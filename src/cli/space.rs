@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::CliError;
 use super::study::{print, print_json};
-use crate::space::file;
 use crate::study::Request;
+use crate::study_file;
 use crate::view;
 
 /// How many configurations are shown.
@@ -36,7 +36,7 @@ pub(super) struct Check {
 impl Space {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let Self::Check(check) = self;
-        let study = file::read(&check.file)?.study;
+        let study = study_file::read(&check.file)?.study;
         let request = Request {
             space: &study.space,
             seed: study.seed,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::CliError;
 use super::study::{print, print_json, read};
-use crate::scheduler::now;
+use crate::clock::now;
 use crate::view;
 
 /// The arguments of `hpo status`.

@@ -6,9 +6,9 @@ use super::run::SlotArguments;
 use super::search::search;
 use super::study::print;
 use super::{CliError, export};
-use crate::space::file;
 use crate::store::StudyReader;
 use crate::study::PolicyKind;
+use crate::study_file;
 
 /// The arguments of `hpo train`.
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub(super) struct Train {
 
 impl Train {
     pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
-        let mut file = file::read(&self.config)?;
+        let mut file = study_file::read(&self.config)?;
         let searched: Vec<&str> = file
             .study
             .space

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::store::{StudyDirectory, sha256_of, sync_directory};
-use crate::study::{Checkpoint, TrialId};
+use crate::disk::{sha256_of, sync_directory};
+use crate::ids::TrialId;
+use crate::store::StudyDirectory;
+use crate::study::Checkpoint;
 
 /// Why a checkpoint can't be used.
 #[derive(Debug, thiserror::Error)]

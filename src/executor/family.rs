@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::store::has_ended;
-use crate::study::SlotId;
+use crate::disk::has_ended;
+use crate::ids::SlotId;
 
 /// The variable that marks whatever descends from a worker.
 const MARK: &str = "HPO_WORKER";

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::study::TrialId;
+use crate::ids::TrialId;
 
 /// So many different trials failing one after the other on a slot are its fault rather than theirs.
 const DIFFERENT_TRIALS: usize = 5;

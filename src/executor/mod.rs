@@ -11,7 +11,6 @@ mod process;
 mod pulse;
 mod said;
 mod slots;
-mod space;
 mod watch;
 mod worker;
 
@@ -23,5 +22,4 @@ pub use news::{News, Order, SlotNews};
 pub use once::export_once;
 pub use process::Program;
 pub use slots::{Machine, Slot, SlotError};
-pub use space::room;
 pub use worker::Worker;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use hpo_protocol::{Feature, Measurement, Run};
 
-use crate::study::{Checkpoint, Event, SlotId, TrialId};
+use crate::ids::{SlotId, TrialId};
+use crate::study::{Checkpoint, Event};
 
 /// What a slot is told.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::gpu::{self, Gpu};
-use crate::space::file::{Devices, SlotSettings};
-use crate::study::SlotId;
+use crate::devices::{Devices, SlotSettings};
+use crate::ids::SlotId;
 
 /// Without a word from the user, the CPU is divided among at most so many trials: each holds the model, its moments
 /// and its activations in memory.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hpo_protocol::Feature;
 
-use crate::study::TrialId;
+use crate::ids::TrialId;
 
 /// How long a worker may be silent that owes an answer which takes little work: to be ready, or to be done after the last
 /// report of its segment. Loading a large model or corpus can take long. Its checkpoint has to be read in that time too.

@@ -182,8 +182,9 @@ mod tests {
     use hpo_protocol::Unit;
 
     use super::*;
+    use crate::ids::Timestamp;
     use crate::space::SearchSpace;
-    use crate::study::{Event, PolicyKind, PolicySpec, SamplerSpec, StudySpec, Timestamp, Trainer};
+    use crate::study::{Event, PolicyKind, PolicySpec, SamplerSpec, StudySpec, Trainer};
 
     fn study() -> Study {
         let parameters = [
@@ -268,7 +269,7 @@ mod tests {
     #[test]
     fn the_toml_is_a_file_of_a_study_with_nothing_left_to_search() {
         let text = write(Format::Toml);
-        let file = crate::space::file::parse(&text, std::path::Path::new("/elsewhere/best.toml")).unwrap();
+        let file = crate::study_file::parse(&text, std::path::Path::new("/elsewhere/best.toml")).unwrap();
         let again = file.study.spec(file.slots.threads_per_trial.unwrap(), 1);
         let spec = study().spec().clone();
         assert_eq!((again.trainer, again.threads), (spec.trainer, spec.threads));

@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::visible;
+use crate::disk::{remove_abandoned, sha256_of, sync_directory};
 use crate::kill;
-use crate::store::{remove_abandoned, sha256_of, sync_directory};
 
 /// Where this process writes a model first that shall become `target`: beside it, hidden.
 pub fn partial(target: &Path) -> PathBuf {

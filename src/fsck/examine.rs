@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use super::{Examination, Part};
 use crate::executor::verify;
 use crate::export;
+use crate::ids::TrialId;
 use crate::store::{Copy, Lost, Salvaged, StoreError, StudyDirectory, absent, end_is_damaged, salvage_study};
-use crate::study::{Checkpoint, Study, TrialId};
+use crate::study::{Checkpoint, Study};
 use crate::words::{counted, there_are};
 
 /// So many strays are named.
@@ -184,7 +185,7 @@ fn study_file(directory: &StudyDirectory, sha256: Option<&str>) -> Part {
     match (fs::read(&path), sha256) {
         (Err(error), _) => Part::damaged(PART, vec![format!("{}: {error}; {mend}", path.display())]),
         (Ok(_), None) => Part::note(PART, "nothing tells what it should be"),
-        (Ok(text), Some(told)) if crate::store::sha256(&text) == told => {
+        (Ok(text), Some(told)) if crate::disk::sha256(&text) == told => {
             Part::whole(PART, "it is what the study was made from")
         }
         (Ok(_), Some(_)) => Part::damaged(

@@ -2,8 +2,9 @@
 
 use super::examine::{look, lost, lost_checkpoints, salvage};
 use super::{Examination, examine};
+use crate::ids::Timestamp;
 use crate::store::{Copy, JournalReader, JournalWriter, StoreError, StudyDirectory, StudyReader, replace_journal};
-use crate::study::{Fact, Record, Timestamp};
+use crate::study::{Fact, Record};
 use crate::words::counted;
 
 /// Takes the study's lock and mends what can be mended: the journal, the trial database, and trials whose checkpoints are

@@ -2,7 +2,8 @@
 
 use super::{Export, Scheduler, SchedulerError};
 use crate::executor::{Health, Slot};
-use crate::study::{Fact, Record, SlotId};
+use crate::ids::SlotId;
+use crate::study::{Fact, Record};
 
 /// A slot as the user knows it, and how it has fared.
 pub(super) struct Place {

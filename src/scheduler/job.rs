@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use crate::executor::{Program, Slot};
+use crate::ids::{Timestamp, TrialId};
 use crate::store::{CommitError, Database, DatabaseError, Store, StudyDirectory};
-use crate::study::{Limits, Record, Study, Timestamp, TrialId};
+use crate::study::{Limits, Record, Study};
 
 /// What looks on while a study runs.
 pub trait Observer {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Scheduler, SchedulerError, any};
-use crate::executor::room;
+use super::{Scheduler, SchedulerError};
+use crate::disk::room;
 use crate::study::{Record, TrialSummary};
 
 /// How long to wait before trying again although nothing tells of new space, as with quotas: twice as long each time, up to
@@ -70,7 +70,7 @@ impl Scheduler<'_> {
                         self.observer.paused(&format!("the journal can't be written: {full}"));
                     }
                 }
-                () = any(&mut self.signals), if paused => {
+                () = self.signals.received(), if paused => {
                     self.gave_up = true;
                     committer.give_up();
                 }

@@ -9,7 +9,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::formula::{END, Missing};
 use super::objective::{Curve, Objective};
-use crate::study::{Checkpoint, Command, Event, Measures, Reported, SlotId, Study, StudySpec, Timestamp, TrialId};
+use crate::ids::{SlotId, Timestamp, TrialId};
+use crate::study::{Checkpoint, Command, Event, Measures, Reported, Study, StudySpec};
 
 /// What a study is simulated under.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hpo_protocol::Values;
 
-use super::condition::Listed;
+use super::value::Listed;
 use super::{Distribution, Parameter, SearchSpace, Value};
 
 /// The configurations of a space with a finite number of them, those too that its constraints do not allow.

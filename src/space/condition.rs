@@ -1,11 +1,12 @@
 //! Parameters that only some configurations have.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use hpo_protocol::Values;
 use serde::{Deserialize, Serialize};
 
-use super::{Parameter, SearchSpace, Value};
+use super::value::{Listed, Value, same};
+use super::{Parameter, SearchSpace};
 
 /// What must hold for a configuration to have a parameter: another one has one of these values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,72 +17,14 @@ pub struct Condition {
     pub values: Vec<Value>,
 }
 
-/// Whether the trainer could not tell the two apart: 1 and 1.0 are the same.
-pub(in crate::space) fn same(a: &Value, b: &Value) -> bool {
-    let float = a.is_f64() || b.is_f64();
-    a == b || (float && a.is_number() && a.as_f64() == b.as_f64())
-}
-
-/// A list of values in which one that the trainer could not tell apart is found at once.
-#[derive(Debug, Default)]
-pub(in crate::space) struct Listed<'a>(HashMap<Bucket<'a>, Vec<(&'a Value, usize)>>);
-
-/// What values have in common that are the same.
-#[derive(Debug, PartialEq, Eq, Hash)]
-enum Bucket<'a> {
-    Number(u64),
-    Text(&'a str),
-    Other(Option<bool>),
-}
-
-impl<'a> Listed<'a> {
-    fn bucket(value: &'a Value) -> Bucket<'a> {
-        match (value.as_f64(), value.as_str()) {
-            // Both zeros are equal.
-            (Some(number), _) => Bucket::Number((number + 0.0).to_bits()),
-            (_, Some(text)) => Bucket::Text(text),
-            _ => Bucket::Other(value.as_bool()),
-        }
-    }
-
-    /// The place of a value in the list.
-    pub fn place(&self, value: &Value) -> Option<usize> {
-        let bucket = self.0.get(&Listed::bucket(value))?;
-        bucket.iter().find(|(own, _)| same(own, value)).map(|(_, place)| *place)
-    }
-
-    /// Adds a value with its place; false if it is in the list.
-    pub fn insert(&mut self, value: &'a Value, place: usize) -> bool {
-        let new = self.place(value).is_none();
-        if new {
-            self.0.entry(Self::bucket(value)).or_default().push((value, place));
-        }
-        new
-    }
-}
-
-impl<'a> FromIterator<&'a Value> for Listed<'a> {
-    fn from_iter<T: IntoIterator<Item = &'a Value>>(values: T) -> Self {
-        let mut listed = Self::default();
-        for (place, value) in values.into_iter().enumerate() {
-            listed.insert(value, place);
-        }
-        listed
-    }
-}
-
 /// Which values some parameters must have, by name.
-pub(in crate::space) type Required<'a> = BTreeMap<&'a str, Vec<&'a Value>>;
+pub(crate) type Required<'a> = BTreeMap<&'a str, Vec<&'a Value>>;
 
 /// Adds what a configuration must have for it to have a parameter too: the conditions of that, and those of the parameters in them.
 ///
 /// # Errors
 /// If there is no such configuration, with a parameter that no value of fits.
-pub(in crate::space) fn require<'a>(
-    parameters: &'a [Parameter],
-    name: &str,
-    required: &mut Required<'a>,
-) -> Result<(), &'a str> {
+pub(crate) fn require<'a>(parameters: &'a [Parameter], name: &str, required: &mut Required<'a>) -> Result<(), &'a str> {
     let mut seen = HashSet::new();
     let mut open = vec![name];
     while let Some(name) = open.pop() {
@@ -120,14 +63,14 @@ impl Condition {
 
 impl Parameter {
     /// Whether a configuration with these values has it too.
-    pub(in crate::space) fn is_active(&self, values: &Values) -> bool {
+    pub(crate) fn is_active(&self, values: &Values) -> bool {
         self.when.iter().all(|condition| condition.holds(values))
     }
 }
 
 impl SearchSpace {
     /// What a configuration must have for it to have all of these parameters; none if there is no such configuration.
-    pub(in crate::space) fn required_by(&self, given: &Values) -> Option<Required<'_>> {
+    pub(crate) fn required_by(&self, given: &Values) -> Option<Required<'_>> {
         let mut required = Required::new();
         for name in given.keys() {
             require(&self.parameters, name, &mut required).ok()?;

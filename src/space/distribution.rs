@@ -3,12 +3,9 @@
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use super::condition::same;
 use super::curve::Curve;
 use super::steps::{self, Steps};
-
-/// A value of a parameter: a JSON scalar.
-pub type Value = serde_json::Value;
+use super::value::{Value, same};
 
 /// How the value of one parameter is drawn.
 ///

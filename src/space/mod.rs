@@ -5,18 +5,21 @@ mod condition;
 mod constraint;
 mod curve;
 mod distribution;
-pub mod file;
 mod first;
 mod prior;
 mod shuffle;
 mod steps;
+mod value;
 
 pub use cells::Cells;
 pub use condition::Condition;
+pub(crate) use condition::{Required, require};
 pub use constraint::{Constraint, ConstraintError};
-pub use distribution::{Distribution, Scale, Value};
+pub use distribution::{Distribution, Scale};
 pub use prior::{Around, Confidence, Prior};
 pub use shuffle::shuffled;
+pub use value::Value;
+pub(crate) use value::{Listed, same};
 
 use hpo_protocol::Values;
 use rand::{Rng, RngExt};

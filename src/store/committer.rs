@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-use super::database::{Database, DatabaseError, Line};
+use super::database::{Database, Line};
+use super::error::DatabaseError;
 use super::journal::JournalWriter;
 use super::keeper::{Change, Keeper, Unchecked};
 use crate::kill;

@@ -5,8 +5,7 @@
 //! also what a damaged journal is mended from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -14,13 +13,14 @@ use rayon::prelude::*;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 use sled::{Batch, Transactional, Tree};
 
-use super::contents::{Contents, Tally, entry_checksum};
+use super::error::DatabaseError;
 use super::guard::guarded;
-use super::journal::{JournalError, JournalReader};
+use super::journal::JournalReader;
 use super::line::{checksum, sequence};
+use super::tally::{Contents, Tally, entry_checksum, rank};
+use crate::ids::TrialId;
 use crate::kill;
-use crate::study::{Fact, Record, Reported, TrialId, TrialSummary};
-use crate::words::counted;
+use crate::study::{Fact, Record, Reported, TrialSummary};
 
 const REACHED: &[u8] = b"reached";
 
@@ -33,70 +33,6 @@ const CHUNK: usize = 4096;
 
 /// So many trials, or other things that are numbered, are checked in one go.
 const SHARE: u64 = 1024;
-
-/// Why the database can't be used. The study can go on without it.
-#[derive(Debug, thiserror::Error)]
-pub enum DatabaseError {
-    /// sled says so.
-    #[error("sled: {0}")]
-    Sled(#[from] sled::Error),
-    /// sled panicked, as it does on some damaged files.
-    #[error("sled panicked on a damaged file")]
-    Panicked,
-    /// It has lost everything.
-    #[error("it was empty")]
-    Emptied,
-    /// It does not say what the journal says.
-    #[error("it does not agree with the journal")]
-    Disagrees,
-    /// It was asked not to go on.
-    #[error("it was stopped before it had all that the journal has")]
-    Stopped,
-    /// It holds records that the journal does not have, each whole: the journal has lost its end.
-    #[error("the journal has lost its end: the database has {} of it", counted(*records, "record"))]
-    Ahead {
-        /// How many records the journal should have.
-        records: u64,
-    },
-    /// A row is not JSON of its type.
-    #[error("a row can't be read: {0}")]
-    Row(#[from] serde_json::Error),
-    /// The journal can't be read.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// It could not be moved aside.
-    #[error("{}: {source}", path.display())]
-    Move {
-        /// The database.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-}
-
-impl DatabaseError {
-    /// The same for the user, with what has come of it: whether there is a database now.
-    pub fn told(&self, made_anew: bool) -> String {
-        match made_anew {
-            true => format!("the trial database was made anew from the journal: {self}"),
-            false => format!("the trial database can't be used, and will be made anew from the journal: {self}"),
-        }
-    }
-
-    /// Whether a database made anew would fare better.
-    pub(super) fn is_its_own_fault(&self) -> bool {
-        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-        match self {
-            Self::Sled(sled::Error::Io(error)) => {
-                !matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
-            }
-            Self::Journal(_) | Self::Move { .. } | Self::Stopped => false,
-            Self::Sled(_) | Self::Panicked | Self::Emptied | Self::Disagrees | Self::Ahead { .. } | Self::Row(_) => {
-                true
-            }
-        }
-    }
-}
 
 /// A line of the journal, and where the database keeps it.
 #[derive(Debug)]
@@ -428,20 +364,6 @@ fn attempt_key(trial: TrialId, attempt: u32) -> [u8; 12] {
     key[..8].copy_from_slice(&trial.to_be_bytes());
     key[8..].copy_from_slice(&attempt.to_be_bytes());
     key
-}
-
-/// The key of a trial in the order of [`Database::best`], if it has a loss and is one of the search's.
-pub(super) fn rank(row: &TrialSummary) -> Option<Vec<u8>> {
-    if row.confirms.is_some() {
-        return None;
-    }
-    // The bits of a float, with the sign turned, sort as bytes like the float.
-    let bits = (row.loss? + 0.0).to_bits();
-    let sortable = if bits >> 63 == 0 { bits | 1 << 63 } else { !bits };
-    let mut rank = vec![u8::from(row.state != "completed")];
-    rank.extend(sortable.to_be_bytes());
-    rank.extend(row.trial.to_be_bytes());
-    Some(rank)
 }
 
 /// Opens sled, which gives its lock back only a moment after it was dropped.

@@ -2,14 +2,12 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
-
 use super::{StoreError, absent, in_use};
+use crate::disk::{create_directories, is_at, make_private, remove_abandoned, sync_directory};
 use crate::kill;
 
 /// The directory of one study.
@@ -226,56 +224,4 @@ impl StudyDirectory {
         };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
-}
-
-/// Whether an open file is the one at a path.
-///
-/// # Errors
-/// If either can't be looked at.
-pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    let (ours, there) = (file.metadata()?, fs::symlink_metadata(path)?);
-    Ok((ours.dev(), ours.ino()) == (there.dev(), there.ino()))
-}
-
-/// Removes the directories that processes have left which died before they were done with them; `process` tells by the name of such
-/// a directory which it was.
-pub(crate) fn remove_abandoned(parent: &Path, process: impl Fn(&str) -> Option<&str>) {
-    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let process = name.to_str().and_then(|name| process(name)?.parse().ok());
-        if process.and_then(Pid::from_raw).is_some_and(has_ended) {
-            // What can't be removed is in nobody's way.
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-/// Whether there is no process of this number.
-pub(crate) fn has_ended(process: Pid) -> bool {
-    test_kill_process(process) == Err(Errno::SRCH)
-}
-
-/// Makes a directory that is its owner's only.
-pub(super) fn make_private(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().mode(0o700).create(path)
-}
-
-/// Makes a directory and those above it, as far as there are none, and makes all of them durable.
-pub(crate) fn create_directories(path: &Path) -> io::Result<()> {
-    let mut missing: Vec<&Path> = path
-        .ancestors()
-        .take_while(|at| !at.as_os_str().is_empty() && !at.exists())
-        .collect();
-    missing.reverse();
-    fs::create_dir_all(path)?;
-    for made in missing {
-        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
-        sync_directory(parent.unwrap_or(Path::new(".")))?;
-    }
-    Ok(())
-}
-
-/// Makes the entries of a directory durable.
-pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }

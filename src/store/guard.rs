@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
-use super::database::DatabaseError;
+use super::error::DatabaseError;
 
 thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };

@@ -12,9 +12,9 @@ use rayon::prelude::*;
 use serde::Deserialize;
 
 use super::acknowledged::Acknowledged;
-use super::contents::Tally;
-use super::directory::is_at;
 use super::line::{decode, encode};
+use super::tally::Tally;
+use crate::disk::is_at;
 use crate::kill;
 use crate::study::{FORMAT, Fact, Misfit, Record};
 use crate::words::counted;
@@ -444,7 +444,7 @@ impl JournalWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::study::Timestamp;
+    use crate::ids::Timestamp;
 
     fn record(n: u64) -> Record {
         Record {

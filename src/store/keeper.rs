@@ -7,12 +7,14 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use super::contents::{Contents, Tally};
-use super::database::{Database, DatabaseError, Line, set_aside};
+use super::database::{Database, Line, set_aside};
+use super::error::DatabaseError;
 use super::guard::guarded;
 use super::journal::JournalReader;
+use super::tally::{Contents, Tally};
+use crate::ids::TrialId;
 use crate::kill;
-use crate::study::{Fact, Study, TrialId, TrialSummary};
+use crate::study::{Fact, Study, TrialSummary};
 
 /// So many changes wait for a slow database before the journal waits for them.
 const WAITING: usize = 4096;

@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::study::{Fact, Record, Reported, Timestamp};
+use crate::ids::Timestamp;
+use crate::study::{Fact, Record, Reported};
 
 const TAIL: usize = r#","crc32c":"00000000"}"#.len();
 

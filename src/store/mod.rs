@@ -2,10 +2,9 @@
 
 mod acknowledged;
 mod committer;
-mod contents;
 mod database;
-mod digest;
 mod directory;
+mod error;
 mod guard;
 mod journal;
 mod keeper;
@@ -13,23 +12,25 @@ mod line;
 mod reader;
 mod repair;
 mod salvage;
+mod tally;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 pub use committer::{CommitError, Committer};
-pub use contents::Tally;
-pub use database::{Database, DatabaseError};
-pub(crate) use digest::{sha256, sha256_of};
+pub use database::Database;
 pub use directory::{StudyDirectory, StudyLock};
-pub(crate) use directory::{create_directories, has_ended, remove_abandoned, sync_directory};
+pub use error::DatabaseError;
 pub use journal::{JournalError, JournalReader, JournalWriter};
 pub use line::encode;
 pub use reader::StudyReader;
 pub use repair::{Copy, end_is_damaged, replace_journal, salvage_study};
 pub use salvage::{Lost, Salvaged};
+pub use tally::Tally;
 
-use crate::study::{FORMAT, Fact, Record, Study, StudySpec, Timestamp};
+use crate::disk::sha256;
+use crate::ids::Timestamp;
+use crate::study::{FORMAT, Fact, Record, Study, StudySpec};
 
 /// Why a study can't be opened or made.
 #[derive(Debug, thiserror::Error)]

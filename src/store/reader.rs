@@ -1,7 +1,8 @@
 //! Reading a study from outside, while it runs or after: by following its journal; and going on with it.
 
 use super::acknowledged::Known;
-use super::database::{Database, DatabaseError, more_than};
+use super::database::{Database, more_than};
+use super::error::DatabaseError;
 use super::journal::{JournalReader, JournalWriter};
 use super::keeper::{Recent, Unchecked, bring_up};
 use super::{Committer, Store, StoreError, StudyDirectory, StudyLock, acknowledged, first_record, foreign, in_use};
@@ -110,7 +111,7 @@ impl StudyReader {
     /// Whether the study was made from this text; none if it does not tell, as older ones do not.
     pub fn is_made_from(&self, text: &str) -> Option<bool> {
         let told = self.file_sha256.as_ref()?;
-        Some(*told == super::sha256(text.as_bytes()))
+        Some(*told == crate::disk::sha256(text.as_bytes()))
     }
 
     /// Where the study lies.

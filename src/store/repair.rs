@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::acknowledged::{Acknowledged, Known, known};
-use super::contents::Contents;
-use super::database::{Database, DatabaseError, salvage};
-use super::directory::{StudyDirectory, make_private, remove_abandoned, sync_directory};
+use super::database::{Database, salvage};
+use super::directory::StudyDirectory;
+use super::error::DatabaseError;
 use super::guard::guarded;
 use super::salvage::{Salvaged, read_whole, salvage as salvage_journal};
+use super::tally::Contents;
+use crate::disk::{make_private, remove_abandoned, sync_directory};
 use crate::kill;
 
 /// What the name of a copy of a database begins with.

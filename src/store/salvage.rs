@@ -12,7 +12,8 @@ use std::path::Path;
 use super::Tally;
 use super::journal::JournalReader;
 use super::line::{checksum, decode, sequence};
-use crate::study::{Fact, Record, Study, TrialId};
+use crate::ids::TrialId;
+use crate::study::{Fact, Record, Study};
 use crate::words::{counted, there_are};
 
 /// Longer stretches are not searched for a flipped bit: it would take longer than a second.

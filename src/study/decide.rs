@@ -4,9 +4,11 @@ use std::cmp::Reverse;
 
 use super::Study;
 use super::bracket::Decision;
-use super::event::{Command, Event, Fact, Record, Reported, Step, Timestamp};
-use super::trial::{Checkpoint, Trial, TrialId, TrialState};
+use super::event::{Command, Event, Fact, Record, Reported, Step};
+use super::trial::{Checkpoint, Trial, TrialState};
 use super::turn::Turn;
+use crate::ids::Timestamp;
+use crate::ids::TrialId;
 
 impl Study {
     /// Decides what follows from an event, and takes the records of it in.

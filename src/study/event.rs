@@ -3,28 +3,13 @@
 use hpo_protocol::{Measurement, Metrics, Values};
 use serde::{Deserialize, Serialize};
 
-use super::confirmation::ConfirmationSpec;
 use super::measures::Measures;
-use super::spec::{Limits, StudySpec};
-use super::trial::{Checkpoint, TrialId};
+use super::spec::{ConfirmationSpec, Limits, StudySpec};
+use super::trial::Checkpoint;
+use crate::ids::{SlotId, Timestamp, TrialId};
 
 /// The version of the journal's records. A reader refuses a higher one.
 pub const FORMAT: u32 = 1;
-
-/// Milliseconds since 1970 (UTC).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Timestamp(pub u64);
-
-impl Timestamp {
-    /// Milliseconds from `earlier` to `self`; 0 if the clock went back.
-    pub fn since(self, earlier: Timestamp) -> u64 {
-        self.0.saturating_sub(earlier.0)
-    }
-}
-
-/// The number of a slot, from 0.
-pub type SlotId = u32;
 
 /// A validation of a trial that is being trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,8 +1,9 @@
 //! Whether a record of somebody else's making fits those before it.
 
 use super::event::{Fact, Record, Reported};
-use super::trial::{Trial, TrialId, TrialState};
+use super::trial::{Trial, TrialState};
 use super::{OpenBracket, Study};
+use crate::ids::TrialId;
 use crate::words::counted;
 
 /// No study has more trials.

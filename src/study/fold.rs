@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bracket::{Bracket, Decision, Entry, Rank};
-use super::event::{Fact, Record, Reported, Timestamp};
+use super::event::{Fact, Record, Reported};
 use super::policy::BracketPlan;
-use super::trial::{Report, Role, Trial, TrialId, TrialState};
+use super::trial::{Report, Role, Trial, TrialState};
 use super::turn::Turn;
 use super::{Misfit, OpenBracket, SchedulerRun, Study};
+use crate::ids::Timestamp;
+use crate::ids::TrialId;
 
 impl Study {
     /// Takes in one more record of somebody else's making.

@@ -9,13 +9,13 @@ mod decide;
 mod event;
 mod fits;
 mod fold;
-mod importance;
 mod measures;
 mod open;
 mod policy;
 mod sampler;
 mod spec;
 mod speculation;
+mod statistics;
 mod summary;
 mod trial;
 mod turn;
@@ -26,18 +26,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use hpo_protocol::{Measurement, Metrics};
 
 use bracket::{Bracket, Decision, Rank, rung_sizes};
-pub use confirmation::{Confirmation, ConfirmationSpec, Confirmed};
-pub use event::{Command, Event, FORMAT, Fact, Record, Reported, SlotId, Step, Timestamp};
+pub use confirmation::{Confirmation, Confirmed};
+pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step};
 pub use fits::Misfit;
-pub use importance::{Importance, Importances};
 pub use measures::Measures;
 use measures::Names;
 pub use policy::{AshaVariant, BracketPlan, PolicyKind, PolicySpec};
 pub use sampler::{GaussianProcess, Observation, Request, SamplerSpec, Tpe};
-pub use spec::{Limits, StudySpec, Trainer};
+pub(crate) use sampler::{Purpose, Surrogate, generator};
+pub use spec::{ConfirmationSpec, Limits, StudySpec, Trainer};
 pub use summary::TrialSummary;
-pub use trial::{Checkpoint, Report, Role, Trial, TrialId, TrialState};
+pub use trial::{Checkpoint, Report, Role, Trial, TrialState};
 use turn::Turn;
+
+use crate::ids::{Timestamp, TrialId};
 
 /// A study: its specification and the fold of its records.
 #[derive(Debug, Clone, PartialEq)]
@@ -291,4 +293,4 @@ impl Study {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

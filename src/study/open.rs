@@ -6,8 +6,9 @@ use super::bracket::Bracket;
 use super::decide::Decider;
 use super::event::Fact;
 use super::sampler::{Learned, Observation, Request, training_seed};
-use super::trial::{Trial, TrialId, TrialState};
+use super::trial::{Trial, TrialState};
 use super::{OpenBracket, Study};
+use crate::ids::TrialId;
 
 impl Decider<'_> {
     /// Opens the next bracket, or draws what is missing of the last one; whether there was anything to do.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use hpo_protocol::Values;
 use serde::{Deserialize, Serialize};
 
-use super::confirmation::ConfirmationSpec;
 use super::policy::PolicySpec;
 use super::sampler::SamplerSpec;
 use crate::space::SearchSpace;
@@ -68,4 +67,20 @@ pub struct Trainer {
     pub settings: Values,
     /// The seed that every trial trains with, instead of one of its own, below 2^53.
     pub seed: Option<u64>,
+}
+
+/// How much is confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfirmationSpec {
+    /// How many configurations, at least 1.
+    pub configurations: u64,
+    /// With how many seeds each is trained again, at least 2.
+    pub seeds: u64,
+}
+
+impl ConfirmationSpec {
+    /// Whether it is as much as `other` in all respects.
+    pub fn covers(self, other: Self) -> bool {
+        self.configurations >= other.configurations && self.seeds >= other.seeds
+    }
 }

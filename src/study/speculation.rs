@@ -2,7 +2,8 @@
 
 use super::Study;
 use super::bracket::{Bracket, Decision};
-use super::trial::{Trial, TrialId, TrialState};
+use super::trial::{Trial, TrialState};
+use crate::ids::TrialId;
 
 impl Study {
     /// A decision that is due: the trial, the resource of its rung, and what becomes of it.

@@ -3,7 +3,8 @@
 use hpo_protocol::{Metrics, Values};
 use serde::{Deserialize, Serialize};
 
-use super::trial::{Trial, TrialId, TrialState};
+use super::trial::{Trial, TrialState};
+use crate::ids::TrialId;
 
 /// One row of the trial table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

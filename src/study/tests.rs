@@ -9,9 +9,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::ids::SlotId;
 use crate::space::{Distribution, Parameter, SearchSpace};
 
-fn spec(trials: u64, max_resource: u64, reduction_factor: u64) -> StudySpec {
+pub(crate) fn spec(trials: u64, max_resource: u64, reduction_factor: u64) -> StudySpec {
     with(
         PolicyKind::SuccessiveHalving {
             bracket_size: None,
@@ -619,88 +620,6 @@ fn a_trial_that_ends_by_itself_stands_at_the_rungs_above_without_more_training()
     assert_eq!((best.id, &best.state, best.resource()), (2, &TrialState::Completed, 1));
 }
 
-/// Of three parameters one decides, one helps it, and one does nothing.
-#[test]
-fn the_importance_of_parameters_is_what_they_do() {
-    let parameter = |name: &str| Parameter {
-        name: name.into(),
-        ..spec(1, 9, 3).space.parameters[0].clone()
-    };
-    let mut spec = spec(40, 9, 3);
-    spec.policy.kind = PolicyKind::None;
-    spec.space.parameters = ["idle", "strong", "weak"].map(parameter).into();
-    let study = |loss: &dyn Fn(f64, f64) -> f64| {
-        let mut study = Study::new(spec.clone());
-        let mut random = ChaCha8Rng::seed_from_u64(3);
-        let rungs = vec![9];
-        study.apply(&at(Fact::BracketOpened {
-            first: 0,
-            trials: 40,
-            rungs,
-        }));
-        for trial in 0..40 {
-            let parameters = spec.space.sample(&mut random);
-            let number = |name: &str| parameters[name].as_f64().unwrap();
-            let loss = Some(loss(number("strong"), number("weak")));
-            study.apply(&at(Fact::TrialCreated {
-                trial,
-                bracket: 0,
-                parameters,
-                seed: 0,
-            }));
-            let (slot, attempt) = (0, 1);
-            study.apply(&at(Fact::SegmentStarted {
-                trial,
-                attempt,
-                slot,
-                from: 0,
-                to: 9,
-                ahead: false,
-            }));
-            study.apply(&at(Fact::Reported(Reported {
-                trial,
-                attempt,
-                resource: 9,
-                loss,
-                metrics: Default::default(),
-                checkpoint: None,
-                last: true,
-            })));
-        }
-        study
-    };
-    let told = study(&|strong, weak| 3.0 * (strong - 0.3).powi(2) + 0.3 * weak)
-        .importance()
-        .unwrap();
-    assert!(told.explained > 0.9, "{told:?}");
-    let order: Vec<&str> = told.parameters.iter().map(|one| one.parameter.as_str()).collect();
-    assert_eq!(order, ["strong", "weak", "idle"], "{told:?}");
-    assert!(
-        told.parameters[0].total > 0.8 && told.parameters[2].total < 0.05,
-        "{told:?}"
-    );
-    let shares = told.parameters.iter().map(|one| one.alone).sum::<f64>();
-    assert!(
-        (shares - 1.0).abs() < 0.15,
-        "a sum of parts has no interactions: {told:?}"
-    );
-
-    let product = study(&|strong, weak| (strong - 0.5) * (weak - 0.5))
-        .importance()
-        .unwrap();
-    let strong = product.parameters.iter().find(|one| one.parameter == "strong").unwrap();
-    assert!(
-        strong.alone < 0.3 && strong.total > 0.6,
-        "all is interaction: {product:?}"
-    );
-
-    assert_eq!(
-        study(&|strong, _| (1e9 * strong).fract()).importance(),
-        None,
-        "there is nothing to know"
-    );
-}
-
-fn at(fact: Fact) -> Record {
+pub(crate) fn at(fact: Fact) -> Record {
     Record { at: Timestamp(0), fact }
 }

@@ -5,11 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use hpo_protocol::Values;
 use serde::{Deserialize, Serialize};
 
-use super::event::{SlotId, Timestamp};
 use super::measures::Measures;
-
-/// The number of a trial in its study, from 0 in the order in which the configurations were drawn.
-pub type TrialId = u64;
+use crate::ids::{SlotId, Timestamp, TrialId};
 
 /// A checkpoint that a worker wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

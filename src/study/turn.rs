@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 
 use super::policy::PolicySpec;
-use super::trial::{Trial, TrialId};
+use super::trial::Trial;
+use crate::ids::TrialId;
 
 /// The turn of a trial that waits for a slot: the lowest comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

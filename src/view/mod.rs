@@ -1,12 +1,11 @@
 //! What people look at: made from the records alone, and never changing them.
 
 mod confirmation;
-pub mod diagnosis;
 mod examination;
+mod findings;
 mod format;
 mod progress;
 mod report;
-mod rungs;
 mod simulation;
 mod space;
 mod table;

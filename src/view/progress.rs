@@ -6,8 +6,10 @@ use hpo_protocol::{Measurement, Unit};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::format::{duration, metric, tell};
-use crate::scheduler::{Observer, now};
-use crate::study::{Fact, Record, Reported, SlotId, Study, Timestamp, Trial, TrialId, TrialState};
+use crate::clock::now;
+use crate::ids::{SlotId, Timestamp, TrialId};
+use crate::scheduler::Observer;
+use crate::study::{Fact, Record, Reported, Study, Trial, TrialState};
 use crate::words::counted;
 
 /// Where no terminal shows live lines, the state of things is told so often, in milliseconds.

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::confirmation::{confirmed, confirms};
-use super::diagnosis::{Kind, diagnose, summarise};
 use super::format::{duration, metric, number, value};
-use super::rungs::foresight;
 use super::table::{TrialTable, trial_table};
+use crate::analysis::diagnosis::{Kind, diagnose, summarise};
+use crate::analysis::{foresight, importance};
+use crate::ids::Timestamp;
 use crate::store::StudyDirectory;
-use crate::study::{ConfirmationSpec, Study, Timestamp, Trial, TrialState, TrialSummary};
+use crate::study::{ConfirmationSpec, Study, Trial, TrialState, TrialSummary};
 use crate::words::counted;
 
 /// How the study stands: one line on what it is, one on where it is, the rungs, the best trial.
@@ -82,7 +83,7 @@ pub fn status_json(study: &Study, directory: &StudyDirectory, running: bool) -> 
         "confirmation": study.confirmation(),
         "test": study.test().map(|(trial, measurement)| json!({ "trial": trial, "measurement": measurement })),
         "foresight": foresight(study),
-        "importance": study.importance(),
+        "importance": importance(study),
         "findings": summarise(study),
     })
 }
@@ -150,7 +151,7 @@ fn foretold(study: &Study) -> String {
 
 /// Which parameters matter.
 fn important(study: &Study) -> String {
-    let Some(importances) = study.importance() else {
+    let Some(importances) = importance(study) else {
         return String::new();
     };
     let share = |share: f64| format!("{:.0} %", 100.0 * share);

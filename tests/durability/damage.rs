@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hpo::fsck;
+use hpo::ids::Timestamp;
 use hpo::store::{self, StoreError, StudyDirectory, StudyReader};
-use hpo::study::{Study, Timestamp};
+use hpo::study::Study;
 use hpo_test_support::{Place, WHOLE, copy_tree};
 
 /// Of so many damages to the journal two are also repaired: one that flips a bit, and one that cuts.

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use hpo::ids::Timestamp;
 use hpo::space::Constraint;
-use hpo::space::file;
 use hpo::store::{StudyDirectory, StudyReader};
-use hpo::study::{Event, Study, Timestamp};
+use hpo::study::{Event, Study};
+use hpo::study_file;
 use hpo_protocol::{FromWorker, ToWorker};
 use hpo_test_support::Place;
 use proptest::prelude::*;
@@ -255,7 +256,7 @@ proptest! {
         let (path, text) = study;
         let text = apply(&text, &edits);
         let text = String::from_utf8_lossy(&text);
-        match file::parse(&text, &path) {
+        match study_file::parse(&text, &path) {
             Err(error) => {
                 let shown = error.render(true);
                 prop_assert!(shown.len() < 8000, "{}", shown);

@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::fmt::Write;
 use std::path::Path;
 
-use hpo::space::file::{self, StudyFile};
+use hpo::ids::Timestamp;
 use hpo::space::{Distribution, Scale, SearchSpace};
-use hpo::study::{Event, Observation, Request, Study, Timestamp};
+use hpo::study::{Event, Observation, Request, Study};
+use hpo::study_file::{self, StudyFile};
 use hpo_protocol::Values;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -141,7 +142,7 @@ fn toml(value: &Value) -> String {
 }
 
 fn parse(text: &str) -> Result<StudyFile, hpo::diagnostic::Diagnostic> {
-    file::parse(text, Path::new("/here/s.toml"))
+    study_file::parse(text, Path::new("/here/s.toml"))
 }
 
 impl Written {

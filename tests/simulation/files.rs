@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hpo::study::{Checkpoint, Study, TrialId};
+use hpo::ids::TrialId;
+use hpo::study::{Checkpoint, Study};
 
 #[derive(Debug, Default)]
 pub struct Files {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hpo::study::{AshaVariant, Fact, PolicyKind, PolicySpec, Record, Reported, Study, Trial, TrialId, TrialState};
+use hpo::ids::TrialId;
+use hpo::study::{AshaVariant, Fact, PolicyKind, PolicySpec, Record, Reported, Study, Trial, TrialState};
 
 /// A loss at a rung, and the mean of all losses up to there; none if the trial was lost on the way.
 type Stand = Option<(f64, f64)>;

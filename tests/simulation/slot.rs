@@ -4,7 +4,8 @@
 
 use std::collections::VecDeque;
 
-use hpo::study::{Checkpoint, Event, Measures, Reported, SlotId, TrialId};
+use hpo::ids::{SlotId, TrialId};
+use hpo::study::{Checkpoint, Event, Measures, Reported};
 use hpo_protocol::next_report;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;

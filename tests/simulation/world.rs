@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use hpo::study::{
-    Command, Event, FORMAT, Fact, Limits, Record, Reported, SlotId, Step, Study, Timestamp, TrialId, TrialState,
-};
+use hpo::ids::{SlotId, Timestamp, TrialId};
+use hpo::study::{Command, Event, FORMAT, Fact, Limits, Record, Reported, Step, Study, TrialState};
 use hpo_protocol::{Values, next_report};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

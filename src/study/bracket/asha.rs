@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use super::{Decision, Entry, Rank};
+use crate::ids::TrialId;
 use crate::study::policy::AshaVariant;
-use crate::study::trial::TrialId;
 
 mod progress;
 
@@ -203,7 +203,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::study::Timestamp;
+    use crate::ids::Timestamp;
     use crate::study::trial::Report;
 
     fn enter(asha: &mut Asha, resource: u64, trial: TrialId, best: Option<f64>) -> Vec<(TrialId, Decision)> {

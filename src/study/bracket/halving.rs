@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::{Decision, Entry, Rank};
-use crate::study::trial::TrialId;
+use crate::ids::TrialId;
 
 /// A bracket for a fixed set of trials.
 ///

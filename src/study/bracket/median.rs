@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Decision, Entry};
-use crate::study::trial::TrialId;
+use crate::ids::TrialId;
 
 /// Compares a trial with all others that have come as far, at every report.
 ///
@@ -63,7 +63,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::study::Timestamp;
+    use crate::ids::Timestamp;
     use crate::study::trial::Report;
 
     /// Enters a trial at each resource in turn until it is stopped; where that was.

@@ -11,7 +11,8 @@ pub use halving::{Halving, rung_sizes};
 pub use median::Median;
 
 use super::policy::{BracketPlan, PolicyKind, PolicySpec};
-use super::trial::{Report, TrialId};
+use super::trial::Report;
+use crate::ids::TrialId;
 
 /// A decision at a rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

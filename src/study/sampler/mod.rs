@@ -12,14 +12,14 @@ mod tpe;
 mod untried;
 
 pub use gp::GaussianProcess;
-pub(super) use gp::Surrogate;
+pub(crate) use gp::Surrogate;
 use hpo_protocol::Values;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 pub use tpe::Tpe;
 
-use super::trial::TrialId;
+use crate::ids::TrialId;
 use crate::space::SearchSpace;
 
 /// How configurations are drawn.
@@ -149,7 +149,7 @@ impl SamplerSpec {
 
 /// What a random number is for. Each purpose has a stream of its own, so that a new one changes no other.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     Configuration = 1,
     Training = 2,
     Model = 3,
@@ -158,7 +158,7 @@ pub(super) enum Purpose {
 }
 
 /// The generator of one decision: a function of the study's seed, the trial and the purpose, with no state to store.
-pub(super) fn generator(study_seed: u64, trial: TrialId, purpose: Purpose) -> ChaCha8Rng {
+pub(crate) fn generator(study_seed: u64, trial: TrialId, purpose: Purpose) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&study_seed.to_le_bytes());
     key[8..16].copy_from_slice(&trial.to_le_bytes());

@@ -4,8 +4,8 @@
 use hpo_protocol::Values;
 
 use super::{Purpose, generator};
+use crate::ids::TrialId;
 use crate::space::SearchSpace;
-use crate::study::trial::TrialId;
 
 /// The configuration of a trial.
 pub(super) fn configuration(space: &SearchSpace, study_seed: u64, trial: TrialId) -> Values {

@@ -6,8 +6,8 @@ use rand::RngExt;
 use sobol_burley::{NUM_DIMENSIONS, sample};
 
 use super::{Purpose, generator};
+use crate::ids::TrialId;
 use crate::space::SearchSpace;
-use crate::study::trial::TrialId;
 
 /// Points that the sequence has.
 const POINTS: u64 = 1 << 16;

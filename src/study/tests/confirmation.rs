@@ -308,7 +308,7 @@ fn samplers_learn_nothing_from_what_confirms() {
             let driven = driven.run(after, &outcome);
             let trials = driven.study.search_trials();
             let configurations: Vec<_> = trials.map(|trial| (trial.parameters.clone(), trial.seed)).collect();
-            (configurations, driven.study.importance())
+            (configurations, crate::analysis::importance(&driven.study))
         };
         let with = raised(Some(ConfirmationSpec {
             configurations: 3,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::Entry;
-use crate::study::trial::TrialId;
+use crate::ids::TrialId;
 
 /// The percentile of differences that pass for noise.
 const NOISE_PERCENTILE: usize = 90;
@@ -87,7 +87,7 @@ fn is_stable(above: &[TrialId], below: &[(TrialId, f64)], tolerance: f64) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::study::Timestamp;
+    use crate::ids::Timestamp;
     use crate::study::trial::Report;
 
     fn curve(losses: &[f64]) -> BTreeMap<u64, Report> {

@@ -17,8 +17,8 @@ use self::model::{Hyperparameters, Point, Prediction, Process};
 pub use self::surrogate::Surrogate;
 use super::untried::Tried;
 use super::{Purpose, Request, generator, sobol};
+use crate::ids::TrialId;
 use crate::space::{Around, SearchSpace};
-use crate::study::trial::TrialId;
 
 /// The settings of the sampler.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -281,8 +281,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::ids::TrialId;
     use crate::space::SearchSpace;
-    use crate::study::{Observation, SamplerSpec, TrialId};
+    use crate::study::{Observation, SamplerSpec};
 
     fn space(distributions: serde_json::Value) -> SearchSpace {
         let named = distributions.as_object().unwrap().iter();

@@ -1,7 +1,7 @@
 //! `[sampler]`: how configurations are drawn.
 
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
-use super::search::MAX_TRIALS;
+use super::study::MAX_TRIALS;
 use crate::study::{GaussianProcess, SamplerSpec, Tpe};
 
 /// Every key that some sampler has.

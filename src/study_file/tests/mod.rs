@@ -6,6 +6,7 @@ use hpo_protocol::Unit;
 use serde_json::json;
 
 use super::*;
+use crate::devices::{Devices, DevicesError};
 use crate::space::{Distribution, Parameter};
 
 const GOOD: &str = r#"[study]

@@ -10,7 +10,7 @@ mod summary;
 use hpo_protocol::Metrics;
 
 pub use finding::{Finding, Kind, Level};
-pub use summary::{Separation, Summary, summarise};
+pub use summary::{Separation, Side, Summary, summarise};
 
 use crate::study::{Measures, Trial, TrialState};
 use curve::{falls, low, lowest, range, slope, spread};

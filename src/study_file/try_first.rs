@@ -7,9 +7,9 @@ use toml::de::DeValue;
 
 use super::constraints::TRIES;
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
-use super::search::Study;
-use crate::space::condition::{Required, require, same};
+use super::study::Study;
 use crate::space::{Distribution, Parameter, Scale, SearchSpace, Value};
+use crate::space::{Required, require, same};
 use crate::words::counted;
 
 const EXAMPLE: &str = "write a line `[[try_first]]` and below it values such as `learning_rate = 1e-5`";

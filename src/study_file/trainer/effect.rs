@@ -159,7 +159,7 @@ fn named(space: &SearchSpace, name: &str) -> Option<Vec<Value>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::space::file::parse;
+    use crate::study_file::parse;
 
     fn told(space: &str, kind: Kind) -> Option<String> {
         let text = format!(

@@ -6,9 +6,9 @@ use hpo_data::{DataError, Report};
 use hpo_protocol::embedding::Settings;
 use toml::de::DeTable;
 
+use super::super::reader::{Item, Problem, Span, Table};
+use super::super::{StudyFile, diagnostic};
 use super::effect::{can_replace, without_effect};
-use super::reader::{Item, Problem, Span, Table};
-use super::{StudyFile, diagnostic};
 use crate::diagnostic::{Diagnostic, Source};
 
 /// Checks that the files that the trainer will read are there, and that the data in them can be trained with: tells what
@@ -149,7 +149,7 @@ fn place(text: &str, key: &str) -> Option<Span> {
     }
 }
 
-pub(super) fn in_data(error: DataError) -> Diagnostic {
+pub(in crate::study_file) fn in_data(error: DataError) -> Diagnostic {
     let source = error.place.map(|place| {
         Box::new(Source {
             text: place.text,

@@ -1,17 +1,8 @@
-//! `[slots]`: where trials run.
+//! Which devices trials run on, as the user names them.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
-
-use toml::de::DeValue;
-
-use super::reader::{Item, Problem, Result, Table};
-
-pub(super) const KEYS: &[&str] = &["devices", "trials_per_device", "threads_per_trial", "silence_minutes"];
-
-/// A year.
-const MOST_MINUTES: f64 = 525_600.0;
 
 /// Where trials run; not a part of what the study is, except that the threads per trial become one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,7 +43,7 @@ pub enum DevicesError {
 impl FromStr for Devices {
     type Err = DevicesError;
 
-    fn from_str(text: &str) -> std::result::Result<Self, DevicesError> {
+    fn from_str(text: &str) -> Result<Self, DevicesError> {
         match text.trim() {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
@@ -75,7 +66,7 @@ impl fmt::Display for Devices {
 }
 
 impl Devices {
-    fn gpus(numbers: impl IntoIterator<Item = Option<u32>>) -> std::result::Result<Self, DevicesError> {
+    pub(crate) fn gpus(numbers: impl IntoIterator<Item = Option<u32>>) -> Result<Self, DevicesError> {
         let mut gpus = Vec::new();
         for number in numbers {
             let number = number.ok_or(DevicesError::Unknown)?;
@@ -89,50 +80,5 @@ impl Devices {
         } else {
             Ok(Self::Gpus(gpus))
         }
-    }
-}
-
-pub(super) fn read(table: &Table) -> Result<SlotSettings> {
-    let count = |key, most| table.get(key).map(|item| item.integer(1..=most)).transpose();
-    Ok(SlotSettings {
-        devices: table
-            .get("devices")
-            .map(|item| devices(&item))
-            .transpose()?
-            .unwrap_or_default(),
-        trials_per_device: count("trials_per_device", 1024)?.map(|n| n as u32),
-        threads_per_trial: count("threads_per_trial", 4096)?.map(|n| n as usize),
-        silence: table.get("silence_minutes").map(|item| minutes(&item)).transpose()?,
-    })
-}
-
-fn minutes(item: &Item) -> Result<Duration> {
-    let minutes = item.number()?;
-    if minutes > 0.0 && minutes <= MOST_MINUTES {
-        return Ok(Duration::from_secs_f64(minutes * 60.0));
-    }
-    let help =
-        "write minutes such as 90, or leave it out: then only workers that promise signs of life are held to them";
-    Err(item.problem(
-        "is not a time that a worker may be silent",
-        "not above 0, or more than a year",
-        help,
-    ))
-}
-
-fn devices(item: &Item) -> Result<Devices> {
-    let wrong =
-        |error: DevicesError| -> Problem { item.problem("does not name devices", "not devices", error.to_string()) };
-    match item.value {
-        DeValue::String(text) => text.parse().map_err(wrong),
-        DeValue::Array(_) => {
-            let numbers: Vec<i64> = item
-                .array("")?
-                .iter()
-                .map(|number| number.integer(0..=1023))
-                .collect::<Result<_>>()?;
-            Devices::gpus(numbers.into_iter().map(|n| u32::try_from(n).ok())).map_err(wrong)
-        }
-        _ => Err(item.wrong_type("a string or an array", DevicesError::Unknown.to_string())),
     }
 }

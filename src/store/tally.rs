@@ -2,7 +2,6 @@
 
 use rayon::prelude::*;
 
-use super::database::rank;
 use super::line::checksum;
 use crate::study::{Study, TrialSummary};
 
@@ -82,4 +81,18 @@ impl Contents {
 /// The checksum of a key and what is kept under it.
 pub(super) fn entry_checksum(key: &[u8], value: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(key), value)
+}
+
+/// The key of a trial in the order of [`Database::best`](super::Database::best), if it has a loss and is one of the search's.
+pub(super) fn rank(row: &TrialSummary) -> Option<Vec<u8>> {
+    if row.confirms.is_some() {
+        return None;
+    }
+    // The bits of a float, with the sign turned, sort as bytes like the float.
+    let bits = (row.loss? + 0.0).to_bits();
+    let sortable = if bits >> 63 == 0 { bits | 1 << 63 } else { !bits };
+    let mut rank = vec![u8::from(row.state != "completed")];
+    rank.extend(sortable.to_be_bytes());
+    rank.extend(row.trial.to_be_bytes());
+    Some(rank)
 }

@@ -7,9 +7,9 @@ use hpo_protocol::embedding::Settings;
 use serde_json::{Value, json};
 use toml::de::DeValue;
 
-use super::reader::{Item, Result, Table, did_you_mean};
-use super::search::MAX_SEED;
-use super::trial::absolute;
+use super::super::path::absolute;
+use super::super::reader::{Item, Problem, Result, Table, did_you_mean};
+use super::super::study::MAX_SEED;
 
 const ROLES: &[&str] = &["anchor", "positive", "negative", "score", "text", "label", "group"];
 
@@ -86,7 +86,7 @@ fn columns(item: &Item) -> Result<Value> {
     if let Some(role) = table.unknown(ROLES) {
         let message = format!("`{}` is nothing that a column can be for", role.name);
         let help = did_you_mean(role.key, ROLES.iter().copied());
-        return Err(super::reader::Problem::new(role.key_span, message, "unknown key", help));
+        return Err(Problem::new(role.key_span, message, "unknown key", help));
     }
     let role = |role: Item| -> Result<(String, Value)> {
         let value = match (role.key, role.value) {

@@ -83,7 +83,7 @@ proptest! {
             std::fs::write(&path, bytes).unwrap();
             let settings = serde_json::json!({ "model": "m", "train": path, "validation": path });
             if let Err(error) = hpo_data::load(&serde_json::from_value(settings).unwrap()) {
-                let error = check::in_data(error);
+                let error = trainer::in_data(error);
                 prop_assert!(error.render(false).starts_with("error: "));
             }
         }

@@ -1,24 +1,21 @@
 //! The study's file: TOML that a person writes.
 
-mod check;
 mod conditions;
 mod confirmation;
 mod constraints;
-mod data;
-mod domain;
-mod effect;
 mod grid;
 mod parameters;
+mod path;
 mod policy;
 mod prior;
 mod reader;
 mod resource;
 mod sampler;
-mod search;
 mod slots;
+mod study;
 #[cfg(test)]
 mod tests;
-mod trial;
+mod trainer;
 mod try_first;
 
 use std::fs::File;
@@ -28,12 +25,12 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use self::reader::{Problem, Table, did_you_mean};
-use super::SearchSpace;
+use crate::devices::SlotSettings;
 use crate::diagnostic::{Diagnostic, Source};
+use crate::space::SearchSpace;
 use crate::study::{ConfirmationSpec, PolicySpec, SamplerSpec, StudySpec, Trainer};
 
-pub use self::check::check_files;
-pub use self::slots::{Devices, DevicesError, SlotSettings};
+pub use self::trainer::check_files;
 
 /// A study's file, read and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -171,12 +168,12 @@ fn diagnostic(problem: Problem, text: &str, path: &Path) -> Diagnostic {
 
 /// The tables and their keys; `[space]` has the names that the trainer knows.
 const TABLES: &[(&str, &[&str])] = &[
-    ("study", search::STUDY_KEYS),
+    ("study", study::STUDY_KEYS),
     ("policy", policy::KEYS),
     ("sampler", sampler::KEYS),
     ("confirmation", confirmation::KEYS),
     ("slots", slots::KEYS),
-    ("trial", trial::EMBEDDING_KEYS),
+    ("trial", trainer::EMBEDDING_KEYS),
     ("space", &[]),
     ("try_first", &[]),
 ];
@@ -193,12 +190,12 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
             "give it by an absolute path",
         )
     })?;
-    let directory = trial::clean(directory.parent().unwrap_or(&directory));
+    let directory = path::clean(directory.parent().unwrap_or(&directory));
     let document = DeTable::parse(text).map_err(|error| syntax(&error))?;
     let root = Table::root(&document);
 
     let trial = table(&root, "trial", "`model` and `train`");
-    let embedding = trial.as_ref().is_ok_and(|table| table.get(trial::COMMAND).is_none());
+    let embedding = trial.as_ref().is_ok_and(|table| table.get(trainer::COMMAND).is_none());
     let tables = known_tables(&root);
     let sampler = root.get("sampler").map_or(Ok(sampler::usual()), |item| {
         let table = item.table()?;
@@ -212,7 +209,7 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
     });
     let study = table(&root, "study", "`trials = 27`").and_then(|table| {
         known_keys(&table)?;
-        search::study(&table, path, policy.as_ref().ok().map(|(policy, _)| policy))
+        study::study(&table, path, policy.as_ref().ok().map(|(policy, _)| policy))
     });
     let confirmation = root.get("confirmation").map_or(Ok(None), |item| {
         let table = item.table()?;
@@ -224,11 +221,11 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
         known_keys(&table)?;
         slots::read(&table)
     });
-    let trainer = trial.and_then(|table| trial::read(&table, &directory));
+    let trainer = trial.and_then(|table| trainer::read(&table, &directory));
     let max_length = trainer
         .as_ref()
         .ok()
-        .and_then(|trainer| trainer.settings.get(trial::MAX_LENGTH)?.as_u64());
+        .and_then(|trainer| trainer.settings.get(trainer::MAX_LENGTH)?.as_u64());
     let space =
         table(&root, "space", "the parameters").and_then(|table| parameters::read(table, embedding, max_length));
     let space = space.and_then(|space| {

@@ -2,7 +2,7 @@
 
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
 use super::resource::Resources;
-use super::search::MAX_TRIALS;
+use super::study::MAX_TRIALS;
 use crate::study::{AshaVariant, PolicyKind, PolicySpec};
 
 /// Every key that some policy has.

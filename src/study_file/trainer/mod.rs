@@ -1,16 +1,25 @@
 //! `[trial]`: what trains a trial.
 
-use std::path::{Component, Path, PathBuf};
+mod check;
+mod data;
+pub(super) mod domain;
+mod effect;
+
+use std::path::{Path, PathBuf};
 
 use hpo_protocol::Values;
 use hpo_protocol::embedding::Settings;
 use serde_json::Value;
 use toml::de::DeValue;
 
-use super::data;
+use super::path::absolute;
 use super::reader::{Item, Problem, Result, Table, did_you_mean};
-use super::search::MAX_SEED;
+use super::study::MAX_SEED;
 use crate::study::Trainer;
+
+pub use check::check_files;
+#[cfg(test)]
+pub(super) use check::in_data;
 
 /// The keys of the embedding trainer.
 pub(super) const EMBEDDING_KEYS: &[&str] = &[
@@ -139,30 +148,4 @@ fn argv(item: &Item, directory: &Path) -> Result<Vec<String>> {
     } else {
         Ok(argv)
     }
-}
-
-pub(super) fn absolute(item: &Item, path: &str, directory: &Path) -> Result<String> {
-    let path = clean(&directory.join(path)).into_os_string();
-    path.into_string().map_err(|path| {
-        item.problem(
-            format_args!("stands for `{}`, which is not UTF-8", path.to_string_lossy()),
-            "relative to the directory of this file",
-            "rename that directory, or write an absolute path",
-        )
-    })
-}
-
-/// The path without `.` and `..`, by its text alone: what it names need not exist yet.
-pub(super) fn clean(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                clean.pop();
-            }
-            other => clean.push(other),
-        }
-    }
-    clean
 }

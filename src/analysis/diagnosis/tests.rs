@@ -8,7 +8,8 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::study::{Report, Timestamp};
+use crate::ids::Timestamp;
+use crate::study::Report;
 
 /// Validation losses, training losses and further metrics of a trial.
 #[derive(Debug, Clone, Default)]

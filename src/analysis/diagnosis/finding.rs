@@ -1,10 +1,6 @@
-//! What a trial's curves can show, in numbers and in words.
+//! What a trial's curves can show, in numbers.
 
-use hpo_protocol::Unit;
 use serde::Serialize;
-use serde_json::{Value, json};
-
-use super::super::format::metric;
 
 /// The kinds of findings, the gravest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -48,7 +44,7 @@ impl Kind {
     }
 
     /// What trials did that show it, to follow "3 of 9 trials".
-    pub(super) fn verb(self) -> &'static str {
+    pub(crate) fn verb(self) -> &'static str {
         match self {
             Self::Divergence => "diverged",
             Self::Collapse => "collapsed",
@@ -170,101 +166,6 @@ impl Finding {
         }
     }
 
-    /// The numbers behind it, in a sentence without a full stop, with what resources count.
-    pub fn text(&self, unit: Unit) -> String {
-        let unit = unit.one();
-        match self {
-            Self::Divergence { at, loss: None, .. } => format!("the validation loss was not finite at {unit} {at}"),
-            Self::Divergence {
-                at,
-                loss: Some(loss),
-                untrained,
-            } => {
-                let untrained = untrained.map_or(String::new(), |loss| format!(" {}", metric(loss)));
-                format!(
-                    "the validation loss rises, {} at {unit} {at}, above the untrained model's{untrained}",
-                    metric(*loss)
-                )
-            }
-            Self::Collapse {
-                since,
-                at,
-                mean_cosine,
-                untrained,
-            } => {
-                let before = untrained.map_or(String::new(), |before| format!(" (untrained {before:.3})"));
-                format!(
-                    "all embeddings are nearly alike since {unit} {since}: mean cosine {mean_cosine:.3} at {unit} {at}{before}"
-                )
-            }
-            Self::Overfitting {
-                best_at,
-                best_loss,
-                best_train_loss,
-                at,
-                loss,
-                train_loss,
-            } => format!(
-                "from {unit} {best_at} to {at} the validation loss rose from {} to {} while the training loss fell from {} to {}",
-                metric(*best_loss),
-                metric(*loss),
-                metric(*best_train_loss),
-                metric(*train_loss)
-            ),
-            Self::RankingDecline {
-                metric: name,
-                since,
-                loss_before,
-                metric_before,
-                at,
-                loss,
-                metric_after,
-            } => {
-                let since = match since {
-                    0 => "the untrained model".into(),
-                    since => format!("{unit} {since}"),
-                };
-                format!(
-                    "from {since} to {unit} {at} the validation loss fell from {} to {}, but {name} from {} to {} too",
-                    metric(*loss_before),
-                    metric(*loss),
-                    metric(*metric_before),
-                    metric(*metric_after)
-                )
-            }
-            Self::SlowConvergence {
-                since,
-                loss_before,
-                at,
-                loss,
-                share,
-            } => format!(
-                "the validation loss was still falling at the end, from {} at {unit} {since} to {} at {unit} {at}: {:.0} % of all it fell",
-                metric(*loss_before),
-                metric(*loss),
-                100.0 * share
-            ),
-            Self::Plateau {
-                since,
-                at,
-                lowest,
-                highest,
-                level,
-            } => {
-                let where_ = match level {
-                    Level::Below => "",
-                    Level::Same => ", where it was at the beginning",
-                    Level::Above => ", above where it began",
-                };
-                format!(
-                    "from {unit} {since} to {at} the validation loss stayed between {} and {}{where_}",
-                    metric(*lowest),
-                    metric(*highest)
-                )
-            }
-        }
-    }
-
     /// What to do about it.
     pub fn advice(&self) -> &'static str {
         match self {
@@ -283,10 +184,5 @@ impl Finding {
                 level: Level::Above, ..
             } => "it only got worse: lower the learning rate",
         }
-    }
-
-    /// The finding for programs: its kind, its numbers, and the words for people, with what resources count.
-    pub fn json(&self, unit: Unit) -> Value {
-        json!({ "finding": self.kind(), "numbers": self, "text": self.text(unit), "advice": self.advice() })
     }
 }

@@ -1,6 +1,5 @@
 //! Whether an early rung tells who is good at a later one.
 
-use hpo_protocol::Unit;
 use serde::Serialize;
 
 use crate::study::Study;
@@ -28,24 +27,6 @@ impl Foresight {
     /// Whether the rung prunes nearly at random.
     pub fn misleads(&self) -> bool {
         self.correlation < LOW
-    }
-
-    /// It in words, with what resources count.
-    pub fn text(&self, unit: Unit) -> String {
-        let Self {
-            rung,
-            next,
-            trials,
-            correlation,
-        } = self;
-        let unit = unit.one();
-        let mut text = format!(
-            "{unit} {rung} foretells {unit} {next} with a rank correlation of {correlation:.2} ({trials} trials)"
-        );
-        if self.misleads() {
-            text += ": it tells little; raise `min_resource`, or use `hyperband`";
-        }
-        text
     }
 }
 
@@ -104,23 +85,5 @@ mod tests {
         assert!((spearman(&one, &[0.0, 5.0, 5.0, 7.0]).unwrap() - 0.948_683).abs() < 1e-6);
         assert_eq!(spearman(&one, &[1.0; 4]), None);
         assert_eq!(spearman(&[], &[]), None);
-    }
-
-    #[test]
-    fn a_rung_that_tells_little_is_told_with_the_mend() {
-        let text = |correlation| {
-            let foresight = Foresight {
-                rung: 1,
-                next: 3,
-                trials: 9,
-                correlation,
-            };
-            foresight.text(Unit::Epochs)
-        };
-        assert_eq!(
-            text(0.834),
-            "epoch 1 foretells epoch 3 with a rank correlation of 0.83 (9 trials)"
-        );
-        assert!(text(0.1).ends_with("it tells little; raise `min_resource`, or use `hyperband`"));
     }
 }

@@ -3,8 +3,8 @@
 use toml::de::DeValue;
 
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
-use crate::space::condition::{Listed, Required, require};
 use crate::space::{Condition, Distribution, Parameter, Scale, Value};
+use crate::space::{Listed, Required, require};
 use crate::words::listed;
 
 /// The key of a distribution that says when a configuration has the parameter.

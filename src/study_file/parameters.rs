@@ -4,11 +4,11 @@ use serde_json::Value;
 use toml::de::DeValue;
 
 use super::conditions;
-use super::domain::{self, Drawn};
 use super::prior;
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
-use super::trial::MAX_LENGTH;
-use crate::space::condition::Listed;
+use super::trainer::MAX_LENGTH;
+use super::trainer::domain::{self, Drawn};
+use crate::space::Listed;
 use crate::space::{Distribution, Parameter, SearchSpace};
 
 /// The distributions, and the keys that each has beside `type`.

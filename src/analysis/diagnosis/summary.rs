@@ -5,13 +5,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Kind, diagnose};
-use crate::study::{Study, Trial, TrialId};
+use crate::ids::TrialId;
+use crate::study::{Study, Trial};
 
 /// How likely a parameter may be to part the trials by chance, all searched parameters together, and still be named.
 const CHANCE: f64 = 0.05;
-/// More trials than that are counted only.
-const LISTED: usize = 8;
-
 /// One kind of finding in all trials of a study.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
@@ -48,26 +46,6 @@ pub enum Side {
     Above,
     /// Lower values.
     Below,
-}
-
-impl Summary {
-    /// A line for people, without its end and without the advice.
-    pub fn text(&self) -> String {
-        let noun = if self.of == 1 { "trial" } else { "trials" };
-        let mut text = format!("{} of {} {noun} {}", self.trials.len(), self.of, self.finding.verb());
-        if let Some(Separation { parameter, side, value }) = &self.separated {
-            let side = match side {
-                Side::Above => "above",
-                Side::Below => "below",
-            };
-            text += &format!(" (all those with {parameter} {side} {}, no others)", short(*value));
-        }
-        if self.trials.len() <= LISTED {
-            let ids: Vec<String> = self.trials.iter().map(TrialId::to_string).collect();
-            text += &format!(", see hpo show {}", ids.join(", "));
-        }
-        text
-    }
 }
 
 /// Sums the findings of all trials of the search up, the gravest first. A study without findings gives nothing.
@@ -150,14 +128,6 @@ fn bounds(parameter: &str, trials: &[&Trial]) -> Option<(f64, f64)> {
     Some(values.iter().fold((*values.first()?, *values.first()?), ends))
 }
 
-/// A number with all its digits.
-fn short(x: f64) -> String {
-    match x.abs() {
-        size if size == 0.0 || (1e-3..1e5).contains(&size) => x.to_string(),
-        _ => format!("{x:e}"),
-    }
-}
-
 /// A number with few digits above `low` and below `high`, which are different.
 fn between(low: f64, high: f64) -> f64 {
     let middle = low / 2.0 + high / 2.0;
@@ -176,7 +146,6 @@ mod tests {
         assert_eq!(between(0.123451, 0.123459), 0.123455);
         assert_eq!(between(-3.0, 4.0), 0.5);
         assert_eq!(between(16.0, 32.0), 20.0);
-        assert_eq!([8e-5, 0.123455, 20.0, 0.0].map(short), ["8e-5", "0.123455", "20", "0"]);
     }
 
     #[test]

@@ -3,18 +3,18 @@
 use hpo_protocol::embedding::{Domain, PARAMETERS};
 use serde_json::Value;
 
-use super::reader::{Item, Problem, Result, did_you_mean};
-use super::trial::MAX_LENGTH;
+use super::super::reader::{Item, Problem, Result, did_you_mean};
+use super::MAX_LENGTH;
 use crate::space::Distribution;
 
 /// A value at the edge of a distribution, and where it is written.
-pub(super) struct Drawn<'a> {
+pub(in super::super) struct Drawn<'a> {
     pub item: Item<'a>,
     pub value: Value,
 }
 
 /// The domain of a parameter of the embedding trainer.
-pub(super) fn of(item: &Item) -> Result<Domain> {
+pub(in super::super) fn of(item: &Item) -> Result<Domain> {
     PARAMETERS
         .iter()
         .find(|parameter| parameter.name == item.key)
@@ -27,7 +27,12 @@ pub(super) fn of(item: &Item) -> Result<Domain> {
 }
 
 /// The distribution with its values in the form that the trainer reads.
-pub(super) fn check(domain: Domain, item: &Item, distribution: Distribution, drawn: &[Drawn]) -> Result<Distribution> {
+pub(in super::super) fn check(
+    domain: Domain,
+    item: &Item,
+    distribution: Distribution,
+    drawn: &[Drawn],
+) -> Result<Distribution> {
     let range = !matches!(distribution, Distribution::Fixed { .. } | Distribution::Choice { .. });
     let whole = matches!(
         distribution,
@@ -69,7 +74,7 @@ pub(super) fn check(domain: Domain, item: &Item, distribution: Distribution, dra
 }
 
 /// Whether no text would be longer than the trainer keeps texts, which is `most` tokens.
-pub(super) fn check_length(drawn: &[Drawn], most: u64) -> Result<()> {
+pub(in super::super) fn check_length(drawn: &[Drawn], most: u64) -> Result<()> {
     let too_long = |drawn: &&Drawn| drawn.value.as_u64().is_some_and(|length| length > most);
     let Some(Drawn { item, .. }) = drawn.iter().find(too_long) else {
         return Ok(());
