@@ -8,7 +8,7 @@ CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-test-support
 unexport MAKEFLAGS
 
 .PHONY: help setup build demo test lint deny install bench bench-quality bench-store simulate-faults \
-	format lint-core lint-trainer build-core build-trainer test-tools test-core test-trainer
+	build-core build-trainer test-tools test-core test-trainer doc
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -31,17 +31,10 @@ build: setup
 demo: build
 	$(TARGET)/release/hpo search search_spaces/minilm-wordnet.toml
 
-lint: format lint-core lint-trainer
-
-format:
+# All in the trainer's profile, so that what the core and the trainer both depend on is checked once.
+lint: setup
 	cargo fmt --all --check
-
-lint-core:
-	cargo clippy --locked $(CORE) --all-targets -- -D warnings
-
-# torch-sys compiles for minutes, so the trainer is built in one profile only.
-lint-trainer: setup
-	cargo clippy --locked $(TRAINER) --all-targets -- -D warnings
+	cargo clippy --locked $(CORE) $(TRAINER) --all-targets -- -D warnings
 
 # Known vulnerabilities are no part of it: their database is not in a package registry. Where it can be reached,
 # `cargo deny check advisories` asks it.
@@ -49,27 +42,28 @@ deny:
 	python3 tools/setup.py deny
 	.cache/cargo-deny/cargo-deny --locked --workspace check licenses bans sources
 
-# Of the core and the trainer, each in its own profile, one can be built while the other is (`make -j2`): neither waits for the
-# other's lock, and the compiler of one uses what the tests of the other leave idle.
-test: lint deny test-tools test-core test-trainer
+test: lint deny test-tools test-core test-trainer doc
 
 test-tools:
 	python3 tools/test_tools.py
 
-build-core: lint-core
+build-core:
 	cargo test --locked $(CORE) --no-run
 
-build-trainer: lint-trainer
-	cargo build --locked $(TRAINER)
+# torch-sys compiles for minutes, so the trainer is built in one profile only. With its tests, since it would be built anew for them:
+# they turn on features of what it depends on.
+build-trainer: setup
+	cargo test --locked $(TRAINER) --no-run
 
 # Many of these tests wait, for a disk or for a worker, so twice as many run at a time as there are cores.
 test-core: build-core build-trainer
 	RUST_TEST_THREADS=$$((2 * $$(getconf _NPROCESSORS_ONLN))) cargo test --locked $(CORE)
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps $(CORE)
 
 test-trainer: build-trainer
 	cargo test --locked $(TRAINER)
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps $(TRAINER)
+
+doc: setup
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps $(CORE) $(TRAINER)
 
 install: setup
 	cargo install --locked --path .
