@@ -69,7 +69,7 @@ pub(super) fn mark(study: &Path, role: Role) -> (&'static str, String) {
 /// Ends what the workers of a study have left behind whose scheduler was killed, or whose export was. The caller has the right to
 /// write to the study, so none of it is anybody's.
 pub fn kill_strays(study: &Path) -> usize {
-    kill_of(study, |role| role.parse::<SlotId>().is_ok() || is_abandoned(role))
+    kill_of(study, |role| role.parse().map(SlotId).is_ok() || is_abandoned(role))
 }
 
 /// Ends what an export of a study has left behind that was killed.
@@ -213,11 +213,11 @@ mod tests {
             let (name, value) = mark(study.path(), role);
             Command::new("sleep").arg("20").env(name, value).spawn().unwrap()
         };
-        let (mut ours, mut other) = (start(Role::Slot(1)), start(Role::Slot(2)));
+        let (mut ours, mut other) = (start(Role::Slot(SlotId(1))), start(Role::Slot(SlotId(2))));
         let (mut export, mut abandoned) = (start(Role::Export(1)), start(Role::Export(i32::MAX as u32)));
         let group = Pid::from_raw(i32::MAX).unwrap();
         let family = |role| Family::new(group, mark(study.path(), role).1);
-        family(Role::Slot(1)).kill();
+        family(Role::Slot(SlotId(1))).kill();
         assert_eq!(ours.wait().unwrap().signal(), Some(9));
         assert_eq!(other.try_wait().unwrap(), None);
         assert_eq!(kill_strays(study.path().join("other").as_path()), 0);
@@ -234,7 +234,7 @@ mod tests {
     fn what_has_only_just_begun_is_killed_too() {
         let study = tempfile::tempdir().unwrap();
         for _ in 0..100 {
-            let (name, value) = mark(study.path(), Role::Slot(1));
+            let (name, value) = mark(study.path(), Role::Slot(SlotId(1)));
             let mut begun = Command::new("sleep").arg("20").env(name, value).spawn().unwrap();
             kill_strays(study.path());
             assert_eq!(begun.wait().unwrap().signal(), Some(9));

@@ -37,15 +37,15 @@ mod tests {
     #[test]
     fn a_slot_on_which_everything_fails_is_at_fault() {
         let mut health = Health::default();
-        let verdicts: Vec<bool> = (0..5).map(|trial| health.failed(trial, false)).collect();
+        let verdicts: Vec<bool> = (0..5).map(|trial| health.failed(TrialId(trial), false)).collect();
         assert_eq!(verdicts, [false, false, false, false, true]);
     }
 
     #[test]
     fn a_trial_that_always_fails_is_not_held_against_the_slot() {
         let mut health = Health::default();
-        assert!((0..100).all(|_| !health.failed(7, false)));
-        assert!((0..100).all(|trial| !health.failed(trial, true)));
+        assert!((0..100).all(|_| !health.failed(TrialId(7), false)));
+        assert!((0..100).all(|trial| !health.failed(TrialId(trial), true)));
     }
 
     #[test]
@@ -55,7 +55,7 @@ mod tests {
             if trial % 4 == 3 {
                 health.went_well();
             }
-            assert!(!health.failed(trial, false));
+            assert!(!health.failed(TrialId(trial), false));
         }
     }
 }

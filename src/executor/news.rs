@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use hpo_protocol::{Feature, Measurement, Run};
 
-use crate::ids::{SlotId, TrialId};
+use crate::ids::{SegmentId, SlotId, TrialId};
 use crate::study::{Checkpoint, Event};
 
 /// What a slot is told.
@@ -21,10 +21,8 @@ pub enum Order {
     },
     /// End the running segment before its time.
     Stop {
-        /// The trial.
-        trial: TrialId,
-        /// The attempt.
-        attempt: u32,
+        /// The segment.
+        segment: SegmentId,
         /// Whether it may go on later from where it is.
         save: bool,
     },
@@ -70,10 +68,8 @@ pub enum News {
     },
     /// The segment failed because the disk is full, which is not the fault of its configuration.
     NoSpace {
-        /// The trial.
-        trial: TrialId,
-        /// The attempt.
-        attempt: u32,
+        /// The segment.
+        segment: SegmentId,
         /// What happened.
         message: String,
     },

@@ -132,7 +132,7 @@ impl Machine {
         Ok((0..)
             .zip(devices)
             .map(|(id, gpu)| Slot {
-                id,
+                id: SlotId(id),
                 threads: threads.unwrap_or(if gpu.is_some() {
                     share.min(THREADS_PER_GPU)
                 } else {
@@ -174,7 +174,7 @@ mod tests {
     /// (GPU, threads) of each slot.
     fn plan(machine: &Machine, settings: &SlotSettings, frozen: Option<usize>) -> Vec<(Option<u32>, usize)> {
         let slots = machine.slots(settings, frozen).unwrap();
-        assert!(slots.iter().enumerate().all(|(n, slot)| slot.id == n as u32));
+        assert!(slots.iter().enumerate().all(|(n, slot)| slot.id == SlotId(n as u32)));
         slots
             .iter()
             .map(|slot| (slot.gpu.as_ref().map(|gpu| gpu.index), slot.threads))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hpo_protocol::Feature;
 
-use crate::ids::TrialId;
+use crate::ids::SegmentId;
 
 /// How long a worker may be silent that owes an answer which takes little work: to be ready, or to be done after the last
 /// report of its segment. Loading a large model or corpus can take long. Its checkpoint has to be read in that time too.
@@ -27,8 +27,7 @@ pub(super) enum Task {
     Exporting(PathBuf),
     /// It trains a segment.
     Training {
-        trial: TrialId,
-        attempt: u32,
+        segment: SegmentId,
         /// Where the segment ends.
         to: u64,
         /// Whether it was asked to stop.
@@ -40,8 +39,8 @@ pub(super) enum Task {
 
 impl Task {
     /// Whether it is this segment.
-    pub(super) fn is_segment(&self, of: TrialId, number: u32) -> bool {
-        matches!(self, Self::Training { trial, attempt, .. } if (*trial, *attempt) == (of, number))
+    pub(super) fn is_segment(&self, id: SegmentId) -> bool {
+        matches!(self, Self::Training { segment, .. } if *segment == id)
     }
 }
 
@@ -74,12 +73,15 @@ pub(super) fn silence(limit: Option<Duration>, floods: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::TrialId;
 
     #[test]
     fn only_who_promised_signs_of_life_is_held_to_them() {
         let training = |over| Task::Training {
-            trial: 1,
-            attempt: 1,
+            segment: SegmentId {
+                trial: TrialId(1),
+                attempt: 1,
+            },
             to: 3,
             stopping: false,
             over,

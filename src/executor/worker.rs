@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::{Feature, FromWorker, SegmentId, Start, ToWorker, VERSION};
+use hpo_protocol::{Feature, FromWorker, Start, ToWorker, VERSION};
 use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout};
@@ -17,7 +17,7 @@ use super::said::{check, shown};
 use super::slots::Slot;
 use super::watch::{ANSWER, Task, patience, silence};
 use crate::disk::{create_directories, is_short};
-use crate::ids::TrialId;
+use crate::ids::{SegmentId, TrialId};
 use crate::store::StudyDirectory;
 use crate::study::{Checkpoint, Event, Measures, Reported};
 
@@ -173,9 +173,9 @@ impl Keeper {
                 End::Died(message) => (message + &self.log.tail(), false),
                 End::Fatal(message) => (message, true),
             };
-            tracing::warn!(slot = self.slot.id, message, "worker ended");
+            tracing::warn!(slot = self.slot.id.0, message, "worker ended");
             match self.task {
-                Task::Training { trial, attempt, .. } => self.fail(trial, attempt, message.clone(), false).await,
+                Task::Training { segment, .. } => self.fail(segment, message.clone(), false).await,
                 Task::Exporting(_) => {
                     self.tell(News::ExportFailed {
                         message: message.clone(),
@@ -187,8 +187,7 @@ impl Keeper {
             }
             if fatal || false_starts == FALSE_STARTS {
                 if let Some(Order::Run { run, .. }) = self.held.take() {
-                    self.fail(run.segment.trial.0, run.segment.attempt, message.clone(), false)
-                        .await;
+                    self.fail(run.segment, message.clone(), false).await;
                 }
                 self.tell(News::Fatal { message }).await;
                 return;
@@ -275,14 +274,10 @@ impl Keeper {
                 self.held = Some(order);
                 Ok(())
             }
-            Order::Stop { trial, attempt, .. } if self.holds(trial, attempt) => {
+            Order::Stop { segment, .. } if self.holds(segment) => {
                 self.held = None;
-                self.happened(Event::Stopped {
-                    trial,
-                    attempt,
-                    checkpoint: None,
-                })
-                .await;
+                let checkpoint = None;
+                self.happened(Event::Stopped { segment, checkpoint }).await;
                 Ok(())
             }
             Order::Evaluate => {
@@ -290,14 +285,10 @@ impl Keeper {
                 say(process, &ToWorker::Evaluate)
             }
             Order::Replace => Err(End::Replaced),
-            Order::Stop { trial, attempt, save } if self.task.is_segment(trial, attempt) => {
+            Order::Stop { segment, save } if self.task.is_segment(segment) => {
                 if let Task::Training { stopping, .. } = &mut self.task {
                     *stopping = true;
                 }
-                let segment = SegmentId {
-                    trial: hpo_protocol::TrialId(trial),
-                    attempt,
-                };
                 say(process, &ToWorker::Stop { segment, save })
             }
             Order::Stop { .. } => Ok(()),
@@ -316,12 +307,11 @@ impl Keeper {
                 }
             }
             Order::Run { mut run, checkpoint } => {
-                let trial = run.segment.trial.0;
+                let trial = run.segment.trial;
                 self.log.switch(StudyDirectory::trial_checkpoints(trial));
                 self.told = None;
                 self.task = Task::Training {
-                    trial,
-                    attempt: run.segment.attempt,
+                    segment: run.segment,
                     to: run.to,
                     stopping: false,
                     over: false,
@@ -342,15 +332,13 @@ impl Keeper {
                         say(process, &ToWorker::Run(run))
                     }
                     Ok(Err(lost)) => {
-                        self.fail(run.segment.trial.0, run.segment.attempt, lost.to_string(), true)
-                            .await;
+                        self.fail(run.segment, lost.to_string(), true).await;
                         self.idle().await;
                         Ok(())
                     }
                     Err(error) => {
                         let message = format!("can't make {}: {error}", run.checkpoints.display());
-                        self.fail(run.segment.trial.0, run.segment.attempt, message, false)
-                            .await;
+                        self.fail(run.segment, message, false).await;
                         self.idle().await;
                         Ok(())
                     }
@@ -360,21 +348,16 @@ impl Keeper {
     }
 
     /// Whether this segment waits for the worker to be ready.
-    fn holds(&self, trial: TrialId, attempt: u32) -> bool {
-        matches!(&self.held, Some(Order::Run { run, .. }) if (run.segment.trial.0, run.segment.attempt) == (trial, attempt))
+    fn holds(&self, segment: SegmentId) -> bool {
+        matches!(&self.held, Some(Order::Run { run, .. }) if run.segment == segment)
     }
 
-    async fn fail(&self, trial: TrialId, attempt: u32, message: String, checkpoint_lost: bool) {
+    async fn fail(&self, segment: SegmentId, message: String, checkpoint_lost: bool) {
         self.tell(if !checkpoint_lost && is_short(&self.checkpoints, &message) {
-            News::NoSpace {
-                trial,
-                attempt,
-                message,
-            }
+            News::NoSpace { segment, message }
         } else {
             News::Happened(Event::Failed {
-                trial,
-                attempt,
+                segment,
                 message,
                 checkpoint_lost,
             })
@@ -400,7 +383,7 @@ impl Keeper {
                 if self.task != Task::Starting {
                     return Err(out_of_turn("ready"));
                 }
-                tracing::info!(slot = self.slot.id, trainer, ?features, "worker ready");
+                tracing::info!(slot = self.slot.id.0, trainer, ?features, "worker ready");
                 self.features = features;
                 self.idle().await;
             }
@@ -417,11 +400,11 @@ impl Keeper {
                 segment,
                 resource,
                 examples_per_second,
-            } if self.task.is_segment(segment.trial.0, segment.attempt) => {
+            } if self.task.is_segment(segment) => {
                 if self.told.is_none_or(|told| told.elapsed() >= PROGRESS) {
                     self.told = Some(Instant::now());
                     self.tell(News::Progress {
-                        trial: segment.trial.0,
+                        trial: segment.trial,
                         resource,
                         examples_per_second,
                     })
@@ -435,12 +418,12 @@ impl Keeper {
                 metrics,
                 checkpoint,
                 last,
-            } if self.task.is_segment(segment.trial.0, segment.attempt) => {
+            } if self.task.is_segment(segment) => {
                 check(&metrics).map_err(End::Died)?;
-                let checkpoint = self.take_in(segment.trial.0, checkpoint).await?;
+                let checkpoint = self.take_in(segment.trial, checkpoint).await?;
                 let ends = last || loss.is_none();
                 self.happened(Event::Reported(Reported {
-                    trial: segment.trial.0,
+                    trial: segment.trial,
                     attempt: segment.attempt,
                     resource,
                     loss,
@@ -456,28 +439,22 @@ impl Keeper {
                     self.idle().await;
                 }
             }
-            FromWorker::Stopped { segment, checkpoint } if self.task.is_segment(segment.trial.0, segment.attempt) => {
+            FromWorker::Stopped { segment, checkpoint } if self.task.is_segment(segment) => {
                 if !matches!(self.task, Task::Training { stopping: true, .. }) {
                     return Err(out_of_turn("stopped"));
                 }
-                let checkpoint = self.take_in(segment.trial.0, checkpoint).await?;
-                self.happened(Event::Stopped {
-                    trial: segment.trial.0,
-                    attempt: segment.attempt,
-                    checkpoint,
-                })
-                .await;
+                let checkpoint = self.take_in(segment.trial, checkpoint).await?;
+                self.happened(Event::Stopped { segment, checkpoint }).await;
                 self.idle().await;
             }
             // If it has reported its rung, its segment is over for the core, and this changes nothing.
-            FromWorker::Done { segment } if self.task.is_segment(segment.trial.0, segment.attempt) => {
+            FromWorker::Done { segment } if self.task.is_segment(segment) => {
                 let message = "the worker ended the segment before its rung".into();
-                self.fail(segment.trial.0, segment.attempt, message, false).await;
+                self.fail(segment, message, false).await;
                 self.idle().await;
             }
-            FromWorker::Failed { segment, message } if self.task.is_segment(segment.trial.0, segment.attempt) => {
-                self.fail(segment.trial.0, segment.attempt, shown(&message), false)
-                    .await;
+            FromWorker::Failed { segment, message } if self.task.is_segment(segment) => {
+                self.fail(segment, shown(&message), false).await;
                 // It may hold memory still, or a device that no longer works.
                 self.task = Task::Idle;
                 return Err(End::Replaced);
@@ -492,7 +469,7 @@ impl Keeper {
                 self.tell(News::Exported { directory, test }).await;
                 self.idle().await;
             }
-            late => tracing::debug!(slot = self.slot.id, ?late, "ignored: not of the running segment"),
+            late => tracing::debug!(slot = self.slot.id.0, ?late, "ignored: not of the running segment"),
         }
         Ok(())
     }

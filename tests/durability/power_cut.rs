@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use hpo::fsck;
+use hpo::ids::TrialId;
 use hpo::store::{self, StudyDirectory};
 use hpo_test_support::{Place, Running, WHOLE};
 use rustix::process::Signal;
@@ -53,7 +54,7 @@ impl Acknowledged {
         for (&id, &attempt) in &self.attempts {
             let trial = store
                 .study
-                .trial(id)
+                .trial(TrialId(id))
                 .unwrap_or_else(|| panic!("round {round}: trial {id} is lost"));
             assert!(
                 trial.attempts >= attempt,
@@ -61,7 +62,7 @@ impl Acknowledged {
             );
         }
         for (&id, &epoch) in &self.reports {
-            let trial = store.study.trial(id).unwrap();
+            let trial = store.study.trial(TrialId(id)).unwrap();
             let known = trial.reports.keys().chain(trial.ahead.reports.keys()).max();
             let ended = trial.state.is_final();
             assert!(

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use hpo::ids::Timestamp;
+use hpo::ids::{SlotId, Timestamp};
 use hpo::space::Constraint;
 use hpo::store::{StudyDirectory, StudyReader};
 use hpo::study::{Event, Study};
@@ -155,7 +155,7 @@ fn open(journal: &[u8]) {
             };
             if study.spec().trials <= 100 {
                 study.handle(Timestamp(1), opened);
-                study.handle(Timestamp(2), Event::Idle { slots: vec![0] });
+                study.handle(Timestamp(2), Event::Idle { slots: vec![SlotId(0)] });
             }
         }
     }
@@ -267,7 +267,7 @@ proptest! {
                 let mut study = Study::new(file.study.spec(1, 1));
                 let limits = study.spec().limits();
                 study.handle(Timestamp(0), Event::Opened { process: 1, slots: vec!["CPU".into()], limits });
-                study.handle(Timestamp(1), Event::Idle { slots: vec![0] });
+                study.handle(Timestamp(1), Event::Idle { slots: vec![SlotId(0)] });
             }
             Ok(_) => {}
         }

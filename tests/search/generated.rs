@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fmt::Write;
 use std::path::Path;
 
-use hpo::ids::Timestamp;
+use hpo::ids::{SlotId, Timestamp, TrialId};
 use hpo::space::{Distribution, Scale, SearchSpace};
 use hpo::study::{Event, Observation, Request, Study};
 use hpo::study_file::{self, StudyFile};
@@ -333,7 +333,7 @@ fn drawn(file: &StudyFile) -> Vec<Values> {
     };
     let mut all = draw(0, half, &[]);
     let seen = all.iter().enumerate().map(|(trial, parameters)| Observation {
-        trial: trial as u64,
+        trial: TrialId(trial as u64),
         parameters,
         losses: rungs.iter().map(|rung| (*rung, (trial as f64).sin())).collect(),
         failed: trial % 5 == 4,
@@ -380,7 +380,7 @@ fn everything_drawn_lies_in_the_space_that_was_written() {
                 limits,
             },
         );
-        study.handle(Timestamp(1), Event::Idle { slots: vec![0] });
+        study.handle(Timestamp(1), Event::Idle { slots: vec![SlotId(0)] });
         prop_assert!(!study.trials().is_empty());
         for values in all.iter().chain(study.trials().iter().map(|trial| &trial.parameters)) {
             lies_in(space, values)?;
