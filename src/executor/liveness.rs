@@ -1,5 +1,6 @@
-//! Signs of life: when a worker was last heard of.
+//! Signs of life: when a worker has last sent something.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -17,75 +18,99 @@ const PER_SECOND: f64 = 4e6;
 /// A line takes as much work as so many bytes, however short it is.
 const LINE: usize = 256;
 
-/// When something was last heard of a worker. Clones tell of the same worker.
+/// When a worker has last given a sign of life. Clones are about the same worker.
 #[derive(Debug, Clone)]
-pub(super) struct Pulse(Arc<Mutex<Heard>>);
+pub(super) struct Liveness(Arc<Mutex<LastSign>>);
 
 #[derive(Debug)]
-struct Heard {
-    last: Instant,
+struct LastSign {
+    at: Instant,
     /// Whether it prints without end since.
     floods: bool,
 }
 
-impl Pulse {
+impl Liveness {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Heard {
-            last: Instant::now(),
+        Self(Arc::new(Mutex::new(LastSign {
+            at: Instant::now(),
             floods: false,
         })))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Heard> {
+    fn lock(&self) -> MutexGuard<'_, LastSign> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to wait anew.
-    pub(super) fn beat(&self) {
-        *self.lock() = Heard {
-            last: Instant::now(),
+    /// Records a sign of life now.
+    pub(super) fn renew(&self) {
+        *self.lock() = LastSign {
+            at: Instant::now(),
             floods: false,
         };
     }
 
-    /// Something has come, but faster than it can be heard: a worker that has lost its way does that too.
+    /// Something has come, but faster than it is read, which is no sign of life.
     fn flood(&self) {
         self.lock().floods = true;
     }
 
-    /// Returns once nothing has been heard for so long; never without a limit. Whether it has printed without end meanwhile.
-    pub(super) async fn silent_for(&self, limit: Option<Duration>) -> bool {
+    /// Returns once there has been no sign of life for so long; never without a limit.
+    pub(super) async fn silent_for(&self, limit: Option<Duration>) -> Silence {
         let Some(limit) = limit else {
             return std::future::pending().await;
         };
         loop {
-            let last = self.lock().last;
+            let last = self.lock().at;
             // A limit beyond the end of time is none.
             let Some(due) = last.checked_add(limit) else {
                 return std::future::pending().await;
             };
             if Instant::now() >= due {
-                return self.lock().floods;
+                let floods = self.lock().floods;
+                return Silence { limit, floods };
             }
             sleep_until(due).await;
         }
     }
 }
 
-/// A pipe from a worker: what comes through it is a sign of life, unless it comes without end.
-pub(super) struct Listened<R> {
-    pipe: R,
-    pulse: Pulse,
+/// A worker that has been silent for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) struct Silence {
+    limit: Duration,
+    /// Whether it has printed without end meanwhile.
+    floods: bool,
+}
+
+impl fmt::Display for Silence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let minutes = self.limit.as_secs_f64() / 60.0;
+        let (minutes, s) = ((minutes * 100.0).round() / 100.0, if minutes == 1.0 { "" } else { "s" });
+        let what = match self.floods {
+            true => "printed without end and sent no message",
+            false => "gave no sign of life",
+        };
+        write!(
+            f,
+            "the worker {what} for {minutes} minute{s}; how long it may be silent is `silence_minutes` under [slots]"
+        )
+    }
+}
+
+/// A stream from a worker: what comes through it is a sign of life, unless it comes without end.
+pub(super) struct Monitored<R> {
+    stream: R,
+    liveness: Liveness,
     /// How many bytes may be read as they come, and since when.
     left: (f64, Instant),
     rest: Option<Pin<Box<Sleep>>>,
 }
 
-impl<R> Listened<R> {
-    pub(super) fn new(pipe: R, pulse: Pulse) -> Self {
+impl<R> Monitored<R> {
+    pub(super) fn new(stream: R, liveness: Liveness) -> Self {
         Self {
-            pipe,
-            pulse,
+            stream,
+            liveness,
             left: (AT_ONCE, Instant::now()),
             rest: None,
         }
@@ -104,7 +129,7 @@ impl<R> Listened<R> {
     }
 }
 
-impl<R: AsyncRead + Unpin> AsyncRead for Listened<R> {
+impl<R: AsyncRead + Unpin> AsyncRead for Monitored<R> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -116,12 +141,12 @@ impl<R: AsyncRead + Unpin> AsyncRead for Listened<R> {
             self.rest = None;
         }
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.pipe).poll_read(context, buffer);
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         let read = &buffer.filled()[before..];
         if !read.is_empty() {
             match rested {
-                true => self.pulse.flood(),
-                false => self.pulse.beat(),
+                true => self.liveness.flood(),
+                false => self.liveness.renew(),
             }
             self.count(read);
         }
@@ -138,22 +163,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn silence_lasts_from_the_last_byte() {
-        let (pulse, began) = (Pulse::new(), Instant::now());
-        let heard = async {
+        let (liveness, began) = (Liveness::new(), Instant::now());
+        let sign = async {
             tokio::time::sleep(MINUTE / 2).await;
-            Listened::new(&b"."[..], pulse.clone()).read_u8().await.unwrap();
+            Monitored::new(&b"."[..], liveness.clone()).read_u8().await.unwrap();
         };
-        let ((), floods) = tokio::join!(heard, pulse.silent_for(Some(MINUTE)));
-        assert_eq!((began.elapsed(), floods), (MINUTE * 3 / 2, false));
-        let forever = tokio::time::timeout(MINUTE * 1_000_000, pulse.silent_for(None));
+        let ((), silence) = tokio::join!(sign, liveness.silent_for(Some(MINUTE)));
+        assert_eq!((began.elapsed(), silence.floods), (MINUTE * 3 / 2, false));
+        let forever = tokio::time::timeout(MINUTE * 1_000_000, liveness.silent_for(None));
         assert!(forever.await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_prints_without_end_is_slowed_down_and_gives_no_sign_of_life() {
         for (byte, weight) in [(b'x', 1), (b'\n', 1 + LINE)] {
-            let (pulse, began) = (Pulse::new(), Instant::now());
-            let mut pipe = Listened::new(tokio::io::repeat(byte), pulse.clone());
+            let (liveness, began) = (Liveness::new(), Instant::now());
+            let mut pipe = Monitored::new(tokio::io::repeat(byte), liveness.clone());
             let mut read = 0;
             let flood = async {
                 let mut buffer = [0; 8192];
@@ -163,20 +188,20 @@ mod tests {
             };
             tokio::select! {
                 () = flood => {}
-                floods = pulse.silent_for(Some(MINUTE)) => assert!(floods),
+                silence = liveness.silent_for(Some(MINUTE)) => assert!(silence.floods),
             }
             assert!(began.elapsed() < MINUTE * 2);
-            let heard = (read * weight) as f64;
+            let counted = (read * weight) as f64;
             let allowed = AT_ONCE + PER_SECOND * began.elapsed().as_secs_f64();
-            assert!(heard <= allowed + (8192 * weight) as f64, "{heard} of {allowed}");
+            assert!(counted <= allowed + (8192 * weight) as f64, "{counted} of {allowed}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_prints_much_but_leaves_off_gives_signs_of_life_again() {
-        let pulse = Pulse::new();
+        let liveness = Liveness::new();
         let (mut worker, pipe) = tokio::io::duplex(1 << 20);
-        let mut pipe = Listened::new(pipe, pulse.clone());
+        let mut pipe = Monitored::new(pipe, liveness.clone());
         let chatter = async {
             for _ in 0..50 {
                 tokio::io::AsyncWriteExt::write_all(&mut worker, &[b'x'; 1 << 20])
@@ -190,14 +215,14 @@ mod tests {
                     .unwrap();
             }
         };
-        let hear = async {
+        let reading = async {
             let mut buffer = [0; 8192];
             while pipe.read(&mut buffer).await.unwrap() > 0 {}
         };
         tokio::select! {
             () = chatter => {}
-            () = hear => unreachable!("the pipe stays open"),
-            _ = pulse.silent_for(Some(MINUTE)) => panic!("it was heard of every half minute"),
+            () = reading => unreachable!("the pipe stays open"),
+            _ = liveness.silent_for(Some(MINUTE)) => panic!("there was a sign every half minute"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Ending a worker with everything it has started.
+//! The processes that a worker has started on this machine, and killing them with it.
 //!
 //! A worker leads a process group of its own, which goes with it. A process that has left the group, as daemons do, is known by
 //! the mark in its environment.
@@ -9,28 +9,42 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::disk::has_ended;
-use crate::ids::SlotId;
-
-/// The variable that marks whatever descends from a worker.
-const MARK: &str = "HPO_WORKER";
-
-/// What the mark of an export has before the process that asked for it.
-const EXPORT: &str = "export-";
+use super::{Leftovers, Purpose};
 
 /// A process that starts others faster than they are found is not pursued for ever.
 const ROUNDS: usize = 100;
 
-/// A worker's processes.
-#[derive(Debug)]
-pub(super) struct Family {
-    group: Pid,
-    mark: String,
+/// The text in the environment of a worker, and of whatever descends from it, that says whose it is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Mark(String);
+
+impl Mark {
+    /// The variable that holds it.
+    pub(super) const VARIABLE: &'static str = "HPO_WORKER";
+
+    pub(super) fn new(study: &Path, purpose: Purpose) -> Self {
+        Self(format!("{}{purpose}", Self::prefix(study)))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn prefix(study: &Path) -> String {
+        format!("{}#", study.display())
+    }
 }
 
-impl Family {
-    /// The family of a worker by the group that it leads and the mark that it was given.
-    pub(super) fn new(group: Pid, mark: String) -> Self {
+/// A worker and everything that it has started.
+#[derive(Debug)]
+pub(super) struct Descendants {
+    group: Pid,
+    mark: Mark,
+}
+
+impl Descendants {
+    /// Those of a worker that leads this group and was given this mark.
+    pub(super) fn new(group: Pid, mark: Mark) -> Self {
         Self { group, mark }
     }
 
@@ -40,53 +54,21 @@ impl Family {
         let _ = kill_process_group(self.group, Signal::TERM);
     }
 
-    /// Ends all of them. To be called at most once after the worker was waited for: its group's number is free then.
+    /// Kills all of them. To be called at most once after the worker was waited for: its group's number is free then.
     pub(super) fn kill(&self) {
         let _ = kill_process_group(self.group, Signal::KILL);
-        kill_marked(|mark| mark == self.mark);
+        kill_marked(|mark| mark == self.mark.as_str());
     }
 }
 
-/// What a worker is there for, which its mark tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    /// The slot of a search, of which a study has one at a time.
-    Slot(SlotId),
-    /// One export, beside a search or others; told apart by the process that asked for it.
-    Export(u32),
-}
-
-/// What the environment of a worker says about it.
-pub(super) fn mark(study: &Path, role: Role) -> (&'static str, String) {
-    let study = study.display();
-    let mark = match role {
-        Role::Slot(slot) => format!("{study}#{slot}"),
-        Role::Export(process) => format!("{study}#{EXPORT}{process}"),
-    };
-    (MARK, mark)
-}
-
-/// Ends what the workers of a study have left behind whose scheduler was killed, or whose export was. The caller has the right to
-/// write to the study, so none of it is anybody's.
-pub fn kill_strays(study: &Path) -> usize {
-    kill_of(study, |role| role.parse().map(SlotId).is_ok() || is_abandoned(role))
-}
-
-/// Ends what an export of a study has left behind that was killed.
-pub(super) fn kill_abandoned(study: &Path) {
-    kill_of(study, is_abandoned);
-}
-
-fn kill_of(study: &Path, is_stray: impl Fn(&str) -> bool) -> usize {
+/// Kills what the workers of a study have left running whose `hpo` was killed, and returns how many processes that were.
+pub(super) fn kill_leftovers(study: &Path, which: Leftovers) -> usize {
     let study = std::fs::canonicalize(study).unwrap_or_else(|_| study.to_owned());
-    let prefix = format!("{}#", study.display());
-    kill_marked(|mark| mark.strip_prefix(&prefix).is_some_and(&is_stray))
-}
-
-/// Whether it is the role of an export that is no more.
-fn is_abandoned(role: &str) -> bool {
-    let process = role.strip_prefix(EXPORT).and_then(|process| process.parse().ok());
-    process.and_then(Pid::from_raw).is_some_and(has_ended)
+    let prefix = Mark::prefix(&study);
+    kill_marked(|mark| {
+        let purpose = mark.strip_prefix(&prefix).and_then(Purpose::parse);
+        purpose.is_some_and(|purpose| which.include(purpose))
+    })
 }
 
 #[cfg(target_os = "linux")]
@@ -115,7 +97,7 @@ fn kill_marked(is_ours: impl Fn(&str) -> bool) -> usize {
     seen.len() - spared
 }
 
-/// Elsewhere there is no telling who descends from whom.
+/// Elsewhere nothing says who descends from whom.
 #[cfg(not(target_os = "linux"))]
 fn kill_marked(_: impl Fn(&str) -> bool) -> usize {
     0
@@ -156,7 +138,7 @@ fn kill_if(pid: Pid, is_ours: impl Fn(&str) -> bool) -> Look {
     let environment = environment.unwrap_or_default();
     let marked = environment.split(|byte| *byte == 0).any(|variable| {
         let value = variable
-            .strip_prefix(MARK.as_bytes())
+            .strip_prefix(Mark::VARIABLE.as_bytes())
             .and_then(|rest| rest.strip_prefix(b"="));
         value.is_some_and(|value| std::str::from_utf8(value).is_ok_and(&is_ours))
     });
@@ -175,7 +157,7 @@ fn begins(pid: Pid) -> bool {
     number(23).is_some_and(|memory| memory > 0) && number(51) == Some(0)
 }
 
-/// What the system tells of a process, from its state on.
+/// What the system says of a process, from its state on.
 #[cfg(target_os = "linux")]
 fn fields(pid: Pid) -> Option<Vec<String>> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -203,29 +185,31 @@ fn parent(pid: Pid) -> Option<Pid> {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use crate::ids::SlotId;
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
 
     #[test]
     fn only_what_has_the_mark_is_killed() {
         let study = tempfile::tempdir().unwrap();
-        let start = |role| {
-            let (name, value) = mark(study.path(), role);
-            Command::new("sleep").arg("20").env(name, value).spawn().unwrap()
+        let start = |purpose| {
+            let mark = Mark::new(study.path(), purpose);
+            let mut sleep = Command::new("sleep");
+            sleep.arg("20").env(Mark::VARIABLE, mark.as_str()).spawn().unwrap()
         };
-        let (mut ours, mut other) = (start(Role::Slot(SlotId(1))), start(Role::Slot(SlotId(2))));
-        let (mut export, mut abandoned) = (start(Role::Export(1)), start(Role::Export(i32::MAX as u32)));
+        let (mut ours, mut other) = (start(Purpose::Slot(SlotId(1))), start(Purpose::Slot(SlotId(2))));
+        let (mut export, mut abandoned) = (start(Purpose::Export(1)), start(Purpose::Export(i32::MAX as u32)));
         let group = Pid::from_raw(i32::MAX).unwrap();
-        let family = |role| Family::new(group, mark(study.path(), role).1);
-        family(Role::Slot(SlotId(1))).kill();
+        let descendants = |purpose| Descendants::new(group, Mark::new(study.path(), purpose));
+        descendants(Purpose::Slot(SlotId(1))).kill();
         assert_eq!(ours.wait().unwrap().signal(), Some(9));
         assert_eq!(other.try_wait().unwrap(), None);
-        assert_eq!(kill_strays(study.path().join("other").as_path()), 0);
-        assert_eq!(kill_strays(study.path()), 2);
+        assert_eq!(kill_leftovers(study.path().join("other").as_path(), Leftovers::All), 0);
+        assert_eq!(kill_leftovers(study.path(), Leftovers::All), 2);
         assert_eq!(other.wait().unwrap().signal(), Some(9));
         assert_eq!(abandoned.wait().unwrap().signal(), Some(9));
         assert_eq!(export.try_wait().unwrap(), None, "another command waits for it");
-        family(Role::Export(1)).kill();
+        descendants(Purpose::Export(1)).kill();
         assert_eq!(export.wait().unwrap().signal(), Some(9));
     }
 
@@ -234,9 +218,10 @@ mod tests {
     fn what_has_only_just_begun_is_killed_too() {
         let study = tempfile::tempdir().unwrap();
         for _ in 0..100 {
-            let (name, value) = mark(study.path(), Role::Slot(SlotId(1)));
-            let mut begun = Command::new("sleep").arg("20").env(name, value).spawn().unwrap();
-            kill_strays(study.path());
+            let mark = Mark::new(study.path(), Purpose::Slot(SlotId(1)));
+            let mut sleep = Command::new("sleep");
+            let mut begun = sleep.arg("20").env(Mark::VARIABLE, mark.as_str()).spawn().unwrap();
+            kill_leftovers(study.path(), Leftovers::All);
             assert_eq!(begun.wait().unwrap().signal(), Some(9));
         }
     }
