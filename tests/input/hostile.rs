@@ -1,19 +1,15 @@
 //! Whatever is done to valid input, there is an answer: no panic, and memory in proportion to the input.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use common::Place;
 use hpo::ids::{SlotId, Timestamp};
 use hpo::space::Constraint;
 use hpo::store::{StudyDirectory, StudyReader};
 use hpo::study::{Event, Study};
 use hpo::study_file;
 use hpo_protocol::{FromWorker, ToWorker};
+use hpo_test_support::Place;
 use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -253,10 +249,10 @@ fn the_messages_that_are_changed_are_messages() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn a_study_that_was_changed_is_read_or_told_what_is_wrong(study in prop::sample::select(&STUDIES[..]), edits in edits()) {
+    fn a_study_that_was_changed_is_read_or_refused_with_the_reason(study in prop::sample::select(&STUDIES[..]), edits in edits()) {
         let (path, text) = study;
         let text = apply(&text, &edits);
         let text = String::from_utf8_lossy(&text);
@@ -278,7 +274,7 @@ proptest! {
     }
 
     #[test]
-    fn a_constraint_that_was_changed_is_read_or_told_what_is_wrong(edits in edits()) {
+    fn a_constraint_that_was_changed_is_read_or_refused_with_the_reason(edits in edits()) {
         let text = b"batch_size >= 32 or `learning rate` < 1e-4 and not (abs(a - min(b, 2)) % 3 == 0) or optimizer == 'sgd'";
         let text = String::from_utf8_lossy(&apply(text, &edits)).into_owned();
         if let Err(error) = Constraint::try_from(text.clone()) {
@@ -295,7 +291,7 @@ proptest! {
     }
 
     #[test]
-    fn a_journal_that_was_damaged_is_read_or_told_with_its_place(edits in edits()) {
+    fn a_journal_that_was_damaged_is_read_or_refused_with_the_place(edits in edits()) {
         open(&apply(JOURNAL.join("\n").as_bytes(), &edits));
     }
 

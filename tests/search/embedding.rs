@@ -1,12 +1,8 @@
 //! The embedding trainer under the real scheduler: the real MiniLM on a few texts.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 
-use common::Place;
+use hpo_test_support::Place;
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -14,13 +10,9 @@ use serde_json::json;
 fn space(place: &Place, name: &str) -> PathBuf {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/model/all-MiniLM-L6-v2");
     assert!(model.exists(), "the model is not there: run `make setup`");
-    for (file, words) in [("train", 0..12), ("validation", 12..18), ("test", 18..24)] {
-        let lines = words.map(|n: u32| {
-            let [anchor, positive, negative] = ["the number after", "", "nothing like"].map(|of| format!("{of} {n}"));
-            json!({ "anchor": anchor, "positive": positive, "negative": negative }).to_string() + "\n"
-        });
-        std::fs::write(place.path(&format!("{file}.jsonl")), lines.collect::<String>()).unwrap();
-    }
+    place.triplets("train.jsonl", 0..12);
+    place.triplets("validation.jsonl", 12..18);
+    place.triplets("test.jsonl", 18..24);
     let path = place.path(&format!("{name}.toml"));
     let text = format!(
         "[study]\ntrials = 4\n[policy]\nmax_resource = 4\nreduction_factor = 2\n[sampler]\ntype = \"random\"\n[slots]\ndevices = \"cpu\"\n\
@@ -51,14 +43,17 @@ fn killed_and_stopped_it_ends_like_a_search_left_alone_and_exports_its_best_mode
         }
         running.wait();
     }
-    let told = place.search(&rough).ok().stdout();
+    let stdout = place.search(&rough).ok().stdout();
     assert_eq!(place.answer("plain"), place.answer("rough"));
     assert_eq!(shared(), 3, "the second study has the same texts");
     assert_eq!(place.facts("rough", "baseline_measured").len(), 1);
-    assert!(told.contains("untrained") && told.contains("best model: "), "{told}");
     assert!(
-        told.contains("on the test data, at which no decision has looked: loss 0."),
-        "{told}"
+        stdout.contains("untrained") && stdout.contains("best model: "),
+        "{stdout}"
+    );
+    assert!(
+        stdout.contains("on the test data, at which no decision has looked: loss 0."),
+        "{stdout}"
     );
     assert_eq!(
         place.facts("rough", "model_tested"),
@@ -177,8 +172,8 @@ fn a_search_by_examples_is_exact_too_and_trains_the_same_model_once_more() {
         std::fs::write(&path, changed).unwrap();
         path
     };
-    let told = place.search(&write("plain")).ok().stdout();
-    assert!(told.contains("48 examples trained in"), "{told}");
+    let stdout = place.search(&write("plain")).ok().stdout();
+    assert!(stdout.contains("48 examples trained in"), "{stdout}");
     let rough = write("rough");
     let mut running = place.start(&rough);
     if running.wait_for("example 6  loss", 2) {
@@ -255,10 +250,10 @@ fn pairs_scored_pairs_and_labelled_texts_are_cleaned_split_and_trained_with() {
         let margin = "margin = { type = \"uniform\", low = 0.1, high = 1.0 }\n";
         assert!(study.contains(margin));
         std::fs::write(&path, study.replace(margin, "")).unwrap();
-        let told = place.search(&path).ok();
-        assert!(told.stderr().contains(report), "{}", told.stderr());
+        let output = place.search(&path).ok();
+        assert!(output.stderr().contains(report), "{}", output.stderr());
         for part in [metric, "best model: "] {
-            assert!(told.stdout().contains(part), "{}{}", told.stdout(), told.stderr());
+            assert!(output.stdout().contains(part), "{}{}", output.stdout(), output.stderr());
         }
     }
 }

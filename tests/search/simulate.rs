@@ -1,7 +1,5 @@
 //! Studies on virtual time, through the real binary.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -69,7 +67,7 @@ fn confirmation_is_simulated_with_the_noise_of_each_run() {
     }
     let plain = json(STUDY, &["--slots", "1"]);
     assert_eq!(one[0]["trials"], plain[0]["trials"]);
-    let epochs = |told: &Value| told[0]["epochs"].as_u64().unwrap();
+    let epochs = |results: &Value| results[0]["epochs"].as_u64().unwrap();
     assert_eq!(epochs(&one), epochs(&plain) + 3 * 4 * 27);
     for confirmed in one[0]["confirmation"]["configurations"].as_array().unwrap() {
         let losses: Vec<f64> = confirmed["losses"]
@@ -103,14 +101,14 @@ fn steps_are_a_share_of_the_curve() {
         (&epochs[0]["resource_unit"], &sparse[0]["resource_unit"]),
         (&"epochs".into(), &"steps".into())
     );
-    let trained = |told: &Value, key: &str| told[0][key].as_u64().unwrap();
+    let trained = |results: &Value, key: &str| results[0][key].as_u64().unwrap();
     // The noise is another at each resource, so other trials may go on, but as many.
     assert_eq!(
         trained(&sparse, "counted_steps"),
         100 * trained(&epochs, "counted_epochs")
     );
     assert_eq!(trained(&dense, "counted_steps"), trained(&sparse, "counted_steps"));
-    let seconds = |told: &Value| told[0]["seconds"].as_f64().unwrap();
+    let seconds = |results: &Value| results[0]["seconds"].as_f64().unwrap();
     assert!(
         (seconds(&sparse) / seconds(&epochs) - 1.0).abs() < 0.2,
         "{sparse} {epochs}"
@@ -122,15 +120,19 @@ fn steps_are_a_share_of_the_curve() {
     assert!(sparse[0].get("epochs").is_none());
 
     let directory = tempfile::tempdir().unwrap();
-    let told = hpo(directory.path(), &steps(""), &["--budgets", "20000,60000"]);
-    let told = String::from_utf8(told.stdout).unwrap();
-    assert!(told.contains("steps  regret") && !told.contains("epoch"), "{told}");
+    let results = hpo(directory.path(), &steps(""), &["--budgets", "20000,60000"]);
+    let results = String::from_utf8(results.stdout).unwrap();
+    assert!(
+        results.contains("steps  regret") && !results.contains("epoch"),
+        "{results}"
+    );
     assert_eq!(
-        told.lines()
+        results
+            .lines()
             .filter(|line| line.starts_with(" 20000 ") || line.starts_with(" 60000 "))
             .count(),
         2,
-        "{told}"
+        "{results}"
     );
 }
 
@@ -146,9 +148,9 @@ fn every_policy_comes_to_an_end() {
     ];
     for policy in types {
         let study = STUDY.replace("max_resource", &format!("type = \"{policy}\"\nmax_resource"));
-        let told = json(&study, &["--slots", "7", "--failures", "0.02"]);
-        assert_eq!(told[0]["trials"], 60, "{policy}");
-        assert!(told[0]["regret"].as_f64().unwrap() < 1.0, "{policy}");
+        let results = json(&study, &["--slots", "7", "--failures", "0.02"]);
+        assert_eq!(results[0]["trials"], 60, "{policy}");
+        assert!(results[0]["regret"].as_f64().unwrap() < 1.0, "{policy}");
     }
 }
 
@@ -168,8 +170,9 @@ fn slots_that_run_ahead_are_busier_and_change_no_decision() {
         assert_eq!(with["counted_epochs"], without["counted_epochs"]);
         assert!(with["seconds"].as_f64() <= without["seconds"].as_f64());
     }
-    let sum = |told: &Value| {
-        told.as_array()
+    let sum = |results: &Value| {
+        results
+            .as_array()
             .unwrap()
             .iter()
             .map(|one| one["epochs"].as_u64().unwrap())
@@ -178,7 +181,7 @@ fn slots_that_run_ahead_are_busier_and_change_no_decision() {
     assert!(sum(&with) > sum(&without), "nobody ran ahead");
 }
 
-/// A winner that came to the last rung ahead of its decision is told as any other.
+/// A winner that came to the last rung ahead of its decision is reported like any other.
 #[test]
 fn the_answer_is_the_same_on_any_number_of_slots_with_and_without_running_ahead() {
     let hartmann = "[study]\nseed = 61\n[policy]\ntype = \"hyperband\"\nresource = \"examples\"\nmax_resource = 20\n\
@@ -203,16 +206,16 @@ fn the_answer_is_the_same_on_any_number_of_slots_with_and_without_running_ahead(
     let end = u64::MAX.to_string();
     for (study, objective, repeat) in studies {
         let careful = study.replace("[policy]\n", "[policy]\nspeculation = false\n");
-        let told = |study: &str, slots: &str| {
+        let simulate = |study: &str, slots: &str| {
             let slots = ["--slots", slots, "--objective", objective];
             json(study, &[&slots[..], &["--repeat", repeat, "--budgets", &end]].concat())
         };
-        let expected = told(&careful, "1");
+        let expected = simulate(&careful, "1");
         for (study, slots) in [&study, &careful]
             .into_iter()
             .flat_map(|study| ["1", "2", "3", "8"].map(|slots| (study, slots)))
         {
-            let found = told(study, slots);
+            let found = simulate(study, slots);
             for (expected, found) in expected.as_array().unwrap().iter().zip(found.as_array().unwrap()) {
                 for key in ["seed", "best", "loss", "regret", "budgets"] {
                     assert_eq!(expected[key], found[key], "{key} on {slots} slots: {found}\n{study}");
@@ -230,7 +233,7 @@ fn by_default_a_study_learns_and_many_slots_have_work() {
         .replace("trials = 60", "trials = 70");
     let few = json(&study, &["--slots", "1"]);
     let many = json(&study, &["--slots", "12"]);
-    let number = |told: &Value, key: &str| told[0][key].as_f64().unwrap();
+    let number = |results: &Value, key: &str| results[0][key].as_f64().unwrap();
     assert!(
         number(&few, "regret") < 0.03 && number(&many, "regret") < 0.03,
         "{few} {many}"
@@ -260,8 +263,8 @@ fn by_default_slots_are_busy_where_one_bracket_after_the_other_leaves_them_idle(
         "parallel_brackets = 1\nspeculation = false\nmax_resource",
     );
     let busy = |study: &str, slots: &str, repeat: &str| {
-        let told = json(study, &["--slots", slots, "--repeat", repeat]);
-        let all: Vec<f64> = told
+        let results = json(study, &["--slots", slots, "--repeat", repeat]);
+        let all: Vec<f64> = results
             .as_array()
             .unwrap()
             .iter()
@@ -277,29 +280,29 @@ fn by_default_slots_are_busy_where_one_bracket_after_the_other_leaves_them_idle(
 
 #[test]
 fn thousands_of_trials_on_hundreds_of_slots() {
-    let told = json(&STUDY.replace("trials = 60", "trials = 2000"), &["--slots", "200"]);
-    assert_eq!(told[0]["trials"], 2000);
-    assert!(told[0]["regret"].as_f64().unwrap() < 0.05);
+    let results = json(&STUDY.replace("trials = 60", "trials = 2000"), &["--slots", "200"]);
+    assert_eq!(results[0]["trials"], 2000);
+    assert!(results[0]["regret"].as_f64().unwrap() < 0.05);
 }
 
 #[test]
-fn what_cannot_be_simulated_is_told() {
+fn what_cannot_be_simulated_is_refused_with_the_reason() {
     let directory = tempfile::tempdir().unwrap();
-    let told = |study: &str, arguments: &[&str]| {
+    let simulate = |study: &str, arguments: &[&str]| {
         let output = hpo(directory.path(), study, arguments);
         assert_eq!(output.status.code(), Some(2));
         String::from_utf8(output.stderr).unwrap()
     };
-    let missing = told(STUDY, &["--objective", "hartmann3"]);
+    let missing = simulate(STUDY, &["--objective", "hartmann3"]);
     assert!(
         missing.contains("needs a number for the parameter `x1`") && missing.contains("--objective"),
         "{missing}"
     );
-    assert!(told(STUDY, &["--failures", "1"]).contains("from 0 to below 1"));
-    assert!(told(STUDY, &["--slots", "0"]).contains("--slots"));
+    assert!(simulate(STUDY, &["--failures", "1"]).contains("from 0 to below 1"));
+    assert!(simulate(STUDY, &["--slots", "0"]).contains("--slots"));
 }
 
-/// Curves that a user wrote down: what is found is told by the table, in the time that its epochs took.
+/// Curves that a user wrote down: what is found is what the table says, in the time that its epochs took.
 #[test]
 fn a_table_of_measured_curves_is_searched() {
     let directory = tempfile::tempdir().unwrap();
@@ -324,15 +327,18 @@ fn a_table_of_measured_curves_is_searched() {
     let arguments = ["--table", "t.jsonl", "--slots", "1", "--spread", "0"];
     let output = hpo(directory.path(), study, &[&arguments[..], &["--json"]].concat());
     assert!(output.status.success(), "{output:?}");
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&told[0]["trials"], &told[0]["regret"]), (&60.into(), &0.0.into()));
+    let results: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&results[0]["trials"], &results[0]["regret"]),
+        (&60.into(), &0.0.into())
+    );
     assert!(
-        [1.0 / 9.0, 0.25 + 1.0 / 9.0].contains(&told[0]["loss"].as_f64().unwrap()),
-        "{told}"
+        [1.0 / 9.0, 0.25 + 1.0 / 9.0].contains(&results[0]["loss"].as_f64().unwrap()),
+        "{results}"
     );
     assert_eq!(
-        told[0]["seconds"].as_f64(),
-        told[0]["epochs"].as_f64().map(|epochs| 10.0 * epochs)
+        results[0]["seconds"].as_f64(),
+        results[0]["epochs"].as_f64().map(|epochs| 10.0 * epochs)
     );
 
     let said = |study: &str, arguments: &[&str]| {
@@ -403,7 +409,7 @@ fn a_space_is_shown_with_its_size_and_the_first_configurations() {
             .output();
         String::from_utf8(output.unwrap().stdout).unwrap()
     };
-    let told = check(&[]);
+    let results = check(&[]);
     for part in [
         "6 parameters, 6 of them searched",
         "1.00e-6 to 0.001, logarithmic",
@@ -414,10 +420,10 @@ fn a_space_is_shown_with_its_size_and_the_first_configurations() {
         "always: batch_size != 64 or margin < 0.5",
         "tried first: 1 given by the file",
     ] {
-        assert!(told.contains(part), "{part}\n{told}");
+        assert!(results.contains(part), "{part}\n{results}");
     }
-    let told: Value = serde_json::from_str(&check(&["--json"])).unwrap();
-    let samples = told["samples"].as_array().unwrap();
+    let results: Value = serde_json::from_str(&check(&["--json"])).unwrap();
+    let samples = results["samples"].as_array().unwrap();
     assert_eq!(samples.len(), 5);
     assert_eq!(
         (&samples[0]["batch_size"], &samples[0]["dropout"]),

@@ -1,17 +1,13 @@
 //! A search through the real binary, with a trainer in Python, and the views of what it leaves.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
-use common::{EXAMPLE, FAULTY, Place};
+use hpo_test_support::{EXAMPLE, FAULTY, Place};
 
 #[test]
 fn a_python_trainer_of_thirty_lines_is_searched_to_the_end() {
     let place = Place::new();
     let file = place.space("s", 27, 2, EXAMPLE, "target = 3.0");
-    let told = place.search(&file).ok();
-    let outcome = told.stdout();
+    let output = place.search(&file).ok();
+    let outcome = output.stdout();
     assert!(outcome.contains("63 epochs trained in"), "{outcome}");
     assert!(outcome.contains("would have been 243: pruning saved 74 %"), "{outcome}");
     let status = place.run(&["status", "s", "--json"]).json();
@@ -185,7 +181,7 @@ fn the_exported_configuration_trains_to_the_same_loss() {
 
 /// 9 trials at 20 steps, 3 at 60, 1 at 170; each reports every 10.
 #[test]
-fn a_study_of_steps_reports_when_it_says_and_tells_everything_in_steps() {
+fn a_study_of_steps_reports_when_it_says_and_counts_everything_in_steps() {
     let place = Place::new();
     let write = |name: &str| {
         let file = place.space(name, 9, 2, EXAMPLE, "");
@@ -255,7 +251,7 @@ fn a_study_of_steps_reports_when_it_says_and_tells_everything_in_steps() {
 }
 
 #[test]
-fn a_trainer_that_reports_every_epoch_where_a_report_is_due_later_is_told_so() {
+fn a_trainer_that_reports_every_epoch_where_a_report_is_due_later_is_refused_with_the_reason() {
     let place = Place::new();
     let file = place.space("s", 1, 1, FAULTY, "");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -267,9 +263,9 @@ fn a_trainer_that_reports_every_epoch_where_a_report_is_due_later_is_told_so() {
         ),
     )
     .unwrap();
-    let told = place.search(&file);
+    let output = place.search(&file);
     let said = "the worker reported resource 1, but 3 of a segment to 3 was due";
-    assert!(told.stderr().contains(said), "{}", told.stderr());
+    assert!(output.stderr().contains(said), "{}", output.stderr());
 }
 
 #[test]
@@ -320,7 +316,7 @@ fn a_directory_that_is_no_study_is_left_alone() {
 }
 
 #[test]
-fn a_damaged_journal_is_told_with_its_place() {
+fn a_damaged_journal_is_reported_with_its_place() {
     let place = Place::new();
     let file = place.space("s", 3, 1, FAULTY, "");
     place.search(&file).ok();
@@ -335,7 +331,7 @@ fn a_damaged_journal_is_told_with_its_place() {
 }
 
 #[test]
-fn a_gpu_that_is_not_there_is_told_before_anything_is_written() {
+fn a_gpu_that_is_not_there_is_reported_before_anything_is_written() {
     let place = Place::new();
     let file = place.space("s", 3, 1, FAULTY, "");
     let file = file.to_str().unwrap();
@@ -349,7 +345,7 @@ fn a_gpu_that_is_not_there_is_told_before_anything_is_written() {
 }
 
 #[test]
-fn a_trainer_that_is_not_there_is_told_before_anything_is_written() {
+fn a_trainer_that_is_not_there_is_reported_before_anything_is_written() {
     let place = Place::new();
     let file = place.space("s", 3, 1, FAULTY, "");
     let good = std::fs::read_to_string(&file).unwrap();
@@ -370,24 +366,24 @@ fn a_trainer_that_is_not_there_is_told_before_anything_is_written() {
         std::fs::write(&file, &bad).unwrap();
         let key = if bad.contains("gone") { "directory" } else { "command" };
         let line = bad.lines().position(|line| line.starts_with(key)).unwrap() + 1;
-        let told = format!("s.toml:{line}:");
-        place.search(&file).fails(2, &[said, &told, "help: "]);
+        let place_in_file = format!("s.toml:{line}:");
+        place.search(&file).fails(2, &[said, &place_in_file, "help: "]);
         assert!(!place.study("s").exists());
     }
 }
 
 #[test]
-fn a_study_that_has_trained_nothing_takes_the_mend() {
+fn a_study_that_has_trained_nothing_takes_the_corrected_file() {
     let place = Place::new();
     let file = place.space("s", 3, 1, FAULTY, "");
     let good = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, good.replace("faulty.py", "fautly.py")).unwrap();
     place.search(&file).fails(1, &["no trial can run", "fautly.py"]);
     std::fs::write(&file, &good).unwrap();
-    let told = place.search(&file).ok().stderr();
+    let stderr = place.search(&file).ok().stderr();
     assert!(
-        told.contains("the study s had trained nothing yet, and begins anew"),
-        "{told}"
+        stderr.contains("the study s had trained nothing yet, and begins anew"),
+        "{stderr}"
     );
     std::fs::write(&file, good.replace("faulty.py", "fautly.py")).unwrap();
     place.search(&file).fails(
@@ -445,7 +441,7 @@ fn a_parameter_with_the_name_of_another_column_is_found_and_no_comparison_is_in_
 }
 
 #[test]
-fn what_is_in_the_way_of_a_study_is_told() {
+fn what_is_in_the_way_of_a_study_is_reported() {
     let place = Place::new();
     let file = place.space("s", 3, 1, FAULTY, "");
     let studies = place.path("studies");

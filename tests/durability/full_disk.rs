@@ -1,16 +1,13 @@
 //! A disk that is full pauses a study; it loses nothing and goes on by itself.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use common::mount::Mount;
-use common::{Place, WHOLE};
+use hpo_test_support::{Place, WHOLE};
 use rustix::process::Signal;
+
+use crate::mount::Mount;
 
 /// How large a checkpoint is, in bytes.
 const CHECKPOINT: u64 = 200_000;
@@ -37,8 +34,8 @@ fn fill(disk: &Mount, room: u64) {
 }
 
 fn left(path: &Path) -> u64 {
-    let told = rustix::fs::statvfs(path).unwrap();
-    told.f_bavail * told.f_frsize
+    let disk = rustix::fs::statvfs(path).unwrap();
+    disk.f_bavail * disk.f_frsize
 }
 
 fn free(disk: &Mount) {
@@ -65,8 +62,8 @@ fn a_study_pauses_on_a_full_disk_and_goes_on_by_itself_once_there_is_space() {
         free(&disk);
         assert!(running.wait_for("the study goes on", 1));
     }
-    let (code, told) = running.wait();
-    assert_eq!(code, 0, "{told}");
+    let (code, stderr) = running.wait();
+    assert_eq!(code, 0, "{stderr}");
     assert_eq!(place.answer("s"), answer_without_trouble());
     assert_eq!(place.facts("s", "segment_failed"), [] as [serde_json::Value; 0]);
     place.run(&["fsck", "s"]).ok();
@@ -80,9 +77,9 @@ fn a_study_on_a_full_disk_can_be_stopped_and_gone_on_with() {
     fill(&disk, 0);
     assert!(running.wait_for("the disk is full", 1));
     running.signal(Signal::INT);
-    let (code, told) = running.wait();
-    assert_eq!(code, 130, "{told}");
-    assert!(told.contains("nothing recorded is lost"), "{told}");
+    let (code, stderr) = running.wait();
+    assert_eq!(code, 130, "{stderr}");
+    assert!(stderr.contains("nothing recorded is lost"), "{stderr}");
     assert!(place.run(&["status", "s"]).ok().stdout().contains("stopped"));
     free(&disk);
     place.search(&file).ok();

@@ -1,7 +1,4 @@
-//! Bad input ends with exit code 2, the place, the offending text and the mend, and leaves nothing behind.
-
-// clippy knows test functions, but not their helpers.
-#![allow(clippy::unwrap_used)]
+//! Bad input ends with exit code 2, the place, the offending text and the fix, and leaves nothing behind.
 
 use std::fs;
 use std::path::Path;
@@ -45,12 +42,12 @@ fn refused(directory: &Path, parts: &[&str]) {
         .current_dir(directory)
         .output()
         .unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{told}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
     for part in parts {
-        assert!(told.contains(part), "{part:?} is not in\n{told}");
+        assert!(stderr.contains(part), "{part:?} is not in\n{stderr}");
     }
-    assert!(!told.contains("panicked"), "{told}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
     let left = fs::read_dir(directory.join("studies")).map_or(0, Iterator::count);
     assert_eq!(left, 0, "something was written into the studies directory");
 }

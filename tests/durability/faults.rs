@@ -1,12 +1,8 @@
 //! Workers that go wrong.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::path::PathBuf;
 
-use common::{EXAMPLE, FAULTY, Place, is_gone, nothing_twice, pipe};
+use hpo_test_support::{EXAMPLE, FAULTY, Place, is_gone};
 
 /// For each fault runs a study whose trial 1 meets it once, and checks that it ends like one that does not, after so many failed
 /// attempts.
@@ -20,7 +16,7 @@ fn survives(faults: &[(&str, usize)]) {
         place.search(&place.space(&name, 9, 2, FAULTY, &trial)).ok();
         assert_eq!(place.answer(&name), plain, "{fault}");
         assert_eq!(place.facts(&name, "segment_failed").len(), failures, "{fault}");
-        nothing_twice(&place, &name);
+        place.check_nothing_twice(&name);
     }
 }
 
@@ -96,14 +92,14 @@ fn a_model_is_written_by_the_next_worker_if_one_dies_of_it() {
         "features = [\"export\"]\nfault = \"export and die\"",
     );
     let file = place.space("s", 3, 1, FAULTY, &format!("{trial}\nonce = {once:?}"));
-    let told = place.search(&file).ok().stdout();
-    assert!(told.contains("best model:"), "{told}");
+    let stdout = place.search(&file).ok().stdout();
+    assert!(stdout.contains("best model:"), "{stdout}");
     assert!(place.study("s").join("best-model/model").exists());
 
-    let told = place.search(&place.space("never", 3, 1, FAULTY, trial)).ok().stdout();
+    let stdout = place.search(&place.space("never", 3, 1, FAULTY, trial)).ok().stdout();
     assert!(
-        told.contains("could not be written: the worker ended unasked (exit status: 7)"),
-        "{told}"
+        stdout.contains("could not be written: the worker ended unasked (exit status: 7)"),
+        "{stdout}"
     );
     assert!(!place.study("never").join("best-model").exists());
 }
@@ -111,7 +107,7 @@ fn a_model_is_written_by_the_next_worker_if_one_dies_of_it() {
 #[test]
 fn a_model_can_be_exported_while_the_search_goes_on() {
     let place = Place::new();
-    let fifo = pipe(&place, "fifo");
+    let fifo = place.pipe("fifo");
     let trial = format!("features = [\"export\"]\nfault = \"wait\"\ntrial = 1\nfifo = {fifo:?}");
     let mut running = place.start(&place.space("s", 3, 1, FAULTY, &trial));
     assert!(running.wait_for("trial 0: epoch 0 to 1", 1));
@@ -122,9 +118,9 @@ fn a_model_can_be_exported_while_the_search_goes_on() {
     let failed = || place.facts("s", "segment_failed");
     assert!(failed().is_empty(), "{:?}", failed());
     std::fs::write(fifo, "").unwrap();
-    let (code, told) = running.wait();
-    assert_eq!(code, 0, "{told}");
-    assert!(failed().is_empty(), "{told}");
+    let (code, stderr) = running.wait();
+    assert_eq!(code, 0, "{stderr}");
+    assert!(failed().is_empty(), "{stderr}");
 }
 
 #[test]
@@ -175,8 +171,11 @@ fn a_worker_that_closes_its_input_is_replaced_when_it_is_needed_again() {
         FAULTY,
         &format!("fault = \"close the input\"\nonce = {once:?}"),
     );
-    let told = place.search(&file).ok().stderr();
-    assert!(told.contains("it closed its standard input but did not exit"), "{told}");
+    let stderr = place.search(&file).ok().stderr();
+    assert!(
+        stderr.contains("it closed its standard input but did not exit"),
+        "{stderr}"
+    );
     assert_eq!(place.answer("plain"), place.answer("deaf"));
 }
 
@@ -204,10 +203,10 @@ fn a_checkpoint_written_over_an_older_one_costs_one_attempt() {
         text.replace("max_resource = 9", "max_resource = 9\ntype = \"none\""),
     )
     .unwrap();
-    let told = place.search(&file).ok().stderr();
+    let stderr = place.search(&file).ok().stderr();
     assert!(
-        told.contains("wrote a checkpoint over an older one: trial-0000/bad-1"),
-        "{told}"
+        stderr.contains("wrote a checkpoint over an older one: trial-0000/bad-1"),
+        "{stderr}"
     );
     assert_eq!(place.run(&["trials", "s", "--json"]).json()[0]["state"], "completed");
 }
@@ -237,9 +236,9 @@ fn a_worker_that_prints_without_end_is_replaced_and_holds_up_nobody() {
         let (name, once) = (format!("rough-{n}"), place.path(&format!("once-{n}")));
         let trial = format!("fault = {fault:?}\ntrial = 1\nonce = {once:?}");
         let file = impatient(place.space(&name, 9, 2, FAULTY, &trial), 3.0);
-        let told = place.search(&file).ok().stderr();
+        let stderr = place.search(&file).ok().stderr();
         let said = "tried again: the worker printed without end and sent no message for 0.05 minutes";
-        assert!(told.contains(said), "{told}");
+        assert!(stderr.contains(said), "{stderr}");
         assert_eq!(place.answer("plain"), place.answer(&name), "{fault}");
     }
 }
@@ -253,8 +252,8 @@ fn a_checkpoint_that_takes_for_ever_to_read_costs_one_attempt_if_the_user_has_se
         place.path("once")
     );
     let file = impatient(place.space("rough", 3, 2, FAULTY, &trial), 3.0);
-    let told = place.search(&file).ok().stderr();
-    assert!(told.contains("can't be read: reading it takes too long"), "{told}");
+    let stderr = place.search(&file).ok().stderr();
+    assert!(stderr.contains("can't be read: reading it takes too long"), "{stderr}");
     assert_eq!(place.answer("plain"), place.answer("rough"));
 }
 
@@ -266,11 +265,11 @@ fn a_worker_that_hangs_is_replaced_if_the_user_has_set_a_limit() {
         let once = place.path("once");
         let trial = format!("fault = {fault:?}\nonce = {once:?}");
         let file = impatient(place.space("rough", 3, 2, FAULTY, &trial), 3.0);
-        let told = place.search(&file).ok().stderr();
+        let stderr = place.search(&file).ok().stderr();
         if fault == "hang" {
             assert!(
-                told.contains("tried again: the worker gave no sign of life for 0.05 minutes"),
-                "{told}"
+                stderr.contains("tried again: the worker gave no sign of life for 0.05 minutes"),
+                "{stderr}"
             );
         }
         assert_eq!(place.answer("plain"), place.answer("rough"), "{fault}");
@@ -282,8 +281,8 @@ fn nothing_that_a_worker_has_started_outlives_it() {
     let place = Place::new();
     let (once, left) = (place.path("once"), place.path("left"));
     let trial = format!("fault = \"leave children\"\ntrial = 1\nonce = {once:?}\nleft = {left:?}");
-    let told = place.search(&place.space("s", 3, 1, FAULTY, &trial)).ok().stderr();
-    assert!(told.contains("ended unasked (exit status: 7)"), "{told}");
+    let stderr = place.search(&place.space("s", 3, 1, FAULTY, &trial)).ok().stderr();
+    assert!(stderr.contains("ended unasked (exit status: 7)"), "{stderr}");
     let left = std::fs::read_to_string(left).unwrap();
     assert_eq!(left.lines().count(), 2);
     assert!(left.lines().all(is_gone), "{left}");
@@ -298,37 +297,37 @@ fn a_worker_that_does_not_leave_is_killed_at_the_end() {
     assert!(is_gone(&std::fs::read_to_string(left).unwrap()));
 }
 
-/// Runs a study on whose slot 1 the fault strikes so many times, before slot 0 goes on, and returns what it told.
+/// Runs a study on whose slot 1 the fault strikes so many times, before slot 0 goes on, and returns what it printed.
 fn loses_a_slot(place: &Place, name: &str, fault: &str, times: u32) -> String {
     let (fifo, count) = (
-        pipe(place, &format!("{name}.fifo")),
+        place.pipe(&format!("{name}.fifo")),
         place.path(&format!("{name}.count")),
     );
     let trial =
         format!("fault = {fault:?}\nslot = 1\ntimes = {times}\nwaits = \"0\"\nfifo = {fifo:?}\ncount = {count:?}");
-    let told = place.search(&place.space(name, 9, 2, FAULTY, &trial)).ok().stderr();
+    let stderr = place.search(&place.space(name, 9, 2, FAULTY, &trial)).ok().stderr();
     let aside = "slot 1 (CPU, 1 thread) is set aside, and the study goes on without it on 1 of 2";
-    assert!(told.contains(aside), "{told}");
+    assert!(stderr.contains(aside), "{stderr}");
     assert_eq!(place.answer("plain"), place.answer(name));
-    told
+    stderr
 }
 
 #[test]
 fn a_slot_whose_worker_does_not_start_is_set_aside() {
     let place = Place::new();
     place.search(&place.space("plain", 9, 2, FAULTY, "")).ok();
-    let told = loses_a_slot(&place, "dies", "never ready", 3);
-    assert!(told.contains("ImportError: no module named luck"), "{told}");
-    let told = loses_a_slot(&place, "says", "fatal", 1);
-    assert!(told.contains("the model is not there: fetch it"), "{told}");
+    let stderr = loses_a_slot(&place, "dies", "never ready", 3);
+    assert!(stderr.contains("ImportError: no module named luck"), "{stderr}");
+    let stderr = loses_a_slot(&place, "says", "fatal", 1);
+    assert!(stderr.contains("the model is not there: fetch it"), "{stderr}");
 }
 
 #[test]
 fn a_slot_on_which_every_trial_fails_is_set_aside_before_it_has_used_up_their_retries() {
     let place = Place::new();
     place.search(&place.space("plain", 9, 2, FAULTY, "")).ok();
-    let told = loses_a_slot(&place, "lost", "fail often", 5);
-    assert!(told.contains("the GPU has fallen off the bus"), "{told}");
+    let stderr = loses_a_slot(&place, "lost", "fail often", 5);
+    assert!(stderr.contains("the GPU has fallen off the bus"), "{stderr}");
     assert_eq!(place.facts("lost", "segment_failed").len(), 5);
 }
 
@@ -336,8 +335,8 @@ fn a_slot_on_which_every_trial_fails_is_set_aside_before_it_has_used_up_their_re
 fn when_every_trial_fails_the_study_stops_before_they_are_lost() {
     let place = Place::new();
     place.search(&place.space("plain", 9, 1, FAULTY, "")).ok();
-    let mended = place.path("mended");
-    let file = place.space("s", 9, 1, FAULTY, &format!("fault = \"failed\"\nmended = {mended:?}"));
+    let fixed = place.path("fixed");
+    let file = place.space("s", 9, 1, FAULTY, &format!("fault = \"failed\"\nfixed = {fixed:?}"));
     let said = [
         "no trial can run: one trial after the other has failed here",
         "the data ran away",
@@ -345,21 +344,21 @@ fn when_every_trial_fails_the_study_stops_before_they_are_lost() {
     ];
     place.search(&file).fails(1, &said);
     assert_eq!(place.run(&["status", "s", "--json"]).json()["state"], "stopped");
-    std::fs::write(mended, "").unwrap();
+    std::fs::write(fixed, "").unwrap();
     place.search(&file).ok();
     assert_eq!(place.answer("plain"), place.answer("s"));
 }
 
 #[test]
-fn a_trial_that_always_crashes_is_given_up_and_told_with_its_log() {
+fn a_trial_that_always_crashes_is_given_up_and_reported_with_its_log() {
     let place = Place::new();
     let file = place.space("s", 9, 2, FAULTY, "fault = \"crash\"\ntrial = 1");
-    let told = place.search(&file).ok().stderr();
+    let stderr = place.search(&file).ok().stderr();
     assert!(
-        told.contains("given up: the worker ended unasked (exit status: 7)"),
-        "{told}"
+        stderr.contains("given up: the worker ended unasked (exit status: 7)"),
+        "{stderr}"
     );
-    assert!(told.contains("Traceback: out of luck"), "{told}");
+    assert!(stderr.contains("Traceback: out of luck"), "{stderr}");
     let trial = &place.run(&["trials", "s", "--json"]).json()[1];
     assert_eq!((&trial["state"], &trial["failures"]), (&"failed".into(), &3.into()));
     assert!(place.run(&["show", "1", "s"]).ok().stdout().contains("exit status: 7"));
@@ -379,7 +378,7 @@ fn a_diverged_trial_ranks_last_and_the_study_goes_on() {
 }
 
 #[test]
-fn a_study_without_a_result_is_told_as_such_each_time() {
+fn a_study_without_a_result_is_reported_as_such_each_time() {
     let place = Place::new();
     let file = place.space("s", 3, 1, FAULTY, "fault = \"diverge\"");
     let search = ["search", file.to_str().unwrap()];
@@ -413,7 +412,7 @@ fn a_checkpoint_that_was_altered_is_refused_and_the_trial_goes_back() {
             std::fs::write(checkpoint.unwrap().path(), "{\"weight\": 3.0}").unwrap();
         }
     }
-    let told = place.search(&file).ok().stderr();
-    assert!(told.contains("has changed since it was written"), "{told}");
+    let stderr = place.search(&file).ok().stderr();
+    assert!(stderr.contains("has changed since it was written"), "{stderr}");
     assert_eq!(place.answer("plain"), place.answer("altered"));
 }

@@ -1,12 +1,8 @@
 //! Confirmation through the real binary, with a trainer whose losses depend on the seed.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 
-use common::Place;
+use hpo_test_support::Place;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -34,10 +30,10 @@ fn status(place: &Place, study: &str) -> Value {
 }
 
 #[test]
-fn the_best_are_trained_again_and_the_choice_is_told_with_its_certainty() {
+fn the_best_are_trained_again_and_the_choice_is_reported_with_its_certainty() {
     let place = Place::new();
-    let told = place.search(&write(&place, "s", 2, 0.3, &table(3, 4))).ok();
-    let (outcome, progress) = (told.stdout(), told.stderr());
+    let output = place.search(&write(&place, "s", 2, 0.3, &table(3, 4))).ok();
+    let (outcome, progress) = (output.stdout(), output.stderr());
     assert!(
         progress.contains("finished: 9 trials, and 12 that confirm"),
         "{progress}"
@@ -102,7 +98,7 @@ fn the_best_are_trained_again_and_the_choice_is_told_with_its_certainty() {
 }
 
 #[test]
-fn what_cannot_be_told_apart_is_told_as_such() {
+fn what_cannot_be_distinguished_is_reported_as_such() {
     let place = Place::new();
     let file = write(&place, "s", 2, 5.0, &table(2, 2));
     let text = std::fs::read_to_string(&file).unwrap();
@@ -135,21 +131,21 @@ fn killed_while_it_confirms_it_goes_on_to_the_same_answer() {
         running.signal(Signal::KILL);
         running.wait();
         let shown = place.run(&["status", "killed"]).ok().stdout();
-        let told = format!("confirmation with fresh seeds, {over} of 6 runs so far:\n");
-        assert!(shown.contains(&told), "{shown}");
+        let expected = format!("confirmation with fresh seeds, {over} of 6 runs so far:\n");
+        assert!(shown.contains(&expected), "{shown}");
     }
     place.run(&["resume", "killed"]).ok();
     assert_eq!(place.answer("plain"), place.answer("killed"));
     let (plain, killed) = (status(&place, "plain"), status(&place, "killed"));
     for key in ["confirmation", "best"] {
-        let told = |status: &Value| {
-            let mut told = status[key].clone();
-            told.as_object_mut()
+        let timeless = |status: &Value| {
+            let mut part = status[key].clone();
+            part.as_object_mut()
                 .unwrap()
                 .retain(|key, _| !["trained_seconds", "attempts", "failures"].contains(&key.as_str()));
-            told
+            part
         };
-        assert_eq!(told(&plain), told(&killed));
+        assert_eq!(timeless(&plain), timeless(&killed));
     }
 }
 
@@ -161,17 +157,17 @@ fn a_finished_study_is_confirmed_when_its_file_asks_for_it() {
     assert_eq!(status(&place, "s")["confirmation"], Value::Null);
     let created = |text: &str| {
         end(&file, text);
-        let told = place.search(&file).ok().stderr();
-        (place.facts("s", "confirmation_created").len(), told)
+        let output = place.search(&file).ok().stderr();
+        (place.facts("s", "confirmation_created").len(), output)
     };
-    let (runs, told) = created(&table(1, 2));
+    let (runs, output) = created(&table(1, 2));
     assert!(
-        runs == 2 && told.contains("to be confirmed: the best 1 with 2 seeds each"),
-        "{runs} {told}"
+        runs == 2 && output.contains("to be confirmed: the best 1 with 2 seeds each"),
+        "{runs} {output}"
     );
     assert_eq!(created(&table(2, 3)).0, 6, "only what is missing is trained");
-    let (runs, told) = created(&table(2, 3));
-    assert!(runs == 6 && told.contains("study s is finished"), "{runs} {told}");
+    let (runs, output) = created(&table(2, 3));
+    assert!(runs == 6 && output.contains("study s is finished"), "{runs} {output}");
     assert_eq!(status(&place, "s")["confirmation"]["over"], 6);
 
     end(&file, &table(2, 2));
@@ -203,7 +199,7 @@ fn training_once_confirms_nothing() {
 }
 
 #[test]
-fn a_trainer_that_takes_no_notice_of_its_seed_is_told() {
+fn a_trainer_that_ignores_its_seed_is_reported() {
     let place = Place::new();
     for (name, configurations, said) in [
         ("two", 2, ", and so did those of trial "),
@@ -225,7 +221,7 @@ fn a_trainer_that_takes_no_notice_of_its_seed_is_told() {
 }
 
 #[test]
-fn what_is_confirmed_is_told_in_the_studys_own_unit() {
+fn what_is_confirmed_is_reported_in_the_studys_own_unit() {
     let place = Place::new();
     let file = write(&place, "s", 2, 0.3, &table(2, 2));
     let text = std::fs::read_to_string(&file).unwrap();

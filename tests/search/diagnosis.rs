@@ -1,10 +1,6 @@
-//! What the curves show, told by the real binary.
+//! What the curves show, as the real binary reports it.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
-use common::Place;
+use hpo_test_support::Place;
 use serde_json::{Value, json};
 
 const TRAINER: &str = "tests/trainers/overfitting.py";
@@ -30,16 +26,16 @@ fn trials(x: &[f64], with: impl Fn(f64) -> bool) -> Vec<usize> {
 }
 
 #[test]
-fn a_trial_that_overfits_is_told_with_its_numbers() {
+fn a_trial_that_overfits_is_reported_with_its_numbers() {
     let place = Place::new();
     let (outcome, x) = searched(&place, "s", 12, 0.5);
     let (overfit, sound) = (trials(&x, |x| x > 0.5), trials(&x, |x| x <= 0.5));
     assert!(overfit.len() >= 3 && sound.len() >= 3, "{x:?}");
 
     let shown = place.run(&["show", &overfit[0].to_string(), "s"]).ok().stdout();
-    let told = "  overfitting: from epoch 3 to 9 the validation loss rose from 0.4000 to 0.5800 while the training loss \
+    let expected = "  overfitting: from epoch 3 to 9 the validation loss rose from 0.4000 to 0.5800 while the training loss \
                 fell from 0.3333 to 0.1111\n    raise weight decay or dropout";
-    assert!(shown.contains(told), "{shown}");
+    assert!(shown.contains(expected), "{shown}");
     assert!(
         shown.contains("too few reports or metrics to tell: ranking decline"),
         "{shown}"
@@ -79,7 +75,7 @@ fn a_trial_that_overfits_is_told_with_its_numbers() {
 }
 
 #[test]
-fn a_separation_that_could_be_chance_is_not_told() {
+fn a_separation_that_could_be_chance_is_not_reported() {
     let place = Place::new();
     let (_, x) = searched(&place, "few", 4, 0.65);
     let overfit = trials(&x, |x| x > 0.65);
@@ -97,7 +93,7 @@ fn a_separation_that_could_be_chance_is_not_told() {
 }
 
 #[test]
-fn after_one_epoch_little_can_be_told() {
+fn after_one_epoch_little_is_known() {
     let place = Place::new();
     place.search(&place.space("s", 3, 1, TRAINER, "threshold = 0.5")).ok();
     let pruned = place.run(&["trials", "s", "--state", "pruned", "--json"]).json()[0]["trial"].clone();

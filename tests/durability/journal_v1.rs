@@ -4,14 +4,10 @@
 //! Ctrl-C, lost a checkpoint, went on to its end, was given more trials and killed; `pasha` ran to its end. `trials.json` is
 //! what `hpo trials --json` said then.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use common::Place;
+use hpo_test_support::Place;
 use serde_json::Value;
 
 fn fixture(study: &str) -> PathBuf {
@@ -65,10 +61,10 @@ fn they_say_what_they_said() {
     let place = Place::new();
     for (study, state, best, rungs) in [("halving", "stopped", 5, [17, 3]), ("pasha", "finished", 5, [12, 4])] {
         place.copy(&fixture(study), study);
-        let told = place.run(&["trials", study, "--json"]).json();
-        let (told, old) = (told.as_array().unwrap(), old_trials(study));
-        assert_eq!(told.len(), old.as_array().unwrap().len());
-        for (now, then) in told.iter().zip(old.as_array().unwrap()) {
+        let trials = place.run(&["trials", study, "--json"]).json();
+        let (trials, old) = (trials.as_array().unwrap(), old_trials(study));
+        assert_eq!(trials.len(), old.as_array().unwrap().len());
+        for (now, then) in trials.iter().zip(old.as_array().unwrap()) {
             for (key, value) in then.as_object().unwrap() {
                 assert_eq!(now[key], *value, "{study}: {key} of {then}");
             }

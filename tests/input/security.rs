@@ -1,14 +1,10 @@
 //! What a study keeps is its owner's alone, and nothing leads out of its directory.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{EXAMPLE, FAULTY, Place};
+use hpo_test_support::{EXAMPLE, FAULTY, Place};
 
 /// All files and directories below a directory, and itself.
 fn everything(directory: &Path) -> Vec<PathBuf> {
@@ -80,8 +76,8 @@ fn a_model_is_taken_from_nowhere_but_where_it_was_asked_to_be() {
         let elsewhere = place.path("elsewhere");
         std::fs::create_dir(&elsewhere).unwrap();
         let trial = format!("fault = {fault:?}\nfeatures = [\"export\"]\nelsewhere = {elsewhere:?}");
-        let told = place.search(&place.space("s", 3, 1, FAULTY, &trial)).ok().stdout();
-        assert!(told.contains(said), "{told}");
+        let stdout = place.search(&place.space("s", 3, 1, FAULTY, &trial)).ok().stdout();
+        assert!(stdout.contains(said), "{stdout}");
         assert!(elsewhere.is_dir());
         let left = std::fs::read_dir(place.study("s"))
             .unwrap()

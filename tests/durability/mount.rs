@@ -60,10 +60,10 @@ impl Drop for Mount {
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
     let output = Command::new(program).args(arguments).output();
     let output = output.map_err(|error| format!("{program}: {error}"))?;
-    let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     output
         .status
         .success()
         .then_some(())
-        .ok_or(format!("{program}: {told}"))
+        .ok_or(format!("{program}: {stderr}"))
 }

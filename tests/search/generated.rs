@@ -1,7 +1,5 @@
 //! Whatever space a person writes, it is refused with the reason, or everything that is drawn lies in it.
 
-#![allow(clippy::unwrap_used)]
-
 use std::cell::Cell;
 use std::fmt::Write;
 use std::path::Path;
@@ -359,9 +357,9 @@ fn everything_drawn_lies_in_the_space_that_was_written() {
         let file = match parse(&text) {
             Ok(file) => file,
             Err(error) => {
-                let told = error.to_string();
-                prop_assert!(REASONS.iter().any(|reason| told.contains(reason)), "{told}");
-                prop_assert!(error.line_column().is_some() && error.help.is_some(), "{told}");
+                let message = error.to_string();
+                prop_assert!(REASONS.iter().any(|reason| message.contains(reason)), "{message}");
+                prop_assert!(error.line_column().is_some() && error.help.is_some(), "{message}");
                 return Ok(());
             }
         };

@@ -4,23 +4,20 @@
 //! cache of the mounted file system is not in it. A copy of it, taken while the scheduler stands still, is what is left
 //! after a power cut; mounting the copy replays ext4's journal, as a machine does that comes up again.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::mount::Mount;
-use common::{Place, Running, WHOLE};
 use hpo::fsck;
 use hpo::ids::TrialId;
 use hpo::store::{self, StudyDirectory};
+use hpo_test_support::{Place, Running, WHOLE};
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::mount::Mount;
+
 const ROUNDS: usize = 24;
 
-/// What the scheduler has told people, and workers: the last report and the last attempt of each trial.
+/// What the scheduler has acknowledged to users and workers: the last report and the last attempt of each trial.
 #[derive(Default)]
 struct Acknowledged {
     reports: BTreeMap<u64, u64>,
@@ -29,10 +26,10 @@ struct Acknowledged {
 
 impl Acknowledged {
     fn hear(&mut self, line: &str) {
-        let told = line
+        let report = line
             .split_once("trial ")
             .and_then(|(_, rest)| rest.split_once(": epoch "));
-        if let Some((trial, rest)) = told
+        if let Some((trial, rest)) = report
             && let Some((epoch, _)) = rest.split_once("  loss ")
         {
             self.reports.insert(trial.parse().unwrap(), epoch.parse().unwrap());
@@ -82,7 +79,7 @@ impl Acknowledged {
 
 /// Lets the scheduler go on to its next report or decision, and stops it there; false if it has come to its end.
 fn step(running: &mut Running, acknowledged: &mut Acknowledged) -> bool {
-    let Some(line) = running.next("trial ") else {
+    let Some(line) = running.next_line("trial ") else {
         return false;
     };
     running.signal(Signal::STOP);
@@ -117,6 +114,6 @@ fn after_a_power_cut_at_any_moment_everything_acknowledged_is_there() {
         acknowledged.check(&StudyDirectory::new(after.path.join("s")), rounds);
     }
     assert_eq!(rounds, ROUNDS);
-    let (code, told) = running.wait();
-    assert_eq!(code, 0, "{told}");
+    let (code, stderr) = running.wait();
+    assert_eq!(code, 0, "{stderr}");
 }

@@ -1,14 +1,10 @@
 //! `hpo fsck` through the real binary.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
-use common::{Place, Run, WHOLE, copy_tree};
+use hpo_test_support::{Place, Run, WHOLE, copy_tree};
 use rustix::process::Signal;
 
 /// A study that was killed with some trials decided.
@@ -37,16 +33,16 @@ fn checkpoints(place: &Place) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_whole_study_is_told_part_by_part_with_exit_code_0() {
+fn a_whole_study_is_reported_part_by_part_with_exit_code_0() {
     let place = Place::new();
     place.search(&place.space("s", 6, 2, WHOLE, "")).ok();
-    let told = place.run(&["fsck", "s"]).ok().stdout();
+    let stdout = place.run(&["fsck", "s"]).ok().stdout();
     for part in ["journal", "database", "checkpoints", "best model", "study.toml"] {
-        let line = told
+        let line = stdout
             .lines()
             .find(|line| line.trim_start().starts_with(part))
-            .unwrap_or_else(|| panic!("{told}"));
-        assert!(line.contains("whole"), "{told}");
+            .unwrap_or_else(|| panic!("{stdout}"));
+        assert!(line.contains("whole"), "{stdout}");
     }
     let before = fs::read(place.study("s").join("journal.jsonl")).unwrap();
     let json = place.run(&["fsck", "s", "--repair", "--json"]).json();
@@ -57,7 +53,7 @@ fn a_whole_study_is_told_part_by_part_with_exit_code_0() {
     );
     assert!(
         fs::read(place.study("s").join("journal.jsonl")).unwrap() == before,
-        "nothing was to be mended"
+        "there was nothing to repair"
     );
 }
 
@@ -70,20 +66,20 @@ fn lost_checkpoints_make_their_trials_go_back_and_the_answer_is_the_same() {
     assert!(lost.len() > 1);
     fs::remove_file(&lost[0]).unwrap();
     fs::write(&lost[1], "0 e1 but something else").unwrap();
-    let told = place.run(&["fsck", "s"]).fails(3, &[]).stdout();
+    let stdout = place.run(&["fsck", "s"]).fails(3, &[]).stdout();
     assert!(
-        told.contains("can't be read: No such file") && told.contains("has changed since it was written"),
-        "{told}"
+        stdout.contains("can't be read: No such file") && stdout.contains("has changed since it was written"),
+        "{stdout}"
     );
-    let told = place.run(&["fsck", "s", "--repair"]).ok().stdout();
-    assert_eq!(told.matches("goes back to resource").count(), 2, "{told}");
+    let stdout = place.run(&["fsck", "s", "--repair"]).ok().stdout();
+    assert_eq!(stdout.matches("goes back to resource").count(), 2, "{stdout}");
     assert!(!place.run(&["fsck", "s", "--repair"]).ok().stdout().contains("mended"));
     place.search(&file).ok();
     assert_eq!(place.answer("plain"), place.answer("s"));
 }
 
 #[test]
-fn the_best_trial_without_its_checkpoint_is_told_instead_of_waited_for() {
+fn the_best_trial_without_its_checkpoint_is_reported_instead_of_waited_for() {
     let place = Place::new();
     let file = place.space("s", 6, 1, WHOLE, "");
     place.search(&file).ok();
@@ -91,20 +87,21 @@ fn the_best_trial_without_its_checkpoint_is_told_instead_of_waited_for() {
         fs::remove_file(lost).unwrap();
     }
     fs::remove_dir_all(place.study("s").join("best-model")).unwrap();
-    let told = place.run(&["fsck", "s", "--repair"]).fails(3, &[]).stdout();
-    assert!(told.contains("has no model any more"), "{told}");
+    let output = place.run(&["fsck", "s", "--repair"]).fails(3, &[]).stdout();
+    assert!(output.contains("has no model any more"), "{output}");
     let text = fs::read_to_string(&file).unwrap().replace("trials = 6", "trials = 9");
     fs::write(&file, text).unwrap();
-    let told = place.search(&file).ok();
+    let output = place.search(&file).ok();
     assert!(
-        told.stdout().contains("is lost; hpo export writes its configuration") || told.stdout().contains("best model:"),
+        output.stdout().contains("is lost; hpo export writes its configuration")
+            || output.stdout().contains("best model:"),
         "{}",
-        told.stdout()
+        output.stdout()
     );
 }
 
 #[test]
-fn a_damaged_journal_is_refused_with_its_place_and_mended_on_request() {
+fn a_damaged_journal_is_refused_with_its_place_and_repaired_on_request() {
     let place = Place::new();
     place.search(&place.space("plain", 9, 1, WHOLE, "")).ok();
     let file = killed(&place);
@@ -119,13 +116,13 @@ fn a_damaged_journal_is_refused_with_its_place_and_mended_on_request() {
     fs::write(&journal, &bytes).unwrap();
     let place_of_it = format!("journal.jsonl:3: the record at byte {third} is damaged: its checksum does not fit");
     place.search(&file).fails(3, &[&place_of_it, "hpo fsck", "--repair"]);
-    let told = place.run(&["fsck", "s"]).fails(3, &[]).stdout();
+    let stdout = place.run(&["fsck", "s"]).fails(3, &[]).stdout();
     assert!(
-        told.contains(&format!("journal.jsonl:3: the record at byte {third} is damaged")),
-        "{told}"
+        stdout.contains(&format!("journal.jsonl:3: the record at byte {third} is damaged")),
+        "{stdout}"
     );
-    let told = place.run(&["fsck", "s", "--repair"]).ok().stdout();
-    assert!(told.contains("nothing is lost; the damaged one is"), "{told}");
+    let stdout = place.run(&["fsck", "s", "--repair"]).ok().stdout();
+    assert!(stdout.contains("nothing is lost; the damaged one is"), "{stdout}");
     assert!(fs::read(place.study("s").join("journal.jsonl.damaged-1")).unwrap() == bytes);
     place.search(&file).ok();
     assert_eq!(place.answer("plain"), place.answer("s"));
@@ -138,8 +135,8 @@ fn repair_is_killed_at(place: &Place, temporary: &Path, point: &str) {
     assert_eq!(repair.status().unwrap().signal(), Some(9), "{point}");
     let mut repair = place.hpo(&["fsck", "s", "--repair"]);
     let repair = Run(repair.env("TMPDIR", temporary).output().unwrap());
-    let told = repair.stdout();
-    assert!(repair.0.status.success(), "{point}: {told}");
+    let stdout = repair.stdout();
+    assert!(repair.0.status.success(), "{point}: {stdout}");
     assert_eq!(fs::read_dir(temporary).unwrap().count(), 0, "{point}: no copy is left");
     assert!(!place.study("s").join(".journal.jsonl.new").exists(), "{point}");
 }
@@ -186,17 +183,17 @@ fn a_repair_that_is_killed_is_done_by_the_next_one() {
 }
 
 #[test]
-fn an_altered_model_or_study_file_is_told() {
+fn an_altered_model_or_study_file_is_reported() {
     let place = Place::new();
     place.search(&place.space("s", 6, 1, WHOLE, "")).ok();
     let study = place.study("s");
     fs::write(study.join("best-model/model"), "something else").unwrap();
-    let told = place.run(&["fsck", "s"]).fails(3, &[]).stdout();
-    assert!(told.contains("best-model/model: its SHA-256 is another"), "{told}");
+    let stdout = place.run(&["fsck", "s"]).fails(3, &[]).stdout();
+    assert!(stdout.contains("best-model/model: its SHA-256 is another"), "{stdout}");
     place.search(&place.space("t", 3, 1, WHOLE, "")).ok();
     fs::write(place.study("t").join("study.toml"), "").unwrap();
-    let told = place.run(&["fsck", "t"]).fails(3, &[]).stdout();
-    assert!(told.contains("is not what the study was made from"), "{told}");
+    let stdout = place.run(&["fsck", "t"]).fails(3, &[]).stdout();
+    assert!(stdout.contains("is not what the study was made from"), "{stdout}");
 }
 
 #[test]

@@ -1,20 +1,16 @@
 //! Every file of a study damaged at every percent of its length: the study opens as it was, or says what is damaged and where.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Place, WHOLE, copy_tree};
 use hpo::fsck;
 use hpo::ids::Timestamp;
 use hpo::store::{self, StoreError, StudyDirectory, StudyReader};
 use hpo::study::Study;
+use hpo_test_support::{Place, WHOLE, copy_tree};
 
-/// Of so many damages to the journal two are also mended: one that flips a bit, and one that cuts.
-const MENDED: usize = 10;
+/// Of so many damages to the journal two are also repaired: one that flips a bit, and one that cuts.
+const REPAIRED: usize = 10;
 
 /// A study that the real binary has run, by its directory.
 struct Original {
@@ -45,7 +41,7 @@ impl Original {
         StudyDirectory::new(copy)
     }
 
-    /// Opens a damaged copy: the study is as it was, also after a repair, or what is damaged is told.
+    /// Opens a damaged copy: the study is as it was, also after a repair, or what is damaged is reported.
     fn check(&self, copy: &StudyDirectory, damage: &str) -> Result<Option<String>, String> {
         let opened = store::open(copy).map(|store| {
             assert!(store.study == self.study, "{damage}: it opens as another study");
@@ -59,7 +55,7 @@ impl Original {
         });
         match (&opened, StudyReader::open(copy.clone())) {
             (Ok(_), Ok(reader)) => assert!(*reader.study() == self.study, "{damage}: it is read as another study"),
-            (Err(told), Err(read)) => assert_eq!(told.to_string(), read.to_string(), "{damage}"),
+            (Err(opened), Err(read)) => assert_eq!(opened.to_string(), read.to_string(), "{damage}"),
             (opened, read) => panic!("{damage}: opening gives {opened:?}, reading {:?}", read.map(drop)),
         }
         opened.map_err(|error| error.to_string())
@@ -108,26 +104,26 @@ fn damages(whole: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
 }
 
 #[test]
-fn a_journal_damaged_anywhere_is_told_with_its_place_and_mended() {
+fn a_journal_damaged_anywhere_is_reported_with_its_place_and_repaired() {
     let original = Original::new();
     let whole = fs::read(original.directory().join("journal.jsonl")).unwrap();
     for (number, (damage, bytes)) in damages(&whole).enumerate() {
         let copy = original.copy();
         fs::write(copy.journal(), &bytes).unwrap();
-        let told = original.check(&copy, &damage).expect_err(&damage);
+        let error = original.check(&copy, &damage).expect_err(&damage);
         let intact = bytes.iter().zip(&whole).take_while(|(a, b)| a == b).count();
         let line = whole[..intact].iter().filter(|&&byte| byte == b'\n').count() + 1;
         let offset = whole[..intact]
             .iter()
             .rposition(|&byte| byte == b'\n')
             .map_or(0, |newline| newline + 1);
-        assert!(told.contains(&format!("journal.jsonl:{line}: ")), "{damage}: {told}");
-        assert!(told.contains(&format!("at byte {offset}")), "{damage}: {told}");
+        assert!(error.contains(&format!("journal.jsonl:{line}: ")), "{damage}: {error}");
+        assert!(error.contains(&format!("at byte {offset}")), "{damage}: {error}");
         assert!(
             fs::read(copy.journal()).unwrap() == bytes,
             "{damage}: opening has changed it"
         );
-        if number % MENDED > 1 {
+        if number % REPAIRED > 1 {
             continue;
         }
         let examined = original.repair(&copy);
@@ -135,7 +131,7 @@ fn a_journal_damaged_anywhere_is_told_with_its_place_and_mended() {
         assert_eq!(original.check(&copy, &damage), Ok(None), "{damage}");
         assert!(
             fs::read(copy.journal()).unwrap() == whole,
-            "{damage}: not all was mended"
+            "{damage}: not all was repaired"
         );
         assert!(
             fs::read(copy.root().join("journal.jsonl.damaged-1")).unwrap() == bytes,
@@ -185,7 +181,7 @@ fn damage_to_any_other_file_takes_nothing_from_the_study() {
 }
 
 #[test]
-fn whatever_is_missing_or_in_the_way_is_told_or_made_again() {
+fn whatever_is_missing_or_in_the_way_is_reported_or_made_again() {
     let original = Original::new();
     type Change = fn(&Path);
     let changes: [(&str, Change); 8] = [
@@ -207,7 +203,7 @@ fn whatever_is_missing_or_in_the_way_is_told_or_made_again() {
             fs::remove_dir_all(root.join("logs")).unwrap();
             fs::remove_file(root.join("study.toml")).unwrap();
         }),
-        ("nothing that tells where the journal ends", |root| {
+        ("no record of where the journal ends", |root| {
             fs::remove_file(root.join("journal.end")).unwrap()
         }),
         ("leftovers", |root| {
@@ -257,15 +253,15 @@ fn a_journal_that_lost_its_end_is_noticed_by_the_database_alone() {
         + 1;
     fs::write(copy.journal(), &whole[..cut]).unwrap();
     fs::remove_file(copy.root().join("journal.end")).unwrap();
-    let told = store::open(&copy).map(drop).unwrap_err().to_string();
+    let error = store::open(&copy).map(drop).unwrap_err().to_string();
     assert!(
-        told.contains(&format!("ends at byte {cut}, but 1 more record had been acknowledged")),
-        "{told}"
+        error.contains(&format!("ends at byte {cut}, but 1 more record had been acknowledged")),
+        "{error}"
     );
 }
 
 #[test]
-fn without_the_database_the_longest_consistent_beginning_is_kept_and_the_loss_told() {
+fn without_the_database_the_longest_consistent_beginning_is_kept_and_the_loss_reported() {
     let original = Original::new();
     let whole = fs::read(original.directory().join("journal.jsonl")).unwrap();
     let lines: Vec<&[u8]> = whole.split_inclusive(|&byte| byte == b'\n').collect();
@@ -277,17 +273,17 @@ fn without_the_database_the_longest_consistent_beginning_is_kept_and_the_loss_to
         fs::write(copy.journal(), damaged.concat()).unwrap();
 
         let examined = original.repair(&copy);
-        let told = examined.mended.join("\n");
+        let repairs = examined.mended.join("\n");
         assert!(examined.parts[0].health == fsck::Health::Whole, "{examined:?}");
         assert!(
-            told.contains(&format!("a new journal holds {hole} record")) && told.contains(": 1 record is lost"),
-            "{told}"
+            repairs.contains(&format!("a new journal holds {hole} record")) && repairs.contains(": 1 record is lost"),
+            "{repairs}"
         );
         let left_out = lines.len() - hole - 1;
-        assert_eq!(told.contains("left out"), left_out > 0, "{told}");
+        assert_eq!(repairs.contains("left out"), left_out > 0, "{repairs}");
         assert!(
-            left_out == 0 || told.contains(&format!("{left_out} whole record")),
-            "{told}"
+            left_out == 0 || repairs.contains(&format!("{left_out} whole record")),
+            "{repairs}"
         );
         // Behind it stands which checkpoints of that time are gone.
         assert!(fs::read(copy.journal()).unwrap().starts_with(&lines[..hole].concat()));
@@ -318,8 +314,8 @@ fn one_flipped_bit_of_a_journal_is_turned_back_without_the_database() {
         let mut flipped = whole.clone();
         flipped[at] ^= 1 << bit;
         fs::write(copy.journal(), flipped).unwrap();
-        let told = original.repair(&copy).mended.join("\n");
-        assert!(told.contains("nothing is lost"), "byte {at}: {told}");
+        let repairs = original.repair(&copy).mended.join("\n");
+        assert!(repairs.contains("nothing is lost"), "byte {at}: {repairs}");
         assert!(fs::read(copy.journal()).unwrap() == whole, "byte {at}");
     }
 }

@@ -1,10 +1,6 @@
 //! Schedulers that are stopped or killed, or lose their study.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
-use common::{EXAMPLE, FAULTY, Place, WHOLE, is_gone, nothing_twice, pipe, wait_until_gone};
+use hpo_test_support::{EXAMPLE, FAULTY, Place, WHOLE, is_gone, wait_until_gone};
 use rustix::process::Signal;
 
 #[test]
@@ -23,8 +19,8 @@ fn what_a_killed_run_has_left_behind_is_ended_by_the_next() {
         !is_gone(left.lines().last().unwrap()),
         "a daemon outlives the scheduler"
     );
-    let told = place.search(&file).ok().stderr();
-    assert!(told.contains(" that an earlier run had left behind"), "{told}");
+    let stderr = place.search(&file).ok().stderr();
+    assert!(stderr.contains(" that an earlier run had left behind"), "{stderr}");
     assert!(left.lines().all(is_gone), "{left}");
 }
 
@@ -45,28 +41,28 @@ fn killed_at_any_moment_it_goes_on_to_the_same_answer() {
     assert!(kills > 5);
     place.search(&file).ok();
     assert_eq!(place.answer("plain"), place.answer("killed"));
-    nothing_twice(&place, "killed");
+    place.check_nothing_twice("killed");
 }
 
 #[test]
-fn ctrl_c_stops_in_good_order_and_tells_how_to_go_on() {
+fn ctrl_c_stops_in_good_order_and_says_how_to_go_on() {
     let place = Place::new();
     place.search(&place.space("plain", 18, 2, EXAMPLE, "")).ok();
     let file = place.space("stopped", 18, 2, EXAMPLE, "");
     let mut running = place.start(&file);
     assert!(running.wait_for("trial", 8));
     running.signal(Signal::INT);
-    let (code, told) = running.wait();
-    assert_eq!(code, 130, "{told}");
+    let (code, stderr) = running.wait();
+    assert_eq!(code, 130, "{stderr}");
     assert!(
-        told.contains("nothing recorded is lost. Go on with:\n  hpo search"),
-        "{told}"
+        stderr.contains("nothing recorded is lost. Go on with:\n  hpo search"),
+        "{stderr}"
     );
     assert_eq!(place.facts("stopped", "scheduler_stopped").len(), 1);
     assert_eq!(place.run(&["status", "stopped", "--json"]).json()["state"], "stopped");
     place.run(&["resume", "stopped"]).ok();
     assert_eq!(place.answer("plain"), place.answer("stopped"));
-    nothing_twice(&place, "stopped");
+    place.check_nothing_twice("stopped");
 }
 
 #[test]
@@ -84,7 +80,7 @@ fn a_worker_that_ignores_a_stop_is_killed_by_the_second_ctrl_c() {
 #[test]
 fn a_checkpoint_that_takes_for_ever_to_read_keeps_nobody_from_stopping() {
     let place = Place::new();
-    let fifo = pipe(&place, "fifo");
+    let fifo = place.pipe("fifo");
     let file = place.space(
         "s",
         3,
@@ -101,7 +97,7 @@ fn a_checkpoint_that_takes_for_ever_to_read_keeps_nobody_from_stopping() {
 }
 
 #[test]
-fn a_study_that_is_deleted_or_moved_while_it_runs_is_told() {
+fn a_study_that_is_deleted_or_moved_while_it_runs_is_reported() {
     for goes_on in [false, true] {
         let place = Place::new();
         place.search(&place.space("plain", 9, 1, WHOLE, "")).ok();
@@ -112,9 +108,12 @@ fn a_study_that_is_deleted_or_moved_while_it_runs_is_told() {
         if !goes_on {
             std::fs::remove_dir_all(&moved).unwrap();
         }
-        let (code, told) = running.wait();
-        assert_eq!(code, 1, "{told}");
-        assert!(told.contains("the study was deleted or moved while it ran"), "{told}");
+        let (code, stderr) = running.wait();
+        assert_eq!(code, 1, "{stderr}");
+        assert!(
+            stderr.contains("the study was deleted or moved while it ran"),
+            "{stderr}"
+        );
         if goes_on {
             place.run(&["resume", moved.to_str().unwrap()]).ok();
             assert_eq!(place.answer("plain"), place.answer("moved"));
@@ -147,12 +146,12 @@ fn of_two_that_begin_a_study_anew_one_does() {
         place.search(&bad.1).fails(1, &["no trial can run"]);
         std::fs::write(&bad.1, &good).unwrap();
         let searches: Vec<_> = (0..3).map(|_| place.start(&bad.1)).collect();
-        let ended: Vec<(i32, String)> = searches.into_iter().map(common::Running::wait).collect();
+        let ended: Vec<(i32, String)> = searches.into_iter().map(hpo_test_support::Running::wait).collect();
         assert!(ended.iter().any(|(code, _)| *code == 0), "{round}: {ended:?}");
-        for (code, told) in &ended {
-            let late = told.contains("in use") || told.contains("there is no study");
-            assert!(*code == 0 || *code == 3 && late, "{round}: {told}");
-            assert!(!told.contains("left behind"), "{round}: {told}");
+        for (code, stderr) in &ended {
+            let late = stderr.contains("in use") || stderr.contains("there is no study");
+            assert!(*code == 0 || *code == 3 && late, "{round}: {stderr}");
+            assert!(!stderr.contains("left behind"), "{round}: {stderr}");
         }
         assert_eq!(place.facts("s", "segment_failed").len(), 0);
         std::fs::remove_dir_all(place.study("s")).unwrap();
@@ -163,12 +162,12 @@ fn of_two_that_begin_a_study_anew_one_does() {
 #[test]
 fn an_export_that_is_stopped_or_killed_leaves_nothing_behind() {
     let place = Place::new();
-    let (fifo, left, mended) = (pipe(&place, "fifo"), place.path("left"), place.path("mended"));
-    let fault = format!("fault = \"export and hang\"\nfifo = {fifo:?}\nleft = {left:?}\nmended = {mended:?}");
+    let (fifo, left, fixed) = (place.pipe("fifo"), place.path("left"), place.path("fixed"));
+    let fault = format!("fault = \"export and hang\"\nfifo = {fifo:?}\nleft = {left:?}\nfixed = {fixed:?}");
     let file = place.space("s", 3, 1, FAULTY, &format!("{fault}\nfeatures = [\"export\"]"));
-    std::fs::write(&mended, "").unwrap();
+    std::fs::write(&fixed, "").unwrap();
     place.search(&file).ok();
-    std::fs::remove_file(&mended).unwrap();
+    std::fs::remove_file(&fixed).unwrap();
     let models = place.path("models");
     std::fs::create_dir(&models).unwrap();
     let model = models.join("m");
@@ -187,7 +186,7 @@ fn an_export_that_is_stopped_or_killed_leaves_nothing_behind() {
 
     let (_, processes) = hangs(Signal::KILL);
     assert_eq!(count(), 1);
-    std::fs::write(&mended, "").unwrap();
+    std::fs::write(&fixed, "").unwrap();
     place.run(&command).ok();
     assert_eq!(count(), 1, "only the model");
     processes.lines().for_each(wait_until_gone);
@@ -196,7 +195,7 @@ fn an_export_that_is_stopped_or_killed_leaves_nothing_behind() {
 #[test]
 fn a_directory_that_comes_while_a_model_is_written_stays() {
     let place = Place::new();
-    let fifo = pipe(&place, "fifo");
+    let fifo = place.pipe("fifo");
     let fault = format!("features = [\"export\"]\nfifo = {fifo:?}");
     let file = place.space("s", 3, 1, FAULTY, &fault);
     place.search(&file).ok();
@@ -215,7 +214,7 @@ fn a_directory_that_comes_while_a_model_is_written_stays() {
     std::fs::create_dir(&model).unwrap();
     std::fs::write(model.join("thesis"), "three years of work").unwrap();
     std::fs::write(&fifo, "").unwrap();
-    let ended = common::Run(export.wait_with_output().unwrap());
+    let ended = hpo_test_support::Run(export.wait_with_output().unwrap());
     ended.fails(1, &["has come into being meanwhile"]);
     assert!(model.join("thesis").exists());
 }

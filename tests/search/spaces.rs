@@ -1,10 +1,6 @@
-//! Spaces through the real binary: what cannot be searched is told at once, and everything drawn lies in the space.
+//! Spaces through the real binary: what cannot be searched is reported at once, and everything drawn lies in the space.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
-use common::{Place, Run};
+use hpo_test_support::{Place, Run};
 
 const STUDY: &str = r#"[study]
 trials = 27
@@ -49,7 +45,7 @@ fn refused(head: &str, end: &str, words: &[&str]) {
 }
 
 #[test]
-fn a_first_configuration_that_the_constraints_forbid_is_told_at_its_table() {
+fn a_first_configuration_that_the_constraints_forbid_is_reported_at_its_table() {
     let end = "[space]\na = { type = \"uniform\", low = 0.0, high = 1.0 }\nb = { type = \"uniform\", low = 0.5, high = 1.0 }\n\
                [[try_first]]\na = 0.2\n[[try_first]]\na = 0.9\n";
     let words = [
@@ -61,7 +57,7 @@ fn a_first_configuration_that_the_constraints_forbid_is_told_at_its_table() {
 }
 
 #[test]
-fn a_grid_that_nobody_can_count_is_told() {
+fn a_grid_that_nobody_can_count_is_reported() {
     let end = "[sampler]\ntype = \"grid\"\n[space]\na = { type = \"integer\", low = 1, high = 10_000_000_000 }\n\
                b = { type = \"integer\", low = 1, high = 10_000_000_000 }\n";
     refused("", end, &["s.toml:12:8", "more than 2^64 configurations", "help: "]);
@@ -87,8 +83,8 @@ fn numbers_are_drawn_from_the_tail_of_a_bell() {
     let end = "[space]\na = { type = \"normal\", mean = 0.0, std = 1.0, low = 9.0, high = 10.0 }\n";
     let place = Place::new();
     let path = written(&place, "", end);
-    let told = place.run(&["space".as_ref(), "check".as_ref(), path.as_os_str(), "--json".as_ref()]);
-    let drawn: Vec<f64> = (told.json()["samples"].as_array().unwrap().iter())
+    let output = place.run(&["space".as_ref(), "check".as_ref(), path.as_os_str(), "--json".as_ref()]);
+    let drawn: Vec<f64> = (output.json()["samples"].as_array().unwrap().iter())
         .map(|sample| sample["a"].as_f64().unwrap())
         .collect();
     assert!(drawn.iter().all(|x| *x > 9.0 && *x < 10.0), "{drawn:?}");
@@ -101,7 +97,7 @@ fn a_sampler_without_a_type_is_the_usual_one() {
 }
 
 #[test]
-fn a_parameter_that_no_configuration_has_is_told_at_its_condition() {
+fn a_parameter_that_no_configuration_has_is_reported_at_its_condition() {
     let end = "[space]\nb = { type = \"choice\", values = [1, 2] }\n\
                c = { type = \"uniform\", low = 0.0, high = 1.0, step = 0.5, when = { b = 1 } }\n\
                d = { type = \"uniform\", low = 0.0, high = 1.0, when = { c = 0.5, b = 2 } }\n";
@@ -125,7 +121,7 @@ fn a_long_list_of_choices_is_cut_short() {
 }
 
 #[test]
-fn a_file_that_is_too_large_is_told_how_large_it_may_be() {
+fn a_file_that_is_too_large_is_refused_with_the_limit() {
     let place = Place::new();
     let path = written(&place, "", &"#".repeat(1 << 20));
     let run = place.run(&["space".as_ref(), "check".as_ref(), path.as_os_str()]);
@@ -152,7 +148,7 @@ fn one_is_no_plural() {
 }
 
 #[test]
-fn a_number_that_cannot_be_is_told_with_what_can() {
+fn an_impossible_number_is_reported_with_those_that_are_possible() {
     let place = Place::new();
     let end = "[space]\na = { type = \"uniform\", low = 0.0, high = 1.0 }\n";
     let path = written(&place, "", end);
