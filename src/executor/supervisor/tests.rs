@@ -108,7 +108,7 @@ impl Played {
     }
 
     /// Reads an order, which must be for this segment.
-    async fn expect_run(&mut self, segment: SegmentId) {
+    async fn runs(&mut self, segment: SegmentId) {
         let read = self.read().await;
         assert!(
             matches!(&read, ToWorker::Run(run) if run.segment == segment),
@@ -133,7 +133,7 @@ impl Played {
         end(&self.exit, success, "left");
     }
 
-    async fn expect_killed(mut self) {
+    async fn check_killed(mut self) {
         let mut ends = self.exit.subscribe();
         let exit = ends.wait_for(Option::is_some).await.unwrap().clone();
         assert_eq!(exit.unwrap().description, "killed");
@@ -180,7 +180,7 @@ impl Bench {
         self.news.recv().await.unwrap().news
     }
 
-    async fn expect_idle(&mut self) {
+    async fn is_idle(&mut self) {
         let features = vec![Feature::Export];
         assert_eq!(self.news().await, News::Idle { features });
     }
@@ -215,10 +215,10 @@ async fn what_is_ordered_before_a_worker_is_ready_outlives_workers_that_never_ar
     first.leave(true);
     let mut second = bench.workers.recv().await.unwrap();
     second.begin().await;
-    second.expect_run(segment(4)).await;
+    second.runs(segment(4)).await;
     second.diverge(segment(4)).await;
     assert!(matches!(bench.news().await, News::Happened(Event::Reported(reported)) if reported.trial == TrialId(4)));
-    bench.expect_idle().await;
+    bench.is_idle().await;
 }
 
 #[tokio::test]
@@ -234,7 +234,7 @@ async fn what_waits_for_a_worker_can_be_stopped() {
     assert_eq!(bench.news().await, stopped);
     let mut worker = bench.workers.recv().await.unwrap();
     worker.begin().await;
-    bench.expect_idle().await;
+    bench.is_idle().await;
 }
 
 #[tokio::test]
@@ -242,18 +242,18 @@ async fn a_worker_that_leaves_when_it_is_asked_again_costs_nothing() {
     let mut bench = Bench::new();
     let mut first = bench.workers.recv().await.unwrap();
     first.begin().await;
-    bench.expect_idle().await;
+    bench.is_idle().await;
     bench.train(segment(4));
-    first.expect_run(segment(4)).await;
+    first.runs(segment(4)).await;
     first.diverge(segment(4)).await;
     assert!(matches!(bench.news().await, News::Happened(Event::Reported(_))));
-    bench.expect_idle().await;
+    bench.is_idle().await;
     bench.train(segment(5));
-    first.expect_run(segment(5)).await;
+    first.runs(segment(5)).await;
     first.leave(true);
     let mut second = bench.workers.recv().await.unwrap();
     second.begin().await;
-    second.expect_run(segment(5)).await;
+    second.runs(segment(5)).await;
     second.leave(true);
     let failed = News::Happened(Event::Failed {
         segment: segment(5),
@@ -268,12 +268,12 @@ async fn a_slot_says_once_that_it_is_idle_whatever_becomes_of_its_worker() {
     let mut bench = Bench::new();
     let mut first = bench.workers.recv().await.unwrap();
     first.begin().await;
-    bench.expect_idle().await;
+    bench.is_idle().await;
     first.leave(false);
     let mut second = bench.workers.recv().await.unwrap();
     second.begin().await;
     bench.train(segment(4));
-    second.expect_run(segment(4)).await;
+    second.runs(segment(4)).await;
     second
         .send(FromWorker::Failed {
             segment: segment(4),
@@ -285,9 +285,9 @@ async fn a_slot_says_once_that_it_is_idle_whatever_becomes_of_its_worker() {
         message: "No space left on device".into(),
     };
     assert_eq!(bench.news().await, no_space);
-    second.expect_killed().await;
+    second.check_killed().await;
     bench.workers.recv().await.unwrap().begin().await;
-    bench.expect_idle().await;
+    bench.is_idle().await;
 }
 
 #[tokio::test]
@@ -295,7 +295,7 @@ async fn a_worker_goes_with_its_slot() {
     let mut bench = Bench::new();
     let mut worker = bench.workers.recv().await.unwrap();
     worker.begin().await;
-    bench.expect_idle().await;
+    bench.is_idle().await;
     drop(bench);
-    worker.expect_killed().await;
+    worker.check_killed().await;
 }
