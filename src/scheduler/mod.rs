@@ -367,3 +367,6 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
 
 /// So many trials are checked in debug builds for each event, on average.
 const CHECKED_EACH_TIME: usize = 64;
+
+#[cfg(test)]
+mod tests;
