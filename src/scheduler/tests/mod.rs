@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::study::tests::{sparse, spec, with};
-use crate::study::{AshaVariant, ConfirmationSpec, GaussianProcess, PolicyKind, Reported, SamplerSpec};
+use crate::study::{AshaVariant, ConfirmationSpec, GaussianProcess, PolicyKind, Reported, SamplerSpec, TrialState};
 use world::{Training, World, usual};
 
 /// Role, configuration, seed, state and losses of a trial.

@@ -188,7 +188,7 @@ impl World {
         self.running.iter_mut().find(asked).expect("it runs").stop = Some(save);
     }
 
-    /// What the slots tell next.
+    /// What the slots report next.
     fn next(&mut self) -> Vec<SlotNews> {
         self.check_files();
         self.received += 1;
