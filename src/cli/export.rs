@@ -110,9 +110,9 @@ pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), 
     let partial = export::partial(directory);
     let written = runtime.block_on(async {
         let mut signals = Signals::listen().map_err(|error| failed(error.to_string()))?;
-        let export = executor::export_once(slot, program, reader.directory(), checkpoint.clone(), partial);
+        let export = executor::export_model(slot, program, reader.directory(), checkpoint.clone(), partial);
         tokio::select! {
-            written = export => written.map_err(failed),
+            written = export => written.map_err(|error| failed(error.to_string())),
             () = signals.received() => Err(CliError::Stopped),
         }
     });

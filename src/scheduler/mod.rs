@@ -10,12 +10,11 @@ mod job;
 mod pause;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::{Feature, Run};
+use hpo_protocol::Feature;
 
-use crate::executor::{News, Order, SlotNews};
+use crate::executor::{News, Order, SegmentSpec, SlotNews};
 use crate::ids::{SlotId, TrialId};
 use crate::kill;
 use crate::store::CommitError;
@@ -326,7 +325,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                     return;
                 };
                 let policy = &self.study.spec().policy;
-                let run = Run {
+                let spec = SegmentSpec {
                     segment,
                     seed: state.seed,
                     parameters: state.parameters.clone(),
@@ -335,10 +334,9 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                     from,
                     to,
                     max: policy.max_resource,
-                    checkpoint: None,
-                    checkpoints: PathBuf::new(),
+                    checkpoint,
                 };
-                self.slots.order(slot, Order::Run { run, checkpoint }).await;
+                self.slots.order(slot, Order::Run(spec)).await;
             }
             Command::Stop { slot, segment, save } => self.slots.order(slot, Order::Stop { segment, save }).await,
             Command::Replace { slot } => self.slots.order(slot, Order::Replace).await,

@@ -28,7 +28,7 @@ impl Slots for VirtualSlots {
     async fn order(&mut self, slot: SlotId, order: Order) {
         let mut world = self.0.borrow_mut();
         match order {
-            Order::Run { run, .. } => world.start(slot, &run),
+            Order::Run(segment) => world.start(slot, &segment),
             Order::Stop { save, .. } => world.stop(slot, save),
             Order::Replace | Order::Evaluate | Order::Export { .. } => {}
         }

@@ -3,13 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use hpo_protocol::{Run, Unit};
+use hpo_protocol::Unit;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::formula::{END, Missing};
 use super::objective::{Curve, Objective};
-use crate::executor::{News, SlotNews};
+use crate::executor::{News, SegmentSpec, SlotNews};
 use crate::ids::{SegmentId, SlotId, TrialId};
 use crate::scheduler::Cancellation;
 use crate::study::{Checkpoint, Event, Measures, PolicySpec, Reported, Study, StudySpec, Trial};
@@ -132,7 +132,7 @@ impl World {
         Some(std::mem::take(&mut self.news))
     }
 
-    pub fn start(&mut self, slot: SlotId, run: &Run) {
+    pub fn start(&mut self, slot: SlotId, run: &SegmentSpec) {
         let trial = run.segment.trial;
         if self.ending || !self.has_curve(trial, run) {
             return;
@@ -159,7 +159,7 @@ impl World {
     }
 
     /// Sees to the curve of a trial; whether there is one.
-    fn has_curve(&mut self, trial: TrialId, run: &Run) -> bool {
+    fn has_curve(&mut self, trial: TrialId, run: &SegmentSpec) -> bool {
         if self.curves.contains_key(&trial) {
             return true;
         }

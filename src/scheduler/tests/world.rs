@@ -9,7 +9,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use hpo_protocol::Run;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -167,18 +166,18 @@ impl World {
         assert_eq!(kept, self.files, "what is kept is what is on disk");
     }
 
-    fn start(&mut self, slot: SlotId, run: &Run, checkpoint: Option<&Checkpoint>) {
-        match checkpoint {
+    fn start(&mut self, slot: SlotId, spec: &SegmentSpec) {
+        match &spec.checkpoint {
             Some(Checkpoint { file, .. }) => assert!(self.files.contains(file), "{file} was deleted"),
-            None => assert_eq!(run.from, 0),
+            None => assert_eq!(spec.from, 0),
         }
         let busy = self.running.iter().any(|other| other.slot == slot);
         assert!(!busy, "slot {slot} has a segment already");
         self.running.push(Segment {
             slot,
-            id: run.segment,
-            at: run.from,
-            to: run.to,
+            id: spec.segment,
+            at: spec.from,
+            to: spec.to,
             stop: None,
         });
     }
@@ -332,7 +331,7 @@ impl Slots for MemorySlots {
     async fn order(&mut self, slot: SlotId, order: Order) {
         let mut world = self.0.borrow_mut();
         match order {
-            Order::Run { run, checkpoint } => world.start(slot, &run, checkpoint.as_ref()),
+            Order::Run(spec) => world.start(slot, &spec),
             Order::Stop { segment, save } => world.stop(slot, segment, save),
             Order::Replace => panic!("these workers keep to the protocol"),
             Order::Evaluate | Order::Export { .. } => panic!("these workers can only train"),
