@@ -145,7 +145,7 @@ impl Study {
         }
     }
 
-    /// The study that its records tell of.
+    /// The study that its records describe.
     ///
     /// # Errors
     /// If a record does not fit those before it.
@@ -238,7 +238,7 @@ impl Study {
         self.trial(self.chosen.or_else(completed).or_else(of_all)?)
     }
 
-    /// The resource that all trials together are trained to if none fails, as far as that can be told; confirmation included.
+    /// The resource that all trials together are trained to if none fails, as far as that is known; confirmation included.
     pub fn planned_resource(&self) -> Option<u64> {
         let mut planned = 0;
         for (rungs, trials) in self.planned_brackets()? {
@@ -300,8 +300,8 @@ impl Study {
         self.trials.iter().map(Trial::resource).sum()
     }
 
-    /// The resource that all trials together would be trained to without a policy; confirmation included, as far as that can be
-    /// told.
+    /// The resource that all trials together would be trained to without a policy; confirmation included, as far as that is
+    /// known.
     pub fn full_resource(&self) -> u64 {
         (self.spec.trials + self.planned_runs()) * self.spec.policy.max_resource
     }

@@ -60,7 +60,13 @@ impl From<&Trial> for TrialSummary {
             trained_seconds: trial.trained_ms as f64 / 1000.0,
             message: match &trial.state {
                 TrialState::Failed { message } => Some(message.clone()),
-                _ => None,
+                TrialState::Waiting { .. }
+                | TrialState::Running { .. }
+                | TrialState::Paused { .. }
+                | TrialState::Ahead { .. }
+                | TrialState::Pruned { .. }
+                | TrialState::Completed
+                | TrialState::Diverged { .. } => None,
             },
         }
     }
