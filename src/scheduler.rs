@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::{Feature, Run};
+use hpo_protocol::{Feature, Run, SegmentId};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
@@ -373,8 +373,10 @@ impl Scheduler<'_> {
                     };
                     let policy = &self.store.study.spec().policy;
                     let run = Run {
-                        trial,
-                        attempt,
+                        segment: SegmentId {
+                            trial: hpo_protocol::TrialId(trial),
+                            attempt,
+                        },
                         seed: state.seed,
                         parameters: state.parameters.clone(),
                         unit: policy.unit,

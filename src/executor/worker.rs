@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::{Feature, FromWorker, Start, ToWorker, VERSION};
+use hpo_protocol::{Feature, FromWorker, SegmentId, Start, ToWorker, VERSION};
 use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout};
@@ -187,7 +187,8 @@ impl Keeper {
             }
             if fatal || false_starts == FALSE_STARTS {
                 if let Some(Order::Run { run, .. }) = self.held.take() {
-                    self.fail(run.trial, run.attempt, message.clone(), false).await;
+                    self.fail(run.segment.trial.0, run.segment.attempt, message.clone(), false)
+                        .await;
                 }
                 self.tell(News::Fatal { message }).await;
                 return;
@@ -293,7 +294,11 @@ impl Keeper {
                 if let Task::Training { stopping, .. } = &mut self.task {
                     *stopping = true;
                 }
-                say(process, &ToWorker::Stop { trial, attempt, save })
+                let segment = SegmentId {
+                    trial: hpo_protocol::TrialId(trial),
+                    attempt,
+                };
+                say(process, &ToWorker::Stop { segment, save })
             }
             Order::Stop { .. } => Ok(()),
             Order::Export { checkpoint, directory } => {
@@ -311,17 +316,18 @@ impl Keeper {
                 }
             }
             Order::Run { mut run, checkpoint } => {
-                self.log.switch(StudyDirectory::trial_checkpoints(run.trial));
+                let trial = run.segment.trial.0;
+                self.log.switch(StudyDirectory::trial_checkpoints(trial));
                 self.told = None;
                 self.task = Task::Training {
-                    trial: run.trial,
-                    attempt: run.attempt,
+                    trial,
+                    attempt: run.segment.attempt,
                     to: run.to,
                     stopping: false,
                     over: false,
                 };
                 let root = self.checkpoints.clone();
-                run.checkpoints = root.join(StudyDirectory::trial_checkpoints(run.trial));
+                run.checkpoints = root.join(StudyDirectory::trial_checkpoints(trial));
                 let own = run.checkpoints.clone();
                 let prepared = blocking(move || {
                     let verified = checkpoint
@@ -336,13 +342,15 @@ impl Keeper {
                         say(process, &ToWorker::Run(run))
                     }
                     Ok(Err(lost)) => {
-                        self.fail(run.trial, run.attempt, lost.to_string(), true).await;
+                        self.fail(run.segment.trial.0, run.segment.attempt, lost.to_string(), true)
+                            .await;
                         self.idle().await;
                         Ok(())
                     }
                     Err(error) => {
                         let message = format!("can't make {}: {error}", run.checkpoints.display());
-                        self.fail(run.trial, run.attempt, message, false).await;
+                        self.fail(run.segment.trial.0, run.segment.attempt, message, false)
+                            .await;
                         self.idle().await;
                         Ok(())
                     }
@@ -353,7 +361,7 @@ impl Keeper {
 
     /// Whether this segment waits for the worker to be ready.
     fn holds(&self, trial: TrialId, attempt: u32) -> bool {
-        matches!(&self.held, Some(Order::Run { run, .. }) if (run.trial, run.attempt) == (trial, attempt))
+        matches!(&self.held, Some(Order::Run { run, .. }) if (run.segment.trial.0, run.segment.attempt) == (trial, attempt))
     }
 
     async fn fail(&self, trial: TrialId, attempt: u32, message: String, checkpoint_lost: bool) {
@@ -406,15 +414,14 @@ impl Keeper {
                 self.idle().await;
             }
             FromWorker::Progress {
-                trial,
-                attempt,
+                segment,
                 resource,
                 examples_per_second,
-            } if self.task.is_segment(trial, attempt) => {
+            } if self.task.is_segment(segment.trial.0, segment.attempt) => {
                 if self.told.is_none_or(|told| told.elapsed() >= PROGRESS) {
                     self.told = Some(Instant::now());
                     self.tell(News::Progress {
-                        trial,
+                        trial: segment.trial.0,
                         resource,
                         examples_per_second,
                     })
@@ -422,20 +429,19 @@ impl Keeper {
                 }
             }
             FromWorker::Report {
-                trial,
-                attempt,
+                segment,
                 resource,
                 loss,
                 metrics,
                 checkpoint,
                 last,
-            } if self.task.is_segment(trial, attempt) => {
+            } if self.task.is_segment(segment.trial.0, segment.attempt) => {
                 check(&metrics).map_err(End::Died)?;
-                let checkpoint = self.take_in(trial, checkpoint).await?;
+                let checkpoint = self.take_in(segment.trial.0, checkpoint).await?;
                 let ends = last || loss.is_none();
                 self.happened(Event::Reported(Reported {
-                    trial,
-                    attempt,
+                    trial: segment.trial.0,
+                    attempt: segment.attempt,
                     resource,
                     loss,
                     metrics: Measures::from(&metrics),
@@ -450,35 +456,28 @@ impl Keeper {
                     self.idle().await;
                 }
             }
-            FromWorker::Stopped {
-                trial,
-                attempt,
-                checkpoint,
-            } if self.task.is_segment(trial, attempt) => {
+            FromWorker::Stopped { segment, checkpoint } if self.task.is_segment(segment.trial.0, segment.attempt) => {
                 if !matches!(self.task, Task::Training { stopping: true, .. }) {
                     return Err(out_of_turn("stopped"));
                 }
-                let checkpoint = self.take_in(trial, checkpoint).await?;
+                let checkpoint = self.take_in(segment.trial.0, checkpoint).await?;
                 self.happened(Event::Stopped {
-                    trial,
-                    attempt,
+                    trial: segment.trial.0,
+                    attempt: segment.attempt,
                     checkpoint,
                 })
                 .await;
                 self.idle().await;
             }
             // If it has reported its rung, its segment is over for the core, and this changes nothing.
-            FromWorker::Done { trial, attempt } if self.task.is_segment(trial, attempt) => {
+            FromWorker::Done { segment } if self.task.is_segment(segment.trial.0, segment.attempt) => {
                 let message = "the worker ended the segment before its rung".into();
-                self.fail(trial, attempt, message, false).await;
+                self.fail(segment.trial.0, segment.attempt, message, false).await;
                 self.idle().await;
             }
-            FromWorker::Failed {
-                trial,
-                attempt,
-                message,
-            } if self.task.is_segment(trial, attempt) => {
-                self.fail(trial, attempt, shown(&message), false).await;
+            FromWorker::Failed { segment, message } if self.task.is_segment(segment.trial.0, segment.attempt) => {
+                self.fail(segment.trial.0, segment.attempt, shown(&message), false)
+                    .await;
                 // It may hold memory still, or a device that no longer works.
                 self.task = Task::Idle;
                 return Err(End::Replaced);

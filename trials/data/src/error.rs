@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// What is wrong in a file of data, where, and how to mend it.
+/// What is wrong in a file of data, where, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataError {
     /// The file.
@@ -13,7 +13,7 @@ pub struct DataError {
     pub place: Option<Box<Place>>,
     /// What is wrong. Names the file if there is no [`place`](Self::place).
     pub message: String,
-    /// How to mend it.
+    /// How to fix it.
     pub help: String,
 }
 

@@ -108,15 +108,25 @@ impl FileRows {
 /// Stands for a number that is not finite, which JSON can't say.
 pub(crate) const NOT_FINITE: &str = "\0not finite";
 
-/// How a file stores values.
+/// How a format stores values.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Storage {
+    /// What its users call the place of a record: a line or a row.
+    pub record: &'static str,
+    /// How they make a text of another value.
+    pub as_text: &'static str,
+    pub numbers: Numbers,
+}
+
+/// How a format stores numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// Values have types, and the user writes them as JSON.
+pub(crate) enum Numbers {
+    /// As JSON does.
     Json,
-    /// Every value is a text.
-    Table,
-    /// Values have types.
-    Parquet,
+    /// Likewise, but for those that are not finite, which are [`NOT_FINITE`].
+    Float,
+    /// As texts.
+    Text,
 }
 
 /// A record: the values of the layout's columns, in its order. None if an optional column is not there.
@@ -125,7 +135,7 @@ pub(crate) struct Record<'a> {
     pub cells: &'a [Option<Value>],
     /// See [`Row::number`].
     pub number: u64,
-    pub format: Format,
+    pub storage: Storage,
 }
 
 /// What is wrong in one column of a record.
@@ -274,10 +284,9 @@ impl Sheet<'_> {
             Value::Null if self.clean => "",
             other => {
                 let message = format!("must be a string, not {}", kind(other));
-                let help = match (self.record.format, other) {
-                    (_, Value::Null) => "give it a text, or remove the row",
-                    (Format::Parquet, _) => "store it as text",
-                    _ => "put the text in quotes",
+                let help = match other.is_null() {
+                    true => "give it a text, or remove the row",
+                    false => self.record.storage.as_text,
                 };
                 return Err(self.at(column, &message, help));
             }
@@ -319,10 +328,10 @@ impl Sheet<'_> {
         let number = match value {
             Value::Number(number) => number.as_f64(),
             // NaN and infinities, which JSON has no words for.
-            Value::String(text) if self.record.format == Format::Parquet && text == NOT_FINITE => None,
+            Value::String(text) if self.record.storage.numbers == Numbers::Float && text == NOT_FINITE => None,
             Value::Bool(value) => Some(f64::from(u8::from(*value))),
             Value::Null if self.clean => return Ok(Found::Empty),
-            Value::String(text) if self.record.format == Format::Table => match text.trim() {
+            Value::String(text) if self.record.storage.numbers == Numbers::Text => match text.trim() {
                 "" if self.clean => return Ok(Found::Empty),
                 "" => return Err(self.blank(column)),
                 text => text.parse().ok(),
@@ -343,7 +352,7 @@ impl Sheet<'_> {
                     "say under `[trial]` what the lowest and the highest score can be, such as `score_range = [0, 5]`; \
                      they are mapped to 0 and 1"
                 }
-                Some(_) => "mend the score, or widen `score_range`",
+                Some(_) => "fix the score, or widen `score_range`",
             };
             return Err(self.at(column, &message, help));
         }
@@ -373,11 +382,8 @@ impl Sheet<'_> {
     }
 
     fn blank(&self, column: usize) -> Flaw {
-        let help = match self.record.format {
-            Format::Json => "give it a text, or remove the line",
-            Format::Table | Format::Parquet => "give it a text, or remove the row",
-        };
-        self.at(column, "is blank", help)
+        let help = format!("give it a text, or remove the {}", self.record.storage.record);
+        self.at(column, "is blank", &help)
     }
 
     fn flaw(&self, role: Role, message: String, help: &str) -> Flaw {

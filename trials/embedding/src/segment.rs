@@ -57,10 +57,8 @@ pub fn segment(shared: &Shared, run: &Run, talk: &mut impl Talk) -> Result<()> {
             measured = None;
             if let Some(save) = talk.stop() {
                 let checkpoint = if save { Some(save_here(&mut trial, run)?) } else { None };
-                let (trial, attempt) = (run.trial, run.attempt);
                 talk.send(FromWorker::Stopped {
-                    trial,
-                    attempt,
+                    segment: run.segment,
                     checkpoint,
                 });
                 return Ok(());
@@ -71,8 +69,7 @@ pub fn segment(shared: &Shared, run: &Run, talk: &mut impl Talk) -> Result<()> {
             }
             if let Some(examples_per_second) = pace.tick(&trial) {
                 talk.send(FromWorker::Progress {
-                    trial: run.trial,
-                    attempt: run.attempt,
+                    segment: run.segment,
                     resource: course.resource(trial.steps()),
                     examples_per_second: Some(examples_per_second),
                 });
@@ -95,8 +92,7 @@ pub fn segment(shared: &Shared, run: &Run, talk: &mut impl Talk) -> Result<()> {
         at = due;
         pace = Pace::new(&trial);
     }
-    let (trial, attempt) = (run.trial, run.attempt);
-    talk.send(FromWorker::Done { trial, attempt });
+    talk.send(FromWorker::Done { segment: run.segment });
     Ok(())
 }
 
@@ -140,19 +136,18 @@ fn validate(trial: &mut Trial<'_>, new: bool) -> Result<Option<Measured>> {
 fn report(trial: &mut Trial<'_>, run: &Run, resource: u64, measured: &Measured, talk: &mut impl Talk) -> Result<bool> {
     let path = run
         .checkpoints
-        .join(format!("a{}-r{resource}.safetensors", run.attempt));
+        .join(format!("a{}-r{resource}.safetensors", run.segment.attempt));
     trial.save(&path)?;
     let last = trial.is_exhausted();
     eprintln!(
         "trial {}: {} {resource}, loss {:.4}, training loss {:.4}",
-        run.trial,
+        run.segment.trial,
         run.unit.one(),
         measured.loss,
         trial.train_loss()?
     );
     talk.send(FromWorker::Report {
-        trial: run.trial,
-        attempt: run.attempt,
+        segment: run.segment,
         resource,
         loss: Some(measured.loss),
         metrics: measured.metrics.clone(),
@@ -165,12 +160,11 @@ fn report(trial: &mut Trial<'_>, run: &Run, resource: u64, measured: &Measured, 
 fn diverged(run: &Run, resource: u64) -> FromWorker {
     eprintln!(
         "trial {}: diverged on the way to {} {resource}",
-        run.trial,
+        run.segment.trial,
         run.unit.one()
     );
     FromWorker::Report {
-        trial: run.trial,
-        attempt: run.attempt,
+        segment: run.segment,
         resource,
         loss: None,
         metrics: hpo_protocol::Metrics::new(),
@@ -182,7 +176,7 @@ fn diverged(run: &Run, resource: u64) -> FromWorker {
 fn save_here(trial: &mut Trial<'_>, run: &Run) -> Result<PathBuf> {
     let path = run
         .checkpoints
-        .join(format!("a{}-s{}.safetensors", run.attempt, trial.steps()));
+        .join(format!("a{}-s{}.safetensors", run.segment.attempt, trial.steps()));
     trial.save(&path)?;
     Ok(path)
 }

@@ -43,16 +43,14 @@ pub fn serve() -> ! {
     loop {
         match lines.next() {
             ToWorker::Run(run) => {
-                let (trial, attempt) = (run.trial, run.attempt);
                 let mut talk = Conversation {
                     lines: &mut lines,
                     run: &run,
                 };
                 if let Err(message) = guarded(|| segment(&shared, &run, &mut talk)) {
-                    eprintln!("trial {trial}: failed: {message}");
+                    eprintln!("trial {}: failed: {message}", run.segment.trial);
                     say(&FromWorker::Failed {
-                        trial,
-                        attempt,
+                        segment: run.segment,
                         message,
                     });
                 }
@@ -278,7 +276,7 @@ impl Lines {
     fn stop(&mut self, run: &Run) -> Option<bool> {
         while let Ok(line) = self.receiver.try_recv() {
             match line {
-                ToWorker::Stop { trial, attempt, save } if (trial, attempt) == (run.trial, run.attempt) => {
+                ToWorker::Stop { segment, save } if segment == run.segment => {
                     return Some(save);
                 }
                 ToWorker::Stop { .. } => {}

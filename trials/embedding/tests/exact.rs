@@ -80,7 +80,7 @@ fn train(shared: &Shared, study: &Study, parameters: &Value, way: &Way, cuts: &C
             ..Pieces::default()
         };
         let run = Run {
-            attempt,
+            segment: common::of(attempt),
             ..way.run(study.run("exact", parameters.clone(), from.0, to, from.1.take()))
         };
         segment(shared, &run, &mut talk).unwrap();

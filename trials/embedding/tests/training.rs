@@ -6,7 +6,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{Study, report};
+use common::{Study, of, report};
 use hpo_protocol::embedding::PARAMETERS;
 use hpo_protocol::{FromWorker, ToWorker};
 use hpo_trial_embedding::segment::{Talk, segment};
@@ -51,10 +51,7 @@ fn last_checkpoint(lines: &[FromWorker]) -> PathBuf {
 fn a_restart_between_epochs_changes_no_bit() {
     let study = Study::new("restart");
     let whole = study.worker().train(&study.run("whole", parameters(), 0, 3, None));
-    assert!(
-        matches!(whole.last(), Some(FromWorker::Done { trial: 5, attempt: 1 })),
-        "{whole:?}"
-    );
+    assert_eq!(whole.last(), Some(&FromWorker::Done { segment: of(1) }));
     assert_eq!(said(&whole).len(), 3);
 
     let mut parts = study.worker().train(&study.run("parts", parameters(), 0, 1, None));
@@ -97,19 +94,19 @@ fn a_stop_within_an_epoch_changes_no_bit() {
     let shared = prepare(&study.start).unwrap();
     segment(&shared, &study.run("parts", parameters(), 0, 2, None), &mut talk).unwrap();
     let Some(FromWorker::Stopped {
-        trial: 5,
-        attempt: 1,
+        segment,
         checkpoint: Some(checkpoint),
     }) = talk.lines.pop()
     else {
         panic!("not stopped: {:?}", talk.lines);
     };
+    assert_eq!(segment, of(1));
     let bytes = std::fs::read(&checkpoint).unwrap();
     let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
     assert_eq!(header.metadata().as_ref().unwrap()["batch"], "2");
 
     let mut run = study.run("parts", parameters(), 1, 2, Some(checkpoint));
-    run.attempt = 2;
+    run.segment.attempt = 2;
     talk.lines.extend(study.worker().train(&run));
     assert_eq!(said(&whole), said(&talk.lines));
     assert!(same(&last_checkpoint(&whole), &last_checkpoint(&talk.lines)));
@@ -123,15 +120,13 @@ fn a_stop_without_saving_writes_nothing_and_frees_the_worker() {
     let run = study.run("runs", parameters(), 0, 100, None);
     worker.say(&ToWorker::Run(run.clone()));
     worker.say(&ToWorker::Stop {
-        trial: 5,
-        attempt: 1,
+        segment: of(1),
         save: false,
     });
     assert_eq!(
         worker.rest(),
         [FromWorker::Stopped {
-            trial: 5,
-            attempt: 1,
+            segment: of(1),
             checkpoint: None
         }]
     );

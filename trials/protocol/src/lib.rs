@@ -18,12 +18,15 @@
 //! Readers ignore fields they do not know, so that either side can be the newer one.
 
 pub mod embedding;
+mod ids;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use ids::{SegmentId, TrialId};
 
 /// The version of the protocol spoken here. A worker answers [`ToWorker::Start`] with the version it speaks; the two
 /// must be equal.
@@ -49,10 +52,9 @@ pub enum ToWorker {
     /// End the running segment before its time; answered by [`FromWorker::Stopped`]. A worker that has ended the
     /// segment in the meantime ignores it.
     Stop {
-        /// The trial to stop.
-        trial: u64,
-        /// The attempt to stop.
-        attempt: u32,
+        /// The segment to stop.
+        #[serde(flatten)]
+        segment: SegmentId,
         /// Whether to write a checkpoint of this very moment first, so that the segment can go on from it later.
         save: bool,
     },
@@ -130,14 +132,12 @@ fn one() -> u64 {
     1
 }
 
-/// One segment: train `trial` from resource `from` to resource `to`.
+/// One segment: train a trial from resource `from` to resource `to`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    /// The trial.
-    pub trial: u64,
-    /// Counts the segments of the trial that were begun, from 1. Every answer carries it, so that a message of an
-    /// older attempt can be told and ignored.
-    pub attempt: u32,
+    /// Which segment it is.
+    #[serde(flatten)]
+    pub segment: SegmentId,
     /// The seed of everything random in the trial, below 2^53. All segments of a trial have the same.
     pub seed: u64,
     /// The configuration.
@@ -194,7 +194,7 @@ pub enum FromWorker {
     },
     /// No trial can run here, and no other worker would fare better: the study stops with this message.
     Fatal {
-        /// What is wrong and how to mend it, for the user.
+        /// What is wrong and how to fix it, for the user.
         message: String,
     },
     /// The answer to [`ToWorker::Evaluate`].
@@ -207,22 +207,20 @@ pub enum FromWorker {
     },
     /// A sign of life within a segment, shown to the user and never recorded.
     Progress {
-        /// The trial.
-        trial: u64,
-        /// The attempt.
-        attempt: u32,
+        /// The segment.
+        #[serde(flatten)]
+        segment: SegmentId,
         /// The resource reached, with its fraction.
         resource: f64,
         /// Training speed, if known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         examples_per_second: Option<f64>,
     },
-    /// A validation. There is one at each resource that [`next_report`] tells, in order, the last one of the segment at `to`.
+    /// A validation. There is one at each resource that [`next_report`] gives, in order, the last one of the segment at `to`.
     Report {
-        /// The trial.
-        trial: u64,
-        /// The attempt.
-        attempt: u32,
+        /// The segment.
+        #[serde(flatten)]
+        segment: SegmentId,
         /// The resource reached.
         resource: u64,
         /// Validation loss; lower is better. `null` means not finite: the trial has diverged, and the segment ends
@@ -242,26 +240,23 @@ pub enum FromWorker {
     },
     /// The segment has reached `to`.
     Done {
-        /// The trial.
-        trial: u64,
-        /// The attempt.
-        attempt: u32,
+        /// The segment.
+        #[serde(flatten)]
+        segment: SegmentId,
     },
     /// The answer to [`ToWorker::Stop`].
     Stopped {
-        /// The trial.
-        trial: u64,
-        /// The attempt.
-        attempt: u32,
+        /// The segment.
+        #[serde(flatten)]
+        segment: SegmentId,
         /// The checkpoint asked for by `save`.
         checkpoint: Option<PathBuf>,
     },
     /// The segment failed. The worker is replaced, since it may hold memory still, or a device that no longer works.
     Failed {
-        /// The trial.
-        trial: u64,
-        /// The attempt.
-        attempt: u32,
+        /// The segment.
+        #[serde(flatten)]
+        segment: SegmentId,
         /// What happened, for the user.
         message: String,
     },
@@ -291,11 +286,11 @@ mod tests {
 
     #[test]
     fn a_line_is_what_the_documentation_shows() {
-        let stop = ToWorker::Stop {
-            trial: 3,
+        let segment = SegmentId {
+            trial: TrialId(3),
             attempt: 2,
-            save: true,
         };
+        let stop = ToWorker::Stop { segment, save: true };
         assert_eq!(
             serde_json::to_string(&stop).unwrap(),
             r#"{"type":"stop","trial":3,"attempt":2,"save":true}"#
@@ -305,6 +300,38 @@ mod tests {
         )
         .unwrap();
         assert!(matches!(report, FromWorker::Report { loss: None, .. }));
+    }
+
+    /// Workers in other languages read and write these lines, and a trial may be named twice only by mistake.
+    #[test]
+    fn the_numbers_of_a_segment_stand_beside_the_other_fields() {
+        let lines = [
+            r#"{"type":"progress","trial":18446744073709551615,"attempt":4294967295,"resource":1.25,"examples_per_second":20.5}"#,
+            r#"{"type":"report","trial":4,"attempt":1,"resource":1,"loss":0.31,"metrics":{"accuracy":0.8},"checkpoint":"/c","last":true}"#,
+            r#"{"type":"done","trial":4,"attempt":1}"#,
+            r#"{"type":"stopped","trial":4,"attempt":1,"checkpoint":null}"#,
+            r#"{"type":"failed","trial":4,"attempt":1,"message":"m"}"#,
+        ];
+        for line in lines {
+            let message: FromWorker = serde_json::from_str(line).unwrap();
+            assert_eq!(serde_json::to_string(&message).unwrap(), line);
+        }
+        let run = r#"{"type":"run","trial":4,"attempt":1,"seed":7,"parameters":{"lr":0.25},"unit":"steps","report_every":2,"from":0,"to":3,"max":9,"checkpoint":null,"checkpoints":"/c"}"#;
+        let message: ToWorker = serde_json::from_str(run).unwrap();
+        assert_eq!(serde_json::to_string(&message).unwrap(), run);
+        let refused = [
+            (r#"{"type":"done","trial":4}"#, "missing field `attempt`"),
+            (
+                r#"{"type":"done","trial":4,"trial":5,"attempt":1}"#,
+                "duplicate field `trial`",
+            ),
+            (r#"{"type":"done","trial":-4,"attempt":1}"#, "expected u64"),
+            (r#"{"type":"done","trial":4,"attempt":4294967296}"#, "expected u32"),
+        ];
+        for (line, expected) in refused {
+            let error = serde_json::from_str::<FromWorker>(line).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

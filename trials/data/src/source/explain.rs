@@ -4,11 +4,13 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-use super::jsonl::FORM;
 use super::lines::Problem;
 use crate::columns::Layout;
 use crate::error::shown;
 use crate::rows::kind;
+
+/// The help where the columns are not known yet.
+pub(super) const FORM: &str = r#"write one {"anchor": "…", "positive": "…", "negative": "…"} per line"#;
 
 /// Why a line is not a row of the layout: the slow way, taken once.
 pub(super) fn explain(line: &str, layout: &Layout) -> Problem {

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use hpo_protocol::{FromWorker, Run, Start, ToWorker, Unit, VERSION, Values};
+use hpo_protocol::{FromWorker, Run, SegmentId, Start, ToWorker, TrialId, Unit, VERSION, Values};
 use hpo_trial_embedding::data::derive;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
@@ -245,8 +245,7 @@ impl Study {
         let checkpoints = self.path.join(name);
         std::fs::create_dir_all(&checkpoints).unwrap();
         Run {
-            trial: 5,
-            attempt: from as u32 + 1,
+            segment: of(from as u32 + 1),
             seed: 12345,
             parameters: values(parameters),
             unit: Unit::Epochs,
@@ -257,6 +256,14 @@ impl Study {
             checkpoint,
             checkpoints,
         }
+    }
+}
+
+/// A segment of the trial that [`Study::run`] trains.
+pub fn of(attempt: u32) -> SegmentId {
+    SegmentId {
+        trial: TrialId(5),
+        attempt,
     }
 }
 

@@ -1,10 +1,6 @@
 //! The same rows in every format are the same data.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
-use common::{Place, write_all, write_parquet};
+use crate::common::{Place, write_all, write_parquet};
 use hpo_data::{Kind, Rows};
 use parquet::basic::{Compression, GzipLevel};
 use proptest::prelude::*;
@@ -153,7 +149,7 @@ fn parquet_is_read_whatever_its_compression() {
 }
 
 #[test]
-fn each_mistake_is_told_with_its_place() {
+fn each_mistake_is_reported_with_its_place() {
     let parquet = Place::new();
     let write = |place: &Place, columns: &[&str], values: Value| {
         write_parquet(&place.path("t.parquet"), columns, &rows(values), Compression::SNAPPY);
@@ -233,7 +229,7 @@ fn each_mistake_is_told_with_its_place() {
         (
             "t.txt",
             b"a",
-            "the name of `t.txt` does not tell its format",
+            "the name of `t.txt` does not say its format",
             "",
             "give it the ending .jsonl, .csv, .tsv or .parquet",
         ),
@@ -318,7 +314,7 @@ fn files_of_one_study_are_of_one_kind() {
 }
 
 #[test]
-fn a_label_that_training_does_not_know_is_told_with_its_place() {
+fn a_label_that_training_does_not_know_is_reported_with_its_place() {
     let place = Place::new();
     place.write("t.csv", "text,label\na,x\nb,y\n");
     place.write("v.csv", "text,label\nc,x\nd,z\n");

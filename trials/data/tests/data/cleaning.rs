@@ -1,12 +1,8 @@
-//! What is dropped, what is split off, and what is told of it.
-
-#![allow(clippy::unwrap_used)]
-
-mod common;
+//! What is dropped, what is split off, and what is reported of it.
 
 use std::collections::BTreeSet;
 
-use common::Place;
+use crate::common::Place;
 use hpo_data::{Data, Dropped, Rows};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -240,7 +236,7 @@ fn a_range_of_scores_is_checked() {
         (refused.0.as_str(), refused.2.as_str()),
         (
             "t.csv:2:5: `score` is 5.5, outside 0 to 5",
-            "mend the score, or widen `score_range`"
+            "fix the score, or widen `score_range`"
         )
     );
 }

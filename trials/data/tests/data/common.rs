@@ -1,8 +1,5 @@
 //! Files of data in all formats, and settings that name them.
 
-// clippy knows test functions, but not their helpers; each test uses some of these.
-#![allow(clippy::unwrap_used, dead_code)]
-
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
