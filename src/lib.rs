@@ -14,6 +14,7 @@ pub mod executor;
 pub mod export;
 pub mod fsck;
 pub mod ids;
+pub mod keys;
 mod kill;
 pub mod scheduler;
 pub mod signals;

@@ -6,7 +6,7 @@ use rand::RngExt;
 use serde::Serialize;
 
 use crate::space::{Scale, SearchSpace};
-use crate::study::{Observation, Purpose, Request, Study, Surrogate, Trial, TrialState, generator};
+use crate::study::{History, Observation, Purpose, Study, Surrogate, Trial, TrialState, generator};
 
 /// Draws of configurations; a share is right to about 0.03.
 const DRAWS: usize = 512;
@@ -46,13 +46,9 @@ pub fn importance(study: &Study) -> Option<Importances> {
     let searched: Vec<usize> = (0..space.parameters.len())
         .filter(|place| space.parameters[*place].distribution.scale() != Scale::Constant)
         .collect();
-    let surrogate = Surrogate::new(&Request {
+    let surrogate = Surrogate::new(&History {
         space: &space,
-        seed: spec.seed,
         rungs: &rungs,
-        start: 0,
-        first: 0,
-        count: 0,
         observations: &observations,
     })?;
     let enough = surrogate.trials() >= (3 * searched.len()).max(10);

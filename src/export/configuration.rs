@@ -184,7 +184,7 @@ mod tests {
     use super::*;
     use crate::ids::Timestamp;
     use crate::space::SearchSpace;
-    use crate::study::{Event, PolicyKind, PolicySpec, SamplerSpec, StudySpec, Trainer};
+    use crate::study::{Event, PolicyKind, PolicySpec, SamplerSpec, StudySpec, SuccessiveHalving, Trainer};
 
     fn study() -> Study {
         let parameters = [
@@ -206,10 +206,10 @@ mod tests {
             sampler: SamplerSpec::default(),
             confirmation: None,
             policy: PolicySpec {
-                kind: PolicyKind::SuccessiveHalving {
+                kind: PolicyKind::SuccessiveHalving(SuccessiveHalving {
                     bracket_size: None,
                     small_brackets: false,
-                },
+                }),
                 speculation: true,
                 parallel_brackets: 1,
                 unit: Unit::Epochs,

@@ -29,6 +29,18 @@ pub enum Confidence {
 }
 
 impl Confidence {
+    /// All, in ascending order.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
+
+    /// Its name in a study's file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+
     /// The standard deviation around the guess, as a share of the range.
     pub fn deviation(self) -> f64 {
         match self {

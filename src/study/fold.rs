@@ -62,7 +62,7 @@ impl Study {
                     trials: *trials,
                     drawn: 0,
                     unfinished: *trials,
-                    bracket: Bracket::new(&self.spec.policy, &plan),
+                    bracket: self.spec.policy.open(&plan),
                 });
             }
             Fact::ModelTested { trial, measurement } => self.test = Some((*trial, measurement.clone())),
@@ -440,7 +440,7 @@ impl Study {
     /// A trial has left its rung: for the next one, or because it has ended there.
     fn leave(&mut self, id: TrialId, rung: u64) {
         if let Some(bracket) = self.bracket_of(id) {
-            bracket.left(id, rung);
+            bracket.withdraw(id, rung);
         }
     }
 

@@ -14,10 +14,10 @@ use crate::space::{Distribution, Parameter, SearchSpace};
 
 pub(crate) fn spec(trials: u64, max_resource: u64, reduction_factor: u64) -> StudySpec {
     with(
-        PolicyKind::SuccessiveHalving {
+        PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: None,
             small_brackets: false,
-        },
+        }),
         trials,
         max_resource,
         reduction_factor,
@@ -333,15 +333,15 @@ fn confirmed() -> impl Strategy<Value = Option<ConfirmationSpec>> {
 
 fn synchronous() -> impl Strategy<Value = PolicyKind> {
     prop_oneof![
-        prop::option::of(1u64..12).prop_map(|bracket_size| PolicyKind::SuccessiveHalving {
+        prop::option::of(1u64..12).prop_map(|bracket_size| PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size,
             small_brackets: false
-        }),
-        Just(PolicyKind::SuccessiveHalving {
+        })),
+        Just(PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: None,
             small_brackets: true
-        }),
-        any::<bool>().prop_map(|small_brackets| PolicyKind::Hyperband { small_brackets }),
+        })),
+        any::<bool>().prop_map(|small_brackets| PolicyKind::Hyperband(Hyperband { small_brackets })),
         Just(PolicyKind::None),
     ]
 }
@@ -349,13 +349,15 @@ fn synchronous() -> impl Strategy<Value = PolicyKind> {
 fn asynchronous() -> impl Strategy<Value = PolicyKind> {
     let variant = prop_oneof![Just(AshaVariant::Promotion), Just(AshaVariant::Stopping)];
     prop_oneof![
-        variant.clone().prop_map(|variant| PolicyKind::Asha { variant }),
-        variant.prop_map(|variant| PolicyKind::AsyncHyperband { variant }),
+        variant.clone().prop_map(|variant| PolicyKind::Asha(Asha { variant })),
+        variant.prop_map(|variant| PolicyKind::AsyncHyperband(AsyncHyperband { variant })),
         Just(PolicyKind::Pasha),
-        (1u64..100, 1u64..5).prop_map(|(percentile, startup_trials)| PolicyKind::MedianStopping {
-            percentile,
-            startup_trials
-        }),
+        (1u64..100, 1u64..5).prop_map(
+            |(percentile, startup_trials)| PolicyKind::MedianStopping(MedianStopping {
+                percentile,
+                startup_trials
+            })
+        ),
     ]
 }
 
@@ -439,8 +441,8 @@ proptest! {
         hyperband: bool, small_brackets: bool, parallel_brackets in 1u64..4, trials in 8u64..25, slots in 1u32..8, seed: u64,
     ) {
         let kind = match hyperband {
-            true => PolicyKind::Hyperband { small_brackets },
-            false => PolicyKind::SuccessiveHalving { bracket_size: (!small_brackets).then_some(6), small_brackets },
+            true => PolicyKind::Hyperband(Hyperband { small_brackets }),
+            false => PolicyKind::SuccessiveHalving(SuccessiveHalving { bracket_size: (!small_brackets).then_some(6), small_brackets }),
         };
         let mut spec = with(kind, trials, 9, 3);
         spec.policy.parallel_brackets = parallel_brackets;

@@ -3,12 +3,18 @@
 use toml::de::DeValue;
 
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
+use crate::keys::{Fallback, Key, Takes};
 use crate::space::{Condition, Distribution, Parameter, Scale, Value};
 use crate::space::{Listed, Required, require};
 use crate::words::listed;
 
 /// The key of a distribution that says when a configuration has the parameter.
-pub(super) const KEY: &str = "when";
+pub(super) const KEY: Key = Key {
+    name: "when",
+    takes: Takes::Conditions,
+    default: Fallback::Nothing,
+    about: "the values of other parameters with which alone a configuration has this one, such as `{ optimizer = \"sgd\" }`",
+};
 
 const EXAMPLE: &str = "write, for example, `when = { optimizer = \"sgd\" }`";
 
@@ -17,7 +23,7 @@ pub(super) fn read(parameter: &Item) -> Result<Vec<Condition>> {
     let DeValue::Table(_) = parameter.value else {
         return Ok(Vec::new());
     };
-    let Some(item) = parameter.table()?.get(KEY) else {
+    let Some(item) = parameter.table()?.get(KEY.name) else {
         return Ok(Vec::new());
     };
     if !matches!(item.value, DeValue::Table(_)) {
@@ -60,7 +66,7 @@ pub(super) fn check(table: &Table, parameters: &[Parameter]) -> Result<()> {
     for parameter in parameters {
         if let Err(other) = require(parameters, &parameter.name, &mut Required::new()) {
             let name = &parameter.name;
-            let when = table.get(name).and_then(|item| item.table().ok()?.get(KEY));
+            let when = table.get(name).and_then(|item| item.table().ok()?.get(KEY.name));
             let message = format!("no configuration has `{name}`: `{other}` would have to have two values at once");
             let help = format!("change the conditions of `{name}`, or those of the parameters that they name");
             return Err(match when {
@@ -78,7 +84,7 @@ fn problem(table: &Table, parameters: &[Parameter], parameter: &Parameter, condi
         .get(&parameter.name)?
         .table()
         .ok()?
-        .get(KEY)?
+        .get(KEY.name)?
         .table()
         .ok()?
         .get(&condition.parameter)?;

@@ -19,7 +19,7 @@ pub(super) struct Problem {
     pub message: String,
     /// What stands at the place.
     pub label: String,
-    /// How to mend it.
+    /// How to fix it.
     pub help: String,
     /// Whether something is not there. Such a problem can be the effect of another one: a misspelt key, say.
     pub missing: bool,
@@ -100,12 +100,15 @@ impl<'a> Table<'a> {
         self.items().find(|item| item.key == key)
     }
 
-    /// The entry, which must be there; `example` is a line that mends it.
+    /// The entry, which must be there; `example` is a line that fixes it.
     pub fn required(&self, key: &str, example: &str) -> Result<Item<'a>> {
-        self.get(key).ok_or_else(|| {
-            let message = format!("`{}.{key}` is missing", self.name);
-            Problem::missing(Some(self.span.clone()), message, format!("add `{example}`"))
-        })
+        self.get(key).ok_or_else(|| self.missing(key, example))
+    }
+
+    /// An entry is not there; `example` is a line that fixes it.
+    pub fn missing(&self, key: &str, example: &str) -> Problem {
+        let message = format!("`{}.{key}` is missing", self.name);
+        Problem::missing(Some(self.span.clone()), message, format!("add `{example}`"))
     }
 
     /// The first entry whose key is none of `known`.

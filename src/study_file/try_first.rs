@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::constraints::TRIES;
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
-use super::study::Study;
+use super::study::StudyTable;
 use crate::space::{Distribution, Parameter, Scale, SearchSpace, Value};
 use crate::space::{Required, require, same};
 use crate::words::counted;
@@ -16,7 +16,7 @@ const EXAMPLE: &str = "write a line `[[try_first]]` and below it values such as 
 
 /// Reads the tables into the space from which their values must come; `study` is that, if it could be read, and `grid` whether every
 /// configuration is tried once.
-pub(super) fn read(item: &Item, space: SearchSpace, study: Option<&Study>, grid: bool) -> Result<SearchSpace> {
+pub(super) fn read(item: &Item, space: SearchSpace, study: Option<&StudyTable>, grid: bool) -> Result<SearchSpace> {
     let tables = item.array(EXAMPLE)?;
     let mut points = Vec::new();
     let mut whole: Vec<(Values, &str)> = Vec::new();
@@ -134,7 +134,7 @@ fn together(table: &Table, space: &SearchSpace, values: &Values) -> Result<()> {
     let mut all = Required::new();
     for item in table.items() {
         let mut own = Required::new();
-        // A parameter that is never there is told at its conditions.
+        // A parameter that is never there is reported at its conditions.
         let _ = require(&space.parameters, item.key, &mut own);
         let against = own.iter().find(|(other, wanted)| {
             let value = values.get(**other);

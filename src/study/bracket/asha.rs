@@ -5,13 +5,38 @@
 
 use std::collections::BTreeSet;
 
-use super::{Decision, Entry, Rank};
+use serde::{Deserialize, Serialize};
+
+use super::rung::{Decision, Entry, Rank};
 use crate::ids::TrialId;
-use crate::study::policy::AshaVariant;
 
 mod progress;
 
 use progress::Progress;
+
+/// When asynchronous successive halving stops a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AshaVariant {
+    /// It is paused at each rung and goes on once it is among the best there (Li et al., 2020, algorithm 2).
+    Promotion,
+    /// It is stopped at a rung unless it is among the best that have come there so far (the variant of Ray Tune, and of
+    /// Klein et al., 2020, section 3).
+    Stopping,
+}
+
+impl AshaVariant {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Promotion, Self::Stopping];
+
+    /// Its name in a study's file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Promotion => "promotion",
+            Self::Stopping => "stopping",
+        }
+    }
+}
 
 /// A bracket that trials are added to one by one.
 ///
@@ -34,10 +59,10 @@ struct Rung {
     /// The best `floor(count / eta)` of those with a loss, and the others.
     top: BTreeSet<Rank>,
     rest: BTreeSet<Rank>,
-    /// Those at the top that have not left.
+    /// Those at the top that have not been withdrawn.
     ready: BTreeSet<Rank>,
     /// Those that were promoted, or have ended here.
-    left: BTreeSet<TrialId>,
+    withdrawn: BTreeSet<TrialId>,
 }
 
 impl Rung {
@@ -70,7 +95,7 @@ impl Rung {
 
     fn raise(&mut self, rank: Rank) {
         self.top.insert(rank);
-        if !self.left.contains(&rank.trial) {
+        if !self.withdrawn.contains(&rank.trial) {
             self.ready.insert(rank);
         }
     }
@@ -94,7 +119,7 @@ impl Asha {
             top: BTreeSet::new(),
             rest: BTreeSet::new(),
             ready: BTreeSet::new(),
-            left: BTreeSet::new(),
+            withdrawn: BTreeSet::new(),
         };
         Self {
             eta: usize::try_from(eta).unwrap_or(usize::MAX),
@@ -170,10 +195,10 @@ impl Asha {
         })
     }
 
-    pub(super) fn left(&mut self, trial: TrialId, resource: u64) {
+    pub(super) fn withdraw(&mut self, trial: TrialId, resource: u64) {
         if let Some(k) = self.position(resource) {
             let rung = &mut self.rungs[k];
-            rung.left.insert(trial);
+            rung.withdrawn.insert(trial);
             rung.ready.retain(|rank| rank.trial != trial);
         }
     }
@@ -247,7 +272,7 @@ mod tests {
             expected.map(|(k, trial)| (trial, resources[k], resources[k + 1]))
         );
         if let Some((k, trial)) = expected {
-            asha.left(trial, resources[k]);
+            asha.withdraw(trial, resources[k]);
             promoted[k].push(trial);
         }
         Ok(expected)
@@ -400,7 +425,7 @@ mod tests {
             (asha.close(0, 1), asha.close(1, 1)),
             (Decision::Prune, Decision::Promote { to: 3 })
         );
-        asha.left(1, 1);
+        asha.withdraw(1, 1);
         enter(&mut asha, 3, 1, Some(0.3));
         assert_eq!(asha.close(1, 3), Decision::Promote { to: 9 });
         enter(&mut asha, 9, 1, Some(0.2));
@@ -415,7 +440,7 @@ mod tests {
         }
         for trial in 0..2 {
             assert_eq!(pasha.promotion(), Some((trial, 1, 3)));
-            pasha.left(trial, 1);
+            pasha.withdraw(trial, 1);
             enter(&mut pasha, 3, trial, Some(trial as f64 / 2.0));
         }
         assert_eq!(pasha.promotion(), None, "the same order as below");
@@ -426,7 +451,7 @@ mod tests {
         enter(&mut pasha, 1, 4, Some(0.5));
         enter(&mut pasha, 1, 5, Some(9.0));
         assert_eq!(pasha.promotion(), Some((4, 1, 3)));
-        pasha.left(4, 1);
+        pasha.withdraw(4, 1);
         enter(&mut pasha, 3, 4, Some(-1.0));
         assert_eq!(pasha.promotion(), Some((4, 3, 9)), "another order: one rung more");
     }

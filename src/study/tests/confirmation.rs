@@ -283,10 +283,10 @@ fn samplers_learn_nothing_from_what_confirms() {
     });
     for sampler in [learns, SamplerSpec::Sobol] {
         let raised = |confirmation: Option<ConfirmationSpec>| {
-            let kind = PolicyKind::SuccessiveHalving {
+            let kind = PolicyKind::SuccessiveHalving(SuccessiveHalving {
                 bracket_size: Some(6),
                 small_brackets: false,
-            };
+            });
             let mut spec = with(kind, 12, 9, 3);
             spec.sampler = sampler.clone();
             spec.confirmation = confirmation;

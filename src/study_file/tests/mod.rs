@@ -8,6 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::devices::{Devices, DevicesError};
 use crate::space::{Distribution, Parameter};
+use crate::study::{Asha, AsyncHyperband, Hyperband, MedianStopping, SuccessiveHalving};
 
 const GOOD: &str = r#"[study]
 trials = 27
@@ -88,10 +89,10 @@ weight_decay = 0
             seeds: 5,
         }),
         policy: PolicySpec {
-            kind: crate::study::PolicyKind::SuccessiveHalving {
+            kind: crate::study::PolicyKind::SuccessiveHalving(SuccessiveHalving {
                 bracket_size: None,
                 small_brackets: false,
-            },
+            }),
             speculation: true,
             parallel_brackets: 1,
             unit: Unit::Epochs,
@@ -175,35 +176,35 @@ fn policies_are_read_with_their_settings() {
     let kind = |lines: &str| policy(lines).kind;
     assert_eq!(
         kind(""),
-        PolicyKind::SuccessiveHalving {
+        PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: None,
             small_brackets: false
-        }
+        })
     );
     assert_eq!(
         kind("type = \"successive_halving\"\nbracket_size = 9"),
-        PolicyKind::SuccessiveHalving {
+        PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: Some(9),
             small_brackets: false
-        }
+        })
     );
     assert_eq!(
         kind("type = \"hyperband\""),
-        PolicyKind::Hyperband { small_brackets: false }
+        PolicyKind::Hyperband(Hyperband { small_brackets: false })
     );
     let (promotion, stopping) = (AshaVariant::Promotion, AshaVariant::Stopping);
-    assert_eq!(kind("type = \"asha\""), PolicyKind::Asha { variant: promotion });
+    assert_eq!(kind("type = \"asha\""), PolicyKind::Asha(Asha { variant: promotion }));
     assert_eq!(
         kind("type = \"async_hyperband\"\nvariant = \"stopping\""),
-        PolicyKind::AsyncHyperband { variant: stopping }
+        PolicyKind::AsyncHyperband(AsyncHyperband { variant: stopping })
     );
     assert_eq!(kind("type = \"pasha\""), PolicyKind::Pasha);
     assert_eq!(
         kind("type = \"median_stopping\"\npercentile = 80\nmin_resource = 2"),
-        PolicyKind::MedianStopping {
+        PolicyKind::MedianStopping(MedianStopping {
             percentile: 80,
             startup_trials: 5
-        }
+        })
     );
     assert_eq!(kind("type = \"none\""), PolicyKind::None);
     assert!(policy("").speculation && !policy("speculation = false").speculation);
@@ -251,19 +252,19 @@ fn a_sampler_that_learns_has_brackets_to_learn_from() {
     assert_eq!(random.sampler, SamplerSpec::Random);
     assert_eq!(
         random.policy.kind,
-        PolicyKind::SuccessiveHalving {
+        PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: None,
             small_brackets: false
-        }
+        })
     );
     let settings = GaussianProcess {
         startup_trials: Some(5),
         random_share: 0.1,
     };
-    let small = PolicyKind::SuccessiveHalving {
+    let small = PolicyKind::SuccessiveHalving(SuccessiveHalving {
         bracket_size: None,
         small_brackets: true,
-    };
+    });
     let learning = study("[sampler]\ntype = \"gaussian_process\"\nstartup_trials = 5");
     assert_eq!(learning.sampler, SamplerSpec::GaussianProcess(settings));
     assert_eq!((learning.policy.kind, study("").policy.kind), (small, small));
@@ -277,11 +278,13 @@ fn a_sampler_that_learns_has_brackets_to_learn_from() {
         parse_at(&text).unwrap().study
     };
     let hyperband = with("type = \"hyperband\"").policy.kind;
-    assert_eq!(hyperband, PolicyKind::Hyperband { small_brackets: true });
+    assert_eq!(hyperband, PolicyKind::Hyperband(Hyperband { small_brackets: true }));
     let halving = with("bracket_size = 9\nparallel_brackets = 3");
-    let of = |size| PolicyKind::SuccessiveHalving {
-        bracket_size: Some(size),
-        small_brackets: false,
+    let of = |size| {
+        PolicyKind::SuccessiveHalving(SuccessiveHalving {
+            bracket_size: Some(size),
+            small_brackets: false,
+        })
     };
     assert_eq!((halving.policy.kind, halving.parallel_brackets), (of(9), Some(3)));
     assert_eq!(halving.spec(1, 8).policy.parallel_brackets, 3);

@@ -15,30 +15,74 @@ use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 use self::data::{Data, features};
 use self::model::{Hyperparameters, Point, Prediction, Process};
 pub use self::surrogate::Surrogate;
+use super::keys::RANDOM_SHARE;
 use super::untried::Tried;
-use super::{Purpose, Request, generator, sobol};
+use super::{History, Purpose, Request, Sampler, generator, sobol};
 use crate::ids::TrialId;
+use crate::keys::{About, Fallback, Key, Settings, Takes};
 use crate::space::{Around, SearchSpace};
+use crate::study::MAX_TRIALS;
 
 /// The settings of the sampler.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct GaussianProcess {
-    /// So many trials are drawn, evenly over the space, before the model is asked; none: 4.
+    /// So many trials are drawn before the model is asked; none: 4.
     pub startup_trials: Option<u64>,
     /// The share of configurations that are drawn at random after that, 0 to 1.
     pub random_share: f64,
 }
 
+const STARTUP_TRIALS: Key = Key {
+    name: "startup_trials",
+    takes: Takes::Integer {
+        least: 1,
+        most: MAX_TRIALS as i64,
+    },
+    default: Fallback::Described("4"),
+    about: "before so many trials are known, they are drawn at random; or, unless you gave guesses or a bracket has more trials, as \
+            points of a Sobol sequence",
+};
+
 impl Default for GaussianProcess {
     fn default() -> Self {
-        Self {
-            startup_trials: None,
-            random_share: 0.1,
-        }
+        Self::read(&Settings::default())
+    }
+}
+
+impl Sampler for GaussianProcess {
+    fn is_adaptive(&self) -> bool {
+        true
+    }
+
+    fn uses_priors(&self) -> bool {
+        true
+    }
+
+    fn learn(&self, history: &History<'_>) -> super::Learned {
+        super::Learned(Learned::new(*self, history))
+    }
+
+    fn draw(&self, request: &Request<'_>, learned: &super::Learned) -> Vec<Values> {
+        draw(*self, request, learned.0.as_ref())
     }
 }
 
 impl GaussianProcess {
+    pub(super) const ABOUT: About = About {
+        name: "gaussian_process",
+        in_short: "a model of the loss over the space and the rungs proposes what promises most",
+        choose: "usually, and by default: it finds better configurations with the same epochs",
+        keys: &[STARTUP_TRIALS, RANDOM_SHARE],
+        keys_if_learning: &[],
+    };
+
+    pub(super) fn read(settings: &Settings) -> Self {
+        Self {
+            startup_trials: settings.count_if_any(&STARTUP_TRIALS),
+            random_share: settings.number(&RANDOM_SHARE),
+        }
+    }
+
     /// How many trials are drawn before the model is asked.
     fn startup(&self) -> u64 {
         self.startup_trials.unwrap_or(4)
@@ -76,15 +120,15 @@ pub(super) struct Learned {
 }
 
 impl Learned {
-    /// What the observations of a request teach; none if they are too few for all that it is asked for.
-    pub fn new(settings: GaussianProcess, request: &Request<'_>) -> Option<Self> {
-        let data = Data::new(request);
+    /// What the observations of a history teach; none if they are too few for all that it is asked for.
+    pub fn new(settings: GaussianProcess, history: &History<'_>) -> Option<Self> {
+        let data = Data::new(history);
         let startup = settings.startup() as usize;
         let enough = data.trials >= startup || data.compared() >= TO_COMPARE;
         enough.then(|| Self {
             hyperparameters: Hyperparameters::fit(&data.some(LEARN_FROM)),
             data,
-            rungs: request.rungs.len(),
+            rungs: history.rungs.len(),
             startup,
         })
     }
@@ -103,12 +147,12 @@ impl Learned {
 }
 
 /// Draws configurations, by what has been learned if it is enough.
-pub(super) fn draw(settings: GaussianProcess, request: &Request<'_>, learned: Option<&Learned>) -> Vec<Values> {
+fn draw(settings: GaussianProcess, request: &Request<'_>, learned: Option<&Learned>) -> Vec<Values> {
     let mut random = generator(request.seed, request.first, Purpose::Model);
-    let (mut tried, mut ended) = (Tried::new(request), Tried::to_the_end(request));
+    let (mut tried, mut ended) = (Tried::new(&request.history), Tried::to_the_end(&request.history));
     let mut drawn: Vec<Values> = Vec::new();
     let mut candidates = learned.and_then(|learned| Candidates::new(request, learned, &mut random));
-    for trial in request.first..request.first + request.count {
+    for trial in request.trials() {
         let mut own = generator(request.seed, trial, Purpose::Configuration);
         let by_model = match &mut candidates {
             Some(candidates) if own.random::<f64>() >= settings.random_share => {
@@ -117,7 +161,7 @@ pub(super) fn draw(settings: GaussianProcess, request: &Request<'_>, learned: Op
             Some(_) => None,
             None => Some(unknowing(settings, request, &tried, trial, &mut own)),
         };
-        let configuration = by_model.unwrap_or_else(|| tried.other(request.space, &mut own));
+        let configuration = by_model.unwrap_or_else(|| tried.other(request.history.space, &mut own));
         tried.insert(&configuration);
         ended.insert(&configuration);
         drawn.push(configuration);
@@ -134,7 +178,7 @@ fn unknowing(
     trial: TrialId,
     random: &mut impl Rng,
 ) -> Values {
-    let space = request.space;
+    let space = request.history.space;
     let guessed = space.parameters.iter().any(|parameter| parameter.prior.is_some());
     let few = request.count.max(trial + 1) <= settings.startup();
     let evenly = (few && !guessed).then(|| sobol::configuration(space, request.seed, trial));
@@ -174,8 +218,9 @@ fn promising(process: &Process, places: &[Vec<f64>], rung: usize) -> Vec<(f64, u
 
 /// The process if what it expects of the trials under way is taken for granted, so that others are drawn.
 fn believing(process: Process, request: &Request<'_>, learned: &Learned) -> Option<Process> {
-    let (space, rung) = (request.space, request.rungs.len().saturating_sub(1));
+    let (space, rung) = (request.history.space, request.history.rungs.len().saturating_sub(1));
     let under_way = request
+        .history
         .observations
         .iter()
         .rev()
@@ -207,9 +252,9 @@ impl Candidates {
         if data.trials < learned.startup {
             return None;
         }
-        let rung = request.rungs.len().saturating_sub(1);
+        let rung = request.history.rungs.len().saturating_sub(1);
         let process = Process::new(&learned.hyperparameters, &data.points, rung)?;
-        let space = request.space;
+        let space = request.history.space;
         // The best that have been seen, by what the model expects of them.
         let seen: Vec<Vec<f64>> = data.seen.iter().map(|point| features(space, point)).collect();
         let order = promising(&process, &seen, rung);
@@ -299,13 +344,15 @@ mod tests {
             random_share: 0.1,
         };
         SamplerSpec::GaussianProcess(settings).draw(&Request {
-            space,
+            history: History {
+                space,
+                rungs: &RUNGS,
+                observations,
+            },
             seed,
-            rungs: &RUNGS,
             start: 0,
             first: observations.len() as TrialId,
             count,
-            observations,
         })
     }
 
@@ -366,13 +413,15 @@ mod tests {
             });
             let observations: Vec<Observation> = observations.collect();
             let request = Request {
-                space: &space,
+                history: History {
+                    space: &space,
+                    rungs: &RUNGS,
+                    observations: &observations,
+                },
                 seed,
-                rungs: &RUNGS,
                 start: 2,
                 first: all.len() as TrialId,
                 count: 1,
-                observations: &observations,
             };
             SamplerSpec::GaussianProcess(GaussianProcess::default()).draw(&request)
         };
