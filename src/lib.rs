@@ -17,6 +17,7 @@ pub mod ids;
 pub mod keys;
 mod kill;
 pub mod scheduler;
+pub mod session;
 pub mod signals;
 pub mod simulate;
 pub mod space;

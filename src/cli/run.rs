@@ -13,7 +13,8 @@ use super::CliError;
 use super::study::print;
 use crate::devices::{Devices, SlotSettings};
 use crate::executor::{Machine, Program};
-use crate::scheduler::{self, Ended, Job, Outcome};
+use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
+use crate::signals::Signals;
 use crate::store::{Store, StudyDirectory, StudyReader};
 use crate::study::{Limits, Study, StudySpec, TrialSummary};
 use crate::view::{self, Progress, tell};
@@ -143,32 +144,17 @@ pub(super) fn run(
     ));
 
     let mut progress = Progress::new(slots.len());
-    let job = Job {
-        directory: directory.clone(),
-        slots,
-        program,
-        limits: limits.unwrap_or_else(|| spec.limits()),
-        store,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|source| CliError::Output {
-        what: "to the pipes of workers".into(),
-        source,
-    })?;
-    let mut ended = runtime.block_on(scheduler::run(job, &mut progress));
-    // A file without end may still be read for its digest.
-    runtime.shutdown_background();
+    let cancellation = cancelled_by_signals()?;
+    let session = Session::new(directory.clone(), store);
+    let ended = session.run(WorkerProcesses { program, slots }, limits, &mut progress, &cancellation);
     progress.finish();
-    if let Some(trouble) = &ended.database_trouble {
-        tell(&format!("note: {}", trouble.told(ended.database.is_some())));
-    }
-    match std::mem::replace(&mut ended.outcome, Ok(Outcome::Finished)) {
-        Err(error) => Err(error.into()),
-        Ok(Outcome::Stopped) => {
+    let ended = ended?;
+    match ended.outcome {
+        Outcome::Stopped => {
             tell(&format!("stopped; nothing recorded is lost. Go on with:\n  {again}"));
             Err(CliError::Stopped)
         }
-        Ok(Outcome::Finished) => {
+        Outcome::Finished => {
             let ranked = ended.database.as_ref().and_then(|database| database.best(SHOWN).ok());
             let best = ranked.unwrap_or_else(|| {
                 let best = ended.study.best().map(TrialSummary::from);
@@ -178,6 +164,29 @@ pub(super) fn run(
             Ok(ended)
         }
     }
+}
+
+/// A cancellation that is asked for by every signal that asks the process to stop.
+fn cancelled_by_signals() -> Result<Cancellation, CliError> {
+    let cancellation = Cancellation::new();
+    let signals = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .and_then(|runtime| Ok((runtime.block_on(async { Signals::listen() })?, runtime)));
+    let (mut signals, runtime) =
+        signals.map_err(|source| CliError::Failed(format!("can't listen for signals: {source}")))?;
+    std::thread::spawn({
+        let cancellation = cancellation.clone();
+        move || {
+            runtime.block_on(async {
+                loop {
+                    signals.received().await;
+                    cancellation.cancel();
+                }
+            })
+        }
+    });
+    Ok(cancellation)
 }
 
 /// Tells the outcome of a study that has nothing left to do, as [`run`] does at its end.

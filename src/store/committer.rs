@@ -34,6 +34,9 @@ pub enum CommitError {
     /// The system does not take them.
     #[error("can't write the journal: {0}")]
     Io(io::ErrorKind),
+    /// The disk is full, and waiting for space was cancelled.
+    #[error("stopped while the disk was full")]
+    Cancelled,
 }
 
 impl From<io::ErrorKind> for CommitError {

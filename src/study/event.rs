@@ -337,3 +337,11 @@ pub struct Step {
     /// To be carried out then.
     pub commands: Vec<Command>,
 }
+
+impl Step {
+    /// What follows from another event is made durable and carried out after this.
+    pub fn append(&mut self, next: Self) {
+        self.records.extend(next.records);
+        self.commands.extend(next.commands);
+    }
+}

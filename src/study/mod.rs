@@ -4,6 +4,7 @@
 //! the records alone give the state back.
 
 pub mod bracket;
+mod check;
 mod confirmation;
 mod decide;
 mod event;
@@ -27,6 +28,7 @@ use hpo_protocol::{Measurement, Metrics};
 
 pub use bracket::AshaVariant;
 use bracket::{Bracket, Decision, Rank, rung_sizes};
+pub use check::Contradiction;
 pub use confirmation::{Confirmation, Confirmed};
 pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step};
 pub use fits::Misfit;
@@ -160,6 +162,11 @@ impl Study {
     /// The trials of the search, by number.
     pub fn search_trials(&self) -> impl Iterator<Item = &Trial> {
         self.trials.iter().filter(|trial| trial.confirms().is_none())
+    }
+
+    /// The trials that are being trained, by number.
+    pub fn running(&self) -> impl Iterator<Item = &Trial> {
+        self.running.iter().filter_map(|&id| self.trial(id))
     }
 
     /// Whether all trials of the search are decided; what confirms it may be still to come.

@@ -625,3 +625,10 @@ fn a_trial_that_ends_by_itself_stands_at_the_rungs_above_without_more_training()
 pub(crate) fn at(fact: Fact) -> Record {
     Record { at: Timestamp(0), fact }
 }
+
+/// A study that has come to its end.
+pub(crate) fn finished() -> Study {
+    let mut world = World::new(spec(9, 9, 3), 2, 1);
+    world.run(0.0, 0.0);
+    world.study
+}

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use hpo::executor::News;
 use hpo::ids::{SlotId, TrialId};
 use hpo::study::{Checkpoint, Event, Measures, Reported};
 use hpo_protocol::next_report;
@@ -31,13 +32,6 @@ pub enum Order {
     Run(Run),
     Stop { trial: TrialId, attempt: u32, save: bool },
     Replace,
-}
-
-/// What a slot tells the scheduler.
-#[derive(Debug, Clone, PartialEq)]
-pub enum News {
-    Idle,
-    Happened(Event),
 }
 
 /// What a worker says.
@@ -208,7 +202,7 @@ impl Slot {
         self.segment = None;
         if !self.idle {
             self.idle = true;
-            news.push(News::Idle);
+            news.push(News::Idle { features: Vec::new() });
         }
     }
 
