@@ -12,6 +12,7 @@ mod prior;
 mod reader;
 mod resource;
 mod sampler;
+mod schema;
 mod settings;
 mod slots;
 mod study;
@@ -34,6 +35,7 @@ use crate::diagnostic::{Diagnostic, Source};
 use crate::space::SearchSpace;
 use crate::study::{ConfirmationSpec, PolicySpec, SamplerSpec, StudySpec, Trainer};
 
+pub use self::schema::schema;
 pub use self::trainer::check_files;
 
 /// A study's file, read and checked.

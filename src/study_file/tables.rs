@@ -22,15 +22,41 @@ fn tables() -> [(&'static str, Vec<&'static str>); 8] {
 }
 
 /// The names of all keys that some kind has, each once.
-fn names_of_kinds<T, G>(common: &[Key], kinds: &[Kind<T, G>]) -> Vec<&'static str> {
+fn names_of_kinds<T, G>(common: &[Key], kinds: &'static [Kind<T, G>]) -> Vec<&'static str> {
     let mut names = vec![settings::TYPE];
-    let own = kinds.iter().flat_map(|kind| kind.about.keys);
-    for key in common.iter().chain(own) {
-        if !names.contains(&key.name) {
-            names.push(key.name);
+    names.extend(common.iter().map(|key| key.name));
+    for row in rows(kinds) {
+        if !names.contains(&row.key.name) {
+            names.push(row.key.name);
         }
     }
     names
+}
+
+/// A key as some kinds have it.
+pub(super) struct Row {
+    /// The key.
+    pub key: &'static Key,
+    /// The names of the kinds that have it with this meaning.
+    pub kinds: Vec<&'static str>,
+}
+
+/// The keys of kinds; one that does not mean the same for all is there several times.
+pub(super) fn rows<T, G>(kinds: &'static [Kind<T, G>]) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for kind in kinds {
+        for key in kind.about.keys.iter().chain(kind.about.keys_if_learning) {
+            let same = |row: &&mut Row| row.key.name == key.name && row.key.about == key.about;
+            match rows.iter_mut().find(same) {
+                Some(row) => row.kinds.push(kind.about.name),
+                None => rows.push(Row {
+                    key,
+                    kinds: vec![kind.about.name],
+                }),
+            }
+        }
+    }
+    rows
 }
 
 /// Whether all tables of the file are known.

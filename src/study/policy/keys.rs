@@ -20,7 +20,7 @@ pub const RESOURCE: Key = Key {
         },
     ),
     default: Fallback::Word(Unit::Epochs.many()),
-    about: "what resources count, see [below](study-file.md#epochs-steps-or-examples)",
+    about: "what resources count, see [below](#epochs-steps-or-examples)",
 };
 
 /// Every policy has it.

@@ -1,4 +1,6 @@
 mod properties;
+mod reference;
+mod schema;
 
 use std::fs;
 
@@ -452,15 +454,20 @@ depth = [1, [\"x\"]]\n[space]\n\"layers.0-x\" = { type = \"integer\", low = -1, 
 /// Blocks of lines taken out of [`GOOD`] (`- `), lines put in (`+ `), and what is then said.
 const MISTAKES: &str = include_str!("mistakes.txt");
 
+/// The lines that a block takes out, and those that it puts in.
+fn edit(block: &str) -> (String, String) {
+    let lines = |mark: &str| -> String {
+        let lines = block.lines().filter_map(|line| line.strip_prefix(mark));
+        lines.map(|line| format!("{line}\n")).collect()
+    };
+    (lines("- "), lines("+ "))
+}
+
 #[test]
 fn every_mistake_is_told_with_its_place_and_its_mend() {
     let mut told = String::new();
     for block in MISTAKES.split("\n\n").filter(|block| !block.trim().is_empty()) {
-        let lines = |mark: &str| -> String {
-            let lines = block.lines().filter_map(|line| line.strip_prefix(mark));
-            lines.map(|line| format!("{line}\n")).collect()
-        };
-        let (old, new) = (lines("- "), lines("+ "));
+        let (old, new) = edit(block);
         assert!(GOOD.contains(&old), "{block}");
         let error = parse_at(&GOOD.replacen(&old, &new, 1)).expect_err(block);
         let place = error

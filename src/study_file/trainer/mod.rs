@@ -20,9 +20,9 @@ use crate::keys::{Fallback, Key, Takes};
 use crate::study::Trainer;
 
 pub use check::check_files;
-#[cfg(test)]
-pub(super) use check::in_data;
 pub(super) use embedding::{KEYS, MAX_LENGTH};
+#[cfg(test)]
+pub(super) use {check::in_data, embedding::COLUMNS};
 
 /// The key that makes it another trainer.
 pub(super) const COMMAND: Key = Key {
