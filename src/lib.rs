@@ -16,6 +16,7 @@ pub mod fsck;
 pub mod ids;
 pub mod keys;
 mod kill;
+mod program;
 pub mod scheduler;
 pub mod session;
 pub mod signals;

@@ -33,9 +33,9 @@ pub(super) fn read(parameter: &Item) -> Result<Vec<Condition>> {
     let conditions: Vec<Condition> = table
         .items()
         .map(|item| {
-            let values = match item.value {
-                DeValue::Array(_) => item.array(EXAMPLE)?.iter().map(Item::scalar).collect::<Result<_>>()?,
-                _ => vec![item.scalar()?],
+            let values = match matches!(item.value, DeValue::Array(_)) {
+                true => item.array(EXAMPLE)?.iter().map(Item::scalar).collect::<Result<_>>()?,
+                false => vec![item.scalar()?],
             };
             let parameter = item.key.to_owned();
             match values.is_empty() {
@@ -107,26 +107,23 @@ fn problem(table: &Table, parameters: &[Parameter], parameter: &Parameter, condi
     let never = never(&other.distribution, &condition.values)?;
     let never = never.as_str().map_or(never.to_string(), str::to_owned);
     let message = format!("`{name}` is never `{}`", shown(&never));
-    let help = match &other.distribution {
-        Distribution::Choice { values } => {
-            format!(
-                "its values are {}",
-                listed(values.iter().map(ToString::to_string), ", ")
-            )
+    let help = match other.distribution.listed() {
+        Some([value]) if other.distribution.is_fixed() => format!("it is always {value}"),
+        Some(values) => {
+            let values = values.iter().map(ToString::to_string);
+            format!("its values are {}", listed(values, ", "))
         }
-        Distribution::Fixed { value } => format!("it is always {value}"),
-        _ => "write a value that it can have".to_owned(),
+        None => "write a value that it can have".to_owned(),
     };
     Some(Problem::new(item.span, message, "not among its values", help))
 }
 
 /// The first value that is never drawn.
 fn never<'v>(distribution: &Distribution, values: &'v [Value]) -> Option<&'v Value> {
-    let listed: Listed = match distribution {
-        Distribution::Choice { values } => values.iter().collect(),
-        Distribution::Fixed { value } => [value].into_iter().collect(),
-        _ => return values.iter().find(|value| distribution.share(value).is_none()),
+    let Some(own) = distribution.listed() else {
+        return values.iter().find(|value| distribution.share(value).is_none());
     };
+    let listed: Listed = own.iter().collect();
     values.iter().find(|value| listed.place(value).is_none())
 }
 

@@ -119,10 +119,10 @@ impl<'a> Table<'a> {
 
 impl<'a> Item<'a> {
     pub fn boolean(&self) -> Result<bool> {
-        match self.value {
-            DeValue::Boolean(value) => Ok(*value),
-            _ => Err(self.wrong_type("true or false", "write `true` or `false`, without quotes")),
-        }
+        let DeValue::Boolean(value) = self.value else {
+            return Err(self.wrong_type("true or false", "write `true` or `false`, without quotes"));
+        };
+        Ok(*value)
     }
 
     /// A problem of the value.
@@ -173,13 +173,15 @@ impl<'a> Item<'a> {
 
     /// A string that is not empty and without the NUL character, which no operating system takes in a name.
     pub fn string(&self) -> Result<&'a str> {
-        match self.value {
-            DeValue::String(text) if text.is_empty() => Err(self.problem("is empty", "nothing here", "give it a text")),
-            DeValue::String(text) if text.contains('\0') => {
-                Err(self.problem("has a NUL character", "not possible here", "remove the `\\u0000`"))
-            }
-            DeValue::String(text) => Ok(text),
-            _ => Err(self.wrong_type("a string", "put it in quotes")),
+        let DeValue::String(text) = self.value else {
+            return Err(self.wrong_type("a string", "put it in quotes"));
+        };
+        if text.is_empty() {
+            Err(self.problem("is empty", "nothing here", "give it a text"))
+        } else if text.contains('\0') {
+            Err(self.problem("has a NUL character", "not possible here", "remove the `\\u0000`"))
+        } else {
+            Ok(text)
         }
     }
 
@@ -199,7 +201,9 @@ impl<'a> Item<'a> {
             },
             DeValue::Float(_) => Err(self.wrong_type("a whole number", format!("{help}, without a point or exponent"))),
             DeValue::String(_) => Err(self.wrong_type("a whole number", format!("{help}, without quotes"))),
-            _ => Err(self.wrong_type("a whole number", help)),
+            DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                Err(self.wrong_type("a whole number", help))
+            }
         }
     }
 
@@ -211,7 +215,9 @@ impl<'a> Item<'a> {
                 None => Err(self.not_finite()),
             },
             DeValue::String(_) => Err(self.wrong_type("a number", "write it without quotes")),
-            _ => Err(self.wrong_type("a number", "write a number such as 0.1 or 1e-5")),
+            DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                Err(self.wrong_type("a number", "write a number such as 0.1 or 1e-5"))
+            }
         }
     }
 
@@ -227,7 +233,9 @@ impl<'a> Item<'a> {
                 Some(number) => Ok(Value::Number(number)),
                 None => Err(self.not_finite()),
             },
-            _ => Err(self.wrong_type("a string, number or boolean", "write a single value, a date in quotes")),
+            DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                Err(self.wrong_type("a string, number or boolean", "write a single value, a date in quotes"))
+            }
         }
     }
 

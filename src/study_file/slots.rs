@@ -70,16 +70,13 @@ pub(super) fn read(table: &Table) -> Result<SlotSettings> {
 fn devices(item: &Item) -> Result<Devices> {
     let wrong =
         |error: DevicesError| -> Problem { item.problem("does not name devices", "not devices", error.to_string()) };
-    match item.value {
-        DeValue::String(text) => text.parse().map_err(wrong),
-        DeValue::Array(_) => {
-            let numbers: Vec<i64> = item
-                .array("")?
-                .iter()
-                .map(|number| number.integer(0..=1023))
-                .collect::<Result<_>>()?;
-            Devices::gpus(numbers.into_iter().map(|n| u32::try_from(n).ok())).map_err(wrong)
-        }
-        _ => Err(item.wrong_type("a string or an array", DevicesError::Unknown.to_string())),
+    if let DeValue::String(text) = item.value {
+        return text.parse().map_err(wrong);
     }
+    let DeValue::Array(_) = item.value else {
+        return Err(item.wrong_type("a string or an array", DevicesError::Unknown.to_string()));
+    };
+    let numbers = item.array("")?.into_iter().map(|number| number.integer(0..=1023));
+    let numbers: Vec<i64> = numbers.collect::<Result<_>>()?;
+    Devices::gpus(numbers.into_iter().map(|n| u32::try_from(n).ok())).map_err(wrong)
 }

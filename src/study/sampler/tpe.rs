@@ -5,7 +5,6 @@
 use hpo_protocol::Values;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 use statrs::statistics::Statistics;
 
 use super::axis::Axis;
@@ -13,7 +12,7 @@ use super::keys::RANDOM_SHARE;
 use super::untried::Tried;
 use super::{Learned, Purpose, Request, Sampler, generator};
 use crate::keys::{About, Fallback, Key, Settings, Takes};
-use crate::space::{Around, SearchSpace};
+use crate::space::{Around, SearchSpace, UnitNormal};
 use crate::study::MAX_TRIALS;
 
 /// The settings of the sampler.
@@ -204,7 +203,7 @@ impl Mixture {
             let steps = match &axes[place] {
                 Axis::Line { steps: Some(steps) } => *steps as f64,
                 Axis::Ranks(ranks) => ranks.len() as f64,
-                _ => f64::INFINITY,
+                Axis::Line { steps: None } | Axis::Constant | Axis::Categories(_) => f64::INFINITY,
             };
             (deviation(own) * scott).max(narrowest).max(0.5 / steps)
         };
@@ -243,9 +242,9 @@ impl Mixture {
     fn near(&self, axis: usize, own: f64, random: &mut impl Rng) -> f64 {
         match &self.axes[axis] {
             Axis::Constant => own,
-            Axis::Line { .. } => Bell::new(own, self.widths[axis]).at(random.random()),
+            Axis::Line { .. } => UnitNormal::new(own, self.widths[axis]).at(random.random()),
             Axis::Ranks(ranks) => {
-                let moved = Bell::new(line(&self.axes[axis], own), self.widths[axis]).at(random.random());
+                let moved = UnitNormal::new(line(&self.axes[axis], own), self.widths[axis]).at(random.random());
                 let rank = ((moved * ranks.len() as f64) as usize).min(ranks.len() - 1);
                 let place = ranks.iter().position(|other| *other == rank).unwrap_or(0);
                 (place as f64 + 0.5) / ranks.len() as f64
@@ -273,7 +272,7 @@ impl Mixture {
         match &self.axes[axis] {
             Axis::Constant => 1.0,
             Axis::Line { .. } | Axis::Ranks(_) => {
-                Bell::new(line(&self.axes[axis], own), self.widths[axis]).density(line(&self.axes[axis], other))
+                UnitNormal::new(line(&self.axes[axis], own), self.widths[axis]).density(line(&self.axes[axis], other))
             }
             // Aitchison and Aitken (1976).
             Axis::Categories(count) => {
@@ -300,37 +299,6 @@ fn deviation(coordinates: impl Iterator<Item = f64>) -> f64 {
         deviation
     } else {
         1.0 / 12f64.sqrt()
-    }
-}
-
-/// A normal distribution cut off at 0 and 1.
-struct Bell {
-    normal: Option<Normal>,
-    from: f64,
-    mass: f64,
-}
-
-impl Bell {
-    fn new(centre: f64, width: f64) -> Self {
-        let normal = Normal::new(centre, width).ok();
-        let from = normal.map_or(0.0, |normal| normal.cdf(0.0));
-        let to = normal.map_or(1.0, |normal| normal.cdf(1.0));
-        Self {
-            normal,
-            from,
-            mass: (to - from).max(f64::MIN_POSITIVE),
-        }
-    }
-
-    fn at(&self, share: f64) -> f64 {
-        let x = self
-            .normal
-            .map(|normal| normal.inverse_cdf(self.from + share * self.mass));
-        x.filter(|x| x.is_finite()).unwrap_or(share).clamp(0.0, 1.0)
-    }
-
-    fn density(&self, x: f64) -> f64 {
-        self.normal.map_or(1.0, |normal| normal.pdf(x) / self.mass)
     }
 }
 

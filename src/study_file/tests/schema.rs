@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
+use super::mistakes::{MISTAKES, edit};
 use super::*;
+use crate::study::PolicyKind;
 
 /// Whether a value is what a schema of draft 7 wants, by those of its words that the schema of study files uses.
 fn accepts(schema: &Value, value: &Value, root: &Value) -> bool {

@@ -69,9 +69,9 @@ fn external(table: &Table) -> Result<Values> {
 }
 
 fn value(item: &Item) -> Result<Value> {
-    match item.value {
-        DeValue::Array(_) => item.array("")?.iter().map(value).collect(),
-        _ => item.scalar(),
+    match matches!(item.value, DeValue::Array(_)) {
+        true => item.array("")?.iter().map(value).collect(),
+        false => item.scalar(),
     }
 }
 
