@@ -19,3 +19,6 @@ impl Timestamp {
 
 /// The number of a slot, from 0.
 pub type SlotId = u32;
+
+/// The most trials that a study can have.
+pub const MAX_TRIALS: u64 = 1_000_000;

@@ -13,7 +13,7 @@ const DRAWS: usize = 512;
 /// A model that explains less of what it has not seen (R squared) says nothing about parameters.
 const EXPLAINED: f64 = 0.3;
 
-/// What a study tells about its parameters.
+/// What a study says about its parameters.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Importances {
     /// The share of the variance of the losses, each left out in turn, that a model of the others explains: at most 1.
@@ -172,18 +172,18 @@ mod tests {
             }
             study
         };
-        let told = importance(&study(&|strong, weak| 3.0 * (strong - 0.3).powi(2) + 0.3 * weak)).unwrap();
-        assert!(told.explained > 0.9, "{told:?}");
-        let order: Vec<&str> = told.parameters.iter().map(|one| one.parameter.as_str()).collect();
-        assert_eq!(order, ["strong", "weak", "idle"], "{told:?}");
+        let found = importance(&study(&|strong, weak| 3.0 * (strong - 0.3).powi(2) + 0.3 * weak)).unwrap();
+        assert!(found.explained > 0.9, "{found:?}");
+        let order: Vec<&str> = found.parameters.iter().map(|one| one.parameter.as_str()).collect();
+        assert_eq!(order, ["strong", "weak", "idle"], "{found:?}");
         assert!(
-            told.parameters[0].total > 0.8 && told.parameters[2].total < 0.05,
-            "{told:?}"
+            found.parameters[0].total > 0.8 && found.parameters[2].total < 0.05,
+            "{found:?}"
         );
-        let shares = told.parameters.iter().map(|one| one.alone).sum::<f64>();
+        let shares = found.parameters.iter().map(|one| one.alone).sum::<f64>();
         assert!(
             (shares - 1.0).abs() < 0.15,
-            "a sum of parts has no interactions: {told:?}"
+            "a sum of parts has no interactions: {found:?}"
         );
 
         let product = importance(&study(&|strong, weak| (strong - 0.5) * (weak - 0.5))).unwrap();

@@ -104,14 +104,14 @@ pub enum Scale {
     Constant,
     /// Numbers without gaps.
     Continuous,
-    /// So many numbers in order, or so many that nobody can tell.
+    /// So many numbers in order, or too many to count.
     Steps(Option<u64>),
     /// So many values without an order.
     Categories(usize),
 }
 
 impl Scale {
-    /// How many values there are, if that can be told.
+    /// How many values there are, if that can be counted.
     pub fn count(self) -> Option<u64> {
         match self {
             Self::Constant => Some(1),
@@ -253,7 +253,7 @@ impl Distribution {
         Some(Steps::new(low, high, step?))
     }
 
-    /// The smallest step with which neighbouring values can be told apart, and the largest number on which that depends.
+    /// The smallest step with which neighbouring values can be distinguished, and the largest number on which that depends.
     pub fn least_step(&self) -> (f64, f64) {
         let (low, high, _) = self.range();
         let ends = [low, high].into_iter().filter(|bound| bound.is_finite());
@@ -262,7 +262,7 @@ impl Distribution {
         (steps::least(largest), largest)
     }
 
-    /// Whether the bounds leave anything to draw: not if they cut off all that a computer can tell of a bell's tail.
+    /// Whether the bounds leave anything to draw: not if they cut off all of a bell's tail that has any precision.
     pub fn has_draws(&self) -> bool {
         !matches!(self.curve(), Curve::Point(_))
     }

@@ -40,7 +40,7 @@ pub use policy::{
 };
 pub use sampler::{GaussianProcess, History, Observation, Request, SamplerSpec, Tpe};
 pub(crate) use sampler::{Purpose, Surrogate, generator};
-pub use spec::{ConfirmationSpec, Limits, MAX_TRIALS, StudySpec, Trainer};
+pub use spec::{ConfirmationSpec, Limits, StudySpec, Trainer};
 pub use summary::TrialSummary;
 pub use trial::{Checkpoint, Report, Role, Trial, TrialState};
 use turn::Turn;

@@ -56,9 +56,6 @@ impl StudySpec {
     }
 }
 
-/// The most trials that a study can have.
-pub const MAX_TRIALS: u64 = 1_000_000;
-
 /// What trains a trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trainer {

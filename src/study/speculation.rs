@@ -1,4 +1,4 @@
-//! Which paused trial a slot with nothing else to do trains on (decision D5).
+//! Which paused trial a slot with nothing else to do trains on.
 
 use super::Study;
 use super::bracket::{Bracket, Decision};

@@ -4,10 +4,9 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::parameters::PRIOR_KEYS;
 use super::reader::{Item, Problem, Result, Table, shown};
 use super::trainer::domain::Drawn;
-use super::{conditions, settings};
+use super::{conditions, prior, settings};
 use crate::keys::{Fallback, Interval, Key, Refusal, Takes};
 use crate::space::{Distribution, Listed};
 
@@ -34,7 +33,7 @@ pub(super) struct Kind {
 impl Kind {
     /// All keys of a parameter of this kind, but for `type`.
     pub fn all_keys(&self) -> impl Iterator<Item = &'static Key> {
-        let priors = if self.constant { &[][..] } else { PRIOR_KEYS };
+        let priors = if self.constant { &[][..] } else { prior::KEYS };
         self.keys.iter().chain(priors).chain([&conditions::KEY])
     }
 }

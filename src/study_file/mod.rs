@@ -180,7 +180,7 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
     let directory = std::path::absolute(path).map_err(|error| {
         Problem::missing(
             None,
-            format!("cannot tell where this file is: {error}"),
+            format!("cannot find out where this file is: {error}"),
             "give it by an absolute path",
         )
     })?;

@@ -7,7 +7,6 @@ use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
 use super::trainer::MAX_LENGTH;
 use super::trainer::domain;
 use super::{conditions, prior, settings};
-use crate::keys::Key;
 use crate::space::{Parameter, SearchSpace};
 
 const EXAMPLE: &str = "{ type = \"log_uniform\", low = 1e-5, high = 1e-3 }";
@@ -65,9 +64,6 @@ fn check_name(item: &Item) -> Result<()> {
     Err(Problem::new(item.key_span.clone(), message, "not a name", help))
 }
 
-/// The keys of a parameter that is drawn, beside those of its distribution.
-pub(super) const PRIOR_KEYS: &[Key] = &[prior::PRIOR, prior::CONFIDENCE];
-
 /// How a parameter is drawn.
 fn drawing<'a>(item: &Item<'a>) -> Result<Drawing<'a>> {
     match item.value {
@@ -88,7 +84,7 @@ fn drawing<'a>(item: &Item<'a>) -> Result<Drawing<'a>> {
 fn of_table<'a>(item: &Item<'a>, table: &Table<'a>) -> Result<Drawing<'a>> {
     let is_known = |key: &str| {
         let own = distributions::KINDS.iter().flat_map(|kind| kind.keys);
-        let mut keys = own.chain(PRIOR_KEYS).chain([&conditions::KEY]);
+        let mut keys = own.chain(prior::KEYS).chain([&conditions::KEY]);
         key == settings::TYPE || keys.any(|known| known.name == key)
     };
     if table.get(settings::TYPE).is_none() && table.items().any(|item| !is_known(item.key)) {

@@ -35,6 +35,9 @@ pub(super) const CONFIDENCE: Key = Key {
     about: "how much to trust it: the best value may well be half (`\"low\"`), a quarter or an eighth (`\"high\"`) of the range away",
 };
 
+/// The keys of a parameter that is drawn, beside those of its distribution.
+pub(super) const KEYS: &[Key] = &[PRIOR, CONFIDENCE];
+
 /// The prior of a parameter, whose distribution is known.
 pub(super) fn read(item: &Item, parameter: &Parameter) -> Result<Option<Prior>> {
     let DeValue::Table(_) = item.value else {

@@ -6,9 +6,8 @@
 use hpo_protocol::embedding::{self, Domain, PARAMETERS, Parameters};
 use serde_json::{Map, Value, json};
 
-use super::parameters::PRIOR_KEYS;
 use super::tables::{Row, rows};
-use super::{conditions, confirmation, distributions, settings, slots, study, trainer};
+use super::{conditions, confirmation, distributions, prior, settings, slots, study, trainer};
 use crate::keys::{Fallback, Interval, Key, Kind, Takes};
 use crate::study::{COMMON_KEYS, PolicyKind, SamplerSpec};
 
@@ -143,12 +142,12 @@ fn distribution() -> Value {
     let lines: Vec<String> = lines.collect();
     let kind = json!({ "description": lines.join("\n\n"), "enum": names });
     let mut properties = Map::from_iter([(settings::TYPE.to_owned(), kind)]);
-    for key in all().chain(PRIOR_KEYS).chain([&conditions::KEY]) {
+    for key in all().chain(prior::KEYS).chain([&conditions::KEY]) {
         properties.insert(key.name.to_owned(), property(key));
     }
     let own = |kind: &distributions::Kind| {
         let has = |name: &str| kind.all_keys().any(|key| key.name == name);
-        let others = all().chain(PRIOR_KEYS).filter(|key| !has(key.name));
+        let others = all().chain(prior::KEYS).filter(|key| !has(key.name));
         let refused: Map<String, Value> = others.map(|key| (key.name.to_owned(), json!(false))).collect();
         json!({
             "if": { "properties": { "type": { "const": kind.name } } },

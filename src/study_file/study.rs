@@ -5,8 +5,9 @@ use std::path::Path;
 use super::constraints;
 use super::reader::{Problem, Result, Table, shown};
 use super::settings;
+use crate::ids::MAX_TRIALS;
 use crate::keys::{Fallback, Key, Takes};
-use crate::study::{MAX_TRIALS, PolicySpec};
+use crate::study::PolicySpec;
 
 /// JSON readers elsewhere hold numbers as doubles: larger ones would be other ones there.
 pub(super) const MAX_SEED: i64 = (1 << 53) - 1;

@@ -41,19 +41,22 @@ pub(super) struct Row {
     pub kinds: Vec<&'static str>,
 }
 
-/// The keys of kinds; one that does not mean the same for all is there several times.
+/// The keys of kinds; one that does not mean the same for all is there several times in a row.
 pub(super) fn rows<T, G>(kinds: &'static [Kind<T, G>]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for kind in kinds {
         for key in kind.about.keys.iter().chain(kind.about.keys_if_learning) {
             let same = |row: &&mut Row| row.key.name == key.name && row.key.about == key.about;
-            match rows.iter_mut().find(same) {
-                Some(row) => row.kinds.push(kind.about.name),
-                None => rows.push(Row {
-                    key,
-                    kinds: vec![kind.about.name],
-                }),
+            if let Some(row) = rows.iter_mut().find(same) {
+                row.kinds.push(kind.about.name);
+                continue;
             }
+            let others = rows.iter().rposition(|row| row.key.name == key.name);
+            let row = Row {
+                key,
+                kinds: vec![kind.about.name],
+            };
+            rows.insert(others.map_or(rows.len(), |place| place + 1), row);
         }
     }
     rows

@@ -25,7 +25,7 @@ pub struct Constraint {
 pub struct ConstraintError {
     /// What is wrong.
     pub message: String,
-    /// How to mend it.
+    /// How to fix it.
     pub help: String,
     /// The place in the expression, in bytes.
     pub span: Range<usize>,

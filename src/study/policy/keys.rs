@@ -2,8 +2,8 @@
 
 use hpo_protocol::Unit;
 
+use crate::ids::MAX_TRIALS;
 use crate::keys::{Fallback, Key, Refusal, Takes};
-use crate::study::MAX_TRIALS;
 
 /// The most that a resource can count.
 const MAX_RESOURCE: i64 = 1_000_000_000_000;
@@ -74,7 +74,7 @@ pub const PARALLEL_BRACKETS: Key = Key {
     // Nobody has more slots.
     takes: Takes::Integer { least: 1, most: 10_000 },
     default: Fallback::Described("as many as slots"),
-    about: "with a sampler that learns: so many brackets may be under way at once. Frozen when the study begins; another number \
+    about: "so many brackets may be under way at once with a sampler that learns. Frozen when the study begins; another number \
             gives other trials",
 };
 

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::brackets::{BracketPlan, Situation, asynchronous};
 use super::{Policy, PolicySpec, PolicyTable, keys};
+use crate::ids::MAX_TRIALS;
 use crate::keys::{About, Fallback, Key, Takes};
-use crate::study::MAX_TRIALS;
 use crate::study::bracket::{Bracket, Median};
 
 /// The settings of the policy.

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::brackets::{BracketPlan, Situation, geometric, hyperband_whole, later_size};
 use super::{Policy, PolicyKind, PolicySpec, PolicyTable, keys};
+use crate::ids::MAX_TRIALS;
 use crate::keys::{About, Fallback, Key, Takes};
-use crate::study::MAX_TRIALS;
 use crate::study::bracket::{Bracket, Halving};
 
 /// The settings of the policy.

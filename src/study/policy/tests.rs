@@ -2,7 +2,7 @@ use super::super::bracket::rung_sizes;
 use super::*;
 use crate::study::AshaVariant;
 
-fn untold() -> Option<u64> {
+fn unknown() -> Option<u64> {
     None
 }
 
@@ -61,7 +61,7 @@ fn the_brackets_of_hyperband() {
     assert_eq!(hyperband.whole(), Some(143));
     let table: Vec<(Vec<u64>, Vec<u64>)> = (0..5)
         .map(|number| {
-            let plan = hyperband.bracket(number, None, 1000, untold).unwrap();
+            let plan = hyperband.bracket(number, None, 1000, unknown).unwrap();
             let sizes = rung_sizes(plan.rungs.len(), 3, plan.trials.unwrap());
             (plan.rungs, sizes)
         })
@@ -75,30 +75,30 @@ fn the_brackets_of_hyperband() {
     ];
     assert_eq!(table, expected);
     assert_eq!(
-        hyperband.bracket(5, None, 1000, untold),
-        hyperband.bracket(0, None, 1000, untold),
+        hyperband.bracket(5, None, 1000, unknown),
+        hyperband.bracket(0, None, 1000, unknown),
         "then from the beginning"
     );
     assert_eq!(
-        hyperband.bracket(1, None, 7, untold).unwrap().trials,
+        hyperband.bracket(1, None, 7, unknown).unwrap().trials,
         Some(7),
         "no more than are left"
     );
-    assert_eq!(hyperband.bracket(5, None, 0, untold), None);
+    assert_eq!(hyperband.bracket(5, None, 0, unknown), None);
 }
 
 #[test]
 fn small_brackets_have_a_third_of_the_trials_after_the_first() {
     let hyperband = policy(PolicyKind::Hyperband(Hyperband { small_brackets: true }), 1, 27, 3);
     let sizes: Vec<u64> = (0..6)
-        .map(|number| hyperband.bracket(number, None, 1000, untold).unwrap().trials.unwrap())
+        .map(|number| hyperband.bracket(number, None, 1000, unknown).unwrap().trials.unwrap())
         .collect();
     assert_eq!(sizes, [27, 4, 3, 2, 9, 4]);
     assert_eq!(hyperband.whole(), Some(27 + 12 + 6 + 4));
-    let chosen = hyperband.bracket(5, Some(2), 1000, untold).unwrap();
+    let chosen = hyperband.bracket(5, Some(2), 1000, unknown).unwrap();
     assert_eq!(
         chosen,
-        hyperband.bracket(5, None, 1000, untold).unwrap(),
+        hyperband.bracket(5, None, 1000, unknown).unwrap(),
         "they take turns"
     );
 }
@@ -108,7 +108,7 @@ fn brackets_of_successive_halving_begin_where_the_sampler_says() {
     let halving = policy(SUCCESSIVE_HALVING, 1, 27, 3).in_brackets();
     assert_eq!((halving.kind, halving.whole()), (IN_BRACKETS, Some(49)));
     let bracket = |number, chosen| {
-        let plan = halving.bracket(number, chosen, 1000, untold).unwrap();
+        let plan = halving.bracket(number, chosen, 1000, unknown).unwrap();
         (plan.rungs[0], plan.trials.unwrap())
     };
     assert_eq!([0, 1, 2].map(|number| bracket(number, None)), [(1, 27), (1, 9), (1, 9)]);
@@ -154,7 +154,7 @@ fn a_study_is_split_into_brackets_of_a_size() {
     });
     let halving = policy(of_four, 1, 9, 3);
     assert_eq!(halving.in_brackets(), halving);
-    let sizes = |left| halving.bracket(7, None, left, untold).map(|plan| plan.trials);
+    let sizes = |left| halving.bracket(7, None, left, unknown).map(|plan| plan.trials);
     assert_eq!((sizes(10), sizes(3), sizes(0)), (Some(Some(4)), Some(Some(3)), None));
 }
 

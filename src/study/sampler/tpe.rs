@@ -11,9 +11,9 @@ use super::axis::Axis;
 use super::keys::RANDOM_SHARE;
 use super::untried::Tried;
 use super::{Learned, Purpose, Request, Sampler, generator};
+use crate::ids::MAX_TRIALS;
 use crate::keys::{About, Fallback, Key, Settings, Takes};
 use crate::space::{Around, SearchSpace, UnitNormal};
-use crate::study::MAX_TRIALS;
 
 /// The settings of the sampler.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -21,7 +21,7 @@ pub(super) struct Tried<'a>(HashSet<Configuration<'a>, BuildHasherDefault<Defaul
 struct Configuration<'a>(Cow<'a, Values>);
 
 impl Hash for Configuration<'_> {
-    /// Numbers tell nearly all configurations of a space apart, and names none: they take most of the time.
+    /// Numbers distinguish nearly all configurations of a space. Names are left out: to hash them takes most of the time.
     fn hash<H: Hasher>(&self, state: &mut H) {
         for value in self.0.values() {
             match value.as_f64() {

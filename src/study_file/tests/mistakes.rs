@@ -16,7 +16,7 @@ pub(super) fn edit(block: &str) -> (String, String) {
 
 #[test]
 fn every_mistake_is_told_with_its_place_and_its_mend() {
-    let mut told = String::new();
+    let mut reported = String::new();
     for block in MISTAKES.split("\n\n").filter(|block| !block.trim().is_empty()) {
         let (old, new) = edit(block);
         assert!(GOOD.contains(&old), "{block}");
@@ -29,13 +29,13 @@ fn every_mistake_is_told_with_its_place_and_its_mend() {
             .filter(|line| line.starts_with(['-', '+']))
             .map(|line| format!("{line}\n"))
             .collect();
-        told += &format!(
+        reported += &format!(
             "{edit}{place} {}\n= {}\n\n",
             error.message,
             error.help.unwrap_or_default()
         );
     }
-    assert_eq!(told.trim_end(), MISTAKES.trim_end(), "all of it:\n{told}");
+    assert_eq!(reported.trim_end(), MISTAKES.trim_end(), "all of it:\n{reported}");
 }
 
 #[test]

@@ -4,9 +4,8 @@ use std::fmt::Write;
 
 use hpo_protocol::embedding::{self, Domain, PARAMETERS, Parameters};
 
-use super::super::parameters::PRIOR_KEYS;
 use super::super::tables::rows;
-use super::super::{conditions, distributions, trainer};
+use super::super::{conditions, distributions, prior, trainer};
 use super::*;
 use crate::keys::{Fallback, Key, Kind, Takes};
 use crate::study::{COMMON_KEYS, PolicyKind};
@@ -20,7 +19,7 @@ fn blocks() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
         let kind = SamplerSpec::KINDS.iter().find(|kind| kind.about.name == name).unwrap();
         keys(kind.about.keys)
     };
-    let about_parameters = [PRIOR_KEYS, &[conditions::KEY]].concat();
+    let about_parameters = [prior::KEYS, &[conditions::KEY]].concat();
     vec![
         (
             "docs/study-file.md",
@@ -115,7 +114,7 @@ fn words(key: &Key) -> String {
     let Takes::Word(words, _) = key.takes else {
         return String::new();
     };
-    format!(": {}", quoted(words.iter().copied()).join(", "))
+    format!(". One of {}", quoted(words.iter().copied()).join(", "))
 }
 
 fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
@@ -184,7 +183,10 @@ fn parameters() -> String {
         let default = match &defaults[parameter.name] {
             serde_json::Value::Null => "not given".to_owned(),
             serde_json::Value::String(word) => format!("`\"{word}\"`"),
-            value => value.to_string(),
+            value => match value.as_f64() {
+                Some(number) if number > 0.0 && number < 1e-3 => format!("{number:e}"),
+                _ => value.to_string(),
+            },
         };
         let (name, about, advice) = (parameter.name, meaning(parameter), parameter.advice);
         writeln!(table, "| `{name}` | {default} | {about} | {advice} |").unwrap();

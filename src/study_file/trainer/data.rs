@@ -10,7 +10,7 @@ use toml::de::DeValue;
 
 use super::super::path::absolute;
 use super::super::reader::{Item, Problem, Result, Table, did_you_mean};
-use super::embedding::{
+use super::keys::{
     CLEAN, COLUMNS, COLUMNS_KEY, SCORE_RANGE, SPLIT_SEED, SYNONYMS, TEST, TEST_SHARE, VALIDATION, VALIDATION_SHARE,
 };
 use crate::keys::{Key, Settings};

@@ -149,12 +149,12 @@ mod tests {
     use super::*;
     use crate::study_file::parse;
 
-    fn told(space: &str, kind: Kind) -> Option<String> {
+    fn said(space: &str, kind: Kind) -> Option<String> {
         let text = format!(
             "[study]\ntrials = 3\n[policy]\nmax_resource = 3\n[trial]\nmodel = \"m\"\ntrain = \"t.jsonl\"\n[space]\n{space}\n"
         );
         let file = parse(&text, "s.toml".as_ref()).unwrap();
-        without_effect(&file.study.space, kind, false).map(|told| format!("{}; {}", told.message, told.help))
+        without_effect(&file.study.space, kind, false).map(|idle| format!("{}; {}", idle.message, idle.help))
     }
 
     const RANGE: &str = "{ type = \"uniform\", low = 0.1, high = 0.5 }";
@@ -221,7 +221,7 @@ mod tests {
             ),
         ];
         for (space, kind, expected) in cases {
-            assert_eq!(told(&space, kind).as_deref(), Some(expected), "{space}");
+            assert_eq!(said(&space, kind).as_deref(), Some(expected), "{space}");
         }
     }
 
@@ -244,7 +244,7 @@ mod tests {
             ("momentum = 0.5\nrestarts = 3".to_owned(), Kind::Triplets),
         ];
         for (space, kind) in cases {
-            assert_eq!(told(&space, kind), None, "{space}");
+            assert_eq!(said(&space, kind), None, "{space}");
         }
     }
 }

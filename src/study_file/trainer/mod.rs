@@ -5,6 +5,7 @@ mod data;
 pub(super) mod domain;
 mod effect;
 mod embedding;
+mod keys;
 
 use std::path::{Path, PathBuf};
 
@@ -12,33 +13,16 @@ use hpo_protocol::Values;
 use serde_json::Value;
 use toml::de::DeValue;
 
-use self::embedding::SEED;
+use self::keys::SEED;
 use super::path::absolute;
 use super::reader::{Item, Result, Table};
 use super::settings;
-use crate::keys::{Fallback, Key, Takes};
 use crate::study::Trainer;
 
 pub use check::check_files;
-pub(super) use embedding::{KEYS, MAX_LENGTH};
+pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH};
 #[cfg(test)]
-pub(super) use {check::in_data, embedding::COLUMNS};
-
-/// The key that makes it another trainer.
-pub(super) const COMMAND: Key = Key {
-    name: "command",
-    takes: Takes::Texts,
-    default: Fallback::Nothing,
-    about: "a program of yours that trains, and its arguments: see [trainers.md](trainers.md)",
-};
-
-/// Where the command runs.
-pub(super) const DIRECTORY: Key = Key {
-    name: "directory",
-    takes: Takes::Path,
-    default: Fallback::Described("that of the file"),
-    about: "where the command runs",
-};
+pub(super) use {check::in_data, keys::COLUMNS};
 
 /// Reads the table of a file in `directory`, which is absolute.
 pub(super) fn read(table: &Table, directory: &Path) -> Result<Trainer> {

@@ -19,10 +19,9 @@ pub use self::surrogate::Surrogate;
 use super::keys::RANDOM_SHARE;
 use super::untried::Tried;
 use super::{History, Purpose, Request, Sampler, generator, sobol};
-use crate::ids::TrialId;
+use crate::ids::{MAX_TRIALS, TrialId};
 use crate::keys::{About, Fallback, Key, Settings, Takes};
 use crate::space::{Around, SearchSpace};
-use crate::study::MAX_TRIALS;
 
 /// The settings of the sampler.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -134,7 +133,7 @@ impl Learned {
         })
     }
 
-    /// The lowest rung that tells enough of the last one, by what the model has learned of their correlation. Hyper-Tune (Li et al.,
+    /// The lowest rung that says enough of the last one, by what the model has learned of their correlation. Hyper-Tune (Li et al.,
     /// "Hyper-Tune: Towards Efficient Hyper-parameter Tuning at Scale", 2022, section 4.1) likewise chooses brackets by how well rungs
     /// foretell the last.
     pub fn first_rung(&self) -> Option<usize> {
