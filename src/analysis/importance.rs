@@ -114,9 +114,8 @@ mod tests {
     use crate::study::tests::{at, spec};
     use crate::study::{Fact, PolicyKind, Reported};
 
-    /// Of three parameters one decides, one helps it, and one does nothing.
-    #[test]
-    fn the_importance_of_parameters_is_what_they_do() {
+    /// A study whose losses are a function of two of its three parameters.
+    fn study(loss: &dyn Fn(f64, f64) -> f64) -> Study {
         let parameter = |name: &str| Parameter {
             name: name.into(),
             ..spec(1, 9, 3).space.parameters[0].clone()
@@ -124,54 +123,57 @@ mod tests {
         let mut spec = spec(40, 9, 3);
         spec.policy.kind = PolicyKind::None;
         spec.space.parameters = ["idle", "strong", "weak"].map(parameter).into();
-        let study = |loss: &dyn Fn(f64, f64) -> f64| {
-            let mut study = Study::new(spec.clone());
-            let mut random = ChaCha8Rng::seed_from_u64(3);
-            let rungs = vec![9];
+        let mut study = Study::new(spec.clone());
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let rungs = vec![9];
+        study
+            .follow(&at(Fact::BracketOpened {
+                first: 0,
+                trials: 40,
+                rungs,
+            }))
+            .unwrap();
+        for trial in 0..40 {
+            let parameters = spec.space.sample(&mut random);
+            let number = |name: &str| parameters[name].as_f64().unwrap();
+            let loss = Some(loss(number("strong"), number("weak")));
             study
-                .follow(&at(Fact::BracketOpened {
-                    first: 0,
-                    trials: 40,
-                    rungs,
+                .follow(&at(Fact::TrialCreated {
+                    trial,
+                    bracket: 0,
+                    parameters,
+                    seed: 0,
                 }))
                 .unwrap();
-            for trial in 0..40 {
-                let parameters = spec.space.sample(&mut random);
-                let number = |name: &str| parameters[name].as_f64().unwrap();
-                let loss = Some(loss(number("strong"), number("weak")));
-                study
-                    .follow(&at(Fact::TrialCreated {
-                        trial,
-                        bracket: 0,
-                        parameters,
-                        seed: 0,
-                    }))
-                    .unwrap();
-                let (slot, attempt) = (0, 1);
-                study
-                    .follow(&at(Fact::SegmentStarted {
-                        trial,
-                        attempt,
-                        slot,
-                        from: 0,
-                        to: 9,
-                        ahead: false,
-                    }))
-                    .unwrap();
-                study
-                    .follow(&at(Fact::Reported(Reported {
-                        trial,
-                        attempt,
-                        resource: 9,
-                        loss,
-                        metrics: Default::default(),
-                        checkpoint: None,
-                        last: true,
-                    })))
-                    .unwrap();
-            }
+            let (slot, attempt) = (0, 1);
             study
-        };
+                .follow(&at(Fact::SegmentStarted {
+                    trial,
+                    attempt,
+                    slot,
+                    from: 0,
+                    to: 9,
+                    ahead: false,
+                }))
+                .unwrap();
+            study
+                .follow(&at(Fact::Reported(Reported {
+                    trial,
+                    attempt,
+                    resource: 9,
+                    loss,
+                    metrics: Default::default(),
+                    checkpoint: None,
+                    last: true,
+                })))
+                .unwrap();
+        }
+        study
+    }
+
+    /// Of three parameters one decides, one helps it, and one does nothing.
+    #[test]
+    fn the_importance_of_parameters_is_what_they_do() {
         let found = importance(&study(&|strong, weak| 3.0 * (strong - 0.3).powi(2) + 0.3 * weak)).unwrap();
         assert!(found.explained > 0.9, "{found:?}");
         let order: Vec<&str> = found.parameters.iter().map(|one| one.parameter.as_str()).collect();

@@ -90,7 +90,7 @@ fn check_places(item: &Item, every: u64, min: u64, max: u64) -> Result<()> {
             format!("write {min} or less, or raise `min_resource`"),
         ));
     }
-    if min % every != 0 && min < max {
+    if !min.is_multiple_of(every) && min < max {
         let near = divisor(min, every);
         return Err(item.problem(
             format_args!(
@@ -125,7 +125,7 @@ fn check_count(item: &Item, every: u64, max: u64) -> Result<()> {
 fn divisor(number: u64, most: u64) -> u64 {
     let small = (1..)
         .take_while(|low| low * low <= number)
-        .filter(|low| number % low == 0);
+        .filter(|low| number.is_multiple_of(*low));
     let all = small.flat_map(|low| [low, number / low]);
     all.filter(|&divisor| divisor <= most).max().unwrap_or(1)
 }

@@ -197,7 +197,7 @@ mod tests {
                         ready.push((to, decided));
                         resources[resources.iter().position(|&r| r == to).unwrap() - 1]
                     }
-                    _ => resource,
+                    Decision::Prune | Decision::Complete => resource,
                 };
                 outcome[decided as usize] = Some((at, decision));
             }
