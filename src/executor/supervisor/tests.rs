@@ -133,7 +133,7 @@ impl Played {
         end(&self.exit, success, "left");
     }
 
-    async fn is_killed(mut self) {
+    async fn check_killed(mut self) {
         let mut ends = self.exit.subscribe();
         let exit = ends.wait_for(Option::is_some).await.unwrap().clone();
         assert_eq!(exit.unwrap().description, "killed");
@@ -285,7 +285,7 @@ async fn a_slot_says_once_that_it_is_idle_whatever_becomes_of_its_worker() {
         message: "No space left on device".into(),
     };
     assert_eq!(bench.news().await, no_space);
-    second.is_killed().await;
+    second.check_killed().await;
     bench.workers.recv().await.unwrap().begin().await;
     bench.is_idle().await;
 }
@@ -297,5 +297,5 @@ async fn a_worker_goes_with_its_slot() {
     worker.begin().await;
     bench.is_idle().await;
     drop(bench);
-    worker.is_killed().await;
+    worker.check_killed().await;
 }
