@@ -1,4 +1,4 @@
-//! Training losses: each is a file here, and a line in [`computed`].
+//! Training losses: each is a file here, and a line in `computed`.
 
 mod classification;
 mod cosine_similarity;
