@@ -4,7 +4,6 @@ use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use hpo_protocol::{Start, VERSION};
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tracing_subscriber::EnvFilter;
@@ -12,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use super::CliError;
 use super::study::print;
 use crate::devices::{Devices, SlotSettings};
-use crate::executor::{Machine, Program};
+use crate::executor::{Machine, Program, Slot};
 use crate::program::{is_program, on_path};
 use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
 use crate::signals::Signals;
@@ -64,7 +63,10 @@ impl SlotArguments {
     }
 }
 
-/// What the trials of a study run. Found before anything is written.
+/// The trainer of a study. It is looked for before anything is written.
+///
+/// # Errors
+/// If the trainer that comes with `hpo` is not found.
 pub(super) fn program(spec: &StudySpec, directory: &StudyDirectory) -> Result<Program, CliError> {
     let trainer = &spec.trainer;
     let command = match &trainer.command {
@@ -74,13 +76,9 @@ pub(super) fn program(spec: &StudySpec, directory: &StudyDirectory) -> Result<Pr
     Ok(Program {
         command,
         directory: trainer.directory.clone(),
-        start: Start {
-            protocol: VERSION,
-            study: spec.name.clone(),
-            threads: spec.threads,
-            settings: trainer.settings.clone(),
-            cache: directory.cache(),
-        },
+        study: spec.name.clone(),
+        settings: trainer.settings.clone(),
+        cache: directory.cache(),
     })
 }
 
@@ -100,11 +98,10 @@ fn embedding_trainer() -> Result<PathBuf, CliError> {
 }
 
 /// The slots that the settings ask for on this machine.
-pub(super) fn slots(
-    machine: &Machine,
-    settings: &SlotSettings,
-    threads: Option<usize>,
-) -> Result<Vec<crate::executor::Slot>, CliError> {
+///
+/// # Errors
+/// If a GPU is named that is not there.
+pub(super) fn slots(machine: &Machine, settings: &SlotSettings, threads: Option<usize>) -> Result<Vec<Slot>, CliError> {
     machine
         .slots(settings, threads)
         .map_err(|error| CliError::usage(error.to_string(), "see them with nvidia-smi"))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::CliError;
-use super::number::whole;
+use super::number::trial;
 use super::study::{print, print_json, read};
 use crate::analysis::diagnosis::diagnose;
 use crate::ids::TrialId;
@@ -17,7 +17,7 @@ use crate::words::counted;
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {
     /// The trial's number
-    #[arg(allow_negative_numbers = true, value_parser = whole::<TrialId>(0..=u64::MAX))]
+    #[arg(allow_negative_numbers = true, value_parser = trial)]
     trial: TrialId,
 
     /// The study: its name or its directory [default: the one that has changed last]

@@ -2,14 +2,14 @@
 
 use super::export::Export;
 use super::{Clock, Scheduler, SchedulerError, Slots, Storage};
-use crate::executor::Health;
+use crate::executor::SlotHealth;
 use crate::ids::SlotId;
 use crate::study::{Fact, Record};
 
 /// A slot as the user knows it, and how it has fared.
 pub(super) struct Place {
     name: String,
-    health: Health,
+    health: SlotHealth,
     /// Whether the study does without it.
     aside: bool,
 }
@@ -18,7 +18,7 @@ impl Place {
     pub(super) fn new(name: String) -> Self {
         Self {
             name,
-            health: Health::default(),
+            health: SlotHealth::default(),
             aside: false,
         }
     }
@@ -36,7 +36,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         let mut failure = None;
         for record in records {
             match &record.fact {
-                Fact::Reported(_) => health.went_well(),
+                Fact::Reported(_) => health.record_success(),
                 Fact::SegmentFailed {
                     trial,
                     message,
@@ -44,7 +44,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                     ..
                 } => {
                     let elsewhere = self.study.trial(*trial).is_some_and(|trial| trial.failed_on.len() > 1);
-                    if health.failed(*trial, elsewhere) {
+                    if health.record_failure(*trial, elsewhere) {
                         failure = Some(format!(
                             "one trial after the other has failed here; the last one: {message}"
                         ));
@@ -77,7 +77,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             }
             return Ok(());
         }
-        tracing::error!(slot, name, why, "slot set aside");
+        tracing::error!(slot = slot.0, name, why, "slot set aside");
         if left == 0 {
             return Err(SchedulerError::Fatal(why));
         }

@@ -10,12 +10,11 @@ mod job;
 mod pause;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::{Feature, Run, SegmentId};
+use hpo_protocol::Feature;
 
-use crate::executor::{News, Order, SlotNews};
+use crate::executor::{News, Order, SegmentSpec, SlotNews};
 use crate::ids::{SlotId, TrialId};
 use crate::kill;
 use crate::store::CommitError;
@@ -244,20 +243,12 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 self.observer.progress(trial, resource, examples_per_second);
                 None
             }
-            News::NoSpace {
-                trial,
-                attempt,
-                message,
-            } => {
-                let what = message.lines().next().unwrap_or_default();
+            News::NoSpace { segment, message } => {
+                let (trial, what) = (segment.trial, message.lines().next().unwrap_or_default());
                 self.observer.paused(&format!("trial {trial} can't be saved: {what}"));
                 self.full.push(trial);
                 let checkpoint = None;
-                Some(Event::Stopped {
-                    trial,
-                    attempt,
-                    checkpoint,
-                })
+                Some(Event::Stopped { segment, checkpoint })
             }
             News::Exported { directory, test } => {
                 let trial = self.export.trial();
@@ -324,22 +315,18 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         match command {
             Command::Run {
                 slot,
-                trial,
-                attempt,
+                segment,
                 from,
                 to,
                 checkpoint,
             } => {
                 self.idle.remove(&slot);
-                let Some(state) = self.study.trial(trial) else {
+                let Some(state) = self.study.trial(segment.trial) else {
                     return;
                 };
                 let policy = &self.study.spec().policy;
-                let run = Run {
-                    segment: SegmentId {
-                        trial: hpo_protocol::TrialId(trial),
-                        attempt,
-                    },
+                let spec = SegmentSpec {
+                    segment,
                     seed: state.seed,
                     parameters: state.parameters.clone(),
                     unit: policy.unit,
@@ -347,17 +334,11 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                     from,
                     to,
                     max: policy.max_resource,
-                    checkpoint: None,
-                    checkpoints: PathBuf::new(),
+                    checkpoint,
                 };
-                self.slots.order(slot, Order::Run { run, checkpoint }).await;
+                self.slots.order(slot, Order::Run(spec)).await;
             }
-            Command::Stop {
-                slot,
-                trial,
-                attempt,
-                save,
-            } => self.slots.order(slot, Order::Stop { trial, attempt, save }).await,
+            Command::Stop { slot, segment, save } => self.slots.order(slot, Order::Stop { segment, save }).await,
             Command::Replace { slot } => self.slots.order(slot, Order::Replace).await,
             Command::Delete { files } => self.storage.delete(files).await,
         }
@@ -371,15 +352,13 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             .study
             .running()
             .filter_map(|trial| match trial.state {
-                TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } => {
-                    Some((slot, trial.id, trial.attempts))
-                }
+                TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } => Some((slot, trial.last_segment())),
                 _ => None,
             })
             .collect();
-        for (slot, trial, attempt) in running {
+        for (slot, segment) in running {
             let save = true;
-            self.slots.order(slot, Order::Stop { trial, attempt, save }).await;
+            self.slots.order(slot, Order::Stop { segment, save }).await;
         }
     }
 }

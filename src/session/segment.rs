@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use hpo_protocol::{Metrics, Run, Unit, Values};
+use hpo_protocol::{Metrics, Unit, Values};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::executor::{self, CheckpointError, News, Order, SlotNews};
+use crate::executor::checkpoint::{self, CheckpointError};
+use crate::executor::{News, Order, SegmentSpec, SlotNews};
 use crate::ids::{SlotId, TrialId};
 use crate::scheduler::Slots;
 use crate::store::StudyDirectory;
@@ -23,7 +24,7 @@ const CHECKPOINT_WAIT: Duration = Duration::from_secs(600);
 /// One stretch of a trial's training, from [`from`](Self::from) to [`to`](Self::to). Dropped before it has come there, it has failed,
 /// unless it was asked to stop.
 pub struct Segment {
-    run: Run,
+    spec: SegmentSpec,
     slot: SlotId,
     at: u64,
     state: Option<Vec<u8>>,
@@ -56,32 +57,32 @@ pub enum SegmentError {
 impl Segment {
     /// The trial.
     pub fn trial(&self) -> TrialId {
-        self.run.segment.trial.0
+        self.spec.segment.trial
     }
 
     /// The configuration.
     pub fn parameters(&self) -> &Values {
-        &self.run.parameters
+        &self.spec.parameters
     }
 
     /// The seed of everything random in the trial, below 2^53.
     pub fn seed(&self) -> u64 {
-        self.run.seed
+        self.spec.seed
     }
 
     /// What resources count.
     pub fn unit(&self) -> Unit {
-        self.run.unit
+        self.spec.unit
     }
 
     /// The resource that the trial has come to before.
     pub fn from(&self) -> u64 {
-        self.run.from
+        self.spec.from
     }
 
     /// The resource that it is to be trained to.
     pub fn to(&self) -> u64 {
-        self.run.to
+        self.spec.to
     }
 
     /// What was handed to [`report`](Self::report) at [`from`](Self::from); none at 0.
@@ -91,7 +92,7 @@ impl Segment {
 
     /// The resource to train to next and report; none if the segment is over or is to stop.
     pub fn next_resource(&self) -> Option<u64> {
-        let next = hpo_protocol::next_report(self.run.report_every, self.at, self.run.to);
+        let next = hpo_protocol::next_report(self.spec.report_every, self.at, self.spec.to);
         (!self.over && !self.stop.load(Ordering::Relaxed)).then_some(next)
     }
 
@@ -112,14 +113,14 @@ impl Segment {
         if self.over {
             return Err(SegmentError::Over);
         }
-        let resource = hpo_protocol::next_report(self.run.report_every, self.at, self.run.to);
+        let resource = hpo_protocol::next_report(self.spec.report_every, self.at, self.spec.to);
         let loss = Some(loss).filter(|loss| loss.is_finite());
         let checkpoint = loss.map(|_| self.keep(resource, state)).transpose()?;
         self.at = resource;
-        self.over = resource == self.run.to || loss.is_none();
+        self.over = resource == self.spec.to || loss.is_none();
         self.happened(Event::Reported(Reported {
             trial: self.trial(),
-            attempt: self.run.segment.attempt,
+            attempt: self.spec.segment.attempt,
             resource,
             loss,
             metrics: Measures::from(metrics),
@@ -137,13 +138,13 @@ impl Segment {
     fn keep(&self, resource: u64, state: &[u8]) -> Result<Checkpoint, SegmentError> {
         let own = StudyDirectory::trial_checkpoints(self.trial());
         let directory = self.checkpoints.join(&own);
-        let file = directory.join(format!("a{}-{resource}.bin", self.run.segment.attempt));
+        let file = directory.join(format!("a{}-{resource}.bin", self.spec.segment.attempt));
         let written = fs::create_dir_all(&directory).and_then(|()| fs::write(&file, state));
         written.map_err(|source| SegmentError::Write {
             file: file.clone(),
             source,
         })?;
-        Ok(executor::take_in(&self.checkpoints, &own, &file, CHECKPOINT_WAIT)?)
+        Ok(checkpoint::accept(&self.checkpoints, &own, &file, CHECKPOINT_WAIT)?)
     }
 
     fn happened(&self, event: Event) {
@@ -159,21 +160,19 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        let (trial, attempt) = (self.trial(), self.run.segment.attempt);
+        let segment = self.spec.segment;
         if !self.over {
             let failure = self.failure.take();
             let early = ("the segment ended before its rung".to_owned(), false);
             let event = if failure.is_none() && self.stop.load(Ordering::Relaxed) {
                 Event::Stopped {
-                    trial,
-                    attempt,
+                    segment,
                     checkpoint: None,
                 }
             } else {
                 let (message, checkpoint_lost) = failure.unwrap_or(early);
                 Event::Failed {
-                    trial,
-                    attempt,
+                    segment,
                     message,
                     checkpoint_lost,
                 }
@@ -204,7 +203,7 @@ impl Segments {
     pub(super) fn new(count: u32, study: &StudyDirectory) -> (Self, Receiver<Segment>) {
         let (queue, segments) = channel();
         let (sender, news) = unbounded_channel();
-        for slot in 0..count {
+        for slot in (0..count).map(SlotId) {
             let _ = sender.send(SlotNews { slot, news: idle() });
         }
         let slots = Self {
@@ -218,12 +217,12 @@ impl Segments {
         (slots, segments)
     }
 
-    fn start(&mut self, slot: SlotId, run: Run, checkpoint: Option<&Checkpoint>) {
+    fn start(&mut self, slot: SlotId, spec: SegmentSpec) {
         let read = |checkpoint: &Checkpoint| -> Result<Vec<u8>, String> {
-            let file = executor::verify(&self.checkpoints, checkpoint).map_err(|error| error.to_string())?;
+            let file = checkpoint::verify(&self.checkpoints, checkpoint).map_err(|error| error.to_string())?;
             fs::read(file).map_err(|error| error.to_string())
         };
-        let state = checkpoint.map(read).transpose();
+        let state = spec.checkpoint.as_ref().map(read).transpose();
         let stop = Arc::new(AtomicBool::new(false));
         self.stops.insert(slot, stop.clone());
         let (state, failure) = match state {
@@ -232,8 +231,8 @@ impl Segments {
         };
         let lost = failure.is_some();
         let segment = Segment {
-            at: run.from,
-            run,
+            at: spec.from,
+            spec,
             slot,
             state,
             over: false,
@@ -258,13 +257,13 @@ impl Segments {
 impl Slots for Segments {
     fn names(&self) -> Vec<(SlotId, String)> {
         (0..self.count)
-            .map(|slot| (slot, "in this process".to_owned()))
+            .map(|slot| (SlotId(slot), "in this process".to_owned()))
             .collect()
     }
 
     async fn order(&mut self, slot: SlotId, order: Order) {
         match order {
-            Order::Run { run, checkpoint } => self.start(slot, run, checkpoint.as_ref()),
+            Order::Run(spec) => self.start(slot, spec),
             Order::Stop { .. } | Order::Replace => self.stop(slot),
             // It has not said that it can.
             Order::Evaluate | Order::Export { .. } => {}

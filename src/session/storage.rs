@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tokio::task::spawn_blocking;
 
 use crate::disk::room;
-use crate::executor;
+use crate::executor::checkpoint;
 use crate::export;
 use crate::ids::TrialId;
 use crate::scheduler::{Storage, Waiting};
@@ -72,7 +72,7 @@ impl Storage for Directory {
 
     async fn delete(&mut self, files: Vec<String>) {
         let root = self.directory.checkpoints();
-        files.iter().for_each(|file| executor::delete(&root, file));
+        files.iter().for_each(|file| checkpoint::delete(&root, file));
     }
 
     fn sweep(&mut self, study: &Study, of: Option<TrialId>) {
@@ -82,7 +82,7 @@ impl Storage for Directory {
                 .collect(),
             None => study.checkpoint_files(),
         };
-        executor::delete_strays(&self.directory.checkpoints(), of, &kept);
+        checkpoint::delete_unreferenced(&self.directory.checkpoints(), of, &kept);
     }
 
     fn room(&self) -> Option<u64> {

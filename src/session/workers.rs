@@ -35,11 +35,11 @@ impl Trainer for WorkerProcesses {
 
     fn start(self, study: &StudyDirectory, observer: &mut dyn Observer) -> Workers {
         // What a scheduler that was killed has left behind would take memory and cores from the new workers.
-        let strays = executor::kill_strays(study.root());
-        if strays > 0 {
+        let leftovers = executor::end_leftovers(&self.slots, study.root());
+        if leftovers > 0 {
             observer.note(&format!(
                 "note: ended {} that an earlier run had left behind",
-                counted(strays, "process")
+                counted(leftovers, "process")
             ));
         }
         let (sender, news) = channel(NEWS_AHEAD);

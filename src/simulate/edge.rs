@@ -21,14 +21,14 @@ pub(super) struct VirtualSlots(pub Rc<RefCell<World>>);
 impl Slots for VirtualSlots {
     fn names(&self) -> Vec<(SlotId, String)> {
         (0..self.0.borrow().conditions.slots)
-            .map(|slot| (slot, String::new()))
+            .map(|slot| (SlotId(slot), String::new()))
             .collect()
     }
 
     async fn order(&mut self, slot: SlotId, order: Order) {
         let mut world = self.0.borrow_mut();
         match order {
-            Order::Run { run, .. } => world.start(slot, &run),
+            Order::Run(segment) => world.start(slot, &segment),
             Order::Stop { save, .. } => world.stop(slot, save),
             Order::Replace | Order::Evaluate | Order::Export { .. } => {}
         }

@@ -3,14 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use hpo_protocol::{Run, Unit};
+use hpo_protocol::Unit;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::formula::{END, Missing};
 use super::objective::{Curve, Objective};
-use crate::executor::{News, SlotNews};
-use crate::ids::{SlotId, TrialId};
+use crate::executor::{News, SegmentSpec, SlotNews};
+use crate::ids::{SegmentId, SlotId, TrialId};
 use crate::scheduler::Cancellation;
 use crate::study::{Checkpoint, Event, Measures, PolicySpec, Reported, Study, StudySpec, Trial};
 
@@ -50,8 +50,7 @@ pub struct Moment {
 /// A segment on a slot.
 #[derive(Debug, Clone)]
 pub(super) struct Segment {
-    trial: TrialId,
-    attempt: u32,
+    id: SegmentId,
     at: u64,
     to: u64,
     pub began: u64,
@@ -97,7 +96,7 @@ impl World {
             due: BinaryHeap::new(),
             running: BTreeMap::new(),
             segments: 0,
-            news: (0..conditions.slots).map(idle).collect(),
+            news: (0..conditions.slots).map(SlotId).map(idle).collect(),
             curves: BTreeMap::new(),
             confirming: BTreeSet::new(),
             busy: 0.0,
@@ -133,8 +132,8 @@ impl World {
         Some(std::mem::take(&mut self.news))
     }
 
-    pub fn start(&mut self, slot: SlotId, run: &Run) {
-        let trial = run.segment.trial.0;
+    pub fn start(&mut self, slot: SlotId, run: &SegmentSpec) {
+        let trial = run.segment.trial;
         if self.ending || !self.has_curve(trial, run) {
             return;
         }
@@ -143,13 +142,12 @@ impl World {
         let fails = fails.then(|| self.rng.random_range(from..to));
         let fails = fails.map(|at| self.policy.next_report(at, to));
         // The same for all segments of a trial.
-        let mut own = ChaCha8Rng::seed_from_u64(self.conditions.seed ^ trial.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut own = ChaCha8Rng::seed_from_u64(self.conditions.seed ^ trial.0.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let factor = 1.0 + self.conditions.spread * (2.0 * own.random::<f64>() - 1.0);
         let epoch = self.curves.get(&trial).map_or(0.0, |curve| 1000.0 * curve.seconds());
         self.segments += 1;
         let segment = Segment {
-            trial,
-            attempt: run.segment.attempt,
+            id: run.segment,
             at: from,
             to,
             began: self.now,
@@ -161,7 +159,7 @@ impl World {
     }
 
     /// Sees to the curve of a trial; whether there is one.
-    fn has_curve(&mut self, trial: TrialId, run: &Run) -> bool {
+    fn has_curve(&mut self, trial: TrialId, run: &SegmentSpec) -> bool {
         if self.curves.contains_key(&trial) {
             return true;
         }
@@ -213,14 +211,13 @@ impl World {
         let Some((number, mut segment)) = self.running.get(&slot).cloned() else {
             return;
         };
-        let Segment { trial, attempt, .. } = segment;
+        let SegmentId { trial, attempt } = segment.id;
         let resource = self.policy.next_report(segment.at, segment.to);
         if segment.fails == Some(resource) {
             self.happened(
                 slot,
                 Event::Failed {
-                    trial,
-                    attempt,
+                    segment: segment.id,
                     message: "simulated".to_owned(),
                     checkpoint_lost: false,
                 },
@@ -261,12 +258,11 @@ impl World {
 
     /// A segment is stopped at once. What it did since its last report is lost.
     pub fn stop(&mut self, slot: SlotId, save: bool) {
-        let Some((_, Segment { trial, attempt, .. })) = self.running.get(&slot).filter(|_| !self.ending) else {
+        let Some((_, segment)) = self.running.get(&slot).filter(|_| !self.ending) else {
             return;
         };
         let stopped = Event::Stopped {
-            trial: *trial,
-            attempt: *attempt,
+            segment: segment.id,
             checkpoint: None,
         };
         // The trial may have been pruned meanwhile: the core takes no notice then.

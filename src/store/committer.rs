@@ -13,6 +13,7 @@ use super::database::{Database, Line};
 use super::error::DatabaseError;
 use super::journal::JournalWriter;
 use super::keeper::{Change, Keeper, Unchecked};
+use crate::disk::is_full;
 use crate::kill;
 use crate::study::{Record, TrialSummary};
 
@@ -184,9 +185,4 @@ impl Work {
             }
         }
     }
-}
-
-/// Whether space may come back by itself.
-pub(crate) fn is_full(error: io::ErrorKind) -> bool {
-    matches!(error, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

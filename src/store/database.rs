@@ -18,9 +18,9 @@ use super::guard::guarded;
 use super::journal::JournalReader;
 use super::line::{checksum, sequence};
 use super::tally::{Contents, Tally, entry_checksum, rank};
-use crate::ids::TrialId;
+use crate::ids::{SegmentId, TrialId};
 use crate::kill;
-use crate::study::{Fact, Record, Reported, TrialSummary};
+use crate::study::{Fact, Record, TrialSummary};
 
 const REACHED: &[u8] = b"reached";
 
@@ -52,18 +52,13 @@ impl Line {
     /// The line of record number `seq`, without its newline.
     pub fn new(seq: u64, record: &Record, text: Vec<u8>) -> Self {
         let place = match record.fact {
-            Fact::Reported(Reported {
-                trial,
-                attempt,
-                resource,
-                ..
-            }) => {
+            Fact::Reported(ref reported) => {
                 let mut key = [0; 20];
-                key[..12].copy_from_slice(&attempt_key(trial, attempt));
-                key[12..].copy_from_slice(&resource.to_be_bytes());
+                key[..12].copy_from_slice(&segment_key(reported.segment()));
+                key[12..].copy_from_slice(&reported.resource.to_be_bytes());
                 Place::Report(key)
             }
-            Fact::SegmentStarted { trial, attempt, .. } => Place::Segment(attempt_key(trial, attempt)),
+            Fact::SegmentStarted { trial, attempt, .. } => Place::Segment(segment_key(SegmentId { trial, attempt })),
             _ => Place::Other(seq.to_be_bytes()),
         };
         Self { place, text }
@@ -270,7 +265,7 @@ impl Database {
                     };
                 }
                 for (row, value) in &encoded {
-                    let old = trials.insert(&row.trial.to_be_bytes(), value.as_slice())?;
+                    let old = trials.insert(&row.trial.0.to_be_bytes(), value.as_slice())?;
                     if let Some(old) = old {
                         let old: TrialSummary =
                             serde_json::from_slice(&old).map_err(ConflictableTransactionError::Abort)?;
@@ -297,7 +292,7 @@ impl Database {
     /// If sled can't read or the row is damaged.
     pub fn trial(&self, id: TrialId) -> Result<Option<TrialSummary>, DatabaseError> {
         guarded(|| {
-            let row = self.trials.get(id.to_be_bytes())?;
+            let row = self.trials.get(id.0.to_be_bytes())?;
             Ok(row.map(|row| serde_json::from_slice(&row)).transpose()?)
         })
     }
@@ -312,7 +307,10 @@ impl Database {
             for entry in self.by_loss.iter().keys().take(count) {
                 let entry = entry?;
                 let id = entry.last_chunk::<8>().ok_or(DatabaseError::Disagrees)?;
-                best.push(self.trial(u64::from_be_bytes(*id))?.ok_or(DatabaseError::Disagrees)?);
+                best.push(
+                    self.trial(TrialId(u64::from_be_bytes(*id)))?
+                        .ok_or(DatabaseError::Disagrees)?,
+                );
             }
             Ok(best)
         })
@@ -359,10 +357,10 @@ pub(super) fn salvage(path: &Path) -> BTreeMap<u64, Vec<u8>> {
     found
 }
 
-fn attempt_key(trial: TrialId, attempt: u32) -> [u8; 12] {
+fn segment_key(segment: SegmentId) -> [u8; 12] {
     let mut key = [0; 12];
-    key[..8].copy_from_slice(&trial.to_be_bytes());
-    key[8..].copy_from_slice(&attempt.to_be_bytes());
+    key[..8].copy_from_slice(&segment.trial.0.to_be_bytes());
+    key[8..].copy_from_slice(&segment.attempt.to_be_bytes());
     key
 }
 

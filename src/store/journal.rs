@@ -444,12 +444,15 @@ impl JournalWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::Timestamp;
+    use crate::ids::{Timestamp, TrialId};
 
     fn record(n: u64) -> Record {
         Record {
             at: Timestamp(n),
-            fact: Fact::TrialPruned { trial: n, rung: 1 },
+            fact: Fact::TrialPruned {
+                trial: TrialId(n),
+                rung: 1,
+            },
         }
     }
 

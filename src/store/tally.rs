@@ -56,7 +56,7 @@ impl Contents {
             let mut own = Self::default();
             // One that can't be written is not in the database either, which then can't be used.
             let value = serde_json::to_vec(&row).unwrap_or_default();
-            own.rows.add(entry_checksum(&row.trial.to_be_bytes(), &value));
+            own.rows.add(entry_checksum(&row.trial.0.to_be_bytes(), &value));
             if let Some(rank) = rank(&row) {
                 own.ranks.add(entry_checksum(&rank, &[]));
             }
@@ -93,6 +93,6 @@ pub(super) fn rank(row: &TrialSummary) -> Option<Vec<u8>> {
     let sortable = if bits >> 63 == 0 { bits | 1 << 63 } else { !bits };
     let mut rank = vec![u8::from(row.state != "completed")];
     rank.extend(sortable.to_be_bytes());
-    rank.extend(row.trial.to_be_bytes());
+    rank.extend(row.trial.0.to_be_bytes());
     Some(rank)
 }

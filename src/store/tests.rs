@@ -1,6 +1,7 @@
 use hpo_protocol::Unit;
 
 use super::*;
+use crate::ids::{SlotId, TrialId};
 use crate::space::SearchSpace;
 use crate::study::{Event, PolicyKind, PolicySpec, Reported, SamplerSpec, SuccessiveHalving, Trainer, TrialSummary};
 
@@ -61,7 +62,7 @@ async fn run(store: &mut Store, steps: usize) {
     };
     commit(store, opened).await;
     for _ in 0..steps {
-        let step = commit(store, Event::Idle { slots: vec![0] }).await;
+        let step = commit(store, Event::Idle { slots: vec![SlotId(0)] }).await;
         let Some(Fact::SegmentStarted {
             trial,
             attempt,
@@ -78,7 +79,7 @@ async fn run(store: &mut Store, steps: usize) {
                 trial,
                 attempt,
                 resource,
-                loss: Some(1.0 / (trial + 2) as f64),
+                loss: Some(1.0 / (trial.0 + 2) as f64),
                 metrics: [("accuracy".to_owned(), 0.5)].into_iter().collect(),
                 checkpoint: Some(crate::study::Checkpoint {
                     file,
@@ -128,7 +129,14 @@ async fn the_database_ranks_the_trials() {
     assert!(trouble.is_none());
     let best = database.unwrap().best(3).unwrap();
     let told: Vec<_> = best.iter().map(|row| (row.trial, row.state.as_str())).collect();
-    assert_eq!(told, [(5, "completed"), (4, "completed"), (3, "pruned")]);
+    assert_eq!(
+        told,
+        [
+            (TrialId(5), "completed"),
+            (TrialId(4), "completed"),
+            (TrialId(3), "pruned")
+        ]
+    );
 }
 
 #[tokio::test]
@@ -172,7 +180,7 @@ fn leave_the_database_behind(directory: &StudyDirectory, records: usize) -> Stud
     let mut study = StudyReader::open(directory.clone()).unwrap().study().clone();
     let mut new: Vec<Record> = Vec::new();
     while new.len() < records {
-        let step = study.handle(Timestamp(6), Event::Idle { slots: vec![0] });
+        let step = study.handle(Timestamp(6), Event::Idle { slots: vec![SlotId(0)] });
         let Some(Fact::SegmentStarted { trial, attempt, to, .. }) = step.records.first().map(|r| r.fact.clone()) else {
             panic!("nothing to train");
         };
@@ -181,7 +189,7 @@ fn leave_the_database_behind(directory: &StudyDirectory, records: usize) -> Stud
             trial,
             attempt,
             resource: to,
-            loss: Some(1.0 / (trial + 3) as f64),
+            loss: Some(1.0 / (trial.0 + 3) as f64),
             metrics: [].into_iter().collect(),
             checkpoint: None,
             last: true,

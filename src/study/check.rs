@@ -67,7 +67,7 @@ impl Study {
         let (mut waiting, mut running, mut paused) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut completed = BTreeSet::new();
         let mut confirmed: BTreeMap<TrialId, Vec<TrialId>> = BTreeMap::new();
-        for (number, trial) in (0..).zip(&self.trials) {
+        for (number, trial) in (0..).map(TrialId).zip(&self.trials) {
             same("the number of a trial", &trial.id, &number)?;
             match trial.state {
                 TrialState::Waiting { to } => {
@@ -180,8 +180,11 @@ mod tests {
         };
         assert_eq!(found(&|study| study.drawn += 1), "trials of the search");
         assert_eq!(found(&|study| study.unfinished += 1), "trials that can change");
-        assert_eq!(found(&|study| drop(study.completed.pop_first())), "completed trials");
-        assert_eq!(found(&|study| drop(study.running.insert(0))), "trials that run");
+        assert_eq!(found(&|study| study.completed.clear()), "completed trials");
+        assert_eq!(
+            found(&|study| study.running.extend([crate::ids::TrialId(0)])),
+            "trials that run"
+        );
         assert_eq!(
             found(&|study| study.brackets[0].unfinished += 1),
             "trials of a bracket that can change"

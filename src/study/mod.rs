@@ -24,7 +24,7 @@ mod turn;
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use hpo_protocol::{Measurement, Metrics};
+use hpo_protocol::Measurement;
 
 pub use bracket::AshaVariant;
 use bracket::{Bracket, Decision, Rank, rung_sizes};
@@ -73,7 +73,7 @@ pub struct Study {
     chosen: Option<TrialId>,
     /// The trials to which nothing more will happen and whose best checkpoint is kept.
     holders: BTreeSet<TrialId>,
-    baseline: Option<(f64, Metrics)>,
+    baseline: Option<Measurement>,
     test: Option<(TrialId, Measurement)>,
     scheduler: Option<SchedulerRun>,
     /// Decisions that follow from the records but are not among them yet.
@@ -97,9 +97,21 @@ pub struct SchedulerRun {
     pub stopped: bool,
 }
 
+/// How far the search is at a rung.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RungProgress {
+    /// The rung's resource.
+    pub resource: u64,
+    /// How many trials of the search have come to it.
+    pub reached: u64,
+    /// How many are meant to, as far as that is known.
+    pub planned: Option<u64>,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 struct OpenBracket {
-    first: TrialId,
+    /// How many trials the search had before it.
+    first: u64,
     /// How many trials it was opened for; 0 if they are added one by one.
     trials: u64,
     /// How many have been drawn for it.
@@ -176,7 +188,7 @@ impl Study {
 
     /// One trial.
     pub fn trial(&self, id: TrialId) -> Option<&Trial> {
-        self.trials.get(usize::try_from(id).ok()?)
+        self.trials.get(usize::try_from(id.0).ok()?)
     }
 
     /// Whether nothing is left to train.
@@ -194,8 +206,8 @@ impl Study {
         self.trials.iter().any(|trial| trial.resource() > 0)
     }
 
-    /// Loss and metrics of the untrained model, once measured.
-    pub fn baseline(&self) -> Option<&(f64, Metrics)> {
+    /// What the untrained model comes to, once measured.
+    pub fn baseline(&self) -> Option<&Measurement> {
         self.baseline.as_ref()
     }
 
@@ -242,8 +254,8 @@ impl Study {
         Some(planned + self.planned_runs() * self.spec.policy.max_resource)
     }
 
-    /// Each rung's resource, how many trials of the search have come to it, and how many are meant to, as far as that can be told.
-    pub fn rungs(&self) -> Vec<(u64, u64, Option<u64>)> {
+    /// How far the search is at each rung.
+    pub fn rungs(&self) -> Vec<RungProgress> {
         let planned = self.planned_brackets();
         let reached = |rung: u64| self.search_trials().filter(|trial| trial.resource() >= rung).count() as u64;
         let size = |rung: u64| -> Option<u64> {
@@ -256,7 +268,12 @@ impl Study {
             Some(sizes.sum())
         };
         let rungs = self.spec.policy.rungs().into_iter();
-        rungs.map(|rung| (rung, reached(rung), size(rung))).collect()
+        let progress = |resource| RungProgress {
+            resource,
+            reached: reached(resource),
+            planned: size(resource),
+        };
+        rungs.map(progress).collect()
     }
 
     /// Rungs and number of trials of all brackets that have been or will be opened; none if trials are added one by one.

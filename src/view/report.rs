@@ -40,11 +40,11 @@ pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Tim
         told.join(", ")
     );
     let rungs = study.rungs().into_iter();
-    let rungs = rungs.filter(|(_, reached, size)| *reached > 0 || size.is_some());
+    let rungs = rungs.filter(|rung| rung.reached > 0 || rung.planned.is_some());
     let unit = spec.policy.unit.one();
-    let rungs = rungs.map(|(resource, reached, size)| match size {
-        Some(size) => format!("{unit} {resource}: {reached} of {size}"),
-        None => format!("{unit} {resource}: {reached}"),
+    let rungs = rungs.map(|rung| match rung.planned {
+        Some(planned) => format!("{unit} {}: {} of {planned}", rung.resource, rung.reached),
+        None => format!("{unit} {}: {}", rung.resource, rung.reached),
     });
     text += &format!("rungs: {}\n", rungs.collect::<Vec<_>>().join(", "));
     text += &foretold(study);
@@ -65,7 +65,7 @@ pub fn status_json(study: &Study, directory: &StudyDirectory, running: bool) -> 
     let rungs = study
         .rungs()
         .into_iter()
-        .map(|(resource, reached, size)| json!({ "resource": resource, "reached": reached, "size": size }));
+        .map(|rung| json!({ "resource": rung.resource, "reached": rung.reached, "size": rung.planned }));
     json!({
         "study": study.spec().name,
         "directory": directory.root(),
@@ -78,7 +78,7 @@ pub fn status_json(study: &Study, directory: &StudyDirectory, running: bool) -> 
         "full_resource": study.full_resource(),
         "created_ms": created,
         "updated_ms": updated,
-        "untrained": study.baseline().map(|(loss, metrics)| json!({ "loss": loss, "metrics": metrics })),
+        "untrained": study.baseline(),
         "best": study.best().map(TrialSummary::from),
         "confirmation": study.confirmation(),
         "test": study.test().map(|(trial, measurement)| json!({ "trial": trial, "measurement": measurement })),
@@ -189,8 +189,8 @@ fn best_line(study: &Study, best: &Trial) -> String {
         metric(loss),
         study.spec().policy.unit.one()
     );
-    if let Some((untrained, _)) = study.baseline() {
-        text += &format!(" (untrained {})", metric(*untrained));
+    if let Some(untrained) = study.baseline() {
+        text += &format!(" (untrained {})", metric(untrained.loss));
     }
     text + "\n"
 }
@@ -229,11 +229,11 @@ pub fn outcome(
         return text + "no trial has a validation loss\n";
     };
     text += &best_line(study, best);
-    if let (Some((_, before)), Some((resource, _))) = (study.baseline(), best.best())
+    if let (Some(before), Some((resource, _))) = (study.baseline(), best.best())
         && let Some(report) = best.reports.get(&resource)
     {
         for (name, after) in &report.metrics {
-            if let Some(before) = before.get(name) {
+            if let Some(before) = before.metrics.get(name) {
                 text += &format!("  {name}: {} -> {}\n", metric(*before), metric(*after));
             }
         }

@@ -33,7 +33,7 @@ pub fn trial_table(study: &Study, shown: &TrialTable) -> String {
         .rows
         .iter()
         .map(|row| &row.metrics)
-        .chain(baseline.map(|(_, metrics)| metrics))
+        .chain(baseline.map(|measured| &measured.metrics))
         .flat_map(|metrics| metrics.keys().map(String::as_str))
         .filter(|name| !["train_loss", "mean_cosine"].contains(name))
         .collect();
@@ -44,11 +44,11 @@ pub fn trial_table(study: &Study, shown: &TrialTable) -> String {
     let confirms = shown.rows.iter().any(|row| row.confirms.is_some());
     let head = head.chain(confirms.then_some("confirms"));
     table.set_header(head.chain(metrics.iter().copied()).chain(searched.iter().copied()));
-    if let Some((loss, measured)) = baseline {
+    if let Some(measured) = baseline {
         let told = metrics
             .iter()
-            .map(|&name| measured.get(name).map_or("-".into(), |&m| metric(m)));
-        let row = ["".into(), "untrained".into(), "0".into(), metric(*loss)].into_iter();
+            .map(|&name| measured.metrics.get(name).map_or("-".into(), |&m| metric(m)));
+        let row = ["".into(), "untrained".into(), "0".into(), metric(measured.loss)].into_iter();
         let row = row.chain(confirms.then(String::new));
         table.add_row(row.chain(told).chain(searched.iter().map(|_| "-".to_owned())));
     }

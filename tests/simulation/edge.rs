@@ -64,18 +64,17 @@ impl Slots for SimulatedSlots {
 
 fn ours(order: executor::Order) -> Order {
     match order {
-        executor::Order::Run { run, checkpoint } => Order::Run(Run {
-            trial: run.segment.trial.0,
-            attempt: run.segment.attempt,
+        executor::Order::Run(run) => Order::Run(Run {
+            segment: run.segment,
             seed: run.seed,
             every: run.report_every,
             from: run.from,
             to: run.to,
-            checkpoint,
+            checkpoint: run.checkpoint,
         }),
-        executor::Order::Stop { trial, attempt, save } => Order::Stop { trial, attempt, save },
+        executor::Order::Stop { segment, save } => Order::Stop { segment, save },
         executor::Order::Replace => Order::Replace,
-        order => panic!("these workers can't {order:?}"),
+        order @ (executor::Order::Evaluate | executor::Order::Export { .. }) => panic!("these workers can't {order:?}"),
     }
 }
 

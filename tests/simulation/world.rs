@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use hpo::executor::{News, SlotNews};
-use hpo::ids::{SlotId, Timestamp, TrialId};
+use hpo::ids::{SegmentId, SlotId, Timestamp, TrialId};
 use hpo::scheduler::{self, Cancellation, Ended, Job, SchedulerError};
 use hpo::study::{Event, FORMAT, Fact, Limits, Record, Reported, Study, TrialState};
 use hpo_protocol::{Values, next_report};
@@ -66,13 +66,13 @@ pub struct World {
     /// How many records the scheduler was told to be durable.
     acknowledged: u64,
     /// Commands carried out: the segments begun.
-    begun: BTreeSet<(TrialId, u32)>,
+    begun: BTreeSet<SegmentId>,
     /// By trial, the last resource reported.
     reported: BTreeMap<TrialId, u64>,
     /// What workers have reported at some time.
     past: Vec<Event>,
     /// What old workers that have outlived their scheduler will still write.
-    orphans: Vec<(TrialId, u32, u64)>,
+    orphans: Vec<(SegmentId, u64)>,
     events: u32,
     oracle: Oracle,
     tally: Tally,
@@ -201,7 +201,7 @@ impl World {
         self.late = false;
         let slots = self.rng.random_range(1..=self.plan.slots);
         self.process = Process {
-            slots: (0..slots).map(|slot| Slot::new(slot, &mut self.rng)).collect(),
+            slots: (0..slots).map(|slot| Slot::new(SlotId(slot), &mut self.rng)).collect(),
             news: VecDeque::new(),
             cancellation: Cancellation::new(),
             stopping: None,
@@ -304,9 +304,9 @@ impl World {
     /// A worker may do anything as long as that can't change the answer.
     fn licence(&self, slot: usize) -> Licence {
         let spec = &self.plan.spec;
-        let may_fail = self.process.slots[slot].training().is_none_or(|(trial, attempt, _)| {
-            let trial = self.durable.trial(trial).unwrap();
-            !spec.policy.is_synchronous() || trial.attempts != attempt || trial.failures < spec.retries
+        let may_fail = self.process.slots[slot].training().is_none_or(|(segment, _)| {
+            let trial = self.durable.trial(segment.trial).unwrap();
+            !spec.policy.is_synchronous() || trial.last_segment() != segment || trial.failures < spec.retries
         });
         Licence {
             faults: self.plan.faults,
@@ -348,16 +348,14 @@ impl World {
 
     pub fn order(&mut self, slot: SlotId, order: Order) {
         if let Order::Run(run) = &order {
-            let (trial, attempt) = (run.trial, run.attempt);
-            let recorded = self.durable.trial(trial).unwrap();
-            let runs = running(&self.durable).any(|(other, on, _)| (other, on) == (trial, slot));
+            let segment = run.segment;
+            let runs = running(&self.durable).any(|(other, on)| (other, on) == (segment, slot));
+            assert!(runs, "a segment was begun that is not recorded");
             assert!(
-                runs && recorded.attempts == attempt,
-                "a segment was begun that is not recorded"
-            );
-            assert!(
-                self.begun.insert((trial, attempt)),
-                "attempt {attempt} of trial {trial} was begun twice"
+                self.begun.insert(segment),
+                "attempt {} of trial {} was begun twice",
+                segment.attempt,
+                segment.trial
             );
         }
         // One that was set aside takes no orders.
@@ -427,7 +425,7 @@ impl World {
                 self.files.lose(file);
             }
         }
-        if let Some((trial, attempt, resource)) = self.orphans.pop() {
+        if let Some((SegmentId { trial, attempt }, resource)) = self.orphans.pop() {
             self.files.write(trial, &format!("a{attempt}-orphan"), resource);
         }
         let stops = self.process.stopping.is_none() && chance(&mut self.rng, self.plan.stops);
@@ -445,13 +443,12 @@ impl World {
             return None;
         }
         let mut event = self.past[self.rng.random_range(0..self.past.len())].clone();
-        let (Event::Reported(Reported { trial, attempt, .. })
-        | Event::Stopped { trial, attempt, .. }
-        | Event::Failed { trial, attempt, .. }) = event
-        else {
-            return None;
+        let segment = match &event {
+            Event::Reported(reported) => reported.segment(),
+            Event::Stopped { segment, .. } | Event::Failed { segment, .. } => *segment,
+            _ => return None,
         };
-        if running(&self.durable).any(|(other, _, now)| (other, now) == (trial, attempt)) {
+        if running(&self.durable).any(|(other, _)| other == segment) {
             return None;
         }
         if let Event::Reported(Reported {
@@ -461,6 +458,7 @@ impl World {
         }) = &mut event
             && self.rng.random()
         {
+            let SegmentId { trial, attempt } = segment;
             *checkpoint = self.files.write(trial, &format!("a{attempt}-late"), *resource);
         }
         self.tally.late_messages += 1;
@@ -478,15 +476,17 @@ impl World {
 
     fn check_slots(&self) {
         let mut trained = BTreeSet::new();
-        for (trial, attempt, _) in self.process.slots.iter().filter_map(Slot::training) {
-            assert!(
-                trained.insert((trial, attempt)),
-                "trial {trial} runs twice as attempt {attempt}"
-            );
+        for (segment, _) in self.process.slots.iter().filter_map(Slot::training) {
+            let SegmentId { trial, attempt } = segment;
+            assert!(trained.insert(segment), "trial {trial} runs twice as attempt {attempt}");
         }
         let mut slots = BTreeSet::new();
-        for (trial, slot, _) in running(&self.durable) {
-            assert!(slots.insert(slot), "slot {slot} has trial {trial} and another");
+        for (segment, slot) in running(&self.durable) {
+            assert!(
+                slots.insert(slot),
+                "slot {slot} has trial {} and another",
+                segment.trial
+            );
         }
     }
 
@@ -503,9 +503,9 @@ impl World {
     }
 }
 
-pub fn running(study: &Study) -> impl Iterator<Item = (TrialId, SlotId, u32)> {
+pub fn running(study: &Study) -> impl Iterator<Item = (SegmentId, SlotId)> {
     study.trials().iter().filter_map(|trial| match trial.state {
-        TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } => Some((trial.id, slot, trial.attempts)),
+        TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } => Some((trial.last_segment(), slot)),
         _ => None,
     })
 }

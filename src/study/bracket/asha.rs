@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::rung::{Decision, Entry, Rank};
+use super::rung::{Decision, Entry, Promotion, Rank};
 use crate::ids::TrialId;
 
 mod progress;
@@ -185,13 +185,17 @@ impl Asha {
     }
 
     /// The best trial that may go on, of the highest rung that has one.
-    pub(super) fn promotion(&self) -> Option<(TrialId, u64, u64)> {
+    pub(super) fn promotion(&self) -> Option<Promotion> {
         if self.decides_in_passing() {
             return None;
         }
         (0..self.last()).rev().find_map(|k| {
             let ready = self.rungs[k].ready.first()?;
-            Some((ready.trial, self.rungs[k].resource, self.rungs[k + 1].resource))
+            Some(Promotion {
+                trial: ready.trial,
+                rung: self.rungs[k].resource,
+                to: self.rungs[k + 1].resource,
+            })
         })
     }
 

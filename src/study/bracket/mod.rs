@@ -9,7 +9,7 @@ pub use asha::{Asha, AshaVariant};
 pub use halving::{Halving, rung_sizes};
 pub use median::Median;
 pub(super) use rung::Rank;
-pub use rung::{Decision, Entry};
+pub use rung::{Decision, Entry, Promotion};
 
 use crate::ids::TrialId;
 
@@ -66,9 +66,8 @@ impl Bracket {
         }
     }
 
-    /// The trial that is to go on now that a slot is free, if the bracket promotes on demand: the trial, the resource of its
-    /// rung, and that of the next.
-    pub fn promotion(&self) -> Option<(TrialId, u64, u64)> {
+    /// The trial that is to go on now that a slot is free, if the bracket promotes on demand.
+    pub fn promotion(&self) -> Option<Promotion> {
         match self {
             Self::Asha(asha) => asha.promotion(),
             Self::Halving(_) | Self::Median(_) => None,

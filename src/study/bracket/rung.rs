@@ -30,6 +30,17 @@ pub struct Entry<'a> {
     pub curve: &'a BTreeMap<u64, Report>,
 }
 
+/// A trial that goes on to the next rung.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promotion {
+    /// The trial.
+    pub trial: TrialId,
+    /// The resource of its rung.
+    pub rung: u64,
+    /// The next rung's resource.
+    pub to: u64,
+}
+
 /// Orders trials by loss, then by number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::study) struct Rank {

@@ -41,14 +41,14 @@ pub struct Request<'a> {
     /// The number of the bracket's first rung among those of the history.
     pub start: usize,
     /// How many trials the search has: the number of the first one to be drawn.
-    pub first: TrialId,
+    pub first: u64,
     /// How many are drawn at once.
     pub count: u64,
 }
 
 impl Request<'_> {
     /// The numbers of the trials that are drawn.
-    pub(super) fn trials(&self) -> std::ops::Range<TrialId> {
+    pub(super) fn trials(&self) -> std::ops::Range<u64> {
         self.first..self.first + self.count
     }
 }

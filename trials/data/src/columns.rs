@@ -115,7 +115,9 @@ impl Layout {
     pub fn example(&self) -> String {
         let member = |(name, role): &(String, Role)| match role {
             Role::Score => format!("\"{}\": 0.5", shown(name)),
-            _ => format!("\"{}\": \"…\"", shown(name)),
+            Role::Anchor | Role::Positive | Role::Negative | Role::Text | Role::Label | Role::Group => {
+                format!("\"{}\": \"…\"", shown(name))
+            }
         };
         let required = (0..self.columns.len()).filter(|&column| !self.is_optional(column));
         let members: Vec<String> = required.map(|column| member(&self.columns[column])).collect();

@@ -73,7 +73,7 @@ impl fmt::Display for DataError {
 impl std::error::Error for DataError {}
 
 /// A text of the user within a message: short, and on one line.
-pub(crate) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     let mut short: String = text.chars().take(60).flat_map(char::escape_debug).collect();
     if text.chars().nth(60).is_some() {
         short.push('…');

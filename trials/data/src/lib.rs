@@ -2,6 +2,8 @@
 //!
 //! [`load`] does it all, and does the same wherever it is called with the same settings and files.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod batch;
 mod clean;
 mod columns;
@@ -12,14 +14,16 @@ mod report;
 mod rows;
 mod source;
 mod split;
+mod statistics;
 mod synonyms;
 
 pub use hpo_protocol::embedding::Kind;
 
-pub use self::error::{DataError, Place};
+pub use self::error::{DataError, Place, shown};
 pub use self::load::load;
 pub use self::mix::{finalise, mix};
 pub use self::report::{Dropped, Read, Report, SetReport};
+pub use self::statistics::{pearson, spearman};
 pub use self::synonyms::Synonyms;
 
 /// Rows to train or to validate with. Numbers of texts are places in `texts`, each of which some row names.

@@ -137,7 +137,7 @@ fn split_off(train: &mut FileRows, what: &str, wanted: usize, seed: u64, pool: &
 fn check_score_range(settings: &Settings) -> Result<(), DataError> {
     match settings.score_range {
         Some([low, high]) if !(low < high && (high - low).is_finite()) => {
-            let message = format!("`score_range` is {low} to {high}, which is no range");
+            let message = format!("`score_range` is {low} to {high}, which is not a range");
             let help = "write the lower end first, such as `score_range = [0, 5]`";
             Err(DataError::whole(&settings.train, message, help))
         }
@@ -214,7 +214,7 @@ fn labels(train: &FileRows, pool: &Pool) -> IndexSet<String> {
     labels
 }
 
-/// The rows with texts and labels numbered anew. An unknown label is an error.
+/// The rows with texts and labels renumbered. An unknown label is an error.
 fn data(set: &FileRows, pool: &Pool, labels: &IndexSet<String>, settings: &Settings) -> Result<Data, DataError> {
     let mut used: IndexSet<u32> = IndexSet::new();
     let mut text = |old: u32| used.insert_full(old).0 as u32;

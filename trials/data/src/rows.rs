@@ -51,7 +51,7 @@ impl Example {
     pub fn label(&self) -> Option<u32> {
         match *self {
             Self::Labelled(_, label) => Some(label),
-            _ => None,
+            Self::Triplet(_) | Self::Pair(_) | Self::Scored(..) => None,
         }
     }
 }
@@ -261,8 +261,9 @@ impl Sheet<'_> {
             // A missing cell is one of an optional column: those that must be there are checked where the file is read.
             let Some(value) = cell else { continue };
             let in_lists = matches!(role, Role::Positive | Role::Negative) && layout.kind != Kind::Scored;
-            match value {
-                Value::Array(elements) if in_lists => {
+            let is_absent = value.is_null() || value.as_str() == Some("");
+            match value.as_array().filter(|_| in_lists) {
+                Some(elements) => {
                     if elements.is_empty() && !self.clean {
                         return Err(self.blank(column));
                     }
@@ -270,9 +271,8 @@ impl Sheet<'_> {
                         texts.extend(self.text(column, element)?);
                     }
                 }
-                Value::Null if layout.is_optional(column) => {}
-                Value::String(text) if text.is_empty() && layout.is_optional(column) => {}
-                value => texts.extend(self.text(column, value)?),
+                None if is_absent && layout.is_optional(column) => {}
+                None => texts.extend(self.text(column, value)?),
             }
         }
         Ok(texts)
@@ -282,9 +282,9 @@ impl Sheet<'_> {
         let text = match value {
             Value::String(text) => text.as_str(),
             Value::Null if self.clean => "",
-            other => {
-                let message = format!("must be a string, not {}", kind(other));
-                let help = match other.is_null() {
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                let message = format!("must be a string, not {}", kind(value));
+                let help = match value.is_null() {
                     true => "give it a text, or remove the row",
                     false => self.record.storage.as_text,
                 };
@@ -309,8 +309,8 @@ impl Sheet<'_> {
             Value::Number(number) => number.to_string(),
             Value::Bool(value) => value.to_string(),
             Value::Null => String::new(),
-            other => {
-                let message = format!("must be a label, not {}", kind(other));
+            Value::Array(_) | Value::Object(_) => {
+                let message = format!("must be a label, not {}", kind(value));
                 return Err(self.at(column, &message, "give one name or number"));
             }
         };
@@ -336,8 +336,8 @@ impl Sheet<'_> {
                 "" => return Err(self.blank(column)),
                 text => text.parse().ok(),
             },
-            other => {
-                let message = format!("must be a number, not {}", kind(other));
+            Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                let message = format!("must be a number, not {}", kind(value));
                 return Err(self.at(column, &message, "give a number, without quotes"));
             }
         };
@@ -366,11 +366,11 @@ impl Sheet<'_> {
 
     fn group(&mut self) -> Option<u32> {
         let (_, value) = self.single(Role::Group)?;
-        let group = match value {
-            Value::Null => return None,
-            Value::String(text) if text.trim().is_empty() => return None,
-            Value::String(text) => text.trim().to_owned(),
-            other => other.to_string(),
+        let group = match value.as_str() {
+            Some(text) if text.trim().is_empty() => return None,
+            Some(text) => text.trim().to_owned(),
+            None if value.is_null() => return None,
+            None => value.to_string(),
         };
         Some(intern(&mut self.pool.groups, &group))
     }

@@ -19,7 +19,7 @@ pub use self::surrogate::Surrogate;
 use super::keys::RANDOM_SHARE;
 use super::untried::Tried;
 use super::{History, Purpose, Request, Sampler, generator, sobol};
-use crate::ids::{MAX_TRIALS, TrialId};
+use crate::ids::MAX_TRIALS;
 use crate::keys::{About, Fallback, Key, Settings, Takes};
 use crate::space::{Around, SearchSpace};
 
@@ -175,7 +175,7 @@ fn unknowing(
     settings: GaussianProcess,
     request: &Request<'_>,
     tried: &Tried<'_>,
-    trial: TrialId,
+    trial: u64,
     random: &mut impl Rng,
 ) -> Values {
     let space = request.history.space;

@@ -28,7 +28,7 @@ fn draw(space: &SearchSpace, seed: u64, count: u64, observations: &[Observation<
         },
         seed,
         start: 0,
-        first: observations.len() as TrialId,
+        first: observations.len() as u64,
         count,
     })
 }
@@ -49,7 +49,7 @@ fn regret(adaptive: bool, seed: u64) -> f64 {
         let observations = all.iter().enumerate().map(|(trial, parameters)| {
             let reached = if trial % 3 == 0 { 3 } else { 1 };
             Observation {
-                trial: trial as TrialId,
+                trial: TrialId(trial as u64),
                 parameters,
                 losses: (0..reached).map(|rung| (RUNGS[rung], loss(parameters, rung))).collect(),
                 failed: false,
@@ -83,7 +83,7 @@ fn the_first_four_are_spread_and_the_fifth_is_drawn_by_the_model() {
     }));
     let after = |seed, all: &[Values], loss: fn(usize) -> f64| {
         let observations = all.iter().enumerate().map(|(trial, parameters)| Observation {
-            trial: trial as TrialId,
+            trial: TrialId(trial as u64),
             parameters,
             losses: vec![(9, loss(trial))],
             failed: false,
@@ -97,7 +97,7 @@ fn the_first_four_are_spread_and_the_fifth_is_drawn_by_the_model() {
             },
             seed,
             start: 2,
-            first: all.len() as TrialId,
+            first: all.len() as u64,
             count: 1,
         };
         SamplerSpec::GaussianProcess(GaussianProcess::default()).draw(&request)
@@ -133,7 +133,7 @@ fn where_all_has_been_tried_the_most_promising_is_trained_further() {
         .collect();
     // 3 has the lowest loss, but has come to the end already.
     let observations = all.iter().enumerate().map(|(x, parameters)| Observation {
-        trial: x as TrialId,
+        trial: TrialId(x as u64),
         parameters,
         losses: RUNGS[..if x == 3 { 3 } else { 1 }]
             .iter()

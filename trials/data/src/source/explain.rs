@@ -30,7 +30,7 @@ pub(super) fn explain(line: &str, layout: &Layout) -> Problem {
                 return Problem::new(line, all, message, layout.example());
             }
             [_, second, ..] => {
-                let message = format!("the key `{}` is there twice", shown(key));
+                let message = format!("the key `{}` appears twice", shown(key));
                 return Problem::new(line, second.clone(), message, "keep one of the two");
             }
             _ => {}

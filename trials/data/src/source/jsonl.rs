@@ -165,7 +165,7 @@ mod tests {
             ),
             (
                 r#"{"anchor":"a","anchor":"b"}"#,
-                r#"7:24: the key `anchor` is there twice ["b"]"#,
+                r#"7:24: the key `anchor` appears twice ["b"]"#,
             ),
             (r#"["a"]"#, r#"7:1: a row is an object, not an array [["a"]]"#),
             (

@@ -134,7 +134,14 @@ fn value(field: &Field) -> Result<Value, &'static str> {
         Field::Str(value) => text(value)?,
         Field::Bytes(bytes) => text(std::str::from_utf8(bytes.data()).map_err(|_| "is not UTF-8")?)?,
         Field::ListInternal(list) => list.elements().iter().map(value).collect::<Result<_, _>>()?,
-        _ => Value::Object(Map::new()),
+        Field::Decimal(_)
+        | Field::Date(_)
+        | Field::TimeMillis(_)
+        | Field::TimeMicros(_)
+        | Field::TimestampMillis(_)
+        | Field::TimestampMicros(_)
+        | Field::Group(_)
+        | Field::MapInternal(_) => Value::Object(Map::new()),
     })
 }
 

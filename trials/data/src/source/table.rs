@@ -113,21 +113,19 @@ impl<'a> Table<'a> {
     }
 
     fn unreadable(&self, from: &Position, error: &csv::Error) -> DataError {
-        match error.kind() {
-            ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                let message = format!("the row has {len} fields, but the header has {expected_len}");
-                self.error(from, 0, message, QUOTES)
-            }
-            ErrorKind::Io(_) if self.left.get() == 0 => {
-                let message = format!("the row is longer than {} MiB", MAX_LINE >> 20);
-                self.error(from, 0, message, "close the quotes that are open here")
-            }
-            ErrorKind::Io(error) => unreadable(self.path, error),
-            _ => {
-                let message = format!("cannot read `{}`: {error}", self.path.display());
-                DataError::whole(self.path, message, QUOTES)
-            }
+        if let ErrorKind::UnequalLengths { expected_len, len, .. } = error.kind() {
+            let message = format!("the row has {len} fields, but the header has {expected_len}");
+            return self.error(from, 0, message, QUOTES);
         }
+        let ErrorKind::Io(error) = error.kind() else {
+            let message = format!("cannot read `{}`: {error}", self.path.display());
+            return DataError::whole(self.path, message, QUOTES);
+        };
+        if self.left.get() > 0 {
+            return unreadable(self.path, error);
+        }
+        let message = format!("the row is longer than {} MiB", MAX_LINE >> 20);
+        self.error(from, 0, message, "close the quotes that are open here")
     }
 
     /// The error about a field of the record that begins at `from`.
@@ -155,7 +153,7 @@ impl<'a> Table<'a> {
             let mut same = (0..names.len()).filter(|&field| names[field] == column);
             let (first, second) = (same.next(), same.next());
             if let Some(second) = second {
-                let message = format!("the column `{}` is there twice", shown(column));
+                let message = format!("the column `{}` appears twice", shown(column));
                 return Err(self.error(from, second, message, "rename one of the two"));
             }
             // A layout names columns of the header only.

@@ -229,7 +229,7 @@ fn a_range_of_scores_is_checked() {
         "`score_range` is set, but `t.csv` has pairs, which have no scores"
     );
     let refused = place.refused(json!({ "train": "t.csv", "score_range": [5, 0] }));
-    assert_eq!(refused.0, "`score_range` is 5 to 0, which is no range");
+    assert_eq!(refused.0, "`score_range` is 5 to 0, which is not a range");
     place.write("t.csv", "text1,text2,score\na,b,5.5\n");
     let refused = place.refused(json!({ "train": "t.csv", "score_range": [0, 5] }));
     assert_eq!(

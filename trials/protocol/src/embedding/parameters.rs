@@ -242,7 +242,7 @@ parameters! {
         /// Whether the embeddings are not trained.
         freeze_embeddings: bool = false, Domain::Bool,
             advice "large vocabularies, few data";
-        /// How the learning rate changes over the steps of the maximum resource: a promoted trial goes on along the same
+        /// How the learning rate changes over the steps of the maximum resource: a promoted trial continues along the same
         /// curve.
         schedule: ScheduleKind = ScheduleKind::Constant, one_of(ScheduleKind::CHOICES),
             advice "`\"linear\"` or `\"cosine\"` for long trials";
@@ -257,7 +257,7 @@ parameters! {
                 ScheduleKind::Linear, ScheduleKind::Cosine, ScheduleKind::CosineRestarts, ScheduleKind::Plateau
             ],
             advice "0.1 if the last epochs still learn";
-        /// How often the schedule `cosine_restarts` begins anew, at equal distances.
+        /// How often the schedule `cosine_restarts` starts again, at equal distances.
         restarts: u64 = 1, at_least(0),
             if schedule is [ScheduleKind::CosineRestarts],
             advice "rarely";
@@ -303,7 +303,7 @@ parameters! {
         head_dropout: f64 = 0.0, from_zero(0.9),
             if loss is [LossKind::Classification],
             advice "against overfitting";
-        /// Augmentation of training texts, drawn anew for each text in each epoch: the probability of each word that has
+        /// Augmentation of training texts, drawn again for each text in each epoch: the probability of each word that has
         /// synonyms to be replaced by one.
         synonym_replacement: f64 = 0.0, from_zero(1.0),
             advice "0.05 to 0.3 against overfitting with few data";
@@ -386,7 +386,7 @@ mod tests {
         assert_eq!(Kind::Labelled.losses(), [Classification]);
     }
 
-    /// Checkpoints are compared by this text: those written before there was the parameter must go on.
+    /// Checkpoints are compared by this text: those written before there was the parameter must remain readable.
     #[test]
     fn a_length_that_is_not_given_is_not_written() {
         let written = serde_json::to_string(&Parameters::default()).unwrap();
