@@ -20,7 +20,7 @@ const SEEDS: Key = Key {
     name: "seeds",
     takes: Takes::Integer { least: 2, most: MOST },
     default: Fallback::Integer(3),
-    about: "with so many other seeds each",
+    about: "with so many other seeds each, at least 2",
 };
 
 /// Its keys.

@@ -62,12 +62,4 @@ impl Policy for Asha {
     fn open(&self, policy: &PolicySpec, plan: &BracketPlan) -> Bracket {
         Bracket::Asha(bracket::Asha::new(&plan.rungs, policy.eta(), self.variant))
     }
-
-    fn whole(&self, _: &PolicySpec) -> Option<u64> {
-        None
-    }
-
-    fn in_brackets(&self, policy: PolicySpec) -> PolicySpec {
-        policy
-    }
 }

@@ -53,8 +53,4 @@ impl Policy for AsyncHyperband {
     fn whole(&self, policy: &PolicySpec) -> Option<u64> {
         hyperband_whole(policy)
     }
-
-    fn in_brackets(&self, policy: PolicySpec) -> PolicySpec {
-        policy
-    }
 }

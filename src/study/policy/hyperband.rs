@@ -73,8 +73,4 @@ impl Policy for Hyperband {
     fn whole(&self, policy: &PolicySpec) -> Option<u64> {
         hyperband_whole(policy)
     }
-
-    fn in_brackets(&self, policy: PolicySpec) -> PolicySpec {
-        policy
-    }
 }

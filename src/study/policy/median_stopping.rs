@@ -71,12 +71,4 @@ impl Policy for MedianStopping {
     fn open(&self, _: &PolicySpec, plan: &BracketPlan) -> Bracket {
         Bracket::Median(Median::new(&plan.rungs, self.percentile, self.startup_trials))
     }
-
-    fn whole(&self, _: &PolicySpec) -> Option<u64> {
-        None
-    }
-
-    fn in_brackets(&self, policy: PolicySpec) -> PolicySpec {
-        policy
-    }
 }

@@ -76,10 +76,14 @@ trait Policy {
     fn open(&self, policy: &PolicySpec, plan: &BracketPlan) -> Bracket;
 
     /// How many trials make a study whole; none if any number does.
-    fn whole(&self, policy: &PolicySpec) -> Option<u64>;
+    fn whole(&self, _: &PolicySpec) -> Option<u64> {
+        None
+    }
 
     /// The policy with several brackets where the study would be one, for a sampler that learns from one for the next.
-    fn in_brackets(&self, policy: PolicySpec) -> PolicySpec;
+    fn in_brackets(&self, policy: PolicySpec) -> PolicySpec {
+        policy
+    }
 }
 
 /// How trials are stopped early.

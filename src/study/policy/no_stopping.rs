@@ -38,10 +38,6 @@ impl Policy for NoStopping {
         Bracket::Halving(Halving::new(&plan.rungs, policy.eta(), plan.trials.unwrap_or(0)))
     }
 
-    fn whole(&self, _: &PolicySpec) -> Option<u64> {
-        None
-    }
-
     /// Brackets with one rung.
     fn in_brackets(&self, policy: PolicySpec) -> PolicySpec {
         PolicySpec {

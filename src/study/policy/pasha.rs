@@ -35,12 +35,4 @@ impl Policy for Pasha {
     fn open(&self, policy: &PolicySpec, plan: &BracketPlan) -> Bracket {
         Bracket::Asha(bracket::Asha::progressive(&plan.rungs, policy.eta()))
     }
-
-    fn whole(&self, _: &PolicySpec) -> Option<u64> {
-        None
-    }
-
-    fn in_brackets(&self, policy: PolicySpec) -> PolicySpec {
-        policy
-    }
 }
