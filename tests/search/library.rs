@@ -110,7 +110,9 @@ fn a_function_that_fails_panics_or_ends_too_soon_fails_its_trial_alone() {
         Function::new(2, move |segment| {
             let place = {
                 let mut doomed = doomed.lock().unwrap();
-                let free = doomed.iter().position(|one| one.is_none() || *one == Some(segment.trial()));
+                let free = doomed
+                    .iter()
+                    .position(|one| one.is_none() || *one == Some(segment.trial()));
                 if let Some(place) = free {
                     doomed[place] = Some(segment.trial());
                 }

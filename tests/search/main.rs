@@ -7,5 +7,6 @@ mod diagnosis;
 mod embedding;
 mod end_to_end;
 mod generated;
+mod library;
 mod simulate;
 mod spaces;
