@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hpo_protocol::Measurement;
 
+pub use bracket::AshaVariant;
 use bracket::{Bracket, Decision, Rank, rung_sizes};
 pub use check::Contradiction;
 pub use confirmation::{Confirmation, Confirmed};
@@ -33,8 +34,11 @@ pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step};
 pub use fits::Misfit;
 pub use measures::Measures;
 use measures::Names;
-pub use policy::{AshaVariant, BracketPlan, PolicyKind, PolicySpec};
-pub use sampler::{GaussianProcess, Observation, Request, SamplerSpec, Tpe};
+pub use policy::{
+    Asha, AsyncHyperband, BracketPlan, COMMON_KEYS, Hyperband, MedianStopping, PolicyKind, PolicySpec, PolicyTable,
+    SuccessiveHalving, keys as policy_keys,
+};
+pub use sampler::{GaussianProcess, History, Observation, Request, SamplerSpec, Tpe};
 pub(crate) use sampler::{Purpose, Surrogate, generator};
 pub use spec::{ConfirmationSpec, Limits, StudySpec, Trainer};
 pub use summary::TrialSummary;

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use rand::RngExt;
 
 use super::*;
+use crate::study::SuccessiveHalving;
 use crate::study::{Record, RungProgress, StudySpec};
 
 fn confirming(trials: u64, configurations: u64, seeds: u64) -> StudySpec {
@@ -231,10 +232,10 @@ fn samplers_learn_nothing_from_what_confirms() {
     });
     for sampler in [learns, SamplerSpec::Sobol] {
         let raised = |confirmation: Option<ConfirmationSpec>| {
-            let kind = PolicyKind::SuccessiveHalving {
+            let kind = PolicyKind::SuccessiveHalving(SuccessiveHalving {
                 bracket_size: Some(6),
                 small_brackets: false,
-            };
+            });
             let mut spec = with(kind, 12, 9, 3);
             spec.sampler = sampler.clone();
             spec.confirmation = confirmation;

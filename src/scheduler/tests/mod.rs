@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::study::tests::{sparse, spec, with};
+use crate::study::{Asha, AsyncHyperband, Hyperband, MedianStopping, SuccessiveHalving};
 use crate::study::{AshaVariant, ConfirmationSpec, GaussianProcess, PolicyKind, Reported, SamplerSpec, TrialState};
 use world::{Training, World, usual};
 
@@ -33,15 +34,15 @@ fn confirmed() -> impl Strategy<Value = Option<ConfirmationSpec>> {
 
 fn synchronous() -> impl Strategy<Value = PolicyKind> {
     prop_oneof![
-        prop::option::of(1u64..12).prop_map(|bracket_size| PolicyKind::SuccessiveHalving {
+        prop::option::of(1u64..12).prop_map(|bracket_size| PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size,
             small_brackets: false
-        }),
-        Just(PolicyKind::SuccessiveHalving {
+        })),
+        Just(PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: None,
             small_brackets: true
-        }),
-        any::<bool>().prop_map(|small_brackets| PolicyKind::Hyperband { small_brackets }),
+        })),
+        any::<bool>().prop_map(|small_brackets| PolicyKind::Hyperband(Hyperband { small_brackets })),
         Just(PolicyKind::None),
     ]
 }
@@ -49,13 +50,15 @@ fn synchronous() -> impl Strategy<Value = PolicyKind> {
 fn asynchronous() -> impl Strategy<Value = PolicyKind> {
     let variant = prop_oneof![Just(AshaVariant::Promotion), Just(AshaVariant::Stopping)];
     prop_oneof![
-        variant.clone().prop_map(|variant| PolicyKind::Asha { variant }),
-        variant.prop_map(|variant| PolicyKind::AsyncHyperband { variant }),
+        variant.clone().prop_map(|variant| PolicyKind::Asha(Asha { variant })),
+        variant.prop_map(|variant| PolicyKind::AsyncHyperband(AsyncHyperband { variant })),
         Just(PolicyKind::Pasha),
-        (1u64..100, 1u64..5).prop_map(|(percentile, startup_trials)| PolicyKind::MedianStopping {
-            percentile,
-            startup_trials
-        }),
+        (1u64..100, 1u64..5).prop_map(
+            |(percentile, startup_trials)| PolicyKind::MedianStopping(MedianStopping {
+                percentile,
+                startup_trials
+            })
+        ),
     ]
 }
 
@@ -126,8 +129,8 @@ proptest! {
         hyperband: bool, small_brackets: bool, parallel_brackets in 1u64..4, trials in 8u64..25, slots in 1u32..8, seed: u64,
     ) {
         let kind = match hyperband {
-            true => PolicyKind::Hyperband { small_brackets },
-            false => PolicyKind::SuccessiveHalving { bracket_size: (!small_brackets).then_some(6), small_brackets },
+            true => PolicyKind::Hyperband(Hyperband { small_brackets }),
+            false => PolicyKind::SuccessiveHalving(SuccessiveHalving { bracket_size: (!small_brackets).then_some(6), small_brackets }),
         };
         let mut spec = with(kind, trials, 9, 3);
         spec.policy.parallel_brackets = parallel_brackets;

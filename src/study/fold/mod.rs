@@ -7,7 +7,6 @@ mod segments;
 
 use hpo_protocol::{Measurement, Values};
 
-use super::bracket::Bracket;
 use super::event::{Fact, Record};
 use super::policy::BracketPlan;
 use super::trial::{Role, Trial};
@@ -119,7 +118,7 @@ impl Study {
             trials,
             drawn: 0,
             unfinished: trials,
-            bracket: Bracket::new(&self.spec.policy, &plan),
+            bracket: self.spec.policy.open(&plan),
         });
     }
 

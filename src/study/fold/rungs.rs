@@ -202,7 +202,7 @@ impl Study {
     /// A trial has left its rung: for the next one, or because it has ended there.
     fn leave(&mut self, id: TrialId, rung: u64) {
         if let Some(bracket) = self.bracket_of(id) {
-            bracket.left(id, rung);
+            bracket.withdraw(id, rung);
         }
     }
 

@@ -10,13 +10,14 @@ use hpo_protocol::Unit;
 use super::*;
 use crate::ids::{SegmentId, SlotId};
 use crate::space::{Distribution, Parameter, SearchSpace};
+use crate::study::SuccessiveHalving;
 
 pub(crate) fn spec(trials: u64, max_resource: u64, reduction_factor: u64) -> StudySpec {
     with(
-        PolicyKind::SuccessiveHalving {
+        PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: None,
             small_brackets: false,
-        },
+        }),
         trials,
         max_resource,
         reduction_factor,

@@ -3,10 +3,11 @@
 
 use super::super::*;
 use super::{Core, checkpoint, spec, with};
+use crate::study::{Asha, SuccessiveHalving};
 
-const STOPPING: PolicyKind = PolicyKind::Asha {
+const STOPPING: PolicyKind = PolicyKind::Asha(Asha {
     variant: AshaVariant::Stopping,
-};
+});
 
 #[test]
 fn a_trial_that_was_to_be_pruned_when_the_scheduler_died_is_not_begun_again() {
@@ -64,9 +65,9 @@ fn a_trial_that_fails_behind_a_rung_is_not_counted_there_again() {
 
 #[test]
 fn what_was_pruned_stays_so_when_the_study_is_raised() {
-    let promotion = PolicyKind::Asha {
+    let promotion = PolicyKind::Asha(Asha {
         variant: AshaVariant::Promotion,
-    };
+    });
     let mut core = Core::new(with(promotion, 3, 2, 2), 3);
     for (trial, loss) in [(0, 0.1), (1, 0.2), (2, 0.3)] {
         core.report(TrialId(trial), 1, loss);
@@ -107,10 +108,10 @@ fn a_trial_that_went_back_and_was_stopped_goes_on_from_where_it_was_stopped() {
 /// A sampler that learns looks at what it has just drawn, too.
 #[test]
 fn a_bracket_that_was_half_recorded_gets_the_configurations_it_was_to_have() {
-    let kind = PolicyKind::SuccessiveHalving {
+    let kind = PolicyKind::SuccessiveHalving(SuccessiveHalving {
         bracket_size: Some(4),
         small_brackets: false,
-    };
+    });
     let mut spec = with(kind, 8, 1, 2);
     spec.sampler = SamplerSpec::Tpe(Tpe {
         startup_trials: Some(2),

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::super::*;
 use super::{Core, at, checkpoint, sparse, spec, with};
 use crate::ids::SlotId;
+use crate::study::{Asha, MedianStopping, SuccessiveHalving};
 
 #[test]
 fn a_worker_that_lies_is_replaced_and_its_report_not_recorded() {
@@ -146,20 +147,20 @@ fn fact() -> impl Strategy<Value = Fact> {
 
 fn kind() -> impl Strategy<Value = PolicyKind> {
     prop_oneof![
-        Just(PolicyKind::SuccessiveHalving {
+        Just(PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: None,
             small_brackets: false
-        }),
-        Just(PolicyKind::Asha {
+        })),
+        Just(PolicyKind::Asha(Asha {
             variant: AshaVariant::Promotion
-        }),
-        Just(PolicyKind::Asha {
+        })),
+        Just(PolicyKind::Asha(Asha {
             variant: AshaVariant::Stopping
-        }),
-        Just(PolicyKind::MedianStopping {
+        })),
+        Just(PolicyKind::MedianStopping(MedianStopping {
             percentile: 50,
             startup_trials: 1
-        }),
+        })),
     ]
 }
 
