@@ -53,7 +53,7 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
     let signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
-            let (database, database_trouble) = store.committer.close();
+            let (database, database_trouble) = store.committer.close(&store.study);
             return Ended {
                 outcome: Err(SchedulerError::Signals(error)),
                 study: store.study,
@@ -130,7 +130,7 @@ pub async fn run(job: Job, observer: &mut dyn Observer) -> Ended {
     if !matches!(outcome, Ok(Outcome::Finished)) {
         store.committer.hurry();
     }
-    let (database, database_trouble) = store.committer.close();
+    let (database, database_trouble) = store.committer.close(&store.study);
     Ended {
         outcome,
         study: store.study,
@@ -342,10 +342,7 @@ impl Scheduler<'_> {
     /// Makes the records of a step durable and then carries out its commands.
     async fn carry_out(&mut self, step: Step) -> Result<(), SchedulerError> {
         if !step.records.is_empty() {
-            let touched: BTreeSet<TrialId> = step.records.iter().filter_map(|record| record.fact.trial()).collect();
-            let rows = touched.iter().filter_map(|&id| self.store.study.trial(id));
-            let rows = rows.map(Into::into).collect();
-            self.commit(step.records.clone(), rows).await?;
+            self.commit(step.records.clone()).await?;
             for record in &step.records {
                 tracing::info!(fact = ?record.fact, "recorded");
             }

@@ -29,7 +29,7 @@ impl Original {
         // One more opening, so that the database is whole on disk.
         let store = store::open(&StudyDirectory::new(place.study("s"))).unwrap();
         let study = store.study.clone();
-        store.committer.close();
+        store.committer.close(&store.study);
         Self { place, study }
     }
 
@@ -49,7 +49,7 @@ impl Original {
     fn check(&self, copy: &StudyDirectory, damage: &str) -> Result<Option<String>, String> {
         let opened = store::open(copy).map(|store| {
             assert!(store.study == self.study, "{damage}: it opens as another study");
-            let (database, trouble) = store.committer.close();
+            let (database, trouble) = store.committer.close(&store.study);
             let trouble = trouble.map(|trouble| trouble.to_string());
             let best = database
                 .unwrap_or_else(|| panic!("{damage}: there is no database: {trouble:?}"))

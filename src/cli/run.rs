@@ -15,7 +15,7 @@ use crate::devices::{Devices, SlotSettings};
 use crate::executor::{Machine, Program};
 use crate::scheduler::{self, Ended, Job, Outcome};
 use crate::store::{Store, StudyDirectory, StudyReader};
-use crate::study::{Limits, Study, StudySpec, TrialSummary};
+use crate::study::{Limits, Study, StudySpec, TrialStatus, TrialSummary};
 use crate::view::{self, Progress, tell};
 use crate::words::counted;
 
@@ -160,7 +160,7 @@ pub(super) fn run(
     runtime.shutdown_background();
     progress.finish();
     if let Some(trouble) = &ended.database_trouble {
-        tell(&format!("note: {}", trouble.told(ended.database.is_some())));
+        tell(&format!("note: {}", trouble.report(ended.database.is_some())));
     }
     match std::mem::replace(&mut ended.outcome, Ok(Outcome::Finished)) {
         Err(error) => Err(error.into()),
@@ -182,7 +182,7 @@ pub(super) fn run(
 
 /// Tells the outcome of a study that has nothing left to do, as [`run`] does at its end.
 pub(super) fn tell_finished(reader: &StudyReader) -> Result<(), CliError> {
-    let key = |row: &TrialSummary| (row.state != "completed", row.loss.unwrap_or(f64::INFINITY), row.trial);
+    let key = |row: &TrialSummary| (row.state != TrialStatus::Completed, row.loss.unwrap_or(f64::INFINITY), row.trial);
     let mut rows = Vec::new();
     // Bit by bit: the rows of all trials together take as much memory as the study.
     for trials in reader.study().trials().chunks(1000) {

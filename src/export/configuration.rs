@@ -3,7 +3,7 @@
 use hpo_protocol::Values;
 use serde_json::{Map, Value, json};
 
-use crate::study::{Study, Trial};
+use crate::study::{StudySpec, TrialSummary};
 
 /// A format for a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -24,15 +24,15 @@ pub enum Format {
 ///
 /// # Errors
 /// If a value has no place in the format.
-pub fn configuration(study: &Study, trial: &Trial, format: Format) -> Result<String, toml::ser::Error> {
+pub fn configuration(spec: &StudySpec, trial: &TrialSummary, format: Format) -> Result<String, toml::ser::Error> {
     Ok(match format {
-        Format::Toml => toml(study, trial)?,
+        Format::Toml => toml(spec, trial)?,
         Format::Json => {
-            let mut text = format!("{:#}", facts(study, trial));
+            let mut text = format!("{:#}", facts(spec, trial));
             text.push('\n');
             text
         }
-        Format::Yaml => yaml(&facts(study, trial), 0) + "\n",
+        Format::Yaml => yaml(&facts(spec, trial), 0) + "\n",
         Format::Env => each(&trial.parameters, |name, value| {
             let name: String = name
                 .chars()
@@ -59,15 +59,14 @@ fn each(parameters: &Values, line: impl Fn(&str, &Value) -> String) -> String {
     parameters.iter().map(|(name, value)| line(name, value)).collect()
 }
 
-fn facts(study: &Study, trial: &Trial) -> Value {
-    let best = trial.best();
+fn facts(spec: &StudySpec, trial: &TrialSummary) -> Value {
     json!({
-        "study": study.spec().name,
-        "trial": trial.id,
-        "loss": best.map(|(_, loss)| loss),
-        "resource": best.map(|(resource, _)| resource),
-        "resource_unit": study.spec().policy.unit,
-        "metrics": best.and_then(|(resource, _)| trial.reports.get(&resource)).map(|report| &report.metrics),
+        "study": spec.name,
+        "trial": trial.trial,
+        "loss": trial.loss,
+        "resource": trial.best_at,
+        "resource_unit": spec.policy.unit,
+        "metrics": trial.best_at.map(|_| &trial.metrics),
         "seed": trial.seed,
         "parameters": trial.parameters,
     })
@@ -141,14 +140,13 @@ fn toml_key(name: &str) -> String {
     }
 }
 
-fn toml(study: &Study, trial: &Trial) -> Result<String, toml::ser::Error> {
-    let spec = study.spec();
+fn toml(spec: &StudySpec, trial: &TrialSummary) -> Result<String, toml::ser::Error> {
     let policy = &spec.policy;
-    let mut told = format!("# Trial {} of the study {}", trial.id, spec.name);
-    if let Some((resource, loss)) = trial.best() {
-        told += &format!(": validation loss {loss:.6} at {} {resource}", policy.unit.one());
+    let mut text = format!("# Trial {} of the study {}", trial.trial, spec.name);
+    if let Some((resource, loss)) = trial.best_at.zip(trial.loss) {
+        text += &format!(": validation loss {loss:.6} at {} {resource}", policy.unit.one());
     }
-    told += ".\n# To train it once more: hpo train --config THIS_FILE --output MODEL_DIRECTORY\n\n";
+    text += ".\n# To train it once more: hpo train --config THIS_FILE --output MODEL_DIRECTORY\n\n";
     let mut trainer = Map::new();
     if let Some(command) = &spec.trainer.command {
         trainer.insert("command".into(), json!(command));
@@ -157,7 +155,7 @@ fn toml(study: &Study, trial: &Trial) -> Result<String, toml::ser::Error> {
     trainer.insert("seed".into(), json!(trial.seed));
     trainer.extend(spec.trainer.settings.clone());
     let file = json!({
-        "study": { "name": format!("{}-trial-{}", spec.name, trial.id), "seed": spec.seed, "trials": 1 },
+        "study": { "name": format!("{}-trial-{}", spec.name, trial.trial), "seed": spec.seed, "trials": 1 },
         "policy": {
             "type": "none",
             "resource": policy.unit,
@@ -168,13 +166,13 @@ fn toml(study: &Study, trial: &Trial) -> Result<String, toml::ser::Error> {
         "slots": { "threads_per_trial": spec.threads },
         "trial": trainer,
     });
-    told += &toml::to_string(&file)?;
-    told += "\n[space]\n";
+    text += &toml::to_string(&file)?;
+    text += "\n[space]\n";
     // JSON scalars are TOML as they stand, and shorter than what the library writes for small numbers.
-    told += &each(&trial.parameters, |name, value| {
+    text += &each(&trial.parameters, |name, value| {
         format!("{} = {value}\n", toml_key(name))
     });
-    Ok(told)
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -184,7 +182,7 @@ mod tests {
     use super::*;
     use crate::ids::Timestamp;
     use crate::space::SearchSpace;
-    use crate::study::{Event, PolicyKind, PolicySpec, SamplerSpec, StudySpec, Trainer};
+    use crate::study::{Event, PolicyKind, PolicySpec, SamplerSpec, Study, Trainer};
 
     fn study() -> Study {
         let parameters = [
@@ -242,7 +240,7 @@ mod tests {
 
     fn write(format: Format) -> String {
         let study = study();
-        configuration(&study, &study.trials()[0], format).unwrap()
+        configuration(study.spec(), &(&study.trials()[0]).into(), format).unwrap()
     }
 
     #[test]

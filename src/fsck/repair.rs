@@ -39,7 +39,7 @@ pub fn repair(directory: &StudyDirectory, now: Timestamp) -> Result<Examination,
     }
     mended.extend(forget_lost_checkpoints(directory, now)?);
     let (database, trouble) = StudyReader::open(directory.clone())?.complete()?;
-    mended.extend(trouble.map(|trouble| trouble.told(database.is_some())));
+    mended.extend(trouble.map(|trouble| trouble.report(database.is_some())));
     drop(database);
     let examination = look(directory);
     drop(lock);

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Scheduler, SchedulerError};
 use crate::disk::room;
-use crate::study::{Record, TrialSummary};
+use crate::study::Record;
 
 /// How long to wait before trying again although nothing tells of new space, as with quotas: twice as long each time, up to
 /// the second.
@@ -49,10 +49,10 @@ impl Pause {
 
 impl Scheduler<'_> {
     /// Makes records durable, for as long as the disk is full unless the user asks to stop.
-    pub(super) async fn commit(&mut self, records: Vec<Record>, rows: Vec<TrialSummary>) -> Result<(), SchedulerError> {
+    pub(super) async fn commit(&mut self, records: Vec<Record>) -> Result<(), SchedulerError> {
         let committer = &self.store.committer;
         let mut blocked = committer.blocked();
-        let commit = committer.commit(records, rows);
+        let commit = committer.commit(records);
         tokio::pin!(commit);
         let mut paused = false;
         loop {

@@ -49,9 +49,19 @@ impl StudyDirectory {
         self.root.join("journal.jsonl")
     }
 
-    /// The trial database.
+    /// What sled has of the study: the second copy of the journal, and in it [`rows`](Self::rows).
     pub fn database(&self) -> PathBuf {
         self.root.join("db")
+    }
+
+    /// The trial database.
+    pub(super) fn rows(&self) -> PathBuf {
+        self.database().join("rows")
+    }
+
+    /// Where a part of what sled has is kept that could not be used.
+    pub(super) fn damaged_database(&self) -> PathBuf {
+        self.root.join("db.damaged")
     }
 
     /// Where trials keep their checkpoints.

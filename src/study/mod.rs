@@ -12,6 +12,7 @@ mod fold;
 mod measures;
 mod open;
 mod policy;
+mod reports;
 mod sampler;
 mod spec;
 mod speculation;
@@ -24,6 +25,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hpo_protocol::{Measurement, Metrics};
+use serde::{Deserialize, Serialize};
 
 use bracket::{Bracket, Decision, Rank, rung_sizes};
 pub use confirmation::{Confirmation, Confirmed};
@@ -36,7 +38,7 @@ pub use sampler::{GaussianProcess, Observation, Request, SamplerSpec, Tpe};
 pub(crate) use sampler::{Purpose, Surrogate, generator};
 pub use spec::{ConfirmationSpec, Limits, StudySpec, Trainer};
 pub use summary::TrialSummary;
-pub use trial::{Checkpoint, Report, Role, Trial, TrialState};
+pub use trial::{Checkpoint, Report, Role, Trial, TrialState, TrialStatus};
 use turn::Turn;
 
 use crate::ids::{Timestamp, TrialId};
@@ -79,7 +81,7 @@ pub struct Study {
 }
 
 /// The scheduler that has, or last had, the study.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SchedulerRun {
     /// Its process id.
     pub process: u32,
