@@ -277,7 +277,7 @@ fn without_the_database_the_longest_consistent_beginning_is_kept_and_the_loss_to
         fs::write(copy.journal(), damaged.concat()).unwrap();
 
         let examined = original.repair(&copy);
-        let told = examined.mended.join("\n");
+        let told = examined.repaired.join("\n");
         assert!(examined.parts[0].health == fsck::Health::Whole, "{examined:?}");
         assert!(
             told.contains(&format!("a new journal holds {hole} record")) && told.contains(": 1 record is lost"),
@@ -294,7 +294,7 @@ fn without_the_database_the_longest_consistent_beginning_is_kept_and_the_loss_to
         assert!(fs::read(copy.root().join("journal.jsonl.damaged-1")).unwrap() == damaged.concat());
 
         let again = original.repair(&copy);
-        assert!(again.mended.is_empty(), "{again:?}");
+        assert!(again.repaired.is_empty(), "{again:?}");
         assert!(!copy.root().join("journal.jsonl.damaged-2").exists());
     }
 }
@@ -318,7 +318,7 @@ fn one_flipped_bit_of_a_journal_is_turned_back_without_the_database() {
         let mut flipped = whole.clone();
         flipped[at] ^= 1 << bit;
         fs::write(copy.journal(), flipped).unwrap();
-        let told = original.repair(&copy).mended.join("\n");
+        let told = original.repair(&copy).repaired.join("\n");
         assert!(told.contains("nothing is lost"), "byte {at}: {told}");
         assert!(fs::read(copy.journal()).unwrap() == whole, "byte {at}");
     }
@@ -333,6 +333,6 @@ fn a_study_whose_first_record_is_lost_is_left_as_it_is() {
     damaged[10..20].fill(b'#');
     fs::write(copy.journal(), &damaged).unwrap();
     let examined = original.repair(&copy);
-    assert!(!examined.is_whole() && examined.mended.is_empty(), "{examined:?}");
+    assert!(!examined.is_whole() && examined.repaired.is_empty(), "{examined:?}");
     assert!(fs::read(copy.journal()).unwrap() == damaged);
 }

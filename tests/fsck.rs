@@ -51,13 +51,13 @@ fn a_whole_study_is_told_part_by_part_with_exit_code_0() {
     let before = fs::read(place.study("s").join("journal.jsonl")).unwrap();
     let json = place.run(&["fsck", "s", "--repair", "--json"]).json();
     assert_eq!(
-        (&json["whole"], json["mended"].as_array().unwrap().len()),
+        (&json["whole"], json["repaired"].as_array().unwrap().len()),
         (&true.into(), 0),
         "{json}"
     );
     assert!(
         fs::read(place.study("s").join("journal.jsonl")).unwrap() == before,
-        "nothing was to be mended"
+        "nothing was to be repaired"
     );
 }
 
@@ -77,7 +77,7 @@ fn lost_checkpoints_make_their_trials_go_back_and_the_answer_is_the_same() {
     );
     let told = place.run(&["fsck", "s", "--repair"]).ok().stdout();
     assert_eq!(told.matches("goes back to resource").count(), 2, "{told}");
-    assert!(!place.run(&["fsck", "s", "--repair"]).ok().stdout().contains("mended"));
+    assert!(!place.run(&["fsck", "s", "--repair"]).ok().stdout().contains("repaired"));
     place.search(&file).ok();
     assert_eq!(place.answer("plain"), place.answer("s"));
 }

@@ -182,7 +182,13 @@ pub(super) fn run(
 
 /// Tells the outcome of a study that has nothing left to do, as [`run`] does at its end.
 pub(super) fn tell_finished(reader: &StudyReader) -> Result<(), CliError> {
-    let key = |row: &TrialSummary| (row.state != TrialStatus::Completed, row.loss.unwrap_or(f64::INFINITY), row.trial);
+    let key = |row: &TrialSummary| {
+        (
+            row.state != TrialStatus::Completed,
+            row.loss.unwrap_or(f64::INFINITY),
+            row.trial,
+        )
+    };
     let mut rows = Vec::new();
     // Bit by bit: the rows of all trials together take as much memory as the study.
     for trials in reader.study().trials().chunks(1000) {

@@ -118,7 +118,12 @@ impl Committer {
     pub fn close(self, study: &Study) -> (Option<Database>, Option<DatabaseError>) {
         drop(self.batches);
         drop(self.give_up);
-        let Ok(Written { keeper, failed, records }) = self.thread.join() else {
+        let Ok(Written {
+            keeper,
+            failed,
+            records,
+        }) = self.thread.join()
+        else {
             return (None, Some(DatabaseError::Panicked));
         };
         let trouble = match keeper.close() {

@@ -84,7 +84,7 @@ impl StudyDirectory {
         self.root.join("best-model")
     }
 
-    /// Where the trainers of the studies beside this one keep what they can share; none if it can't be told where that is.
+    /// Where the trainers of the studies beside this one keep what they can share; none if it is not known where that is.
     /// No study has this name.
     pub fn cache(&self) -> Option<PathBuf> {
         let root = fs::canonicalize(&self.root)

@@ -80,7 +80,11 @@ mod tests {
                 std::fs::write(&path, format!("{}\n{line}\n", "f".repeat(first))).unwrap();
                 let file = File::open(&path).unwrap();
                 let bytes = file.metadata().unwrap().len();
-                assert_eq!(last_line(&file, bytes), Some(line.clone().into_bytes()), "{first} {last}");
+                assert_eq!(
+                    last_line(&file, bytes),
+                    Some(line.clone().into_bytes()),
+                    "{first} {last}"
+                );
                 std::fs::write(&path, format!("{line}\n")).unwrap();
                 let file = File::open(&path).unwrap();
                 assert_eq!(last_line(&file, last as u64 + 1), Some(line.into_bytes()), "{last}");

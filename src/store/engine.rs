@@ -47,7 +47,7 @@ fn hide_guarded_panics() {
 
 /// Opens the database in a directory, or makes an empty one. [`DatabaseError::Busy`] if another process has it.
 pub(super) fn open(path: &Path) -> Result<sled::Db, DatabaseError> {
-    // sled takes much more than it is told, and is no faster with it.
+    // sled takes much more than it may, and is no faster with it.
     let config = sled::Config::new().path(path).cache_capacity(8 << 20);
     config.open().map_err(|error| match error {
         sled::Error::Io(io) if io.to_string().contains("acquire lock") => DatabaseError::Busy,

@@ -196,5 +196,13 @@ fn first_record(directory: &StudyDirectory) -> Result<(JournalReader, Record, St
     Ok((journal, record, spec))
 }
 
+/// SHA-256 of the text that a study was made from, by its first record.
+fn made_from(first: &Record) -> Option<String> {
+    let Fact::StudyCreated { file_sha256, .. } = &first.fact else {
+        return None;
+    };
+    file_sha256.clone()
+}
+
 #[cfg(test)]
 mod tests;

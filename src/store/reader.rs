@@ -7,8 +7,10 @@ use super::error::DatabaseError;
 use super::journal::{JournalReader, JournalWriter};
 use super::keeper::{Kept, Unchecked, bring_up};
 use super::lines::more_than;
-use super::{Committer, Store, StoreError, StudyDirectory, StudyLock, acknowledged, first_record, foreign, in_use};
-use crate::study::{Fact, Record, Study};
+use super::{
+    Committer, Store, StoreError, StudyDirectory, StudyLock, acknowledged, first_record, foreign, in_use, made_from,
+};
+use crate::study::{Record, Study};
 
 /// A study as its journal gives it. Any number of processes can read one at the same time as it runs.
 #[derive(Debug)]
@@ -26,14 +28,12 @@ impl StudyReader {
     /// If there is no study, or its journal can't be read or has lost records.
     pub fn open(directory: StudyDirectory) -> Result<Self, StoreError> {
         let (journal, first, spec) = first_record(&directory)?;
+        let file_sha256 = made_from(&first);
         let mut reader = Self {
             study: Study::restore(spec, [&first]).map_err(|misfit| foreign(&directory, misfit))?,
             journal,
             directory,
-            file_sha256: match first.fact {
-                Fact::StudyCreated { file_sha256, .. } => file_sha256,
-                _ => None,
-            },
+            file_sha256,
         };
         reader.take_in(drop)?;
         Ok(reader)

@@ -90,7 +90,9 @@ impl<'a> Records<'a> {
             Self::Database(database) => database.losses().collect(),
             Self::Journal(study) => {
                 let losses = study.trials().iter();
-                losses.map(|trial| (trial.id, trial.best().map(|best| best.1))).collect()
+                losses
+                    .map(|trial| (trial.id, trial.best().map(|best| best.1)))
+                    .collect()
             }
         };
         losses.sort_by(|(_, a), (_, b)| match (a, b) {

@@ -322,7 +322,9 @@ async fn a_database_is_not_used_once_the_journal_is_another() {
 async fn a_database_whose_rows_or_texts_are_damaged_does_not_answer_and_is_made_anew() {
     type Damage = fn(&sled::Tree, &sled::Tree);
     let damages: [(&str, Damage); 6] = [
-        ("a row gone", |trials, _| drop(trials.remove(1u64.to_be_bytes()).unwrap())),
+        ("a row gone", |trials, _| {
+            drop(trials.remove(1u64.to_be_bytes()).unwrap())
+        }),
         ("a row of another trial", |trials, _| {
             let other = trials.get(2u64.to_be_bytes()).unwrap().unwrap();
             trials.insert(1u64.to_be_bytes(), other).unwrap();

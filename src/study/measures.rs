@@ -59,12 +59,12 @@ impl Measures {
     }
 
     /// The names, in order, and the value of each.
-    pub(super) fn parts(&self) -> (&[String], &[f64]) {
+    pub(in crate::study) fn parts(&self) -> (&[String], &[f64]) {
         (&self.names, &self.values)
     }
 
     /// The metrics with these names, in order, each of which has its value.
-    pub(super) fn from_parts(names: Arc<Box<[String]>>, values: Box<[f64]>) -> Self {
+    pub(in crate::study) fn from_parts(names: Arc<Box<[String]>>, values: Box<[f64]>) -> Self {
         Self { names, values }
     }
 

@@ -12,7 +12,6 @@ mod fold;
 mod measures;
 mod open;
 mod policy;
-mod reports;
 mod sampler;
 mod spec;
 mod speculation;

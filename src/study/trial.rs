@@ -1,5 +1,7 @@
 //! A trial: one configuration being trained.
 
+mod reports;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use hpo_protocol::Values;
@@ -202,7 +204,7 @@ pub struct Trial {
     /// Where it stands.
     pub state: TrialState,
     /// Validations by resource.
-    #[serde(with = "super::reports")]
+    #[serde(with = "reports")]
     pub reports: BTreeMap<u64, Report>,
     /// Validations beyond the rung at which it waits for a decision, and what follows them. They count only if it goes on.
     pub ahead: Ahead,
@@ -225,7 +227,7 @@ pub struct Trial {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Ahead {
     /// Validations by resource; the last one may be without a loss.
-    #[serde(with = "super::reports")]
+    #[serde(with = "reports")]
     pub reports: BTreeMap<u64, Report>,
     /// Whether the trial has ended by itself with the last of them.
     pub ended: bool,

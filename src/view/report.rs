@@ -27,11 +27,16 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
             counted(scheduler.slots.len(), "slot"),
             scheduler.slots.join("; ")
         ),
-        ("finished", _) => format!("finished after {}\n", duration(overview.updated.since(overview.created))),
+        ("finished", _) => format!(
+            "finished after {}\n",
+            duration(overview.updated.since(overview.created))
+        ),
         _ => format!("stopped; go on with: hpo resume {}\n", directory.root().display()),
     };
     let states = overview.states.iter();
-    let states: Vec<String> = states.map(|(status, count)| format!("{count} {}", status.word())).collect();
+    let states: Vec<String> = states
+        .map(|(status, count)| format!("{count} {}", status.word()))
+        .collect();
     text += &format!(
         "{} of {}: {}\n",
         overview.searched(),

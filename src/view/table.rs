@@ -59,7 +59,13 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&(f64, Metrics)>, shown: &
             .iter()
             .map(|&name| row.parameters.get(name).map_or("-".into(), value));
         let loss = row.loss.map_or("-".into(), metric);
-        let cells = [row.trial.to_string(), row.state.word().into(), row.resource.to_string(), loss].into_iter();
+        let cells = [
+            row.trial.to_string(),
+            row.state.word().into(),
+            row.resource.to_string(),
+            loss,
+        ]
+        .into_iter();
         let confirmed = row.confirms.map_or(String::new(), |trial| trial.to_string());
         let cells = cells.chain(confirms.then_some(confirmed));
         table.add_row(cells.chain(told).chain(parameters));

@@ -85,7 +85,11 @@ pub fn summarise(study: &Study) -> Vec<Summary> {
             trials: with.iter().map(|trial| trial.id).collect(),
             of: with.len() + without.len(),
             separated: separation(&searched, &with, &without),
-            advice: if let [advice] = advice[..] { Some(advice.into()) } else { None },
+            advice: if let [advice] = advice[..] {
+                Some(advice.into())
+            } else {
+                None
+            },
         })
     };
     Kind::ALL.into_iter().filter_map(of_kind).collect()

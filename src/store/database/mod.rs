@@ -85,11 +85,14 @@ impl Database {
     pub fn trial(&self, id: TrialId) -> Result<Option<Trial>, DatabaseError> {
         let entry = usize::try_from(id).ok().and_then(|place| self.contents.get(place));
         let Some(entry) = entry else { return Ok(None) };
-        guarded(|| {
-            let row = self.trials.get(id.to_be_bytes())?;
-            let row = row.filter(|row| contents::checksum(id, row) == entry.checksum);
-            Ok(Some(serde_json::from_slice(&row.ok_or(DatabaseError::Disagrees)?)?))
-        })
+        guarded(|| Ok(Some(serde_json::from_slice(&self.row(id, entry)?)?)))
+    }
+
+    /// The row of a trial, which must be as its entry says.
+    fn row(&self, id: TrialId, entry: &Entry) -> Result<sled::IVec, DatabaseError> {
+        let row = self.trials.get(id.to_be_bytes())?;
+        let row = row.filter(|row| contents::checksum(id, row) == entry.checksum);
+        row.ok_or(DatabaseError::Disagrees)
     }
 
     /// The rows of these trials, which there are.

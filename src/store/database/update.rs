@@ -159,16 +159,16 @@ pub(in crate::store) fn compare(path: &Path, study: &Study, end: Option<JournalE
     };
     let database = Database::open(db, stamp.end)?;
     let is_current = Some(stamp.end) == end;
-    for place in 0..database.contents.len() {
-        let id = place as TrialId;
-        let read = database.trial(id)?;
-        if is_current && read.as_ref() != study.trial(id) {
-            return Err(DatabaseError::Disagrees);
+    if is_current && (database.contents.len() != study.trials().len() || database.overview != Overview::of(study)) {
+        return Err(DatabaseError::Disagrees);
+    }
+    let same = |(place, entry): (usize, &Entry)| {
+        let row = database.row(place as TrialId, entry)?;
+        let trial = study.trials().get(place).filter(|_| is_current);
+        match trial.map(self::row).transpose()? {
+            Some(expected) if *expected != *row => Err(DatabaseError::Disagrees),
+            _ => Ok(()),
         }
-    }
-    let same = database.contents.len() == study.trials().len() && database.overview == Overview::of(study);
-    match same || !is_current {
-        true => Ok(()),
-        false => Err(DatabaseError::Disagrees),
-    }
+    };
+    database.contents.par_iter().enumerate().with_min_len(CHUNK).try_for_each(same)
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::measures::Measures;
-use super::trial::{Checkpoint, Report};
+use super::{Checkpoint, Measures, Report};
 use crate::ids::Timestamp;
 
 /// Reports by resource.
@@ -28,14 +27,7 @@ struct In {
     rows: Vec<RowIn>,
 }
 
-type RowIn = (
-    u64,
-    Timestamp,
-    Option<f64>,
-    usize,
-    Box<[f64]>,
-    Option<Box<Checkpoint>>,
-);
+type RowIn = (u64, Timestamp, Option<f64>, usize, Box<[f64]>, Option<Box<Checkpoint>>);
 
 pub(super) fn serialize<S: Serializer>(reports: &Reports, serializer: S) -> Result<S::Ok, S::Error> {
     let mut names: Vec<&[String]> = Vec::new();
