@@ -2,9 +2,13 @@
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TRAINER := -p hpo-trial-embedding --release
-CORE := -p hpo -p hpo-data -p hpo-protocol
+CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-test-support
 
-.PHONY: help setup build demo test lint deny install bench bench-quality bench-store simulate-faults
+# Cargo would take the number of make's jobs for that of its own.
+unexport MAKEFLAGS
+
+.PHONY: help setup build demo test lint deny install bench bench-quality bench-store simulate-faults \
+	build-core build-trainer test-tools test-core test-trainer doc
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -27,11 +31,10 @@ build: setup
 demo: build
 	$(TARGET)/release/hpo search search_spaces/minilm-wordnet.toml
 
-# torch-sys compiles for minutes, so the trainer is built in one profile only.
+# All in the trainer's profile, so that what the core and the trainer both depend on is checked once.
 lint: setup
 	cargo fmt --all --check
-	cargo clippy --locked $(CORE) --all-targets -- -D warnings
-	cargo clippy --locked $(TRAINER) --all-targets -- -D warnings
+	cargo clippy --locked $(CORE) $(TRAINER) --all-targets -- -D warnings
 
 # Known vulnerabilities are no part of it: their database is not in a package registry. Where it can be reached,
 # `cargo deny check advisories` asks it.
@@ -39,13 +42,28 @@ deny:
 	python3 tools/setup.py deny
 	.cache/cargo-deny/cargo-deny --locked --workspace check licenses bans sources
 
-test: lint deny
+test: lint deny test-tools test-core test-trainer doc
+
+test-tools:
 	python3 tools/test_tools.py
-	cargo build --locked $(TRAINER)
-	cargo test --locked $(CORE)
+
+build-core:
+	cargo test --locked $(CORE) --no-run
+
+# torch-sys compiles for minutes, so the trainer is built in one profile only. With its tests, since it would be built anew for them:
+# they turn on features of what it depends on.
+build-trainer: setup
+	cargo test --locked $(TRAINER) --no-run
+
+# Many of these tests wait, for a disk or for a worker, so twice as many run at a time as there are cores.
+test-core: build-core build-trainer
+	RUST_TEST_THREADS=$$((2 * $$(getconf _NPROCESSORS_ONLN))) cargo test --locked $(CORE)
+
+test-trainer: build-trainer
 	cargo test --locked $(TRAINER)
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps $(CORE)
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps $(TRAINER)
+
+doc: setup
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps $(CORE) $(TRAINER)
 
 install: setup
 	cargo install --locked --path .

@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use hpo::ids::Timestamp;
+use hpo::ids::{SegmentId, SlotId, Timestamp};
 use hpo::space::SearchSpace;
 use hpo::store::{self, JournalReader, JournalWriter, StudyDirectory};
 use hpo::study::{
@@ -102,19 +102,12 @@ fn write(root: &Path, trials: u64, reports: u64) {
     let process = 1;
     handle(&mut study, Event::Opened { process, slots, limits });
     for _ in 1..trials {
-        let commands = handle(&mut study, Event::Idle { slots: vec![0] });
-        let Some(Command::Run {
-            trial,
-            attempt,
-            from,
-            to,
-            ..
-        }) = commands.into_iter().next()
-        else {
+        let commands = handle(&mut study, Event::Idle { slots: vec![SlotId(0)] });
+        let Some(Command::Run { segment, from, to, .. }) = commands.into_iter().next() else {
             panic!("nothing to train");
         };
         for resource in from + 1..=to {
-            handle(&mut study, report(trial, attempt, resource));
+            handle(&mut study, report(segment, resource));
         }
     }
     handle(&mut study, Event::Closed);
@@ -122,8 +115,9 @@ fn write(root: &Path, trials: u64, reports: u64) {
     assert!(!study.is_finished());
 }
 
-fn report(trial: u64, attempt: u32, resource: u64) -> Event {
-    let loss = 1.0 / (2.0 + (trial % 977) as f64 + resource as f64).sqrt();
+fn report(segment: SegmentId, resource: u64) -> Event {
+    let SegmentId { trial, attempt } = segment;
+    let loss = 1.0 / (2.0 + (trial.0 % 977) as f64 + resource as f64).sqrt();
     let metric = |(k, name): (usize, &&str)| ((*name).to_owned(), 1.0 - loss / (k as f64 + 1.5));
     Event::Reported(Reported {
         trial,
@@ -137,7 +131,7 @@ fn report(trial: u64, attempt: u32, resource: u64) -> Event {
                 StudyDirectory::trial_checkpoints(trial)
             ),
             bytes: 271_000_000,
-            sha256: format!("{:064x}", trial * 31 + resource),
+            sha256: format!("{:064x}", trial.0 * 31 + resource),
         }),
         last: false,
     })

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compares hpo's trainer with sentence-transformers and with a PyTorch loop: `make bench`.
 
-    python3 benches/training.py --trainer PATH [--rounds 3] [--seconds 15] [--python PATH] [--only hpo]
+    python3 benches/training.py --trainer PATH [--rounds 3] [--seconds 15] [--python PATH] [--only hpo] [--model PATH]
 
-The same model (all-MiniLM-L6-v2), texts (WordNet), batch size, dropout 0.1, AdamW, f32, on the same threads. All take
+The same model (all-MiniLM-L6-v2, or another), texts (WordNet), batch size, dropout 0.1, AdamW, f32, on the same threads. All take
 turns within a round, and the table has the medians of the rounds, so that a noisy machine is noisy for all. The peers
 are installed once into an environment of their own in `.cache` (5 GB), unless --python names one that has them.
 """
@@ -123,14 +123,14 @@ def run(command, threads, processes):
 def commands(options, data, case):
     """How each of the contenders is run on a case."""
     _, kind, batch, _, threads = case
-    values = dict(model=MODEL, train=data[kind], cache=BENCH / "tokens", threads=threads)
+    values = dict(model=options.model, train=data[kind], cache=BENCH / "tokens", threads=threads)
     values |= dict(batch_size=batch, max_length=MAX_LENGTH)
     values |= dict(dropout=0.1, seconds=options.seconds)
     yield "hpo", [options.trainer] + [f"{key}={value}" for key, value in values.items()]
     for peer in PEERS:
         if options.only is None:
             numbers = map(str, (threads, batch, MAX_LENGTH, options.seconds))
-            yield peer, [options.python, ROOT / "benches/training_peers.py", peer, MODEL, data[kind], *numbers]
+            yield peer, [options.python, ROOT / "benches/training_peers.py", peer, options.model, data[kind], *numbers]
 
 
 def show(cases, found):
@@ -161,6 +161,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=15, help="for each run, after its warm-up")
     parser.add_argument("--python", type=Path, help="a Python that has the peers")
+    parser.add_argument("--model", type=Path, default=MODEL, help="the directory of another model")
     parser.add_argument("--only", choices=["hpo"], help="leave the peers out")
     parser.add_argument("--case", help="only cases whose name contains this")
     options = parser.parse_args()

@@ -32,7 +32,7 @@ pub enum Devices {
 /// What is wrong with a text that should name devices.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DevicesError {
-    /// Neither a word that is known nor numbers.
+    /// Neither a known word nor numbers.
     #[error("write \"auto\", \"cpu\" or the numbers of GPUs such as \"0,1\"")]
     Unknown,
     /// A number that is there twice.
@@ -66,6 +66,10 @@ impl fmt::Display for Devices {
 }
 
 impl Devices {
+    /// The GPUs with these numbers; none stands for a text that is no number.
+    ///
+    /// # Errors
+    /// If there is no number, something else than a number, or one is there twice.
     pub(crate) fn gpus(numbers: impl IntoIterator<Item = Option<u32>>) -> Result<Self, DevicesError> {
         let mut gpus = Vec::new();
         for number in numbers {

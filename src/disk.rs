@@ -9,17 +9,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use sha2::{Digest, Sha256};
 
-/// With less than this many bytes left nothing can be saved, whatever a trainer says.
+/// With less than this many bytes left nothing can be saved.
 const NOTHING: u64 = 64 << 10;
-
-/// What a trainer in any language says of a full disk or quota: the system's own words, or its numbers.
-const WORDS: [&str; 5] = [
-    "No space left on device",
-    "ENOSPC",
-    "(os error 28)",
-    "Disk quota exceeded",
-    "EDQUOT",
-];
 
 /// Whether an open file is the one at a path.
 ///
@@ -30,8 +21,8 @@ pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     Ok((ours.dev(), ours.ino()) == (there.dev(), there.ino()))
 }
 
-/// Removes the directories that processes have left which died before they were done with them; `process` tells by the name of such
-/// a directory which it was.
+/// Removes the directories of processes that have died before they were done with them; `process` gives the number of the
+/// process in the name of such a directory.
 pub(crate) fn remove_abandoned(parent: &Path, process: impl Fn(&str) -> Option<&str>) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -49,11 +40,17 @@ pub(crate) fn has_ended(process: Pid) -> bool {
 }
 
 /// Makes a directory that is its owner's only.
+///
+/// # Errors
+/// If there is something at `path` already, or it can't be made.
 pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().mode(0o700).create(path)
 }
 
 /// Makes a directory and those above it, as far as there are none, and makes all of them durable.
+///
+/// # Errors
+/// If one of them can't be made or synced.
 pub(crate) fn create_directories(path: &Path) -> io::Result<()> {
     let mut missing: Vec<&Path> = path
         .ancestors()
@@ -69,6 +66,9 @@ pub(crate) fn create_directories(path: &Path) -> io::Result<()> {
 }
 
 /// Makes the entries of a directory durable.
+///
+/// # Errors
+/// If it can't be opened or synced.
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
@@ -78,7 +78,10 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// SHA-256 in hexadecimal of what is left to read of a file or other source, after how many bytes of it.
+/// How many bytes are left to read of a file or other source, and their SHA-256 in hexadecimal.
+///
+/// # Errors
+/// Whatever reading it says.
 pub(crate) fn sha256_of(mut file: impl Read) -> io::Result<(u64, String)> {
     let (mut hash, mut bytes) = (Sha256::new(), 0);
     let mut buffer = vec![0; 1 << 20];
@@ -97,13 +100,18 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Bytes that can still be written where `place` lies, if that can be told.
+/// Bytes that can still be written where `place` lies, if the system says.
 pub(crate) fn room(place: &Path) -> Option<u64> {
-    let told = rustix::fs::statvfs(place).ok()?;
-    Some(told.f_bavail.saturating_mul(told.f_frsize))
+    let found = rustix::fs::statvfs(place).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
-/// Whether a segment that failed with `message` failed because nothing can be written to `place`.
-pub(crate) fn is_short(place: &Path, message: &str) -> bool {
-    WORDS.iter().any(|word| message.contains(word)) || room(place).is_some_and(|room| room < NOTHING)
+/// Whether nothing can be saved where `place` lies.
+pub(crate) fn has_no_room(place: &Path) -> bool {
+    room(place).is_some_and(|room| room < NOTHING)
+}
+
+/// Whether an error comes of a full disk or quota, so that space may come back by itself.
+pub(crate) fn is_full(error: io::ErrorKind) -> bool {
+    matches!(error, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

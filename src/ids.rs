@@ -1,9 +1,9 @@
 //! What numbers and dates the things of a study.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
-/// The number of a trial in its study, from 0 in the order in which the configurations were drawn.
-pub type TrialId = u64;
+pub use hpo_protocol::{SegmentId, TrialId};
+use serde::{Deserialize, Serialize};
 
 /// Milliseconds since 1970 (UTC).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -18,4 +18,12 @@ impl Timestamp {
 }
 
 /// The number of a slot, from 0.
-pub type SlotId = u32;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SlotId(pub u32);
+
+impl fmt::Display for SlotId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,13 +1,19 @@
 //! Points at which a test can have this process killed, as a power cut or `kill -9` might. Release builds have none.
 
-/// Ends the process with SIGKILL if `HPO_KILL_AT` is `point:n` and this is the `n`-th time that it comes here, from 1.
-#[cfg(debug_assertions)]
-pub(crate) fn point(point: &str) {
-    use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-    static CHOSEN: OnceLock<Option<(String, u64)>> = OnceLock::new();
-    static PASSED: AtomicU64 = AtomicU64::new(0);
+use rustix::process::{Signal, getpid, kill_process};
+
+static CHOSEN: OnceLock<Option<(String, u64)>> = OnceLock::new();
+static PASSED: AtomicU64 = AtomicU64::new(0);
+
+/// Ends the process with SIGKILL if `HPO_KILL_AT` is `point:n` and this is the `n`-th time that it comes here, from 1.
+pub(crate) fn point(point: &str) {
+    // Not an attribute: lints look at this in release builds too.
+    if !cfg!(debug_assertions) {
+        return;
+    }
     let chosen = CHOSEN.get_or_init(|| {
         let at = std::env::var("HPO_KILL_AT").ok()?;
         let (point, number) = at.rsplit_once(':')?;
@@ -18,10 +24,6 @@ pub(crate) fn point(point: &str) {
         && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == *number
     {
         // It does not return.
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        let _ = kill_process(getpid(), Signal::KILL);
     }
 }
-
-/// Does nothing.
-#[cfg(not(debug_assertions))]
-pub(crate) fn point(_: &str) {}

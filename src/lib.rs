@@ -16,6 +16,7 @@ pub mod fsck;
 pub mod ids;
 mod kill;
 pub mod scheduler;
+pub mod session;
 pub mod signals;
 pub mod simulate;
 pub mod space;

@@ -6,8 +6,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write, stdin, stdout};
 use std::os::unix::process::ExitStatusExt;
@@ -16,7 +14,7 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use common::Place;
+use hpo_test_support::Place;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rustix::process::{Pid, Signal, kill_process};
@@ -163,11 +161,11 @@ fn harass(
             );
         }
         let mut hpo = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let mut told = BufReader::new(hpo.stderr.take().unwrap());
+        let mut stderr = BufReader::new(hpo.stderr.take().unwrap());
         let mut text = String::new();
         if !spared && !at_point {
             for _ in 0..rng.random_range(0..30) {
-                if told.read_line(&mut text).unwrap() == 0 {
+                if stderr.read_line(&mut text).unwrap() == 0 {
                     break;
                 }
             }
@@ -180,7 +178,7 @@ fn harass(
                 let _ = kill_process(Pid::from_raw(id).unwrap(), Signal::ABORT);
             }
         });
-        told.read_to_string(&mut text).unwrap();
+        stderr.read_to_string(&mut text).unwrap();
         drop(ended);
         watch.join().unwrap();
         let status = hpo.wait().unwrap();
@@ -189,7 +187,7 @@ fn harass(
             kills.points.insert(point);
         }
         wait_until_alone(file.parent().unwrap());
-        // What it told of was durable, and stays.
+        // What it reported was durable, and stays.
         let journal = std::fs::read(place.study(name).join("journal.jsonl")).unwrap_or_default();
         assert!(
             journal.starts_with(&kept),
@@ -204,7 +202,7 @@ fn harass(
         let acknowledged = text.lines().filter(|line| line.contains("  loss ")).count();
         assert!(
             acknowledged <= reports,
-            "{name}: a report that was told is not recorded:\n{text}"
+            "{name}: a report that was printed is not recorded:\n{text}"
         );
         if status.success() {
             return;
@@ -309,13 +307,8 @@ fn space(place: &Place, name: &str) -> PathBuf {
 
 fn embedding_space(place: &Place, name: &str) -> PathBuf {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/model/all-MiniLM-L6-v2");
-    for (file, words) in [("train", 0..12), ("validation", 12..18)] {
-        let lines = words.map(|n: u32| {
-            let [anchor, positive, negative] = ["the number after", "", "nothing like"].map(|of| format!("{of} {n}"));
-            json!({ "anchor": anchor, "positive": positive, "negative": negative }).to_string() + "\n"
-        });
-        std::fs::write(place.path(&format!("{file}.jsonl")), lines.collect::<String>()).unwrap();
-    }
+    place.triplets("train.jsonl", 0..12);
+    place.triplets("validation.jsonl", 12..18);
     let text = format!(
         "[study]\ntrials = 4\nretries = 100\n[policy]\ntype = \"successive_halving\"\nmax_resource = 4\nreduction_factor = 2\n\
          [sampler]\ntype = \"random\"\n[slots]\ndevices = \"cpu\"\ntrials_per_device = 2\nthreads_per_trial = 1\n\
@@ -328,7 +321,7 @@ fn embedding_space(place: &Place, name: &str) -> PathBuf {
     path
 }
 
-/// The trainer: its loss is a function of the configuration, the seed and the epoch, which its checkpoint has to tell it.
+/// The trainer: its loss is a function of the configuration, the seed and the epoch, which its checkpoint has to hold.
 fn train() {
     let say = |message: Value| {
         let mut out = stdout().lock();

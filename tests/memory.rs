@@ -1,4 +1,5 @@
 //! Reading a study takes as much memory as the study, not as its journal.
+//! It is alone in its binary: the allocator counts for the whole process.
 
 #![allow(clippy::unwrap_used)]
 

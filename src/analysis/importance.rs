@@ -114,6 +114,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
+    use crate::ids::{SlotId, TrialId};
     use crate::space::Parameter;
     use crate::study::tests::{at, spec};
     use crate::study::{Fact, PolicyKind, Reported};
@@ -145,7 +146,7 @@ mod tests {
                 let loss = Some(loss(number("strong"), number("weak")));
                 study
                     .follow(&at(Fact::TrialCreated {
-                        trial,
+                        trial: TrialId(trial),
                         bracket: 0,
                         parameters,
                         seed: 0,
@@ -154,9 +155,9 @@ mod tests {
                 let (slot, attempt) = (0, 1);
                 study
                     .follow(&at(Fact::SegmentStarted {
-                        trial,
+                        trial: TrialId(trial),
                         attempt,
-                        slot,
+                        slot: SlotId(slot),
                         from: 0,
                         to: 9,
                         ahead: false,
@@ -164,7 +165,7 @@ mod tests {
                     .unwrap();
                 study
                     .follow(&at(Fact::Reported(Reported {
-                        trial,
+                        trial: TrialId(trial),
                         attempt,
                         resource: 9,
                         loss,

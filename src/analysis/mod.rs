@@ -6,5 +6,5 @@ mod overview;
 mod rungs;
 
 pub use importance::{Importance, Importances, importance};
-pub use overview::{Overview, Reached};
+pub use overview::Overview;
 pub use rungs::{Foresight, foresight};

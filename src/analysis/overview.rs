@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use hpo_protocol::{Measurement, Metrics};
+use hpo_protocol::Measurement;
 use serde::{Deserialize, Serialize};
 
 use super::diagnosis::{Summary, summarise};
 use super::{Foresight, Importances, foresight, importance};
 use crate::ids::{Timestamp, TrialId};
-use crate::study::{Confirmation, SchedulerRun, Study, StudySpec, Trial, TrialStatus, TrialSummary};
+use crate::study::{Confirmation, RungProgress, SchedulerRun, Study, StudySpec, Trial, TrialStatus, TrialSummary};
 
 /// A study without its trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub struct Overview {
     /// How many trials of the search are in each state, in the order in which the first of each was drawn.
     pub states: Vec<(TrialStatus, usize)>,
     /// The rungs, ascending.
-    pub rungs: Vec<Reached>,
+    pub rungs: Vec<RungProgress>,
     /// The resource that all trials together were trained to, as far as it counts.
     pub trained_resource: u64,
     /// Of this, what the trials of the search were.
@@ -41,8 +41,8 @@ pub struct Overview {
     pub full_resource: u64,
     /// Time spent training, summed over all slots, in milliseconds.
     pub trained_ms: u64,
-    /// Loss and metrics of the untrained model, once measured.
-    pub baseline: Option<(f64, Metrics)>,
+    /// What the untrained model comes to, once measured.
+    pub baseline: Option<Measurement>,
     /// The best trial; see [`Study::best`].
     pub best: Option<TrialSummary>,
     /// What confirmation has come to; none if it has not begun.
@@ -59,26 +59,10 @@ pub struct Overview {
     pub findings: Vec<Summary>,
 }
 
-/// How many trials of the search have come to a rung.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reached {
-    /// The rung's resource.
-    pub resource: u64,
-    /// How many have.
-    pub reached: u64,
-    /// How many are meant to; none if that can't be known.
-    pub size: Option<u64>,
-}
-
 impl Overview {
     /// That of a study.
     pub fn of(study: &Study) -> Self {
         let (created, updated) = study.lifetime();
-        let rung = |(resource, reached, size)| Reached {
-            resource,
-            reached,
-            size,
-        };
         let confirmation = study.confirmation();
         let confirmed = confirmation.iter().flat_map(|all| &all.configurations);
         let in_search = |id: TrialId| Some((id, study.trial(id)?.best()?));
@@ -91,7 +75,7 @@ impl Overview {
             search_over: study.is_search_over(),
             trials: study.trials().len(),
             states: states(study),
-            rungs: study.rungs().into_iter().map(rung).collect(),
+            rungs: study.rungs(),
             trained_resource: study.trained_resource(),
             searched_resource: study.search_trials().map(Trial::resource).sum(),
             planned_resource: study.planned_resource(),

@@ -1,5 +1,6 @@
 //! Whether an early rung tells who is good at a later one.
 
+use hpo_data::spearman;
 use serde::{Deserialize, Serialize};
 
 use crate::study::Study;
@@ -38,7 +39,7 @@ pub fn foresight(study: &Study) -> Vec<Foresight> {
         let both = study.search_trials().filter(|trial| trial.resource() >= next);
         let losses = both.filter_map(|trial| Some((trial.best_up_to(rung)?.1, trial.best_up_to(next)?.1)));
         let (before, after): (Vec<f64>, Vec<f64>) = losses.unzip();
-        let correlation = spearman(&before, &after).filter(|_| before.len() >= TRIALS)?;
+        let correlation = Some(spearman(&before, &after)).filter(|it| it.is_finite() && before.len() >= TRIALS)?;
         Some(Foresight {
             rung,
             next,
@@ -47,43 +48,4 @@ pub fn foresight(study: &Study) -> Vec<Foresight> {
         })
     });
     pairs.collect()
-}
-
-/// The correlation of ranks; none if all of one are equal.
-fn spearman(one: &[f64], other: &[f64]) -> Option<f64> {
-    let (one, other) = (ranks(one), ranks(other));
-    let mean = (one.len() as f64 + 1.0) / 2.0;
-    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum::<f64>();
-    let correlation = product(&one, &other) / (product(&one, &one) * product(&other, &other)).sqrt();
-    correlation.is_finite().then_some(correlation)
-}
-
-/// The rank of each number from 1; equal ones share the mean of theirs.
-fn ranks(numbers: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..numbers.len()).collect();
-    order.sort_by(|&a, &b| numbers[a].total_cmp(&numbers[b]));
-    let mut ranks = vec![0.0; numbers.len()];
-    let mut below = 0;
-    for equal in order.chunk_by(|&a, &b| numbers[a] == numbers[b]) {
-        let rank = below as f64 + (equal.len() as f64 + 1.0) / 2.0;
-        equal.iter().for_each(|&place| ranks[place] = rank);
-        below += equal.len();
-    }
-    ranks
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranks_correlate_whatever_the_scale() {
-        let one = [0.1, 0.2, 0.3, 0.4];
-        assert_eq!(spearman(&one, &[1.0, 10.0, 11.0, 1e9]), Some(1.0));
-        assert_eq!(spearman(&one, &[4.0, 3.0, 2.0, 1.0]), Some(-1.0));
-        // Ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4.
-        assert!((spearman(&one, &[0.0, 5.0, 5.0, 7.0]).unwrap() - 0.948_683).abs() < 1e-6);
-        assert_eq!(spearman(&one, &[1.0; 4]), None);
-        assert_eq!(spearman(&[], &[]), None);
-    }
 }

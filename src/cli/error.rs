@@ -4,6 +4,7 @@ use std::io::{ErrorKind, IsTerminal, stderr};
 
 use crate::diagnostic::Diagnostic;
 use crate::scheduler::SchedulerError;
+use crate::session::SessionError;
 use crate::store::{CommitError, JournalError, StoreError};
 use crate::view::tell;
 
@@ -44,6 +45,16 @@ pub enum CliError {
     /// The user has stopped the study; already told.
     #[error("stopped")]
     Stopped,
+}
+
+impl From<SessionError> for CliError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Store(error) => Self::Store(error),
+            SessionError::Scheduler(error) => Self::Scheduler(error),
+            SessionError::Runtime(_) | SessionError::Panicked => Self::Failed(error.to_string()),
+        }
+    }
 }
 
 impl CliError {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::number::whole;
+use super::number::trial;
 use super::study::{ask, print, read};
 use super::{CliError, run};
 use crate::devices::{Devices, SlotSettings};
@@ -33,7 +33,7 @@ pub(super) struct Export {
     model: Option<PathBuf>,
 
     /// The configuration of this trial instead of the best one's
-    #[arg(long, value_name = "TRIAL", conflicts_with = "model", allow_negative_numbers = true, value_parser = whole::<TrialId>(0..=u64::MAX))]
+    #[arg(long, value_name = "TRIAL", conflicts_with = "model", allow_negative_numbers = true, value_parser = trial)]
     trial: Option<TrialId>,
 }
 
@@ -111,9 +111,9 @@ pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), 
     let partial = export::partial(directory);
     let written = runtime.block_on(async {
         let mut signals = Signals::listen().map_err(|error| failed(error.to_string()))?;
-        let export = executor::export_once(slot, program, reader.directory(), checkpoint.clone(), partial);
+        let export = executor::export_model(slot, program, reader.directory(), checkpoint.clone(), partial);
         tokio::select! {
-            written = export => written.map_err(failed),
+            written = export => written.map_err(|error| failed(error.to_string())),
             () = signals.received() => Err(CliError::Stopped),
         }
     });

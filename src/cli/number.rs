@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use crate::ids::TrialId;
+
 /// A parser of whole numbers in a range, which says what must be written.
 pub(super) fn whole<T: TryFrom<u64>>(
     range: RangeInclusive<u64>,
@@ -14,6 +16,11 @@ pub(super) fn whole<T: TryFrom<u64>>(
             end => format!("it must be a whole number from {} to {end}", range.start()),
         })
     }
+}
+
+/// The number of a trial.
+pub(super) fn trial(text: &str) -> Result<TrialId, String> {
+    whole(0..=u64::MAX)(text).map(TrialId)
 }
 
 /// A share that is not the whole.

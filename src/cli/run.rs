@@ -4,7 +4,6 @@ use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use hpo_protocol::{Start, VERSION};
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tracing_subscriber::EnvFilter;
@@ -12,8 +11,9 @@ use tracing_subscriber::EnvFilter;
 use super::CliError;
 use super::study::print;
 use crate::devices::{Devices, SlotSettings};
-use crate::executor::{Machine, Program};
-use crate::scheduler::{self, Ended, Job, Outcome};
+use crate::executor::{Machine, Program, Slot};
+use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
+use crate::signals::Signals;
 use crate::store::{Store, StudyDirectory, StudyReader};
 use crate::study::{Limits, Study, StudySpec, TrialStatus, TrialSummary};
 use crate::view::{self, Progress, tell};
@@ -62,7 +62,10 @@ impl SlotArguments {
     }
 }
 
-/// What the trials of a study run. Found before anything is written.
+/// The trainer of a study. It is looked for before anything is written.
+///
+/// # Errors
+/// If the trainer that comes with `hpo` is not found.
 pub(super) fn program(spec: &StudySpec, directory: &StudyDirectory) -> Result<Program, CliError> {
     let trainer = &spec.trainer;
     let command = match &trainer.command {
@@ -72,13 +75,9 @@ pub(super) fn program(spec: &StudySpec, directory: &StudyDirectory) -> Result<Pr
     Ok(Program {
         command,
         directory: trainer.directory.clone(),
-        start: Start {
-            protocol: VERSION,
-            study: spec.name.clone(),
-            threads: spec.threads,
-            settings: trainer.settings.clone(),
-            cache: directory.cache(),
-        },
+        study: spec.name.clone(),
+        settings: trainer.settings.clone(),
+        cache: directory.cache(),
     })
 }
 
@@ -101,11 +100,10 @@ fn embedding_trainer() -> Result<PathBuf, CliError> {
 }
 
 /// The slots that the settings ask for on this machine.
-pub(super) fn slots(
-    machine: &Machine,
-    settings: &SlotSettings,
-    threads: Option<usize>,
-) -> Result<Vec<crate::executor::Slot>, CliError> {
+///
+/// # Errors
+/// If a GPU is named that is not there.
+pub(super) fn slots(machine: &Machine, settings: &SlotSettings, threads: Option<usize>) -> Result<Vec<Slot>, CliError> {
     machine
         .slots(settings, threads)
         .map_err(|error| CliError::usage(error.to_string(), "see them with nvidia-smi"))
@@ -143,32 +141,17 @@ pub(super) fn run(
     ));
 
     let mut progress = Progress::new(slots.len());
-    let job = Job {
-        directory: directory.clone(),
-        slots,
-        program,
-        limits: limits.unwrap_or_else(|| spec.limits()),
-        store,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|source| CliError::Output {
-        what: "to the pipes of workers".into(),
-        source,
-    })?;
-    let mut ended = runtime.block_on(scheduler::run(job, &mut progress));
-    // A file without end may still be read for its digest.
-    runtime.shutdown_background();
+    let cancellation = cancelled_by_signals()?;
+    let session = Session::new(directory.clone(), store);
+    let ended = session.run(WorkerProcesses { program, slots }, limits, &mut progress, &cancellation);
     progress.finish();
-    if let Some(trouble) = &ended.database_trouble {
-        tell(&format!("note: {}", trouble.report(ended.database.is_some())));
-    }
-    match std::mem::replace(&mut ended.outcome, Ok(Outcome::Finished)) {
-        Err(error) => Err(error.into()),
-        Ok(Outcome::Stopped) => {
+    let ended = ended?;
+    match ended.outcome {
+        Outcome::Stopped => {
             tell(&format!("stopped; nothing recorded is lost. Go on with:\n  {again}"));
             Err(CliError::Stopped)
         }
-        Ok(Outcome::Finished) => {
+        Outcome::Finished => {
             let ranked = ended.database.as_ref().and_then(|database| database.best(SHOWN).ok());
             let best = ranked.unwrap_or_else(|| {
                 let best = ended.study.best().map(TrialSummary::from);
@@ -178,6 +161,29 @@ pub(super) fn run(
             Ok(ended)
         }
     }
+}
+
+/// A cancellation that is asked for by every signal that asks the process to stop.
+fn cancelled_by_signals() -> Result<Cancellation, CliError> {
+    let cancellation = Cancellation::new();
+    let signals = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .and_then(|runtime| Ok((runtime.block_on(async { Signals::listen() })?, runtime)));
+    let (mut signals, runtime) =
+        signals.map_err(|source| CliError::Failed(format!("can't listen for signals: {source}")))?;
+    std::thread::spawn({
+        let cancellation = cancellation.clone();
+        move || {
+            runtime.block_on(async {
+                loop {
+                    signals.received().await;
+                    cancellation.cancel();
+                }
+            })
+        }
+    });
+    Ok(cancellation)
 }
 
 /// Tells the outcome of a study that has nothing left to do, as [`run`] does at its end.

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use hpo_protocol::{Metrics, Unit};
+use hpo_protocol::{Measurement, Unit};
 use serde_json::{Value, json};
 
 use super::CliError;
-use super::number::whole;
+use super::number::trial;
 use super::study::{as_json, ask, print};
 use crate::analysis::diagnosis::diagnose;
 use crate::ids::TrialId;
@@ -18,7 +18,7 @@ use crate::words::counted;
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {
     /// The trial's number
-    #[arg(allow_negative_numbers = true, value_parser = whole::<TrialId>(0..=u64::MAX))]
+    #[arg(allow_negative_numbers = true, value_parser = trial)]
     trial: TrialId,
 
     /// The study: its name or its directory [default: the one that has changed last]
@@ -51,8 +51,8 @@ impl Show {
     }
 }
 
-/// Everything about a trial, with loss and metrics of the untrained model if they were measured.
-fn details(trial: &Trial, baseline: Option<&(f64, Metrics)>, unit: Unit) -> Value {
+/// Everything about a trial; `baseline` is what the untrained model comes to, if it was measured.
+fn details(trial: &Trial, baseline: Option<&Measurement>, unit: Unit) -> Value {
     let reports = trial.reports.iter().map(|(resource, report)| {
         json!({
             "resource": resource,

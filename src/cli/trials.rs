@@ -204,14 +204,14 @@ const METRICS: &str = "metrics.";
 /// The value of a row's column: a field of the row, a parameter or a metric. The resource goes by what it counts, too.
 fn cell(row: &TrialSummary, column: &str, unit: Unit) -> Option<Value> {
     match column {
-        "trial" => Some(row.trial.into()),
+        "trial" => Some(row.trial.0.into()),
         STATE => Some(row.state.word().into()),
         "resource" => Some(row.resource.into()),
         name if name == unit.many() => Some(row.resource.into()),
         "loss" => row.loss.map(Value::from),
         "trained_seconds" => Some(row.trained_seconds.into()),
         "failures" => Some(row.failures.into()),
-        "confirms" => row.confirms.map(Value::from),
+        "confirms" => row.confirms.map(|trial| trial.0.into()),
         name => {
             let parameter = |name: &str| row.parameters.get(name).cloned();
             let metric = |name: &str| row.metrics.get(name).map(|&metric| metric.into());

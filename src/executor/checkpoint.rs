@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::disk::{sha256_of, sync_directory};
+use crate::disk::{is_full, sha256_of, sync_directory};
 use crate::ids::TrialId;
 use crate::store::StudyDirectory;
 use crate::study::Checkpoint;
@@ -26,9 +26,17 @@ pub enum CheckpointError {
         /// Where it should be.
         directory: PathBuf,
     },
-    /// The file can't be read.
+    /// The file can't be read or made durable.
     #[error("the checkpoint {} can't be read: {source}", file.display())]
     Io {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// There is no space to make the file durable.
+    #[error("the checkpoint {} can't be saved: {source}", file.display())]
+    NoSpace {
         /// The file.
         file: PathBuf,
         /// What the system says.
@@ -44,12 +52,31 @@ pub enum CheckpointError {
     },
 }
 
-/// Takes in a checkpoint that a worker has written: makes it durable and describes it. `root` is the study's directory
+impl CheckpointError {
+    /// What the system says of a checkpoint's file.
+    pub(super) fn new(file: PathBuf, source: io::Error) -> Self {
+        match is_full(source.kind()) {
+            true => Self::NoSpace { file, source },
+            false => Self::Io { file, source },
+        }
+    }
+
+    /// Whether it comes of a full disk or quota.
+    pub(super) fn is_no_space(&self) -> bool {
+        match self {
+            Self::NoSpace { .. } => true,
+            Self::Outside { .. } | Self::Io { .. } | Self::Changed { .. } => false,
+        }
+    }
+}
+
+/// Accepts a checkpoint that a worker has written: makes it durable and describes it. `root` is the study's directory
 /// of checkpoints, `directory` the part of it that the worker may write to.
 ///
 /// # Errors
-/// If the file is not in the directory, or can't be read so soon: it may have more bytes than there are on the disk.
-pub fn take_in(root: &Path, directory: &str, file: &Path, within: Duration) -> Result<Checkpoint, CheckpointError> {
+/// If the file is not in the directory, or can't be read within that time (it may have more bytes than there are on the
+/// disk) or made durable.
+pub fn accept(root: &Path, directory: &str, file: &Path, within: Duration) -> Result<Checkpoint, CheckpointError> {
     let own = root.join(directory);
     let name = file.strip_prefix(&own).ok().and_then(Path::to_str);
     let Some(name) = name.filter(|name| place(root, &format!("{directory}/{name}")).is_some()) else {
@@ -60,10 +87,7 @@ pub fn take_in(root: &Path, directory: &str, file: &Path, within: Duration) -> R
     };
     let described =
         digest(file, Instant::now().checked_add(within)).and_then(|described| sync_directory(&own).map(|()| described));
-    let (bytes, sha256) = described.map_err(|source| CheckpointError::Io {
-        file: file.to_owned(),
-        source,
-    })?;
+    let (bytes, sha256) = described.map_err(|source| CheckpointError::new(file.to_owned(), source))?;
     Ok(Checkpoint {
         file: format!("{directory}/{name}"),
         bytes,
@@ -103,7 +127,7 @@ pub fn verify(root: &Path, checkpoint: &Checkpoint) -> Result<PathBuf, Checkpoin
         });
     }
     match digest(&file, None) {
-        Err(source) => Err(CheckpointError::Io { file, source }),
+        Err(source) => Err(CheckpointError::new(file, source)),
         Ok((_, sha256)) if sha256 != checkpoint.sha256 => Err(CheckpointError::Changed {
             file,
             what: "its SHA-256 is another".into(),
@@ -117,11 +141,10 @@ pub fn delete(root: &Path, name: &str) {
     let Some(file) = place(root, name) else {
         return;
     };
-    match std::fs::remove_file(&file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!(%error, file = %file.display(), "can't delete a checkpoint");
-        }
-        _ => {}
+    if let Err(error) = std::fs::remove_file(&file)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, file = %file.display(), "can't delete a checkpoint");
     }
     if let Some(directory) = file.parent() {
         // It stays for as long as the trial has other checkpoints.
@@ -131,7 +154,7 @@ pub fn delete(root: &Path, name: &str) {
 
 /// Deletes the checkpoints in `root`, of one trial or of all, that are not `kept`: left by a scheduler that was killed, or
 /// half-written. What a link leads to is not the study's.
-pub fn delete_strays(root: &Path, of: Option<TrialId>, kept: &BTreeSet<&str>) {
+pub fn delete_unreferenced(root: &Path, of: Option<TrialId>, kept: &BTreeSet<&str>) {
     let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
     let trials: Vec<PathBuf> = match of {
         Some(trial) => vec![root.join(StudyDirectory::trial_checkpoints(trial))],
@@ -147,7 +170,7 @@ pub fn delete_strays(root: &Path, of: Option<TrialId>, kept: &BTreeSet<&str>) {
     }
 }
 
-/// What can be read until then.
+/// A source that can be read until a moment; for ever if there is none.
 struct Until<R> {
     from: R,
     due: Option<Instant>,
@@ -162,8 +185,8 @@ impl<R: io::Read> io::Read for Until<R> {
     }
 }
 
-/// Size and SHA-256 of a file, after it was synced, if it can be read until then. Links are not followed: they may change, and lead
-/// anywhere.
+/// Size and SHA-256 of a file, after it was synced, if it can be read until it is `due`. Links are not followed: they may
+/// change, and lead anywhere.
 fn digest(path: &Path, due: Option<Instant>) -> io::Result<(u64, String)> {
     let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
     // Opening a pipe would wait for ever for somebody to write to it.
@@ -197,12 +220,12 @@ mod tests {
         std::fs::create_dir(root.join("trial-0001")).unwrap();
         let file = root.join("trial-0001/a1.bin");
         std::fs::write(&file, "weights").unwrap();
-        let checkpoint = take_in(root, "trial-0001", &file, SOON).unwrap();
+        let checkpoint = accept(root, "trial-0001", &file, SOON).unwrap();
         (file, checkpoint)
     }
 
     #[test]
-    fn what_was_taken_in_verifies_until_it_changes() {
+    fn what_was_accepted_verifies_until_it_changes() {
         let root = tempfile::tempdir().unwrap();
         let (file, checkpoint) = checkpoint(root.path());
         assert_eq!(checkpoint.file, "trial-0001/a1.bin");
@@ -237,8 +260,8 @@ mod tests {
             "trial-0002/a1.bin",
             "journal",
         ] {
-            let taken = take_in(root.path(), "trial-0001", &root.path().join(name), SOON);
-            assert!(matches!(taken, Err(CheckpointError::Outside { .. })), "{name}");
+            let accepted = accept(root.path(), "trial-0001", &root.path().join(name), SOON);
+            assert!(matches!(accepted, Err(CheckpointError::Outside { .. })), "{name}");
         }
     }
 
@@ -259,15 +282,15 @@ mod tests {
             0,
         )
         .unwrap();
-        for (name, told) in [
+        for (name, expected) in [
             ("link", "it is a link"),
             ("pipe", "not a file"),
             ("directory", "not a file"),
         ] {
-            let error = take_in(root.path(), "trial-0001", &own.join(name), SOON)
+            let error = accept(root.path(), "trial-0001", &own.join(name), SOON)
                 .unwrap_err()
                 .to_string();
-            assert!(error.contains(told), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
         // A directory that has become a link leads out of the study too.
         std::fs::rename(&own, root.path().join("moved")).unwrap();

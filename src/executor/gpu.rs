@@ -3,7 +3,7 @@
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
-/// A GPU as the driver tells of it.
+/// A GPU as the driver describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gpu {
     /// Its number, as `nvidia-smi` shows it.
@@ -14,8 +14,8 @@ pub struct Gpu {
     pub name: String,
 }
 
-/// What is asked of NVML; a test answers in its place.
-pub trait GpuDriver {
+/// What NVML is asked for; a test answers in its place.
+pub(super) trait GpuDriver {
     /// How many GPUs there are.
     ///
     /// # Errors
@@ -25,7 +25,7 @@ pub trait GpuDriver {
     /// One of them.
     ///
     /// # Errors
-    /// Whatever the driver says, of a GPU that has fallen off the bus, say.
+    /// Whatever the driver says; a GPU that has fallen off the bus, say.
     fn gpu(&self, index: u32) -> Result<Gpu, NvmlError>;
 }
 
@@ -46,7 +46,7 @@ impl GpuDriver for Nvml {
 
 /// The GPUs of this machine that can be used, and the complaints about those that can't.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub(super) struct Found {
     /// Usable GPUs, by index.
     pub gpus: Vec<Gpu>,
     /// One sentence for each GPU that is there but can't be used, or for the driver itself.
@@ -54,12 +54,12 @@ pub struct Found {
 }
 
 /// Looks for GPUs. A machine without a driver has none, which is no complaint.
-pub fn find() -> Found {
+pub(super) fn find() -> Found {
     list(Nvml::init().as_ref())
 }
 
-/// The GPUs that a driver tells of, if it could be loaded.
-pub fn list(driver: Result<&impl GpuDriver, &NvmlError>) -> Found {
+/// The GPUs that a driver lists, if it could be loaded.
+fn list(driver: Result<&impl GpuDriver, &NvmlError>) -> Found {
     let mut found = Found::default();
     let driver = match driver {
         Ok(driver) => driver,
@@ -89,7 +89,7 @@ pub fn list(driver: Result<&impl GpuDriver, &NvmlError>) -> Found {
 
 /// Those of `gpus` that `CUDA_VISIBLE_DEVICES` leaves to this process: all if it is not set. As in CUDA, an entry is a
 /// number or the beginning of an identifier, and the first that fits nothing ends the list.
-pub fn visible(gpus: Vec<Gpu>, cuda_visible_devices: Option<&str>) -> Vec<Gpu> {
+pub(super) fn visible(gpus: Vec<Gpu>, cuda_visible_devices: Option<&str>) -> Vec<Gpu> {
     let Some(list) = cuda_visible_devices else {
         return gpus;
     };
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_gpu_is_told_and_the_others_are_used() {
+    fn a_lost_gpu_is_reported_and_the_others_are_used() {
         let driver = Fake(Ok(vec![Ok(gpu(0)), Err(NvmlError::GpuLost), Ok(gpu(2))]));
         let found = list(Ok(&driver));
         assert_eq!(found.gpus, [gpu(0), gpu(2)]);

@@ -23,7 +23,7 @@ const LARGEST: u64 = 8 << 20;
 
 /// The log of one worker. Clones write to the same log.
 #[derive(Debug, Clone)]
-pub struct WorkerLog {
+pub(super) struct WorkerLog {
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -71,7 +71,7 @@ impl Inner {
 
 impl WorkerLog {
     /// A log in `directory` under `name`.
-    pub fn new(directory: PathBuf, name: String) -> Self {
+    pub(super) fn new(directory: PathBuf, name: String) -> Self {
         Self {
             inner: Arc::new(Mutex::new(Inner {
                 directory,
@@ -89,7 +89,7 @@ impl WorkerLog {
     }
 
     /// From here on the lines go to the log of this name.
-    pub fn switch(&self, name: String) {
+    pub(super) fn switch(&self, name: String) {
         let mut inner = self.lock();
         if inner.name != name {
             inner.name = name;
@@ -99,7 +99,7 @@ impl WorkerLog {
     }
 
     /// Adds a line. That a log can't be written stops no trial.
-    pub fn line(&self, mut line: Vec<u8>) {
+    pub(super) fn line(&self, mut line: Vec<u8>) {
         let mut inner = self.lock();
         line.push(b'\n');
         let _ = inner.write(&line);
@@ -112,7 +112,7 @@ impl WorkerLog {
     }
 
     /// The last lines, indented, after a heading with the log's name; nothing if there are none.
-    pub fn tail(&self) -> String {
+    pub(super) fn tail(&self) -> String {
         let inner = self.lock();
         if inner.tail.is_empty() {
             return String::new();
@@ -131,7 +131,7 @@ impl WorkerLog {
 
 /// A line of a worker.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Line {
+pub(super) enum Line {
     /// A line without its newline.
     Whole(Vec<u8>),
     /// The beginning of a line that is longer than the limit.
@@ -142,7 +142,7 @@ pub enum Line {
 ///
 /// # Errors
 /// If the pipe can't be read.
-pub async fn next_line(reader: &mut (impl AsyncBufRead + Unpin), limit: u64) -> std::io::Result<Option<Line>> {
+pub(super) async fn next_line(reader: &mut (impl AsyncBufRead + Unpin), limit: u64) -> std::io::Result<Option<Line>> {
     let mut line = Vec::new();
     let read = reader.take(limit).read_until(b'\n', &mut line).await?;
     if read == 0 {
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_line_without_end_is_told_before_it_fills_the_memory() {
+    async fn a_line_without_end_is_reported_before_it_fills_the_memory() {
         let mut reader = &b"one\n123456789"[..];
         assert_eq!(
             next_line(&mut reader, 5).await.unwrap(),

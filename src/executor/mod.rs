@@ -1,25 +1,28 @@
-//! Where trials run: slots, and the worker processes on them.
+//! Where trials run: slots, the worker on each of them, and the checkpoints that workers write.
 
-mod checkpoint;
-mod family;
+pub mod checkpoint;
+mod connection;
+mod failure;
 mod gpu;
-mod health;
+mod launcher;
+mod liveness;
 mod log;
 mod news;
-mod once;
-mod process;
-mod pulse;
-mod said;
+mod program;
+mod sanitize;
+mod single_export;
+mod slot_health;
 mod slots;
-mod watch;
+mod supervisor;
 mod worker;
 
-pub use checkpoint::{CheckpointError, delete, delete_strays, take_in, verify};
-pub use family::kill_strays;
-pub use gpu::{Found, Gpu, GpuDriver, find, list, visible};
-pub use health::Health;
-pub use news::{News, Order, SlotNews};
-pub use once::export_once;
-pub use process::Program;
-pub use slots::{Machine, Slot, SlotError};
+pub use gpu::Gpu;
+pub use launcher::{
+    Exit, Launch, LaunchError, Launched, Launcher, Leftovers, LocalLauncher, Purpose, RunningWorker, Wait,
+};
+pub use news::{News, Order, SegmentSpec, SlotNews};
+pub use program::Program;
+pub use single_export::{ExportError, export_model};
+pub use slot_health::SlotHealth;
+pub use slots::{Machine, Slot, SlotError, end_leftovers};
 pub use worker::Worker;

@@ -1,30 +1,23 @@
-//! What slots are told, and what they tell.
+//! What a slot is ordered to do, and what it reports.
 
 use std::path::PathBuf;
 
-use hpo_protocol::{Feature, Measurement, Run};
+use hpo_protocol::{Feature, Measurement, Run, Unit, Values};
 
-use crate::ids::{SlotId, TrialId};
+use crate::ids::{SegmentId, SlotId, TrialId};
 use crate::study::{Checkpoint, Event};
 
-/// What a slot is told.
+/// What a slot shall do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Order {
     /// Measure the untrained model.
     Evaluate,
-    /// Train a segment. `run.checkpoint` and `run.checkpoints` are filled in by the slot.
-    Run {
-        /// The segment.
-        run: Run,
-        /// Where it goes on.
-        checkpoint: Option<Checkpoint>,
-    },
+    /// Train a segment.
+    Run(SegmentSpec),
     /// End the running segment before its time.
     Stop {
-        /// The trial.
-        trial: TrialId,
-        /// The attempt.
-        attempt: u32,
+        /// The segment.
+        segment: SegmentId,
         /// Whether it may go on later from where it is.
         save: bool,
     },
@@ -39,19 +32,61 @@ pub enum Order {
     Replace,
 }
 
-/// What a slot tells.
+/// A segment to train: a stretch of a trial from resource `from` to resource `to`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SegmentSpec {
+    /// Which it is.
+    pub segment: SegmentId,
+    /// The seed of everything random in the trial, below 2^53.
+    pub seed: u64,
+    /// The configuration.
+    pub parameters: Values,
+    /// What the resources count.
+    pub unit: Unit,
+    /// A report is due at the multiples of this number, at least 1, and at `to`.
+    pub report_every: u64,
+    /// The resource already trained; 0 for a new trial.
+    pub from: u64,
+    /// The resource to train to; more than `from`.
+    pub to: u64,
+    /// The resource that a trial reaches if it is never stopped.
+    pub max: u64,
+    /// The checkpoint to go on from; none for a new trial.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+impl SegmentSpec {
+    /// The message that asks a worker for it: `checkpoint` is the file of the checkpoint, verified, and `checkpoints` the
+    /// directory, which exists, for new ones.
+    pub(super) fn message(self, checkpoint: Option<PathBuf>, checkpoints: PathBuf) -> Run {
+        Run {
+            segment: self.segment,
+            seed: self.seed,
+            parameters: self.parameters,
+            unit: self.unit,
+            report_every: self.report_every,
+            from: self.from,
+            to: self.to,
+            max: self.max,
+            checkpoint,
+            checkpoints,
+        }
+    }
+}
+
+/// News of a slot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SlotNews {
     /// The slot.
     pub slot: SlotId,
-    /// What it tells.
+    /// What it reports.
     pub news: News,
 }
 
-/// What a slot tells.
+/// What a slot reports.
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
-    /// It has a worker and nothing to do.
+    /// It has a worker and nothing to do. It says so once, and then not again before it was given something to do.
     Idle {
         /// What the worker can do beyond training.
         features: Vec<Feature>,
@@ -70,11 +105,9 @@ pub enum News {
     },
     /// The segment failed because the disk is full, which is not the fault of its configuration.
     NoSpace {
-        /// The trial.
-        trial: TrialId,
-        /// The attempt.
-        attempt: u32,
-        /// What happened.
+        /// The segment.
+        segment: SegmentId,
+        /// What happened, for the user.
         message: String,
     },
     /// The model was written.
@@ -86,14 +119,14 @@ pub enum News {
     },
     /// The model was not written.
     ExportFailed {
-        /// Why not.
+        /// Why not, for the user.
         message: String,
         /// Whether another worker may fare better.
         again: bool,
     },
     /// No trial can run on this slot, which has no worker any more.
     Fatal {
-        /// Why.
+        /// Why, for the user.
         message: String,
     },
 }

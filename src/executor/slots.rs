@@ -1,12 +1,15 @@
 //! Slots: the places where trials run.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::gpu::{self, Gpu};
+use super::launcher::{Launcher, Leftovers, LocalLauncher};
 use crate::devices::{Devices, SlotSettings};
 use crate::ids::SlotId;
 
-/// Without a word from the user, the CPU is divided among at most so many trials: each holds the model, its moments
+/// Unless the user says otherwise, the CPU is divided among at most so many trials: each holds the model, its moments
 /// and its activations in memory.
 const CPU_SLOTS: usize = 4;
 
@@ -14,10 +17,12 @@ const CPU_SLOTS: usize = 4;
 const THREADS_PER_GPU: usize = 8;
 
 /// A place where one trial can run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Slot {
     /// Its number.
     pub id: SlotId,
+    /// What starts its workers. Slots at the same place share one.
+    pub launcher: Arc<dyn Launcher>,
     /// Its GPU; none: the CPU.
     pub gpu: Option<Gpu>,
     /// CPU threads for its worker.
@@ -36,7 +41,7 @@ impl Slot {
         }
     }
 
-    /// What the environment of its worker must say. A worker sees no GPU but its own.
+    /// The variables that confine its worker to the slot's device and threads. A worker sees no GPU but its own.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let threads = self.threads.to_string();
         vec![
@@ -53,11 +58,26 @@ impl Slot {
     }
 }
 
+/// Ends what earlier workers of a study have left running where these slots are, and returns how many processes it has
+/// ended. The caller has the right to write to the study.
+pub fn end_leftovers(slots: &[Slot], study: &Path) -> usize {
+    let mut launchers: Vec<&Arc<dyn Launcher>> = Vec::new();
+    for slot in slots {
+        if !launchers.iter().any(|known| Arc::ptr_eq(known, &slot.launcher)) {
+            launchers.push(&slot.launcher);
+        }
+    }
+    let ended = launchers
+        .iter()
+        .map(|launcher| launcher.end_leftovers(study, Leftovers::All));
+    ended.sum()
+}
+
 /// Why there are no slots.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SlotError {
     /// A GPU that was named is not there.
-    #[error("there is no GPU {wanted}: {}", seen(.there))]
+    #[error("there is no GPU {wanted}: {}", usable(.there))]
     NoSuchGpu {
         /// The number named.
         wanted: u32,
@@ -66,7 +86,7 @@ pub enum SlotError {
     },
 }
 
-fn seen(there: &[u32]) -> String {
+fn usable(there: &[u32]) -> String {
     match there {
         [] => "no GPU can be used on this machine; use --devices auto or cpu".into(),
         there => format!("those that can be used are {there:?}"),
@@ -80,7 +100,7 @@ pub struct Machine {
     pub gpus: Vec<Gpu>,
     /// CPU cores that this process may use.
     pub cores: usize,
-    /// What is wrong with GPUs that are there but can't be used.
+    /// What is wrong with GPUs that are there but can't be used, a sentence each.
     pub complaints: Vec<String>,
 }
 
@@ -96,7 +116,7 @@ impl Machine {
         }
     }
 
-    /// The slots that the settings ask for. `threads` is what the study has frozen, if it has begun.
+    /// The slots on this machine that the settings ask for. `threads` is what the study has frozen, if it has begun.
     ///
     /// # Errors
     /// If a GPU is named that is not there.
@@ -129,10 +149,12 @@ impl Machine {
             gpus.into_iter().flat_map(|gpu| vec![Some(gpu); per_device]).collect()
         };
         let share = (self.cores / devices.len()).max(1);
+        let launcher: Arc<dyn Launcher> = Arc::new(LocalLauncher);
         Ok((0..)
             .zip(devices)
             .map(|(id, gpu)| Slot {
-                id,
+                id: SlotId(id),
+                launcher: Arc::clone(&launcher),
                 threads: threads.unwrap_or(if gpu.is_some() {
                     share.min(THREADS_PER_GPU)
                 } else {
@@ -174,7 +196,7 @@ mod tests {
     /// (GPU, threads) of each slot.
     fn plan(machine: &Machine, settings: &SlotSettings, frozen: Option<usize>) -> Vec<(Option<u32>, usize)> {
         let slots = machine.slots(settings, frozen).unwrap();
-        assert!(slots.iter().enumerate().all(|(n, slot)| slot.id == n as u32));
+        assert!(slots.iter().enumerate().all(|(n, slot)| slot.id == SlotId(n as u32)));
         slots
             .iter()
             .map(|slot| (slot.gpu.as_ref().map(|gpu| gpu.index), slot.threads))
@@ -238,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_that_is_not_there_is_told() {
+    fn a_gpu_that_is_not_there_is_reported() {
         let error = machine(2, 8).slots(&settings("0,5", None, None), None).unwrap_err();
         assert_eq!(
             error.to_string(),

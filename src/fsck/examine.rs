@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Examination, Part};
-use crate::executor::verify;
+use crate::executor::checkpoint::verify;
 use crate::export;
 use crate::ids::TrialId;
 use crate::store::{Copy, Lost, Salvaged, StoreError, StudyDirectory, absent, end_is_damaged, salvage_study};

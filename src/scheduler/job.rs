@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::executor::{Program, Slot};
 use crate::ids::{Timestamp, TrialId};
-use crate::store::{CommitError, Database, DatabaseError, Store, StudyDirectory};
-use crate::study::{Limits, Record, Study};
+use crate::store::CommitError;
+use crate::study::{Record, Study};
 
 /// What looks on while a study runs.
 pub trait Observer {
@@ -49,35 +48,28 @@ pub enum SchedulerError {
     /// No trial can run.
     #[error("no trial can run: {0}")]
     Fatal(String),
-    /// The system gives no signals.
-    #[error("can't listen for signals: {0}")]
-    Signals(std::io::Error),
 }
 
 /// What a scheduler needs.
-pub struct Job {
-    /// Where the study lies.
-    pub directory: StudyDirectory,
-    /// The study, opened for writing.
-    pub store: Store,
+pub struct Job<S, J, C> {
+    /// The study.
+    pub study: Study,
     /// Where trials run.
-    pub slots: Vec<Slot>,
-    /// What trains them.
-    pub program: Program,
-    /// How far the study shall go; not less than was recorded.
-    pub limits: Limits,
+    pub slots: S,
+    /// What keeps the study.
+    pub storage: J,
+    /// What time it is.
+    pub clock: C,
 }
 
 /// What a scheduler leaves.
-pub struct Ended {
+pub struct Ended<J> {
     /// How it ended.
     pub outcome: Result<Outcome, SchedulerError>,
     /// The study as recorded.
     pub study: Study,
-    /// The trial database, unless it can't be used.
-    pub database: Option<Database>,
-    /// Why it was made anew or given up on the way.
-    pub database_trouble: Option<DatabaseError>,
+    /// What keeps it.
+    pub storage: J,
     /// Where the best model was written, or why not, if the trainer can write one.
     pub model: Option<Result<PathBuf, String>>,
 }

@@ -2,6 +2,7 @@
 
 use std::f64::consts::PI;
 
+use hpo_data::mix;
 use hpo_protocol::Values;
 
 use crate::space::Value;
@@ -121,14 +122,6 @@ impl FormulaCurve {
         }
         (sum - 2.0) * 3f64.sqrt()
     }
-}
-
-/// SplitMix64 (Steele et al., 2014).
-fn mix(z: u64) -> u64 {
-    let z = z.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 /// The loss of a fine-tuned encoder after `t` epochs: a floor that depends on the configuration, a power law down to it, the

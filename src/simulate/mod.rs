@@ -1,11 +1,14 @@
 //! Studies on virtual time: the same core, with learning curves in place of training.
 
+mod edge;
 mod formula;
 mod objective;
+mod run;
 mod table;
 mod world;
 
 pub use formula::{Formula, Missing};
 pub use objective::Objective;
+pub use run::{Simulated, simulate};
 pub use table::Table;
-pub use world::{Conditions, Moment, Simulated, simulate};
+pub use world::{Conditions, Moment};

@@ -1,5 +1,7 @@
 //! Numbers in an order that depends on a seed.
 
+use hpo_data::finalise;
+
 /// The number that stands at a place of the numbers below `size` in the order of a seed: a Feistel network over the next power of
 /// four (Luby and Rackoff, 1988), again until the number is below `size`.
 pub fn shuffled(place: u64, size: u64, seed: u64) -> u64 {
@@ -9,7 +11,7 @@ pub fn shuffled(place: u64, size: u64, seed: u64) -> u64 {
     loop {
         let (mut left, mut right) = (number >> half, number & mask);
         for round in 0..4u64 {
-            let hash = mix(seed ^ mix(round << 32 ^ right));
+            let hash = finalise(seed ^ finalise(round << 32 ^ right));
             (left, right) = (right, left ^ (hash & mask));
         }
         number = left << half | right;
@@ -17,13 +19,6 @@ pub fn shuffled(place: u64, size: u64, seed: u64) -> u64 {
             return number;
         }
     }
-}
-
-/// The finalizer of SplitMix64 (Steele et al., 2014).
-fn mix(z: u64) -> u64 {
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

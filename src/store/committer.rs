@@ -16,6 +16,7 @@ use super::error::DatabaseError;
 use super::journal::JournalWriter;
 use super::keeper::{Change, Keeper, Kept, Unchecked};
 use super::lines::Line;
+use crate::disk::is_full;
 use crate::kill;
 use crate::study::{Record, Study};
 
@@ -36,6 +37,9 @@ pub enum CommitError {
     /// The system does not take them.
     #[error("can't write the journal: {0}")]
     Io(io::ErrorKind),
+    /// The disk is full, and waiting for space was cancelled.
+    #[error("stopped while the disk was full")]
+    Cancelled,
 }
 
 impl From<io::ErrorKind> for CommitError {
@@ -213,9 +217,4 @@ impl Work {
             }
         }
     }
-}
-
-/// Whether space may come back by itself.
-pub(crate) fn is_full(error: io::ErrorKind) -> bool {
-    matches!(error, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{StoreError, absent, in_use};
 use crate::disk::{create_directories, is_at, make_private, remove_abandoned, sync_directory};
+use crate::ids::TrialId;
 use crate::kill;
 
 /// The directory of one study.
@@ -70,7 +71,7 @@ impl StudyDirectory {
     }
 
     /// Where one trial keeps its checkpoints, relative to [`checkpoints`](Self::checkpoints).
-    pub fn trial_checkpoints(trial: u64) -> String {
+    pub fn trial_checkpoints(trial: TrialId) -> String {
         format!("trial-{trial:04}")
     }
 

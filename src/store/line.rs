@@ -101,13 +101,17 @@ pub(super) fn decode(seq: u64, line: &[u8]) -> Result<(Record, u32), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::TrialId;
     use crate::study::Checkpoint;
 
     #[test]
     fn a_line_is_json_with_a_checksum_of_all_before_it() {
         let record = Record {
             at: Timestamp(5),
-            fact: Fact::TrialPruned { trial: 5, rung: 1 },
+            fact: Fact::TrialPruned {
+                trial: TrialId(5),
+                rung: 1,
+            },
         };
         let line = String::from_utf8(encode(3, &record).unwrap()).unwrap();
         assert_eq!(
@@ -120,7 +124,7 @@ mod tests {
     fn a_report_is_read_as_any_other_record() {
         for last in [false, true] {
             let fact = Fact::Reported(Reported {
-                trial: 3,
+                trial: TrialId(3),
                 attempt: 2,
                 resource: 9,
                 loss: Some(0.25),

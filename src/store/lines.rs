@@ -16,7 +16,7 @@ use super::error::DatabaseError;
 use super::journal::JournalReader;
 use super::line::{checksum, sequence};
 use super::tally::Tally;
-use crate::ids::TrialId;
+use crate::ids::SegmentId;
 use crate::study::{Fact, Record};
 
 const REACHED: &[u8] = b"reached";
@@ -49,11 +49,11 @@ impl Line {
     pub fn new(seq: u64, record: &Record, text: Vec<u8>) -> Self {
         let place = if let Fact::Reported(report) = &record.fact {
             let mut key = [0; 20];
-            key[..12].copy_from_slice(&attempt_key(report.trial, report.attempt));
+            key[..12].copy_from_slice(&segment_key(report.segment()));
             key[12..].copy_from_slice(&report.resource.to_be_bytes());
             Place::Report(key)
         } else if let Fact::SegmentStarted { trial, attempt, .. } = record.fact {
-            Place::Segment(attempt_key(trial, attempt))
+            Place::Segment(segment_key(SegmentId { trial, attempt }))
         } else {
             Place::Other(seq.to_be_bytes())
         };
@@ -269,9 +269,9 @@ pub(super) fn salvage(path: &Path) -> BTreeMap<u64, Vec<u8>> {
     found
 }
 
-fn attempt_key(trial: TrialId, attempt: u32) -> [u8; 12] {
+fn segment_key(segment: SegmentId) -> [u8; 12] {
     let mut key = [0; 12];
-    key[..8].copy_from_slice(&trial.to_be_bytes());
-    key[8..].copy_from_slice(&attempt.to_be_bytes());
+    key[..8].copy_from_slice(&segment.trial.0.to_be_bytes());
+    key[8..].copy_from_slice(&segment.attempt.to_be_bytes());
     key
 }

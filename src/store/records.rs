@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use hpo_protocol::Metrics;
+use hpo_protocol::Measurement;
 
 use super::database::Database;
 use super::error::DatabaseError;
@@ -28,8 +28,8 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Loss and metrics of the untrained model, once measured.
-    pub fn baseline(self) -> Option<&'a (f64, Metrics)> {
+    /// What the untrained model comes to, once measured.
+    pub fn baseline(self) -> Option<&'a Measurement> {
         match self {
             Self::Database(database) => database.overview().baseline.as_ref(),
             Self::Journal(study) => study.baseline(),
@@ -76,7 +76,7 @@ impl<'a> Records<'a> {
     /// # Errors
     /// If the database can't be read.
     pub fn first(self, count: usize) -> Result<Vec<TrialSummary>, DatabaseError> {
-        let ids: Vec<TrialId> = (0..self.trials().min(count) as TrialId).collect();
+        let ids: Vec<TrialId> = (0..self.trials().min(count) as u64).map(TrialId).collect();
         self.rows(&ids)
     }
 

@@ -1,6 +1,7 @@
 use hpo_protocol::Unit;
 
 use super::*;
+use crate::ids::{SlotId, TrialId};
 use crate::space::SearchSpace;
 use crate::study::{Event, PolicyKind, PolicySpec, Reported, SamplerSpec, Trainer, TrialSummary};
 
@@ -61,7 +62,7 @@ async fn run(store: &mut Store, steps: usize) {
     };
     commit(store, opened).await;
     for _ in 0..steps {
-        let step = commit(store, Event::Idle { slots: vec![0] }).await;
+        let step = commit(store, Event::Idle { slots: vec![SlotId(0)] }).await;
         let Some(Fact::SegmentStarted {
             trial,
             attempt,
@@ -78,7 +79,7 @@ async fn run(store: &mut Store, steps: usize) {
                 trial,
                 attempt,
                 resource,
-                loss: Some(1.0 / (trial + 2) as f64),
+                loss: Some(1.0 / (trial.0 + 2) as f64),
                 metrics: [("accuracy".to_owned(), 0.5)].into_iter().collect(),
                 checkpoint: Some(crate::study::Checkpoint {
                     file,
@@ -124,7 +125,14 @@ async fn the_database_ranks_the_trials() {
     assert!(trouble.is_none());
     let best = database.unwrap().best(3).unwrap();
     let found: Vec<_> = best.iter().map(|row| (row.trial, row.state.word())).collect();
-    assert_eq!(found, [(5, "completed"), (4, "completed"), (3, "pruned")]);
+    assert_eq!(
+        found,
+        [
+            (TrialId(5), "completed"),
+            (TrialId(4), "completed"),
+            (TrialId(3), "pruned")
+        ]
+    );
 }
 
 #[tokio::test]
@@ -171,7 +179,7 @@ fn leave_the_database_behind(directory: &StudyDirectory, records: usize) -> Stud
     let mut study = StudyReader::open(directory.clone()).unwrap().study().clone();
     let mut new: Vec<Record> = Vec::new();
     while new.len() < records {
-        let step = study.handle(Timestamp(6), Event::Idle { slots: vec![0] });
+        let step = study.handle(Timestamp(6), Event::Idle { slots: vec![SlotId(0)] });
         let Some(Fact::SegmentStarted { trial, attempt, to, .. }) = step.records.first().map(|r| r.fact.clone()) else {
             panic!("nothing to train");
         };
@@ -180,7 +188,7 @@ fn leave_the_database_behind(directory: &StudyDirectory, records: usize) -> Stud
             trial,
             attempt,
             resource: to,
-            loss: Some(1.0 / (trial + 3) as f64),
+            loss: Some(1.0 / (trial.0 + 3) as f64),
             metrics: [].into_iter().collect(),
             checkpoint: None,
             last: true,
@@ -285,7 +293,7 @@ async fn a_database_that_is_up_to_date_has_all_that_the_study_has() {
     let (_parent, directory, study) = finished().await;
     let database = current(&directory).unwrap();
     assert_eq!(*database.overview(), crate::analysis::Overview::of(&study));
-    let trials: Vec<_> = (0..).map_while(|id| database.trial(id).unwrap()).collect();
+    let trials: Vec<_> = (0..).map_while(|id| database.trial(TrialId(id)).unwrap()).collect();
     assert_eq!(trials, study.trials());
     let records = [Records::Database(&database), Records::Journal(&study)];
     for (reverse, count) in [(false, 2), (true, 3), (false, 99), (true, 0)] {
@@ -315,7 +323,7 @@ async fn a_database_is_not_used_once_the_journal_is_another() {
     assert!(database.is_some() && trouble.is_none(), "{trouble:?}");
     drop((database, store.lock));
     let database = current(&directory).unwrap();
-    assert_eq!(database.trial(0).unwrap().as_ref(), study.trial(0));
+    assert_eq!(database.trial(TrialId(0)).unwrap().as_ref(), study.trial(TrialId(0)));
 }
 
 #[tokio::test]
@@ -354,13 +362,17 @@ async fn a_database_whose_rows_or_texts_are_damaged_does_not_answer_and_is_made_
         let (db, [trials, meta]) = trees(&directory);
         damage(&trials, &meta);
         drop((trials, meta, db));
-        let answer = current(&directory).and_then(|database| database.trial(1));
+        let answer = current(&directory).and_then(|database| database.trial(TrialId(1)));
         assert!(matches!(answer, Err(DatabaseError::Disagrees)), "{name}: {answer:?}");
         let store = open(&directory).unwrap();
         let (database, trouble) = store.committer.close(&study);
         let database = database.unwrap_or_else(|| panic!("{name}: {trouble:?}"));
         assert!(matches!(trouble, Some(DatabaseError::Disagrees)), "{name}: {trouble:?}");
-        assert_eq!(database.trial(1).unwrap().as_ref(), study.trial(1), "{name}");
+        assert_eq!(
+            database.trial(TrialId(1)).unwrap().as_ref(),
+            study.trial(TrialId(1)),
+            "{name}"
+        );
         assert!(directory.root().join("db.damaged").exists(), "{name}");
     }
 }

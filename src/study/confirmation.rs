@@ -214,7 +214,7 @@ impl Decider<'_> {
                     continue;
                 };
                 let seed = confirmation_seed(study.spec.seed, confirms, of.seed, number);
-                let trial = study.trials.len() as TrialId;
+                let trial = TrialId(study.trials.len() as u64);
                 self.record(Fact::ConfirmationCreated { trial, confirms, seed });
             }
         }

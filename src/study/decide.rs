@@ -3,12 +3,11 @@
 use std::cmp::Reverse;
 
 use super::Study;
-use super::bracket::Decision;
+use super::bracket::{Decision, Promotion};
 use super::event::{Command, Event, Fact, Record, Reported, Step};
 use super::trial::{Checkpoint, Trial, TrialState};
 use super::turn::Turn;
-use crate::ids::Timestamp;
-use crate::ids::TrialId;
+use crate::ids::{SegmentId, SlotId, Timestamp, TrialId};
 
 impl Study {
     /// Decides what follows from an event, and takes the records of it in.
@@ -21,6 +20,15 @@ impl Study {
         decider.handle(event);
         decider.step
     }
+}
+
+/// A decision about a trial at a rung.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Due {
+    pub trial: TrialId,
+    /// The rung's resource.
+    pub rung: u64,
+    pub decision: Decision,
 }
 
 pub(super) struct Decider<'a> {
@@ -55,14 +63,11 @@ impl Decider<'_> {
             }
             Event::Tested { trial, measurement } => self.record(Fact::ModelTested { trial, measurement }),
             Event::Reported(reported) => self.report(reported),
-            Event::Stopped {
-                trial,
-                attempt,
-                checkpoint,
-            } => {
-                if self.segment(trial, attempt).is_none() {
+            Event::Stopped { segment, checkpoint } => {
+                if self.segment(segment).is_none() {
                     return self.drop_checkpoint(checkpoint);
                 }
+                let SegmentId { trial, attempt } = segment;
                 self.record(Fact::SegmentStopped {
                     trial,
                     attempt,
@@ -70,13 +75,12 @@ impl Decider<'_> {
                 });
             }
             Event::Failed {
-                trial,
-                attempt,
+                segment,
                 message,
                 checkpoint_lost,
             } => {
-                if self.segment(trial, attempt).is_some() {
-                    self.fail(trial, attempt, message, checkpoint_lost);
+                if self.segment(segment).is_some() {
+                    self.fail(segment, message, checkpoint_lost);
                 }
             }
             Event::Closed => self.record(Fact::SchedulerStopped),
@@ -84,13 +88,13 @@ impl Decider<'_> {
     }
 
     fn report(&mut self, mut report: Reported) {
-        let (trial, attempt) = (report.trial, report.attempt);
-        let Some(segment) = self.segment(trial, attempt) else {
+        let id = report.segment();
+        let Some(segment) = self.segment(id) else {
             return self.drop_checkpoint(report.checkpoint);
         };
         report.loss = report.loss.filter(|loss| loss.is_finite());
         let due = self.study.spec.policy.next_report(segment.at, segment.to);
-        let known = self.study.trial(trial).map(Trial::checkpoints).into_iter().flatten();
+        let known = self.study.trial(id.trial).map(Trial::checkpoints).into_iter().flatten();
         let reused = known
             .map(|known| &known.file)
             .find(|&file| report.checkpoint.as_ref().is_some_and(|new| new.file == *file));
@@ -98,7 +102,7 @@ impl Decider<'_> {
         if let Some(message) = segment.objection(due, &report).or(reused) {
             self.step.commands.push(Command::Replace { slot: segment.slot });
             self.drop_checkpoint(report.checkpoint);
-            self.fail(trial, attempt, message, false);
+            self.fail(id, message, false);
             return;
         }
         self.record(Fact::Reported(report));
@@ -149,8 +153,8 @@ impl Decider<'_> {
     /// Records the decisions that are due, opens the brackets that can be, begins to confirm, and ends the study.
     fn decide(&mut self) {
         loop {
-            while let Some((trial, rung, decision)) = self.study.next_decision() {
-                self.carry_out(trial, rung, decision);
+            while let Some(due) = self.study.next_decision() {
+                self.carry_out(due);
             }
             if !self.open_bracket() && !self.close_brackets() {
                 break;
@@ -167,12 +171,12 @@ impl Decider<'_> {
         }
     }
 
-    fn carry_out(&mut self, trial: TrialId, rung: u64, decision: Decision) {
+    fn carry_out(&mut self, due: Due) {
+        let Due { trial, rung, decision } = due;
         if let (Decision::Prune, Some(segment)) = (decision, self.running(trial)) {
             self.step.commands.push(Command::Stop {
                 slot: segment.slot,
-                trial,
-                attempt: segment.attempt,
+                segment: segment.id,
                 save: false,
             });
         }
@@ -199,23 +203,28 @@ impl Decider<'_> {
             let TrialState::Paused { rung } = trial.state else {
                 return None;
             };
-            Some((id, rung, study.brackets.get(trial.bracket()?)?.bracket.close(id, rung)))
+            let decision = study.brackets.get(trial.bracket()?)?.bracket.close(id, rung);
+            Some(Due {
+                trial: id,
+                rung,
+                decision,
+            })
         });
-        let decided: Vec<(TrialId, u64, Decision)> = paused.collect();
+        let decided: Vec<Due> = paused.collect();
         let promoted = decided
             .iter()
-            .find(|(_, _, decision)| matches!(decision, Decision::Promote { .. }));
+            .find(|due| matches!(due.decision, Decision::Promote { .. }));
         // What comes of it may change the others.
         let now = promoted.map_or(decided.as_slice(), std::slice::from_ref);
-        for &(trial, rung, decision) in now {
-            self.carry_out(trial, rung, decision);
+        for &due in now {
+            self.carry_out(due);
         }
         !now.is_empty()
     }
 
     /// Gives slots work: first to trials that wait, then to those that a free slot promotes, to new ones, and last to those
     /// that most likely will go on.
-    fn start_segments(&mut self, slots: Vec<u32>) {
+    fn start_segments(&mut self, slots: Vec<SlotId>) {
         for slot in slots {
             // A promoted trial may have ended by itself before, and then needs no slot.
             while self.study.waiting.is_empty() && (self.promote_one() || self.add_trial()) {}
@@ -226,7 +235,7 @@ impl Decider<'_> {
         self.preempt();
     }
 
-    fn start_waiting(&mut self, slot: u32) -> bool {
+    fn start_waiting(&mut self, slot: SlotId) -> bool {
         let waiting = &self.study.waiting;
         // A trial that has failed is better tried on another slot: it may be this one that is broken.
         let failed_here = |id: TrialId| {
@@ -245,9 +254,10 @@ impl Decider<'_> {
     fn promote_one(&mut self) -> bool {
         let promotions = self.study.brackets.iter().filter_map(|open| open.bracket.promotion());
         // The one that is nearest to the end.
-        match promotions.max_by_key(|&(trial, rung, _)| (rung, Reverse(trial))) {
-            Some((trial, rung, to)) => {
-                self.carry_out(trial, rung, Decision::Promote { to });
+        match promotions.max_by_key(|promotion| (promotion.rung, Reverse(promotion.trial))) {
+            Some(Promotion { trial, rung, to }) => {
+                let decision = Decision::Promote { to };
+                self.carry_out(Due { trial, rung, decision });
                 self.decide();
                 true
             }
@@ -255,7 +265,7 @@ impl Decider<'_> {
         }
     }
 
-    fn start_ahead(&mut self, slot: u32) -> bool {
+    fn start_ahead(&mut self, slot: SlotId) -> bool {
         match self.study.most_promising() {
             Some((trial, to)) => {
                 self.start(slot, trial, to, true);
@@ -277,25 +287,25 @@ impl Decider<'_> {
                 TrialState::Ahead { preempted: true, .. } => making_room += 1,
                 TrialState::Ahead { rung, slot, .. } => {
                     let promise = self.study.promise(trial.id, rung).unwrap_or(f64::NEG_INFINITY);
-                    ahead.push((promise, trial.id, trial.attempts, slot));
+                    ahead.push((promise, trial.last_segment(), slot));
                 }
                 _ => {}
             }
         }
         ahead.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
         let wanted = self.study.waiting.len().saturating_sub(making_room);
-        for (_, trial, attempt, slot) in ahead.into_iter().take(wanted) {
+        for (_, segment, slot) in ahead.into_iter().take(wanted) {
+            let SegmentId { trial, attempt } = segment;
             self.record(Fact::SegmentPreempted { trial, attempt });
             self.step.commands.push(Command::Stop {
                 slot,
-                trial,
-                attempt,
+                segment,
                 save: true,
             });
         }
     }
 
-    fn start(&mut self, slot: u32, trial: TrialId, to: u64, ahead: bool) {
+    fn start(&mut self, slot: SlotId, trial: TrialId, to: u64, ahead: bool) {
         let Some(state) = self.study.trial(trial) else {
             return;
         };
@@ -312,15 +322,15 @@ impl Decider<'_> {
         });
         self.step.commands.push(Command::Run {
             slot,
-            trial,
-            attempt,
+            segment: SegmentId { trial, attempt },
             from,
             to,
             checkpoint,
         });
     }
 
-    fn fail(&mut self, trial: TrialId, attempt: u32, message: String, checkpoint_lost: bool) {
+    fn fail(&mut self, segment: SegmentId, message: String, checkpoint_lost: bool) {
+        let SegmentId { trial, attempt } = segment;
         let Some(failing) = self.study.trial(trial) else {
             return;
         };
@@ -338,17 +348,17 @@ impl Decider<'_> {
     }
 
     /// The running segment of a trial, if it is this attempt's.
-    fn segment(&self, trial: TrialId, attempt: u32) -> Option<Segment> {
-        self.running(trial).filter(|segment| segment.attempt == attempt)
+    fn segment(&self, id: SegmentId) -> Option<Segment> {
+        self.running(id.trial).filter(|segment| segment.id == id)
     }
 
     /// The running segment of a trial.
     fn running(&self, trial: TrialId) -> Option<Segment> {
         let trial = self.study.trial(trial)?;
-        let attempt = trial.attempts;
+        let id = trial.last_segment();
         match trial.state {
             TrialState::Running { to, at, slot, .. } | TrialState::Ahead { to, at, slot, .. } => {
-                Some(Segment { to, at, slot, attempt })
+                Some(Segment { id, to, at, slot })
             }
             _ => None,
         }
@@ -356,10 +366,10 @@ impl Decider<'_> {
 }
 
 struct Segment {
+    id: SegmentId,
     to: u64,
     at: u64,
-    slot: u32,
-    attempt: u32,
+    slot: SlotId,
 }
 
 impl Segment {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::measures::Measures;
 use super::spec::{ConfirmationSpec, Limits, StudySpec};
 use super::trial::Checkpoint;
-use crate::ids::{SlotId, Timestamp, TrialId};
+use crate::ids::{SegmentId, SlotId, Timestamp, TrialId};
 
 /// The version of the journal's records. A reader refuses a higher one.
 pub const FORMAT: u32 = 1;
@@ -30,6 +30,16 @@ pub struct Reported {
     /// loss so far.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub last: bool,
+}
+
+impl Reported {
+    /// The segment that has reported.
+    pub fn segment(&self) -> SegmentId {
+        SegmentId {
+            trial: self.trial,
+            attempt: self.attempt,
+        }
+    }
 }
 
 /// Something that happened outside the core.
@@ -67,19 +77,15 @@ pub enum Event {
     Reported(Reported),
     /// A running trial was stopped before its rung.
     Stopped {
-        /// The trial.
-        trial: TrialId,
-        /// The attempt.
-        attempt: u32,
+        /// The segment.
+        segment: SegmentId,
         /// Where it can go on.
         checkpoint: Option<Checkpoint>,
     },
     /// A segment failed.
     Failed {
-        /// The trial.
-        trial: TrialId,
-        /// The attempt.
-        attempt: u32,
+        /// The segment.
+        segment: SegmentId,
         /// What happened, for the user.
         message: String,
         /// Whether the checkpoint it should have gone on from can't be used.
@@ -295,10 +301,8 @@ pub enum Command {
     Run {
         /// The slot.
         slot: SlotId,
-        /// The trial.
-        trial: TrialId,
-        /// The attempt.
-        attempt: u32,
+        /// The segment.
+        segment: SegmentId,
         /// The resource it begins at.
         from: u64,
         /// The rung's resource.
@@ -310,10 +314,8 @@ pub enum Command {
     Stop {
         /// The slot.
         slot: SlotId,
-        /// The trial.
-        trial: TrialId,
-        /// The attempt.
-        attempt: u32,
+        /// The segment.
+        segment: SegmentId,
         /// Whether it may go on later from where it is.
         save: bool,
     },
@@ -336,4 +338,12 @@ pub struct Step {
     pub records: Vec<Record>,
     /// To be carried out then.
     pub commands: Vec<Command>,
+}
+
+impl Step {
+    /// What follows from another event is made durable and carried out after this.
+    pub fn append(&mut self, next: Self) {
+        self.records.extend(next.records);
+        self.commands.extend(next.commands);
+    }
 }

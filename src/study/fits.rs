@@ -43,13 +43,13 @@ impl Study {
         let fact = &record.fact;
         let sound = match fact {
             Fact::TrialCreated { trial, bracket, .. } => {
-                if *trial != known {
+                if trial.0 != known {
                     return Err(Misfit::UnknownTrial { trial: *trial, known });
                 }
                 self.brackets.get(*bracket as usize).is_some()
             }
             Fact::ConfirmationCreated { trial, confirms, .. } => {
-                if *trial != known {
+                if trial.0 != known {
                     return Err(Misfit::UnknownTrial { trial: *trial, known });
                 }
                 self.trial(*confirms).is_some_and(|of| of.confirms().is_none())

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hpo_protocol::Measurement;
+
 use super::bracket::{Bracket, Decision, Entry, Rank};
 use super::event::{Fact, Record, Reported};
 use super::policy::BracketPlan;
 use super::trial::{Report, Role, Trial, TrialState};
 use super::turn::Turn;
 use super::{Misfit, OpenBracket, SchedulerRun, Study};
-use crate::ids::Timestamp;
-use crate::ids::TrialId;
+use crate::ids::{Timestamp, TrialId};
 
 impl Study {
     /// Takes in one more record of somebody else's making.
@@ -51,7 +52,10 @@ impl Study {
                 self.spec.confirmation = Some(*confirmation);
                 self.finished = false;
             }
-            Fact::BaselineMeasured { loss, metrics } => self.baseline = Some((*loss, metrics.clone())),
+            Fact::BaselineMeasured { loss, metrics } => {
+                let (loss, metrics) = (*loss, metrics.clone());
+                self.baseline = Some(Measurement { loss, metrics });
+            }
             Fact::BracketOpened { first, trials, rungs } => {
                 let plan = BracketPlan {
                     rungs: rungs.clone(),
@@ -93,7 +97,7 @@ impl Study {
                 self.add(Trial::new(*trial, role, parameters.clone(), *seed, to), to);
             }
             Fact::ConfirmationCreated { trial, confirms, seed } => {
-                let Some(of) = self.trials.get(*confirms as usize) else {
+                let Some(of) = self.trials.get(confirms.0 as usize) else {
                     return;
                 };
                 let (to, role) = (self.spec.policy.max_resource, Role::Confirmation { of: *confirms });
@@ -116,7 +120,7 @@ impl Study {
     }
 
     fn apply_to_trial(&mut self, id: TrialId, now: Timestamp, fact: &Fact) {
-        let Some(trial) = self.trials.get_mut(id as usize) else {
+        let Some(trial) = self.trials.get_mut(id.0 as usize) else {
             return;
         };
         if let TrialState::Running { since, .. } | TrialState::Ahead { since, .. } = &mut trial.state {
@@ -184,7 +188,7 @@ impl Study {
                         if over {
                             self.interrupt(id);
                         }
-                        self.trials[id as usize].release_checkpoints(true);
+                        self.trials[id.0 as usize].release_checkpoints(true);
                     }
                     TrialState::Running { to, at, .. } => {
                         *at = *resource;
@@ -260,7 +264,7 @@ impl Study {
         self.paused.remove(&id);
         self.leave(id, rung);
         let max_resource = self.spec.policy.max_resource;
-        let trial = &mut self.trials[id as usize];
+        let trial = &mut self.trials[id.0 as usize];
         if trial.exhausted {
             if to == max_resource {
                 trial.state = TrialState::Completed;
@@ -281,7 +285,7 @@ impl Study {
         for (resource, report) in ahead.reports {
             self.count(id, to, resource, report, ahead.ended && last == Some(resource));
         }
-        let trial = &mut self.trials[id as usize];
+        let trial = &mut self.trials[id.0 as usize];
         if let TrialState::Waiting { .. } = trial.state {
             if ahead.stopped_at.is_some() {
                 trial.stopped_at = ahead.stopped_at;
@@ -293,7 +297,7 @@ impl Study {
     /// Takes in a validation of a trial that is on its way to the rung of resource `to`.
     fn count(&mut self, id: TrialId, to: u64, resource: u64, report: Report, last: bool) {
         let max_resource = self.spec.policy.max_resource;
-        let trial = &mut self.trials[id as usize];
+        let trial = &mut self.trials[id.0 as usize];
         let diverged = report.loss.is_none();
         // A trial whose checkpoint was lost comes by the same rungs again.
         let again = trial.reports.insert(resource, report).is_some();
@@ -323,7 +327,7 @@ impl Study {
     /// rungs that it has gone past without a decision.
     fn end(&mut self, id: TrialId, to: u64, completed: bool) {
         self.finish(id);
-        let trial = &self.trials[id as usize];
+        let trial = &self.trials[id.0 as usize];
         let came = trial.resource();
         // Where its last report has not ended it, it stands already.
         let stands = matches!(trial.state, TrialState::Failed { .. });
@@ -345,7 +349,7 @@ impl Study {
         self.running.remove(&id);
         self.paused.remove(&id);
         self.unfinished -= 1;
-        let trial = &self.trials[id as usize];
+        let trial = &self.trials[id.0 as usize];
         if let Some(bracket) = trial.bracket() {
             self.searching -= 1;
             if let Some(open) = self.brackets.get_mut(bracket) {
@@ -358,10 +362,10 @@ impl Study {
                     self.completed.insert(Rank { loss, trial: id });
                 }
                 self.holders.insert(id);
-                self.trials[id as usize].release_checkpoints(true);
+                self.trials[id.0 as usize].release_checkpoints(true);
                 self.release_holders();
             }
-            None => self.trials[id as usize].release_checkpoints(false),
+            None => self.trials[id.0 as usize].release_checkpoints(false),
         }
     }
 
@@ -385,14 +389,14 @@ impl Study {
             kept.extend(lowest.values().map(|rank| rank.trial));
         }
         for &id in self.holders.difference(&kept) {
-            self.trials[id as usize].release_checkpoints(false);
+            self.trials[id.0 as usize].release_checkpoints(false);
         }
         self.holders.retain(|id| kept.contains(id));
     }
 
     /// A trial stands at a rung.
     fn enter_rung(&mut self, id: TrialId, rung: u64) {
-        let trial = &self.trials[id as usize];
+        let trial = &self.trials[id.0 as usize];
         let lost = matches!(trial.state, TrialState::Diverged { .. } | TrialState::Failed { .. });
         let best = trial.best_up_to(rung).filter(|_| !lost).map(|(_, loss)| loss);
         let entry = Entry {
@@ -406,7 +410,7 @@ impl Study {
         for (trial, decision) in open.bracket.enter(rung, entry) {
             let waits = self
                 .trials
-                .get(trial as usize)
+                .get(trial.0 as usize)
                 .is_some_and(|trial| !trial.state.is_final());
             if waits && decision != Decision::Complete {
                 self.undecided.insert(trial, decision);
@@ -417,7 +421,7 @@ impl Study {
     /// A segment has ended, and its trial goes back to where it was before.
     fn interrupt(&mut self, id: TrialId) {
         self.running.remove(&id);
-        let trial = &mut self.trials[id as usize];
+        let trial = &mut self.trials[id.0 as usize];
         match trial.state {
             TrialState::Running { to, .. } => {
                 trial.state = TrialState::Waiting { to };
@@ -445,7 +449,7 @@ impl Study {
     }
 
     fn bracket_of(&mut self, trial: TrialId) -> Option<&mut Bracket> {
-        let number = self.trials.get(trial as usize)?.bracket()?;
+        let number = self.trials.get(trial.0 as usize)?.bracket()?;
         self.brackets.get_mut(number).map(|open| &mut open.bracket)
     }
 }

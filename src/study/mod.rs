@@ -4,6 +4,7 @@
 //! the records alone give the state back.
 
 pub mod bracket;
+mod check;
 mod confirmation;
 mod decide;
 mod event;
@@ -23,10 +24,11 @@ mod turn;
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use hpo_protocol::{Measurement, Metrics};
+use hpo_protocol::Measurement;
 use serde::{Deserialize, Serialize};
 
 use bracket::{Bracket, Decision, Rank, rung_sizes};
+pub use check::Contradiction;
 pub use confirmation::{Confirmation, Confirmed};
 pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step};
 pub use fits::Misfit;
@@ -68,7 +70,7 @@ pub struct Study {
     chosen: Option<TrialId>,
     /// The trials to which nothing more will happen and whose best checkpoint is kept.
     holders: BTreeSet<TrialId>,
-    baseline: Option<(f64, Metrics)>,
+    baseline: Option<Measurement>,
     test: Option<(TrialId, Measurement)>,
     scheduler: Option<SchedulerRun>,
     /// Decisions that follow from the records but are not among them yet.
@@ -92,9 +94,22 @@ pub struct SchedulerRun {
     pub stopped: bool,
 }
 
+/// How far the search is at a rung.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RungProgress {
+    /// The rung's resource.
+    pub resource: u64,
+    /// How many trials of the search have come to it.
+    pub reached: u64,
+    /// How many are meant to, as far as that is known.
+    #[serde(rename = "size")]
+    pub planned: Option<u64>,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 struct OpenBracket {
-    first: TrialId,
+    /// How many trials the search had before it.
+    first: u64,
     /// How many trials it was opened for; 0 if they are added one by one.
     trials: u64,
     /// How many have been drawn for it.
@@ -159,6 +174,11 @@ impl Study {
         self.trials.iter().filter(|trial| trial.confirms().is_none())
     }
 
+    /// The trials that are being trained, by number.
+    pub fn running(&self) -> impl Iterator<Item = &Trial> {
+        self.running.iter().filter_map(|&id| self.trial(id))
+    }
+
     /// Whether all trials of the search are decided; what confirms it may be still to come.
     pub fn is_search_over(&self) -> bool {
         self.searching == 0 && self.drawn >= self.spec.trials
@@ -166,7 +186,7 @@ impl Study {
 
     /// One trial.
     pub fn trial(&self, id: TrialId) -> Option<&Trial> {
-        self.trials.get(usize::try_from(id).ok()?)
+        self.trials.get(usize::try_from(id.0).ok()?)
     }
 
     /// Whether nothing is left to train.
@@ -184,8 +204,8 @@ impl Study {
         self.trials.iter().any(|trial| trial.resource() > 0)
     }
 
-    /// Loss and metrics of the untrained model, once measured.
-    pub fn baseline(&self) -> Option<&(f64, Metrics)> {
+    /// What the untrained model comes to, once measured.
+    pub fn baseline(&self) -> Option<&Measurement> {
         self.baseline.as_ref()
     }
 
@@ -232,8 +252,8 @@ impl Study {
         Some(planned + self.planned_runs() * self.spec.policy.max_resource)
     }
 
-    /// Each rung's resource, how many trials of the search have come to it, and how many are meant to, as far as that can be told.
-    pub fn rungs(&self) -> Vec<(u64, u64, Option<u64>)> {
+    /// How far the search is at each rung.
+    pub fn rungs(&self) -> Vec<RungProgress> {
         let planned = self.planned_brackets();
         let reached = |rung: u64| self.search_trials().filter(|trial| trial.resource() >= rung).count() as u64;
         let size = |rung: u64| -> Option<u64> {
@@ -246,7 +266,12 @@ impl Study {
             Some(sizes.sum())
         };
         let rungs = self.spec.policy.rungs().into_iter();
-        rungs.map(|rung| (rung, reached(rung), size(rung))).collect()
+        let progress = |resource| RungProgress {
+            resource,
+            reached: reached(resource),
+            planned: size(resource),
+        };
+        rungs.map(progress).collect()
     }
 
     /// Rungs and number of trials of all brackets that have been or will be opened; none if trials are added one by one.

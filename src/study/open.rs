@@ -69,7 +69,7 @@ impl Decider<'_> {
         let open = study.brackets.get(bracket).filter(|open| open.trials > 0);
         // Configurations may depend on those drawn with them: a bracket of which a part was recorded is drawn anew as a whole.
         let (first, count) = open.map_or((drawn, count), |open| (open.first, open.trials));
-        let next = study.trials.len() as TrialId;
+        let next = study.trials.len() as u64;
         let observations = study.observations(bracket);
         let rungs = spec.policy.rungs();
         let own = study
@@ -97,7 +97,7 @@ impl Decider<'_> {
             let seed = spec.trainer.seed;
             let seed = seed.unwrap_or_else(|| training_seed(spec.seed, number));
             self.record(Fact::TrialCreated {
-                trial,
+                trial: TrialId(trial),
                 bracket: bracket as u32,
                 parameters,
                 seed,

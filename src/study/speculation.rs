@@ -2,22 +2,26 @@
 
 use super::Study;
 use super::bracket::{Bracket, Decision};
+use super::decide::Due;
 use super::trial::{Trial, TrialState};
 use crate::ids::TrialId;
 
 impl Study {
-    /// A decision that is due: the trial, the resource of its rung, and what becomes of it.
-    pub(super) fn next_decision(&self) -> Option<(TrialId, u64, Decision)> {
+    /// A decision that is due.
+    pub(super) fn next_decision(&self) -> Option<Due> {
         self.undecided.iter().find_map(|(&id, &decision)| {
             let trial = self.trial(id)?;
-            match (&trial.state, decision) {
-                (&TrialState::Paused { rung } | &TrialState::Ahead { rung, .. }, _) => Some((id, rung, decision)),
+            let rung = match (&trial.state, decision) {
+                (&TrialState::Paused { rung } | &TrialState::Ahead { rung, .. }, _) => rung,
                 // Its bracket decides in passing.
-                (TrialState::Running { .. } | TrialState::Waiting { .. }, Decision::Prune) => {
-                    Some((id, trial.resource(), decision))
-                }
-                _ => None,
-            }
+                (TrialState::Running { .. } | TrialState::Waiting { .. }, Decision::Prune) => trial.resource(),
+                _ => return None,
+            };
+            Some(Due {
+                trial: id,
+                rung,
+                decision,
+            })
         })
     }
 

@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::ids::SlotId;
+use crate::ids::{SegmentId, SlotId};
 use crate::space::{Distribution, Parameter, SearchSpace};
 
 pub(crate) fn spec(trials: u64, max_resource: u64, reduction_factor: u64) -> StudySpec {
@@ -81,14 +81,15 @@ fn sparse(spec: StudySpec, every: u64, first: u64) -> StudySpec {
 
 /// What a trainer would measure: a function of the trial alone. Some trials diverge.
 fn loss(trial: TrialId, resource: u64) -> Option<f64> {
-    let mut rng = ChaCha8Rng::seed_from_u64(trial * 1000 + resource);
+    let mut rng = ChaCha8Rng::seed_from_u64(trial.0 * 1000 + resource);
     let noise: f64 = rng.random();
-    (!(trial % 7 == 3 && resource >= 2)).then(|| ((trial as f64 * 0.37).sin() + 2.0) / resource as f64 + 0.3 * noise)
+    (!(trial.0 % 7 == 3 && resource >= 2))
+        .then(|| ((trial.0 as f64 * 0.37).sin() + 2.0) / resource as f64 + 0.3 * noise)
 }
 
 /// Some trials end before their maximum.
 fn ends_by_itself(trial: TrialId, resource: u64) -> bool {
-    trial % 5 == 4 && resource > trial % 3
+    trial.0 % 5 == 4 && resource > trial.0 % 3
 }
 
 /// Role, configuration, seed, state and losses of a trial.
@@ -107,8 +108,7 @@ struct World {
 
 struct Segment {
     slot: SlotId,
-    trial: TrialId,
-    attempt: u32,
+    id: SegmentId,
     at: u64,
     to: u64,
     /// Whether it has been asked to stop, and if so, whether to save.
@@ -142,7 +142,7 @@ impl World {
 
     fn open(&mut self, slots: u32) {
         self.running.clear();
-        self.free = (0..slots).collect();
+        self.free = (0..slots).map(SlotId).collect();
         let limits = self.spec.limits();
         self.send(Event::Opened {
             process: 1,
@@ -161,8 +161,7 @@ impl World {
             match command {
                 Command::Run {
                     slot,
-                    trial,
-                    attempt,
+                    segment,
                     from,
                     to,
                     checkpoint,
@@ -175,20 +174,14 @@ impl World {
                     self.free.retain(|&s| s != slot);
                     self.running.push(Segment {
                         slot,
-                        trial,
-                        attempt,
+                        id: segment,
                         at: from,
                         to,
                         stop: None,
                     });
                 }
-                Command::Stop {
-                    slot,
-                    trial,
-                    attempt,
-                    save,
-                } => {
-                    let asked = |s: &&mut Segment| (s.slot, s.trial, s.attempt) == (slot, trial, attempt);
+                Command::Stop { slot, segment, save } => {
+                    let asked = |s: &&mut Segment| (s.slot, s.id) == (slot, segment);
                     self.running.iter_mut().find(asked).expect("it runs").stop = Some(save);
                 }
                 Command::Replace { .. } => panic!("these workers keep to the protocol"),
@@ -205,12 +198,12 @@ impl World {
         let roll: f64 = self.rng.random();
         let Segment {
             slot,
-            trial,
-            attempt,
+            id: segment,
             ref mut at,
             to,
             stop,
         } = self.running[chosen];
+        let SegmentId { trial, attempt } = segment;
         // A report may be on its way when the command comes.
         if let Some(save) = stop
             && roll < 0.7
@@ -219,11 +212,7 @@ impl World {
             self.free.push(slot);
             let checkpoint = save.then(|| checkpoint(trial, &format!("stop{attempt}")));
             self.files.extend(checkpoint.iter().map(|c| c.file.clone()));
-            return self.send(Event::Stopped {
-                trial,
-                attempt,
-                checkpoint,
-            });
+            return self.send(Event::Stopped { segment, checkpoint });
         }
         let failures = self.study.trial(trial).unwrap().failures;
         if roll < trouble && failures < self.spec.retries {
@@ -231,8 +220,7 @@ impl World {
             self.free.push(slot);
             let checkpoint_lost = self.rng.random();
             self.send(Event::Failed {
-                trial,
-                attempt,
+                segment,
                 message: "crashed".into(),
                 checkpoint_lost,
             });
@@ -242,8 +230,7 @@ impl World {
             self.running.remove(chosen);
             self.free.push(slot);
             self.send(Event::Stopped {
-                trial,
-                attempt,
+                segment,
                 checkpoint: Some(checkpoint),
             });
         } else {
@@ -478,12 +465,11 @@ fn a_raised_limit_opens_another_bracket_and_keeps_the_first() {
 fn a_trial_that_always_fails_ends_as_failed_and_blocks_nobody() {
     let mut world = World::new(spec(3, 3, 3), 1, 1);
     loop {
-        world.send(Event::Idle { slots: vec![0] });
+        world.send(Event::Idle { slots: vec![SlotId(0)] });
         let Some(segment) = world.running.pop() else { break };
-        if segment.trial == 0 {
+        if segment.id.trial == TrialId(0) {
             world.send(Event::Failed {
-                trial: 0,
-                attempt: segment.attempt,
+                segment: segment.id,
                 message: "out of luck".into(),
                 checkpoint_lost: false,
             });
@@ -495,24 +481,26 @@ fn a_trial_that_always_fails_ends_as_failed_and_blocks_nobody() {
         }
     }
     assert!(world.study.is_finished());
-    assert_eq!(world.study.trial(0).unwrap().attempts, 3);
-    assert!(matches!(&world.study.trial(0).unwrap().state, TrialState::Failed { message } if message == "out of luck"));
+    assert_eq!(world.study.trial(TrialId(0)).unwrap().attempts, 3);
+    assert!(
+        matches!(&world.study.trial(TrialId(0)).unwrap().state, TrialState::Failed { message } if message == "out of luck")
+    );
 }
 
 #[test]
 fn a_worker_that_lies_is_replaced_and_its_report_not_recorded() {
-    let honest = Some(checkpoint(0, "x"));
+    let honest = Some(checkpoint(TrialId(0), "x"));
     for (resource, loss, checkpoint) in [
         (2, Some(0.1), honest.clone()),
         (0, Some(0.1), honest),
         (1, Some(0.1), None),
     ] {
         let mut world = World::new(spec(3, 9, 3), 1, 1);
-        world.send(Event::Idle { slots: vec![0] });
+        world.send(Event::Idle { slots: vec![SlotId(0)] });
         let step = world.study.handle(
             Timestamp(9),
             Event::Reported(Reported {
-                trial: 0,
+                trial: TrialId(0),
                 attempt: 1,
                 resource,
                 loss,
@@ -524,7 +512,10 @@ fn a_worker_that_lies_is_replaced_and_its_report_not_recorded() {
         let delete = checkpoint.map(|checkpoint| Command::Delete {
             files: vec![checkpoint.file],
         });
-        let expected: Vec<_> = [Command::Replace { slot: 0 }].into_iter().chain(delete).collect();
+        let expected: Vec<_> = [Command::Replace { slot: SlotId(0) }]
+            .into_iter()
+            .chain(delete)
+            .collect();
         assert_eq!(step.commands, expected);
         assert!(matches!(
             &step.records[..],
@@ -541,21 +532,24 @@ fn a_report_before_or_after_the_one_that_is_due_is_refused_with_what_was() {
     let spec = sparse(spec(3, 250, 3), 100, 1);
     for resource in [1, 99, 101, 200] {
         let mut world = World::new(spec.clone(), 1, 1);
-        world.send(Event::Idle { slots: vec![0] });
+        world.send(Event::Idle { slots: vec![SlotId(0)] });
         let step = world.study.handle(
             Timestamp(9),
             Event::Reported(Reported {
-                trial: 0,
+                trial: TrialId(0),
                 attempt: 1,
                 resource,
                 loss: Some(0.1),
                 metrics: Measures::default(),
-                checkpoint: Some(checkpoint(0, "x")),
+                checkpoint: Some(checkpoint(TrialId(0), "x")),
                 last: false,
             }),
         );
-        let files = vec![checkpoint(0, "x").file];
-        assert_eq!(step.commands, [Command::Replace { slot: 0 }, Command::Delete { files }]);
+        let files = vec![checkpoint(TrialId(0), "x").file];
+        assert_eq!(
+            step.commands,
+            [Command::Replace { slot: SlotId(0) }, Command::Delete { files }]
+        );
         let [
             Record {
                 fact: Fact::SegmentFailed { message, .. },
@@ -573,16 +567,16 @@ fn a_report_before_or_after_the_one_that_is_due_is_refused_with_what_was() {
 #[test]
 fn a_message_of_an_older_attempt_is_ignored() {
     let mut world = World::new(spec(3, 9, 3), 1, 1);
-    world.send(Event::Idle { slots: vec![0] });
+    world.send(Event::Idle { slots: vec![SlotId(0)] });
     world.kill(0);
-    world.send(Event::Idle { slots: vec![0] });
+    world.send(Event::Idle { slots: vec![SlotId(0)] });
     let late = Event::Reported(Reported {
-        trial: 0,
+        trial: TrialId(0),
         attempt: 1,
         resource: 1,
         loss: Some(0.0),
         metrics: Measures::default(),
-        checkpoint: Some(checkpoint(0, "late")),
+        checkpoint: Some(checkpoint(TrialId(0), "late")),
         last: false,
     });
     let step = world.study.handle(Timestamp(99), late);
@@ -600,8 +594,8 @@ fn a_trial_that_ends_by_itself_stands_at_the_rungs_above_without_more_training()
     let mut world = World::new(spec(3, 9, 3), 1, 1);
     let mut trained = 0;
     while !world.study.is_finished() {
-        world.send(Event::Idle { slots: vec![0] });
-        let Segment { trial, attempt, .. } = world.running.pop().unwrap();
+        world.send(Event::Idle { slots: vec![SlotId(0)] });
+        let SegmentId { trial, attempt } = world.running.pop().unwrap().id;
         trained += 1;
         let name = format!("{attempt}-1");
         world.files.insert(format!("{trial}/{name}"));
@@ -609,7 +603,7 @@ fn a_trial_that_ends_by_itself_stands_at_the_rungs_above_without_more_training()
             trial,
             attempt,
             resource: 1,
-            loss: Some(3.0 - trial as f64),
+            loss: Some(3.0 - trial.0 as f64),
             metrics: Measures::default(),
             checkpoint: Some(checkpoint(trial, &name)),
             last: true,
@@ -617,9 +611,19 @@ fn a_trial_that_ends_by_itself_stands_at_the_rungs_above_without_more_training()
     }
     assert_eq!(trained, 3);
     let best = world.study.best().unwrap();
-    assert_eq!((best.id, &best.state, best.resource()), (2, &TrialState::Completed, 1));
+    assert_eq!(
+        (best.id, &best.state, best.resource()),
+        (TrialId(2), &TrialState::Completed, 1)
+    );
 }
 
 pub(crate) fn at(fact: Fact) -> Record {
     Record { at: Timestamp(0), fact }
+}
+
+/// A study that has come to its end.
+pub(crate) fn finished() -> Study {
+    let mut world = World::new(spec(9, 9, 3), 2, 1);
+    world.run(0.0, 0.0);
+    world.study
 }

@@ -8,7 +8,7 @@ use hpo_protocol::Values;
 use serde::{Deserialize, Serialize};
 
 use super::measures::Measures;
-use crate::ids::{SlotId, Timestamp, TrialId};
+use crate::ids::{SegmentId, SlotId, Timestamp, TrialId};
 
 /// A checkpoint that a worker wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -270,6 +270,14 @@ impl Trial {
         match self.role {
             Role::Search { .. } => None,
             Role::Confirmation { of } => Some(of),
+        }
+    }
+
+    /// The segment that was begun last; of attempt 0 before the first.
+    pub fn last_segment(&self) -> SegmentId {
+        SegmentId {
+            trial: self.id,
+            attempt: self.attempts,
         }
     }
 

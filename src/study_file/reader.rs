@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 
+pub(super) use hpo_data::shown;
 use serde_json::{Number, Value};
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
@@ -294,13 +295,4 @@ fn list(words: &[&str]) -> String {
         Some((last, others)) => format!("one of {} or {last}", others.join(", ")),
         None => String::new(),
     }
-}
-
-/// A text of the user within a message: short, and on one line.
-pub(super) fn shown(text: &str) -> String {
-    let mut short: String = text.chars().take(60).flat_map(char::escape_debug).collect();
-    if text.chars().nth(60).is_some() {
-        short.push('…');
-    }
-    short
 }

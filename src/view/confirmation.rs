@@ -109,6 +109,7 @@ pub(super) fn confirms(of: Option<TrialId>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::TrialId;
     use crate::study::Confirmed;
 
     fn told(means: [Option<f64>; 2], diverged: usize, first_is_better: Option<f64>) -> String {
@@ -118,7 +119,7 @@ mod tests {
 
     fn one(trial: u64, losses: Vec<f64>, mean: Option<f64>, diverged: usize) -> Confirmed {
         Confirmed {
-            trial,
+            trial: TrialId(trial),
             search_loss: Some(0.2),
             runs: vec![],
             losses,

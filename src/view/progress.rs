@@ -118,10 +118,10 @@ impl Progress {
         let left = left.map_or(String::new(), |ms| format!("  about {} left", duration(ms)));
         let rungs = study.rungs().into_iter();
         let rungs: Vec<String> = rungs
-            .filter(|(_, reached, size)| *reached > 0 || size.is_some())
-            .map(|(resource, reached, size)| match size {
-                Some(size) => format!("{resource}: {reached}/{size}"),
-                None => format!("{resource}: {reached}"),
+            .filter(|rung| rung.reached > 0 || rung.planned.is_some())
+            .map(|rung| match rung.planned {
+                Some(planned) => format!("{}: {}/{planned}", rung.resource, rung.reached),
+                None => format!("{}: {}", rung.resource, rung.reached),
             })
             .collect();
         let planned = study.planned_resource();
@@ -143,12 +143,12 @@ impl Progress {
         let each = (trained > 0).then(|| spent as f64 / trained as f64)?;
         let mut below = 0;
         let mut left = 0.0;
-        for (rung, reached, size) in study.rungs() {
-            let step = (rung - below) as f64;
-            let underway = self.underway(study.search_trials(), rung, step);
-            let to_come = size?.saturating_sub(reached + underway.len() as u64);
+        for rung in study.rungs() {
+            let step = (rung.resource - below) as f64;
+            let underway = self.underway(study.search_trials(), rung.resource, step);
+            let to_come = rung.planned?.saturating_sub(rung.reached + underway.len() as u64);
             left += self.together(&underway, to_come, step);
-            below = rung;
+            below = rung.resource;
         }
         let max = study.spec().policy.max_resource;
         let confirm = || study.trials().iter().filter(|trial| trial.confirms().is_some());
@@ -228,7 +228,7 @@ impl Observer for Progress {
         match &self.lines {
             Some(lines) => {
                 for (slot, line) in (0..).zip(&lines.slots) {
-                    line.set_message(format!("slot {slot}  {}", self.slot(study, slot)));
+                    line.set_message(format!("slot {slot}  {}", self.slot(study, SlotId(slot))));
                 }
                 lines
                     .study

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::Metrics;
+use hpo_protocol::Measurement;
 use serde_json::{Value, json};
 
 use super::confirmation::{confirmed, confirms};
@@ -44,10 +44,10 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
         states.join(", ")
     );
     let rungs = overview.rungs.iter();
-    let rungs = rungs.filter(|rung| rung.reached > 0 || rung.size.is_some());
+    let rungs = rungs.filter(|rung| rung.reached > 0 || rung.planned.is_some());
     let unit = spec.policy.unit.one();
-    let rungs = rungs.map(|rung| match rung.size {
-        Some(size) => format!("{unit} {}: {} of {size}", rung.resource, rung.reached),
+    let rungs = rungs.map(|rung| match rung.planned {
+        Some(planned) => format!("{unit} {}: {} of {planned}", rung.resource, rung.reached),
         None => format!("{unit} {}: {}", rung.resource, rung.reached),
     });
     text += &format!("rungs: {}\n", rungs.collect::<Vec<_>>().join(", "));
@@ -66,7 +66,6 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
 /// [`status`] for programs.
 pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: bool) -> Value {
     let states = overview.states.iter().map(|(status, count)| (status.word(), count));
-    let untrained = overview.baseline.as_ref();
     let test = overview.test.as_ref();
     json!({
         "study": overview.spec.name,
@@ -80,7 +79,7 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "full_resource": overview.full_resource,
         "created_ms": overview.created,
         "updated_ms": overview.updated,
-        "untrained": untrained.map(|(loss, metrics)| json!({ "loss": loss, "metrics": metrics })),
+        "untrained": overview.baseline,
         "best": overview.best,
         "confirmation": overview.confirmation,
         "test": test.map(|(trial, measurement)| json!({ "trial": trial, "measurement": measurement })),
@@ -180,8 +179,8 @@ fn best_line(overview: &Overview, best: &TrialSummary) -> String {
         metric(loss),
         overview.spec.policy.unit.one()
     );
-    if let Some((untrained, _)) = &overview.baseline {
-        text += &format!(" (untrained {})", metric(*untrained));
+    if let Some(untrained) = &overview.baseline {
+        text += &format!(" (untrained {})", metric(untrained.loss));
     }
     text + "\n"
 }
@@ -223,9 +222,9 @@ pub fn outcome(
         return text + "no trial has a validation loss\n";
     };
     text += &best_line(&overview, best);
-    if let (Some((_, before)), Some(_)) = (study.baseline(), best.best_at) {
+    if let (Some(before), Some(_)) = (study.baseline(), best.best_at) {
         for (name, after) in &best.metrics {
-            if let Some(before) = before.get(name) {
+            if let Some(before) = before.metrics.get(name) {
                 text += &format!("  {name}: {} -> {}\n", metric(*before), metric(*after));
             }
         }
@@ -251,8 +250,8 @@ pub fn outcome(
     text + &format!("its configuration: hpo export {}\n", directory.root().display())
 }
 
-/// Everything about one trial, with loss and metrics of the untrained model if they were measured.
-pub fn trial_details(spec: &StudySpec, baseline: Option<&(f64, Metrics)>, trial: &Trial) -> String {
+/// Everything about one trial; `baseline` is what the untrained model comes to, if it was measured.
+pub fn trial_details(spec: &StudySpec, baseline: Option<&Measurement>, trial: &Trial) -> String {
     let one = spec.policy.unit.one();
     let mut text = format!(
         "trial {}{} of the study {}: {}\n",
@@ -317,7 +316,7 @@ fn reports(trial: &Trial, one: &str) -> String {
 }
 
 /// What the curves of a trial show.
-fn diagnosed(spec: &StudySpec, baseline: Option<&(f64, Metrics)>, trial: &Trial) -> String {
+fn diagnosed(spec: &StudySpec, baseline: Option<&Measurement>, trial: &Trial) -> String {
     let mut text = String::new();
     let diagnosis = diagnose(trial, baseline);
     if !diagnosis.findings.is_empty() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use comfy_table::{CellAlignment, Table, presets};
-use hpo_protocol::Metrics;
+use hpo_protocol::Measurement;
 
 use super::format::{metric, value};
 use crate::study::{StudySpec, TrialSummary};
@@ -19,7 +19,7 @@ pub struct TrialTable {
 
 /// A table of trials with the parameters that are searched and the metrics that were reported, the untrained model
 /// above them for comparison.
-pub fn trial_table(spec: &StudySpec, baseline: Option<&(f64, Metrics)>, shown: &TrialTable) -> String {
+pub fn trial_table(spec: &StudySpec, baseline: Option<&Measurement>, shown: &TrialTable) -> String {
     let searched: Vec<&str> = spec
         .space
         .parameters
@@ -32,7 +32,7 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&(f64, Metrics)>, shown: &
         .rows
         .iter()
         .map(|row| &row.metrics)
-        .chain(baseline.map(|(_, metrics)| metrics))
+        .chain(baseline.map(|measured| &measured.metrics))
         .flat_map(|metrics| metrics.keys().map(String::as_str))
         .filter(|name| !["train_loss", "mean_cosine"].contains(name))
         .collect();
@@ -43,11 +43,11 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&(f64, Metrics)>, shown: &
     let confirms = shown.rows.iter().any(|row| row.confirms.is_some());
     let head = head.chain(confirms.then_some("confirms"));
     table.set_header(head.chain(metrics.iter().copied()).chain(searched.iter().copied()));
-    if let Some((loss, measured)) = baseline {
+    if let Some(measured) = baseline {
         let told = metrics
             .iter()
-            .map(|&name| measured.get(name).map_or("-".into(), |&m| metric(m)));
-        let row = ["".into(), "untrained".into(), "0".into(), metric(*loss)].into_iter();
+            .map(|&name| measured.metrics.get(name).map_or("-".into(), |&m| metric(m)));
+        let row = ["".into(), "untrained".into(), "0".into(), metric(measured.loss)].into_iter();
         let row = row.chain(confirms.then(String::new));
         table.add_row(row.chain(told).chain(searched.iter().map(|_| "-".to_owned())));
     }

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod disk;
+mod edge;
 mod files;
 mod oracle;
 mod plan;
@@ -20,7 +21,6 @@ use std::time::Instant;
 
 use plan::Plan;
 use tally::Tally;
-use world::World;
 
 /// So many in every run of the tests.
 const USUAL: u64 = 2000;
@@ -28,16 +28,15 @@ const USUAL: u64 = 2000;
 /// Runs a study to its end; what happened to it.
 fn run(plan: Plan) -> Tally {
     let synchronous = plan.spec.policy.is_synchronous();
-    let mut rough = World::new(plan.clone());
-    let answer = rough.run();
+    let (answer, tally) = world::run(plan.clone());
     if synchronous {
-        let calm = World::new(plan.undisturbed()).run();
+        let (calm, _) = world::run(plan.undisturbed());
         assert!(
             answer == calm,
             "the answer is another than undisturbed:\n{answer:#?}\n{calm:#?}"
         );
     }
-    rough.tally()
+    tally
 }
 
 #[test]

@@ -4,7 +4,8 @@
 
 use std::collections::VecDeque;
 
-use hpo::ids::{SlotId, TrialId};
+use hpo::executor::News;
+use hpo::ids::{SegmentId, SlotId};
 use hpo::study::{Checkpoint, Event, Measures, Reported};
 use hpo_protocol::next_report;
 use rand::RngExt;
@@ -16,8 +17,7 @@ use super::plan::chance;
 /// A segment as it is ordered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
-    pub trial: TrialId,
-    pub attempt: u32,
+    pub segment: SegmentId,
     pub seed: u64,
     /// From one report to the next.
     pub every: u64,
@@ -29,15 +29,8 @@ pub struct Run {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Order {
     Run(Run),
-    Stop { trial: TrialId, attempt: u32, save: bool },
+    Stop { segment: SegmentId, save: bool },
     Replace,
-}
-
-/// What a slot tells the scheduler.
-#[derive(Debug, Clone, PartialEq)]
-pub enum News {
-    Idle,
-    Happened(Event),
 }
 
 /// What a worker says.
@@ -45,7 +38,7 @@ pub enum News {
 enum Said {
     Ready,
     Happened(Event),
-    Done { trial: TrialId, attempt: u32 },
+    Done { segment: SegmentId },
 }
 
 /// What the world lets a worker do wrong on the way to a report.
@@ -66,7 +59,7 @@ pub struct Slot {
     ready: bool,
     /// Whether it has told that it is idle and was given nothing to do since.
     idle: bool,
-    segment: Option<(TrialId, u32)>,
+    segment: Option<SegmentId>,
     /// A segment that waits until the worker is ready.
     held: Option<Run>,
     worker: Worker,
@@ -106,9 +99,9 @@ impl Slot {
     }
 
     /// The segment that its worker trains, and how far it is.
-    pub fn training(&self) -> Option<(TrialId, u32, u64)> {
+    pub fn training(&self) -> Option<(SegmentId, u64)> {
         let Training { run, at } = self.worker.training.as_ref()?;
-        Some((run.trial, run.attempt, *at))
+        Some((run.segment, *at))
     }
 
     pub fn keeper_can_act(&self) -> bool {
@@ -148,18 +141,13 @@ impl Slot {
     fn obey(&mut self, order: Order, files: &Files, news: &mut Vec<News>) {
         match order {
             Order::Replace => self.bury("the worker was replaced", news),
-            Order::Stop { trial, attempt, .. } => {
-                if self
-                    .held
-                    .take_if(|run| (run.trial, run.attempt) == (trial, attempt))
-                    .is_some()
-                {
+            Order::Stop { segment, .. } => {
+                if self.held.take_if(|run| run.segment == segment).is_some() {
                     news.push(News::Happened(Event::Stopped {
-                        trial,
-                        attempt,
+                        segment,
                         checkpoint: None,
                     }));
-                } else if self.segment == Some((trial, attempt)) {
+                } else if self.segment == Some(segment) {
                     self.worker.inbox.push_back(order);
                 }
             }
@@ -171,10 +159,10 @@ impl Slot {
                     self.held = Some(run);
                     return;
                 }
-                self.segment = Some((run.trial, run.attempt));
+                self.segment = Some(run.segment);
                 match &run.checkpoint {
                     Some(checkpoint) if !files.has(&checkpoint.file) => {
-                        self.fail(run.trial, run.attempt, "the checkpoint can't be read", true, news);
+                        self.fail(run.segment, "the checkpoint can't be read", true, news);
                     }
                     checkpoint => {
                         let found = checkpoint.as_ref().map(|checkpoint| files.resource(&checkpoint.file));
@@ -194,13 +182,13 @@ impl Slot {
     fn bury(&mut self, why: &str, news: &mut Vec<News>) {
         self.worker = Worker::default();
         self.ready = false;
-        if let Some((trial, attempt)) = self.segment.take() {
-            news.push(failed(trial, attempt, why, false));
+        if let Some(segment) = self.segment.take() {
+            news.push(failed(segment, why, false));
         }
     }
 
-    fn fail(&mut self, trial: TrialId, attempt: u32, why: &str, checkpoint_lost: bool, news: &mut Vec<News>) {
-        news.push(failed(trial, attempt, why, checkpoint_lost));
+    fn fail(&mut self, segment: SegmentId, why: &str, checkpoint_lost: bool, news: &mut Vec<News>) {
+        news.push(failed(segment, why, checkpoint_lost));
         self.go_idle(news);
     }
 
@@ -208,12 +196,12 @@ impl Slot {
         self.segment = None;
         if !self.idle {
             self.idle = true;
-            news.push(News::Idle);
+            news.push(News::Idle { features: Vec::new() });
         }
     }
 
     fn hear(&mut self, said: Said, files: &Files, news: &mut Vec<News>) {
-        let is_of = |trial: &TrialId, attempt: &u32| self.segment == Some((*trial, *attempt));
+        let is_of = |segment: SegmentId| self.segment == Some(segment);
         match said {
             Said::Ready => {
                 self.ready = true;
@@ -222,31 +210,16 @@ impl Slot {
                     None => self.go_idle(news),
                 }
             }
-            Said::Done { trial, attempt } if is_of(&trial, &attempt) => {
-                self.fail(
-                    trial,
-                    attempt,
-                    "the worker ended the segment before its rung",
-                    false,
-                    news,
-                );
+            Said::Done { segment } if is_of(segment) => {
+                self.fail(segment, "the worker ended the segment before its rung", false, news);
             }
             Said::Happened(event) => {
                 let (ends, file) = match &event {
-                    Event::Reported(Reported {
-                        trial,
-                        attempt,
-                        loss,
-                        checkpoint,
-                        last,
-                        ..
-                    }) if is_of(trial, attempt) => (*last || loss.is_none(), checkpoint),
-                    Event::Stopped {
-                        trial,
-                        attempt,
-                        checkpoint,
-                    } if is_of(trial, attempt) => (true, checkpoint),
-                    Event::Failed { trial, attempt, .. } if is_of(trial, attempt) => (true, &None),
+                    Event::Reported(reported) if is_of(reported.segment()) => {
+                        (reported.last || reported.loss.is_none(), &reported.checkpoint)
+                    }
+                    Event::Stopped { segment, checkpoint } if is_of(*segment) => (true, checkpoint),
+                    Event::Failed { segment, .. } if is_of(*segment) => (true, &None),
                     _ => return,
                 };
                 if file.as_ref().is_some_and(|checkpoint| !files.has(&checkpoint.file)) {
@@ -280,29 +253,22 @@ impl Worker {
             }
             return;
         };
-        let (trial, attempt) = (run.trial, run.attempt);
-        if let Some(&Order::Stop {
-            trial: of,
-            attempt: by,
-            save,
-        }) = self.inbox.front()
-            && (of, by) == (trial, attempt)
+        let segment = run.segment;
+        let SegmentId { trial, attempt } = segment;
+        if let Some(&Order::Stop { segment: of, save }) = self.inbox.front()
+            && of == segment
             && chance(rng, 0.7)
         {
             self.inbox.pop_front();
             let checkpoint = (save && chance(rng, 0.8)).then(|| files.write(trial, &format!("a{attempt}-stop"), *at));
             self.training = None;
-            return self.happened(Event::Stopped {
-                trial,
-                attempt,
-                checkpoint,
-            });
+            return self.happened(Event::Stopped { segment, checkpoint });
         }
         let resource = next_report(run.every, *at, run.to);
         let doomed = fate(run.seed, resource) == Fate::Fails;
         if doomed {
             self.training = None;
-            return self.happened(failure(trial, attempt, "doomed", false));
+            return self.happened(failure(segment, "doomed", false));
         }
         let harm = chance(rng, licence.faults).then(|| rng.random_range(0..10));
         let harm = harm.filter(|_| licence.may_fail);
@@ -314,11 +280,11 @@ impl Worker {
             }
             Some(2) => {
                 self.training = None;
-                self.happened(failure(trial, attempt, "out of luck", false));
+                self.happened(failure(segment, "out of luck", false));
             }
             Some(3) => {
                 self.training = None;
-                self.said.push_back(Said::Done { trial, attempt });
+                self.said.push_back(Said::Done { segment });
             }
             Some(lie @ 4..=7) => {
                 // It goes on as if nothing had happened.
@@ -356,7 +322,8 @@ impl Worker {
                 if chance(rng, licence.faults) {
                     // Of a segment that is over.
                     let attempt = attempt.saturating_sub(1);
-                    self.said.push_back(Said::Done { trial, attempt });
+                    let segment = SegmentId { trial, attempt };
+                    self.said.push_back(Said::Done { segment });
                 }
             }
         }
@@ -368,7 +335,8 @@ impl Worker {
             return;
         };
         *at = next_report(run.every, *at, run.to);
-        let (trial, attempt, resource) = (run.trial, run.attempt, *at);
+        let (segment, resource) = (run.segment, *at);
+        let SegmentId { trial, attempt } = segment;
         let fate = fate(run.seed, resource);
         let loss = (fate != Fate::Diverges).then(|| loss(run.seed, resource));
         let checkpoint = loss.map(|_| files.write(trial, &format!("a{attempt}-e{resource}"), resource));
@@ -389,7 +357,7 @@ impl Worker {
             last,
         }));
         if done && !last && loss.is_some() {
-            self.said.push_back(Said::Done { trial, attempt });
+            self.said.push_back(Said::Done { segment });
         }
     }
 
@@ -398,17 +366,16 @@ impl Worker {
     }
 }
 
-fn failure(trial: TrialId, attempt: u32, why: &str, checkpoint_lost: bool) -> Event {
+fn failure(segment: SegmentId, why: &str, checkpoint_lost: bool) -> Event {
     Event::Failed {
-        trial,
-        attempt,
+        segment,
         message: why.into(),
         checkpoint_lost,
     }
 }
 
-fn failed(trial: TrialId, attempt: u32, why: &str, checkpoint_lost: bool) -> News {
-    News::Happened(failure(trial, attempt, why, checkpoint_lost))
+fn failed(segment: SegmentId, why: &str, checkpoint_lost: bool) -> News {
+    News::Happened(failure(segment, why, checkpoint_lost))
 }
 
 /// What becomes of a trial at a resource: a function of its seed alone.

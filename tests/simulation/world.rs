@@ -1,18 +1,26 @@
-//! The loop of `src/scheduler.rs` on a simulated disk, with simulated slots, that can die anywhere.
+//! A study on a simulated disk, with simulated slots, whose scheduler can die anywhere. Its loop is that of every search.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
-use hpo::ids::{SlotId, Timestamp, TrialId};
-use hpo::study::{Command, Event, FORMAT, Fact, Limits, Record, Reported, Step, Study, TrialState};
+use hpo::executor::{News, SlotNews};
+use hpo::ids::{SegmentId, SlotId, Timestamp, TrialId};
+use hpo::scheduler::{self, Cancellation, Ended, Job, SchedulerError};
+use hpo::study::{Event, FORMAT, Fact, Limits, Record, Reported, Study, TrialState};
 use hpo_protocol::{Values, next_report};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::disk::{Disk, Reader, lines};
+use super::edge::{Silent, SimulatedClock, SimulatedSlots, SimulatedStorage};
 use super::files::Files;
 use super::oracle::Oracle;
 use super::plan::{Plan, chance};
-use super::slot::{Licence, News, Order, Run, Slot};
+use super::slot::{Licence, Order, Slot};
 use super::tally::Tally;
 
 /// More can't happen to a study of some ten trials, whatever goes wrong.
@@ -25,25 +33,32 @@ pub type Answer = (
     Option<TrialId>,
 );
 
-/// The scheduler has died.
-struct Died;
+/// What becomes of the loop where it would wait.
+pub enum Next {
+    /// It gets news.
+    Take(Vec<SlotNews>),
+    /// It has to look at what else it waits for.
+    Look,
+}
 
 /// What lives as long as the process of the scheduler.
 struct Process {
-    study: Study,
     slots: Vec<Slot>,
-    news: VecDeque<(SlotId, News)>,
-    idle: BTreeSet<SlotId>,
+    news: VecDeque<SlotNews>,
+    cancellation: Cancellation,
     /// After so many more events the user loses patience with segments that save themselves.
     stopping: Option<u32>,
+    dead: bool,
 }
 
 pub struct World {
     plan: Plan,
     rng: ChaCha8Rng,
     clock: u64,
+    /// Whether running segments have had their time to be saved.
+    late: bool,
     disk: Disk,
-    files: Files,
+    pub files: Files,
     /// Reads what has become durable.
     reader: Reader,
     /// The fold of that.
@@ -51,20 +66,68 @@ pub struct World {
     /// How many records the scheduler was told to be durable.
     acknowledged: u64,
     /// Commands carried out: the segments begun.
-    begun: BTreeSet<(TrialId, u32)>,
+    begun: BTreeSet<SegmentId>,
     /// By trial, the last resource reported.
     reported: BTreeMap<TrialId, u64>,
-    /// What workers have told at some time.
+    /// What workers have reported at some time.
     past: Vec<Event>,
     /// What old workers that have outlived their scheduler will still write.
-    orphans: Vec<(TrialId, u32, u64)>,
+    orphans: Vec<(SegmentId, u64)>,
     events: u32,
     oracle: Oracle,
     tally: Tally,
+    process: Process,
+}
+
+/// Runs the study of a plan to its end, through as many schedulers as it takes, and then as far as it is raised.
+pub fn run(plan: Plan) -> (Answer, Tally) {
+    let limits = [Some(plan.spec.limits()), plan.raised];
+    let world = Rc::new(RefCell::new(World::new(plan)));
+    for limits in limits.into_iter().flatten() {
+        loop {
+            let whole = live(&world, limits);
+            let mut world = world.borrow_mut();
+            world.bury();
+            if whole && world.durable.is_over() {
+                break;
+            }
+            world.count_event();
+        }
+        world.borrow_mut().check_end(limits);
+    }
+    let world = Rc::into_inner(world).expect("its schedulers are gone").into_inner();
+    (world.answer(), world.tally())
+}
+
+/// One scheduler, from its start to its end; whether it came there.
+fn live(world: &Rc<RefCell<World>>, limits: Limits) -> bool {
+    let (study, cancellation) = world.borrow_mut().open();
+    let job = Job {
+        study,
+        slots: SimulatedSlots(world.clone()),
+        storage: SimulatedStorage(world.clone()),
+        clock: SimulatedClock(world.clone()),
+    };
+    let mut silent = Silent;
+    let mut loop_ = pin!(scheduler::run(job, limits, &mut silent, cancellation));
+    loop {
+        match loop_.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ended { outcome, study, .. }) => {
+                assert!(study == world.borrow().durable, "what it leaves is what is durable");
+                assert!(
+                    matches!(outcome, Ok(_) | Err(SchedulerError::Fatal(_))),
+                    "its disk takes everything"
+                );
+                return true;
+            }
+            Poll::Pending if world.borrow().process.dead => return false,
+            Poll::Pending => {}
+        }
+    }
 }
 
 impl World {
-    pub fn new(plan: Plan) -> Self {
+    fn new(plan: Plan) -> Self {
         let disk = Disk::default();
         let created = Record {
             at: Timestamp(1),
@@ -79,6 +142,7 @@ impl World {
         let mut world = Self {
             rng: ChaCha8Rng::seed_from_u64(plan.seed ^ 0x5EED),
             clock: 1,
+            late: false,
             reader: disk.reader(),
             files: Files::default(),
             durable: Study::new(plan.spec.clone()),
@@ -90,6 +154,13 @@ impl World {
             events: 0,
             oracle: Oracle::default(),
             tally: Tally::default(),
+            process: Process {
+                slots: Vec::new(),
+                news: VecDeque::new(),
+                cancellation: Cancellation::new(),
+                stopping: None,
+                dead: true,
+            },
             disk,
             plan,
         };
@@ -97,15 +168,7 @@ impl World {
         world
     }
 
-    /// Runs the study to its end, through as many schedulers as it takes, and then as far as it is raised.
-    pub fn run(&mut self) -> Answer {
-        let first = self.plan.spec.limits();
-        for limits in [Some(first), self.plan.raised].into_iter().flatten() {
-            while self.live(limits).is_err() || !self.durable.is_over() {
-                self.count_event();
-            }
-            self.check_end(limits);
-        }
+    fn answer(&self) -> Answer {
         let trials = self.durable.trials().iter().map(|trial| {
             let losses = trial.reports.values().map(|report| report.loss).collect();
             let parameters = trial.parameters.clone();
@@ -114,7 +177,7 @@ impl World {
         (trials.collect(), self.durable.best().map(|best| best.id))
     }
 
-    pub fn tally(mut self) -> Tally {
+    fn tally(mut self) -> Tally {
         self.tally.events = self.events.into();
         self.tally.records = self.acknowledged;
         self.tally
@@ -125,22 +188,8 @@ impl World {
         assert!(self.events < MOST_EVENTS, "the study does not end");
     }
 
-    /// One scheduler, from its start to its end.
-    fn live(&mut self, limits: Limits) -> Result<(), Died> {
-        let mut process = self.open();
-        let slots = vec!["cpu".to_owned(); process.slots.len()];
-        let opened = Event::Opened {
-            process: 1,
-            slots,
-            limits,
-        };
-        let outcome = self.work(&mut process, opened);
-        let training = process.slots.iter().filter_map(Slot::training);
-        self.orphans = training.filter(|_| chance(&mut self.rng, 0.3)).collect();
-        outcome
-    }
-
-    fn open(&mut self) -> Process {
+    /// A new process opens the study.
+    fn open(&mut self) -> (Study, Cancellation) {
         let mut reader = self.disk.reader();
         let records: Vec<Record> = std::iter::from_fn(|| reader.next_record().unwrap()).collect();
         assert!(reader.seq() >= self.acknowledged, "an acknowledged record is gone");
@@ -149,46 +198,81 @@ impl World {
         let study = Study::restore(self.plan.spec.clone(), &records).unwrap();
         assert!(study == self.durable, "a restored study is what it was");
         self.acknowledged = reader.seq();
-        self.files.sweep(&study, None);
+        self.late = false;
         let slots = self.rng.random_range(1..=self.plan.slots);
-        Process {
-            slots: (0..slots).map(|slot| Slot::new(slot, &mut self.rng)).collect(),
-            study,
+        self.process = Process {
+            slots: (0..slots).map(|slot| Slot::new(SlotId(slot), &mut self.rng)).collect(),
             news: VecDeque::new(),
-            idle: BTreeSet::new(),
+            cancellation: Cancellation::new(),
             stopping: None,
-        }
+            dead: false,
+        };
+        (study, self.process.cancellation.clone())
     }
 
-    fn work(&mut self, process: &mut Process, opened: Event) -> Result<(), Died> {
-        let step = self.handle(process, opened);
-        self.carry_out(process, step)?;
-        while !self.is_over(process) {
+    /// The process has ended. Some of its workers have not yet.
+    fn bury(&mut self) {
+        let training = self.process.slots.iter().filter_map(Slot::training);
+        self.orphans = training.filter(|_| chance(&mut self.rng, 0.3)).collect();
+    }
+
+    pub fn slots(&self) -> Vec<(SlotId, String)> {
+        let slots = self.process.slots.iter();
+        slots.map(|slot| (slot.id, "cpu".to_owned())).collect()
+    }
+
+    pub fn now(&mut self) -> Timestamp {
+        self.clock += self.rng.random_range(0..3);
+        Timestamp(self.clock)
+    }
+
+    pub fn is_late(&self) -> bool {
+        self.late
+    }
+
+    /// Things happen to workers, to the keepers of slots, and to the study, until the scheduler has to do with it.
+    pub fn next(&mut self) -> Next {
+        self.files.check_needed(&self.durable);
+        loop {
             self.count_event();
-            self.trouble(process)?;
-            self.happen(process)?;
+            if self.trouble() {
+                return Next::Look;
+            }
+            if let Some(echo) = self.echo() {
+                return Next::Take(vec![echo]);
+            }
+            if let Some(patience) = &mut self.process.stopping {
+                *patience = patience.saturating_sub(1);
+                if *patience == 0 && !self.late {
+                    self.late = true;
+                    if self.rng.random() {
+                        self.process.cancellation.cancel();
+                    }
+                    return Next::Look;
+                }
+            }
+            if self.happen() {
+                let count = self.rng.random_range(1..=self.process.news.len());
+                let batch: Vec<_> = self.process.news.drain(..count).collect();
+                for SlotNews { news, .. } in &batch {
+                    if let News::Happened(event) = news {
+                        self.past.push(event.clone());
+                    }
+                }
+                return Next::Take(batch);
+            }
         }
-        self.files.sweep(&process.study, None);
-        let step = self.handle(process, Event::Closed);
-        self.carry_out(process, step)
     }
 
-    fn is_over(&self, process: &Process) -> bool {
-        let running = || running(&process.study).next().is_some();
-        let stopped = process.stopping.is_some_and(|patience| patience == 0 || !running());
-        // Slots that still train what was stopped in passing die with the scheduler.
-        process.study.is_finished() || stopped
-    }
-
-    /// The next thing that happens: to a worker, to the keeper of a slot, or to the scheduler.
-    fn happen(&mut self, process: &mut Process) -> Result<(), Died> {
+    /// The next thing that happens, to a worker or to the keeper of a slot; or whether the scheduler takes news.
+    fn happen(&mut self) -> bool {
         let mut can = Vec::new();
-        for (number, slot) in process.slots.iter().enumerate() {
+        for (number, slot) in self.process.slots.iter().enumerate() {
             let pace = slot.pace;
             can.extend(slot.keeper_can_act().then_some((pace, Some((number, false)))));
             can.extend(slot.worker_can_act().then_some((pace, Some((number, true)))));
         }
-        can.extend((!process.news.is_empty()).then_some((1.0, None)));
+        can.extend((!self.process.news.is_empty()).then_some((1.0, None)));
         let all = can.iter().map(|(weight, _)| weight).sum::<f64>();
         let mut left = self.rng.random::<f64>() * all;
         let chosen = can.iter().find(|(weight, _)| {
@@ -198,32 +282,31 @@ impl World {
         let Some(&(_, chosen)) = chosen.or(can.last()) else {
             panic!("nothing can happen any more, but the study has not ended");
         };
-        if let Some(patience) = &mut process.stopping {
-            *patience = patience.saturating_sub(1);
-        }
         match chosen {
-            None => self.take(process)?,
+            None => return true,
             Some((number, true)) => {
-                let licence = self.licence(process, number);
-                process.slots[number].work(licence, &mut self.files, &mut self.rng);
+                let licence = self.licence(number);
+                self.process.slots[number].work(licence, &mut self.files, &mut self.rng);
             }
             Some((number, false)) => {
-                let slot = &mut process.slots[number];
+                let slot = &mut self.process.slots[number];
                 let news = slot.keep(&mut self.files, &mut self.rng);
-                process.news.extend(news.into_iter().map(|news| (slot.id, news)));
+                let slot = slot.id;
+                self.process
+                    .news
+                    .extend(news.into_iter().map(|news| SlotNews { slot, news }));
             }
         }
-        self.check_slots(process);
-        Ok(())
+        self.check_slots();
+        false
     }
 
     /// A worker may do anything as long as that can't change the answer.
-    fn licence(&self, process: &Process, slot: usize) -> Licence {
+    fn licence(&self, slot: usize) -> Licence {
         let spec = &self.plan.spec;
-        let study = &process.study;
-        let may_fail = process.slots[slot].training().is_none_or(|(trial, attempt, _)| {
-            let trial = study.trial(trial).unwrap();
-            !spec.policy.is_synchronous() || trial.attempts != attempt || trial.failures < spec.retries
+        let may_fail = self.process.slots[slot].training().is_none_or(|(segment, _)| {
+            let trial = self.durable.trial(segment.trial).unwrap();
+            !spec.policy.is_synchronous() || trial.last_segment() != segment || trial.failures < spec.retries
         });
         Licence {
             faults: self.plan.faults,
@@ -231,64 +314,10 @@ impl World {
         }
     }
 
-    /// The scheduler takes in some of what slots have told, has it recorded in one batch, and gives free slots work.
-    fn take(&mut self, process: &mut Process) -> Result<(), Died> {
-        let mut step = Step::default();
-        let count = self.rng.random_range(1..=process.news.len());
-        let batch: Vec<_> = process.news.drain(..count).collect();
-        for (slot, news) in batch {
-            match news {
-                News::Idle => {
-                    process.idle.insert(slot);
-                }
-                News::Happened(event) => {
-                    self.past.push(event.clone());
-                    let next = self.handle(process, event);
-                    step.records.extend(next.records);
-                    step.commands.extend(next.commands);
-                }
-            }
-        }
-        if process.stopping.is_none() {
-            let slots = process.idle.iter().copied().collect();
-            let next = self.handle(process, Event::Idle { slots });
-            step.records.extend(next.records);
-            step.commands.extend(next.commands);
-        }
-        self.carry_out(process, step)
-    }
-
-    fn handle(&mut self, process: &mut Process, event: Event) -> Step {
-        self.clock += self.rng.random_range(0..3);
-        process.study.handle(Timestamp(self.clock), event)
-    }
-
-    fn carry_out(&mut self, process: &mut Process, step: Step) -> Result<(), Died> {
-        self.commit(&step.records)?;
-        assert!(
-            self.durable == process.study,
-            "the live state is the fold of the durable records"
-        );
-        for record in &step.records {
-            if let Fact::SegmentFailed { trial, .. } = record.fact {
-                self.files.sweep(&process.study, Some(trial));
-            }
-        }
-        for command in step.commands {
-            self.die_or_not()?;
-            self.command(process, command);
-        }
-        self.files.check_needed(&process.study);
-        Ok(())
-    }
-
-    /// Records become durable, or the scheduler dies before, in the middle, or after.
-    fn commit(&mut self, records: &[Record]) -> Result<(), Died> {
-        if records.is_empty() {
-            return Ok(());
-        }
+    /// Records become durable, or the scheduler dies before, in the middle, or after; whether it lives.
+    pub fn commit(&mut self, study: &Study, records: &[Record]) -> bool {
         let lines = lines(self.acknowledged, records);
-        if self.die_or_not().is_err() {
+        if !self.lives() {
             let torn = match self.rng.random_range(0..4) {
                 0 => 0,
                 1 => lines.len(),
@@ -296,63 +325,47 @@ impl World {
             };
             self.disk.append(&lines[..torn]);
             self.tally.torn_batches += u64::from(torn > 0 && torn < lines.len());
-            return Err(Died);
+            return false;
         }
         self.disk.append(&lines);
         self.acknowledged += records.len() as u64;
         self.follow();
-        self.die_or_not()
+        assert!(
+            self.durable == *study,
+            "the live state is the fold of the durable records"
+        );
+        self.lives()
     }
 
-    fn die_or_not(&mut self) -> Result<(), Died> {
+    /// Whether the scheduler does not die here.
+    pub fn lives(&mut self) -> bool {
         if chance(&mut self.rng, self.plan.crashes) {
             self.tally.crashes += 1;
-            return Err(Died);
+            self.process.dead = true;
         }
-        Ok(())
+        !self.process.dead
     }
 
-    fn command(&mut self, process: &mut Process, command: Command) {
-        match command {
-            Command::Run {
-                slot,
-                trial,
-                attempt,
-                from,
-                to,
-                checkpoint,
-            } => {
-                let recorded = self.durable.trial(trial).unwrap();
-                let runs = running(&self.durable).any(|(other, on, _)| (other, on) == (trial, slot));
-                assert!(
-                    runs && recorded.attempts == attempt,
-                    "a segment was begun that is not recorded"
-                );
-                assert!(
-                    self.begun.insert((trial, attempt)),
-                    "attempt {attempt} of trial {trial} was begun twice"
-                );
-                process.idle.remove(&slot);
-                let run = Run {
-                    trial,
-                    attempt,
-                    seed: recorded.seed,
-                    every: self.plan.spec.policy.report_every,
-                    from,
-                    to,
-                    checkpoint,
-                };
-                process.slots[slot as usize].order(Order::Run(run));
-            }
-            Command::Stop {
-                slot,
-                trial,
-                attempt,
-                save,
-            } => process.slots[slot as usize].order(Order::Stop { trial, attempt, save }),
-            Command::Replace { slot } => process.slots[slot as usize].order(Order::Replace),
-            Command::Delete { files } => files.iter().for_each(|file| self.files.delete(file)),
+    pub fn order(&mut self, slot: SlotId, order: Order) {
+        if let Order::Run(run) = &order {
+            let segment = run.segment;
+            let runs = running(&self.durable).any(|(other, on)| (other, on) == (segment, slot));
+            assert!(runs, "a segment was begun that is not recorded");
+            assert!(
+                self.begun.insert(segment),
+                "attempt {} of trial {} was begun twice",
+                segment.attempt,
+                segment.trial
+            );
         }
+        // One that was set aside takes no orders.
+        if let Some(slot) = self.process.slots.iter_mut().find(|other| other.id == slot) {
+            slot.order(order);
+        }
+    }
+
+    pub fn remove(&mut self, slot: SlotId) {
+        self.process.slots.retain(|other| other.id != slot);
     }
 
     /// Reads on in the journal, as any other process may.
@@ -403,52 +416,40 @@ impl World {
         }
     }
 
-    /// What the outside does to a study.
-    fn trouble(&mut self, process: &mut Process) -> Result<(), Died> {
-        if process.stopping.is_none() && chance(&mut self.rng, self.plan.stops) {
-            self.tally.stops += 1;
-            process.stopping = Some(self.rng.random_range(1..60));
-            let stops: Vec<_> = running(&process.study).collect();
-            for (trial, slot, attempt) in stops {
-                let save = true;
-                process.slots[slot as usize].order(Order::Stop { trial, attempt, save });
-            }
-        }
+    /// What the outside does to a study; whether the scheduler has to look at it.
+    fn trouble(&mut self) -> bool {
         if chance(&mut self.rng, self.plan.losses) {
-            let needed: Vec<String> = process
-                .study
-                .checkpoint_files()
-                .into_iter()
-                .map(str::to_owned)
-                .collect();
+            let needed: Vec<String> = self.durable.checkpoint_files().into_iter().map(str::to_owned).collect();
             if !needed.is_empty() {
                 let file = &needed[self.rng.random_range(0..needed.len())];
                 self.files.lose(file);
             }
         }
-        if let Some((trial, attempt, resource)) = self.orphans.pop() {
+        if let Some((SegmentId { trial, attempt }, resource)) = self.orphans.pop() {
             self.files.write(trial, &format!("a{attempt}-orphan"), resource);
         }
-        if chance(&mut self.rng, self.plan.echoes) {
-            self.echo(process)?;
+        let stops = self.process.stopping.is_none() && chance(&mut self.rng, self.plan.stops);
+        if stops {
+            self.tally.stops += 1;
+            self.process.stopping = Some(self.rng.random_range(1..60));
+            self.process.cancellation.cancel();
         }
-        Ok(())
+        stops
     }
 
     /// A message of an older attempt, or of a segment that is over, comes again or late.
-    fn echo(&mut self, process: &mut Process) -> Result<(), Died> {
-        if self.past.is_empty() {
-            return Ok(());
+    fn echo(&mut self) -> Option<SlotNews> {
+        if self.past.is_empty() || !chance(&mut self.rng, self.plan.echoes) {
+            return None;
         }
         let mut event = self.past[self.rng.random_range(0..self.past.len())].clone();
-        let (Event::Reported(Reported { trial, attempt, .. })
-        | Event::Stopped { trial, attempt, .. }
-        | Event::Failed { trial, attempt, .. }) = event
-        else {
-            return Ok(());
+        let segment = match &event {
+            Event::Reported(reported) => reported.segment(),
+            Event::Stopped { segment, .. } | Event::Failed { segment, .. } => *segment,
+            _ => return None,
         };
-        if running(&process.study).any(|(other, _, now)| (other, now) == (trial, attempt)) {
-            return Ok(());
+        if running(&self.durable).any(|(other, _)| other == segment) {
+            return None;
         }
         if let Event::Reported(Reported {
             checkpoint: Some(checkpoint),
@@ -457,28 +458,34 @@ impl World {
         }) = &mut event
             && self.rng.random()
         {
+            let SegmentId { trial, attempt } = segment;
             *checkpoint = self.files.write(trial, &format!("a{attempt}-late"), *resource);
         }
         self.tally.late_messages += 1;
-        let before = process.study.clone();
-        let step = self.handle(process, event);
+        let mut study = self.durable.clone();
+        let step = study.handle(Timestamp(self.clock), event.clone());
         assert!(
-            step.records.is_empty() && before == process.study,
+            step.records.is_empty() && study == self.durable,
             "a late message has changed something"
         );
-        self.carry_out(process, step)
+        let slots = &self.process.slots;
+        let slot = slots.get(self.rng.random_range(0..slots.len().max(1)))?.id;
+        let news = News::Happened(event);
+        Some(SlotNews { slot, news })
     }
 
-    fn check_slots(&self, process: &Process) {
-        let mut slots = BTreeSet::new();
-        for (trial, slot, _) in running(&process.study) {
-            assert!(slots.insert(slot), "slot {slot} has trial {trial} and another");
-        }
+    fn check_slots(&self) {
         let mut trained = BTreeSet::new();
-        for (trial, attempt, _) in process.slots.iter().filter_map(Slot::training) {
+        for (segment, _) in self.process.slots.iter().filter_map(Slot::training) {
+            let SegmentId { trial, attempt } = segment;
+            assert!(trained.insert(segment), "trial {trial} runs twice as attempt {attempt}");
+        }
+        let mut slots = BTreeSet::new();
+        for (segment, slot) in running(&self.durable) {
             assert!(
-                trained.insert((trial, attempt)),
-                "trial {trial} runs twice as attempt {attempt}"
+                slots.insert(slot),
+                "slot {slot} has trial {} and another",
+                segment.trial
             );
         }
     }
@@ -496,9 +503,9 @@ impl World {
     }
 }
 
-fn running(study: &Study) -> impl Iterator<Item = (TrialId, SlotId, u32)> {
+pub fn running(study: &Study) -> impl Iterator<Item = (SegmentId, SlotId)> {
     study.trials().iter().filter_map(|trial| match trial.state {
-        TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } => Some((trial.id, slot, trial.attempts)),
+        TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } => Some((trial.last_segment(), slot)),
         _ => None,
     })
 }

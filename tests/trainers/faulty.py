@@ -1,5 +1,5 @@
 """A trainer that goes wrong as its settings say: `fault` at `trial` (at all of them if there is none), on `slot` if there is
-one, only once if `once` names a file to remember it, and only until there is a file `mended`."""
+one, only once if `once` names a file to remember it, and only until there is a file `fixed`."""
 import json, os, signal, subprocess, sys, time
 
 settings = {}
@@ -179,7 +179,7 @@ def strike(fault, segment, order):
 
 def due(name):
     """Whether the fault is to strike now; `name` is what it is called."""
-    if not name or settings.get("fault") != name or os.path.exists(settings.get("mended", "")):
+    if not name or settings.get("fault") != name or os.path.exists(settings.get("fixed", "")):
         return False
     if "slot" in settings and not os.environ["HPO_WORKER"].endswith(f"#{settings['slot']}"):
         return False

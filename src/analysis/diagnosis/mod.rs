@@ -7,7 +7,7 @@ mod curve;
 mod finding;
 mod summary;
 
-use hpo_protocol::Metrics;
+use hpo_protocol::Measurement;
 
 pub use finding::{Finding, Kind, Level};
 pub use summary::{Separation, Side, Summary, summarise};
@@ -69,8 +69,8 @@ impl Diagnosis {
     }
 }
 
-/// Reads a trial's curves; `untrained` has the loss and the metrics of the untrained model, if they were measured.
-pub fn diagnose(trial: &Trial, untrained: Option<&(f64, Metrics)>) -> Diagnosis {
+/// Reads a trial's curves; `untrained` is what the untrained model comes to, if it was measured.
+pub fn diagnose(trial: &Trial, untrained: Option<&Measurement>) -> Diagnosis {
     let curves = Curves::new(trial, untrained);
     let mut diagnosis = Diagnosis::default();
     for kind in Kind::ALL {
@@ -96,7 +96,7 @@ pub fn diagnose(trial: &Trial, untrained: Option<&(f64, Metrics)>) -> Diagnosis 
 /// The finite reports of a trial in order, and what they are compared with.
 struct Curves<'a> {
     trial: &'a Trial,
-    untrained: Option<&'a (f64, Metrics)>,
+    untrained: Option<&'a Measurement>,
     resources: Vec<u64>,
     losses: Vec<f64>,
     metrics: Vec<&'a Measures>,
@@ -107,14 +107,14 @@ struct Curves<'a> {
 }
 
 impl<'a> Curves<'a> {
-    fn new(trial: &'a Trial, untrained: Option<&'a (f64, Metrics)>) -> Self {
+    fn new(trial: &'a Trial, untrained: Option<&'a Measurement>) -> Self {
         let finite = trial.reports.iter().filter_map(|(&resource, report)| {
             let loss = report.loss.filter(|loss| loss.is_finite())?;
             Some((resource, loss, &report.metrics))
         });
         let mut curves = Self {
             trial,
-            untrained: untrained.filter(|(loss, _)| loss.is_finite()),
+            untrained: untrained.filter(|untrained| untrained.loss.is_finite()),
             resources: Vec::new(),
             losses: Vec::new(),
             metrics: Vec::new(),
@@ -134,7 +134,7 @@ impl<'a> Curves<'a> {
     }
 
     fn untrained_loss(&self) -> Option<f64> {
-        self.untrained.map(|(loss, _)| *loss)
+        self.untrained.map(|untrained| untrained.loss)
     }
 
     /// The values of a metric, if every report has it.
@@ -202,7 +202,9 @@ impl<'a> Curves<'a> {
     }
 
     fn collapse(&self) -> Option<Finding> {
-        let untrained = self.untrained.and_then(|(_, metrics)| finite(metrics.get(MEAN_COSINE)));
+        let untrained = self
+            .untrained
+            .and_then(|before| finite(before.metrics.get(MEAN_COSINE)));
         let alike = untrained.map_or(ALIKE, |before| ALIKE.max(1.0 - SHRUNK * (1.0 - before)));
         let held = self.metrics.iter().rev().map_while(|metrics| {
             let cosine = finite(metrics.get(MEAN_COSINE))?;
@@ -260,7 +262,7 @@ impl<'a> Curves<'a> {
         };
         let untrained = self
             .untrained
-            .and_then(|(loss, metrics)| Some((*loss, finite(metrics.get(name))?)));
+            .and_then(|before| Some((before.loss, finite(before.metrics.get(name))?)));
         let since_untrained = untrained.and_then(|(loss, value)| found(0, loss, value, value));
         since_untrained.or_else(|| {
             let worst_first: Vec<f64> = values.iter().map(|value| -value).collect();

@@ -8,7 +8,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::ids::Timestamp;
+use crate::ids::{Timestamp, TrialId};
 use crate::study::Report;
 
 /// Validation losses, training losses and further metrics of a trial.
@@ -16,7 +16,7 @@ use crate::study::Report;
 struct Made {
     losses: Vec<f64>,
     metrics: BTreeMap<&'static str, Vec<f64>>,
-    untrained: Option<(f64, Metrics)>,
+    untrained: Option<Measurement>,
     state: Option<TrialState>,
     exhausted: bool,
 }
@@ -36,8 +36,8 @@ impl Made {
     }
 
     fn untrained(mut self, loss: f64, metrics: &[(&str, f64)]) -> Self {
-        let metrics = metrics.iter().map(|&(name, value)| (name.to_owned(), value));
-        self.untrained = Some((loss, metrics.collect()));
+        let metrics = metrics.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
+        self.untrained = Some(Measurement { loss, metrics });
         self
     }
 
@@ -63,7 +63,7 @@ impl Made {
         Trial {
             role: crate::study::Role::Search { bracket: 0 },
             ahead: Default::default(),
-            id: 0,
+            id: TrialId(0),
             parameters: Default::default(),
             seed: 0,
             state: self.state.clone().unwrap_or(TrialState::Completed),

@@ -25,7 +25,7 @@ pub(super) struct Entry {
 
 /// The checksum of a trial's row: of its number, and of what is kept under it.
 pub(super) fn checksum(trial: TrialId, row: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&trial.to_be_bytes()), row)
+    crc32c::crc32c_append(crc32c::crc32c(&trial.0.to_be_bytes()), row)
 }
 
 impl Entry {

@@ -83,14 +83,14 @@ impl Database {
     /// # Errors
     /// If sled can't read, or the row is damaged.
     pub fn trial(&self, id: TrialId) -> Result<Option<Trial>, DatabaseError> {
-        let entry = usize::try_from(id).ok().and_then(|place| self.contents.get(place));
+        let entry = usize::try_from(id.0).ok().and_then(|place| self.contents.get(place));
         let Some(entry) = entry else { return Ok(None) };
         guarded(|| Ok(Some(serde_json::from_slice(&self.row(id, entry)?)?)))
     }
 
     /// The row of a trial, which must be as its entry says.
     fn row(&self, id: TrialId, entry: &Entry) -> Result<sled::IVec, DatabaseError> {
-        let row = self.trials.get(id.to_be_bytes())?;
+        let row = self.trials.get(id.0.to_be_bytes())?;
         let row = row.filter(|row| contents::checksum(id, row) == entry.checksum);
         row.ok_or(DatabaseError::Disagrees)
     }
@@ -106,7 +106,7 @@ impl Database {
 
     /// The lowest validation loss of each trial, by number.
     pub(super) fn losses(&self) -> impl Iterator<Item = (TrialId, Option<f64>)> {
-        (0..).zip(self.contents.iter().map(|entry| entry.loss))
+        (0..).map(TrialId).zip(self.contents.iter().map(|entry| entry.loss))
     }
 
     /// The best `count` trials of the search: the completed ones by loss, then the others by loss.
@@ -114,7 +114,7 @@ impl Database {
     /// # Errors
     /// If sled can't read, or a row is damaged.
     pub fn best(&self, count: usize) -> Result<Vec<TrialSummary>, DatabaseError> {
-        let ranked = (0..).zip(&self.contents);
+        let ranked = (0..).map(TrialId).zip(&self.contents);
         let ranked = ranked.filter_map(|(id, entry)| Some((entry.rank()?, id)));
         let mut ranked: Vec<((bool, f64), TrialId)> = ranked.collect();
         // Adding zero makes -0.0 and 0.0 a tie.

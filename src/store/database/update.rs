@@ -110,7 +110,7 @@ impl Writer<'_> {
                 let entry = Entry::new(trial, &row);
                 let stored = self.stored(trial.id)?;
                 if stored.as_deref() != Some(&*row) {
-                    batch.insert(&trial.id.to_be_bytes(), row);
+                    batch.insert(&trial.id.0.to_be_bytes(), row);
                     changed = true;
                 }
                 entries.push(entry);
@@ -120,7 +120,7 @@ impl Writer<'_> {
                 self.trials.apply_batch(batch)?;
             }
         }
-        let beyond = (study.trials().len() as TrialId).to_be_bytes();
+        let beyond = (study.trials().len() as u64).to_be_bytes();
         for key in self.trials.range(beyond..).keys() {
             self.change()?;
             self.trials.remove(key?)?;
@@ -130,8 +130,8 @@ impl Writer<'_> {
 
     /// The row of a trial that is there. Fails if it is another than it must be.
     fn stored(&self, trial: TrialId) -> Result<Option<sled::IVec>, DatabaseError> {
-        let row = self.trials.get(trial.to_be_bytes())?;
-        let known = usize::try_from(trial).ok().and_then(|trial| self.known.get(trial));
+        let row = self.trials.get(trial.0.to_be_bytes())?;
+        let known = usize::try_from(trial.0).ok().and_then(|trial| self.known.get(trial));
         let expected = known.map(|entry| entry.checksum);
         let found = row.as_ref().map(|row| contents::checksum(trial, row));
         match expected.is_none() || found == expected {
@@ -163,12 +163,17 @@ pub(in crate::store) fn compare(path: &Path, study: &Study, end: Option<JournalE
         return Err(DatabaseError::Disagrees);
     }
     let same = |(place, entry): (usize, &Entry)| {
-        let row = database.row(place as TrialId, entry)?;
+        let row = database.row(TrialId(place as u64), entry)?;
         let trial = study.trials().get(place).filter(|_| is_current);
         match trial.map(self::row).transpose()? {
             Some(expected) if *expected != *row => Err(DatabaseError::Disagrees),
             _ => Ok(()),
         }
     };
-    database.contents.par_iter().enumerate().with_min_len(CHUNK).try_for_each(same)
+    database
+        .contents
+        .par_iter()
+        .enumerate()
+        .with_min_len(CHUNK)
+        .try_for_each(same)
 }

@@ -1,13 +1,16 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::ids::Timestamp;
+use crate::ids::{Timestamp, TrialId};
 use crate::study::{Fact, Record};
 
 fn record(n: u64) -> Record {
     Record {
         at: Timestamp(n),
-        fact: Fact::TrialPruned { trial: n, rung: 1 },
+        fact: Fact::TrialPruned {
+            trial: TrialId(n),
+            rung: 1,
+        },
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Decision, Entry, Rank};
+use super::{Decision, Entry, Promotion, Rank};
 use crate::ids::TrialId;
 use crate::study::policy::AshaVariant;
 
@@ -160,13 +160,17 @@ impl Asha {
     }
 
     /// The best trial that may go on, of the highest rung that has one.
-    pub(super) fn promotion(&self) -> Option<(TrialId, u64, u64)> {
+    pub(super) fn promotion(&self) -> Option<Promotion> {
         if self.decides_in_passing() {
             return None;
         }
         (0..self.last()).rev().find_map(|k| {
             let ready = self.rungs[k].ready.first()?;
-            Some((ready.trial, self.rungs[k].resource, self.rungs[k + 1].resource))
+            Some(Promotion {
+                trial: ready.trial,
+                rung: self.rungs[k].resource,
+                to: self.rungs[k + 1].resource,
+            })
         })
     }
 
@@ -216,6 +220,10 @@ mod tests {
         asha.enter(resource, entry)
     }
 
+    fn promotion(trial: TrialId, rung: u64, to: u64) -> Promotion {
+        Promotion { trial, rung, to }
+    }
+
     /// Li et al. (2020), algorithm 2: `get_job`.
     fn by_definition(rungs: &[Vec<(f64, TrialId)>], promoted: &[Vec<TrialId>], eta: usize) -> Option<(usize, TrialId)> {
         (0..rungs.len() - 1).rev().find_map(|k| {
@@ -244,7 +252,7 @@ mod tests {
         let found = asha.promotion();
         prop_assert_eq!(
             found,
-            expected.map(|(k, trial)| (trial, resources[k], resources[k + 1]))
+            expected.map(|(k, trial)| promotion(trial, resources[k], resources[k + 1]))
         );
         if let Some((k, trial)) = expected {
             asha.left(trial, resources[k]);
@@ -264,10 +272,10 @@ mod tests {
             let mut asha = Asha::new(&resources, eta as u64, AshaVariant::Promotion);
             let mut rungs = vec![Vec::new(); 3];
             let mut promoted = vec![Vec::new(); 3];
-            let mut arrivals: Vec<(usize, TrialId)> = (0..losses.len() as TrialId).rev().map(|trial| (0, trial)).collect();
+            let mut arrivals: Vec<(usize, TrialId)> = (0..losses.len() as u64).rev().map(|trial| (0, TrialId(trial))).collect();
             let mut promote = promote.into_iter().cycle();
             while let Some((k, trial)) = arrivals.pop() {
-                let loss = losses[trial as usize].map(|loss| f64::from(loss) / (k + 1) as f64);
+                let loss = losses[trial.0 as usize].map(|loss| f64::from(loss) / (k + 1) as f64);
                 rungs[k].push((loss.unwrap_or(f64::INFINITY), trial));
                 let decided = enter(&mut asha, resources[k], trial, loss);
                 let expected = if k == 2 && loss.is_some() { vec![(trial, Decision::Complete)] } else { vec![] };
@@ -290,8 +298,8 @@ mod tests {
                 let better = losses[..trial].iter().filter(|other| *other <= loss).count();
                 let count = trial + 1;
                 let stops = count >= eta && better >= count / eta;
-                let expected = if stops { vec![(trial as TrialId, Decision::Prune)] } else { vec![] };
-                prop_assert_eq!(enter(&mut asha, 1, trial as TrialId, Some(f64::from(*loss))), expected);
+                let expected = if stops { vec![(TrialId(trial as u64), Decision::Prune)] } else { vec![] };
+                prop_assert_eq!(enter(&mut asha, 1, TrialId(trial as u64), Some(f64::from(*loss))), expected);
             }
         }
     }
@@ -350,10 +358,10 @@ mod tests {
             let mut pasha = Asha::progressive(&resources, eta as u64);
             let (mut ceiling, mut ceilings) = (1, vec![1]);
             let (mut came, mut known, mut promoted) = (vec![Vec::new(); 4], vec![Vec::new(); 4], vec![Vec::new(); 4]);
-            let mut arrivals: Vec<(usize, TrialId)> = (0..curves.len() as TrialId).rev().map(|trial| (0, trial)).collect();
+            let mut arrivals: Vec<(usize, TrialId)> = (0..curves.len() as u64).rev().map(|trial| (0, TrialId(trial))).collect();
             let mut promote = promote.into_iter().cycle();
             while let Some((k, trial)) = arrivals.pop() {
-                let losses: Option<Vec<f64>> = curves[trial as usize][..resources[k] as usize]
+                let losses: Option<Vec<f64>> = curves[trial.0 as usize][..resources[k] as usize]
                     .iter()
                     .map(|loss| loss.map(f64::from))
                     .collect();
@@ -385,49 +393,57 @@ mod tests {
         let mut asha = Asha::new(&[1, 3], 3, AshaVariant::Promotion);
         for (trial, loss) in [(0, None), (1, Some(0.5)), (2, None)] {
             assert_eq!(asha.promotion(), None);
-            enter(&mut asha, 1, trial, loss);
+            enter(&mut asha, 1, TrialId(trial), loss);
         }
-        assert_eq!(asha.promotion(), Some((1, 1, 3)));
+        assert_eq!(asha.promotion(), Some(promotion(TrialId(1), 1, 3)));
     }
 
     #[test]
     fn at_the_end_the_best_is_trained_on_if_nobody_has_come_to_the_last_rung() {
         let mut asha = Asha::new(&[1, 3, 9], 3, AshaVariant::Promotion);
-        enter(&mut asha, 1, 0, Some(0.5));
-        enter(&mut asha, 1, 1, Some(0.4));
+        enter(&mut asha, 1, TrialId(0), Some(0.5));
+        enter(&mut asha, 1, TrialId(1), Some(0.4));
         assert_eq!(asha.promotion(), None);
         assert_eq!(
-            (asha.close(0, 1), asha.close(1, 1)),
+            (asha.close(TrialId(0), 1), asha.close(TrialId(1), 1)),
             (Decision::Prune, Decision::Promote { to: 3 })
         );
-        asha.left(1, 1);
-        enter(&mut asha, 3, 1, Some(0.3));
-        assert_eq!(asha.close(1, 3), Decision::Promote { to: 9 });
-        enter(&mut asha, 9, 1, Some(0.2));
-        assert_eq!(asha.close(0, 1), Decision::Prune);
+        asha.left(TrialId(1), 1);
+        enter(&mut asha, 3, TrialId(1), Some(0.3));
+        assert_eq!(asha.close(TrialId(1), 3), Decision::Promote { to: 9 });
+        enter(&mut asha, 9, TrialId(1), Some(0.2));
+        assert_eq!(asha.close(TrialId(0), 1), Decision::Prune);
     }
 
     #[test]
     fn progress_ends_where_the_ranking_stays_the_same() {
         let mut pasha = Asha::progressive(&[1, 3, 9, 27], 2);
         for trial in 0..4 {
-            enter(&mut pasha, 1, trial, Some(trial as f64));
+            enter(&mut pasha, 1, TrialId(trial), Some(trial as f64));
         }
         for trial in 0..2 {
-            assert_eq!(pasha.promotion(), Some((trial, 1, 3)));
-            pasha.left(trial, 1);
-            enter(&mut pasha, 3, trial, Some(trial as f64 / 2.0));
+            assert_eq!(pasha.promotion(), Some(promotion(TrialId(trial), 1, 3)));
+            pasha.left(TrialId(trial), 1);
+            enter(&mut pasha, 3, TrialId(trial), Some(trial as f64 / 2.0));
         }
         assert_eq!(pasha.promotion(), None, "the same order as below");
         assert_eq!(
-            (pasha.close(0, 3), pasha.close(1, 3), pasha.close(2, 1)),
+            (
+                pasha.close(TrialId(0), 3),
+                pasha.close(TrialId(1), 3),
+                pasha.close(TrialId(2), 1)
+            ),
             (Decision::Complete, Decision::Complete, Decision::Prune)
         );
-        enter(&mut pasha, 1, 4, Some(0.5));
-        enter(&mut pasha, 1, 5, Some(9.0));
-        assert_eq!(pasha.promotion(), Some((4, 1, 3)));
-        pasha.left(4, 1);
-        enter(&mut pasha, 3, 4, Some(-1.0));
-        assert_eq!(pasha.promotion(), Some((4, 3, 9)), "another order: one rung more");
+        enter(&mut pasha, 1, TrialId(4), Some(0.5));
+        enter(&mut pasha, 1, TrialId(5), Some(9.0));
+        assert_eq!(pasha.promotion(), Some(promotion(TrialId(4), 1, 3)));
+        pasha.left(TrialId(4), 1);
+        enter(&mut pasha, 3, TrialId(4), Some(-1.0));
+        assert_eq!(
+            pasha.promotion(),
+            Some(promotion(TrialId(4), 3, 9)),
+            "another order: one rung more"
+        );
     }
 }

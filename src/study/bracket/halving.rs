@@ -159,22 +159,25 @@ mod tests {
     #[test]
     fn a_certain_decision_does_not_wait() {
         let mut bracket = Halving::new(&[1, 3, 9], 3, 3);
-        assert_eq!(enter(&mut bracket, 1, 0, Some(0.5)), []);
-        assert_eq!(enter(&mut bracket, 1, 1, Some(0.6)), [(1, Decision::Prune)]);
+        assert_eq!(enter(&mut bracket, 1, TrialId(0), Some(0.5)), []);
         assert_eq!(
-            enter(&mut bracket, 1, 2, Some(0.4)),
-            [(0, Decision::Prune), (2, Decision::Promote { to: 3 })]
+            enter(&mut bracket, 1, TrialId(1), Some(0.6)),
+            [(TrialId(1), Decision::Prune)]
+        );
+        assert_eq!(
+            enter(&mut bracket, 1, TrialId(2), Some(0.4)),
+            [(TrialId(0), Decision::Prune), (TrialId(2), Decision::Promote { to: 3 })]
         );
     }
 
     #[test]
     fn ties_go_to_the_lower_number() {
         let mut bracket = Halving::new(&[1, 3], 3, 3);
-        enter(&mut bracket, 1, 2, Some(0.0));
-        enter(&mut bracket, 1, 1, Some(-0.0));
+        enter(&mut bracket, 1, TrialId(2), Some(0.0));
+        enter(&mut bracket, 1, TrialId(1), Some(-0.0));
         assert_eq!(
-            enter(&mut bracket, 1, 0, Some(0.0)),
-            [(0, Decision::Promote { to: 3 }), (1, Decision::Prune)]
+            enter(&mut bracket, 1, TrialId(0), Some(0.0)),
+            [(TrialId(0), Decision::Promote { to: 3 }), (TrialId(1), Decision::Prune)]
         );
     }
 
@@ -186,12 +189,12 @@ mod tests {
         mut next: impl FnMut(usize) -> usize,
     ) -> Vec<Option<(u64, Decision)>> {
         let mut bracket = Halving::new(resources, eta, losses.len() as u64);
-        let mut ready: Vec<(u64, TrialId)> = (0..losses.len()).map(|t| (resources[0], t as TrialId)).collect();
+        let mut ready: Vec<(u64, TrialId)> = (0..losses.len()).map(|t| (resources[0], TrialId(t as u64))).collect();
         let mut outcome = vec![None; losses.len()];
         while !ready.is_empty() {
             let (resource, trial) = ready.remove(next(ready.len()));
             let k = resources.iter().position(|&r| r == resource).unwrap();
-            for (decided, decision) in enter(&mut bracket, resource, trial, losses[trial as usize][k]) {
+            for (decided, decision) in enter(&mut bracket, resource, trial, losses[trial.0 as usize][k]) {
                 let at = match decision {
                     Decision::Promote { to } => {
                         ready.push((to, decided));
@@ -199,7 +202,7 @@ mod tests {
                     }
                     _ => resource,
                 };
-                outcome[decided as usize] = Some((at, decision));
+                outcome[decided.0 as usize] = Some((at, decision));
             }
         }
         outcome

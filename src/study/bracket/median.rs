@@ -86,13 +86,17 @@ mod tests {
     #[test]
     fn a_trial_is_stopped_when_its_best_is_worse_than_the_median_of_means() {
         let mut median = Median::new(&[1, 2, 3], 50, 2);
-        assert_eq!(run(&mut median, 0, &[9.0, 5.0, 4.0]), None, "nobody to compare with");
-        assert_eq!(run(&mut median, 1, &[8.0, 8.0, 8.0]), None, "too few");
-        // The means at 2 are 7 and 8.
-        assert_eq!(run(&mut median, 2, &[8.5, 7.6, 1.0]), Some(2));
-        assert_eq!(run(&mut median, 3, &[8.5, 7.5, 7.4]), None);
         assert_eq!(
-            run(&mut median, 4, &[8.6, 0.0, 0.0]),
+            run(&mut median, TrialId(0), &[9.0, 5.0, 4.0]),
+            None,
+            "nobody to compare with"
+        );
+        assert_eq!(run(&mut median, TrialId(1), &[8.0, 8.0, 8.0]), None, "too few");
+        // The means at 2 are 7 and 8.
+        assert_eq!(run(&mut median, TrialId(2), &[8.5, 7.6, 1.0]), Some(2));
+        assert_eq!(run(&mut median, TrialId(3), &[8.5, 7.5, 7.4]), None);
+        assert_eq!(
+            run(&mut median, TrialId(4), &[8.6, 0.0, 0.0]),
             Some(1),
             "the means at 1 are 9, 8, 8.5 and 8.5"
         );
@@ -147,14 +151,14 @@ mod tests {
                 let others: Vec<&[f64]> = (0..curves.len()).filter(|&other| came[other] >= resource).map(|other| &curves[other][..resource]).collect();
                 let stops = by_definition(&curves[trial][..resource], &others, startup_trials);
                 let expected = match (resource, stops) {
-                    (4, _) => vec![(trial as TrialId, Decision::Complete)],
-                    (_, true) => vec![(trial as TrialId, Decision::Prune)],
+                    (4, _) => vec![(TrialId(trial as u64), Decision::Complete)],
+                    (_, true) => vec![(TrialId(trial as u64), Decision::Prune)],
                     _ => vec![],
                 };
                 let report = |&loss: &f64| Report { at: Timestamp(0), loss: Some(loss), metrics: Default::default(), checkpoint: None };
                 let curve: BTreeMap<u64, Report> = (1..).zip(curves[trial].iter().map(report)).collect();
                 let best = curves[trial][..resource].iter().copied().reduce(f64::min);
-                let decided = median.enter(resource as u64, Entry { trial: trial as TrialId, best, curve: &curve });
+                let decided = median.enter(resource as u64, Entry { trial: TrialId(trial as u64), best, curve: &curve });
                 prop_assert_eq!(&decided, &expected);
                 came[trial] = resource;
                 if !expected.is_empty() { under_way.remove(place); }

@@ -39,6 +39,17 @@ pub struct Entry<'a> {
     pub curve: &'a BTreeMap<u64, Report>,
 }
 
+/// A trial that goes on to the next rung.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promotion {
+    /// The trial.
+    pub trial: TrialId,
+    /// The resource of its rung.
+    pub rung: u64,
+    /// The next rung's resource.
+    pub to: u64,
+}
+
 /// A bracket of a policy.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Bracket {
@@ -113,9 +124,8 @@ impl Bracket {
         }
     }
 
-    /// The trial that is to go on now that a slot is free, if the bracket promotes on demand: the trial, the resource of its
-    /// rung, and that of the next.
-    pub fn promotion(&self) -> Option<(TrialId, u64, u64)> {
+    /// The trial that is to go on now that a slot is free, if the bracket promotes on demand.
+    pub fn promotion(&self) -> Option<Promotion> {
         match self {
             Self::Asha(asha) => asha.promotion(),
             Self::Halving(_) | Self::Median(_) => None,

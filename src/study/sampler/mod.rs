@@ -67,7 +67,7 @@ pub struct Request<'a> {
     /// The number of the bracket's first rung among them.
     pub start: usize,
     /// How many trials the search has: the number of the first one to be drawn.
-    pub first: TrialId,
+    pub first: u64,
     /// How many are drawn at once.
     pub count: u64,
     /// All earlier trials whose results may be used, by number. They depend on no timing (decision D4), so that the same
@@ -157,23 +157,24 @@ pub(crate) enum Purpose {
     Confirmation = 5,
 }
 
-/// The generator of one decision: a function of the study's seed, the trial and the purpose, with no state to store.
-pub(crate) fn generator(study_seed: u64, trial: TrialId, purpose: Purpose) -> ChaCha8Rng {
+/// The generator of one decision: a function of the study's seed, the number of what it is about (a configuration of the search,
+/// a trial) and the purpose, with no state to store.
+pub(crate) fn generator(study_seed: u64, number: u64, purpose: Purpose) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&study_seed.to_le_bytes());
-    key[8..16].copy_from_slice(&trial.to_le_bytes());
+    key[8..16].copy_from_slice(&number.to_le_bytes());
     key[16..24].copy_from_slice(&(purpose as u64).to_le_bytes());
     ChaCha8Rng::from_seed(key)
 }
 
-/// The seed a trial trains with, below 2^53 so that any JSON reader keeps it exactly.
-pub(super) fn training_seed(study_seed: u64, trial: TrialId) -> u64 {
-    generator(study_seed, trial, Purpose::Training).next_u64() >> 11
+/// The seed that the trial of the search's configuration `number` trains with, below 2^53 so that any JSON reader keeps it exactly.
+pub(super) fn training_seed(study_seed: u64, number: u64) -> u64 {
+    generator(study_seed, number, Purpose::Training).next_u64() >> 11
 }
 
 /// The seed of the `number`-th run (from 0) that confirms a trial, below 2^53 and not the trial's own.
 pub(super) fn confirmation_seed(study_seed: u64, trial: TrialId, own: u64, number: u64) -> u64 {
-    let mut random = generator(study_seed, trial, Purpose::Confirmation);
+    let mut random = generator(study_seed, trial.0, Purpose::Confirmation);
     let mut next = || {
         loop {
             let seed = random.next_u64() >> 11;

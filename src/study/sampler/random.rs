@@ -4,10 +4,9 @@
 use hpo_protocol::Values;
 
 use super::{Purpose, generator};
-use crate::ids::TrialId;
 use crate::space::SearchSpace;
 
 /// The configuration of a trial.
-pub(super) fn configuration(space: &SearchSpace, study_seed: u64, trial: TrialId) -> Values {
-    space.sample(&mut generator(study_seed, trial, Purpose::Configuration))
+pub(super) fn configuration(space: &SearchSpace, study_seed: u64, number: u64) -> Values {
+    space.sample(&mut generator(study_seed, number, Purpose::Configuration))
 }

@@ -6,7 +6,6 @@ use rand::RngExt;
 use sobol_burley::{NUM_DIMENSIONS, sample};
 
 use super::{Purpose, generator};
-use crate::ids::TrialId;
 use crate::space::SearchSpace;
 
 /// Points that the sequence has.
@@ -14,16 +13,16 @@ const POINTS: u64 = 1 << 16;
 
 /// The configuration of a trial: the point of that number. Parameters beyond the 256th, trials beyond the 65,536th, and what the
 /// space does not allow are drawn at random.
-pub(super) fn configuration(space: &SearchSpace, study_seed: u64, trial: TrialId) -> Values {
-    let mut random = generator(study_seed, trial, Purpose::Configuration);
+pub(super) fn configuration(space: &SearchSpace, study_seed: u64, number: u64) -> Values {
+    let mut random = generator(study_seed, number, Purpose::Configuration);
     let scramble = (study_seed ^ (study_seed >> 32)) as u32;
     let coordinate = |dimension: usize| match u32::try_from(dimension) {
-        Ok(number) if number < NUM_DIMENSIONS && trial < POINTS => f64::from(sample(trial as u32, number, scramble)),
+        Ok(axis) if axis < NUM_DIMENSIONS && number < POINTS => f64::from(sample(number as u32, axis, scramble)),
         _ => random.random(),
     };
     let point: Vec<f64> = (0..space.parameters.len()).map(coordinate).collect();
     let configuration = space.configuration(&point);
-    configuration.unwrap_or_else(|| space.sample(&mut generator(study_seed, trial, Purpose::Configuration)))
+    configuration.unwrap_or_else(|| space.sample(&mut generator(study_seed, number, Purpose::Configuration)))
 }
 
 #[cfg(test)]

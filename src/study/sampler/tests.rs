@@ -56,7 +56,7 @@ proptest! {
         }
         let observations = seen.iter().zip(&configurations).enumerate();
         let observations: Vec<Observation> = observations.map(|(trial, ((losses, failed, _), parameters))| Observation {
-            trial: trial as TrialId,
+            trial: TrialId(trial as u64),
             parameters,
             losses: RUNGS.into_iter().zip(losses.iter().copied()).collect(),
             failed: *failed,
@@ -99,7 +99,7 @@ fn regret(sampler: &SamplerSpec, seed: u64, brackets: u64, guess: Option<f64>) -
         let observations = all.iter().enumerate().map(|(trial, parameters)| {
             let reached = if trial % 2 == 0 { 3 } else { 1 };
             Observation {
-                trial: trial as TrialId,
+                trial: TrialId(trial as u64),
                 parameters,
                 losses: (0..reached).map(|rung| (RUNGS[rung], loss(parameters, rung))).collect(),
                 failed: false,
@@ -111,7 +111,7 @@ fn regret(sampler: &SamplerSpec, seed: u64, brackets: u64, guess: Option<f64>) -
             seed,
             rungs: &RUNGS,
             start: 1,
-            first: all.len() as TrialId,
+            first: all.len() as u64,
             count: 6,
             observations: &observations,
         });
@@ -162,7 +162,7 @@ fn nothing_is_drawn_twice_while_there_is_something_else() {
         let mut all: Vec<Values> = Vec::new();
         while all.len() < 8 {
             let observations = all.iter().enumerate().map(|(trial, parameters)| Observation {
-                trial: trial as TrialId,
+                trial: TrialId(trial as u64),
                 parameters,
                 losses: vec![(9, trial as f64)],
                 failed: false,
@@ -173,7 +173,7 @@ fn nothing_is_drawn_twice_while_there_is_something_else() {
                 seed: 3,
                 rungs: &RUNGS,
                 start: 0,
-                first: all.len() as TrialId,
+                first: all.len() as u64,
                 count: 2,
                 observations: &observations,
             });

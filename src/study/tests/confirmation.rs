@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::super::*;
 use super::{World, spec, with};
+use crate::ids::{SegmentId, SlotId};
 
 fn confirming(trials: u64, configurations: u64, seeds: u64) -> StudySpec {
     StudySpec {
@@ -43,27 +44,21 @@ impl Driven {
         });
         loop {
             let run = self
-                .send(Event::Idle { slots: vec![0] })
+                .send(Event::Idle { slots: vec![SlotId(0)] })
                 .into_iter()
                 .find_map(|command| match command {
-                    Command::Run {
-                        trial,
-                        attempt,
-                        from,
-                        to,
-                        ..
-                    } => Some((trial, attempt, from, to)),
+                    Command::Run { segment, from, to, .. } => Some((segment, from, to)),
                     _ => None,
                 });
-            let Some((trial, attempt, from, to)) = run else {
+            let Some((segment, from, to)) = run else {
                 assert!(self.study.is_finished());
                 return self;
             };
+            let SegmentId { trial, attempt } = segment;
             for resource in from + 1..=to {
                 let event = match outcome(self.study.trial(trial).unwrap(), resource) {
                     Told::Fails => Event::Failed {
-                        trial,
-                        attempt,
+                        segment,
                         message: "out of luck".into(),
                         checkpoint_lost: false,
                     },
@@ -112,7 +107,7 @@ fn loss(loss: f64) -> Told {
 
 /// How many runs of the same configuration come before a trial.
 fn number(trial: &Trial) -> f64 {
-    (trial.id % 7) as f64
+    (trial.id.0 % 7) as f64
 }
 
 #[test]
@@ -147,16 +142,24 @@ fn the_best_are_trained_again_to_the_end_with_seeds_of_their_own() {
 fn one_lucky_loss_does_not_decide() {
     // Trial 2 was lucky in the search; on average trial 1 is better, and trial 3 a little worse than that.
     let driven = Driven::all_trained(6, &|trial, resource| {
-        let usual = [0.9, 0.20, 0.30, 0.21, 0.8, 0.7][trial.original() as usize];
-        let luck = if trial.id == 2 { -0.25 } else { 0.001 * number(trial) };
+        let usual = [0.9, 0.20, 0.30, 0.21, 0.8, 0.7][trial.original().0 as usize];
+        let luck = if trial.id == TrialId(2) {
+            -0.25
+        } else {
+            0.001 * number(trial)
+        };
         loss(usual + luck + 0.1 / resource as f64)
     });
     let (ranked, probability) = driven.ranked();
-    assert_eq!(ranked, [1, 3, 2]);
+    assert_eq!(ranked, [1, 3, 2].map(TrialId));
     assert!(probability.unwrap() > 0.9, "{probability:?}");
     let best = driven.study.best().unwrap();
-    assert_eq!(best.original(), 1);
-    let of_one = driven.study.trials().iter().filter(|trial| trial.original() == 1);
+    assert_eq!(best.original(), TrialId(1));
+    let of_one = driven
+        .study
+        .trials()
+        .iter()
+        .filter(|trial| trial.original() == TrialId(1));
     let lowest = of_one
         .map(|trial| trial.best().unwrap().1)
         .fold(f64::INFINITY, f64::min);
@@ -173,39 +176,46 @@ fn one_lucky_loss_does_not_decide() {
 fn the_run_of_the_search_is_kept_until_the_choice_and_may_be_chosen() {
     let driven = Driven::all_trained(4, &|trial, _| {
         let fresh = if trial.confirms().is_some() { 0.05 } else { 0.0 };
-        loss([0.4, 0.2, 0.3, 0.25][trial.original() as usize] + fresh)
+        loss([0.4, 0.2, 0.3, 0.25][trial.original().0 as usize] + fresh)
     });
     let best = driven.study.best().unwrap();
-    assert_eq!((best.id, best.best_checkpoint().is_some()), (1, true));
+    assert_eq!((best.id, best.best_checkpoint().is_some()), (TrialId(1), true));
 }
 
 #[test]
 fn a_configuration_that_diverges_ranks_last_and_one_that_fails_blocks_nobody() {
     let driven = Driven::all_trained(3, &|trial, resource| match (trial.original(), trial.confirms()) {
-        (0, Some(_)) if trial.id == 3 && resource == 5 => Told::Loss(None),
-        (1, Some(_)) if trial.id == 4 => Told::Fails,
-        (original, _) => loss([0.1, 0.2, 0.3][original as usize] + 0.001 * number(trial)),
+        (TrialId(0), Some(_)) if trial.id == TrialId(3) && resource == 5 => Told::Loss(None),
+        (TrialId(1), Some(_)) if trial.id == TrialId(4) => Told::Fails,
+        (original, _) => loss([0.1, 0.2, 0.3][original.0 as usize] + 0.001 * number(trial)),
     });
     let confirmation = driven.study.confirmation().unwrap();
     let told = confirmation.configurations.iter();
     let told: Vec<_> = told
         .map(|one| (one.trial, one.losses.len(), one.diverged, one.failed))
         .collect();
-    assert_eq!(told, [(1, 2, 0, 1), (2, 3, 0, 0), (0, 2, 1, 0)]);
+    assert_eq!(
+        told,
+        [(TrialId(1), 2, 0, 1), (TrialId(2), 3, 0, 0), (TrialId(0), 2, 1, 0)]
+    );
     assert_eq!((confirmation.runs, confirmation.over), (9, 9));
-    assert_eq!(driven.study.best().unwrap().original(), 1);
+    assert_eq!(driven.study.best().unwrap().original(), TrialId(1));
 
     let lonely = Driven::all_trained(3, &|trial, _| match (trial.original(), trial.confirms()) {
-        (1, Some(_)) if trial.id != 4 => Told::Fails,
-        (original, _) => loss([0.3, 0.1, 0.2][original as usize] + 0.001 * number(trial)),
+        (TrialId(1), Some(_)) if trial.id != TrialId(4) => Told::Fails,
+        (original, _) => loss([0.3, 0.1, 0.2][original.0 as usize] + 0.001 * number(trial)),
     });
-    assert_eq!(lonely.ranked().0, [2, 0, 1], "one run may have been lucky");
+    assert_eq!(lonely.ranked().0, [2, 0, 1].map(TrialId), "one run may have been lucky");
 
     let hopeless = Driven::all_trained(3, &|trial, _| match trial.confirms() {
         Some(_) => Told::Loss(None),
-        None => loss(trial.id as f64),
+        None => loss(trial.id.0 as f64),
     });
-    assert_eq!(hopeless.study.best().unwrap().id, 0, "then the search alone decides");
+    assert_eq!(
+        hopeless.study.best().unwrap().id,
+        TrialId(0),
+        "then the search alone decides"
+    );
     assert_eq!(hopeless.ranked().1, None);
     assert!(hopeless.study.best().unwrap().best_checkpoint().is_some());
 }
@@ -215,10 +225,10 @@ fn where_few_were_completed_those_that_came_farthest_are_confirmed_too() {
     let spec = confirming(9, 4, 2);
     let limits = spec.limits();
     // Successive halving leaves 9, 3 and 1; the lower the number, the better.
-    let driven = Driven::new(spec).run(limits, &|trial, _| loss(0.1 * (1.0 + trial.original() as f64)));
+    let driven = Driven::new(spec).run(limits, &|trial, _| loss(0.1 * (1.0 + trial.original().0 as f64)));
     let (mut confirmed, _) = driven.ranked();
     confirmed.sort_unstable();
-    assert_eq!(confirmed, [0, 1, 2, 3]);
+    assert_eq!(confirmed, [0, 1, 2, 3].map(TrialId));
 
     let nobody = Driven::new(confirming(9, 4, 2)).run(limits, &|_, _| Told::Loss(None));
     assert_eq!(nobody.study.confirmation(), None);
@@ -231,15 +241,15 @@ fn the_same_configuration_is_not_confirmed_twice() {
     let value = serde_json::json!(0.5);
     spec.space.parameters[0].distribution = crate::space::Distribution::Fixed { value };
     let limits = spec.limits();
-    let driven = Driven::new(spec).run(limits, &|trial, _| loss(trial.id as f64));
-    assert_eq!(driven.ranked().0, [0]);
+    let driven = Driven::new(spec).run(limits, &|trial, _| loss(trial.id.0 as f64));
+    assert_eq!(driven.ranked().0, [TrialId(0)]);
     assert_eq!(driven.study.trials().len(), 4 + 2);
 }
 
 #[test]
 fn confirmation_can_be_asked_for_and_raised_afterwards() {
     let outcome = |trial: &Trial, resource: u64| {
-        loss(0.1 * (trial.original() as f64) + 0.01 * number(trial) + 0.1 / resource as f64)
+        loss(0.1 * (trial.original().0 as f64) + 0.01 * number(trial) + 0.1 / resource as f64)
     };
     let mut spec = confirming(6, 2, 2);
     spec.policy.kind = PolicyKind::None;
@@ -330,14 +340,18 @@ fn the_plan_counts_what_confirms() {
     let planned = begun.study.planned_resource();
     assert_eq!(planned, Some(9 + 3 * 2 + 6 + 2 * 3 * 9));
     let driven = begun.run(limits, &|trial, resource| {
-        loss(trial.original() as f64 + 1.0 / resource as f64)
+        loss(trial.original().0 as f64 + 1.0 / resource as f64)
     });
     assert_eq!(Some(driven.study.trained_resource()), planned);
     assert_eq!(driven.study.planned_resource(), planned);
     let rungs = driven.study.rungs();
     assert_eq!(
         rungs,
-        [(1, 9, Some(9)), (3, 3, Some(3)), (9, 1, Some(1))],
+        [(1, 9, Some(9)), (3, 3, Some(3)), (9, 1, Some(1))].map(|(resource, reached, planned)| RungProgress {
+            resource,
+            reached,
+            planned
+        }),
         "rungs are the search's"
     );
 }
@@ -345,7 +359,7 @@ fn the_plan_counts_what_confirms() {
 #[test]
 fn a_record_that_confirms_what_is_not_there_is_refused() {
     let mut study = Study::new(confirming(3, 1, 2));
-    let (trial, confirms, seed) = (0, 0, 1);
+    let (trial, confirms, seed) = (TrialId(0), TrialId(0), 1);
     let fact = Fact::ConfirmationCreated { trial, confirms, seed };
     assert!(study.follow(&super::at(fact)).is_err());
 }

@@ -66,6 +66,7 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{SlotId, TrialId};
     use crate::study::{Role, Trial, TrialState};
 
     #[test]
@@ -76,10 +77,16 @@ mod tests {
             bytes: 9,
             sha256: "ab".into(),
         };
-        let mut trial = Trial::new(7, Role::Confirmation { of: 2 }, Default::default(), (1 << 53) - 1, 3);
+        let mut trial = Trial::new(
+            TrialId(7),
+            Role::Confirmation { of: TrialId(2) },
+            Default::default(),
+            (1 << 53) - 1,
+            3,
+        );
         trial.parameters = [("rate".to_owned(), 3e-7.into()), ("size".to_owned(), 16.into())].into();
         trial.state = TrialState::Failed { message: "no".into() };
-        trial.failed_on = [1, 4].into();
+        trial.failed_on = [SlotId(1), SlotId(4)].into();
         trial.stopped_at = Some((2, Box::new(checkpoint.clone())));
         for (resource, loss, pairs) in [
             (1, Some(0.1 + 0.2), &[("a", -0.0), ("b", 1.0 / 3.0)][..]),
@@ -105,7 +112,7 @@ mod tests {
 
     #[test]
     fn values_without_names_are_refused() {
-        let trial = Trial::new(0, Role::Search { bracket: 0 }, Default::default(), 1, 1);
+        let trial = Trial::new(TrialId(0), Role::Search { bracket: 0 }, Default::default(), 1, 1);
         let mut value = serde_json::to_value(&trial).unwrap();
         value["reports"] = serde_json::json!({ "names": [["a"]], "rows": [[1, 1, 0.5, 0, [1.0, 2.0], null]] });
         assert!(serde_json::from_value::<Trial>(value.clone()).is_err());

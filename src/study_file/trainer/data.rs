@@ -3,15 +3,14 @@
 use std::path::Path;
 
 use hpo_protocol::Values;
-use hpo_protocol::embedding::Settings;
+use hpo_protocol::embedding::{Columns, Settings};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use super::super::path::absolute;
 use super::super::reader::{Item, Problem, Result, Table, did_you_mean};
 use super::super::study::MAX_SEED;
-
-const ROLES: &[&str] = &["anchor", "positive", "negative", "score", "text", "label", "group"];
 
 /// Reads the keys, but `train`, into the settings of the embedding trainer. Defaults of today are frozen where they
 /// matter to the study.
@@ -83,9 +82,10 @@ fn columns(item: &Item) -> Result<Value> {
         return Err(item.wrong_type("a table", EXAMPLE));
     }
     let table = item.table()?;
-    if let Some(role) = table.unknown(ROLES) {
+    let known: Vec<&str> = Columns::KEYS.iter().map(|key| key.name).collect();
+    if let Some(role) = table.unknown(&known) {
         let message = format!("`{}` is nothing that a column can be for", role.name);
-        let help = did_you_mean(role.key, ROLES.iter().copied());
+        let help = did_you_mean(role.key, known);
         return Err(Problem::new(role.key_span, message, "unknown key", help));
     }
     let role = |role: Item| -> Result<(String, Value)> {
@@ -100,20 +100,9 @@ fn columns(item: &Item) -> Result<Value> {
         Ok((role.key.to_owned(), value))
     };
     let roles: Vec<(String, Value)> = table.items().map(role).collect::<Result<_>>()?;
-    let names: Vec<&str> = roles
-        .iter()
-        .map(|(role, _)| role.as_str())
-        .filter(|role| *role != "group")
-        .collect();
-    let sets: [&[&str]; 4] = [
-        &["anchor", "positive", "negative"],
-        &["anchor", "positive"],
-        &["anchor", "positive", "score"],
-        &["text", "label"],
-    ];
-    let is = |set: &&[&str]| set.len() == names.len() && set.iter().all(|role| names.contains(role));
-    if sets.iter().any(is) {
-        return Ok(Value::from_iter(roles));
+    let columns = Value::from_iter(roles);
+    if Columns::deserialize(&columns).is_ok_and(|columns| columns.kind().is_some()) {
+        return Ok(columns);
     }
     let help = "name anchor, positive and negative for triplets; anchor and positive for pairs; anchor, positive and \
                 score for scored pairs; text and label for labelled texts; and a group if you like";

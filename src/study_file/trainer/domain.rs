@@ -126,8 +126,11 @@ fn check_value(domain: Domain, drawn: &Drawn) -> Result<()> {
             None => ("not a number", unquoted(domain, value)),
         },
         Domain::Bool => ("neither true nor false", unquoted(domain, value)),
-        Domain::Choice(names) => match value.as_str() {
-            Some(name) => ("unknown value", did_you_mean(name, names.iter().copied())),
+        Domain::Choice(choices) => match value.as_str() {
+            Some(name) => (
+                "unknown value",
+                did_you_mean(name, choices.iter().map(|choice| choice.name)),
+            ),
             None => ("not a text", format!("write {domain}, in quotes")),
         },
     };

@@ -1,33 +1,10 @@
 //! Whether every searched parameter of the embedding trainer can make a difference.
 
 use hpo_data::Kind;
-use hpo_protocol::embedding::Parameters;
+use hpo_protocol::embedding::{PARAMETERS, Parameters};
 use serde_json::{Value, json};
 
 use crate::space::{Distribution, SearchSpace};
-
-/// A parameter, the one that decides whether it has an effect, and the values with which it has.
-const NEEDS: &[(&str, &str, &[&str])] = &[
-    ("beta1", "optimizer", &["adamw", "adam"]),
-    ("beta2", "optimizer", &["adamw", "adam"]),
-    ("epsilon", "optimizer", &["adamw", "adam"]),
-    ("momentum", "optimizer", &["sgd"]),
-    (
-        "min_learning_rate_ratio",
-        "schedule",
-        &["linear", "cosine", "cosine_restarts", "plateau"],
-    ),
-    ("restarts", "schedule", &["cosine_restarts"]),
-    ("plateau_factor", "schedule", &["plateau"]),
-    ("plateau_patience", "schedule", &["plateau"]),
-    ("margin", "loss", &["triplet"]),
-    ("distance", "loss", &["triplet"]),
-    ("batch_negatives", "loss", &["triplet"]),
-    ("mining", "loss", &["triplet"]),
-    ("temperature", "loss", &["multiple_negatives"]),
-    ("symmetric", "loss", &["multiple_negatives"]),
-    ("head_dropout", "loss", &["classification"]),
-];
 
 /// What is wrong with a parameter.
 #[derive(Debug, PartialEq)]
@@ -91,8 +68,9 @@ pub(super) fn without_effect(space: &SearchSpace, kind: Kind, synonyms: bool) ->
         .iter()
         .filter(|parameter| !parameter.distribution.is_fixed());
     searched.map(|parameter| parameter.name.as_str()).find_map(|name| {
-        let needs = NEEDS.iter().filter(|(parameter, ..)| *parameter == name);
-        for &(_, decides, with) in needs {
+        let parameter = PARAMETERS.iter().find(|parameter| parameter.name == name);
+        for needs in parameter.iter().flat_map(|parameter| parameter.needs) {
+            let (decides, with) = (needs.parameter, needs.values);
             let values = required(space, name, decides).unwrap_or_else(|| values(decides));
             if !values.iter().any(|value| with.iter().any(|with| value == with)) {
                 return Some(tell(name, decides, &values[0], &format!("`{}`", with.join("` or `"))));
@@ -257,25 +235,6 @@ mod tests {
         ];
         for (space, kind) in cases {
             assert_eq!(told(&space, kind), None, "{space}");
-        }
-    }
-
-    #[test]
-    fn the_rules_name_parameters_and_their_values() {
-        use hpo_protocol::embedding::{Domain, PARAMETERS};
-        let domain = |name: &str| {
-            PARAMETERS
-                .iter()
-                .find(|parameter| parameter.name == name)
-                .unwrap()
-                .domain
-        };
-        for (name, decides, with) in NEEDS {
-            domain(name);
-            let Domain::Choice(values) = domain(decides) else {
-                panic!("`{decides}` is no choice");
-            };
-            assert!(with.iter().all(|value| values.contains(value)), "{name}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the columns of a file are for: told by the study, or else by their names.
+//! What the columns of a file are for: the study says it, or else their names do.
 
 use hpo_protocol::embedding::Columns;
 
@@ -23,11 +23,11 @@ pub(crate) struct Layout {
     pub kind: Kind,
     /// Names as the file has them. Of [`Role::Negative`] there may be several, of the others one each.
     pub columns: Vec<(String, Role)>,
-    /// Whether the names of the columns told their roles.
+    /// Whether the roles were guessed from the names of the columns.
     guessed: bool,
 }
 
-/// Why the columns of a file can't be used, and the mend.
+/// Why the columns of a file can't be used, and the fix.
 #[derive(Debug)]
 pub(crate) struct Unclear {
     pub message: String,
@@ -115,7 +115,9 @@ impl Layout {
     pub fn example(&self) -> String {
         let member = |(name, role): &(String, Role)| match role {
             Role::Score => format!("\"{}\": 0.5", shown(name)),
-            _ => format!("\"{}\": \"…\"", shown(name)),
+            Role::Anchor | Role::Positive | Role::Negative | Role::Text | Role::Label | Role::Group => {
+                format!("\"{}\": \"…\"", shown(name))
+            }
         };
         let required = (0..self.columns.len()).filter(|&column| !self.is_optional(column));
         let members: Vec<String> = required.map(|column| member(&self.columns[column])).collect();
@@ -142,33 +144,10 @@ fn mapped(found: &[&str], mapping: &Columns) -> Result<Layout, Unclear> {
     ] {
         name.iter().for_each(|name| add(name, role));
     }
-    let roles: Vec<Role> = columns.iter().map(|(_, role)| *role).collect();
-    let has = |role| roles.contains(&role);
-    let is = |wanted: &[Role]| {
-        let all = [
-            Role::Anchor,
-            Role::Positive,
-            Role::Negative,
-            Role::Score,
-            Role::Text,
-            Role::Label,
-        ];
-        all.iter().all(|role| has(*role) == wanted.contains(role))
-    };
-    let kind = if is(&[Role::Anchor, Role::Positive, Role::Negative]) {
-        Kind::Triplets
-    } else if is(&[Role::Anchor, Role::Positive]) {
-        Kind::Pairs
-    } else if is(&[Role::Anchor, Role::Positive, Role::Score]) {
-        Kind::Scored
-    } else if is(&[Role::Text, Role::Label]) {
-        Kind::Labelled
-    } else {
-        return Err(Unclear {
-            message: "`columns` names roles that do not go together".to_owned(),
-            help: MAPPINGS.to_owned(),
-        });
-    };
+    let kind = mapping.kind().ok_or_else(|| Unclear {
+        message: "`columns` names roles that do not go together".to_owned(),
+        help: MAPPINGS.to_owned(),
+    })?;
     let layout = Layout {
         kind,
         columns,
@@ -177,7 +156,7 @@ fn mapped(found: &[&str], mapping: &Columns) -> Result<Layout, Unclear> {
     match layout.columns.iter().find(|(name, _)| !found.contains(&name.as_str())) {
         Some((name, _)) => Err(Unclear {
             message: format!("there is no column `{}`; the columns are {}", shown(name), list(found)),
-            help: "mend `columns` under `[trial]`, or the file".to_owned(),
+            help: "fix `columns` under `[trial]`, or the file".to_owned(),
         }),
         None => Ok(layout),
     }
@@ -300,7 +279,7 @@ fn list(names: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    fn told(found: &[&str]) -> String {
+    fn described(found: &[&str]) -> String {
         match Layout::of(found, None) {
             Ok(layout) => {
                 let names: Vec<&str> = layout.columns.iter().map(|(name, _)| name.as_str()).collect();
@@ -355,11 +334,11 @@ mod tests {
             (&[], "cannot tell what the columns are for: there are none"),
         ];
         for (found, expected) in cases {
-            assert_eq!(told(found), *expected);
+            assert_eq!(described(found), *expected);
         }
         let many: Vec<String> = (0..100).map(|n| format!("column {n} {}", "x".repeat(100))).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        let message = told(&many);
+        let message = described(&many);
         assert!(
             message.ends_with("… and 88 more") || message.ends_with(" and 88 more"),
             "{message}"

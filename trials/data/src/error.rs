@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// What is wrong in a file of data, where, and how to mend it.
+/// What is wrong in a file of data, where, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataError {
     /// The file.
@@ -13,7 +13,7 @@ pub struct DataError {
     pub place: Option<Box<Place>>,
     /// What is wrong. Names the file if there is no [`place`](Self::place).
     pub message: String,
-    /// How to mend it.
+    /// How to fix it.
     pub help: String,
 }
 
@@ -73,7 +73,7 @@ impl fmt::Display for DataError {
 impl std::error::Error for DataError {}
 
 /// A text of the user within a message: short, and on one line.
-pub(crate) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     let mut short: String = text.chars().take(60).flat_map(char::escape_debug).collect();
     if text.chars().nth(60).is_some() {
         short.push('…');

@@ -2,62 +2,29 @@
 //!
 //! [`load`] does it all, and does the same wherever it is called with the same settings and files.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod batch;
 mod clean;
 mod columns;
 mod error;
 mod load;
+mod mix;
 mod report;
 mod rows;
 mod source;
 mod split;
+mod statistics;
 mod synonyms;
 
-use std::fmt;
+pub use hpo_protocol::embedding::Kind;
 
-use hpo_protocol::embedding::LossKind;
-
-pub use self::error::{DataError, Place};
+pub use self::error::{DataError, Place, shown};
 pub use self::load::load;
+pub use self::mix::{finalise, mix};
 pub use self::report::{Dropped, Read, Report, SetReport};
+pub use self::statistics::{pearson, spearman};
 pub use self::synonyms::Synonyms;
-
-/// What the rows of a study are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// An anchor, a text near to it in meaning, and one that is not.
-    Triplets,
-    /// An anchor and a text near to it.
-    Pairs,
-    /// Two texts and how near they are.
-    Scored,
-    /// A text and the label that it shares with others.
-    Labelled,
-}
-
-impl Kind {
-    /// The training losses that rows of this kind are made for; the first is the usual one.
-    pub fn losses(self) -> &'static [LossKind] {
-        match self {
-            Self::Triplets => &[LossKind::Triplet, LossKind::MultipleNegatives],
-            Self::Pairs => &[LossKind::MultipleNegatives, LossKind::Triplet],
-            Self::Scored => &[LossKind::CosineSimilarity],
-            Self::Labelled => &[LossKind::Classification],
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Triplets => "triplets",
-            Self::Pairs => "pairs",
-            Self::Scored => "scored pairs",
-            Self::Labelled => "labelled texts",
-        })
-    }
-}
 
 /// Rows to train or to validate with. Numbers of texts are places in `texts`, each of which some row names.
 #[derive(Debug, Clone, PartialEq)]

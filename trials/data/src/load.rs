@@ -18,7 +18,7 @@ use crate::{Data, Kind, Rows, Sets};
 
 /// Reads, checks, cleans and splits the data of a study.
 ///
-/// The answer depends on the settings and the files alone. An error names the file, in it the place, and the mend.
+/// The answer depends on the settings and the files alone. An error names the file, in it the place, and the fix.
 pub fn load(settings: &Settings) -> Result<Sets, DataError> {
     check_score_range(settings)?;
     let synonyms = settings.synonyms.as_deref().map(Synonyms::read).transpose()?;
@@ -30,11 +30,7 @@ pub fn load(settings: &Settings) -> Result<Sets, DataError> {
     for other in [&validation, &test].into_iter().flatten() {
         same_kind(&train, other)?;
     }
-    if settings.score_range.is_some() && train.layout.kind != Kind::Scored {
-        let (file, kind) = (train.file.display(), train.layout.kind);
-        let message = format!("`score_range` is set, but `{file}` has {kind}, which have no scores");
-        return Err(DataError::whole(&train.file, message, "remove `score_range`"));
-    }
+    has_scores(&train, settings)?;
     if settings.clean {
         let sets = [Some(&mut train), validation.as_mut(), test.as_mut()];
         for set in sets.into_iter().flatten() {
@@ -111,7 +107,7 @@ fn something_remains(set: &FileRows) -> Result<(), DataError> {
         set.read,
         set.dropped
     );
-    let help = "mend the file, or keep all rows but empty ones with `clean = false` under `[trial]`";
+    let help = "fix the file, or keep all rows but empty ones with `clean = false` under `[trial]`";
     Err(DataError::whole(&set.file, message, help))
 }
 
@@ -141,12 +137,22 @@ fn split_off(train: &mut FileRows, what: &str, wanted: usize, seed: u64, pool: &
 fn check_score_range(settings: &Settings) -> Result<(), DataError> {
     match settings.score_range {
         Some([low, high]) if !(low < high && (high - low).is_finite()) => {
-            let message = format!("`score_range` is {low} to {high}, which is no range");
+            let message = format!("`score_range` is {low} to {high}, which is not a range");
             let help = "write the lower end first, such as `score_range = [0, 5]`";
             Err(DataError::whole(&settings.train, message, help))
         }
         _ => Ok(()),
     }
+}
+
+fn has_scores(train: &FileRows, settings: &Settings) -> Result<(), DataError> {
+    let kind = train.layout.kind;
+    if settings.score_range.is_none() || kind == Kind::Scored {
+        return Ok(());
+    }
+    let file = train.file.display();
+    let message = format!("`score_range` is set, but `{file}` has {kind}, which have no scores");
+    Err(DataError::whole(&train.file, message, "remove `score_range`"))
 }
 
 /// Collects the rows of a file.
@@ -208,7 +214,7 @@ fn labels(train: &FileRows, pool: &Pool) -> IndexSet<String> {
     labels
 }
 
-/// The rows with texts and labels numbered anew. An unknown label is an error.
+/// The rows with texts and labels renumbered. An unknown label is an error.
 fn data(set: &FileRows, pool: &Pool, labels: &IndexSet<String>, settings: &Settings) -> Result<Data, DataError> {
     let mut used: IndexSet<u32> = IndexSet::new();
     let mut text = |old: u32| used.insert_full(old).0 as u32;
@@ -244,7 +250,7 @@ fn data(set: &FileRows, pool: &Pool, labels: &IndexSet<String>, settings: &Setti
     })
 }
 
-/// Finds the record of a row again, to tell its place.
+/// Finds the record of a row again, to report its place.
 struct Find<'a> {
     number: u64,
     message: &'a str,

@@ -77,12 +77,12 @@ impl fmt::Display for Dropped {
             (self.conflicts, "contradictory"),
             (self.leaked, "that leak into held-out rows"),
         ];
-        let told: Vec<String> = parts
+        let parts: Vec<String> = parts
             .iter()
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("{count} {what}"))
             .collect();
-        f.write_str(&told.join(", "))
+        f.write_str(&parts.join(", "))
     }
 }
 

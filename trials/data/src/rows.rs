@@ -51,7 +51,7 @@ impl Example {
     pub fn label(&self) -> Option<u32> {
         match *self {
             Self::Labelled(_, label) => Some(label),
-            _ => None,
+            Self::Triplet(_) | Self::Pair(_) | Self::Scored(..) => None,
         }
     }
 }
@@ -108,15 +108,25 @@ impl FileRows {
 /// Stands for a number that is not finite, which JSON can't say.
 pub(crate) const NOT_FINITE: &str = "\0not finite";
 
-/// How a file stores values.
+/// How a format stores values.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Storage {
+    /// What its users call the place of a record: a line or a row.
+    pub record: &'static str,
+    /// How they make a text of another value.
+    pub as_text: &'static str,
+    pub numbers: Numbers,
+}
+
+/// How a format stores numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// Values have types, and the user writes them as JSON.
+pub(crate) enum Numbers {
+    /// As JSON does.
     Json,
-    /// Every value is a text.
-    Table,
-    /// Values have types.
-    Parquet,
+    /// Likewise, but for those that are not finite, which are [`NOT_FINITE`].
+    Float,
+    /// As texts.
+    Text,
 }
 
 /// A record: the values of the layout's columns, in its order. None if an optional column is not there.
@@ -125,7 +135,7 @@ pub(crate) struct Record<'a> {
     pub cells: &'a [Option<Value>],
     /// See [`Row::number`].
     pub number: u64,
-    pub format: Format,
+    pub storage: Storage,
 }
 
 /// What is wrong in one column of a record.
@@ -251,8 +261,9 @@ impl Sheet<'_> {
             // A missing cell is one of an optional column: those that must be there are checked where the file is read.
             let Some(value) = cell else { continue };
             let in_lists = matches!(role, Role::Positive | Role::Negative) && layout.kind != Kind::Scored;
-            match value {
-                Value::Array(elements) if in_lists => {
+            let is_absent = value.is_null() || value.as_str() == Some("");
+            match value.as_array().filter(|_| in_lists) {
+                Some(elements) => {
                     if elements.is_empty() && !self.clean {
                         return Err(self.blank(column));
                     }
@@ -260,9 +271,8 @@ impl Sheet<'_> {
                         texts.extend(self.text(column, element)?);
                     }
                 }
-                Value::Null if layout.is_optional(column) => {}
-                Value::String(text) if text.is_empty() && layout.is_optional(column) => {}
-                value => texts.extend(self.text(column, value)?),
+                None if is_absent && layout.is_optional(column) => {}
+                None => texts.extend(self.text(column, value)?),
             }
         }
         Ok(texts)
@@ -272,12 +282,11 @@ impl Sheet<'_> {
         let text = match value {
             Value::String(text) => text.as_str(),
             Value::Null if self.clean => "",
-            other => {
-                let message = format!("must be a string, not {}", kind(other));
-                let help = match (self.record.format, other) {
-                    (_, Value::Null) => "give it a text, or remove the row",
-                    (Format::Parquet, _) => "store it as text",
-                    _ => "put the text in quotes",
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                let message = format!("must be a string, not {}", kind(value));
+                let help = match value.is_null() {
+                    true => "give it a text, or remove the row",
+                    false => self.record.storage.as_text,
                 };
                 return Err(self.at(column, &message, help));
             }
@@ -300,8 +309,8 @@ impl Sheet<'_> {
             Value::Number(number) => number.to_string(),
             Value::Bool(value) => value.to_string(),
             Value::Null => String::new(),
-            other => {
-                let message = format!("must be a label, not {}", kind(other));
+            Value::Array(_) | Value::Object(_) => {
+                let message = format!("must be a label, not {}", kind(value));
                 return Err(self.at(column, &message, "give one name or number"));
             }
         };
@@ -319,16 +328,16 @@ impl Sheet<'_> {
         let number = match value {
             Value::Number(number) => number.as_f64(),
             // NaN and infinities, which JSON has no words for.
-            Value::String(text) if self.record.format == Format::Parquet && text == NOT_FINITE => None,
+            Value::String(text) if self.record.storage.numbers == Numbers::Float && text == NOT_FINITE => None,
             Value::Bool(value) => Some(f64::from(u8::from(*value))),
             Value::Null if self.clean => return Ok(Found::Empty),
-            Value::String(text) if self.record.format == Format::Table => match text.trim() {
+            Value::String(text) if self.record.storage.numbers == Numbers::Text => match text.trim() {
                 "" if self.clean => return Ok(Found::Empty),
                 "" => return Err(self.blank(column)),
                 text => text.parse().ok(),
             },
-            other => {
-                let message = format!("must be a number, not {}", kind(other));
+            Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                let message = format!("must be a number, not {}", kind(value));
                 return Err(self.at(column, &message, "give a number, without quotes"));
             }
         };
@@ -343,7 +352,7 @@ impl Sheet<'_> {
                     "say under `[trial]` what the lowest and the highest score can be, such as `score_range = [0, 5]`; \
                      they are mapped to 0 and 1"
                 }
-                Some(_) => "mend the score, or widen `score_range`",
+                Some(_) => "fix the score, or widen `score_range`",
             };
             return Err(self.at(column, &message, help));
         }
@@ -357,11 +366,11 @@ impl Sheet<'_> {
 
     fn group(&mut self) -> Option<u32> {
         let (_, value) = self.single(Role::Group)?;
-        let group = match value {
-            Value::Null => return None,
-            Value::String(text) if text.trim().is_empty() => return None,
-            Value::String(text) => text.trim().to_owned(),
-            other => other.to_string(),
+        let group = match value.as_str() {
+            Some(text) if text.trim().is_empty() => return None,
+            Some(text) => text.trim().to_owned(),
+            None if value.is_null() => return None,
+            None => value.to_string(),
         };
         Some(intern(&mut self.pool.groups, &group))
     }
@@ -373,11 +382,8 @@ impl Sheet<'_> {
     }
 
     fn blank(&self, column: usize) -> Flaw {
-        let help = match self.record.format {
-            Format::Json => "give it a text, or remove the line",
-            Format::Table | Format::Parquet => "give it a text, or remove the row",
-        };
-        self.at(column, "is blank", help)
+        let help = format!("give it a text, or remove the {}", self.record.storage.record);
+        self.at(column, "is blank", &help)
     }
 
     fn flaw(&self, role: Role, message: String, help: &str) -> Flaw {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::mix::finalise;
 use crate::rows::{Pool, Row};
 
 /// Why no part of the wanted size can be split off.
@@ -143,15 +144,11 @@ impl Roots {
     }
 }
 
-/// A hash of our own, since the standard library's may change and with it the split: FNV-1a, then the finaliser of
-/// SplitMix64 (Steele et al., 2014).
+/// A hash of our own, since the standard library's may change and with it the split: FNV-1a, then [`finalise`].
 fn hash(seed: u64, text: &str) -> u64 {
     let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     let bytes = seed.to_le_bytes();
-    let mut z = bytes.iter().chain(text.as_bytes()).fold(0xcbf2_9ce4_8422_2325, fnv);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+    finalise(bytes.iter().chain(text.as_bytes()).fold(0xcbf2_9ce4_8422_2325, fnv))
 }
 
 #[cfg(test)]
@@ -198,7 +195,7 @@ mod tests {
             split_off(&mut pairs(&[[0, 1]]), 1, 0, &pool(2)),
             Err(Unsplittable::Together { largest: 1 })
         );
-        // Two halves can be told apart, though the part becomes larger than wanted.
+        // Two halves can be split, though the part becomes larger than wanted.
         let mut rows = pairs(&[[0, 1], [1, 2], [3, 4], [4, 5]]);
         assert_eq!(split_off(&mut rows, 1, 0, &pool(6)).unwrap().len(), 2);
     }

@@ -25,7 +25,7 @@ impl Synonyms {
     /// Reads a file of groups, one a line, whose members are separated by tabs.
     ///
     /// # Errors
-    /// Names the file, the place in it, and the mend.
+    /// Names the file, the place in it, and the fix.
     pub fn read(path: &Path) -> Result<Self, DataError> {
         let mut synonyms = Self::default();
         lines::each(path, open(path)?, FORM, |_, line| synonyms.add(line))?;
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_place() {
+    fn what_is_wrong_is_reported_with_its_place() {
         let cases: [(&[u8], &str); 7] = [
             (b"", "`s.tsv` has no synonyms"),
             (
@@ -204,8 +204,8 @@ mod tests {
             (b"a\t\xff\n", "s.tsv:1:3: the line is not UTF-8"),
         ];
         for (text, expected) in cases {
-            let told = read(text).unwrap_err();
-            assert!(told.contains(expected), "{told}\n{expected}");
+            let message = read(text).unwrap_err();
+            assert!(message.contains(expected), "{message}\n{expected}");
         }
     }
 
@@ -218,7 +218,7 @@ mod tests {
                     let whole = synonyms.groups().iter().flatten().fold(String::new(), |all, member| all + member + " ");
                     prop_assert!(synonyms.replace(&whole, 1.0, || 0.999).is_some());
                 }
-                Err(told) => prop_assert!(!told.is_empty() && told.len() < 4000),
+                Err(message) => prop_assert!(!message.is_empty() && message.len() < 4000),
             }
         }
 

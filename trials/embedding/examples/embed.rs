@@ -5,8 +5,8 @@
 use std::io::Read;
 use std::path::Path;
 
-use hpo_trial_embedding::data::Tokens;
 use hpo_trial_embedding::model::Base;
+use hpo_trial_embedding::tokens::Tokens;
 use tch::Device;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -14,7 +14,7 @@ use hpo_protocol::{Start, Unit, VERSION};
 use hpo_trial_embedding::model::Config;
 use hpo_trial_embedding::resource::Goal;
 use hpo_trial_embedding::trial::Trial;
-use hpo_trial_embedding::worker::prepare;
+use hpo_trial_embedding::worker::{limit_threads, prepare};
 use tch::{Device, Kind, Tensor};
 
 /// Numbers that a product of square matrices has a side of.
@@ -36,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let batch_size = get("batch_size")?.parse()?;
     let seconds: f64 = get("seconds")?.parse()?;
+    limit_threads(start.threads)?;
     let shared = prepare(&start)?;
     let parameters = Parameters {
         batch_size,
@@ -140,7 +141,7 @@ impl Products {
     }
 }
 
-/// The most memory that the process has had, in 1e6 bytes, where the system tells it in this way.
+/// The most memory that the process has had, in 1e6 bytes, where the system reports it in this way.
 fn peak_memory() -> Option<f64> {
     let status = std::fs::read_to_string(Path::new("/proc/self/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

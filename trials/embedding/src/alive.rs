@@ -1,11 +1,11 @@
-//! Signs of life during work that no progress is told of.
+//! Signs of life during work whose progress is not reported.
 
 use std::time::{Duration, Instant};
 
 /// How often one is given.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Long work, of which a line in the log tells now and then that it goes on.
+/// Long work that writes a line to the log now and then, to show that it is not stuck.
 #[derive(Debug)]
 pub struct LongWork {
     what: &'static str,
@@ -14,7 +14,7 @@ pub struct LongWork {
 }
 
 impl LongWork {
-    /// Work on `of` things; `what` is said of it, such as `validation: texts`.
+    /// Work on `of` things; `what` describes it, such as `validation: texts`.
     pub fn new(what: &'static str, of: usize) -> Self {
         Self {
             what,
@@ -46,11 +46,11 @@ mod tests {
     #[test]
     fn a_sign_is_given_each_minute() {
         let (begin, mut work) = (Instant::now(), LongWork::new("validation: texts", 90));
-        let told = (0..5).map(|half| work.line(half, begin + INTERVAL / 2 * (2 * half as u32 + 1)));
-        let told: Vec<Option<String>> = told.collect();
-        assert_eq!(told[0], None);
-        assert_eq!(told[1], Some("validation: texts 1 of 90".to_owned()));
-        assert!(told[2..].iter().all(Option::is_some), "{told:?}");
+        let lines = (0..5).map(|half| work.line(half, begin + INTERVAL / 2 * (2 * half as u32 + 1)));
+        let lines: Vec<Option<String>> = lines.collect();
+        assert_eq!(lines[0], None);
+        assert_eq!(lines[1], Some("validation: texts 1 of 90".to_owned()));
+        assert!(lines[2..].iter().all(Option::is_some), "{lines:?}");
         let mut work = LongWork::new("", 0);
         assert!(work.line(1, begin + INTERVAL * 3).is_some());
         assert!(work.line(2, begin + INTERVAL * 3 + INTERVAL / 2).is_none());

@@ -6,11 +6,12 @@ use hpo_protocol::embedding::Parameters;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::data::{cut, derive};
 use crate::error::Result;
 use crate::examples::Examples;
+use crate::seed::derive;
+use crate::tokens::cut;
 
-/// Changes of a text, drawn anew for each text in each epoch: synonym replacement, random deletion and swaps (Wei & Zou,
+/// Changes of a text, drawn again for each text in each epoch: synonym replacement, random deletion and swaps (Wei & Zou,
 /// 2019, section 2), and random crops (Wu et al., 2020, section 3.2).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Augment {

@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use crate::data::Tokenised;
 use crate::error::Result;
-use crate::model::hex;
+use crate::hex::hex;
 use crate::tensors::sync;
+use crate::tokens::Tokenised;
 
 /// The most files kept.
 const FILES: usize = 64;
@@ -64,7 +64,7 @@ impl Cache {
                     let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
                     return Ok(kept);
                 }
-                None => eprintln!("note: `{}` is damaged and is made anew", path.display()),
+                None => eprintln!("note: `{}` is damaged and is rebuilt", path.display()),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => eprintln!("note: cannot read `{}`: {error}", path.display()),
@@ -90,7 +90,7 @@ impl Cache {
         let file = OpenOptions::new().write(true).create_new(true).open(&unfinished)?;
         let written = fill(file, bytes).and_then(|()| fs::rename(&unfinished, path));
         if written.is_err() {
-            // The first error is the one to tell; a leftover would fill the disk.
+            // The first error is the one to report; a leftover would fill the disk.
             let _ = fs::remove_file(&unfinished);
         }
         written?;

@@ -1,4 +1,4 @@
-//! Checkpoints: everything a trial needs to go on as if it had never stopped.
+//! Checkpoints: everything a trial needs to continue as if it had never stopped.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::tensors::{self, Stored};
 
 const FORMAT: &str = "hpo-trial-embedding 1";
 
-/// What must be equal for a trial to go on with the same bits.
+/// What must be equal for a trial to continue with the same bits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Identity {
     /// [`Base::identity`] of the base model.
@@ -54,7 +54,7 @@ pub struct State {
     pub position: Position,
     /// How its validations have gone.
     pub track: Track,
-    /// Rows that are embedded at a time. It may have shrunk for want of memory, and another number gives other bits.
+    /// Rows that are embedded at a time. It may have shrunk for lack of memory, and another number gives other bits.
     pub micro_batch: usize,
     /// The precision, which is that of its first segment if it is chosen by the device: another gives other bits.
     pub precision: PrecisionKind,
@@ -111,8 +111,8 @@ fn identity_fields(identity: &Identity) -> [(&'static str, String); 5] {
     ]
 }
 
-/// Reads a checkpoint to go on from; one that is damaged or of another identity is an error. `prepare` marks the weights
-/// that are trained and tells the learning rate of each, as a share of the whole.
+/// Reads a checkpoint to continue from; one that is damaged or of another identity is an error. `prepare` marks the weights
+/// that are trained and returns the learning rate of each, as a share of the whole.
 pub fn read(
     path: &Path,
     base: &Base,
@@ -153,7 +153,7 @@ pub fn read(
         },
         micro_batch: usize::try_from(file.number("micro_batch", 10)?).unwrap_or(usize::MAX),
         precision: serde_json::from_str(file.text("precision")?)
-            .map_err(|_| Error::file(path, "the checkpoint is damaged: `precision` is none"))?,
+            .map_err(|_| Error::file(path, "the checkpoint is damaged: `precision` is unknown"))?,
         scaler: Scaler {
             scale: f64::from_bits(file.number("loss_scale", 16)?),
             good: file.number("loss_scale_age", 10)?,

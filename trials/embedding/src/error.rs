@@ -28,11 +28,11 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and how to mend it.
+        /// What is wrong, and how to fix it.
         message: String,
     },
     /// Memory is lacking.
-    #[error("out of memory: {bytes} more bytes can't be had")]
+    #[error("out of memory: {bytes} more bytes cannot be allocated")]
     Memory {
         /// How much was asked for.
         bytes: usize,
@@ -57,7 +57,7 @@ impl Error {
         let text = match self {
             Self::Memory { .. } => return true,
             Self::Torch(error) => error.to_string(),
-            _ => return false,
+            Self::Io { .. } | Self::Data(_) | Self::File { .. } | Self::Invalid(_) => return false,
         };
         ["out of memory", "can't allocate memory", "not enough memory"]
             .iter()
@@ -78,9 +78,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// libtorch puts a C++ backtrace after the first line.
 fn first_line(error: &TchError) -> String {
-    let text = match error {
-        TchError::Torch(message) => message.clone(),
-        other => other.to_string(),
+    let text = if let TchError::Torch(message) = error {
+        message.clone()
+    } else {
+        error.to_string()
     };
     text.lines().next().unwrap_or_default().to_owned()
 }

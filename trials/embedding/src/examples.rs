@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use hpo_data::{Data, Rows, Synonyms};
 use sha2::{Digest, Sha256};
 
-use crate::data::{KeptTokens, Tokens, cut};
 use crate::error::{Error, Result};
-use crate::model::hex;
+use crate::hex::hex;
+use crate::kept_tokens::KeptTokens;
+use crate::tokens::{Tokens, cut};
 
 /// Examples with each distinct text tokenised once.
 #[derive(Debug)]

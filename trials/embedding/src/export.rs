@@ -57,7 +57,7 @@ pub fn export(base: &Base, trained: &Trained, directory: &Path) -> Result<()> {
             (None, Dtype::F16 | Dtype::BF16 | Dtype::F64) => Stored::tensor(&tensors::from_view(view)?)?,
             (None, _) => Stored::view(view),
         };
-        stored.push((known.standard(name).to_owned(), one));
+        stored.push((known.standard(name, base.config.prefix).to_owned(), one));
     }
     let metadata = BTreeMap::from([("format", "pt".to_owned())]);
     tensors::write(&weights_file(directory), stored, &metadata)?;

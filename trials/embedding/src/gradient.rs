@@ -7,12 +7,11 @@ use hpo_data::Rows;
 use tch::Tensor;
 
 use crate::augment::Augment;
-use crate::data::derive;
 use crate::error::{Error, Result};
 use crate::examples::Examples;
 use crate::loss::{Classifier, Loss};
-use crate::model::{Dropout, Embedded, Model};
-use crate::optimizer::Gradients;
+use crate::model::{Dropout, Embedded, Gradients, Model};
+use crate::seed::derive;
 
 /// What the gradients of a batch depend on.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ pub struct Pass<'a> {
     /// The labels' layer, if the data have labels. Its tensors are among the weights.
     pub classifier: Option<&'a Classifier>,
     /// The loss.
-    pub loss: Loss,
+    pub loss: &'a Loss,
     /// The data of the batch.
     pub data: &'a Examples,
     /// Tokens to which the texts are cut.

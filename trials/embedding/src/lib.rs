@@ -1,14 +1,17 @@
 //! The worker that fine-tunes text-embedding models: a trainer behind the protocol of `hpo`.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 pub mod alive;
 pub mod augment;
 pub mod cache;
 pub mod checkpoint;
-pub mod data;
 pub mod error;
 pub mod examples;
 pub mod export;
 pub mod gradient;
+pub mod hex;
+pub mod kept_tokens;
 pub mod layers;
 pub mod loss;
 pub mod model;
@@ -16,8 +19,10 @@ pub mod optimizer;
 pub mod precision;
 pub mod resource;
 pub mod schedule;
+pub mod seed;
 pub mod segment;
 pub mod tensors;
+pub mod tokens;
 pub mod trial;
 pub mod validate;
 pub mod worker;

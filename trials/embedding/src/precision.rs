@@ -11,7 +11,7 @@ pub fn auto(device: Device) -> PrecisionKind {
     let faster = match device {
         Device::Cuda(_) => tch::Cuda::is_available() && bf16_pays(device).unwrap_or(false),
         Device::Cpu => has_bf16() && bf16_pays(device).unwrap_or(false),
-        _ => false,
+        Device::Mps | Device::Vulkan => false,
     };
     if faster {
         PrecisionKind::Bf16
@@ -81,7 +81,7 @@ impl Scaler {
         }
     }
 
-    /// Takes in whether the gradients of a step were finite. The answer is whether training can go on: it can't if they
+    /// Takes in whether the gradients of a step were finite. The answer is whether training can continue: it can't if they
     /// are not even at a scale of 1.
     pub fn observe(&mut self, precision: PrecisionKind, finite: bool) -> bool {
         if precision != PrecisionKind::Fp16 {

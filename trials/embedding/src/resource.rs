@@ -1,4 +1,4 @@
-//! What the resource of a trial comes to in optimizer steps.
+//! The resource of a trial in optimizer steps.
 
 use hpo_protocol::{Run, Unit};
 

@@ -3,7 +3,7 @@
 use hpo_protocol::embedding::{Parameters, ScheduleKind};
 
 /// The learning rate of each step as a share of the peak. Its horizon is the maximum resource of the study and not the
-/// rung's, so that a trial that is promoted goes on along the same curve.
+/// rung's, so that a trial that is promoted continues along the same curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Schedule {
     kind: ScheduleKind,

@@ -38,7 +38,7 @@ pub fn parameters(values: &Values) -> Result<Parameters> {
     Ok(parameters)
 }
 
-/// Trains one segment and tells of it, up to and including its last line; an error is left to the caller.
+/// Trains one segment and reports on it, up to and including its last line; an error is left to the caller.
 pub fn segment(shared: &Shared, run: &Run, talk: &mut impl Talk) -> Result<()> {
     let parameters = parameters(&run.parameters)?;
     let goal = Goal::of(run);
@@ -75,20 +75,20 @@ pub fn segment(shared: &Shared, run: &Run, talk: &mut impl Talk) -> Result<()> {
                 });
             }
         }
-        let told = match measured.take() {
-            Some(told) => told,
+        let now = match measured.take() {
+            Some(measured) => measured,
             None => {
-                let Some(told) = validate(&mut trial, course.steps(at) < course.steps(due))? else {
+                let Some(measured) = validate(&mut trial, course.steps(at) < course.steps(due))? else {
                     talk.send(diverged(run, due));
                     return Ok(());
                 };
-                told
+                measured
             }
         };
-        if !report(&mut trial, run, due, &told, talk)? {
+        if !report(&mut trial, run, due, &now, talk)? {
             return Ok(());
         }
-        measured = Some(told);
+        measured = Some(now);
         at = due;
         pace = Pace::new(&trial);
     }
@@ -132,7 +132,7 @@ fn validate(trial: &mut Trial<'_>, new: bool) -> Result<Option<Measured>> {
     Ok(Some(measured))
 }
 
-/// Writes a checkpoint and reports; whether the trial goes on.
+/// Writes a checkpoint and reports; returns whether the trial continues.
 fn report(trial: &mut Trial<'_>, run: &Run, resource: u64, measured: &Measured, talk: &mut impl Talk) -> Result<bool> {
     let path = run
         .checkpoints

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::ptr::NonNull;
 
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Map, Value, json};
@@ -12,14 +13,19 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 
+/// The number types that models have.
+const KINDS: [(Dtype, Kind); 4] = [
+    (Dtype::F16, Kind::Half),
+    (Dtype::BF16, Kind::BFloat16),
+    (Dtype::F32, Kind::Float),
+    (Dtype::F64, Kind::Double),
+];
+
 /// The tensor of a view: a copy, on the CPU, of a number type that models have; another type is an error.
 pub fn from_view(view: &TensorView<'_>) -> Result<Tensor> {
-    let kind = match view.dtype() {
-        Dtype::F16 => Kind::Half,
-        Dtype::BF16 => Kind::BFloat16,
-        Dtype::F32 => Kind::Float,
-        Dtype::F64 => Kind::Double,
-        other => return Err(Error::Invalid(format!("a tensor of type {other} is not supported"))),
+    let dtype = view.dtype();
+    let Some(&(_, kind)) = KINDS.iter().find(|(known, _)| *known == dtype) else {
+        return Err(Error::Invalid(format!("a tensor of type {dtype} is not supported")));
     };
     let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
     Ok(Tensor::f_from_data_size(view.data(), &shape, kind)?)
@@ -29,20 +35,42 @@ pub fn from_view(view: &TensorView<'_>) -> Result<Tensor> {
 ///
 /// # Safety
 ///
-/// The tensor's storage must live as long as the slice, and nothing else may use it while the slice is written to.
-pub unsafe fn numbers<'a>(tensor: &Tensor) -> Result<&'a mut [f32]> {
+/// As long as the slice is there, nothing may write to the tensor's storage by way of this or another handle on it.
+pub unsafe fn numbers(tensor: &Tensor) -> Result<&[f32]> {
+    let (start, length) = extent(tensor)?;
+    // SAFETY: so many numbers stand there, and the tensor, which keeps them alive, is borrowed for as long as the slice.
+    Ok(unsafe { std::slice::from_raw_parts(start, length) })
+}
+
+/// The same, to be written to.
+///
+/// # Safety
+///
+/// As long as the slice is there, nothing else may read or write the tensor's storage, by way of this or another handle on
+/// it.
+#[expect(
+    clippy::mut_from_ref,
+    reason = "a tensor is a handle, by way of which its numbers change anyway"
+)]
+pub unsafe fn numbers_mut(tensor: &Tensor) -> Result<&mut [f32]> {
+    let (start, length) = extent(tensor)?;
+    // SAFETY: so many numbers stand there, and the tensor, which keeps them alive, is borrowed for as long as the slice.
+    Ok(unsafe { std::slice::from_raw_parts_mut(start, length) })
+}
+
+/// Where the numbers of a contiguous f32 tensor on the CPU begin, and how many there are.
+fn extent(tensor: &Tensor) -> Result<(*mut f32, usize)> {
     let fits = tensor.f_kind()? == Kind::Float && tensor.device() == Device::Cpu && tensor.is_contiguous();
     if !fits {
         return Err(Error::Invalid(format!(
             "a tensor is not contiguous f32 on the CPU: {tensor:?}"
         )));
     }
-    if tensor.numel() == 0 {
-        // Its pointer may be null.
-        return Ok(&mut []);
-    }
-    // SAFETY: contiguous and f32, so `numel` numbers stand there; the rest is the caller's promise.
-    Ok(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) })
+    Ok(match tensor.numel() {
+        // Its own pointer may be null.
+        0 => (NonNull::dangling().as_ptr(), 0),
+        length => (tensor.data_ptr().cast(), length),
+    })
 }
 
 /// A tensor of a file to be written.
@@ -108,7 +136,7 @@ pub fn write(path: &Path, mut tensors: Vec<(String, Stored<'_>)>, metadata: &BTr
     write_file(&temporary, &tensors, metadata)
         .and_then(|()| std::fs::rename(&temporary, path).map_err(Error::io("write", path)))
         .inspect_err(|_| {
-            // The first error is the one to tell; a leftover would fill the disk.
+            // The first error is the one to report; a leftover would fill the disk.
             let _ = std::fs::remove_file(&temporary);
         })?;
     match path.parent() {

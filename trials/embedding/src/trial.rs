@@ -11,17 +11,17 @@ use tch::{Device, Tensor};
 
 use crate::augment::Augment;
 use crate::checkpoint::{self, Identity, Position, State};
-use crate::data::{derive, order};
 use crate::error::{Error, Result};
 use crate::examples::Examples;
 use crate::gradient::Pass;
 use crate::layers;
 use crate::loss::{Classifier, Loss};
-use crate::model::{Base, Frozen, Model, Weights};
-use crate::optimizer::{Gradients, Optimizer};
+use crate::model::{Base, Frozen, Gradients, Model, Weights};
+use crate::optimizer::Optimizer;
 use crate::precision::{self, Scaler};
 use crate::resource::{Course, Goal};
 use crate::schedule::{Schedule, Track};
+use crate::seed::{derive, order};
 use crate::validate::{Measured, Validation};
 
 /// The purpose of [`derive`] for the randomness of a step.
@@ -129,7 +129,7 @@ impl<'a> Trial<'a> {
         let shares = prepare(shared, &parameters, &mut weights)?;
         let precision = match parameters.precision {
             PrecisionKind::Auto => *shared.precision.get_or_init(|| precision::auto(shared.base.device)),
-            chosen => chosen,
+            chosen @ (PrecisionKind::Fp32 | PrecisionKind::Bf16 | PrecisionKind::Fp16) => chosen,
         };
         let state = State {
             optimizer: Optimizer::new(&weights, &parameters, shares)?,
@@ -143,7 +143,7 @@ impl<'a> Trial<'a> {
         Self::build(shared, identity(shared, seed, parameters), state, goal)
     }
 
-    /// A trial that goes on from a checkpoint of its own.
+    /// A trial that continues from a checkpoint of its own.
     pub fn resume(shared: &'a Shared, seed: u64, parameters: Parameters, goal: Goal, path: &Path) -> Result<Self> {
         let identity = identity(shared, seed, parameters);
         let state = checkpoint::read(path, &shared.base, &identity, |weights| {
@@ -209,11 +209,11 @@ impl<'a> Trial<'a> {
         usize::try_from(self.identity.parameters.batch_size).unwrap_or(usize::MAX)
     }
 
-    /// One optimizer step, on the next batch. Whether training can go on, as far as is known: it can't if the loss or its
+    /// One optimizer step, on the next batch. Whether training can continue, as far as is known: it can't if the loss or its
     /// gradient is not finite, and then no weight moves.
     pub fn step(&mut self) -> Result<bool> {
         if self.course.is_validated(self.steps()) {
-            // The training loss is told from one validation to the next.
+            // The training loss is reported from one validation to the next.
             self.read_losses()?;
             self.state.position.loss_sum = 0.0;
             self.state.position.loss_count = 0;
@@ -256,7 +256,7 @@ impl<'a> Trial<'a> {
             let pass = Pass {
                 model: &self.model,
                 classifier: self.classifier.as_ref(),
-                loss: self.loss,
+                loss: &self.loss,
                 data: &self.shared.train,
                 max_length: self.max_length,
                 dropout: self.identity.parameters.dropout,
@@ -271,7 +271,7 @@ impl<'a> Trial<'a> {
             match pass.gradients(batch, micro_batch) {
                 Err(error) if error.is_out_of_memory() && micro_batch > 1 && batch.len() > 1 => {
                     let smaller = micro_batch.min(batch.len()).div_ceil(2);
-                    eprintln!("out of memory with {micro_batch} rows at a time: going on with {smaller}");
+                    eprintln!("out of memory with {micro_batch} rows at a time: continuing with {smaller}");
                     self.state.micro_batch = smaller;
                     self.shared.fits.set(smaller.min(self.shared.fits.get()));
                 }

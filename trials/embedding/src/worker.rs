@@ -15,10 +15,10 @@ use tch::{Device, Kind, Tensor};
 
 use crate::cache::Cache;
 use crate::checkpoint::{self, Trained};
-use crate::data::KeptTokens;
 use crate::error::{Error, Result};
 use crate::examples::Examples;
 use crate::export::export;
+use crate::kept_tokens::KeptTokens;
 use crate::model::Base;
 use crate::segment::{Talk, segment};
 use crate::trial::{CLASSIFIER, Shared, classifier};
@@ -31,7 +31,7 @@ pub fn serve() -> ! {
     let ToWorker::Start(start) = first else {
         fatal("the first line must be of type `start`; this worker is started by `hpo`, not by hand");
     };
-    let shared = match guarded(|| prepare(&start)) {
+    let shared = match guarded(|| limit_threads(start.threads).and_then(|()| prepare(&start))) {
         Ok(shared) => shared,
         Err(message) => fatal(&message),
     };
@@ -78,18 +78,11 @@ pub fn serve() -> ! {
     }
 }
 
-/// What all trials of a study share. It sets the threads of the process, so it can be called once.
+/// Has this process compute with so many threads: at least 1, and at most once, before it computes anything.
 ///
 /// # Errors
-/// Names the file or setting that is wrong, and the mend.
-pub fn prepare(start: &Start) -> Result<Shared> {
-    if start.protocol != VERSION {
-        let theirs = start.protocol;
-        return Err(Error::Invalid(format!(
-            "hpo speaks version {theirs} of the worker protocol, this worker version {VERSION}; install both from one release"
-        )));
-    }
-    let threads = start.threads;
+/// If there are none, or the process has begun to compute.
+pub fn limit_threads(threads: usize) -> Result<()> {
     if threads == 0 {
         return Err(Error::Invalid("threads is 0; it must be at least 1".to_owned()));
     }
@@ -97,9 +90,21 @@ pub fn prepare(start: &Start) -> Result<Shared> {
     // only be in their way.
     tch::set_num_threads(1);
     tch::set_num_interop_threads(1);
-    // It fails only if there is a pool already: this is the first use of it.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-    pool.map_err(|error| Error::Invalid(format!("cannot start {threads} threads: {error}")))?;
+    pool.map_err(|error| Error::Invalid(format!("cannot start {threads} threads: {error}")))
+}
+
+/// What all trials of a study share.
+///
+/// # Errors
+/// Names the file or setting that is wrong, and the fix.
+pub fn prepare(start: &Start) -> Result<Shared> {
+    if start.protocol != VERSION {
+        let theirs = start.protocol;
+        return Err(Error::Invalid(format!(
+            "hpo speaks version {theirs} of the worker protocol, this worker version {VERSION}; install both from one release"
+        )));
+    }
     let settings: Settings = serde_json::from_value(serde_json::json!(start.settings))
         .map_err(|error| Error::Invalid(format!("wrong settings under `[trial]`: {error}")))?;
     if !(settings.validation_margin > 0.0 && settings.validation_margin.is_finite()) {
@@ -156,7 +161,7 @@ fn device(gpu: &str, available: bool, built_for_cuda: bool) -> Result<Device> {
         (true, _) => Ok(Device::Cuda(0)),
         (false, false) => Ok(Device::Cpu),
         (false, true) => Err(Error::Invalid(format!(
-            "the GPU {gpu} can't be used: nvidia-smi may tell why; to train on the CPU say `--devices cpu`"
+            "the GPU {gpu} can't be used: nvidia-smi may show why; to train on the CPU, give `--devices cpu`"
         ))),
     }
 }
@@ -275,12 +280,14 @@ impl Lines {
 
     fn stop(&mut self, run: &Run) -> Option<bool> {
         while let Ok(line) = self.receiver.try_recv() {
-            match line {
-                ToWorker::Stop { segment, save } if segment == run.segment => {
-                    return Some(save);
+            match &line {
+                ToWorker::Stop { segment, save } if *segment == run.segment => {
+                    return Some(*save);
                 }
                 ToWorker::Stop { .. } => {}
-                other => self.early.push_back(other),
+                ToWorker::Start(_) | ToWorker::Evaluate | ToWorker::Run(_) | ToWorker::Export { .. } => {
+                    self.early.push_back(line);
+                }
             }
         }
         None
@@ -325,11 +332,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lost_gpu_is_told_and_not_replaced_by_the_cpu() {
+    fn a_lost_gpu_is_reported_and_not_replaced_by_the_cpu() {
         assert_eq!(device("GPU-1", true, true).ok(), Some(Device::Cuda(0)));
         assert_eq!(device("", false, true).ok(), Some(Device::Cpu));
         assert_eq!(device("GPU-1", false, false).ok(), Some(Device::Cpu));
-        let told = device("GPU-1", false, true).map_err(|error| error.to_string());
-        assert!(told.is_err_and(|told| told.starts_with("the GPU GPU-1 can't be used")));
+        let lost = device("GPU-1", false, true).map_err(|error| error.to_string());
+        assert!(lost.is_err_and(|message| message.starts_with("the GPU GPU-1 can't be used")));
     }
 }

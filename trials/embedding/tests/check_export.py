@@ -5,6 +5,34 @@
 
 Prints the largest absolute difference of each, and fails if one is above 1e-5. The tests of `families.rs` leave exported
 directories of every family and head in `target/tmp/embedding-export-*`.
+
+all-mpnet-base-v2 is too large for the tests. It is checked with 4 GB of memory and in some minutes like this: put its
+directory (config.json, model.safetensors, tokenizer.json, modules.json ...) at `mpnet/model`, and after `make setup` write
+`mpnet/check.toml`:
+
+    [study]
+    trials = 1
+
+    [policy]
+    type = "none"
+    resource = "steps"
+    max_resource = 8
+    report_every = 8
+
+    [trial]
+    model = "model"
+    train = "../.cache/data/wordnet/test.jsonl"
+    validation = "../.cache/data/wordnet/validation.jsonl"
+    max_length = 64
+
+    [space]
+    learning_rate = 2e-5
+
+Then `cd mpnet && hpo search check.toml`: the validation loss falls, and
+
+    python trials/embedding/tests/check_export.py mpnet/model mpnet/studies/check/best-model
+
+finds the same embeddings before and after.
 """
 
 import json

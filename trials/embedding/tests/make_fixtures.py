@@ -29,6 +29,11 @@ from transformers import (
     BertTokenizer,
     CamembertConfig,
     CamembertModel,
+    DistilBertConfig,
+    DistilBertModel,
+    MPNetConfig,
+    MPNetModel,
+    MPNetTokenizer,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaModel,
@@ -40,6 +45,7 @@ from transformers import (
 
 FIXTURES = Path(__file__).parent / "fixtures"
 MAX_LENGTH = 16
+LONG = 48
 HIDDEN = 8
 MARGIN = 0.5
 
@@ -81,7 +87,7 @@ def randomise(model: torch.nn.Module, seed: int) -> None:
     torch.manual_seed(seed)
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            centre = 1.0 if name.endswith("LayerNorm.weight") else 0.0
+            centre = 1.0 if name.lower().endswith(("layernorm.weight", "layer_norm.weight")) else 0.0
             weight.copy_(centre + 0.3 * torch.randn(weight.shape))
             if name.endswith(("word_embeddings.weight", "position_embeddings.weight")):
                 weight[model.config.pad_token_id] = 0.0
@@ -98,9 +104,8 @@ def sizes(vocabulary: int, **more) -> dict:
     )
 
 
-def word_piece() -> dict[str, int]:
+def word_piece(special=("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")) -> dict[str, int]:
     # Not trained: the trainer orders equal pieces at random.
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     letters = "abcdefghiklmnorstuwv"
     whole = ["the", "cat", "cattle", "sat", "in", "is", "on", "of", "naive", "na", "Tokyo", "東", "京", "ß", "!", ",", "?"]
     ends = ["tle", "ing", "ive", "x", "ï", "é", *letters]
@@ -160,11 +165,18 @@ def start(name: str) -> Path:
     return directory
 
 
-def sentence_transformer(directory: Path, *modules) -> None:
+def sentence_transformer(directory: Path, *modules, max_length: int = MAX_LENGTH) -> None:
     """Adds the files of sentence-transformers to a Hugging Face directory, as it writes them."""
-    SentenceTransformer(modules=[Transformer(str(directory), max_seq_length=MAX_LENGTH), *modules]).save(
+    SentenceTransformer(modules=[Transformer(str(directory), max_seq_length=max_length), *modules]).save(
         str(directory), create_model_card=False
     )
+
+
+def with_prefix(directory: Path, prefix: str, dtype: torch.dtype) -> None:
+    """Names the weights as in a language model's file."""
+    path = directory / "model.safetensors"
+    weights = {f"{prefix}{name}": weight.to(dtype) for name, weight in load_file(path).items()}
+    save_file(weights, path, {"format": "pt"})
 
 
 def with_dropout(model: SentenceTransformer) -> dict:
@@ -187,13 +199,13 @@ def with_dropout(model: SentenceTransformer) -> dict:
     }
 
 
-def finish(directory: Path) -> None:
+def finish(directory: Path, max_length: int = MAX_LENGTH) -> None:
     """Computes the reference and writes it beside the model."""
     # Transformers would compute with the type of the file.
     model = SentenceTransformer(str(directory), device="cpu", model_kwargs={"dtype": torch.float32})
-    model.max_seq_length = MAX_LENGTH
+    model.max_seq_length = max_length
     model.eval()
-    ids = [model.tokenizer(text, truncation=True, max_length=MAX_LENGTH)["input_ids"] for text in TEXTS]
+    ids = [model.tokenizer(text, truncation=True, max_length=max_length)["input_ids"] for text in TEXTS]
     embeddings = model.encode(TEXTS, batch_size=5)
 
     features = model.preprocess([TEXTS[text] for triplet in TRIPLETS for text in triplet])
@@ -205,7 +217,7 @@ def finish(directory: Path) -> None:
     save_file(gradients, directory / "gradients.safetensors")
 
     reference = {
-        "max_length": MAX_LENGTH,
+        "max_length": max_length,
         "texts": TEXTS,
         "ids": ids,
         "embeddings": [[float(f"{number:.8g}") for number in row] for row in embeddings.tolist()],
@@ -279,9 +291,7 @@ def xlm_roberta() -> None:
     model.save_pretrained(directory)
     XLMRobertaTokenizer(vocab=pieces, _spm_precompiled_charsmap=normalisation()).save_pretrained(directory)
     sentence_transformer(directory, Pooling(HIDDEN, "cls"), Normalize())
-    path = directory / "model.safetensors"
-    weights = {f"roberta.{name}": weight.bfloat16() for name, weight in load_file(path).items()}
-    save_file(weights, path, {"format": "pt"})
+    with_prefix(directory, "roberta.", torch.bfloat16)
     finish(directory)
 
 
@@ -306,6 +316,33 @@ def camembert_max() -> None:
     finish(directory)
 
 
+def distilbert() -> None:
+    """A DistilBERT, with names as in a language model's file, in f16."""
+    directory = start("distilbert")
+    vocabulary = word_piece()
+    config = dict(vocab_size=len(vocabulary), dim=HIDDEN, n_layers=2, n_heads=2, hidden_dim=2 * HIDDEN)
+    model = DistilBertModel(DistilBertConfig(**config, max_position_embeddings=20))
+    randomise(model, 8)
+    model.save_pretrained(directory)
+    BertTokenizer(vocab=vocabulary).save_pretrained(directory)
+    sentence_transformer(directory, Pooling(HIDDEN, "mean"))
+    with_prefix(directory, "distilbert.", torch.float16)
+    finish(directory)
+
+
+def mpnet() -> None:
+    """An all-mpnet: mean and normalised. With texts long enough for the distances that share a row."""
+    directory = start("mpnet")
+    vocabulary = word_piece(["<s>", "<pad>", "</s>", "[UNK]", "<mask>"])
+    config = sizes(len(vocabulary), max_position_embeddings=LONG + 2, layer_norm_eps=1e-5)
+    model = MPNetModel(MPNetConfig(**config))
+    randomise(model, 9)
+    model.save_pretrained(directory)
+    MPNetTokenizer(vocab=vocabulary).save_pretrained(directory)
+    sentence_transformer(directory, Pooling(HIDDEN, "mean"), Normalize(), max_length=LONG)
+    finish(directory, LONG)
+
+
 if __name__ == "__main__":
-    for make in [bert_mean, bert_cls, roberta, xlm_roberta, camembert_max]:
+    for make in [bert_mean, bert_cls, roberta, xlm_roberta, camembert_max, distilbert, mpnet]:
         make()

@@ -5,7 +5,7 @@
 //! Standard error is the trial's log. A line on standard output that does not begin with `{` is taken for a stray
 //! print and goes to the log too.
 //!
-//! The way of a worker:
+//! The life of a worker:
 //!
 //! 1. It reads [`ToWorker::Start`], prepares what all trials share, and answers [`FromWorker::Ready`], or
 //!    [`FromWorker::Fatal`] if no trial can ever run (a missing model, say).
@@ -16,6 +16,8 @@
 //!    sent a SIGTERM, and after two more it is killed.
 //!
 //! Readers ignore fields they do not know, so that either side can be the newer one.
+
+#![deny(clippy::wildcard_enum_match_arm)]
 
 pub mod embedding;
 mod ids;
@@ -55,7 +57,7 @@ pub enum ToWorker {
         /// The segment to stop.
         #[serde(flatten)]
         segment: SegmentId,
-        /// Whether to write a checkpoint of this very moment first, so that the segment can go on from it later.
+        /// Whether to write a checkpoint first, so that the segment can continue from it later.
         save: bool,
     },
     /// Write the model of a checkpoint for use outside `hpo`; answered by [`FromWorker::Exported`]. Sent only to a
@@ -155,7 +157,7 @@ pub struct Run {
     pub to: u64,
     /// The resource that a trial reaches if it is never stopped: the horizon of learning-rate schedules.
     pub max: u64,
-    /// The checkpoint to go on from; none for a new trial. It may lie between `from` and the next report if the trial was
+    /// The checkpoint to continue from; none for a new trial. It may lie between `from` and the next report if the trial was
     /// stopped there.
     pub checkpoint: Option<PathBuf>,
     /// An existing directory for this trial's new checkpoints. Their names must not be those of older ones.
@@ -192,7 +194,7 @@ pub enum FromWorker {
         #[serde(default)]
         features: Vec<Feature>,
     },
-    /// No trial can run here, and no other worker would fare better: the study stops with this message.
+    /// No trial can run here, and no other worker would do better: the study stops with this message.
     Fatal {
         /// What is wrong and how to fix it, for the user.
         message: String,
@@ -264,18 +266,18 @@ pub enum FromWorker {
     Exported {
         /// The directory written.
         directory: PathBuf,
-        /// What the model comes to on data that no decision has looked at, if there are any.
+        /// The measurement on data that no decision has looked at, if there are any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         test: Option<Measurement>,
     },
 }
 
-/// What a model comes to on some data.
+/// A model measured on some data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     /// The loss; lower is better. Finite.
     pub loss: f64,
-    /// Metrics beside the loss.
+    /// Metrics other than the loss.
     #[serde(default)]
     pub metrics: Metrics,
 }

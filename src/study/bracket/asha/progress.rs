@@ -102,11 +102,11 @@ mod tests {
 
     #[test]
     fn a_ranking_is_stable_if_each_trial_could_have_its_place() {
-        let below = [(0, 0.1), (1, 0.2), (2, 0.25)];
-        assert!(is_stable(&[0, 1, 2], &below, 0.0));
-        assert!(!is_stable(&[0, 2, 1], &below, 0.04));
-        assert!(is_stable(&[0, 2, 1], &below, 0.06));
-        assert!(!is_stable(&[1, 0, 2], &below, 0.06));
+        let below = [(TrialId(0), 0.1), (TrialId(1), 0.2), (TrialId(2), 0.25)];
+        assert!(is_stable(&[0, 1, 2].map(TrialId), &below, 0.0));
+        assert!(!is_stable(&[0, 2, 1].map(TrialId), &below, 0.04));
+        assert!(is_stable(&[0, 2, 1].map(TrialId), &below, 0.06));
+        assert!(!is_stable(&[1, 0, 2].map(TrialId), &below, 0.06));
     }
 
     #[test]
@@ -117,11 +117,11 @@ mod tests {
             (1, [0.4, 0.45, 0.25, 0.23]),
             (2, [0.9, 0.1, 0.1, 0.1]),
         ] {
-            progress.curves.insert(trial, (1..).zip(losses).collect());
+            progress.curves.insert(TrialId(trial), (1..).zip(losses).collect());
         }
         // 0 and 1 cross three times; 2 crosses each of them once.
         assert!((progress.tolerance() - 0.03).abs() < 1e-12);
-        progress.curves.remove(&0);
+        progress.curves.remove(&TrialId(0));
         assert_eq!(progress.tolerance(), 0.0);
     }
 
@@ -130,13 +130,14 @@ mod tests {
         let mut progress = Progress::new(3);
         let (one, other) = (curve(&[0.3, 0.2]), curve(&[0.4, 0.1]));
         let entry = |trial, curve| Entry {
-            trial,
+            trial: TrialId(trial),
             best: Some(0.1),
             curve,
         };
-        progress.observe(&entry(0, &one), &[0], &[(0, 0.3), (1, 0.4)]);
+        let below = [(TrialId(0), 0.3), (TrialId(1), 0.4)];
+        progress.observe(&entry(0, &one), &[TrialId(0)], &below);
         assert_eq!(progress.last(), 1);
-        progress.observe(&entry(1, &other), &[1, 0], &[(0, 0.3), (1, 0.4)]);
+        progress.observe(&entry(1, &other), &[TrialId(1), TrialId(0)], &below);
         assert_eq!(progress.last(), 2);
     }
 }

@@ -17,7 +17,6 @@ use self::model::{Hyperparameters, Point, Prediction, Process};
 pub use self::surrogate::Surrogate;
 use super::untried::Tried;
 use super::{Purpose, Request, generator, sobol};
-use crate::ids::TrialId;
 use crate::space::{Around, SearchSpace};
 
 /// The settings of the sampler.
@@ -131,7 +130,7 @@ fn unknowing(
     settings: GaussianProcess,
     request: &Request<'_>,
     tried: &Tried<'_>,
-    trial: TrialId,
+    trial: u64,
     random: &mut impl Rng,
 ) -> Values {
     let space = request.space;
@@ -303,7 +302,7 @@ mod tests {
             seed,
             rungs: &RUNGS,
             start: 0,
-            first: observations.len() as TrialId,
+            first: observations.len() as u64,
             count,
             observations,
         })
@@ -325,7 +324,7 @@ mod tests {
             let observations = all.iter().enumerate().map(|(trial, parameters)| {
                 let reached = if trial % 3 == 0 { 3 } else { 1 };
                 Observation {
-                    trial: trial as TrialId,
+                    trial: TrialId(trial as u64),
                     parameters,
                     losses: (0..reached).map(|rung| (RUNGS[rung], loss(parameters, rung))).collect(),
                     failed: false,
@@ -359,7 +358,7 @@ mod tests {
         }));
         let after = |seed, all: &[Values], loss: fn(usize) -> f64| {
             let observations = all.iter().enumerate().map(|(trial, parameters)| Observation {
-                trial: trial as TrialId,
+                trial: TrialId(trial as u64),
                 parameters,
                 losses: vec![(9, loss(trial))],
                 failed: false,
@@ -370,7 +369,7 @@ mod tests {
                 seed,
                 rungs: &RUNGS,
                 start: 2,
-                first: all.len() as TrialId,
+                first: all.len() as u64,
                 count: 1,
                 observations: &observations,
             };
@@ -407,7 +406,7 @@ mod tests {
             .collect();
         // 3 has the lowest loss, but has come to the end already.
         let observations = all.iter().enumerate().map(|(x, parameters)| Observation {
-            trial: x as TrialId,
+            trial: TrialId(x as u64),
             parameters,
             losses: RUNGS[..if x == 3 { 3 } else { 1 }]
                 .iter()

@@ -4,11 +4,13 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-use super::jsonl::FORM;
 use super::lines::Problem;
 use crate::columns::Layout;
 use crate::error::shown;
 use crate::rows::kind;
+
+/// The help where the columns are not known yet.
+pub(super) const FORM: &str = r#"write one {"anchor": "…", "positive": "…", "negative": "…"} per line"#;
 
 /// Why a line is not a row of the layout: the slow way, taken once.
 pub(super) fn explain(line: &str, layout: &Layout) -> Problem {
@@ -28,7 +30,7 @@ pub(super) fn explain(line: &str, layout: &Layout) -> Problem {
                 return Problem::new(line, all, message, layout.example());
             }
             [_, second, ..] => {
-                let message = format!("the key `{}` is there twice", shown(key));
+                let message = format!("the key `{}` appears twice", shown(key));
                 return Problem::new(line, second.clone(), message, "keep one of the two");
             }
             _ => {}

@@ -9,17 +9,25 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::explain::{explain, keys, value_span};
+use super::explain::{FORM, explain, keys, value_span};
 use super::lines::{self, Problem};
-use super::{Sink, no_rows};
+use super::{Format, Sink, no_rows};
 use crate::columns::Layout;
 use crate::error::DataError;
-use crate::rows::{Format, Record};
+use crate::rows::{Numbers, Record, Storage};
 
-/// The help where the columns are not known yet.
-pub(super) const FORM: &str = r#"write one {"anchor": "…", "positive": "…", "negative": "…"} per line"#;
+pub(super) const JSONL: Format = Format {
+    endings: &["jsonl", "json", "ndjson"],
+    read,
+};
 
-pub(super) fn read(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn Sink) -> Result<(), DataError> {
+const STORAGE: Storage = Storage {
+    record: "line",
+    as_text: "put the text in quotes",
+    numbers: Numbers::Json,
+};
+
+fn read(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn Sink) -> Result<(), DataError> {
     let mut layout = None;
     let mut cells = Vec::new();
     lines::each(path, file, FORM, |number, text| {
@@ -35,7 +43,7 @@ pub(super) fn read(path: &Path, file: File, mapping: Option<&Columns>, sink: &mu
         let record = Record {
             cells: &cells,
             number: number as u64,
-            format: Format::Json,
+            storage: STORAGE,
         };
         sink.take(&record).map_err(|flaw| {
             let span = value_span(text, &layout.columns[flaw.column].0);
@@ -149,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_told_with_its_place() {
+    fn a_bad_line_is_reported_with_its_place() {
         let cases = [
             (
                 r#"{"anchor":"a","positive":"b"}"#,
@@ -157,7 +165,7 @@ mod tests {
             ),
             (
                 r#"{"anchor":"a","anchor":"b"}"#,
-                r#"7:24: the key `anchor` is there twice ["b"]"#,
+                r#"7:24: the key `anchor` appears twice ["b"]"#,
             ),
             (r#"["a"]"#, r#"7:1: a row is an object, not an array [["a"]]"#),
             (

@@ -45,7 +45,7 @@ pub(crate) struct Problem {
     pub span: Range<usize>,
     /// What is wrong.
     pub message: String,
-    /// How to mend it.
+    /// How to fix it.
     pub help: String,
 }
 
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_and_endless_lines_are_told() {
+    fn bytes_that_are_no_text_and_endless_lines_are_reported() {
         let problem = text(b"{\"anchor\":\"\xff\"}", false, "").err().unwrap();
         assert_eq!(
             (problem.message.as_str(), problem.span),

@@ -27,19 +27,30 @@ pub(crate) trait Sink {
     fn take(&mut self, record: &Record) -> Result<(), Flaw>;
 }
 
+/// A format of data.
+struct Format {
+    /// How the names of its files end, in lower case; the first is its own name.
+    endings: &'static [&'static str],
+    read: ReadFile,
+}
+
 /// Reads a file, at least one record of it.
+type ReadFile = fn(&Path, File, Option<&Columns>, &mut dyn Sink) -> Result<(), DataError>;
+
+/// All formats.
+const FORMATS: [Format; 4] = [jsonl::JSONL, table::CSV, table::TSV, parquet::PARQUET];
+
+/// Reads a file of any format, at least one record of it.
 pub(crate) fn read(path: &Path, mapping: Option<&Columns>, sink: &mut dyn Sink) -> Result<(), DataError> {
-    let shown = path.display();
     let file = open(path)?;
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    match ending.as_str() {
-        "jsonl" | "json" | "ndjson" => jsonl::read(path, file, mapping, sink),
-        "csv" => table::read(path, file, b',', mapping, sink),
-        "tsv" => table::read(path, file, b'\t', mapping, sink),
-        "parquet" => parquet::read(path, file, mapping, sink),
-        _ => {
-            let message = format!("the name of `{shown}` does not tell its format");
-            let help = "give it the ending .jsonl, .csv, .tsv or .parquet";
+    match FORMATS.iter().find(|format| format.endings.contains(&ending.as_str())) {
+        Some(format) => (format.read)(path, file, mapping, sink),
+        None => {
+            let message = format!("the name of `{}` does not say its format", path.display());
+            let mut names = FORMATS.map(|format| format!(".{}", format.endings[0])).to_vec();
+            let last = names.pop().unwrap_or_default();
+            let help = format!("give it the ending {} or {last}", names.join(", "));
             Err(DataError::whole(path, message, help))
         }
     }

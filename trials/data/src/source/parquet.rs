@@ -12,15 +12,26 @@ use parquet::record::Field;
 use parquet::schema::types::Type;
 use serde_json::{Map, Number, Value};
 
-use super::{MAX_LINE, Sink, no_rows};
+use super::{Format, MAX_LINE, Sink, no_rows};
 use crate::columns::Layout;
 use crate::error::{DataError, shown};
-use crate::rows::{Flaw, Format, NOT_FINITE, Record};
+use crate::rows::{Flaw, NOT_FINITE, Numbers, Record, Storage};
 
 const AGAIN: &str = "write it again, with snappy, gzip, zstd or no compression";
 
+pub(super) const PARQUET: Format = Format {
+    endings: &["parquet"],
+    read,
+};
+
+const STORAGE: Storage = Storage {
+    record: "row",
+    as_text: "store it as text",
+    numbers: Numbers::Float,
+};
+
 /// Reads a file. The library asserts what only a sound file keeps: its panic is an error here.
-pub(super) fn read(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn Sink) -> Result<(), DataError> {
+fn read(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn Sink) -> Result<(), DataError> {
     catch_unwind(AssertUnwindSafe(|| read_sound(path, file, mapping, sink))).unwrap_or_else(|_| Err(damaged(path)))
 }
 
@@ -82,14 +93,14 @@ fn read_sound(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn
             let Some(column) = layout.position(name) else { continue };
             cells[column] = Some(value(field).map_err(|what| {
                 let message = format!("`{}` {what}", shown(name));
-                let help = "mend the row, or write the file again".to_owned();
+                let help = "fix the row, or write the file again".to_owned();
                 wrong(Flaw { column, message, help })
             })?);
         }
         let record = Record {
             cells: &cells,
             number,
-            format: Format::Parquet,
+            storage: STORAGE,
         };
         sink.take(&record).map_err(wrong)?;
     }
@@ -123,7 +134,14 @@ fn value(field: &Field) -> Result<Value, &'static str> {
         Field::Str(value) => text(value)?,
         Field::Bytes(bytes) => text(std::str::from_utf8(bytes.data()).map_err(|_| "is not UTF-8")?)?,
         Field::ListInternal(list) => list.elements().iter().map(value).collect::<Result<_, _>>()?,
-        _ => Value::Object(Map::new()),
+        Field::Decimal(_)
+        | Field::Date(_)
+        | Field::TimeMillis(_)
+        | Field::TimeMicros(_)
+        | Field::TimestampMillis(_)
+        | Field::TimestampMicros(_)
+        | Field::Group(_)
+        | Field::MapInternal(_) => Value::Object(Map::new()),
     })
 }
 

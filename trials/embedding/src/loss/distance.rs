@@ -26,17 +26,21 @@ pub fn cosine(left: &Tensor, right: &Tensor) -> Result<Tensor> {
 
 /// Distances of all `[left, hidden]` from all `[right, hidden]`, `[left, right]`.
 pub fn all(kind: DistanceKind, left: &Tensor, right: &Tensor) -> Result<Tensor> {
-    if kind == DistanceKind::Cosine {
-        let products = normalise(left)?.f_matmul(&normalise(right)?.f_transpose(0, 1)?)?;
-        return Ok(products.f_neg()?.f_add_scalar(1.0)?);
-    }
+    Ok(match kind {
+        DistanceKind::SquaredEuclidean => squares(left, right)?,
+        DistanceKind::Euclidean => squares(left, right)?.f_clamp_min(1e-12)?.f_sqrt()?,
+        DistanceKind::Cosine => {
+            let products = normalise(left)?.f_matmul(&normalise(right)?.f_transpose(0, 1)?)?;
+            products.f_neg()?.f_add_scalar(1.0)?
+        }
+    })
+}
+
+/// Squared Euclidean distances of all from all.
+fn squares(left: &Tensor, right: &Tensor) -> Result<Tensor> {
     let lengths = |rows: &Tensor, keep: bool| rows.f_square()?.f_sum_dim_intlist(1, keep, Kind::Float);
     let products = left.f_matmul(&right.f_transpose(0, 1)?)?;
-    let squares = lengths(left, true)?
+    Ok(lengths(left, true)?
         .f_add(&lengths(right, false)?)?
-        .f_sub(&products.f_mul_scalar(2.0)?)?;
-    if kind == DistanceKind::Euclidean {
-        return Ok(squares.f_clamp_min(1e-12)?.f_sqrt()?);
-    }
-    Ok(squares)
+        .f_sub(&products.f_mul_scalar(2.0)?)?)
 }

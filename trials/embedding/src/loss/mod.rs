@@ -1,90 +1,83 @@
-//! Training losses.
+//! Training losses: each is a file here, and a line in `computed`.
 
+mod classification;
+mod cosine_similarity;
 mod distance;
-mod ranking;
+mod multiple_negatives;
 #[cfg(test)]
 mod tests;
 mod triplet;
 
+use std::fmt;
+
 use hpo_data::Rows;
 use hpo_protocol::embedding::{LossKind, Parameters};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
-use self::ranking::Ranking;
-use self::triplet::{Columns, Triplet};
 use crate::error::{Error, Result};
 use crate::examples::Examples;
 
+pub use self::classification::Classifier;
 pub use self::distance::{cosine, distance};
 
-/// What is minimised.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kinds {
-    Triplet(Triplet),
-    Ranking(Ranking),
-    Cosine,
-    Classification { dropout: f64 },
+/// A loss with its parameters.
+trait Objective: fmt::Debug {
+    /// The scalar loss of a batch.
+    fn of(&self, batch: &Batch<'_>) -> Result<Tensor>;
+
+    /// Whether the loss of a row depends on the other rows of its batch. Otherwise the loss of a batch is the mean of
+    /// those of its rows.
+    fn couples(&self, data: &Examples) -> bool;
 }
 
-/// A training loss.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Loss(Kinds);
-
-/// A linear layer from embeddings to labels.
-#[derive(Debug)]
-pub struct Classifier {
-    /// `[labels, hidden]`.
-    pub weight: Tensor,
-    /// `[labels]`.
-    pub bias: Tensor,
-}
-
-impl Classifier {
-    /// Scores of labels `[texts, labels]` for embeddings `[texts, hidden]`.
-    pub fn forward(&self, embeddings: &Tensor) -> Result<Tensor> {
-        Ok(embeddings.f_linear(&self.weight, Some(&self.bias))?)
+/// The function of each loss.
+fn computed(kind: LossKind, parameters: &Parameters) -> Box<dyn Objective> {
+    match kind {
+        LossKind::Triplet => Box::new(triplet::Triplet::new(parameters)),
+        LossKind::MultipleNegatives => Box::new(multiple_negatives::MultipleNegatives::new(parameters)),
+        LossKind::CosineSimilarity => Box::new(cosine_similarity::CosineSimilarity),
+        LossKind::Classification => Box::new(classification::Classification::new(parameters)),
     }
 }
+
+/// A batch of rows and their embeddings.
+#[derive(Debug)]
+struct Batch<'a> {
+    rows: &'a Rows,
+    /// `[columns * rows, hidden]`: all anchors, then all positives, and so on, as in [`Rows::texts`].
+    embeddings: &'a Tensor,
+    /// The same, `[rows, hidden]` for each column.
+    columns: Vec<Tensor>,
+    /// The places of the texts, likewise.
+    texts: Vec<Vec<u32>>,
+    data: &'a Examples,
+    /// Labelled texts need it.
+    classifier: Option<&'a Classifier>,
+}
+
+/// The training loss of a trial.
+#[derive(Debug)]
+pub struct Loss(Box<dyn Objective>);
 
 impl Loss {
     /// The loss of a trial; one that the data are not made for is an error.
     pub fn new(parameters: &Parameters, data: &Examples) -> Result<Self> {
         let what = data.rows().kind();
-        let possible = what.losses();
-        let kind = parameters.loss.unwrap_or(possible[0]);
-        if !possible.contains(&kind) {
-            let names: Vec<String> = possible.iter().map(|kind| format!("`{kind}`")).collect();
+        let kind = parameters.loss.unwrap_or(what.default_loss());
+        if !kind.kinds().contains(&what) {
+            let names: Vec<String> = what.losses().iter().map(|kind| format!("`{kind}`")).collect();
             return Err(Error::Invalid(format!(
                 "the loss `{kind}` can't be computed for {what}; use {}, or leave `loss` out",
                 names.join(" or ")
             )));
         }
-        Ok(Self(match kind {
-            LossKind::Triplet => Kinds::Triplet(Triplet {
-                distance: parameters.distance,
-                margin: parameters.margin,
-                batch_negatives: parameters.batch_negatives,
-                mining: parameters.mining,
-            }),
-            LossKind::MultipleNegatives => Kinds::Ranking(Ranking {
-                temperature: parameters.temperature,
-                symmetric: parameters.symmetric,
-            }),
-            LossKind::CosineSimilarity => Kinds::Cosine,
-            LossKind::Classification => Kinds::Classification {
-                dropout: parameters.head_dropout,
-            },
-        }))
+        Ok(Self(computed(kind, parameters)))
     }
 
     /// Whether the loss of a row depends on the other rows of its batch. Otherwise the loss of a batch is the mean of
     /// those of its rows.
     pub fn couples(&self, data: &Examples) -> bool {
-        match self.0 {
-            Kinds::Triplet(triplet) => triplet.batch_negatives > 0.0 || matches!(data.rows(), Rows::Pairs(_)),
-            Kinds::Ranking(_) => true,
-            Kinds::Cosine | Kinds::Classification { .. } => false,
-        }
+        self.0.couples(data)
     }
 
     /// The scalar loss of a batch of `data`. `embeddings` is `[columns * rows, hidden]`: all anchors, then all
@@ -92,43 +85,23 @@ impl Loss {
     pub fn of(
         &self,
         embeddings: &Tensor,
-        batch: &Rows,
+        rows: &Rows,
         data: &Examples,
         classifier: Option<&Classifier>,
     ) -> Result<Tensor> {
-        let columns = batch.columns();
-        let parts = embeddings.f_chunk(columns as i64, 0)?;
-        let texts: Vec<Vec<u32>> = (0..columns).map(|column| batch.column(column)).collect();
-        let all = Columns {
-            embeddings: &parts,
-            texts: &texts,
-        };
-        let device = embeddings.device();
-        match (self.0, batch, classifier) {
-            (Kinds::Triplet(triplet), ..) => triplet.of(&all, data),
-            (Kinds::Ranking(ranking), ..) => ranking.of(&all, data),
-            (Kinds::Cosine, Rows::Scored(rows), _) => {
-                let scores: Vec<f32> = rows.iter().map(|&(_, score)| score).collect();
-                let scores = Tensor::f_from_slice(&scores)?.f_to_device(device)?;
-                Ok(cosine(&parts[0], &parts[1])?
-                    .f_sub(&scores)?
-                    .f_square()?
-                    .f_mean(Kind::Float)?)
-            }
-            (Kinds::Classification { dropout }, Rows::Labelled(rows), Some(classifier)) => {
-                let labels: Vec<i64> = rows.iter().map(|&(_, label)| i64::from(label)).collect();
-                let labels = Tensor::f_from_slice(&labels)?.f_to_device(device)?;
-                let embeddings = if dropout > 0.0 {
-                    embeddings.f_dropout(dropout, true)?
-                } else {
-                    embeddings.shallow_clone()
-                };
-                let scores = classifier.forward(&embeddings)?;
-                Ok(scores.f_cross_entropy_loss::<Tensor>(&labels, None, tch::Reduction::Mean, -100, 0.0)?)
-            }
-            (Kinds::Cosine | Kinds::Classification { .. }, ..) => {
-                Err(Error::Invalid("this loss is not made for these examples".to_owned()))
-            }
-        }
+        let columns = rows.columns();
+        self.0.of(&Batch {
+            rows,
+            embeddings,
+            columns: embeddings.f_chunk(columns as i64, 0)?,
+            texts: (0..columns).map(|column| rows.column(column)).collect(),
+            data,
+            classifier,
+        })
     }
+}
+
+/// The error of a loss and rows that are not made for each other.
+fn not_made_for_each_other() -> Error {
+    Error::Invalid("this loss is not made for these examples".to_owned())
 }

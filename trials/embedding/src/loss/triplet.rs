@@ -1,40 +1,33 @@
 //! The triplet loss, and negatives chosen within a batch.
 
-use hpo_protocol::embedding::{DistanceKind, Mining};
+use hpo_data::Rows;
+use hpo_protocol::embedding::{DistanceKind, Mining, Parameters};
 use tch::{Kind, Tensor};
 
 use super::distance::{all, distance};
+use super::{Batch, Objective};
 use crate::error::Result;
 use crate::examples::Examples;
 
-/// What the triplet loss depends on.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The triplet loss.
+#[derive(Debug)]
 pub struct Triplet {
     /// How far is far.
-    pub distance: DistanceKind,
+    distance: DistanceKind,
     /// How much nearer the positive must be.
-    pub margin: f64,
+    margin: f64,
     /// The weight of the second loss, of a negative chosen within the batch.
-    pub batch_negatives: f64,
+    batch_negatives: f64,
     /// Which one is chosen.
-    pub mining: Mining,
+    mining: Mining,
 }
 
-/// A batch of embeddings, `[rows, hidden]` each, and the places of their texts.
-#[derive(Debug)]
-pub struct Columns<'a> {
-    /// The embeddings of anchors, of positives, and of negatives if there are any.
-    pub embeddings: &'a [Tensor],
-    /// The texts, likewise.
-    pub texts: &'a [Vec<u32>],
-}
-
-impl Triplet {
-    /// The scalar loss of a batch: the triplet loss of FaceNet (Schroff et al., 2015, section 3.1) with the negatives
+impl Objective for Triplet {
+    /// The triplet loss of FaceNet (Schroff et al., 2015, section 3.1) with the negatives
     /// that are given, plus `batch_negatives` times the same loss with negatives chosen from the other rows' positives
     /// and negatives. Without given negatives it is the second loss alone.
-    pub fn of(&self, batch: &Columns<'_>, data: &Examples) -> Result<Tensor> {
-        let [anchors, positives, rest @ ..] = batch.embeddings else {
+    fn of(&self, batch: &Batch<'_>) -> Result<Tensor> {
+        let [anchors, positives, rest @ ..] = batch.columns.as_slice() else {
             return Ok(Tensor::f_zeros([], (Kind::Float, tch::Device::Cpu))?);
         };
         let near = distance(self.distance, anchors, positives)?;
@@ -48,24 +41,39 @@ impl Triplet {
         {
             return Ok(given);
         }
-        let second = self.chosen(batch, &near, data)?.f_mul_scalar(weight)?;
+        let second = self.chosen(batch, &near)?.f_mul_scalar(weight)?;
         Ok(match given {
             Some(given) => given.f_add(&second)?,
             None => second,
         })
     }
 
+    fn couples(&self, data: &Examples) -> bool {
+        self.batch_negatives > 0.0 || matches!(data.rows(), Rows::Pairs(_))
+    }
+}
+
+impl Triplet {
+    pub fn new(parameters: &Parameters) -> Self {
+        Self {
+            distance: parameters.distance,
+            margin: parameters.margin,
+            batch_negatives: parameters.batch_negatives,
+            mining: parameters.mining,
+        }
+    }
+
     /// The loss with chosen negatives: its mean over the rows that have one. Which rows those are is known from the
     /// texts alone, so nothing has to come back from the device.
-    fn chosen(&self, batch: &Columns<'_>, near: &Tensor, data: &Examples) -> Result<Tensor> {
-        let anchors = &batch.embeddings[0];
-        let candidates = Tensor::f_cat(&batch.embeddings[1..], 0)?;
+    fn chosen(&self, batch: &Batch<'_>, near: &Tensor) -> Result<Tensor> {
+        let anchors = &batch.columns[0];
+        let candidates = Tensor::f_cat(&batch.columns[1..], 0)?;
         let places: Vec<u32> = batch.texts[1..].concat();
         let count = batch.texts[0].len();
         let mut rows = Vec::new();
         let mut wrong = Vec::new();
         for (row, &anchor) in batch.texts[0].iter().enumerate() {
-            let is_wrong = |(place, &text): (usize, &u32)| place % count != row && !data.is_right(anchor, text);
+            let is_wrong = |(place, &text): (usize, &u32)| place % count != row && !batch.data.is_right(anchor, text);
             let begin = wrong.len();
             wrong.extend(places.iter().enumerate().map(is_wrong));
             if wrong[begin..].contains(&true) {

@@ -1,6 +1,6 @@
 //! Dropout whose masks are a function of a seed, and of the place of each number.
 
-use crate::data::derive;
+use crate::seed::derive;
 
 /// Dropout of one pass through the encoder (Srivastava et al., 2014). Nothing is drawn from a generator: a mask is a
 /// function of seed, site, text and place, so it is the same whichever thread computes it and can be computed again

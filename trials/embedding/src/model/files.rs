@@ -8,9 +8,9 @@ use safetensors::tensor::TensorView;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::config::read_json;
-use super::hex;
+use super::json::read_json;
 use crate::error::{Error, Result};
+use crate::hex::hex;
 
 const WORDS: &str = "embeddings.word_embeddings.weight";
 
@@ -34,7 +34,7 @@ pub fn weights_file(directory: &Path) -> PathBuf {
 }
 
 impl Files {
-    /// Reads the weight files of a model directory. An error names the file and how to mend it.
+    /// Reads the weight files of a model directory. An error names the file and how to fix it.
     pub fn read(directory: &Path) -> Result<Self> {
         #[derive(Deserialize)]
         struct Index {
@@ -146,11 +146,12 @@ impl<'a> Tensors<'a> {
         found.map(|(name, view)| (name.as_str(), view))
     }
 
-    /// The name that Transformers looks for in place of a name in the files.
-    pub fn standard<'n>(&self, name: &'n str) -> &'n str {
-        match self.prefix.as_str() {
-            "bert." | "roberta." => name,
-            other => name.strip_prefix(other).unwrap_or(name),
+    /// The name that Transformers looks for in place of a name in the files, if `prefix` is that of the family's larger
+    /// models.
+    pub fn standard<'n>(&self, name: &'n str, prefix: &str) -> &'n str {
+        if self.prefix == prefix {
+            return name;
         }
+        name.strip_prefix(&self.prefix).unwrap_or(name)
     }
 }

@@ -7,18 +7,9 @@ use std::rc::Rc;
 
 use tch::{Kind, Tensor};
 
-use super::packed::{Packed, Positions};
-use super::{Base, Encoder, Engine};
+use super::packed::{Below, Packed, Positions};
+use super::{Base, Engine};
 use crate::error::Result;
-
-/// What the lowest layers have made of the texts of a batch.
-#[derive(Debug)]
-pub struct Below {
-    /// How many layers.
-    pub layers: usize,
-    /// Token vectors `[tokens, hidden]` of each text, in the packed order.
-    pub states: Vec<Tensor>,
-}
 
 /// The embeddings and the lowest layers of the untrained model, without dropout, and what they have made of known texts.
 ///
@@ -40,7 +31,7 @@ pub struct Frozen {
 
 impl Frozen {
     /// The lowest `layers` of a model. `known` are the texts that come again, as [`know`](Self::know) takes them; others are
-    /// computed anew each time. `room` is how many bytes may be kept, by all that share it.
+    /// computed again each time. `room` is how many bytes may be kept, by all that share it.
     pub fn new<'a>(
         base: &Base,
         layers: usize,
@@ -50,8 +41,8 @@ impl Frozen {
         let frozen = Self {
             layers,
             engine: base.engine(&base.weights)?,
-            positions: base.config.positions(),
-            // Positive, as `Config` has checked.
+            positions: base.config.positions,
+            // Positive, as has been checked.
             width: base.config.hidden_size as usize * size_of::<f32>(),
             known: RefCell::default(),
             past: RefCell::default(),
@@ -85,7 +76,7 @@ impl Frozen {
 
     /// The same by tensor operations, as on other devices than the CPU.
     pub fn by_tensors(self, base: &Base) -> Result<Self> {
-        let engine = Engine::Tensors(Encoder::new(&base.config, &base.weights, Kind::Float)?);
+        let engine = Engine::Portable(base.portable(&base.weights, Kind::Float)?);
         Ok(Self { engine, ..self })
     }
 
@@ -132,8 +123,8 @@ impl Frozen {
         let batches: Vec<Packed> = texts.iter().map(|text| Packed::new(&[text], self.positions)).collect();
         match &self.engine {
             Engine::Native(native) => native.lower_each(&batches, self.layers),
-            Engine::Tensors(encoder) => {
-                let lower = |batch| encoder.lower(batch, self.layers);
+            Engine::Portable(portable) => {
+                let lower = |batch| portable.lower(batch, self.layers);
                 batches.iter().map(lower).collect()
             }
         }
@@ -147,7 +138,7 @@ impl Frozen {
         let batch = Packed::new(texts, self.positions);
         let tokens = match &self.engine {
             Engine::Native(native) => native.lower(&batch, self.layers)?,
-            Engine::Tensors(encoder) => encoder.lower(&batch, self.layers)?,
+            Engine::Portable(portable) => portable.lower(&batch, self.layers)?,
         };
         let lengths = batch
             .groups

@@ -1,41 +1,46 @@
-//! Text-embedding models: an encoder of the BERT and RoBERTa families, its pooling, its weights and its tokenizer.
+//! Text-embedding models: an encoder of one of the families, its pooling, its weights and its tokenizer.
 
-mod config;
 mod dropout;
-mod encoder;
+mod family;
 mod files;
 mod frozen;
+mod gradients;
+mod json;
 mod native;
 mod packed;
 mod pooling;
+mod portable;
+mod post_norm;
 mod tokenizer;
 mod weights;
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use tch::{Device, Kind, Tensor};
 
-pub use self::config::{Config, Family, read_json, write_json};
 pub use self::dropout::{Dropout, Mask, Site};
-pub use self::encoder::Encoder;
+pub use self::family::{Config, Encoder, FAMILIES, Family, parse_encoder, read_encoder};
 pub use self::files::{Files, Tensors, weights_file};
-pub use self::frozen::{Below, Frozen};
+pub use self::frozen::Frozen;
+pub use self::gradients::Gradients;
+pub use self::json::{read_json, write_json};
 pub use self::native::Native;
-pub use self::packed::{Group, Packed, Positions};
+pub use self::packed::{Below, Group, Packed, Positions};
 pub use self::pooling::{Head, normalise};
+pub use self::portable::{Drops, Layers, Portable};
 pub use self::tokenizer::{read_tokenizer, tokenizer_files, write_max_length};
-pub use self::weights::{Weights, decays};
+pub use self::weights::{Weight, Weights, decays};
 use crate::error::{Error, Result};
-use crate::optimizer::Gradients;
 
 /// The untrained model, loaded once per worker; trials start from copies of its weights.
 #[derive(Debug)]
 pub struct Base {
     /// Its directory.
     pub directory: PathBuf,
-    /// Its architecture.
+    /// What it computes.
+    pub encoder: Box<dyn Encoder>,
+    /// The sizes of that.
     pub config: Config,
     /// What follows the encoder.
     pub head: Head,
@@ -48,19 +53,20 @@ pub struct Base {
 }
 
 impl Base {
-    /// Loads a Hugging Face model directory. An error names the file and how to mend it.
+    /// Loads a Hugging Face model directory. An error names the file and how to fix it.
     pub fn load(directory: &Path, device: Device) -> Result<Self> {
         if !directory.is_dir() {
             let message = "there is no such model directory; check `model` in the study, or run `make setup`";
             return Err(Error::file(directory, message));
         }
-        let config = Config::read(directory)?;
+        let encoder = read_encoder(directory)?;
         let head = Head::read(directory)?;
         let files = Files::read(directory)?;
-        let weights = Weights::read(&files.tensors()?, &config, device)?;
+        let weights = Weights::read(&files.tensors()?, encoder.layout(), device)?;
         Ok(Self {
             directory: directory.to_owned(),
-            config,
+            config: *encoder.config(),
+            encoder,
             head,
             weights,
             identity: files.digest(),
@@ -81,35 +87,49 @@ impl Base {
 
     /// The engine for the device.
     fn engine(&self, weights: &Weights) -> Result<Engine> {
-        Ok(if self.device == Device::Cpu {
-            Engine::Native(Native::new(&self.config, weights))
+        let native = if self.device == Device::Cpu {
+            self.encoder.native(weights)?
         } else {
-            Engine::Tensors(Encoder::new(&self.config, weights, Kind::Float)?)
+            None
+        };
+        Ok(match native {
+            Some(native) => Engine::Native(Box::new(native)),
+            None => Engine::Portable(self.portable(weights, Kind::Float)?),
         })
+    }
+
+    /// The encoder by tensor operations, with matrix products in `kind`.
+    fn portable(&self, weights: &Weights, kind: Kind) -> Result<Portable> {
+        Ok(Portable::new(weights.words(), self.encoder.layers(weights, kind)?))
     }
 
     /// The same model by tensor operations, as it is used on other devices than the CPU.
     pub fn model_by_tensors(&self, weights: &Weights, head: Head) -> Result<Model> {
-        let encoder = Encoder::new(&self.config, weights, Kind::Float)?;
-        Ok(self.build(Engine::Tensors(encoder), weights, head))
+        let portable = self.portable(weights, Kind::Float)?;
+        Ok(self.build(Engine::Portable(portable), weights, head))
     }
 
     /// A model that trains with matrix products in `kind`. In evaluation it computes in f32, as whoever loads it will.
     pub fn model_mixed(&self, weights: &Weights, head: Head, kind: Kind) -> Result<Model> {
         let mut model = self.model_with(weights, head)?;
         if kind != Kind::Float {
-            model.mixed = Some(Encoder::new(&self.config, weights, kind)?);
+            model.mixed = Some(self.portable(weights, kind)?);
         }
         Ok(model)
     }
 
-    fn build(&self, encoder: Engine, weights: &Weights, head: Head) -> Model {
+    fn build(&self, engine: Engine, weights: &Weights, head: Head) -> Model {
+        let mut all = weights.iter().map(|(_, weight)| weight.shallow_clone());
+        let encoder: Vec<Tensor> = all.by_ref().take(self.encoder.layout().len()).collect();
         Model {
-            encoder,
+            engine,
             mixed: None,
             frozen: None,
-            weights: weights.iter().map(|(_, weight)| weight.shallow_clone()).collect(),
-            positions: self.config.positions(),
+            words: weights.words().shallow_clone(),
+            // The first are the words.
+            encoder: encoder.into_iter().skip(1).collect(),
+            top: all.collect(),
+            positions: self.config.positions,
             head,
             device: self.device,
         }
@@ -119,13 +139,17 @@ impl Base {
 /// From token ids to embeddings.
 #[derive(Debug)]
 pub struct Model {
-    encoder: Engine,
+    engine: Engine,
     /// Trains in its place, if the precision is not f32.
-    mixed: Option<Encoder>,
+    mixed: Option<Portable>,
     /// Its lowest layers, if they are not trained.
     frozen: Option<Rc<Frozen>>,
-    /// All weights in the order of the layout, and after them those of what follows the encoder.
-    weights: Vec<Tensor>,
+    /// The word embeddings.
+    words: Tensor,
+    /// All other weights of the encoder, in their order.
+    encoder: Vec<Tensor>,
+    /// Those of what follows the encoder.
+    top: Vec<Tensor>,
     positions: Positions,
     head: Head,
     device: Device,
@@ -134,9 +158,9 @@ pub struct Model {
 #[derive(Debug)]
 enum Engine {
     /// On the CPU.
-    Native(Native),
+    Native(Box<Native>),
     /// On any device.
-    Tensors(Encoder),
+    Portable(Portable),
 }
 
 /// The embeddings of a training batch, and what is needed to take a gradient through them.
@@ -152,7 +176,7 @@ enum Trace {
     /// The token vectors, a leaf of gradients, and the pass that they came of.
     Native(Tensor, Box<native::Pass>),
     /// The words used and a copy of their rows, a leaf of gradients in place of the whole table.
-    Tensors(Vec<i64>, Tensor),
+    Portable(Vec<i64>, Tensor),
 }
 
 impl Model {
@@ -176,9 +200,9 @@ impl Model {
         let _no_grad = tch::no_grad_guard();
         let batch = Packed::new(texts, self.positions);
         let below = self.below(texts, &batch)?;
-        let tokens = match &self.encoder {
+        let tokens = match &self.engine {
             Engine::Native(native) => native.embed(&batch, &Dropout::NONE, below.as_ref())?,
-            Engine::Tensors(encoder) => encode(encoder, &batch, &Dropout::NONE, below.as_ref())?.0,
+            Engine::Portable(portable) => encode(portable, &batch, &Dropout::NONE, below.as_ref())?.0,
         };
         self.pool(&tokens, &batch)
     }
@@ -188,10 +212,10 @@ impl Model {
         let _no_grad = tch::no_grad_guard();
         let batch = Packed::new(texts, self.positions);
         let below = self.below(texts, &batch)?;
-        let tokens = match (&self.mixed, &self.encoder) {
+        let tokens = match (&self.mixed, &self.engine) {
             (None, Engine::Native(native)) => native.embed(&batch, &dropout, below.as_ref())?,
-            (Some(encoder), _) | (None, Engine::Tensors(encoder)) => {
-                encode(encoder, &batch, &dropout, below.as_ref())?.0
+            (Some(portable), _) | (None, Engine::Portable(portable)) => {
+                encode(portable, &batch, &dropout, below.as_ref())?.0
             }
         };
         self.pool(&tokens, &batch)
@@ -201,7 +225,7 @@ impl Model {
     pub fn train(&self, texts: &[&[u32]], dropout: Dropout) -> Result<Embedded> {
         let batch = Packed::new(texts, self.positions);
         let below = self.below(texts, &batch)?;
-        match (&self.mixed, &self.encoder) {
+        match (&self.mixed, &self.engine) {
             (None, Engine::Native(native)) => {
                 let (tokens, pass) = native.train(batch, dropout, below.as_ref())?;
                 let tokens = tokens.f_set_requires_grad(true)?;
@@ -210,11 +234,11 @@ impl Model {
                     trace: Trace::Native(tokens, Box::new(pass)),
                 })
             }
-            (Some(encoder), _) | (None, Engine::Tensors(encoder)) => {
-                let (tokens, rows) = encode(encoder, &batch, &dropout, below.as_ref())?;
+            (Some(portable), _) | (None, Engine::Portable(portable)) => {
+                let (tokens, rows) = encode(portable, &batch, &dropout, below.as_ref())?;
                 Ok(Embedded {
                     embeddings: self.pool(&tokens, &batch)?,
-                    trace: Trace::Tensors(batch.words, rows),
+                    trace: Trace::Portable(batch.words, rows),
                 })
             }
         }
@@ -228,13 +252,13 @@ impl Model {
 
     /// The gradients of all weights that require one, from a scalar loss over the embeddings of a batch.
     pub fn gradients(&self, loss: &Tensor, embedded: Embedded) -> Result<Gradients> {
-        let trained = |weights: &'_ [Tensor]| -> Vec<Tensor> {
+        let trained = |weights: &[Tensor]| -> Vec<Tensor> {
             let trained = weights.iter().filter(|weight| weight.requires_grad());
             trained.map(Tensor::shallow_clone).collect()
         };
-        match (&self.encoder, embedded.trace) {
+        let mut leaves = trained(&self.top);
+        match (&self.engine, embedded.trace) {
             (Engine::Native(native), Trace::Native(tokens, pass)) => {
-                let mut leaves = trained(&self.weights[native.weights()..]);
                 leaves.push(tokens);
                 let mut after = Tensor::f_run_backward(&[loss], &leaves, false, false)?;
                 // The last one is that of the tokens.
@@ -243,9 +267,9 @@ impl Model {
                 gradients.tensors.extend(after);
                 Ok(gradients)
             }
-            (_, Trace::Tensors(words, rows)) => {
-                let words_trained = self.weights[0].requires_grad();
-                let mut leaves = trained(&self.weights[1..]);
+            (Engine::Native(_) | Engine::Portable(_), Trace::Portable(words, rows)) => {
+                leaves.splice(0..0, trained(&self.encoder));
+                let words_trained = self.words.requires_grad();
                 if words_trained {
                     leaves.insert(0, rows);
                 }
@@ -257,33 +281,24 @@ impl Model {
                     scale: 1.0,
                 })
             }
-            _ => Err(Error::Invalid("the embeddings are of another model".to_owned())),
+            (Engine::Portable(_), Trace::Native(..)) => {
+                Err(Error::Invalid("the embeddings are of another model".to_owned()))
+            }
         }
     }
 
     /// Takes gradients back when they have been used, so that their memory serves the next ones.
     pub fn give_back(&self, gradients: Gradients) {
-        if let Engine::Native(native) = &self.encoder {
+        if let Engine::Native(native) = &self.engine {
             native.give_back(gradients);
         }
     }
 }
 
 /// Token vectors, and the copy of the word embeddings that they were made of.
-fn encode(encoder: &Encoder, batch: &Packed, dropout: &Dropout, below: Option<&Below>) -> Result<(Tensor, Tensor)> {
+fn encode(portable: &Portable, batch: &Packed, dropout: &Dropout, below: Option<&Below>) -> Result<(Tensor, Tensor)> {
     // For libtorch's dropout, which draws from the generator of the process.
     tch::manual_seed(dropout.seed as i64);
-    let rows = encoder.words(batch)?;
-    Ok((encoder.forward(batch, &rows, dropout, below)?, rows))
-}
-
-/// Bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    let rows = portable.words(batch)?;
+    Ok((portable.forward(batch, &rows, dropout, below)?, rows))
 }

@@ -1,5 +1,7 @@
 //! Texts of a batch side by side, without padding.
 
+use tch::Tensor;
+
 /// Consecutive texts of equal length in a packed batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Group {
@@ -57,7 +59,7 @@ impl Positions {
         let mut next = self.first();
         text.iter().map(move |&token| match self {
             Self::AfterPadding(padding) if token == padding => i64::from(padding),
-            _ => {
+            Self::FromZero | Self::AfterPadding(_) => {
                 next += 1;
                 next - 1
             }
@@ -65,7 +67,22 @@ impl Positions {
     }
 }
 
+/// What the lowest layers have made of the texts of a batch.
+#[derive(Debug)]
+pub struct Below {
+    /// How many layers.
+    pub layers: usize,
+    /// Token vectors `[tokens, hidden]` of each text, in the packed order.
+    pub states: Vec<Tensor>,
+}
+
 impl Packed {
+    /// Tokens of the longest text.
+    pub fn longest(&self) -> usize {
+        // The groups are ordered by length, which is positive.
+        self.groups.last().map_or(0, |group| group.length as usize)
+    }
+
     /// Packs token ids; no text may be empty.
     pub fn new(texts: &[&[u32]], numbering: Positions) -> Self {
         let mut order: Vec<usize> = (0..texts.len()).collect();

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor};
 
-use super::config::{read_json, write_json};
+use super::json::{read_json, write_json};
 use super::packed::Group;
 use crate::error::{Error, Result};
 

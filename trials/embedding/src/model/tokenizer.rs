@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use tokenizers::normalizers::{Lowercase, Sequence};
 use tokenizers::{NormalizerWrapper, PreTokenizerWrapper, Tokenizer};
 
-use super::config::{read_json, write_json};
+use super::json::{read_json, write_json};
 use crate::error::{Error, Result};
 
 /// What `tokenizer_config.json` says in place of `tokenizer.json`: the classes of Transformers build the tokenizer from
@@ -31,12 +31,15 @@ struct Sentence {
     do_lower_case: bool,
 }
 
-/// The names that file has had, one for each family.
-const SENTENCE: [&str; 4] = [
+/// The names that sentence-transformers has given that file, in the order in which it looks for them.
+const SENTENCE: [&str; 7] = [
     "sentence_bert_config.json",
     "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
     "sentence_camembert_config.json",
+    "sentence_albert_config.json",
     "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
 ];
 
 /// The files that [`read_tokenizer`] reads, whether they are there or not.
@@ -46,7 +49,7 @@ pub fn tokenizer_files(directory: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 /// Reads `tokenizer.json` of a model directory, and what `tokenizer_config.json` and sentence-transformers' own settings
-/// say about case, accents and spaces. An error names the file and how to mend it.
+/// say about case, accents and spaces. An error names the file and how to fix it.
 pub fn read_tokenizer(directory: &Path) -> Result<Tokenizer> {
     let path = directory.join("tokenizer.json");
     if !path.exists() {

@@ -2,85 +2,75 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::config::Config;
 use super::files::Tensors;
 use crate::error::{Error, Result};
 use crate::tensors;
 
-/// The three weights that stand in one fused tensor `[3 hidden, ..]`, in its order.
-const FUSED: [&str; 3] = ["query", "key", "value"];
+/// A weight of an encoder.
+///
+/// Its name is the one that it has in a BERT of Hugging Face, without a prefix, whatever the family, but query, key and
+/// value are one `qkv`. A name that begins with `embeddings.` stands below all layers, one that begins with
+/// `encoder.layer.<number>.` in that layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weight {
+    /// Its name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<i64>,
+    /// The names of its family's files: of one tensor, or of several that are stacked along the first dimension.
+    pub sources: Vec<String>,
+}
 
-/// Named f32 tensors in a fixed order: embeddings, then layer by layer.
+/// Named f32 tensors in a fixed order: embeddings, words first, then layer by layer.
 #[derive(Debug)]
 pub struct Weights {
-    entries: Vec<(String, Tensor)>,
+    entries: Vec<Entry>,
 }
 
-/// Names and shapes of all weights of an encoder. The names are those of Hugging Face, without a prefix, but query,
-/// key and value are one `qkv`.
-pub fn layout(config: &Config) -> Vec<(String, Vec<i64>)> {
-    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-    let mut layout = vec![
-        (
-            "embeddings.word_embeddings.weight".to_owned(),
-            vec![config.vocab_size, hidden],
-        ),
-        (
-            "embeddings.position_embeddings.weight".to_owned(),
-            vec![config.max_position_embeddings, hidden],
-        ),
-        (
-            "embeddings.token_type_embeddings.weight".to_owned(),
-            vec![config.type_vocab_size, hidden],
-        ),
-        ("embeddings.LayerNorm.weight".to_owned(), vec![hidden]),
-        ("embeddings.LayerNorm.bias".to_owned(), vec![hidden]),
-    ];
-    for layer in 0..config.num_hidden_layers {
-        let dense = |name, output, input| {
-            [
-                (format!("encoder.layer.{layer}.{name}.weight"), vec![output, input]),
-                (format!("encoder.layer.{layer}.{name}.bias"), vec![output]),
-            ]
-        };
-        let norm = |name| {
-            [
-                (format!("encoder.layer.{layer}.{name}.weight"), vec![hidden]),
-                (format!("encoder.layer.{layer}.{name}.bias"), vec![hidden]),
-            ]
-        };
-        layout.extend(dense("attention.self.qkv", 3 * hidden, hidden));
-        layout.extend(dense("attention.output.dense", hidden, hidden));
-        layout.extend(norm("attention.output.LayerNorm"));
-        layout.extend(dense("intermediate.dense", inner, hidden));
-        layout.extend(dense("output.dense", hidden, inner));
-        layout.extend(norm("output.LayerNorm"));
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    sources: Vec<String>,
+    tensor: Tensor,
+}
+
+impl Entry {
+    fn with(&self, tensor: Tensor) -> Self {
+        Self {
+            name: self.name.clone(),
+            sources: self.sources.clone(),
+            tensor,
+        }
     }
-    layout
 }
 
-/// Whether weight decay applies: not to biases and LayerNorm.
+/// Whether weight decay applies: not to biases, those of attention included, and LayerNorm. It is what the trainer of
+/// Transformers does.
 pub fn decays(name: &str) -> bool {
-    !name.ends_with(".bias") && !name.contains("LayerNorm")
+    !name.contains("bias") && !name.contains("LayerNorm")
 }
 
 impl Weights {
-    /// Takes each weight of the layout, in its order, from `get`; a wrong shape or kind is an error.
-    pub fn from_fn(config: &Config, mut get: impl FnMut(&str, &[i64]) -> Result<Tensor>) -> Result<Self> {
-        let entries = layout(config)
+    /// Takes each weight of a layout, in its order, from `get`; a wrong shape or kind is an error.
+    pub fn from_fn(layout: Vec<Weight>, mut get: impl FnMut(&Weight) -> Result<Tensor>) -> Result<Self> {
+        let entries = layout
             .into_iter()
-            .map(|(name, shape)| {
-                let tensor = get(&name, &shape)?;
-                check(&name, &shape, &tensor)?;
-                Ok((name, tensor))
+            .map(|weight| {
+                let tensor = get(&weight)?;
+                check(&weight.name, &weight.shape, &tensor)?;
+                Ok(Entry {
+                    name: weight.name,
+                    sources: weight.sources,
+                    tensor,
+                })
             })
             .collect::<Result<_>>()?;
         Ok(Self { entries })
     }
 
-    /// Reads the weights of a model's files, in any float type; they become f32.
-    pub fn read(files: &Tensors<'_>, config: &Config, device: Device) -> Result<Self> {
-        let load = |name: &str| -> Result<Tensor> {
+    /// Reads the weights of a layout from a model's files, in any float type; they become f32.
+    pub fn read(files: &Tensors<'_>, layout: Vec<Weight>, device: Device) -> Result<Self> {
+        let load = |name: &String| -> Result<Tensor> {
             let (_, view) = files.find(name).ok_or_else(|| {
                 Error::file(
                     files.path(),
@@ -89,38 +79,42 @@ impl Weights {
             })?;
             Ok(tensors::from_view(view)?.f_to_kind(Kind::Float)?.f_to_device(device)?)
         };
-        Self::from_fn(config, |name, _| match parts(name) {
-            Some(parts) => Ok(Tensor::f_cat(
-                &[load(&parts[0])?, load(&parts[1])?, load(&parts[2])?],
-                0,
-            )?),
-            None => load(name),
-        })
-        .map_err(|error| match error {
-            Error::Invalid(message) => {
-                Error::file(files.path(), format!("{message}; is config.json of another model?"))
+        Self::from_fn(layout, |weight| {
+            let parts = weight.sources.iter().map(load).collect::<Result<Vec<_>>>()?;
+            match parts.as_slice() {
+                [whole] => Ok(whole.shallow_clone()),
+                several => Ok(Tensor::f_cat(several, 0)?),
             }
-            other => other,
+        })
+        .map_err(|error| {
+            if let Error::Invalid(message) = &error {
+                Error::file(files.path(), format!("{message}; is config.json of another model?"))
+            } else {
+                error
+            }
         })
     }
 
     /// A copy with storage of its own.
     pub fn copy(&self) -> Result<Self> {
-        let copy = |(name, tensor): &(String, Tensor)| Ok((name.clone(), tensor.f_detach_copy()?));
-        let entries = self.entries.iter().map(copy).collect::<Result<_>>()?;
-        Ok(Self { entries })
+        self.each(|tensor| Ok(tensor.f_detach_copy()?))
     }
 
     /// Weights of the same names and shapes, all 0.
     pub fn zeros_like(&self) -> Result<Self> {
-        let zeros = |(name, tensor): &(String, Tensor)| Ok((name.clone(), tensor.f_zeros_like()?));
-        let entries = self.entries.iter().map(zeros).collect::<Result<_>>()?;
-        Ok(Self { entries })
+        self.each(|tensor| Ok(tensor.f_zeros_like()?))
+    }
+
+    fn each(&self, make: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let entries = self.entries.iter().map(|entry| Ok(entry.with(make(&entry.tensor)?)));
+        Ok(Self {
+            entries: entries.collect::<Result<_>>()?,
+        })
     }
 
     /// Makes those that `trained` says leaves of gradients.
     pub fn require_grad(&mut self, trained: impl Fn(&str) -> bool) -> Result<()> {
-        for (name, tensor) in &mut self.entries {
+        for Entry { name, tensor, .. } in &mut self.entries {
             *tensor = tensor.f_set_requires_grad(trained(name))?;
         }
         Ok(())
@@ -128,8 +122,8 @@ impl Weights {
 
     /// Those that are leaves of gradients: handles on the same storage.
     pub fn trained(&self) -> Self {
-        let trained = self.entries.iter().filter(|(_, tensor)| tensor.requires_grad());
-        let entries = trained.map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+        let trained = self.entries.iter().filter(|entry| entry.tensor.requires_grad());
+        let entries = trained.map(|entry| entry.with(entry.tensor.shallow_clone()));
         Self {
             entries: entries.collect(),
         }
@@ -137,15 +131,15 @@ impl Weights {
 
     /// Names and tensors, in the order of the layout.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Tensor)> {
-        self.entries.iter().map(|(name, tensor)| (name.as_str(), tensor))
+        self.entries.iter().map(|entry| (entry.name.as_str(), &entry.tensor))
     }
 
     /// Weights of the same names and shapes, each from `get`; a wrong shape or kind is an error.
     pub fn like(&self, mut get: impl FnMut(&str) -> Result<Tensor>) -> Result<Self> {
-        let entries = self.entries.iter().map(|(name, tensor)| {
-            let found = get(name)?;
-            check(name, &tensor.size(), &found)?;
-            Ok((name.clone(), found))
+        let entries = self.entries.iter().map(|entry| {
+            let found = get(&entry.name)?;
+            check(&entry.name, &entry.tensor.size(), &found)?;
+            Ok(entry.with(found))
         });
         Ok(Self {
             entries: entries.collect::<Result<_>>()?,
@@ -154,33 +148,39 @@ impl Weights {
 
     /// Adds a weight that is not of the encoder, after all others.
     pub fn push(&mut self, name: &str, tensor: Tensor) {
-        self.entries.push((name.to_owned(), tensor));
+        self.entries.push(Entry {
+            name: name.to_owned(),
+            sources: vec![name.to_owned()],
+            tensor,
+        });
     }
 
     /// The tensor at a place in the order of the layout.
     pub fn tensor(&self, place: usize) -> &Tensor {
-        &self.entries[place].1
+        &self.entries[place].tensor
     }
 
     /// The word embeddings `[vocabulary, hidden]`: the first weight of the layout.
     pub fn words(&self) -> &Tensor {
-        &self.entries[0].1
+        &self.entries[0].tensor
     }
 
     /// The weight of that name: another handle on the same storage.
     pub fn get(&self, name: &str) -> Result<Tensor> {
-        let found = self.entries.iter().find(|(known, _)| known == name);
-        let (_, tensor) = found.ok_or_else(|| Error::Invalid(format!("there is no weight `{name}`")))?;
-        Ok(tensor.shallow_clone())
+        let found = self.entries.iter().find(|entry| entry.name == name);
+        let entry = found.ok_or_else(|| Error::Invalid(format!("there is no weight `{name}`")))?;
+        Ok(entry.tensor.shallow_clone())
     }
 
-    /// The weights under Hugging Face names, without a prefix: `qkv` is split. Handles on the same storage.
+    /// The weights under the names of the family's files, without a prefix: `qkv` is split. Handles on the same storage.
     pub fn split(&self) -> Result<Vec<(String, Tensor)>> {
         let mut all = Vec::new();
-        for (name, tensor) in self.iter() {
-            match parts(name) {
-                Some(parts) => all.extend(parts.into_iter().zip(tensor.f_chunk(3, 0)?)),
-                None => all.push((name.to_owned(), tensor.shallow_clone())),
+        for Entry { sources, tensor, .. } in &self.entries {
+            if sources.len() == 1 {
+                all.extend(sources.iter().map(|name| (name.clone(), tensor.shallow_clone())));
+            } else {
+                let parts = tensor.f_chunk(sources.len() as i64, 0)?;
+                all.extend(sources.iter().cloned().zip(parts));
             }
         }
         Ok(all)
@@ -195,9 +195,4 @@ fn check(name: &str, shape: &[i64], tensor: &Tensor) -> Result<()> {
     Err(Error::Invalid(format!(
         "weight `{name}` has shape {found:?}, not {shape:?}"
     )))
-}
-
-fn parts(name: &str) -> Option<[String; 3]> {
-    let (before, after) = name.split_once(".qkv.")?;
-    Some(FUSED.map(|part| format!("{before}.{part}.{after}")))
 }

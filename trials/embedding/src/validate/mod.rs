@@ -5,13 +5,13 @@ mod statistics;
 
 use std::borrow::Cow;
 
-use hpo_data::Rows;
+use hpo_data::{Rows, pearson, spearman};
 use hpo_protocol::Metrics;
 use hpo_protocol::embedding::DistanceKind;
 use tch::{Kind, Tensor};
 
 use self::ranking::Ranking;
-use self::statistics::{accuracy, macro_f1, pearson, spearman};
+use self::statistics::{accuracy, macro_f1};
 use crate::alive::LongWork;
 use crate::error::{Error, Result};
 use crate::examples::Examples;
@@ -69,11 +69,11 @@ impl Validation {
         let plain = self.embed(model, max_length)?;
         let embeddings = normalise(&plain)?;
         let mut metrics = Metrics::from([("mean_cosine".to_owned(), mean_cosine(&embeddings)?)]);
-        let mut tell = |name: &str, value: f64| metrics.insert(name.to_owned(), value);
+        let mut report = |name: &str, value: f64| metrics.insert(name.to_owned(), value);
         let loss = match self.examples.rows() {
             Rows::Triplets(_) => {
                 let (loss, accuracy) = self.triplet_loss(&embeddings)?;
-                tell("triplet_accuracy", accuracy);
+                report("triplet_accuracy", accuracy);
                 loss
             }
             Rows::Pairs(_) => f64::NAN,
@@ -81,8 +81,8 @@ impl Validation {
                 let cosines = cosine(&self.column(&embeddings, 0)?, &self.column(&embeddings, 1)?)?;
                 let cosines: Vec<f64> = Vec::try_from(cosines.f_to_kind(Kind::Double)?)?;
                 let scores: Vec<f64> = rows.iter().map(|&(_, score)| f64::from(score)).collect();
-                tell("pearson", pearson(&cosines, &scores));
-                tell("spearman", spearman(&cosines, &scores));
+                report("pearson", pearson(&cosines, &scores));
+                report("spearman", spearman(&cosines, &scores));
                 let squares = cosines
                     .iter()
                     .zip(&scores)
@@ -95,8 +95,8 @@ impl Validation {
                 let labels: Vec<i64> = rows.iter().map(|&(_, label)| i64::from(label)).collect();
                 let scores = classifier.forward(&self.column(&plain, 0)?)?;
                 let found: Vec<i64> = Vec::try_from(scores.f_argmax(1, false)?)?;
-                tell("accuracy", accuracy(&found, &labels));
-                tell("macro_f1", macro_f1(&found, &labels));
+                report("accuracy", accuracy(&found, &labels));
+                report("macro_f1", macro_f1(&found, &labels));
                 let labels = Tensor::f_from_slice(&labels)?.f_to_device(scores.device())?;
                 let loss = scores.f_cross_entropy_loss::<Tensor>(&labels, None, tch::Reduction::Mean, -100, 0.0)?;
                 loss.f_double_value(&[])?
@@ -105,9 +105,9 @@ impl Validation {
         let mut loss = loss;
         if let Some(ranking) = &self.ranking {
             let ranked = ranking.measure(&self.examples, &embeddings)?;
-            tell("mrr@10", ranked.mrr);
-            tell("recall@10", ranked.recall);
-            tell("ndcg@10", ranked.ndcg);
+            report("mrr@10", ranked.mrr);
+            report("recall@10", ranked.recall);
+            report("ndcg@10", ranked.ndcg);
             if matches!(self.examples.rows(), Rows::Pairs(_)) {
                 loss = ranked.cross_entropy;
             }

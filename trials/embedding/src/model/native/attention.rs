@@ -4,6 +4,7 @@
 //! weights are not kept for the gradient but computed again, which is cheaper than writing them to memory.
 
 use super::super::dropout::Mask;
+use super::relative::Bias;
 use super::vector::{LANES, exp, fma, kernel, max, sum};
 
 /// The shape of the attention of one text.
@@ -35,9 +36,10 @@ impl Shape {
 
 kernel! {
     /// `out` `[length, width]` becomes the attention of `qkv` `[length, 3 width]`, and `logs` `[heads, length]` the
-    /// logarithms of the softmax's denominators, which the gradient needs.
+    /// logarithms of the softmax's denominators, which the gradient needs. `bias` is added to the scores.
     pub fn attend[FMA](
-        shape: Shape, mask: &Mask, qkv: &[f32], out: &mut [f32], logs: &mut [f32], scratch: &mut [f32],
+        shape: Shape, mask: &Mask, bias: Option<&Bias>, qkv: &[f32], out: &mut [f32], logs: &mut [f32],
+        scratch: &mut [f32],
     ) {
         let Shape { size, length, heads } = shape;
         let (width, padded) = (heads * size, shape.padded());
@@ -52,6 +54,9 @@ kernel! {
             gather(&qkv[2 * width + at..], 3 * width, size, v);
             product::<FMA, false>(shares, padded, q, size, keys, padded, [length, size, padded]);
             for ((row, log), number) in shares.chunks_exact_mut(padded).zip(&mut logs[head * length..][..length]).zip(0u32..) {
+                if let Some(bias) = bias {
+                    bias.add(head, number as usize, &mut row[..length]);
+                }
                 // Whole vectors: what stands behind the row counts as nothing.
                 row[length..].fill(f32::NEG_INFINITY);
                 let max = max(row);
@@ -72,10 +77,13 @@ kernel! {
 }
 
 kernel! {
-    /// The gradient of [`attend`]: `gradient` is that of `out`, `to_qkv` becomes that of `qkv`.
+    /// The gradient of [`attend`]: `gradient` is that of `out`, `to_qkv` becomes that of `qkv`. That of `bias`, times the
+    /// scale of the scores, is added to the sums beside it.
     pub fn attend_backward[FMA](
-        shape: Shape, mask: &Mask, qkv: &[f32], logs: &[f32], gradient: &[f32], to_qkv: &mut [f32], scratch: &mut [f32],
+        shape: Shape, mask: &Mask, bias: Option<(&Bias, &mut [f32])>, qkv: &[f32], logs: &[f32], gradient: &[f32],
+        to_qkv: &mut [f32], scratch: &mut [f32],
     ) {
+        let mut bias = bias;
         let Shape { size, length, heads } = shape;
         let (width, padded) = (heads * size, shape.padded());
         let stride = 3 * width;
@@ -103,6 +111,9 @@ kernel! {
                     let first = (head * length) as u32 * length as u32 + number * length as u32;
                     factors.iter_mut().zip(first..).for_each(|(factor, place)| *factor = mask.factor(place));
                 }
+                if let Some((bias, _)) = &bias {
+                    bias.add(head, number as usize, &mut shares[..length]);
+                }
                 for ((share, slope), factor) in shares.iter_mut().zip(slopes.iter_mut()).zip(&*factors) {
                     *share = exp::<FMA>(*share - log);
                     *slope *= factor;
@@ -113,6 +124,9 @@ kernel! {
                 for ((share, slope), factor) in shares.iter_mut().zip(slopes.iter_mut()).zip(&*factors) {
                     *slope = scale * *share * (*slope - mean);
                     *share *= factor;
+                }
+                if let Some((bias, sums)) = &mut bias {
+                    bias.add_gradient(head, number as usize, &slopes[..length], sums);
                 }
             }
             let to = &mut to_qkv[at..];

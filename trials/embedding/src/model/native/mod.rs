@@ -1,60 +1,42 @@
 //! The encoder and its gradient on the CPU, by hand.
 //!
-//! It computes what [`super::Encoder`] computes, but each thread takes its share of the texts through the whole network:
+//! It computes what [`super::portable::Portable`] computes, but each thread takes its share of the texts through the whole network:
 //! matrix products are nearly all of the work and run on one thread each, at full speed; everything between them is done
 //! in one pass over memory that is still in the cache; and no memory is allocated from step to step.
 
 mod attention;
 mod product;
+mod relative;
 mod rows;
 mod share;
+mod threads;
 pub(crate) mod vector;
 
-use std::cell::Cell;
 use std::sync::Mutex;
 
-use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 use tch::{Device, Kind, Tensor};
 
-use self::share::{Share, Span, Text};
-use super::config::Config;
+use self::relative::Bias;
+use self::share::{Common, Depth, Share, Span};
+use self::threads::{add_up, deal, each, scatter};
 use super::dropout::Dropout;
-use super::frozen::Below;
-use super::packed::Packed;
-use super::weights::Weights;
+use super::gradients::Gradients;
+use super::packed::{Below, Packed};
+use super::post_norm::{Layer, Parts, Place, Settings};
 use crate::error::Result;
-use crate::optimizer::Gradients;
-use crate::tensors::numbers;
+use crate::tensors::{numbers, numbers_mut};
 
-/// Weights of the embeddings, which come first in the layout: words, positions, types, LayerNorm's two.
-const EMBEDDINGS: usize = 5;
-/// Weights of a layer.
-const LAYER: usize = 12;
-/// Numbers that one thread adds up at a time.
-const CHUNK: usize = 1 << 14;
-
-/// The sizes of an encoder.
-#[derive(Debug, Clone, Copy)]
-pub struct Sizes {
-    hidden: usize,
-    inner: usize,
-    heads: usize,
-    layers: usize,
-    eps: f32,
-}
-
-/// An encoder on the CPU. It shares the storage of the weights it was built from.
+/// An encoder on the CPU, with a LayerNorm after each residual. It shares the storage of the weights it was built from.
 #[derive(Debug)]
 pub struct Native {
-    sizes: Sizes,
-    /// In the order of the layout.
-    weights: Vec<Tensor>,
+    settings: Settings,
+    weights: Parts<Tensor>,
     /// Memory of passes that are over.
     idle: Mutex<Vec<Vec<Share>>>,
     /// Memory for the gradients of all weights, once for each thread.
-    spent: Mutex<Vec<Vec<Tensor>>>,
+    spent: Mutex<Vec<Parts<Tensor>>>,
     /// The same of the latest gradients, which the caller has.
-    lent: Mutex<Option<Vec<Tensor>>>,
+    lent: Mutex<Option<Parts<Tensor>>>,
 }
 
 /// A forward pass whose gradient can be taken.
@@ -63,6 +45,7 @@ pub struct Pass {
     shares: Vec<Share>,
     batch: Packed,
     dropout: Dropout,
+    bias: Option<Bias>,
 }
 
 impl Pass {
@@ -73,52 +56,43 @@ impl Pass {
 }
 
 impl Native {
-    /// An encoder over weights of that configuration.
-    pub fn new(config: &Config, weights: &Weights) -> Self {
-        // Positive, as `Config` has checked.
-        let size = |size: i64| size as usize;
+    /// An encoder over these weights.
+    pub fn new(settings: Settings, weights: Parts<Tensor>) -> Self {
         Self {
-            sizes: Sizes {
-                hidden: size(config.hidden_size),
-                inner: size(config.intermediate_size),
-                heads: size(config.num_attention_heads),
-                layers: config.num_hidden_layers,
-                eps: config.layer_norm_eps as f32,
-            },
-            weights: weights
-                .iter()
-                .take(EMBEDDINGS + config.num_hidden_layers * LAYER)
-                .map(|(_, weight)| weight.shallow_clone())
-                .collect(),
+            settings,
+            weights,
             idle: Mutex::default(),
             spent: Mutex::default(),
             lent: Mutex::default(),
         }
     }
 
-    /// How many weights it has, from the first of the layout on.
-    pub fn weights(&self) -> usize {
-        self.weights.len()
-    }
-
     /// Token vectors `[tokens, hidden]` of a packed batch. Layers whose output is given are not computed.
     pub fn embed(&self, batch: &Packed, dropout: &Dropout, below: Option<&Below>) -> Result<Tensor> {
-        let (tokens, shares) = self.forward(batch, dropout, false, below, self.sizes.layers)?;
+        let bias = self.bias(batch.longest())?;
+        let (tokens, shares) = self.forward(batch, dropout, bias.as_ref(), false, below, self.settings.layers)?;
         recycle(&self.idle, shares);
         Ok(tokens)
     }
 
     /// Token vectors `[tokens, hidden]` of a packed batch after the lowest layers, without dropout.
     pub fn lower(&self, batch: &Packed, layers: usize) -> Result<Tensor> {
-        let (tokens, shares) = self.forward(batch, &Dropout::NONE, false, None, layers)?;
+        let bias = self.bias(batch.longest())?;
+        let (tokens, shares) = self.forward(batch, &Dropout::NONE, bias.as_ref(), false, None, layers)?;
         recycle(&self.idle, shares);
         Ok(tokens)
     }
 
     /// The same for each batch, all of one text, on its own.
     pub fn lower_each(&self, batches: &[Packed], layers: usize) -> Result<Vec<Tensor>> {
-        let sizes = &self.sizes;
-        let weights = self.slices()?;
+        let settings = &self.settings;
+        let bias = self.bias(batches.iter().map(Packed::longest).max().unwrap_or(0))?;
+        let common = Common {
+            settings,
+            weights: &self.slices()?,
+            dropout: &Dropout::NONE,
+            bias: bias.as_ref(),
+        };
         let threads = rayon::current_num_threads();
         let mut shares = take(&self.idle).unwrap_or_default();
         shares.resize_with(threads, Share::default);
@@ -133,22 +107,36 @@ impl Native {
         }
         each(&mut jobs, |(share, jobs)| {
             for (batch, output) in jobs {
-                share.set(deal(batch, sizes, 1).remove(0));
-                share.forward(sizes, &weights, batch, &Dropout::NONE, false, &span)?;
-                output.extend_from_slice(share.output(sizes, false));
+                share.set(deal(batch, settings, 1).remove(0));
+                share.forward(&common, batch, false, &span)?;
+                output.extend_from_slice(share.output(settings, false));
             }
             Ok(())
         })?;
         drop(jobs);
         recycle(&self.idle, shares);
-        let tensor = |output: &Vec<f32>| Ok(Tensor::f_from_slice(output)?.f_view([-1, sizes.hidden as i64])?);
+        let tensor = |output: &Vec<f32>| Ok(Tensor::f_from_slice(output)?.f_view([-1, settings.hidden as i64])?);
         outputs.iter().map(tensor).collect()
     }
 
     /// Token vectors `[tokens, hidden]` of a packed batch, and what their gradient needs.
     pub fn train(&self, batch: Packed, dropout: Dropout, below: Option<&Below>) -> Result<(Tensor, Pass)> {
-        let (tokens, shares) = self.forward(&batch, &dropout, true, below, self.sizes.layers)?;
-        Ok((tokens, Pass { shares, batch, dropout }))
+        let bias = self.bias(batch.longest())?;
+        let (tokens, shares) = self.forward(&batch, &dropout, bias.as_ref(), true, below, self.settings.layers)?;
+        let pass = Pass {
+            shares,
+            batch,
+            dropout,
+            bias,
+        };
+        Ok((tokens, pass))
+    }
+
+    /// What is added to the scores of attention in texts of so many tokens at most.
+    fn bias(&self, longest: usize) -> Result<Option<Bias>> {
+        let weights = self.slices()?;
+        let relative = weights.relative.as_ref().filter(|_| longest > 0);
+        Ok(relative.map(|relative| Bias::new(relative, self.settings.heads, longest)))
     }
 
     /// The forward pass up to so many layers.
@@ -156,17 +144,21 @@ impl Native {
         &self,
         batch: &Packed,
         dropout: &Dropout,
+        bias: Option<&Bias>,
         keep: bool,
         below: Option<&Below>,
         layers: usize,
     ) -> Result<(Tensor, Vec<Share>)> {
-        let sizes = &self.sizes;
-        let weights = self.slices()?;
+        let settings = &self.settings;
+        let common = Common {
+            settings,
+            weights: &self.slices()?,
+            dropout,
+            bias,
+        };
         let states = below.map_or(&[][..], |below| &below.states);
         // SAFETY: nobody writes to what has once been computed.
-        let states = states
-            .iter()
-            .map(|state| unsafe { numbers(state) }.map(|slice| &*slice));
+        let states = states.iter().map(|state| unsafe { numbers(state) });
         let states = states.collect::<Result<Vec<&[f32]>>>()?;
         let span = Span {
             below: &states,
@@ -175,88 +167,51 @@ impl Native {
         let threads = rayon::current_num_threads();
         let mut shares = take(&self.idle).unwrap_or_default();
         shares.resize_with(threads, Share::default);
-        for (share, texts) in shares.iter_mut().zip(deal(batch, sizes, threads)) {
+        for (share, texts) in shares.iter_mut().zip(deal(batch, settings, threads)) {
             share.set(texts);
         }
-        each(&mut shares, |share| {
-            share.forward(sizes, &weights, batch, dropout, keep, &span)
-        })?;
-        let shape = [batch.ids.len() as i64, sizes.hidden as i64];
+        each(&mut shares, |share| share.forward(&common, batch, keep, &span))?;
+        let width = settings.hidden;
+        let shape = [batch.ids.len() as i64, width as i64];
         let tokens = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;
         // SAFETY: nobody else has the new tensor.
-        let all = unsafe { numbers(&tokens) }?;
+        let all = unsafe { numbers_mut(&tokens) }?;
         for share in &shares {
-            let output = share.texts().iter().map(|text| (text, text.of(sizes.hidden)));
-            for (text, part) in output {
-                all[text.of_batch(sizes.hidden)].copy_from_slice(&share.output(sizes, keep)[part]);
+            for text in share.texts() {
+                all[text.of_batch(width)].copy_from_slice(&share.output(settings, keep)[text.of(width)]);
             }
         }
         Ok((tokens, shares))
     }
 
-    fn slices(&self) -> Result<Vec<&[f32]>> {
-        let slice = |weight| {
+    fn slices(&self) -> Result<Parts<&[f32]>> {
+        self.weights.try_map(|_, weight| {
             // SAFETY: weights are written by the optimizer only, which has them borrowed mutably and does not run
             // during a pass: both are called by the thread of the trial.
-            unsafe { numbers(weight) }.map(|slice| &*slice)
-        };
-        self.weights.iter().map(slice).collect()
+            unsafe { numbers(weight) }
+        })
     }
 
     /// The gradients of all weights that require one, from that of the token vectors of a pass.
     pub fn gradients(&self, pass: Pass, from: &Tensor) -> Result<Gradients> {
-        let Pass {
-            mut shares,
-            batch,
-            dropout,
-        } = pass;
-        let sizes = &self.sizes;
-        let trained = |places: std::ops::Range<usize>| self.weights[places].iter().any(Tensor::requires_grad);
-        let embeddings = trained(0..EMBEDDINGS);
-        let place = |layer: usize| EMBEDDINGS + layer * LAYER;
-        let lowest = (0..sizes.layers).find(|&layer| embeddings || trained(place(layer)..place(layer + 1)));
-        let lowest = lowest.unwrap_or(sizes.layers);
-        let needed = |place: usize| {
-            place > 0
-                && if place < EMBEDDINGS {
-                    embeddings
-                } else {
-                    place >= EMBEDDINGS + lowest * LAYER
-                }
-        };
-
+        let depth = self.depth();
         let mut sets = Vec::new();
-        for _ in &shares {
-            sets.push(self.gradient_set(needed)?);
-        }
-        let weights = self.slices()?;
-        let from = from.f_contiguous()?;
-        {
-            let mut slices = Vec::new();
-            for set in &sets {
-                // SAFETY: nobody else has these tensors: they are new or have been given back.
-                let set: Result<Vec<_>> = set.iter().map(|gradient| unsafe { numbers(gradient) }).collect();
-                slices.push(set?);
+        for share in &pass.shares {
+            let set = self.gradient_set(depth)?;
+            if share.texts().is_empty() {
+                // It has no backward pass.
+                for gradient in set.iter() {
+                    let _ = gradient.shallow_clone().f_zero_()?;
+                }
             }
-            // SAFETY: libtorch does not write to it while it is borrowed here.
-            let from: &[f32] = unsafe { numbers(&from) }?;
-            let mut jobs: Vec<_> = shares.iter_mut().zip(&mut slices).collect();
-            each(&mut jobs, |(share, gradients)| {
-                share.backward(sizes, &weights, gradients, from, &dropout, (lowest, embeddings))
-            })?;
-            add_up(slices);
+            sets.push(set);
         }
+        let rows = self.backward(pass, &sets, depth, from)?;
         let sums = sets.swap_remove(0);
         sets.into_iter().for_each(|set| recycle(&self.spent, set));
-        let mut words = None;
-        if embeddings {
-            let shape = [batch.words.len() as i64, sizes.hidden as i64];
-            let rows = Tensor::f_zeros(shape, (Kind::Float, Device::Cpu))?;
-            scatter(&shares, sizes, &batch, [&rows, &sums[1], &sums[2]])?;
-            words = self.weights[0].requires_grad().then_some((batch.words, rows));
-        }
-        recycle(&self.idle, shares);
-        let all = sums.iter().zip(&self.weights).skip(1);
+        let words = rows.filter(|_| self.weights.words.requires_grad());
+        // The first of all are the words.
+        let all = sums.iter().zip(self.weights.iter()).skip(1);
         let tensors = all.filter(|(_, weight)| weight.requires_grad());
         let tensors = tensors.map(|(gradient, _)| gradient.shallow_clone()).collect();
         if let Ok(mut lent) = self.lent.lock() {
@@ -267,6 +222,74 @@ impl Native {
             tensors,
             scale: 1.0,
         })
+    }
+
+    /// The backward pass. The first of `sets`, one for each share, becomes the gradients of all weights down to there, but
+    /// for the words: their rows, and the gradient of these, are returned.
+    fn backward(
+        &self,
+        pass: Pass,
+        sets: &[Parts<Tensor>],
+        depth: Depth,
+        from: &Tensor,
+    ) -> Result<Option<(Vec<i64>, Tensor)>> {
+        let Pass {
+            mut shares,
+            batch,
+            dropout,
+            bias,
+        } = pass;
+        let common = Common {
+            settings: &self.settings,
+            weights: &self.slices()?,
+            dropout: &dropout,
+            bias: bias.as_ref(),
+        };
+        let from = from.f_contiguous()?;
+        let mut slices = Vec::new();
+        for set in sets {
+            // SAFETY: nobody else has these tensors: they are new or have been given back.
+            slices.push(set.try_map(|_, gradient| unsafe { numbers_mut(gradient) })?);
+        }
+        // SAFETY: libtorch does not write to it while it is borrowed here.
+        let from = unsafe { numbers(&from) }?;
+        let mut jobs: Vec<_> = shares.iter_mut().zip(&mut slices).collect();
+        each(&mut jobs, |(share, gradients)| {
+            share.backward(&common, gradients, from, depth)
+        })?;
+        let mut words = None;
+        if depth.embeddings {
+            let width = self.settings.hidden;
+            let rows = Tensor::f_zeros([batch.words.len() as i64, width as i64], (Kind::Float, Device::Cpu))?;
+            // SAFETY: nobody else has the new tensor.
+            let numbers = unsafe { numbers_mut(&rows) }?;
+            scatter(&shares, &batch, width, numbers, &mut slices[0]);
+            words = Some((batch.words, rows));
+        }
+        add_up(slices);
+        recycle(&self.idle, shares);
+        Ok(words)
+    }
+
+    /// How far down the weights are that require a gradient.
+    fn depth(&self) -> Depth {
+        let Parts {
+            words,
+            positions,
+            types,
+            relative,
+            norm,
+            layers,
+        } = &self.weights;
+        let tables = [words, positions, &norm.weight, &norm.bias].into_iter().chain(types);
+        let mut tables = tables.chain(relative.as_ref().map(|relative| &relative.table));
+        let embeddings = tables.any(Tensor::requires_grad);
+        let trained = |layer: &Layer<Tensor>| layer.iter().any(Tensor::requires_grad);
+        let lowest = layers.iter().position(|layer| embeddings || trained(layer));
+        Depth {
+            embeddings,
+            lowest: lowest.unwrap_or(layers.len()),
+        }
     }
 
     /// Takes gradients back: their memory is used again. Those that are merely dropped are freed.
@@ -282,124 +305,21 @@ impl Native {
         }
     }
 
-    /// Tensors for the gradients of the weights at the places that are needed, empty ones at others.
-    fn gradient_set(&self, needed: impl Fn(usize) -> bool) -> Result<Vec<Tensor>> {
+    /// Tensors for the gradients of the weights down to there, empty ones for others and for words.
+    fn gradient_set(&self, depth: Depth) -> Result<Parts<Tensor>> {
         if let Some(set) = take(&self.spent) {
             return Ok(set);
         }
-        let new = |(place, weight): (usize, &Tensor)| {
-            let shape = if needed(place) { weight.size() } else { vec![0] };
+        self.weights.try_map(|place, weight| {
+            let needed = match place {
+                Place::Words => false,
+                Place::Embeddings => depth.embeddings,
+                Place::Layer(number) => number >= depth.lowest,
+            };
+            let shape = if needed { weight.size() } else { vec![0] };
             Ok(Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?)
-        };
-        self.weights.iter().enumerate().map(new).collect()
-    }
-}
-
-/// Deals the texts of a batch out to threads, so that all have about the same work: the longest first, each to the one
-/// with the least.
-fn deal(batch: &Packed, sizes: &Sizes, threads: usize) -> Vec<Vec<Text>> {
-    let mut all = Vec::new();
-    let mut row = 0;
-    for group in &batch.groups {
-        for _ in 0..group.texts {
-            let length = group.length as usize;
-            all.push(Text {
-                place: all.len(),
-                row,
-                first: 0,
-                length,
-            });
-            row += length;
-        }
-    }
-    let mut dealt = vec![(0, Vec::new()); threads];
-    for text in all.into_iter().rev() {
-        // Per token and layer: the linear ones, and attention to each other token at less than half their speed.
-        let work = text.length * (2 * sizes.hidden + sizes.inner + 3 * text.length);
-        // There is at least one.
-        if let Some((total, texts)) = dealt.iter_mut().min_by_key(|(total, _)| *total) {
-            *total += work;
-            texts.push(text);
-        }
-    }
-    let mut shares: Vec<Vec<Text>> = dealt.into_iter().map(|(_, texts)| texts).collect();
-    for texts in &mut shares {
-        let mut next = 0;
-        for text in texts {
-            text.first = next;
-            next += text.length;
-        }
-    }
-    shares
-}
-
-/// Does `work` on all items at once, each on one thread; the first error.
-fn each<T: Send>(items: &mut [T], work: impl Fn(&mut T) -> Result<()> + Sync) -> Result<()> {
-    if let [item] = items {
-        return work(item);
-    }
-    thread_local! {
-        static ALONE: Cell<bool> = const { Cell::new(false) };
-    }
-    items
-        .par_iter_mut()
-        .with_max_len(1)
-        .map(|item| {
-            // libtorch counts threads for each thread that calls it.
-            if !ALONE.replace(true) {
-                tch::set_num_threads(1);
-            }
-            work(item)
         })
-        .collect()
-}
-
-/// Adds the gradients of all threads up in those of the first. The tables of embeddings are not among them.
-fn add_up(sets: Vec<Vec<&mut [f32]>>) {
-    let mut sets = sets.into_iter();
-    let first = sets.next().unwrap_or_default();
-    let rest: Vec<_> = sets.collect();
-    if rest.is_empty() {
-        return;
     }
-    let chunks = first.into_iter().enumerate().skip(3).flat_map(|(place, sum)| {
-        let chunks = sum.chunks_mut(CHUNK).enumerate();
-        chunks.map(move |(chunk, sum)| (place, chunk * CHUNK, sum))
-    });
-    let mut chunks: Vec<_> = chunks.collect();
-    chunks.par_iter_mut().for_each(|(place, start, sum)| {
-        for other in &rest {
-            let other = &other[*place][*start..][..sum.len()];
-            sum.iter_mut().zip(other).for_each(|(sum, x)| *sum += x);
-        }
-    });
-}
-
-/// Adds the gradients of the sums of embeddings up by word, position and type.
-fn scatter(shares: &[Share], sizes: &Sizes, batch: &Packed, [words, positions, types]: [&Tensor; 3]) -> Result<()> {
-    let width = sizes.hidden;
-    // SAFETY: nobody else has these tensors now, and they are three different ones.
-    let [words, positions, types] = unsafe { [numbers(words)?, numbers(positions)?, numbers(types)?] };
-    positions.fill(0.0);
-    types.fill(0.0);
-    let add = |table: &mut [f32], row: usize, gradient: &[f32]| {
-        let row = &mut table[row * width..][..width];
-        row.iter_mut().zip(gradient).for_each(|(sum, x)| *sum += x);
-    };
-    for share in shares {
-        let gradient = share.gradient(sizes);
-        for text in share.texts() {
-            let tokens = batch.ids[text.of_batch(1)]
-                .iter()
-                .zip(&batch.positions[text.of_batch(1)]);
-            for ((&word, &position), gradient) in tokens.zip(gradient[text.of(width)].chunks_exact(width)) {
-                add(words, word as usize, gradient);
-                add(positions, position as usize, gradient);
-                add(types, 0, gradient);
-            }
-        }
-    }
-    Ok(())
 }
 
 fn take<T>(pool: &Mutex<Vec<T>>) -> Option<T> {

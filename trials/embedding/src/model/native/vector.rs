@@ -35,7 +35,7 @@ pub fn level() -> Level {
 }
 
 /// Defines a function that is compiled for several instruction sets; a call takes the best one of the machine. In its
-/// body the constant named in brackets tells whether there is a fused multiply-add; what it calls must be
+/// body the constant named in brackets says whether there is a fused multiply-add; what it calls must be
 /// `#[inline(always)]`.
 macro_rules! kernel {
     ($(#[$meta:meta])* pub fn $name:ident[$fma:ident]($($argument:ident: $type:ty),* $(,)?) $body:block) => {

@@ -1,0 +1,219 @@
+//! Talking with a worker in JSON lines, until its end.
+
+use std::io;
+use std::time::Duration;
+
+use hpo_protocol::{FromWorker, ToWorker};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
+use tokio::task::JoinHandle;
+use tokio::task::coop::consume_budget;
+use tokio::time::timeout;
+
+use super::failure::Failure;
+use super::launcher::{Exit, Launched, RunningWorker};
+use super::liveness::{Liveness, Monitored};
+use super::log::{Line, WorkerLog, next_line};
+use crate::diagnostic::visible;
+
+/// A message is longer than this only if something is wrong.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// How much is shown of a line that is no message, in characters.
+const SHOWN: usize = 200;
+
+/// A worker that sends faster than its messages are handled has to wait.
+const MESSAGES_AHEAD: usize = 256;
+
+/// How long a worker that has closed a stream may take to exit, and what it printed last to arrive.
+const LAST_BREATH: Duration = Duration::from_secs(2);
+
+/// How long a worker may take to end by itself: first for the end of its input, then for the request to terminate.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A running worker and what goes to and fro. The worker is killed with all that it has started when this is dropped.
+pub(super) struct Connection {
+    worker: Box<dyn RunningWorker>,
+    /// How the worker has ended, once it has.
+    exit: Option<io::Result<Exit>>,
+    /// What it has closed, once it has.
+    closed: Option<&'static str>,
+    outgoing: UnboundedSender<Vec<u8>>,
+    writer: JoinHandle<()>,
+    incoming: Receiver<Incoming>,
+    logger: JoinHandle<()>,
+    liveness: Liveness,
+}
+
+/// What comes from a worker.
+enum Incoming {
+    Message(FromWorker),
+    /// A line that should have been a message.
+    Invalid(Failure),
+    /// It has closed this.
+    Closed(&'static str),
+}
+
+impl Connection {
+    /// Connects to a worker that was started; what it prints goes to `log`.
+    pub(super) fn new(launched: Launched, log: &WorkerLog) -> Self {
+        let liveness = Liveness::new();
+        let (sender, incoming) = channel(MESSAGES_AHEAD);
+        let (outgoing, queue) = unbounded_channel();
+        let stdout = BufReader::new(Monitored::new(launched.stdout, liveness.clone()));
+        let stderr = BufReader::new(Monitored::new(launched.stderr, liveness.clone()));
+        let writer = tokio::spawn(write_lines(launched.stdin, queue, sender.clone()));
+        tokio::spawn(read_messages(stdout, sender, log.clone()));
+        let logger = tokio::spawn(read_log(stderr, log.clone()));
+        Self {
+            worker: launched.worker,
+            exit: None,
+            closed: None,
+            outgoing,
+            writer,
+            incoming,
+            logger,
+            liveness,
+        }
+    }
+
+    /// When the worker has last given a sign of life.
+    pub(super) fn liveness(&self) -> Liveness {
+        self.liveness.clone()
+    }
+
+    /// The next message. Nothing is lost if the wait is cancelled.
+    ///
+    /// # Errors
+    /// Why there will be none: the worker has ended, has closed a stream, or has sent a line that is no message.
+    pub(super) async fn receive(&mut self) -> Result<FromWorker, Failure> {
+        while self.closed.is_none() {
+            let ended = self.exit.is_some();
+            let next = tokio::select! {
+                biased;
+                next = self.incoming.recv() => next,
+                exit = self.worker.wait(), if !ended => {
+                    self.exit = Some(exit);
+                    continue;
+                }
+                () = tokio::time::sleep(LAST_BREATH), if ended => None,
+            };
+            match next {
+                Some(Incoming::Message(message)) => return Ok(message),
+                Some(Incoming::Invalid(failure)) => return Err(failure),
+                Some(Incoming::Closed(what)) => self.closed = Some(what),
+                None => self.closed = Some("its pipes"),
+            }
+        }
+        Err(Failure::Ended(self.describe_end().await))
+    }
+
+    /// Has a message sent as soon as the worker reads it.
+    ///
+    /// # Errors
+    /// If it can't be written as JSON, as a path that is not UTF-8 can't.
+    pub(super) fn send(&self, message: &ToWorker) -> Result<(), Failure> {
+        let mut line = serde_json::to_vec(message).map_err(Failure::Unsendable)?;
+        line.push(b'\n');
+        // If it reads no more, `receive` says so.
+        let _ = self.outgoing.send(line);
+        Ok(())
+    }
+
+    /// Whether the worker has ended by itself, and with success.
+    pub(super) fn has_left(&self) -> bool {
+        matches!(&self.exit, Some(Ok(exit)) if exit.success)
+    }
+
+    /// What became of a worker that has closed a stream.
+    async fn describe_end(&mut self) -> String {
+        if self.exit.is_none() {
+            self.exit = timeout(LAST_BREATH, self.worker.wait()).await.ok();
+        }
+        let how = match (&self.exit, self.closed) {
+            (Some(Ok(exit)), _) => exit.description.clone(),
+            (Some(Err(error)), _) => error.to_string(),
+            (None, closed) => return format!("it closed {} but did not exit", closed.unwrap_or("its pipes")),
+        };
+        let _ = timeout(LAST_BREATH, &mut self.logger).await;
+        how
+    }
+
+    /// Ends the worker in good order: it sees the end of its input and, if that is not enough, is asked to terminate. What is
+    /// left then is killed.
+    pub(super) async fn close(mut self) {
+        self.writer.abort();
+        if timeout(FAREWELL, self.worker.wait()).await.is_ok() {
+            return;
+        }
+        self.worker.terminate();
+        if timeout(FAREWELL, self.worker.wait()).await.is_ok() {
+            return;
+        }
+        self.worker.kill();
+        let _ = timeout(LAST_BREATH, self.worker.wait()).await;
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.writer.abort();
+    }
+}
+
+/// Writes lines, however slowly the worker reads.
+async fn write_lines(
+    mut stdin: impl AsyncWrite + Unpin,
+    mut lines: UnboundedReceiver<Vec<u8>>,
+    incoming: Sender<Incoming>,
+) {
+    while let Some(line) = lines.recv().await {
+        let written = match stdin.write_all(&line).await {
+            Ok(()) => stdin.flush().await,
+            failed => failed,
+        };
+        if written.is_err() {
+            let _ = incoming.send(Incoming::Closed("its standard input")).await;
+            return;
+        }
+    }
+}
+
+/// Passes on the messages that a worker writes to its standard output.
+async fn read_messages(
+    mut stdout: BufReader<Monitored<impl AsyncRead + Unpin>>,
+    incoming: Sender<Incoming>,
+    log: WorkerLog,
+) {
+    while let Ok(Some(line)) = next_line(&mut stdout, LONGEST_LINE).await {
+        let next = match line {
+            Line::TooLong(_) => Incoming::Invalid(Failure::LongLine(LONGEST_LINE)),
+            Line::Whole(line) if !line.starts_with(b"{") => {
+                log.line(line);
+                // There may be thousands of them in what was read at once.
+                consume_budget().await;
+                continue;
+            }
+            Line::Whole(line) => match serde_json::from_slice(&line) {
+                Ok(message) => Incoming::Message(message),
+                Err(source) => {
+                    let beginning: String = String::from_utf8_lossy(&line).chars().take(SHOWN).collect();
+                    let line = visible(&beginning);
+                    Incoming::Invalid(Failure::NotAMessage { line, source })
+                }
+            },
+        };
+        if incoming.send(next).await.is_err() {
+            return;
+        }
+    }
+    let _ = incoming.send(Incoming::Closed("its standard output")).await;
+}
+
+/// Keeps what a worker prints on its standard error.
+async fn read_log(mut stderr: BufReader<Monitored<impl AsyncRead + Unpin>>, log: WorkerLog) {
+    while let Ok(Some(Line::Whole(line) | Line::TooLong(line))) = next_line(&mut stderr, LONGEST_LINE).await {
+        log.line(line);
+        consume_budget().await;
+    }
+}

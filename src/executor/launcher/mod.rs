@@ -1,0 +1,169 @@
+//! Where workers run: how one is started there, and ended with all that it has started.
+
+mod descendants;
+mod local;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+use rustix::process::Pid;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::disk::has_ended;
+use crate::ids::SlotId;
+
+pub use local::LocalLauncher;
+
+/// A place where workers can run. It may be another machine: nobody but the launcher knows by what a worker is found
+/// there.
+pub trait Launcher: fmt::Debug + Send + Sync {
+    /// Starts a worker, and returns without waiting for what it answers.
+    ///
+    /// # Errors
+    /// If it can't be started at all.
+    fn launch(&self, launch: &Launch<'_>) -> Result<Launched, LaunchError>;
+
+    /// Ends what earlier workers of a study have left running here, and returns how many processes it has ended.
+    ///
+    /// The caller has the right to write to the study, so nobody needs them any more.
+    fn end_leftovers(&self, study: &Path, which: Leftovers) -> usize;
+}
+
+/// A worker to be started.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    /// The program and its arguments.
+    pub command: &'a [String],
+    /// The directory to run in.
+    pub directory: &'a Path,
+    /// What its environment has beyond that of `hpo`.
+    pub environment: Vec<(&'static str, String)>,
+    /// The study's directory, as [`std::fs::canonicalize`] gives it.
+    pub study: &'a Path,
+    /// What the worker is for.
+    pub purpose: Purpose,
+}
+
+/// A worker that was started, and its standard streams.
+pub struct Launched {
+    /// The worker.
+    pub worker: Box<dyn RunningWorker>,
+    /// What it reads.
+    pub stdin: Box<dyn AsyncWrite + Send + Unpin>,
+    /// Its messages.
+    pub stdout: Box<dyn AsyncRead + Send + Unpin>,
+    /// Its log.
+    pub stderr: Box<dyn AsyncRead + Send + Unpin>,
+}
+
+impl fmt::Debug for Launched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Launched").finish_non_exhaustive()
+    }
+}
+
+/// A worker that runs. Dropping it kills it.
+pub trait RunningWorker: Send + Sync {
+    /// Waits for the end of the worker. What it has started and left running is killed then: it may hold the streams
+    /// open. May be cancelled and called again.
+    ///
+    /// # Errors
+    /// If how it has ended can't be found out; it is over then too.
+    fn wait(&mut self) -> Wait<'_>;
+
+    /// Asks the worker to end, and returns at once.
+    fn terminate(&mut self);
+
+    /// Kills the worker and everything it has started. They may take a moment to end, for which [`wait`](Self::wait)
+    /// waits. Does nothing once the worker has been waited for.
+    fn kill(&mut self);
+}
+
+/// The end of a worker to come.
+pub type Wait<'a> = Pin<Box<dyn Future<Output = io::Result<Exit>> + Send + 'a>>;
+
+/// How a worker has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    /// Whether it has reported success.
+    pub success: bool,
+    /// The same in words, for the user.
+    pub description: String,
+}
+
+/// Why a worker can't be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// There is no program to start.
+    #[error("the command is empty")]
+    EmptyCommand,
+    /// The directory to run in is gone.
+    #[error("there is no directory `{}` any more", .0.display())]
+    NoDirectory(PathBuf),
+    /// The program can't be started.
+    #[error("can't start `{program}`: {source}")]
+    Start {
+        /// The program.
+        program: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It was started without its streams.
+    #[error("the worker has no pipes")]
+    NoStreams,
+}
+
+/// What a worker is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The slot of a search, of which a study has one at a time.
+    Slot(SlotId),
+    /// One export, beside a search or other exports; distinguished by the process id of the `hpo` that asked for it.
+    Export(u32),
+}
+
+/// What the name of an export has before its process id.
+const EXPORT: &str = "export-";
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Slot(slot) => write!(f, "{slot}"),
+            Self::Export(process) => write!(f, "{EXPORT}{process}"),
+        }
+    }
+}
+
+impl Purpose {
+    /// The purpose that is displayed like this.
+    fn parse(text: &str) -> Option<Self> {
+        match text.strip_prefix(EXPORT) {
+            Some(process) => process.parse().ok().map(Self::Export),
+            None => text.parse().ok().map(SlotId).map(Self::Slot),
+        }
+    }
+}
+
+/// Which of the workers that a study has left running are ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftovers {
+    /// Those of searches, and of exports whose `hpo` has ended.
+    All,
+    /// Those of exports whose `hpo` has ended.
+    Exports,
+}
+
+impl Leftovers {
+    fn include(self, purpose: Purpose) -> bool {
+        match (self, purpose) {
+            (Self::All, Purpose::Slot(_)) => true,
+            (Self::Exports, Purpose::Slot(_)) => false,
+            (Self::All | Self::Exports, Purpose::Export(process)) => {
+                let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+                process.is_some_and(has_ended)
+            }
+        }
+    }
+}

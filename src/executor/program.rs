@@ -1,0 +1,33 @@
+//! What workers run.
+
+use std::path::PathBuf;
+
+use hpo_protocol::{Start, VERSION, Values};
+
+/// The trainer of a study, and what all its workers have in common.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// The directory it runs in.
+    pub directory: PathBuf,
+    /// The study's name, for messages.
+    pub study: String,
+    /// The trainer's own settings.
+    pub settings: Values,
+    /// A directory, which need not exist, for what the workers of all studies can share.
+    pub cache: Option<PathBuf>,
+}
+
+impl Program {
+    /// The first message to a worker that may use so many CPU threads.
+    pub(super) fn start(&self, threads: usize) -> Start {
+        Start {
+            protocol: VERSION,
+            study: self.study.clone(),
+            threads,
+            settings: self.settings.clone(),
+            cache: self.cache.clone(),
+        }
+    }
+}

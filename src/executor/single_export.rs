@@ -1,0 +1,60 @@
+//! A worker for the export of one model, beside whatever else the study is at.
+
+use std::path::PathBuf;
+
+use hpo_protocol::Feature;
+use tokio::sync::mpsc::channel;
+
+use super::launcher::{Leftovers, Purpose};
+use super::news::{News, Order, SlotNews};
+use super::program::Program;
+use super::slots::Slot;
+use super::worker::Worker;
+use crate::store::StudyDirectory;
+use crate::study::Checkpoint;
+
+/// Why a model was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The trainer can't write models; its checkpoint's file, relative to the study's `checkpoints` directory.
+    #[error("this trainer writes no models; the checkpoint is {0}")]
+    NotSupported(String),
+    /// What the worker or its end says, for the user.
+    #[error("{0}")]
+    Failed(String),
+    /// The worker is no more, and nobody knows why.
+    #[error("the worker has gone")]
+    Gone,
+}
+
+/// Starts a worker for no other purpose than to write the model of a checkpoint to `directory`, and returns that directory.
+///
+/// # Errors
+/// If the trainer can't write models, or the worker has failed to.
+pub async fn export_model(
+    slot: Slot,
+    program: Program,
+    study: &StudyDirectory,
+    checkpoint: Checkpoint,
+    directory: PathBuf,
+) -> Result<PathBuf, ExportError> {
+    slot.launcher.end_leftovers(study.root(), Leftovers::Exports);
+    let (sender, mut news) = channel(1);
+    let purpose = Purpose::Export(std::process::id());
+    let worker = Worker::start_for(purpose, slot, program, study, sender);
+    while let Some(SlotNews { news, .. }) = news.recv().await {
+        match news {
+            News::Idle { features } if !features.contains(&Feature::Export) => {
+                return Err(ExportError::NotSupported(checkpoint.file));
+            }
+            News::Idle { .. } => {
+                let (checkpoint, directory) = (checkpoint.clone(), directory.clone());
+                worker.order(Order::Export { checkpoint, directory });
+            }
+            News::Exported { directory, .. } => return Ok(directory),
+            News::ExportFailed { message, .. } | News::Fatal { message } => return Err(ExportError::Failed(message)),
+            News::Happened(_) | News::Progress { .. } | News::NoSpace { .. } => {}
+        }
+    }
+    Err(ExportError::Gone)
+}

@@ -1,0 +1,215 @@
+//! What the worker sends.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hpo_protocol::{Feature, FromWorker, Measurement, Metrics, VERSION};
+use tokio::time::Instant;
+
+use super::state::{ANSWER, Next, State, Task, Training};
+use super::{Attended, End, Supervisor, blocking};
+use crate::executor::checkpoint;
+use crate::executor::failure::Failure;
+use crate::executor::news::News;
+use crate::executor::sanitize::{check, shown};
+use crate::ids::SegmentId;
+use crate::store::StudyDirectory;
+use crate::study::{Checkpoint, Event, Measures, Reported};
+
+/// How often the progress of a segment is passed on at most.
+const PROGRESS: Duration = Duration::from_millis(100);
+
+impl Supervisor {
+    pub(super) async fn handle_message(&mut self, worker: &mut Attended, message: FromWorker) -> Result<(), End> {
+        worker.has_served = !matches!(message, FromWorker::Ready { .. });
+        if let State::Busy { unanswered, .. } = &mut self.state {
+            *unanswered = None;
+        }
+        match message {
+            FromWorker::Ready {
+                protocol,
+                trainer,
+                features,
+            } => self.ready(worker, protocol, &trainer, features).await,
+            FromWorker::Fatal { message } => Err(End::Fatal(Failure::Trainer(shown(&message)))),
+            FromWorker::Evaluated { loss, metrics } => self.evaluated(worker, loss, metrics).await,
+            FromWorker::Progress {
+                segment,
+                resource,
+                examples_per_second,
+            } => {
+                self.progress(segment, resource, examples_per_second).await;
+                Ok(())
+            }
+            FromWorker::Report {
+                segment,
+                resource,
+                loss,
+                metrics,
+                checkpoint,
+                last,
+            } => {
+                if self.training(segment).is_none() {
+                    return Ok(());
+                }
+                check(&metrics).map_err(died)?;
+                let reported = Reported {
+                    trial: segment.trial,
+                    attempt: segment.attempt,
+                    resource,
+                    loss,
+                    metrics: Measures::from(&metrics),
+                    checkpoint: self.accept_checkpoint(segment, checkpoint).await?,
+                    last,
+                };
+                self.reported(worker, segment, reported).await;
+                Ok(())
+            }
+            FromWorker::Stopped { segment, checkpoint } => self.stopped(worker, segment, checkpoint).await,
+            FromWorker::Done { segment } => {
+                self.done(worker, segment).await;
+                Ok(())
+            }
+            FromWorker::Failed { segment, message } => self.failed(segment, &message),
+            FromWorker::Exported { directory, test } => self.exported(worker, directory, test).await,
+        }
+    }
+
+    /// The segment that is being trained, if it is this one. What is sent of another one comes too late, and is ignored.
+    fn training(&mut self, segment: SegmentId) -> Option<&mut Training> {
+        let training = self.state.training(segment);
+        if training.is_none() {
+            tracing::debug!(
+                slot = self.slot.id.0,
+                ?segment,
+                "message ignored: not of the running segment"
+            );
+        }
+        training
+    }
+
+    async fn ready(
+        &mut self,
+        worker: &mut Attended,
+        version: u32,
+        trainer: &str,
+        features: Vec<Feature>,
+    ) -> Result<(), End> {
+        if version != VERSION {
+            let trainer = shown(trainer);
+            return Err(End::Fatal(Failure::Version { trainer, version }));
+        }
+        let State::Starting(next) = &mut self.state else {
+            return Err(out_of_turn("ready"));
+        };
+        tracing::info!(slot = self.slot.id.0, trainer, ?features, "worker ready");
+        worker.features = features;
+        match std::mem::replace(next, Next::Announce) {
+            Next::Announce => self.report_idle(worker).await,
+            Next::Wait => self.state = State::Idle,
+            Next::Begin(work) => return self.begin(worker, work).await,
+        }
+        Ok(())
+    }
+
+    async fn evaluated(&mut self, worker: &Attended, loss: f64, metrics: Metrics) -> Result<(), End> {
+        if !self.is_at(&Task::Evaluating) {
+            return Err(out_of_turn("evaluated"));
+        }
+        check(&metrics).map_err(died)?;
+        self.report_event(Event::Evaluated { loss, metrics }).await;
+        self.report_idle(worker).await;
+        Ok(())
+    }
+
+    /// Passes progress on, unless it has just done so.
+    async fn progress(&mut self, segment: SegmentId, resource: f64, examples_per_second: Option<f64>) {
+        if let Some(training) = self.training(segment)
+            && training.passed_on.is_none_or(|last| last.elapsed() >= PROGRESS)
+        {
+            training.passed_on = Some(Instant::now());
+            self.report(News::Progress {
+                trial: segment.trial,
+                resource,
+                examples_per_second,
+            })
+            .await;
+        }
+    }
+
+    async fn reported(&mut self, worker: &Attended, segment: SegmentId, reported: Reported) {
+        let ends = reported.last || reported.loss.is_none();
+        if let Some(training) = self.state.training(segment) {
+            training.over = reported.resource >= training.to;
+        }
+        self.report_event(Event::Reported(reported)).await;
+        if ends {
+            self.report_idle(worker).await;
+        }
+    }
+
+    async fn stopped(&mut self, worker: &Attended, segment: SegmentId, file: Option<PathBuf>) -> Result<(), End> {
+        match self.training(segment) {
+            None => return Ok(()),
+            Some(training) if !training.stopping => return Err(out_of_turn("stopped")),
+            Some(_) => {}
+        }
+        let checkpoint = self.accept_checkpoint(segment, file).await?;
+        self.report_event(Event::Stopped { segment, checkpoint }).await;
+        self.report_idle(worker).await;
+        Ok(())
+    }
+
+    /// If the worker has reported its rung, its segment is over for the core, and this changes nothing.
+    async fn done(&mut self, worker: &Attended, segment: SegmentId) {
+        if self.training(segment).is_some() {
+            self.report_failure(segment, &Failure::EndedEarly, "").await;
+            self.report_idle(worker).await;
+        }
+    }
+
+    /// The worker is replaced: it may hold memory still, or a device that no longer works.
+    fn failed(&mut self, segment: SegmentId, message: &str) -> Result<(), End> {
+        match self.training(segment) {
+            Some(_) => Err(End::Replaced(Failure::Trainer(shown(message)))),
+            None => Ok(()),
+        }
+    }
+
+    async fn exported(&mut self, worker: &Attended, directory: PathBuf, test: Option<Measurement>) -> Result<(), End> {
+        if !self.is_at(&Task::Exporting(directory.clone())) {
+            return Err(out_of_turn("exported"));
+        }
+        if let Some(test) = &test {
+            check(&test.metrics).map_err(died)?;
+        }
+        self.report(News::Exported { directory, test }).await;
+        self.report_idle(worker).await;
+        Ok(())
+    }
+
+    fn is_at(&self, this: &Task) -> bool {
+        matches!(&self.state, State::Busy { task, .. } if task == this)
+    }
+
+    /// The checkpoint that a worker says it has written, if any.
+    async fn accept_checkpoint(&self, segment: SegmentId, file: Option<PathBuf>) -> Result<Option<Checkpoint>, End> {
+        let Some(file) = file else {
+            return Ok(None);
+        };
+        let root = self.checkpoints.clone();
+        let own = StudyDirectory::trial_checkpoints(segment.trial);
+        let within = self.slot.silence.unwrap_or(ANSWER);
+        let accepted = blocking(move || checkpoint::accept(&root, &own, &file, within)).await;
+        accepted.map(Some).map_err(End::Died)
+    }
+}
+
+fn died(error: impl Into<Failure>) -> End {
+    End::Died(error.into())
+}
+
+/// The end of a worker that answers what it was not asked.
+fn out_of_turn(message: &'static str) -> End {
+    End::Died(Failure::OutOfTurn(message))
+}

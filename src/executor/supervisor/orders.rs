@@ -1,0 +1,141 @@
+//! What the scheduler orders.
+
+use std::path::PathBuf;
+
+use hpo_protocol::ToWorker;
+
+use super::state::{Next, State, Task, Training, Work};
+use super::{Attended, End, Supervisor, blocking};
+use crate::disk::create_directories;
+use crate::executor::checkpoint;
+use crate::executor::failure::Failure;
+use crate::executor::news::{News, Order, SegmentSpec};
+use crate::ids::SegmentId;
+use crate::store::StudyDirectory;
+use crate::study::{Checkpoint, Event};
+
+impl Supervisor {
+    pub(super) async fn handle_order(&mut self, worker: &Attended, order: Order) -> Result<(), End> {
+        match order {
+            Order::Evaluate => self.accept(worker, Work::Evaluate).await,
+            Order::Run(spec) => self.accept(worker, Work::Train(spec)).await,
+            Order::Export { checkpoint, directory } => {
+                self.accept(worker, Work::Export { checkpoint, directory }).await
+            }
+            Order::Stop { segment, save } => self.stop(worker, segment, save).await,
+            Order::Replace => Err(End::Replaced(Failure::Replaced)),
+        }
+    }
+
+    /// Begins with the work, or keeps it for when the worker is ready.
+    async fn accept(&mut self, worker: &Attended, work: Work) -> Result<(), End> {
+        match &mut self.state {
+            State::Starting(next) => {
+                *next = Next::Begin(work);
+                Ok(())
+            }
+            State::Idle | State::Busy { .. } => self.begin(worker, work).await,
+        }
+    }
+
+    /// Has a worker that is ready do the work.
+    pub(super) async fn begin(&mut self, worker: &Attended, work: Work) -> Result<(), End> {
+        let unanswered = worker.has_served.then(|| work.clone());
+        match work {
+            Work::Evaluate => {
+                self.state = State::Busy {
+                    task: Task::Evaluating,
+                    unanswered,
+                };
+                worker.send(&ToWorker::Evaluate)
+            }
+            Work::Train(spec) => self.train(worker, spec, unanswered).await,
+            Work::Export { checkpoint, directory } => self.export(worker, checkpoint, directory, unanswered).await,
+        }
+    }
+
+    async fn train(&mut self, worker: &Attended, spec: SegmentSpec, unanswered: Option<Work>) -> Result<(), End> {
+        let segment = spec.segment;
+        let own = StudyDirectory::trial_checkpoints(segment.trial);
+        self.log.switch(own.clone());
+        self.state = State::Busy {
+            task: Task::Training(Training::new(segment, spec.to)),
+            unanswered,
+        };
+        let own = self.checkpoints.join(own);
+        let directory = own.clone();
+        let made = blocking(move || create_directories(&own).map_err(|source| Failure::directory(own, source))).await;
+        if let Err(failure) = made {
+            self.report_failure(segment, &failure, "").await;
+            self.report_idle(worker).await;
+            return Ok(());
+        }
+        let file = match &spec.checkpoint {
+            None => None,
+            Some(checkpoint) => match self.verify(checkpoint.clone()).await {
+                Ok(file) => Some(file),
+                Err(failure) => {
+                    self.report_lost_checkpoint(segment, &failure).await;
+                    self.report_idle(worker).await;
+                    return Ok(());
+                }
+            },
+        };
+        worker.send(&ToWorker::Run(spec.message(file, directory)))
+    }
+
+    async fn export(
+        &mut self,
+        worker: &Attended,
+        checkpoint: Checkpoint,
+        directory: PathBuf,
+        unanswered: Option<Work>,
+    ) -> Result<(), End> {
+        match self.verify(checkpoint).await {
+            Ok(checkpoint) => {
+                self.state = State::Busy {
+                    task: Task::Exporting(directory.clone()),
+                    unanswered,
+                };
+                worker.send(&ToWorker::Export { checkpoint, directory })
+            }
+            Err(failure) => {
+                let message = failure.to_string();
+                self.report(News::ExportFailed { message, again: false }).await;
+                self.report_idle(worker).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn stop(&mut self, worker: &Attended, segment: SegmentId, save: bool) -> Result<(), End> {
+        if let Some(training) = self.state.training(segment) {
+            training.stopping = true;
+            return worker.send(&ToWorker::Stop { segment, save });
+        }
+        if let State::Starting(next) = &mut self.state
+            && matches!(next, Next::Begin(Work::Train(held)) if held.segment == segment)
+        {
+            *next = Next::Announce;
+            let checkpoint = None;
+            self.report_event(Event::Stopped { segment, checkpoint }).await;
+        }
+        Ok(())
+    }
+
+    /// The file of a checkpoint, if it is still what was recorded.
+    async fn verify(&self, checkpoint: Checkpoint) -> Result<PathBuf, Failure> {
+        let root = self.checkpoints.clone();
+        blocking(move || checkpoint::verify(&root, &checkpoint)).await
+    }
+
+    /// A segment could not be begun for want of the checkpoint that it goes on from.
+    async fn report_lost_checkpoint(&self, segment: SegmentId, failure: &Failure) {
+        self.report_event(Event::Failed {
+            segment,
+            message: failure.to_string(),
+            checkpoint_lost: true,
+        })
+        .await;
+    }
+}

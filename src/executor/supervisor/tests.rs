@@ -1,0 +1,301 @@
+//! A slot whose launcher is a fake, and whose workers are played by the test.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hpo_protocol::{Feature, FromWorker, ToWorker, Unit, VERSION};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
+use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+
+use crate::executor::{
+    Exit, Launch, LaunchError, Launched, Launcher, Leftovers, News, Order, Program, RunningWorker, SegmentSpec, Slot,
+    SlotNews, Wait, Worker,
+};
+use crate::ids::{SegmentId, SlotId, TrialId};
+use crate::store::StudyDirectory;
+use crate::study::Event;
+
+/// A place somewhere else, where nothing has a process id.
+#[derive(Debug)]
+struct Elsewhere(UnboundedSender<Played>);
+
+impl Launcher for Elsewhere {
+    fn launch(&self, launch: &Launch<'_>) -> Result<Launched, LaunchError> {
+        assert_eq!(launch.command, ["train"]);
+        let [(stdin, its_stdin), (stdout, its_stdout), (stderr, _)] = [(); 3].map(|()| duplex(1 << 16));
+        let (exit, ends) = watch::channel(None);
+        let played = Played {
+            stdin: BufReader::new(its_stdin),
+            stdout: its_stdout,
+            exit: exit.clone(),
+        };
+        self.0.send(played).unwrap();
+        Ok(Launched {
+            worker: Box::new(Remote { exit, ends }),
+            stdin: Box::new(stdin),
+            stdout: Box::new(stdout),
+            stderr: Box::new(stderr),
+        })
+    }
+
+    fn end_leftovers(&self, _: &Path, _: Leftovers) -> usize {
+        0
+    }
+}
+
+struct Remote {
+    exit: watch::Sender<Option<Exit>>,
+    ends: watch::Receiver<Option<Exit>>,
+}
+
+impl RunningWorker for Remote {
+    fn wait(&mut self) -> Wait<'_> {
+        Box::pin(async {
+            let exit = self.ends.wait_for(Option::is_some).await.unwrap();
+            Ok(exit.clone().unwrap())
+        })
+    }
+
+    fn terminate(&mut self) {
+        self.kill();
+    }
+
+    fn kill(&mut self) {
+        end(&self.exit, false, "killed");
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn end(exit: &watch::Sender<Option<Exit>>, success: bool, how: &str) {
+    let description = how.to_owned();
+    exit.send_if_modified(|exit| exit.is_none() && exit.replace(Exit { success, description }).is_none());
+}
+
+/// A worker, as it sees itself.
+struct Played {
+    stdin: BufReader<DuplexStream>,
+    stdout: DuplexStream,
+    exit: watch::Sender<Option<Exit>>,
+}
+
+impl Played {
+    async fn read(&mut self) -> ToWorker {
+        let mut line = String::new();
+        self.stdin.read_line(&mut line).await.unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    async fn send(&mut self, message: FromWorker) {
+        let line = serde_json::to_string(&message).unwrap() + "\n";
+        self.stdout.write_all(line.as_bytes()).await.unwrap();
+    }
+
+    /// Reads its first message and says that it is ready.
+    async fn begin(&mut self) {
+        assert!(matches!(self.read().await, ToWorker::Start(start) if start.threads == 3));
+        self.send(FromWorker::Ready {
+            protocol: VERSION,
+            trainer: "played".into(),
+            features: vec![Feature::Export],
+        })
+        .await;
+    }
+
+    /// Reads an order, which must be for this segment.
+    async fn runs(&mut self, segment: SegmentId) {
+        let read = self.read().await;
+        assert!(
+            matches!(&read, ToWorker::Run(run) if run.segment == segment),
+            "{read:?}"
+        );
+    }
+
+    /// Reports that the segment has diverged, which ends it.
+    async fn diverge(&mut self, segment: SegmentId) {
+        self.send(FromWorker::Report {
+            segment,
+            resource: 1,
+            loss: None,
+            metrics: [].into(),
+            checkpoint: None,
+            last: false,
+        })
+        .await;
+    }
+
+    fn leave(self, success: bool) {
+        end(&self.exit, success, "left");
+    }
+
+    async fn check_killed(mut self) {
+        let mut ends = self.exit.subscribe();
+        let exit = ends.wait_for(Option::is_some).await.unwrap().clone();
+        assert_eq!(exit.unwrap().description, "killed");
+        assert_eq!(self.stdin.fill_buf().await.unwrap(), b"");
+    }
+}
+
+struct Bench {
+    slot: Worker,
+    news: Receiver<SlotNews>,
+    workers: UnboundedReceiver<Played>,
+    _directory: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (launched, workers) = unbounded_channel();
+        let (sender, news) = mpsc::channel(8);
+        let slot = Slot {
+            id: SlotId(0),
+            launcher: Arc::new(Elsewhere(launched)),
+            gpu: None,
+            threads: 3,
+            silence: None,
+        };
+        let program = Program {
+            command: vec!["train".into()],
+            directory: "/".into(),
+            study: "s".into(),
+            settings: [].into(),
+            cache: None,
+        };
+        let study = StudyDirectory::new(directory.path().join("s"));
+        Self {
+            slot: Worker::start(slot, program, &study, sender),
+            news,
+            workers,
+            _directory: directory,
+        }
+    }
+
+    async fn news(&mut self) -> News {
+        self.news.recv().await.unwrap().news
+    }
+
+    async fn is_idle(&mut self) {
+        let features = vec![Feature::Export];
+        assert_eq!(self.news().await, News::Idle { features });
+    }
+
+    /// Gives the order to train a segment.
+    fn train(&self, segment: SegmentId) {
+        self.slot.order(Order::Run(SegmentSpec {
+            segment,
+            seed: 1,
+            parameters: [].into(),
+            unit: Unit::Epochs,
+            report_every: 1,
+            from: 0,
+            to: 3,
+            max: 3,
+            checkpoint: None,
+        }));
+    }
+}
+
+fn segment(trial: u64) -> SegmentId {
+    let trial = TrialId(trial);
+    SegmentId { trial, attempt: 1 }
+}
+
+#[tokio::test]
+async fn what_is_ordered_before_a_worker_is_ready_outlives_workers_that_never_are() {
+    let mut bench = Bench::new();
+    bench.train(segment(4));
+    let mut first = bench.workers.recv().await.unwrap();
+    assert!(matches!(first.read().await, ToWorker::Start(_)));
+    first.leave(true);
+    let mut second = bench.workers.recv().await.unwrap();
+    second.begin().await;
+    second.runs(segment(4)).await;
+    second.diverge(segment(4)).await;
+    assert!(matches!(bench.news().await, News::Happened(Event::Reported(reported)) if reported.trial == TrialId(4)));
+    bench.is_idle().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_a_worker_can_be_stopped() {
+    let mut bench = Bench::new();
+    bench.train(segment(4));
+    let (segment, save) = (segment(4), true);
+    bench.slot.order(Order::Stop { segment, save });
+    let stopped = News::Happened(Event::Stopped {
+        segment,
+        checkpoint: None,
+    });
+    assert_eq!(bench.news().await, stopped);
+    let mut worker = bench.workers.recv().await.unwrap();
+    worker.begin().await;
+    bench.is_idle().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_leaves_when_it_is_asked_again_costs_nothing() {
+    let mut bench = Bench::new();
+    let mut first = bench.workers.recv().await.unwrap();
+    first.begin().await;
+    bench.is_idle().await;
+    bench.train(segment(4));
+    first.runs(segment(4)).await;
+    first.diverge(segment(4)).await;
+    assert!(matches!(bench.news().await, News::Happened(Event::Reported(_))));
+    bench.is_idle().await;
+    bench.train(segment(5));
+    first.runs(segment(5)).await;
+    first.leave(true);
+    let mut second = bench.workers.recv().await.unwrap();
+    second.begin().await;
+    second.runs(segment(5)).await;
+    second.leave(true);
+    let failed = News::Happened(Event::Failed {
+        segment: segment(5),
+        message: "the worker ended unasked (left)".into(),
+        checkpoint_lost: false,
+    });
+    assert_eq!(bench.news().await, failed, "the second one had not served before");
+}
+
+#[tokio::test]
+async fn a_slot_says_once_that_it_is_idle_whatever_becomes_of_its_worker() {
+    let mut bench = Bench::new();
+    let mut first = bench.workers.recv().await.unwrap();
+    first.begin().await;
+    bench.is_idle().await;
+    first.leave(false);
+    let mut second = bench.workers.recv().await.unwrap();
+    second.begin().await;
+    bench.train(segment(4));
+    second.runs(segment(4)).await;
+    second
+        .send(FromWorker::Failed {
+            segment: segment(4),
+            message: "No space left on device".into(),
+        })
+        .await;
+    let no_space = News::NoSpace {
+        segment: segment(4),
+        message: "No space left on device".into(),
+    };
+    assert_eq!(bench.news().await, no_space);
+    second.check_killed().await;
+    bench.workers.recv().await.unwrap().begin().await;
+    bench.is_idle().await;
+}
+
+#[tokio::test]
+async fn a_worker_goes_with_its_slot() {
+    let mut bench = Bench::new();
+    let mut worker = bench.workers.recv().await.unwrap();
+    worker.begin().await;
+    bench.is_idle().await;
+    drop(bench);
+    worker.check_killed().await;
+}

@@ -1,0 +1,83 @@
+//! What the loop stands on: slots, storage and a clock. A search has real ones, a simulation others.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::cancellation::Cancellation;
+use super::job::Observer;
+use crate::executor::{Order, SlotNews};
+use crate::ids::{SlotId, Timestamp, TrialId};
+use crate::store::CommitError;
+use crate::study::{Record, Study};
+
+/// Where segments are trained: orders go out, news comes in.
+pub trait Slots {
+    /// The slots, each with a name for the user.
+    fn names(&self) -> Vec<(SlotId, String)>;
+
+    /// Gives a slot an order. One that is not there any more takes none.
+    fn order(&mut self, slot: SlotId, order: Order) -> impl Future<Output = ()>;
+
+    /// Waits until there is news, and takes all there is. Nothing is lost if it is dropped while it waits.
+    fn news(&mut self) -> impl Future<Output = Vec<SlotNews>>;
+
+    /// Does without a slot from now on.
+    fn remove(&mut self, slot: SlotId);
+
+    /// Ends all workers, and waits until they have ended if `gently`.
+    fn end(&mut self, gently: bool) -> impl Future<Output = ()>;
+}
+
+/// What keeps a study: its records, the checkpoints, and the model of its best trial.
+pub trait Storage {
+    /// Makes records durable; `study` is as they leave it.
+    ///
+    /// # Errors
+    /// If that can't be done, or if what waits for it has been cancelled.
+    fn commit(
+        &mut self,
+        study: &Study,
+        records: &[Record],
+        waiting: Waiting<'_>,
+    ) -> impl Future<Output = Result<(), CommitError>>;
+
+    /// Deletes checkpoints by the names of their files.
+    fn delete(&mut self, files: Vec<String>) -> impl Future<Output = ()>;
+
+    /// Deletes the checkpoints of one trial, or of all, that the study does not know of: left by a scheduler or a worker that was
+    /// killed.
+    fn sweep(&mut self, study: &Study, of: Option<TrialId>);
+
+    /// Bytes that can still be written, if that can be known.
+    fn room(&self) -> Option<u64>;
+
+    /// The directory for a worker to write the best model to, with nothing in its place.
+    fn model_directory(&mut self) -> PathBuf;
+
+    /// Puts a model that was written where the user finds it, and returns that place.
+    fn place_model(&mut self, written: PathBuf) -> impl Future<Output = Result<PathBuf, std::io::Error>>;
+
+    /// Removes what is left of a model that could not be written.
+    fn discard_model(&mut self);
+}
+
+/// Who is to know that records wait for space on a full disk, and who can end that.
+pub struct Waiting<'a> {
+    /// Is notified when it begins and ends.
+    pub observer: &'a mut dyn Observer,
+    /// Ends it.
+    pub cancellation: &'a mut Cancellation,
+}
+
+/// What time it is.
+pub trait Clock {
+    /// The time that records are given.
+    fn now(&mut self) -> Timestamp;
+
+    /// The time since some moment; it never goes back, whatever is done to the clock on the wall.
+    fn elapsed(&self) -> Duration;
+
+    /// Waits until a view should be drawn anew.
+    fn tick(&mut self) -> impl Future<Output = ()>;
+}

@@ -1,0 +1,367 @@
+//! The loop: what slots report goes into the core, its records into storage, and only then its commands to the slots.
+//!
+//! There is one, whatever it stands on: a search, a simulation on virtual time, or a test in which everything goes wrong.
+
+mod aside;
+mod cancellation;
+mod edge;
+mod export;
+mod job;
+mod pause;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use hpo_protocol::Feature;
+
+use crate::executor::{News, Order, SegmentSpec, SlotNews};
+use crate::ids::{SlotId, TrialId};
+use crate::kill;
+use crate::store::CommitError;
+use crate::study::{Command, Event, Fact, Limits, Step, Study, Trial, TrialState};
+
+use aside::Place;
+pub use cancellation::Cancellation;
+pub use edge::{Clock, Slots, Storage, Waiting};
+use export::Export;
+pub use job::{Ended, Job, Observer, Outcome, SchedulerError};
+use pause::Pause;
+
+/// How long workers may take to stop in good order.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// The untrained model is measured again so often if the worker dies of it.
+const EVALUATIONS: u32 = 2;
+
+/// Runs a study until nothing is left to train or it is cancelled.
+pub async fn run<S: Slots, J: Storage, C: Clock>(
+    job: Job<S, J, C>,
+    limits: Limits,
+    observer: &mut dyn Observer,
+    cancellation: Cancellation,
+) -> Ended<J> {
+    let names = job.slots.names();
+    let opened = Event::Opened {
+        process: std::process::id(),
+        slots: names.iter().map(|(_, name)| name.clone()).collect(),
+        limits,
+    };
+    let mut scheduler = Scheduler {
+        study: job.study,
+        storage: job.storage,
+        slots: job.slots,
+        clock: job.clock,
+        places: names.into_iter().map(|(slot, name)| (slot, Place::new(name))).collect(),
+        idle: BTreeSet::new(),
+        evaluations: 0,
+        evaluating: None,
+        export: Export::Unasked,
+        export_failures: 0,
+        can_export: true,
+        stopping: None,
+        hurried: false,
+        full: Vec::new(),
+        pause: None,
+        paused_before: None,
+        cancellation,
+        observer,
+        unchecked: 0,
+    };
+    let outcome = scheduler.run(opened).await;
+    scheduler.close(outcome).await
+}
+
+struct Scheduler<'a, S, J, C> {
+    study: Study,
+    storage: J,
+    slots: S,
+    clock: C,
+    /// The slots, those that are set aside included.
+    places: BTreeMap<SlotId, Place>,
+    idle: BTreeSet<SlotId>,
+    evaluations: u32,
+    evaluating: Option<SlotId>,
+    export: Export,
+    /// How many workers have died of it.
+    export_failures: u32,
+    /// Whether the workers can; assumed until one has said what it can do.
+    can_export: bool,
+    /// Until when, by the clock's elapsed time, running segments may save themselves.
+    stopping: Option<Duration>,
+    /// Whether workers are not to be waited for.
+    hurried: bool,
+    /// Trials whose checkpoints the disk had no space for.
+    full: Vec<TrialId>,
+    /// No segments are started meanwhile.
+    pause: Option<Pause>,
+    /// The last pause, if nothing could be saved since.
+    paused_before: Option<Pause>,
+    cancellation: Cancellation,
+    observer: &'a mut dyn Observer,
+    /// How many events were handled since the study was last checked.
+    unchecked: usize,
+}
+
+impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
+    async fn run(&mut self, opened: Event) -> Result<Outcome, SchedulerError> {
+        self.storage.sweep(&self.study, None);
+        let step = self.handle(opened);
+        self.carry_out(step).await?;
+        let ended = self.serve().await;
+        if let Err(error @ SchedulerError::Commit(_)) = ended {
+            return Err(error);
+        }
+        let step = self.handle(Event::Closed);
+        self.carry_out(step).await?;
+        ended?;
+        let finished = self.study.is_finished();
+        Ok(if finished { Outcome::Finished } else { Outcome::Stopped })
+    }
+
+    async fn close(mut self, outcome: Result<Outcome, SchedulerError>) -> Ended<J> {
+        // What could not be recorded is forgotten, and the checkpoints from before it are needed again.
+        let forgets = matches!(outcome, Err(SchedulerError::Commit(_)));
+        let outcome = match outcome {
+            Err(SchedulerError::Commit(CommitError::Cancelled)) => Ok(Outcome::Stopped),
+            outcome => outcome,
+        };
+        self.slots.end(outcome.is_ok() && !self.hurried).await;
+        if !forgets {
+            // Only now: what a worker still wrote would be left.
+            self.storage.sweep(&self.study, None);
+        }
+        kill::point("scheduler.close:swept");
+        Ended {
+            outcome,
+            study: self.study,
+            storage: self.storage,
+            model: self.export.result(),
+        }
+    }
+
+    async fn serve(&mut self) -> Result<(), SchedulerError> {
+        while !self.is_over() {
+            tokio::select! {
+                biased;
+                () = self.cancellation.requested() => {
+                    if self.stopping.is_some() {
+                        tracing::warn!("asked to stop a second time: not waiting for running segments");
+                        self.hurried = true;
+                        break;
+                    }
+                    self.stop().await;
+                }
+                () = self.clock.tick() => {
+                    if self.stopping.is_some_and(|until| self.clock.elapsed() >= until) {
+                        tracing::warn!("some workers did not stop in time");
+                        break;
+                    }
+                    self.observer.tick(&self.study, self.clock.now());
+                    if self.is_pause_over() {
+                        self.take(Vec::new()).await?;
+                    }
+                }
+                batch = self.slots.news() => self.take(batch).await?,
+            }
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        if !self.study.is_finished() {
+            return self.stopping.is_some() && self.study.running().next().is_none();
+        }
+        let model = self.study.best().and_then(Trial::best_checkpoint);
+        self.export.is_done() || !self.can_export || model.is_none()
+    }
+
+    /// Has the core decide.
+    fn handle(&mut self, event: Event) -> Step {
+        let step = self.study.handle(self.clock.now(), event);
+        if cfg!(debug_assertions) {
+            // It takes as long as the study is large, so that of a large one not every event is checked.
+            self.unchecked += 1;
+            if self.unchecked * CHECKED_EACH_TIME >= self.study.trials().len() {
+                self.unchecked = 0;
+                let checked = self.study.check();
+                assert!(checked.is_ok(), "the study contradicts itself: {checked:?}");
+            }
+        }
+        step
+    }
+
+    /// Takes in what slots report, has it recorded in one batch, and gives free slots work.
+    async fn take(&mut self, batch: Vec<SlotNews>) -> Result<(), SchedulerError> {
+        let mut step = Step::default();
+        let mut aside = Vec::new();
+        for SlotNews { slot, news } in batch {
+            // What a slot still had to say when it was set aside must not get it work.
+            if self.is_aside(slot) {
+                continue;
+            }
+            if let News::Fatal { message } = news {
+                aside.push((slot, message));
+            } else if let Some(event) = self.receive(slot, news).await {
+                let next = self.handle(event);
+                aside.extend(self.judge(slot, &next.records).map(|message| (slot, message)));
+                step.append(next);
+            }
+        }
+        let lost = aside.into_iter().try_for_each(|(slot, why)| self.set_aside(slot, why));
+        if lost.is_err() {
+            self.carry_out(step).await?;
+            return lost;
+        }
+        if self.stopping.is_none() && self.evaluating.is_none() && self.pause.is_none() && self.full.is_empty() {
+            let slots = self.idle.iter().copied().collect();
+            step.append(self.handle(Event::Idle { slots }));
+        }
+        self.carry_out(step).await?;
+        self.pause_if_full();
+        self.export_best().await;
+        Ok(())
+    }
+
+    /// What the core has to know of it.
+    async fn receive(&mut self, slot: SlotId, news: News) -> Option<Event> {
+        match news {
+            News::Idle { features } => {
+                self.is_idle(slot, &features).await;
+                None
+            }
+            News::Happened(event) => {
+                if matches!(event, Event::Reported(_)) {
+                    self.paused_before = None;
+                }
+                Some(event)
+            }
+            News::Progress {
+                trial,
+                resource,
+                examples_per_second,
+            } => {
+                self.observer.progress(trial, resource, examples_per_second);
+                None
+            }
+            News::NoSpace { segment, message } => {
+                let (trial, what) = (segment.trial, message.lines().next().unwrap_or_default());
+                self.observer.paused(&format!("trial {trial} can't be saved: {what}"));
+                self.full.push(trial);
+                let checkpoint = None;
+                Some(Event::Stopped { segment, checkpoint })
+            }
+            News::Exported { directory, test } => {
+                let trial = self.export.trial();
+                self.keep_model(directory).await;
+                let tested = trial.zip(test);
+                tested.map(|(trial, measurement)| Event::Tested { trial, measurement })
+            }
+            News::ExportFailed { message, again } => {
+                match again {
+                    true => self.export_failed(message),
+                    false => self.export = Export::Done(Err(message)),
+                }
+                None
+            }
+            News::Fatal { .. } => None,
+        }
+    }
+
+    /// A slot has nothing to do. The first measures the untrained model.
+    async fn is_idle(&mut self, slot: SlotId, features: &[Feature]) {
+        let measure = features.contains(&Feature::Evaluate)
+            && self.study.baseline().is_none()
+            && self.evaluating.is_none_or(|busy| busy == slot)
+            && self.evaluations < EVALUATIONS;
+        self.evaluating = self.evaluating.filter(|&busy| busy != slot);
+        if measure {
+            self.evaluations += 1;
+            self.evaluating = Some(slot);
+            self.slots.order(slot, Order::Evaluate).await;
+        } else {
+            self.idle.insert(slot);
+        }
+        self.can_export = features.contains(&Feature::Export);
+    }
+
+    /// Makes the records of a step durable and then carries out its commands.
+    async fn carry_out(&mut self, step: Step) -> Result<(), SchedulerError> {
+        let Step { records, commands } = step;
+        if !records.is_empty() {
+            let waiting = Waiting {
+                observer: self.observer,
+                cancellation: &mut self.cancellation,
+            };
+            self.storage.commit(&self.study, &records, waiting).await?;
+            for record in &records {
+                tracing::info!(fact = ?record.fact, "recorded");
+            }
+            self.observer.recorded(&self.study, &records);
+            for record in &records {
+                if let Fact::SegmentFailed { trial, .. } = record.fact {
+                    self.storage.sweep(&self.study, Some(trial));
+                }
+            }
+        }
+        for command in commands {
+            kill::point("scheduler.command:before");
+            self.command(command).await;
+            kill::point("scheduler.command:after");
+        }
+        Ok(())
+    }
+
+    async fn command(&mut self, command: Command) {
+        match command {
+            Command::Run {
+                slot,
+                segment,
+                from,
+                to,
+                checkpoint,
+            } => {
+                self.idle.remove(&slot);
+                let Some(state) = self.study.trial(segment.trial) else {
+                    return;
+                };
+                let policy = &self.study.spec().policy;
+                let spec = SegmentSpec {
+                    segment,
+                    seed: state.seed,
+                    parameters: state.parameters.clone(),
+                    unit: policy.unit,
+                    report_every: policy.report_every,
+                    from,
+                    to,
+                    max: policy.max_resource,
+                    checkpoint,
+                };
+                self.slots.order(slot, Order::Run(spec)).await;
+            }
+            Command::Stop { slot, segment, save } => self.slots.order(slot, Order::Stop { segment, save }).await,
+            Command::Replace { slot } => self.slots.order(slot, Order::Replace).await,
+            Command::Delete { files } => self.storage.delete(files).await,
+        }
+    }
+
+    /// Has all running segments saved, and starts no others.
+    async fn stop(&mut self) {
+        self.stopping = Some(self.clock.elapsed() + GRACE);
+        self.observer.stopping();
+        let running: Vec<_> = self
+            .study
+            .running()
+            .filter_map(|trial| match trial.state {
+                TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } => Some((slot, trial.last_segment())),
+                _ => None,
+            })
+            .collect();
+        for (slot, segment) in running {
+            let save = true;
+            self.slots.order(slot, Order::Stop { segment, save }).await;
+        }
+    }
+}
+
+/// So many trials are checked in debug builds for each event, on average.
+const CHECKED_EACH_TIME: usize = 64;

@@ -1,0 +1,176 @@
+//! The library's door: runs a search in a study's directory, with any way to train.
+//!
+//! Nothing here touches signals, the umask, exit codes or the terminal: those are the caller's.
+//!
+//! ```no_run
+//! # use hpo::session::{Cancellation, Function, Quiet, Session};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let file = hpo::study_file::read("study.toml".as_ref())?;
+//! let session = Session::create("studies/mine", &file.study.spec(1, 1), &file.text)?;
+//! let train = Function::new(2, |segment| {
+//!     let rate = segment.parameters()["learning_rate"].as_f64().unwrap_or(0.0);
+//!     while let Some(epoch) = segment.next_resource() {
+//!         segment.report(rate / epoch as f64, b"")?;
+//!     }
+//!     Ok(())
+//! });
+//! let ended = session.run(train, None, &mut Quiet, &Cancellation::new())?;
+//! println!("{:?}", ended.study.best());
+//! # Ok(())
+//! # }
+//! ```
+
+mod ask;
+mod clock;
+mod function;
+mod segment;
+mod storage;
+mod workers;
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::clock::now;
+use crate::ids::{Timestamp, TrialId};
+use crate::scheduler::{self, Job, Slots};
+pub use crate::scheduler::{Cancellation, Observer, Outcome, SchedulerError};
+use crate::store::{self, Database, Store, StoreError, StudyDirectory};
+use crate::study::{Limits, Record, Study, StudySpec};
+
+pub use ask::{Asked, Asking};
+use clock::SystemClock;
+pub use function::Function;
+pub use segment::{Segment, SegmentError};
+use storage::Directory;
+pub use workers::WorkerProcesses;
+
+/// A way to train: makes the slots that a search runs on.
+pub trait Trainer {
+    /// What takes the orders.
+    type Slots: Slots;
+
+    /// Starts the slots of a study. It is called within a single-threaded tokio runtime.
+    fn start(self, study: &StudyDirectory, observer: &mut dyn Observer) -> Self::Slots;
+}
+
+/// A study that is open for writing: nobody else can run it.
+pub struct Session {
+    directory: StudyDirectory,
+    store: Store,
+}
+
+/// Why a search could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The study can't be made or opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system gives no event loop.
+    #[error("can't start an event loop: {0}")]
+    Runtime(io::Error),
+    /// It can't go on. What was recorded is safe.
+    #[error(transparent)]
+    Scheduler(#[from] SchedulerError),
+    /// Its thread has panicked. What was recorded is safe.
+    #[error("the search has panicked")]
+    Panicked,
+}
+
+/// What a search has come to.
+pub struct Ended {
+    /// Whether it has finished or was stopped.
+    pub outcome: Outcome,
+    /// The study as recorded.
+    pub study: Study,
+    /// The trial database, unless it can't be used.
+    pub database: Option<Database>,
+    /// Where the best model was written, or why not, if the trainer can write one.
+    pub model: Option<Result<PathBuf, String>>,
+}
+
+impl Session {
+    /// Makes a new study in a directory that does not exist, and opens it. `text` is what it was made from, for people.
+    ///
+    /// # Errors
+    /// If the directory exists or can't be written.
+    pub fn create(directory: impl Into<PathBuf>, spec: &StudySpec, text: &str) -> Result<Self, StoreError> {
+        let directory = StudyDirectory::new(directory);
+        store::create(&directory, spec, text, now())?;
+        Self::open(directory.root())
+    }
+
+    /// Opens a study to go on with it.
+    ///
+    /// # Errors
+    /// If there is none, another process has it, or it is damaged.
+    pub fn open(directory: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let directory = StudyDirectory::new(directory);
+        let store = store::open(&directory)?;
+        Ok(Self { directory, store })
+    }
+
+    /// A session of a study that was opened before.
+    pub(crate) fn new(directory: StudyDirectory, store: Store) -> Self {
+        Self { directory, store }
+    }
+
+    /// The study as it is.
+    pub fn study(&self) -> &Study {
+        &self.store.study
+    }
+
+    /// Runs the search until nothing is left to train or it is cancelled; `limits` are how far it shall go, if farther than before.
+    ///
+    /// It blocks this thread, with which its worker processes end. It must not be called on a thread that runs a tokio runtime.
+    ///
+    /// # Errors
+    /// If it can't go on. What was recorded is safe.
+    pub fn run(
+        self,
+        trainer: impl Trainer,
+        limits: Option<Limits>,
+        observer: &mut dyn Observer,
+        cancellation: &Cancellation,
+    ) -> Result<Ended, SessionError> {
+        let Self { directory, store } = self;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(SessionError::Runtime)?;
+        let limits = limits.unwrap_or_else(|| store.study.spec().limits());
+        let ended = runtime.block_on(async {
+            let job = Job {
+                study: store.study,
+                slots: trainer.start(&directory, observer),
+                storage: Directory::new(directory, store.committer),
+                clock: SystemClock::start(),
+            };
+            scheduler::run(job, limits, observer, cancellation.clone()).await
+        });
+        // A file without end may still be read for its digest.
+        runtime.shutdown_background();
+        let hurry = !matches!(ended.outcome, Ok(Outcome::Finished));
+        let (database, trouble) = ended.storage.close(&ended.study, hurry);
+        if let Some(trouble) = trouble {
+            observer.note(&format!("note: {}", trouble.report(database.is_some())));
+        }
+        Ok(Ended {
+            outcome: ended.outcome?,
+            study: ended.study,
+            database,
+            model: ended.model,
+        })
+    }
+}
+
+/// Looks on and shows nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Quiet;
+
+impl Observer for Quiet {
+    fn recorded(&mut self, _: &Study, _: &[Record]) {}
+    fn progress(&mut self, _: TrialId, _: f64, _: Option<f64>) {}
+    fn stopping(&mut self) {}
+    fn note(&mut self, _: &str) {}
+    fn paused(&mut self, _: &str) {}
+    fn resumed(&mut self) {}
+    fn tick(&mut self, _: &Study, _: Timestamp) {}
+}

@@ -1,0 +1,97 @@
+//! Worker processes as the slots of a search.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::mpsc::{Receiver, channel};
+
+use super::Trainer;
+use crate::executor::{self, Order, Program, Slot, SlotNews, Worker};
+use crate::ids::SlotId;
+use crate::scheduler::{Observer, Slots};
+use crate::store::StudyDirectory;
+use crate::words::counted;
+
+/// Slots that have more to report wait: what they report may not be recorded for as long as the disk is full.
+const NEWS_AHEAD: usize = 64;
+
+/// Trains with a program: a worker process on each slot.
+#[derive(Debug, Clone)]
+pub struct WorkerProcesses {
+    /// The program.
+    pub program: Program,
+    /// Where it runs.
+    pub slots: Vec<Slot>,
+}
+
+/// Workers at work.
+pub struct Workers {
+    names: Vec<(SlotId, String)>,
+    workers: BTreeMap<SlotId, Worker>,
+    news: Receiver<SlotNews>,
+}
+
+impl Trainer for WorkerProcesses {
+    type Slots = Workers;
+
+    fn start(self, study: &StudyDirectory, observer: &mut dyn Observer) -> Workers {
+        // What a scheduler that was killed has left behind would take memory and cores from the new workers.
+        let leftovers = executor::end_leftovers(&self.slots, study.root());
+        if leftovers > 0 {
+            observer.note(&format!(
+                "note: ended {} that an earlier run had left behind",
+                counted(leftovers, "process")
+            ));
+        }
+        let (sender, news) = channel(NEWS_AHEAD);
+        let names = self.slots.iter().map(|slot| (slot.id, slot.name())).collect();
+        let start = |slot: Slot| {
+            (
+                slot.id,
+                Worker::start(slot, self.program.clone(), study, sender.clone()),
+            )
+        };
+        Workers {
+            names,
+            workers: self.slots.into_iter().map(start).collect(),
+            news,
+        }
+    }
+}
+
+impl Slots for Workers {
+    fn names(&self) -> Vec<(SlotId, String)> {
+        self.names.clone()
+    }
+
+    async fn order(&mut self, slot: SlotId, order: Order) {
+        if let Some(worker) = self.workers.get(&slot) {
+            worker.order(order);
+        }
+    }
+
+    async fn news(&mut self) -> Vec<SlotNews> {
+        match self.news.recv().await {
+            Some(first) => std::iter::once(first)
+                .chain(std::iter::from_fn(|| self.news.try_recv().ok()))
+                .collect(),
+            // All slots have gone and said so: there is nothing to wait for but the user.
+            None => std::future::pending().await,
+        }
+    }
+
+    fn remove(&mut self, slot: SlotId) {
+        self.workers.remove(&slot);
+    }
+
+    async fn end(&mut self, gently: bool) {
+        // Nobody listens any more, and nobody may wait for it.
+        self.news.close();
+        let workers = std::mem::take(&mut self.workers);
+        if gently {
+            Worker::end_all(workers.into_values().collect()).await;
+        } else {
+            drop(workers);
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What the loop of a simulated study stands on.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::future::pending;
+use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::world::World;
+use crate::executor::{Order, SlotNews};
+use crate::ids::{SlotId, Timestamp, TrialId};
+use crate::scheduler::{Clock, Observer, Slots, Storage, Waiting};
+use crate::store::CommitError;
+use crate::study::{Record, Study};
+
+/// The slots of a simulated study.
+pub(super) struct VirtualSlots(pub Rc<RefCell<World>>);
+
+impl Slots for VirtualSlots {
+    fn names(&self) -> Vec<(SlotId, String)> {
+        (0..self.0.borrow().conditions.slots)
+            .map(|slot| (SlotId(slot), String::new()))
+            .collect()
+    }
+
+    async fn order(&mut self, slot: SlotId, order: Order) {
+        let mut world = self.0.borrow_mut();
+        match order {
+            Order::Run(segment) => world.start(slot, &segment),
+            Order::Stop { save, .. } => world.stop(slot, save),
+            Order::Replace | Order::Evaluate | Order::Export { .. } => {}
+        }
+    }
+
+    async fn news(&mut self) -> Vec<SlotNews> {
+        let ready = self.0.borrow_mut().next_news();
+        match ready {
+            Some(news) => news,
+            None => pending().await,
+        }
+    }
+
+    fn remove(&mut self, _: SlotId) {}
+
+    async fn end(&mut self, _: bool) {}
+}
+
+/// Keeps nothing: a simulated study is not gone on with.
+pub(super) struct Memory;
+
+impl Storage for Memory {
+    async fn commit(&mut self, _: &Study, _: &[Record], _: Waiting<'_>) -> Result<(), CommitError> {
+        Ok(())
+    }
+
+    async fn delete(&mut self, _: Vec<String>) {}
+
+    fn sweep(&mut self, _: &Study, _: Option<TrialId>) {}
+
+    fn room(&self) -> Option<u64> {
+        None
+    }
+
+    fn model_directory(&mut self) -> PathBuf {
+        PathBuf::new()
+    }
+
+    async fn place_model(&mut self, written: PathBuf) -> io::Result<PathBuf> {
+        Ok(written)
+    }
+
+    fn discard_model(&mut self) {}
+}
+
+/// The time of the last thing that happened.
+pub(super) struct VirtualClock(pub Rc<RefCell<World>>);
+
+impl Clock for VirtualClock {
+    fn now(&mut self) -> Timestamp {
+        Timestamp(self.0.borrow().now)
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.0.borrow().now)
+    }
+
+    async fn tick(&mut self) {
+        pending().await
+    }
+}
+
+/// Remembers the best trial, whenever it changes.
+pub(super) struct Best(pub Rc<RefCell<World>>);
+
+impl Observer for Best {
+    fn recorded(&mut self, study: &Study, records: &[Record]) {
+        let mut world = self.0.borrow_mut();
+        // Not only the trial that has reported: another may be promoted by it, and what that one came to ahead counts from now on.
+        let touched: BTreeSet<TrialId> = records.iter().filter_map(|record| record.fact.trial()).collect();
+        for trial in touched.into_iter().filter_map(|trial| study.trial(trial)) {
+            world.observe(trial);
+        }
+    }
+
+    fn progress(&mut self, _: TrialId, _: f64, _: Option<f64>) {}
+    fn stopping(&mut self) {}
+    fn note(&mut self, _: &str) {}
+    fn paused(&mut self, _: &str) {}
+    fn resumed(&mut self) {}
+    fn tick(&mut self, _: &Study, _: Timestamp) {}
+}

@@ -1,0 +1,90 @@
+//! Running a study on virtual time.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::edge::{Best, Memory, VirtualClock, VirtualSlots};
+use super::formula::Missing;
+use super::world::{Conditions, Moment, World};
+use crate::scheduler::{self, Cancellation, Ended, Job};
+use crate::study::{Study, StudySpec};
+
+/// What became of a simulated study.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Simulated {
+    /// The study.
+    pub study: Study,
+    /// The best trial, whenever it changed.
+    pub moments: Vec<Moment>,
+    /// The resource that all trials together were trained to, work thrown away included.
+    pub resource: u64,
+    /// Virtual time from beginning to end, in milliseconds.
+    pub ms: u64,
+    /// The share of it that slots were busy, 0 to 1.
+    pub utilisation: f64,
+    /// The same until the last trial of the search began: then there is not enough left to do for all slots.
+    pub until_last_trial: f64,
+}
+
+impl Simulated {
+    /// The best trial once all trials together had been trained so far.
+    pub fn at(&self, resource: u64) -> Option<&Moment> {
+        self.moments.iter().rev().find(|moment| moment.resource <= resource)
+    }
+}
+
+/// Runs a study to its end, or until its budget is spent.
+///
+/// # Errors
+/// If the objective needs a parameter that the space does not have.
+pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, Missing> {
+    let limits = spec.limits();
+    let slots = conditions.slots;
+    let cancellation = Cancellation::new();
+    let world = Rc::new(RefCell::new(World::new(&spec, conditions, cancellation.clone())));
+    let job = Job {
+        study: Study::new(spec),
+        slots: VirtualSlots(world.clone()),
+        storage: Memory,
+        clock: VirtualClock(world.clone()),
+    };
+    let mut best = Best(world.clone());
+    let ended = drive(scheduler::run(job, limits, &mut best, cancellation));
+    drop(best);
+    let Some(Ended { study, .. }) = ended else {
+        unreachable!("virtual slots have news, or have asked the loop to stop");
+    };
+    let mut world = world.borrow_mut();
+    if let Some(missing) = world.missing.take() {
+        return Err(missing);
+    }
+    world.confirmed(&study);
+    let under_way = world
+        .running
+        .values()
+        .map(|(_, segment)| (world.now - segment.began) as f64);
+    let busy = world.busy + under_way.sum::<f64>();
+    let share = |busy: f64, ms: u64| match ms {
+        0 => 1.0,
+        _ => busy / (ms as f64 * f64::from(slots)),
+    };
+    Ok(Simulated {
+        study,
+        moments: std::mem::take(&mut world.moments),
+        resource: world.resource,
+        ms: world.now,
+        utilisation: share(busy, world.now),
+        until_last_trial: share(world.last_trial.1, world.last_trial.0),
+    })
+}
+
+/// Runs what never has to wait: all that it waits for is there, or will never come.
+fn drive<F: Future>(work: F) -> Option<F::Output> {
+    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => None,
+    }
+}

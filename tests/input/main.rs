@@ -1,0 +1,7 @@
+//! Input that is wrong, hostile or not meant for everybody's eyes.
+
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod hostile;
+mod security;

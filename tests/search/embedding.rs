@@ -1,0 +1,259 @@
+//! The embedding trainer under the real scheduler: the real MiniLM on a few texts.
+
+use std::path::{Path, PathBuf};
+
+use hpo_test_support::Place;
+use rustix::process::Signal;
+use serde_json::json;
+
+/// A study of the real model that trains in seconds.
+fn space(place: &Place, name: &str) -> PathBuf {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/model/all-MiniLM-L6-v2");
+    assert!(model.exists(), "the model is not there: run `make setup`");
+    place.triplets("train.jsonl", 0..12);
+    place.triplets("validation.jsonl", 12..18);
+    place.triplets("test.jsonl", 18..24);
+    let path = place.path(&format!("{name}.toml"));
+    let text = format!(
+        "[study]\ntrials = 4\n[policy]\nmax_resource = 4\nreduction_factor = 2\n[sampler]\ntype = \"random\"\n[slots]\ndevices = \"cpu\"\n\
+         trials_per_device = 2\nthreads_per_trial = 1\n[trial]\nmodel = {model:?}\ntrain = \"train.jsonl\"\n\
+         validation = \"validation.jsonl\"\ntest = \"test.jsonl\"\nmax_length = 16\n[space]\n\
+         learning_rate = {{ type = \"log_uniform\", low = 1e-5, high = 1e-3 }}\nbatch_size = 4\n\
+         margin = {{ type = \"uniform\", low = 0.1, high = 1.0 }}\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn killed_and_stopped_it_ends_like_a_search_left_alone_and_exports_its_best_model() {
+    let place = Place::new();
+    place.search(&space(&place, "plain")).ok();
+    let shared = || std::fs::read_dir(place.path("studies/.cache")).unwrap().count();
+    assert_eq!(shared(), 3, "training, validation and test texts");
+    let rough = space(&place, "rough");
+    for (what, signal) in [
+        ("on slot", Signal::KILL),
+        ("epoch 1  loss", Signal::KILL),
+        ("promoted", Signal::INT),
+    ] {
+        let mut running = place.start(&rough);
+        if running.wait_for(what, 1) {
+            running.signal(signal);
+        }
+        running.wait();
+    }
+    let stdout = place.search(&rough).ok().stdout();
+    assert_eq!(place.answer("plain"), place.answer("rough"));
+    assert_eq!(shared(), 3, "the second study has the same texts");
+    assert_eq!(place.facts("rough", "baseline_measured").len(), 1);
+    assert!(
+        stdout.contains("untrained") && stdout.contains("best model: "),
+        "{stdout}"
+    );
+    assert!(
+        stdout.contains("on the test data, at which no decision has looked: loss 0."),
+        "{stdout}"
+    );
+    assert_eq!(
+        place.facts("rough", "model_tested"),
+        place.facts("plain", "model_tested")
+    );
+
+    let best = place.study("rough").join("best-model");
+    let elsewhere = place.path("exported");
+    place
+        .run(&["export", "rough", "--model", elsewhere.to_str().unwrap()])
+        .ok();
+    for file in [
+        "config.json",
+        "tokenizer.json",
+        "modules.json",
+        "1_Pooling/config.json",
+        "model.safetensors",
+    ] {
+        assert_eq!(
+            std::fs::read(best.join(file)).unwrap(),
+            std::fs::read(elsewhere.join(file)).unwrap(),
+            "{file}"
+        );
+    }
+    let same = std::fs::read(place.study("plain").join("best-model/model.safetensors")).unwrap();
+    assert!(
+        same == std::fs::read(best.join("model.safetensors")).unwrap(),
+        "the models differ"
+    );
+    place
+        .run(&["export", "rough", "--model", elsewhere.to_str().unwrap()])
+        .fails(2, &["exists already"]);
+}
+
+#[test]
+fn the_exported_configuration_trains_the_same_model_once_more() {
+    let place = Place::new();
+    place.search(&space(&place, "s")).ok();
+    let (config, model) = (place.path("best.toml"), place.path("model"));
+    place.run(&["export", "s", "-o", config.to_str().unwrap()]).ok();
+    place
+        .run(&[
+            "train",
+            "--config",
+            config.to_str().unwrap(),
+            "--output",
+            model.to_str().unwrap(),
+        ])
+        .ok();
+    let searched = std::fs::read(place.study("s").join("best-model/model.safetensors")).unwrap();
+    assert!(
+        searched == std::fs::read(model.join("model.safetensors")).unwrap(),
+        "the models differ"
+    );
+}
+
+/// The texts have 3, 5 and 6 tokens: 4 cuts two kinds of them, 5 one, and 16 none.
+#[test]
+fn a_search_of_the_length_is_exact_and_ships_the_best_length() {
+    let place = Place::new();
+    let write = |name: &str| {
+        let path = space(&place, name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let length = "max_length = { type = \"choice\", values = [4, 5, 16] }\nfrozen_layers = 3";
+        std::fs::write(&path, text + length).unwrap();
+        path
+    };
+    place.search(&write("plain")).ok();
+    let lengths = |trial: &serde_json::Value| trial["parameters"]["max_length"].as_u64().unwrap();
+    let trials = place.answer("plain");
+    let drawn: std::collections::BTreeSet<u64> = trials.as_array().unwrap().iter().map(lengths).collect();
+    assert!(drawn.len() > 1, "all trials have one length: {drawn:?}");
+    let rough = write("rough");
+    let mut running = place.start(&rough);
+    if running.wait_for("epoch 1  loss", 2) {
+        running.signal(Signal::KILL);
+    }
+    running.wait();
+    place.search(&rough).ok();
+    assert_eq!(trials, place.answer("rough"));
+    assert_eq!(
+        place.facts("rough", "model_tested"),
+        place.facts("plain", "model_tested")
+    );
+
+    let model = place.study("rough").join("best-model");
+    let read = |path: &Path| std::fs::read(path).unwrap();
+    let settings: serde_json::Value = serde_json::from_slice(&read(&model.join("sentence_bert_config.json"))).unwrap();
+    let exported = place.run(&["export", "rough", "--format", "json"]).json();
+    assert_eq!(settings["max_seq_length"], exported["parameters"]["max_length"]);
+
+    let (config, again) = (place.path("best.toml"), place.path("model"));
+    let (config, target) = (config.to_str().unwrap(), again.to_str().unwrap());
+    place.run(&["export", "rough", "-o", config]).ok();
+    place.run(&["train", "--config", config, "--output", target]).ok();
+    for file in [
+        "model.safetensors",
+        "sentence_bert_config.json",
+        "tokenizer_config.json",
+    ] {
+        assert!(read(&model.join(file)) == read(&again.join(file)), "{file} differs");
+    }
+}
+
+/// 12 rows in batches of 5 are steps of 5, 5 and 2: 6 examples, and 18, come in the middle of a step.
+#[test]
+fn a_search_by_examples_is_exact_too_and_trains_the_same_model_once_more() {
+    let place = Place::new();
+    let write = |name: &str| {
+        let path = space(&place, name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let examples = "resource = \"examples\"\nmin_resource = 6\nmax_resource = 24";
+        let changed = text
+            .replace("max_resource = 4", examples)
+            .replace("batch_size = 4", "batch_size = 5\nschedule = \"linear\"");
+        std::fs::write(&path, changed).unwrap();
+        path
+    };
+    let stdout = place.search(&write("plain")).ok().stdout();
+    assert!(stdout.contains("48 examples trained in"), "{stdout}");
+    let rough = write("rough");
+    let mut running = place.start(&rough);
+    if running.wait_for("example 6  loss", 2) {
+        running.signal(Signal::KILL);
+    }
+    running.wait();
+    place.search(&rough).ok();
+    assert_eq!(place.answer("plain"), place.answer("rough"));
+    let model = |path: &Path| std::fs::read(path.join("model.safetensors")).unwrap();
+    let searched = model(&place.study("plain").join("best-model"));
+    assert!(
+        searched == model(&place.study("rough").join("best-model")),
+        "the models differ"
+    );
+
+    let (config, again) = (place.path("best.toml"), place.path("model"));
+    let (config, target) = (config.to_str().unwrap(), again.to_str().unwrap());
+    place.run(&["export", "plain", "-o", config]).ok();
+    place.run(&["train", "--config", config, "--output", target]).ok();
+    assert!(searched == model(&again), "the models differ");
+}
+
+#[test]
+fn pairs_scored_pairs_and_labelled_texts_are_cleaned_split_and_trained_with() {
+    let place = Place::new();
+    let lines = |line: &dyn Fn(u32) -> String| (0..24).map(line).collect::<String>();
+    let labelled = |n| json!({ "text": format!("the number {n}"), "label": n % 2 }).to_string() + "\n";
+    let cases = [
+        (
+            "pairs.csv",
+            "question,answer\n".to_owned()
+                + &lines(&|n| format!("what is after {n}?,\"it is, say, {n}\"\n"))
+                + "again,again\n",
+            "",
+            "data: pairs (question, answer)\n  training: 22 rows, 44 texts; of 25 dropped 1 with the same text twice\n  \
+             validation: 2 rows, 4 texts, split off the training data\n",
+            "ndcg@10",
+        ),
+        (
+            "scored.tsv",
+            "sentence1\tsentence2\tscore\n".to_owned() + &lines(&|n| format!("number {n}\tnumeral {n} \t{}\n", n % 6)),
+            "score_range = [0, 5]",
+            "data: scored pairs (sentence1, sentence2, score)\n  training: 22 rows, 44 texts; blanks cut off 24 texts\n",
+            "spearman",
+        ),
+        (
+            "labelled.jsonl",
+            lines(&labelled),
+            "validation_share = 0.25",
+            "data: labelled texts (text, label)\n  training: 18 rows, 18 texts\n  validation: 6 rows, 6 texts",
+            "macro_f1",
+        ),
+    ];
+    for (file, text, keys, report, metric) in cases {
+        std::fs::write(place.path(file), text).unwrap();
+        let name = file.split('.').next().unwrap();
+        let path = space(&place, name);
+        let study = std::fs::read_to_string(&path).unwrap();
+        let study = study
+            .replace("train.jsonl", file)
+            .replace("test = \"test.jsonl\"\n", "")
+            .replace("validation = \"validation.jsonl\"", keys);
+        let study = study
+            .replace("trials = 4", "trials = 1")
+            .replace("max_resource = 4", "max_resource = 1");
+        std::fs::write(&path, &study).unwrap();
+        // These data have another loss than the triplet loss, so there is nothing to search a margin for.
+        let refused = place.search(&path);
+        assert!(
+            refused.stderr().contains("`margin` has no effect"),
+            "{}",
+            refused.stderr()
+        );
+        let margin = "margin = { type = \"uniform\", low = 0.1, high = 1.0 }\n";
+        assert!(study.contains(margin));
+        std::fs::write(&path, study.replace(margin, "")).unwrap();
+        let output = place.search(&path).ok();
+        assert!(output.stderr().contains(report), "{}", output.stderr());
+        for part in [metric, "best model: "] {
+            assert!(output.stdout().contains(part), "{}{}", output.stdout(), output.stderr());
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Searching, looking at what was found, and simulating, mostly through the real binary.
+
+#![allow(clippy::unwrap_used)]
+
+mod confirmation;
+mod diagnosis;
+mod embedding;
+mod end_to_end;
+mod generated;
+mod library;
+mod simulate;
+mod spaces;

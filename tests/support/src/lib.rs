@@ -1,0 +1,27 @@
+//! Runs the real `hpo` binary on studies that take a moment. It is a crate of its own, not a module of each test binary, so that it
+//! is compiled once and that no binary has to use all of it.
+
+#![allow(clippy::unwrap_used)]
+
+mod place;
+mod process;
+
+use std::path::Path;
+
+pub use place::{Place, copy_tree};
+pub use process::{Run, Running, is_gone, wait_until_gone};
+
+/// The example for a trainer of one's own.
+pub const EXAMPLE: &str = "examples/trainer.py";
+
+/// A trainer that goes wrong. See there for how.
+pub const FAULTY: &str = "tests/trainers/faulty.py";
+
+/// A trainer that speaks the whole protocol. See there for what it can be made to do.
+pub const WHOLE: &str = "tests/trainers/whole.py";
+
+/// The root of the repository.
+pub fn repository() -> &'static Path {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.ancestors().nth(2).unwrap()
+}

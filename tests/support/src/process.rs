@@ -1,0 +1,119 @@
+//! Commands that have ended, searches that run, and processes that must be gone.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStderr, Output};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::Value;
+
+/// A command that has ended.
+pub struct Run(pub Output);
+
+impl Run {
+    /// What it wrote to standard output.
+    pub fn stdout(&self) -> String {
+        String::from_utf8(self.0.stdout.clone()).unwrap()
+    }
+
+    /// What it wrote to standard error.
+    pub fn stderr(&self) -> String {
+        String::from_utf8(self.0.stderr.clone()).unwrap()
+    }
+
+    /// Checks that it ended with exit code 0.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert!(
+            self.0.status.success(),
+            "{}\n{}{}",
+            self.0.status,
+            self.stdout(),
+            self.stderr()
+        );
+        self
+    }
+
+    /// Checks the exit code, and that standard error contains all of `parts`.
+    #[track_caller]
+    pub fn fails(self, code: i32, parts: &[&str]) -> Self {
+        assert_eq!(self.0.status.code(), Some(code), "{}{}", self.stdout(), self.stderr());
+        for part in parts {
+            assert!(self.stderr().contains(part), "no {part:?} in:\n{}", self.stderr());
+        }
+        self
+    }
+
+    /// Checks that it ended with exit code 0, and parses its standard output.
+    #[track_caller]
+    pub fn json(self) -> Value {
+        serde_json::from_str(&self.ok().stdout()).unwrap()
+    }
+}
+
+/// A search that runs in a process group of its own.
+pub struct Running {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Running {
+    pub(crate) fn new(mut child: Child) -> Self {
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Self { child, stderr }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has printed so many lines that contain `what`; false if it ends before.
+    pub fn wait_for(&mut self, what: &str, times: usize) -> bool {
+        (0..times).all(|_| self.next_line(what).is_some())
+    }
+
+    /// The next line that contains `what`; none if it ends before.
+    pub fn next_line(&mut self, what: &str) -> Option<String> {
+        loop {
+            let mut line = String::new();
+            if self.stderr.read_line(&mut line).unwrap() == 0 {
+                return None;
+            }
+            if line.contains(what) {
+                return Some(line);
+            }
+        }
+    }
+
+    /// Sends a signal to its process group.
+    pub fn signal(&self, signal: Signal) {
+        let group = Pid::from_child(&self.child);
+        kill_process_group(group, signal).unwrap();
+    }
+
+    /// Waits for its end: the exit code (or minus the signal) and the rest of its standard error.
+    pub fn wait(mut self) -> (i32, String) {
+        let mut rest = String::new();
+        while self.stderr.read_line(&mut rest).unwrap() > 0 {}
+        let status = self.child.wait().unwrap();
+        (status.code().unwrap_or_else(|| -status.signal().unwrap()), rest)
+    }
+}
+
+/// Whether a process has ended.
+pub fn is_gone(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.is_empty() || stat.rsplit(')').next().unwrap().trim_start().starts_with('Z')
+}
+
+/// Waits until a process that was killed has ended, which takes a moment.
+#[track_caller]
+pub fn wait_until_gone(pid: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_gone(pid) {
+        assert!(Instant::now() < deadline, "{pid} goes on");
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,48 @@
+//! Trials: what each parameter does, and that their segments come to the same bits however they are cut.
+
+// clippy knows test functions, but not their helpers.
+#![allow(clippy::unwrap_used)]
+
+mod exact;
+mod frozen_trials;
+mod gradient;
+mod kinds;
+mod length;
+mod optimizer;
+#[path = "../common/study.rs"]
+mod study;
+#[path = "../common/tiny_model.rs"]
+mod tiny_model;
+mod trial;
+mod validation;
+
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+use hpo_trial_embedding::trial::Shared;
+use hpo_trial_embedding::worker::{limit_threads, prepare};
+use serde_json::json;
+use study::Study;
+use tiny_model::WORDS;
+
+/// Computes with one thread, as the workers of these studies do. A process sets that once, before anything else.
+fn one_thread() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| limit_threads(1).unwrap());
+}
+
+/// Prepares trials in this process, and keeps other tests from training while the guard is there: where precision `auto`
+/// is not f32, dropout draws from libtorch's generator, of which a process has one.
+fn prepared(study: &Study) -> (Shared, MutexGuard<'static, ()>) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    one_thread();
+    (prepare(&study.start).unwrap(), alone)
+}
+
+/// Gives a study synonyms, of pairs of neighbours: `w0` and `w1`, `w2` and `w3` …
+fn add_synonyms(study: &mut Study) {
+    let path = study.path.join("synonyms.tsv");
+    let groups = (0..WORDS / 2).map(|pair| format!("w{}\tw{}\n", 2 * pair, 2 * pair + 1));
+    std::fs::write(&path, groups.collect::<String>()).unwrap();
+    study.start.settings.insert("synonyms".to_owned(), json!(path));
+}

@@ -1,0 +1,223 @@
+//! The worker's answers when something is wrong, and its end.
+
+use std::path::PathBuf;
+
+use crate::study::{Study, Worker, report, triplets, values};
+use hpo_protocol::{FromWorker, Run, ToWorker};
+use hpo_trial_embedding::model::Base;
+use hpo_trial_embedding::tokens::Tokens;
+use hpo_trial_embedding::{checkpoint, model};
+use safetensors::SafeTensors;
+use serde_json::json;
+use tch::Device;
+
+/// The message of a worker that cannot start.
+fn fatal(study: &Study) -> String {
+    let mut worker = Worker::spawn();
+    worker.say(&ToWorker::Start(study.start.clone()));
+    match worker.next() {
+        Some(FromWorker::Fatal { message }) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn failure(lines: &[FromWorker]) -> &str {
+    match lines {
+        [FromWorker::Failed { message, .. }] => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_worker_ends_with_its_input_in_the_middle_of_training() {
+    let study = Study::new("end");
+    triplets(&study.path.join("train.jsonl"), 1, 5000);
+    for _ in 0..3 {
+        let mut worker = study.worker();
+        worker.say(&ToWorker::Run(study.run("runs", json!({}), 0, 1000, None)));
+        assert!(matches!(
+            worker.next(),
+            Some(FromWorker::Report { .. } | FromWorker::Progress { .. })
+        ));
+        worker.close();
+        assert!(worker.child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_study_that_cannot_run_is_reported_with_its_place() {
+    let mut study = Study::new("fatal");
+    let train = study.path.join("train.jsonl");
+    let good = std::fs::read_to_string(&train).unwrap();
+    std::fs::write(&train, format!("{good}{{\"anchor\": \"w1\", \"positive\": 3}}\n")).unwrap();
+    let message = fatal(&study);
+    assert!(message.contains("train.jsonl:51:"), "{message}");
+    std::fs::write(&train, good).unwrap();
+
+    let config = study.path.join("model/config.json");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("\"bert\"", "\"t5\"")).unwrap();
+    let message = fatal(&study);
+    assert!(message.contains("config.json") && message.contains("`t5`"), "{message}");
+    std::fs::write(&config, text.replace("\"hidden_size\":32", "\"hidden_size\":16")).unwrap();
+    let message = fatal(&study);
+    assert!(
+        message.contains("model.safetensors") && message.contains("word_embeddings"),
+        "{message}"
+    );
+    std::fs::write(&config, text).unwrap();
+
+    study.start.settings.insert("max_length".to_owned(), json!(25));
+    assert_eq!(fatal(&study), "max_length is 25; this model takes at most 24");
+    study.start.settings.insert("max_length".to_owned(), json!(2));
+    assert_eq!(fatal(&study), "max_length is 2; it must be at least 3");
+    study.start.settings.insert("model".to_owned(), json!("/nowhere"));
+    assert!(fatal(&study).contains("`/nowhere`"));
+    study.start.protocol += 1;
+    assert!(fatal(&study).contains("version 2"));
+}
+
+#[test]
+fn a_wrong_checkpoint_or_parameter_fails_the_segment_only() {
+    let study = Study::new("wrong");
+    let mut worker = study.worker();
+    let lines = worker.train(&study.run("runs", json!({}), 0, 1, None));
+    let good = report(&lines[0]).3;
+    let next = |checkpoint: PathBuf| study.run("runs", json!({}), 1, 2, Some(checkpoint));
+
+    let bytes = std::fs::read(&good).unwrap();
+    let cut = study.path.join("cut.safetensors");
+    std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+    let lines = worker.train(&next(cut));
+    assert!(
+        failure(&lines).contains("cut.safetensors") && failure(&lines).contains("damaged"),
+        "{lines:?}"
+    );
+    let renamed = study.path.join("renamed.safetensors");
+    let find = b"\"exp_avg.encoder.layer.0.output.dense.bias\"";
+    let at = bytes.windows(find.len()).position(|window| window == find).unwrap();
+    let mut altered = bytes.clone();
+    altered[at + 1] = b'E';
+    std::fs::write(&renamed, altered).unwrap();
+    let lines = worker.train(&next(renamed));
+    assert!(
+        failure(&lines).contains("renamed.safetensors`: the checkpoint is damaged"),
+        "{lines:?}"
+    );
+    let lines = worker.train(&next(study.path.join("model/model.safetensors")));
+    assert!(
+        failure(&lines).contains("model.safetensors`: this checkpoint has the format `pt`"),
+        "{lines:?}"
+    );
+    let lines = worker.train(&next(study.path.join("none.safetensors")));
+    assert!(failure(&lines).contains("none.safetensors"), "{lines:?}");
+
+    let seeded = Run {
+        seed: 1,
+        ..next(good.clone())
+    };
+    assert!(failure(&worker.train(&seeded)).contains("another `seed` (12345)"));
+    let other = Run {
+        parameters: values(json!({"margin": 0.25})),
+        ..next(good.clone())
+    };
+    assert!(failure(&worker.train(&other)).contains("another `parameters`"));
+    let late = Run {
+        from: 0,
+        ..next(good.clone())
+    };
+    assert!(failure(&worker.train(&late)).contains("its checkpoint is of epoch 1"));
+    let mut threaded = Study {
+        path: study.path.clone(),
+        start: study.start.clone(),
+    };
+    threaded.start.threads = 2;
+    assert!(failure(&threaded.worker().train(&next(good.clone()))).contains("another `threads` (1)"));
+
+    for (parameters, expected) in [
+        (
+            json!({"dropout": 1.0}),
+            "`dropout` is 1.0; it must be a number from 0 to 0.9",
+        ),
+        (
+            json!({"batch_size": 0}),
+            "`batch_size` is 0; it must be a whole number of at least 1",
+        ),
+        (json!({"gamma": 0}), "wrong parameters: unknown field `gamma`"),
+    ] {
+        let lines = worker.train(&study.run("runs", parameters, 0, 1, None));
+        assert!(failure(&lines).contains(expected), "{lines:?}");
+    }
+    let lines = worker.train(&next(good));
+    assert!(matches!(lines.last(), Some(FromWorker::Done { .. })), "{lines:?}");
+}
+
+#[test]
+fn an_export_embeds_as_the_checkpoint_does() {
+    let study = Study::new("export");
+    let source = study.path.join("model");
+    std::fs::write(source.join("README.md"), "of the model").unwrap();
+    std::fs::write(source.join("pytorch_model.bin"), "untuned").unwrap();
+    std::fs::write(source.join(".hidden"), "").unwrap();
+    std::fs::create_dir(source.join("onnx")).unwrap();
+    std::fs::write(source.join("onnx/model.json"), "untuned").unwrap();
+    let mut worker = study.worker();
+    let lines = worker.train(&study.run("runs", json!({"learning_rate": 1e-3}), 0, 1, None));
+    let checkpoint = report(&lines[0]).3;
+    let directory = study.path.join("deep/best");
+    worker.say(&ToWorker::Export {
+        checkpoint: checkpoint.clone(),
+        directory: directory.clone(),
+    });
+    assert_eq!(
+        worker.next(),
+        Some(FromWorker::Exported {
+            directory: directory.clone(),
+            test: None,
+        })
+    );
+
+    let base = Base::load(&source, Device::Cpu).unwrap();
+    let exported = Base::load(&directory, Device::Cpu).unwrap();
+    let trained = checkpoint::read_model(&checkpoint, &base).unwrap();
+    assert_eq!((trained.head, trained.max_length), (base.head, None));
+    let tokens = Tokens::read(&directory, 16, 65).unwrap();
+    let ids = tokens.encode(&["w1 w2 w3", "w4", "w5 w6 w7 w8 w9"]).unwrap();
+    let ids: Vec<&[u32]> = ids.iter().map(|ids| ids.as_ref()).collect();
+    let embed = |model: model::Model| model.embed(&ids).unwrap();
+    let ours = embed(exported.model(&exported.weights).unwrap());
+    assert!(ours.equal(&embed(base.model(&trained.weights).unwrap())));
+    assert!(!ours.equal(&embed(base.model(&base.weights).unwrap())));
+
+    let read = |directory: &PathBuf| std::fs::read(directory.join("model.safetensors")).unwrap();
+    let (before, after) = (read(&source), read(&directory));
+    let (before, after) = (
+        SafeTensors::deserialize(&before).unwrap(),
+        SafeTensors::deserialize(&after).unwrap(),
+    );
+    let names = |file: &SafeTensors<'_>| {
+        file.names()
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(names(&before), names(&after));
+    for kept in ["bert.pooler.dense.weight", "bert.embeddings.position_ids"] {
+        assert_eq!(before.tensor(kept).unwrap().data(), after.tensor(kept).unwrap().data());
+    }
+    for there in ["README.md", "tokenizer.json", "modules.json", "1_Pooling/config.json"] {
+        assert_eq!(
+            std::fs::read(source.join(there)).unwrap(),
+            std::fs::read(directory.join(there)).unwrap()
+        );
+    }
+    for absent in ["pytorch_model.bin", ".hidden", "onnx", "model.tmp"] {
+        assert!(!directory.join(absent).exists(), "{absent}");
+    }
+    // The tiny model says float16 of itself; what is written is not.
+    assert!(
+        std::fs::read_to_string(directory.join("config.json"))
+            .unwrap()
+            .contains("\"float32\"")
+    );
+}
