@@ -147,9 +147,9 @@ impl Session {
         // A file without end may still be read for its digest.
         runtime.shutdown_background();
         let hurry = !matches!(ended.outcome, Ok(Outcome::Finished));
-        let (database, trouble) = ended.storage.close(hurry);
+        let (database, trouble) = ended.storage.close(&ended.study, hurry);
         if let Some(trouble) = trouble {
-            observer.note(&format!("note: {}", trouble.told(database.is_some())));
+            observer.note(&format!("note: {}", trouble.report(database.is_some())));
         }
         Ok(Ended {
             outcome: ended.outcome?,

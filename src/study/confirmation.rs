@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Study;
 use super::bracket::Rank;
@@ -19,7 +19,7 @@ use super::trial::{Trial, TrialState};
 use crate::ids::TrialId;
 
 /// What confirmation has come to so far.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Confirmation {
     /// How many runs there are.
     pub runs: usize,
@@ -34,7 +34,7 @@ pub struct Confirmation {
 }
 
 /// A configuration that is being confirmed, by its runs with fresh seeds alone.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Confirmed {
     /// The trial of the search.
     pub trial: TrialId,

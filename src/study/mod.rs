@@ -25,6 +25,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hpo_protocol::Measurement;
+use serde::{Deserialize, Serialize};
 
 pub use bracket::AshaVariant;
 use bracket::{Bracket, Decision, Rank, rung_sizes};
@@ -42,7 +43,7 @@ pub use sampler::{GaussianProcess, History, Observation, Request, SamplerSpec, T
 pub(crate) use sampler::{Purpose, Surrogate, generator};
 pub use spec::{ConfirmationSpec, Limits, StudySpec, Trainer};
 pub use summary::TrialSummary;
-pub use trial::{Checkpoint, Report, Role, Trial, TrialState};
+pub use trial::{Checkpoint, Report, Role, Trial, TrialState, TrialStatus};
 use turn::Turn;
 
 use crate::ids::{Timestamp, TrialId};
@@ -85,7 +86,7 @@ pub struct Study {
 }
 
 /// The scheduler that has, or last had, the study.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SchedulerRun {
     /// Its process id.
     pub process: u32,
@@ -98,13 +99,14 @@ pub struct SchedulerRun {
 }
 
 /// How far the search is at a rung.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RungProgress {
     /// The rung's resource.
     pub resource: u64,
     /// How many trials of the search have come to it.
     pub reached: u64,
     /// How many are meant to, as far as that is known.
+    #[serde(rename = "size")]
     pub planned: Option<u64>,
 }
 
