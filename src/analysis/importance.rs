@@ -3,7 +3,7 @@
 //! drawing (Saltelli et al., "Variance based sensitivity analysis of model output", 2010, table 2).
 
 use rand::RngExt;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::space::{Scale, SearchSpace};
 use crate::study::{History, Observation, Purpose, Study, Surrogate, Trial, TrialState, generator};
@@ -14,7 +14,7 @@ const DRAWS: usize = 512;
 const EXPLAINED: f64 = 0.3;
 
 /// What a study says about its parameters.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Importances {
     /// The share of the variance of the losses, each left out in turn, that a model of the others explains: at most 1.
     pub explained: f64,
@@ -24,7 +24,7 @@ pub struct Importances {
 
 /// How much one parameter decides about the loss at the last rung, over the whole space. Losses above the median count by their
 /// logarithm, so that how bad the bad ones are does not decide all.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Importance {
     /// Its name.
     pub parameter: String,

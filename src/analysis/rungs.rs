@@ -1,7 +1,7 @@
 //! Whether an early rung shows who is good at a later one.
 
 use hpo_data::spearman;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::study::Study;
 
@@ -11,7 +11,7 @@ const TRIALS: usize = 5;
 const LOW: f64 = 0.3;
 
 /// How well the losses at a rung foretell those at the next.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Foresight {
     /// The resource of the rung.
     pub rung: u64,

@@ -16,7 +16,7 @@ use crate::program::{is_program, on_path};
 use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
 use crate::signals::Signals;
 use crate::store::{Store, StudyDirectory, StudyReader};
-use crate::study::{Limits, Study, StudySpec, TrialSummary};
+use crate::study::{Limits, Study, StudySpec, TrialStatus, TrialSummary};
 use crate::view::{self, Progress, tell};
 use crate::words::counted;
 
@@ -186,7 +186,13 @@ fn cancelled_by_signals() -> Result<Cancellation, CliError> {
 
 /// Tells the outcome of a study that has nothing left to do, as [`run`] does at its end.
 pub(super) fn tell_finished(reader: &StudyReader) -> Result<(), CliError> {
-    let key = |row: &TrialSummary| (row.state != "completed", row.loss.unwrap_or(f64::INFINITY), row.trial);
+    let key = |row: &TrialSummary| {
+        (
+            row.state != TrialStatus::Completed,
+            row.loss.unwrap_or(f64::INFINITY),
+            row.trial,
+        )
+    };
     let mut rows = Vec::new();
     // Bit by bit: the rows of all trials together take as much memory as the study.
     for trials in reader.study().trials().chunks(1000) {

@@ -188,7 +188,12 @@ impl Study {
         let failed = match trial.state {
             TrialState::Diverged { resource } => whole || resource <= first,
             TrialState::Failed { .. } => whole || came < first,
-            _ => false,
+            TrialState::Waiting { .. }
+            | TrialState::Running { .. }
+            | TrialState::Paused { .. }
+            | TrialState::Ahead { .. }
+            | TrialState::Pruned { .. }
+            | TrialState::Completed => false,
         };
         let known = rungs.iter().take(if whole { usize::MAX } else { 1 });
         let losses = known

@@ -10,7 +10,7 @@ mod yaml;
 use hpo_protocol::Values;
 use serde_json::{Value, json};
 
-use crate::study::{Study, Trial};
+use crate::study::{StudySpec, TrialSummary};
 
 /// A value has no place in the format.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +30,9 @@ macro_rules! formats {
         ///
         /// # Errors
         /// If a value has no place in the format.
-        pub fn configuration(study: &Study, trial: &Trial, format: Format) -> Result<String, Unwritable> {
+        pub fn configuration(spec: &StudySpec, trial: &TrialSummary, format: Format) -> Result<String, Unwritable> {
             match format {
-                $(Format::$format => $write(study, trial),)+
+                $(Format::$format => $write(spec, trial),)+
             }
         }
     };
@@ -55,15 +55,14 @@ fn each(parameters: &Values, line: impl Fn(&str, &Value) -> String) -> String {
     parameters.iter().map(|(name, value)| line(name, value)).collect()
 }
 
-fn facts(study: &Study, trial: &Trial) -> Value {
-    let best = trial.best();
+fn facts(spec: &StudySpec, trial: &TrialSummary) -> Value {
     json!({
-        "study": study.spec().name,
-        "trial": trial.id,
-        "loss": best.map(|(_, loss)| loss),
-        "resource": best.map(|(resource, _)| resource),
-        "resource_unit": study.spec().policy.unit,
-        "metrics": best.and_then(|(resource, _)| trial.reports.get(&resource)).map(|report| &report.metrics),
+        "study": spec.name,
+        "trial": trial.trial,
+        "loss": trial.loss,
+        "resource": trial.best_at,
+        "resource_unit": spec.policy.unit,
+        "metrics": trial.best_at.map(|_| &trial.metrics),
         "seed": trial.seed,
         "parameters": trial.parameters,
     })

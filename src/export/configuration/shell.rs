@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::{Unwritable, each};
-use crate::study::{Study, Trial};
+use crate::study::{StudySpec, TrialSummary};
 
 /// `HPO_NAME=value` lines.
-pub(super) fn variables(_: &Study, trial: &Trial) -> Result<String, Unwritable> {
+pub(super) fn variables(_: &StudySpec, trial: &TrialSummary) -> Result<String, Unwritable> {
     let plain = |c: char| match c.is_ascii_alphanumeric() {
         true => c.to_ascii_uppercase(),
         false => '_',
@@ -18,7 +18,7 @@ pub(super) fn variables(_: &Study, trial: &Trial) -> Result<String, Unwritable> 
 }
 
 /// `--name value` words.
-pub(super) fn arguments(_: &Study, trial: &Trial) -> Result<String, Unwritable> {
+pub(super) fn arguments(_: &StudySpec, trial: &TrialSummary) -> Result<String, Unwritable> {
     let words = each(&trial.parameters, |name, value| {
         format!("--{name} {} ", shell_word(value))
     });

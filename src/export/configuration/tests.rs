@@ -3,7 +3,7 @@ use hpo_protocol::Unit;
 use super::*;
 use crate::ids::Timestamp;
 use crate::space::SearchSpace;
-use crate::study::{Event, PolicyKind, PolicySpec, SamplerSpec, StudySpec, SuccessiveHalving, Trainer};
+use crate::study::{Event, PolicyKind, PolicySpec, SamplerSpec, Study, StudySpec, SuccessiveHalving, Trainer};
 
 fn study() -> Study {
     let parameters = [
@@ -61,7 +61,7 @@ fn study() -> Study {
 
 fn write(format: Format) -> String {
     let study = study();
-    configuration(&study, &study.trials()[0], format).unwrap()
+    configuration(study.spec(), &(&study.trials()[0]).into(), format).unwrap()
 }
 
 #[test]

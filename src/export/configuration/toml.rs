@@ -3,7 +3,7 @@
 use serde_json::{Map, json};
 
 use super::{Unwritable, each};
-use crate::study::{Study, Trial};
+use crate::study::{StudySpec, TrialSummary};
 
 fn toml_key(name: &str) -> String {
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
@@ -15,11 +15,10 @@ fn toml_key(name: &str) -> String {
 }
 
 /// The file, which trains the configuration as the trial was trained.
-pub(super) fn write(study: &Study, trial: &Trial) -> Result<String, Unwritable> {
-    let spec = study.spec();
+pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Unwritable> {
     let policy = &spec.policy;
-    let mut text = format!("# Trial {} of the study {}", trial.id, spec.name);
-    if let Some((resource, loss)) = trial.best() {
+    let mut text = format!("# Trial {} of the study {}", trial.trial, spec.name);
+    if let Some((resource, loss)) = trial.best_at.zip(trial.loss) {
         text += &format!(": validation loss {loss:.6} at {} {resource}", policy.unit.one());
     }
     text += ".\n# To train it once more: hpo train --config THIS_FILE --output MODEL_DIRECTORY\n\n";
@@ -31,7 +30,7 @@ pub(super) fn write(study: &Study, trial: &Trial) -> Result<String, Unwritable> 
     trainer.insert("seed".into(), json!(trial.seed));
     trainer.extend(spec.trainer.settings.clone());
     let file = json!({
-        "study": { "name": format!("{}-trial-{}", spec.name, trial.id), "seed": spec.seed, "trials": 1 },
+        "study": { "name": format!("{}-trial-{}", spec.name, trial.trial), "seed": spec.seed, "trials": 1 },
         "policy": {
             "type": "none",
             "resource": policy.unit,

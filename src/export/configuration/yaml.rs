@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{Unwritable, facts};
-use crate::study::{Study, Trial};
+use crate::study::{StudySpec, TrialSummary};
 
 /// A mapping of all that is known of the trial.
-pub(super) fn write(study: &Study, trial: &Trial) -> Result<String, Unwritable> {
-    Ok(yaml(&facts(study, trial), 0) + "\n")
+pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Unwritable> {
+    Ok(yaml(&facts(spec, trial), 0) + "\n")
 }
 
 /// JSON strings, booleans and integers are YAML as they stand. A number such as `1e-5` is not: readers of YAML 1.1,
