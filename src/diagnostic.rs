@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-/// What is wrong in a file that the user wrote, where, and how to mend it.
+/// What is wrong in a file that the user wrote, where, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// What is wrong, in one line. Names the file if there is no [`source`](Self::source).
@@ -17,7 +17,7 @@ pub struct Diagnostic {
     pub source: Option<Box<Source>>,
     /// What stands at the place; may be empty.
     pub label: String,
-    /// How to mend it.
+    /// How to fix it.
     pub help: Option<String>,
 }
 

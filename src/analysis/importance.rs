@@ -6,14 +6,14 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use crate::space::{Scale, SearchSpace};
-use crate::study::{Observation, Purpose, Request, Study, Surrogate, Trial, TrialState, generator};
+use crate::study::{History, Observation, Purpose, Study, Surrogate, Trial, TrialState, generator};
 
 /// Draws of configurations; a share is right to about 0.03.
 const DRAWS: usize = 512;
 /// A model that explains less of what it has not seen (R squared) says nothing about parameters.
 const EXPLAINED: f64 = 0.3;
 
-/// What a study tells about its parameters.
+/// What a study says about its parameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Importances {
     /// The share of the variance of the losses, each left out in turn, that a model of the others explains: at most 1.
@@ -46,13 +46,9 @@ pub fn importance(study: &Study) -> Option<Importances> {
     let searched: Vec<usize> = (0..space.parameters.len())
         .filter(|place| space.parameters[*place].distribution.scale() != Scale::Constant)
         .collect();
-    let surrogate = Surrogate::new(&Request {
+    let surrogate = Surrogate::new(&History {
         space: &space,
-        seed: spec.seed,
         rungs: &rungs,
-        start: 0,
-        first: 0,
-        count: 0,
         observations: &observations,
     })?;
     let enough = surrogate.trials() >= (3 * searched.len()).max(10);
@@ -119,9 +115,8 @@ mod tests {
     use crate::study::tests::{at, spec};
     use crate::study::{Fact, PolicyKind, Reported};
 
-    /// Of three parameters one decides, one helps it, and one does nothing.
-    #[test]
-    fn the_importance_of_parameters_is_what_they_do() {
+    /// A study whose losses are a function of two of its three parameters.
+    fn study(loss: &dyn Fn(f64, f64) -> f64) -> Study {
         let parameter = |name: &str| Parameter {
             name: name.into(),
             ..spec(1, 9, 3).space.parameters[0].clone()
@@ -129,66 +124,69 @@ mod tests {
         let mut spec = spec(40, 9, 3);
         spec.policy.kind = PolicyKind::None;
         spec.space.parameters = ["idle", "strong", "weak"].map(parameter).into();
-        let study = |loss: &dyn Fn(f64, f64) -> f64| {
-            let mut study = Study::new(spec.clone());
-            let mut random = ChaCha8Rng::seed_from_u64(3);
-            let rungs = vec![9];
+        let mut study = Study::new(spec.clone());
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let rungs = vec![9];
+        study
+            .follow(&at(Fact::BracketOpened {
+                first: 0,
+                trials: 40,
+                rungs,
+            }))
+            .unwrap();
+        for trial in 0..40 {
+            let parameters = spec.space.sample(&mut random);
+            let number = |name: &str| parameters[name].as_f64().unwrap();
+            let loss = Some(loss(number("strong"), number("weak")));
             study
-                .follow(&at(Fact::BracketOpened {
-                    first: 0,
-                    trials: 40,
-                    rungs,
+                .follow(&at(Fact::TrialCreated {
+                    trial: TrialId(trial),
+                    bracket: 0,
+                    parameters,
+                    seed: 0,
                 }))
                 .unwrap();
-            for trial in 0..40 {
-                let parameters = spec.space.sample(&mut random);
-                let number = |name: &str| parameters[name].as_f64().unwrap();
-                let loss = Some(loss(number("strong"), number("weak")));
-                study
-                    .follow(&at(Fact::TrialCreated {
-                        trial: TrialId(trial),
-                        bracket: 0,
-                        parameters,
-                        seed: 0,
-                    }))
-                    .unwrap();
-                let (slot, attempt) = (0, 1);
-                study
-                    .follow(&at(Fact::SegmentStarted {
-                        trial: TrialId(trial),
-                        attempt,
-                        slot: SlotId(slot),
-                        from: 0,
-                        to: 9,
-                        ahead: false,
-                    }))
-                    .unwrap();
-                study
-                    .follow(&at(Fact::Reported(Reported {
-                        trial: TrialId(trial),
-                        attempt,
-                        resource: 9,
-                        loss,
-                        metrics: Default::default(),
-                        checkpoint: None,
-                        last: true,
-                    })))
-                    .unwrap();
-            }
+            let (slot, attempt) = (0, 1);
             study
-        };
-        let told = importance(&study(&|strong, weak| 3.0 * (strong - 0.3).powi(2) + 0.3 * weak)).unwrap();
-        assert!(told.explained > 0.9, "{told:?}");
-        let order: Vec<&str> = told.parameters.iter().map(|one| one.parameter.as_str()).collect();
-        assert_eq!(order, ["strong", "weak", "idle"], "{told:?}");
+                .follow(&at(Fact::SegmentStarted {
+                    trial: TrialId(trial),
+                    attempt,
+                    slot: SlotId(slot),
+                    from: 0,
+                    to: 9,
+                    ahead: false,
+                }))
+                .unwrap();
+            study
+                .follow(&at(Fact::Reported(Reported {
+                    trial: TrialId(trial),
+                    attempt,
+                    resource: 9,
+                    loss,
+                    metrics: Default::default(),
+                    checkpoint: None,
+                    last: true,
+                })))
+                .unwrap();
+        }
+        study
+    }
+
+    /// Of three parameters one decides, one helps it, and one does nothing.
+    #[test]
+    fn the_importance_of_parameters_is_what_they_do() {
+        let found = importance(&study(&|strong, weak| 3.0 * (strong - 0.3).powi(2) + 0.3 * weak)).unwrap();
+        assert!(found.explained > 0.9, "{found:?}");
+        let order: Vec<&str> = found.parameters.iter().map(|one| one.parameter.as_str()).collect();
+        assert_eq!(order, ["strong", "weak", "idle"], "{found:?}");
         assert!(
-            told.parameters[0].total > 0.8 && told.parameters[2].total < 0.05,
-            "{told:?}"
+            found.parameters[0].total > 0.8 && found.parameters[2].total < 0.05,
+            "{found:?}"
         );
-        let shares = told.parameters.iter().map(|one| one.alone).sum::<f64>();
+        let shares = found.parameters.iter().map(|one| one.alone).sum::<f64>();
         assert!(
             (shares - 1.0).abs() < 0.15,
-            "a sum of parts has no interactions: {told:?}"
+            "a sum of parts has no interactions: {found:?}"
         );
 
         let product = importance(&study(&|strong, weak| (strong - 0.5) * (weak - 0.5))).unwrap();

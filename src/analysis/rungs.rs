@@ -1,13 +1,13 @@
-//! Whether an early rung tells who is good at a later one.
+//! Whether an early rung shows who is good at a later one.
 
 use hpo_data::spearman;
 use serde::{Deserialize, Serialize};
 
 use crate::study::Study;
 
-/// Fewer trials tell nothing.
+/// Fewer trials show nothing.
 const TRIALS: usize = 5;
-/// Below this rank correlation a rung misleads more than it tells.
+/// Below this rank correlation a rung misleads more than it shows.
 const LOW: f64 = 0.3;
 
 /// How well the losses at a rung foretell those at the next.

@@ -12,6 +12,7 @@ use super::CliError;
 use super::study::print;
 use crate::devices::{Devices, SlotSettings};
 use crate::executor::{Machine, Program, Slot};
+use crate::program::{is_program, on_path};
 use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
 use crate::signals::Signals;
 use crate::store::{Store, StudyDirectory, StudyReader};
@@ -84,13 +85,10 @@ pub(super) fn program(spec: &StudySpec, directory: &StudyDirectory) -> Result<Pr
 fn embedding_trainer() -> Result<PathBuf, CliError> {
     let beside = std::env::current_exe()
         .ok()
-        .and_then(|exe| Some(exe.parent()?.to_owned()));
-    let path = std::env::var_os("PATH").unwrap_or_default();
+        .and_then(|exe| Some(exe.parent()?.join(EMBEDDING_TRAINER)));
     beside
-        .into_iter()
-        .chain(std::env::split_paths(&path))
-        .map(|directory| directory.join(EMBEDDING_TRAINER))
-        .find(|program| program.is_file())
+        .filter(|program| is_program(program))
+        .or_else(|| on_path(EMBEDDING_TRAINER))
         .ok_or_else(|| {
             CliError::usage(
                 format!("can't find {EMBEDDING_TRAINER}, the program that trains"),

@@ -31,11 +31,10 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::clock::now;
-use crate::ids::{Timestamp, TrialId};
 use crate::scheduler::{self, Job, Slots};
 pub use crate::scheduler::{Cancellation, Observer, Outcome, SchedulerError};
 use crate::store::{self, Database, Store, StoreError, StudyDirectory};
-use crate::study::{Limits, Record, Study, StudySpec};
+use crate::study::{Limits, Study, StudySpec};
 
 pub use ask::{Asked, Asking};
 use clock::SystemClock;
@@ -165,12 +164,4 @@ impl Session {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Quiet;
 
-impl Observer for Quiet {
-    fn recorded(&mut self, _: &Study, _: &[Record]) {}
-    fn progress(&mut self, _: TrialId, _: f64, _: Option<f64>) {}
-    fn stopping(&mut self) {}
-    fn note(&mut self, _: &str) {}
-    fn paused(&mut self, _: &str) {}
-    fn resumed(&mut self) {}
-    fn tick(&mut self, _: &Study, _: Timestamp) {}
-}
+impl Observer for Quiet {}

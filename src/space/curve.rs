@@ -32,7 +32,7 @@ pub(super) enum Curve {
 pub(super) struct Bell {
     normal: Normal,
     mean: f64,
-    /// Whether the masses are counted from above: those of an upper tail can be told apart only so.
+    /// Whether the masses are counted from above: those of an upper tail can be distinguished only so.
     from_above: bool,
     /// The mass beyond the outer bound.
     outside: f64,

@@ -10,7 +10,7 @@ pub(super) struct Steps {
 
 /// So many roundings may add up in a number.
 const ROUNDINGS: f64 = 4.0;
-/// Numbers with a distance of fewer roundings cannot be told apart by their digits.
+/// Numbers with a distance of fewer roundings cannot be distinguished by their digits.
 const APART: f64 = 64.0;
 
 /// How far apart neighbouring numbers must be that are up to so large, for each of them to have digits of its own.

@@ -44,9 +44,10 @@ pub enum CommitError {
 
 impl From<io::ErrorKind> for CommitError {
     fn from(kind: io::ErrorKind) -> Self {
-        match kind {
-            io::ErrorKind::NotFound => Self::Gone,
-            kind => Self::Io(kind),
+        if kind == io::ErrorKind::NotFound {
+            Self::Gone
+        } else {
+            Self::Io(kind)
         }
     }
 }

@@ -170,12 +170,14 @@ impl StudyDirectory {
     /// If another process has it, or the lock file can't be opened.
     pub fn lock(&self) -> Result<StudyLock, StoreError> {
         let path = self.lock_file();
-        let io = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => absent(self),
-            _ => StoreError::Io {
+        let io = |source: io::Error| {
+            if source.kind() == io::ErrorKind::NotFound {
+                return absent(self);
+            }
+            StoreError::Io {
                 path: path.clone(),
                 source,
-            },
+            }
         };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);

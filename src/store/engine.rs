@@ -49,9 +49,13 @@ fn hide_guarded_panics() {
 pub(super) fn open(path: &Path) -> Result<sled::Db, DatabaseError> {
     // sled takes much more than it may, and is no faster with it.
     let config = sled::Config::new().path(path).cache_capacity(8 << 20);
-    config.open().map_err(|error| match error {
-        sled::Error::Io(io) if io.to_string().contains("acquire lock") => DatabaseError::Busy,
-        error => DatabaseError::Sled(error),
+    config.open().map_err(|error| {
+        let is_locked = matches!(&error, sled::Error::Io(io) if io.to_string().contains("acquire lock"));
+        if is_locked {
+            DatabaseError::Busy
+        } else {
+            DatabaseError::Sled(error)
+        }
     })
 }
 

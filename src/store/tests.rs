@@ -3,7 +3,7 @@ use hpo_protocol::Unit;
 use super::*;
 use crate::ids::{SlotId, TrialId};
 use crate::space::SearchSpace;
-use crate::study::{Event, PolicyKind, PolicySpec, Reported, SamplerSpec, Trainer, TrialSummary};
+use crate::study::{Event, PolicyKind, PolicySpec, Reported, SamplerSpec, SuccessiveHalving, Trainer, TrialSummary};
 
 fn spec() -> StudySpec {
     StudySpec {
@@ -14,10 +14,10 @@ fn spec() -> StudySpec {
         sampler: SamplerSpec::default(),
         confirmation: None,
         policy: PolicySpec {
-            kind: PolicyKind::SuccessiveHalving {
+            kind: PolicyKind::SuccessiveHalving(SuccessiveHalving {
                 bracket_size: None,
                 small_brackets: false,
-            },
+            }),
             speculation: true,
             parallel_brackets: 1,
             unit: Unit::Epochs,

@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hpo_protocol::Measurement;
 use serde::{Deserialize, Serialize};
 
+pub use bracket::AshaVariant;
 use bracket::{Bracket, Decision, Rank, rung_sizes};
 pub use check::Contradiction;
 pub use confirmation::{Confirmation, Confirmed};
@@ -34,8 +35,11 @@ pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step};
 pub use fits::Misfit;
 pub use measures::Measures;
 use measures::Names;
-pub use policy::{AshaVariant, BracketPlan, PolicyKind, PolicySpec};
-pub use sampler::{GaussianProcess, Observation, Request, SamplerSpec, Tpe};
+pub use policy::{
+    Asha, AsyncHyperband, BracketPlan, COMMON_KEYS, Hyperband, MedianStopping, PolicyKind, PolicySpec, PolicyTable,
+    SuccessiveHalving, keys as policy_keys,
+};
+pub use sampler::{GaussianProcess, History, Observation, Request, SamplerSpec, Tpe};
 pub(crate) use sampler::{Purpose, Surrogate, generator};
 pub use spec::{ConfirmationSpec, Limits, StudySpec, Trainer};
 pub use summary::TrialSummary;
@@ -147,7 +151,7 @@ impl Study {
         }
     }
 
-    /// The study that its records tell of.
+    /// The study that its records describe.
     ///
     /// # Errors
     /// If a record does not fit those before it.
@@ -240,7 +244,7 @@ impl Study {
         self.trial(self.chosen.or_else(completed).or_else(of_all)?)
     }
 
-    /// The resource that all trials together are trained to if none fails, as far as that can be told; confirmation included.
+    /// The resource that all trials together are trained to if none fails, as far as that is known; confirmation included.
     pub fn planned_resource(&self) -> Option<u64> {
         let mut planned = 0;
         for (rungs, trials) in self.planned_brackets()? {
@@ -302,8 +306,8 @@ impl Study {
         self.trials.iter().map(Trial::resource).sum()
     }
 
-    /// The resource that all trials together would be trained to without a policy; confirmation included, as far as that can be
-    /// told.
+    /// The resource that all trials together would be trained to without a policy; confirmation included, as far as that is
+    /// known.
     pub fn full_resource(&self) -> u64 {
         (self.spec.trials + self.planned_runs()) * self.spec.policy.max_resource
     }

@@ -281,6 +281,19 @@ impl Trial {
         }
     }
 
+    /// The slot on which it is being trained.
+    pub fn slot(&self) -> Option<SlotId> {
+        match self.state {
+            TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } => Some(slot),
+            TrialState::Waiting { .. }
+            | TrialState::Paused { .. }
+            | TrialState::Pruned { .. }
+            | TrialState::Completed
+            | TrialState::Diverged { .. }
+            | TrialState::Failed { .. } => None,
+        }
+    }
+
     /// The trial of the search that first had the configuration: itself, or the one it confirms.
     pub fn original(&self) -> TrialId {
         self.confirms().unwrap_or(self.id)
@@ -331,6 +344,14 @@ impl Trial {
                     .flatten()
                     .map(|(_, stopped)| &**stopped),
             )
+    }
+
+    /// Counts the time since the last record of a segment that runs.
+    pub(super) fn count_time(&mut self, now: Timestamp) {
+        if let TrialState::Running { since, .. } | TrialState::Ahead { since, .. } = &mut self.state {
+            self.trained_ms += now.since(*since);
+            *since = now;
+        }
     }
 
     /// Forgets the checkpoints that nothing can need any more: of a trial that goes on, all but the latest and the
