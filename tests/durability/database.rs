@@ -119,16 +119,20 @@ fn a_study_with_confirmation_and_test_data_is_answered_from_both() {
 }
 
 #[test]
-fn a_study_with_failures_that_was_stopped_is_answered_from_both() {
+fn a_study_with_failures_is_answered_from_both_when_it_was_stopped_and_when_it_has_finished() {
     let place = Place::new();
     let file = place.space("s", 9, 1, WHOLE, "");
     let faults = ["1:1:crash", "1:2:crash", "1:3:crash", "1:4:crash", "2:1:failed"].join(",");
-    let mut running = place.start_with(&file, &[("HPO_TEST_FAULTS", &faults), ("HPO_TEST_EPOCH", "0.02")]);
+    let faults = ("HPO_TEST_FAULTS", faults.as_str());
+    let mut running = place.start_with(&file, &[faults, ("HPO_TEST_EPOCH", "0.02")]);
     assert!(running.wait_for("promoted", 1));
     running.signal(rustix::process::Signal::INT);
     assert_eq!(running.wait().0, 130);
-    assert_eq!(place.run(&["trials", "s", "--json"]).json()[1]["state"], "failed");
     both_answer_the_same(&place, "stopped", "x", "accuracy");
+    assert_eq!(place.start_with(&file, &[faults]).wait().0, 0);
+    let row = &place.run(&["trials", "s", "--json"]).json()[1];
+    assert!(row["state"] == "failed" && row["message"].is_string(), "{row}");
+    both_answer_the_same(&place, "with failures", "x", "accuracy");
 }
 
 #[test]

@@ -28,29 +28,41 @@ pub(in crate::store) fn bring_up(
     end: JournalEnd,
 ) -> (Option<Database>, Option<DatabaseError>) {
     let path = &directory.rows();
+    let make = |existed| guarded(|| make(path, existed, study, end));
     let existed = path.exists();
-    let trouble = match guarded(|| update(path, study, end)) {
-        Ok(()) => None,
-        Err(DatabaseError::Busy) => return (None, None),
+    let (made, trouble) = match make(existed) {
+        Err(DatabaseError::Behind) if existed => (remove(path).and_then(|()| make(false)), None),
         Err(reason) if existed && reason.is_its_own_fault() => {
             tracing::warn!("{}", reason.report(true));
-            let anew = set_aside(path, &directory.damaged_database());
-            let anew = anew.and_then(|()| guarded(|| update(path, study, end)));
-            if let Err(error) = anew {
-                return (None, Some(error));
-            }
-            Some(reason)
+            let cleared = set_aside(path, &directory.damaged_database());
+            (cleared.and_then(|()| make(false)), Some(reason))
         }
-        Err(reason) => return (None, Some(reason)),
+        made => (made, None),
     };
-    // sled then notes where all is, so that whoever opens it next need not look through its log.
-    match guarded(|| Database::open(open_waiting(path)?, end)) {
+    match made {
         Ok(database) => (Some(database), trouble),
+        Err(DatabaseError::Busy) => (None, trouble),
         Err(error) => (None, Some(error)),
     }
 }
 
-fn update(path: &Path, study: &Study, end: JournalEnd) -> Result<(), DatabaseError> {
+fn remove(path: &Path) -> Result<(), DatabaseError> {
+    std::fs::remove_dir_all(path).map_err(|source| DatabaseError::Move {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Brings one that `existed` up to date, or makes one. [`DatabaseError::Behind`] if the one that is there was never finished, or
+/// has lost that it was.
+fn make(path: &Path, existed: bool, study: &Study, end: JournalEnd) -> Result<Database, DatabaseError> {
+    update(path, existed, study, end)?;
+    // Opened anew, sled notes where all is, so that whoever opens it next need not look through its log. And on a damaged file,
+    // sled can lose what it has just written.
+    Database::open(open_waiting(path)?, end)
+}
+
+fn update(path: &Path, existed: bool, study: &Study, end: JournalEnd) -> Result<(), DatabaseError> {
     let db = open_waiting(path)?;
     let (trials, meta) = (db.open_tree(super::TRIALS)?, db.open_tree(super::META)?);
     let before = Stamp::read(&meta)?;
@@ -59,6 +71,7 @@ fn update(path: &Path, study: &Study, end: JournalEnd) -> Result<(), DatabaseErr
             read_text(&meta, OVERVIEW, stamp.overview)?;
             contents::decode(&read_text(&meta, CONTENTS, stamp.contents)?)
         }
+        None if existed => return Err(DatabaseError::Behind),
         None => Some(Vec::new()),
     };
     let mut writer = Writer {
