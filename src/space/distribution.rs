@@ -104,14 +104,14 @@ pub enum Scale {
     Constant,
     /// Numbers without gaps.
     Continuous,
-    /// So many numbers in order, or so many that nobody can tell.
+    /// This many numbers in order, or too many to count.
     Steps(Option<u64>),
-    /// So many values without an order.
+    /// This many values without an order.
     Categories(usize),
 }
 
 impl Scale {
-    /// How many values there are, if that can be told.
+    /// How many values there are, if known.
     pub fn count(self) -> Option<u64> {
         match self {
             Self::Constant => Some(1),
@@ -148,7 +148,7 @@ impl Distribution {
             }
             Self::Integer { low, high, step } | Self::LogInteger { low, high, step } => {
                 let last = low.abs_diff(*high) / step;
-                // Beyond 2^53 not every whole number can be hit; nobody searches there.
+                // Beyond 2^53 not every whole number can be drawn, which does not matter in practice.
                 let steps = ((self.curve().at(share) - *low as f64) / *step as f64).round();
                 let steps = (steps.max(0.0) as u64).min(last);
                 Value::from(low.wrapping_add_unsigned(steps.wrapping_mul(*step)))
@@ -245,7 +245,7 @@ impl Distribution {
         Some(Steps::new(low, high, step?))
     }
 
-    /// The smallest step with which neighbouring values can be told apart, and the largest number on which that depends.
+    /// The smallest step with which neighbouring values can be distinguished, and the largest number on which that depends.
     pub fn least_step(&self) -> (f64, f64) {
         let (low, high, _) = self.range();
         let ends = [low, high].into_iter().filter(|bound| bound.is_finite());
@@ -254,7 +254,7 @@ impl Distribution {
         (steps::least(largest), largest)
     }
 
-    /// Whether the bounds leave anything to draw: not if they cut off all that a computer can tell of a bell's tail.
+    /// Whether the bounds leave anything to draw: not if the tail between them is too small for floating point.
     pub fn has_draws(&self) -> bool {
         !matches!(self.curve(), Curve::Point(_))
     }

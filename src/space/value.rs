@@ -5,17 +5,17 @@ use std::collections::HashMap;
 /// A value of a parameter: a JSON scalar.
 pub type Value = serde_json::Value;
 
-/// Whether the trainer could not tell the two apart: 1 and 1.0 are the same.
+/// Whether the trainer could not distinguish the two: 1 and 1.0 are the same.
 pub(crate) fn same(a: &Value, b: &Value) -> bool {
     let float = a.is_f64() || b.is_f64();
     a == b || (float && a.is_number() && a.as_f64() == b.as_f64())
 }
 
-/// A list of values in which one that the trainer could not tell apart is found at once.
+/// A list of values that quickly finds one that the trainer could not distinguish from another.
 #[derive(Debug, Default)]
 pub(crate) struct Listed<'a>(HashMap<Bucket<'a>, Vec<(&'a Value, usize)>>);
 
-/// What values have in common that are the same.
+/// The key that equal values share.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Bucket<'a> {
     Number(u64),
