@@ -1,4 +1,4 @@
-//! Bad input that has a place in a text file, shown the way rustc shows an error.
+//! Bad input at a place in a text file, shown the way rustc shows an error.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,18 +6,18 @@ use std::path::PathBuf;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-/// What is wrong in a file that the user wrote, where, and how to mend it.
+/// What is wrong in a file that the user wrote, where, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// What is wrong, in one line. Names the file if there is no [`source`](Self::source).
     pub message: String,
     /// The file.
     pub file: PathBuf,
-    /// The place; none if the file as a whole is at fault.
+    /// The place; `None` if the file as a whole is at fault.
     pub source: Option<Box<Source>>,
-    /// What stands at the place; may be empty.
+    /// The label at the place; may be empty.
     pub label: String,
-    /// How to mend it.
+    /// How to fix it.
     pub help: Option<String>,
 }
 

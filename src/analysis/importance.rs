@@ -1,4 +1,4 @@
-//! How much each parameter decides about the loss: the decomposition of variance of functional ANOVA (Hutter et al., "An Efficient
+//! How much each parameter affects the loss: the decomposition of variance of functional ANOVA (Hutter et al., "An Efficient
 //! Approach for Assessing Hyperparameter Importance", 2014), with a Gaussian process in place of their forest, and estimated by
 //! drawing (Saltelli et al., "Variance based sensitivity analysis of model output", 2010, table 2).
 
@@ -8,12 +8,12 @@ use serde::Serialize;
 use crate::space::{Scale, SearchSpace};
 use crate::study::{Observation, Purpose, Request, Study, Surrogate, Trial, TrialState, generator};
 
-/// Draws of configurations; a share is right to about 0.03.
+/// Draws of configurations; shares are accurate to about 0.03.
 const DRAWS: usize = 512;
-/// A model that explains less of what it has not seen (R squared) says nothing about parameters.
+/// A model that explains less than this of unseen losses (R squared) says nothing about parameters.
 const EXPLAINED: f64 = 0.3;
 
-/// What a study tells about its parameters.
+/// What a study shows about its parameters.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Importances {
     /// The share of the variance of the losses, each left out in turn, that a model of the others explains: at most 1.
@@ -22,19 +22,19 @@ pub struct Importances {
     pub parameters: Vec<Importance>,
 }
 
-/// How much one parameter decides about the loss at the last rung, over the whole space. Losses above the median count by their
-/// logarithm, so that how bad the bad ones are does not decide all.
+/// How much one parameter affects the loss at the last rung, over the whole space. Losses above the median count by their
+/// logarithm, so that the badness of the bad ones does not dominate.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Importance {
     /// Its name.
     pub parameter: String,
-    /// The share of the variance that goes if only this parameter is known, 0 to 1.
+    /// The share of the variance that vanishes if only this parameter is known, 0 to 1.
     pub alone: f64,
-    /// The share that stays if all others are known, 0 to 1: what it does together with others counts too.
+    /// The share that remains if all others are known, 0 to 1: interactions with others count too.
     pub total: f64,
 }
 
-/// How much each parameter matters; none if too few trials have a loss, or the losses do not follow from the parameters.
+/// How much each parameter matters; `None` if too few trials have a loss, or the losses can't be predicted from the parameters.
 pub fn importance(study: &Study) -> Option<Importances> {
     let spec = study.spec();
     let rungs = spec.policy.rungs();
@@ -177,18 +177,18 @@ mod tests {
             }
             study
         };
-        let told = importance(&study(&|strong, weak| 3.0 * (strong - 0.3).powi(2) + 0.3 * weak)).unwrap();
-        assert!(told.explained > 0.9, "{told:?}");
-        let order: Vec<&str> = told.parameters.iter().map(|one| one.parameter.as_str()).collect();
-        assert_eq!(order, ["strong", "weak", "idle"], "{told:?}");
+        let found = importance(&study(&|strong, weak| 3.0 * (strong - 0.3).powi(2) + 0.3 * weak)).unwrap();
+        assert!(found.explained > 0.9, "{found:?}");
+        let order: Vec<&str> = found.parameters.iter().map(|one| one.parameter.as_str()).collect();
+        assert_eq!(order, ["strong", "weak", "idle"], "{found:?}");
         assert!(
-            told.parameters[0].total > 0.8 && told.parameters[2].total < 0.05,
-            "{told:?}"
+            found.parameters[0].total > 0.8 && found.parameters[2].total < 0.05,
+            "{found:?}"
         );
-        let shares = told.parameters.iter().map(|one| one.alone).sum::<f64>();
+        let shares = found.parameters.iter().map(|one| one.alone).sum::<f64>();
         assert!(
             (shares - 1.0).abs() < 0.15,
-            "a sum of parts has no interactions: {told:?}"
+            "a sum of parts has no interactions: {found:?}"
         );
 
         let product = importance(&study(&|strong, weak| (strong - 0.5) * (weak - 0.5))).unwrap();

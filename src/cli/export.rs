@@ -11,7 +11,7 @@ use crate::export::{self, Format};
 use crate::ids::TrialId;
 use crate::signals::Signals;
 use crate::store::StudyReader;
-use crate::view::tell;
+use crate::view::notify;
 
 /// The arguments of `hpo export`.
 #[derive(Debug, clap::Args)]
@@ -31,7 +31,7 @@ pub(super) struct Export {
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
 
-    /// The configuration of this trial instead of the best one's
+    /// Export the configuration of this trial instead of the best one's
     #[arg(long, value_name = "TRIAL", conflicts_with = "model", allow_negative_numbers = true, value_parser = trial)]
     trial: Option<TrialId>,
 }
@@ -53,7 +53,7 @@ impl Export {
             .map_err(|error| CliError::Failed(format!("the configuration can't be written: {error}")))?;
         if let Some(model) = &self.model {
             write_model(&reader, model)?;
-            tell(&format!("model of trial {} written to {}", trial.id, model.display()));
+            notify(&format!("model of trial {} written to {}", trial.id, model.display()));
         }
         match &self.output {
             Some(path) => std::fs::write(path, text).map_err(|source| CliError::Output {
@@ -72,12 +72,12 @@ fn nothing_yet(reader: &StudyReader) -> CliError {
     )
 }
 
-/// A model directory is never written over.
+/// A model directory is never overwritten.
 pub(super) fn refuse_existing(directory: &Path) -> Result<(), CliError> {
-    // A link counts too, wherever it leads.
+    // A link counts too, whatever it points to.
     if directory.symlink_metadata().is_ok() {
         return Err(CliError::usage(
-            format!("{} exists already", directory.display()),
+            format!("{} already exists", directory.display()),
             "name a directory that does not exist",
         ));
     }
@@ -93,7 +93,7 @@ pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), 
         .and_then(|trial| trial.best_checkpoint())
         .ok_or_else(|| nothing_yet(reader))?;
     let program = run::program(study.spec(), reader.directory())?;
-    // Copying weights needs no GPU, and those there are may be full.
+    // Copying weights needs no GPU, and the memory of those present may be full.
     let settings = SlotSettings {
         devices: Devices::Cpu,
         ..SlotSettings::default()
@@ -116,7 +116,7 @@ pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), 
             () = signals.received() => Err(CliError::Stopped),
         }
     });
-    // With it goes the worker, if there is one still.
+    // This also ends the worker, if it is still running.
     runtime.shutdown_background();
     let placed =
         written.and_then(|partial| export::place(&partial, directory).map_err(|error| failed(error.to_string())));

@@ -20,7 +20,7 @@ pub(super) struct Show {
     #[arg(allow_negative_numbers = true, value_parser = trial)]
     trial: TrialId,
 
-    /// The study: its name or its directory [default: the one that has changed last]
+    /// The study: its name or its directory [default: the most recently changed one]
     study: Option<PathBuf>,
 
     /// Print JSON
@@ -58,7 +58,7 @@ impl Show {
             "resource_unit": unit,
             "reports": reports.collect::<Vec<_>>(),
             "findings": diagnosis.findings.iter().map(|finding| finding.json(unit)).collect::<Vec<_>>(),
-            "untold": diagnosis.untold().collect::<Vec<_>>(),
+            "unknown": diagnosis.unknown().collect::<Vec<_>>(),
         }))
     }
 }

@@ -24,8 +24,8 @@ impl Directory {
         Self { directory, committer }
     }
 
-    /// Ends once everything is written, and gives back the database; or why there is none. With both, it was made anew for that
-    /// reason. A database that is not yet where the journal is need not be if it is in a `hurry`.
+    /// Ends once everything is written, and returns the database, or why there is none. With both, it was rebuilt for that reason. In
+    /// a `hurry` the database need not catch up with the journal.
     pub fn close(self, hurry: bool) -> (Option<Database>, Option<DatabaseError>) {
         if hurry {
             self.committer.hurry();
@@ -35,7 +35,7 @@ impl Directory {
 }
 
 impl Storage for Directory {
-    /// For as long as the disk is full it waits, unless that is cancelled.
+    /// It waits as long as the disk is full, unless that is cancelled.
     async fn commit(&mut self, study: &Study, records: &[Record], waiting: Waiting<'_>) -> Result<(), CommitError> {
         let touched: BTreeSet<TrialId> = records.iter().filter_map(|record| record.fact.trial()).collect();
         let rows = touched.iter().filter_map(|&id| study.trial(id)).map(Into::into);

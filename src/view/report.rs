@@ -1,4 +1,4 @@
-//! What a study has come to, in words.
+//! The state and the outcome of a study, in words.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::store::StudyDirectory;
 use crate::study::{ConfirmationSpec, Study, Trial, TrialState, TrialSummary};
 use crate::words::counted;
 
-/// How the study stands: one line on what it is, one on where it is, the rungs, the best trial.
+/// The state of the study: one line on what it is, one on how far it is, the rungs, the best trial.
 pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Timestamp) -> String {
     let spec = study.spec();
     let counts = counts(study);
@@ -30,7 +30,7 @@ pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Tim
             scheduler.slots.join("; ")
         ),
         ("finished", _) => format!("finished after {}\n", duration(updated.since(created))),
-        _ => format!("stopped; go on with: hpo resume {}\n", directory.root().display()),
+        _ => format!("stopped; resume with: hpo resume {}\n", directory.root().display()),
     };
     let told: Vec<String> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
     text += &format!(
@@ -143,7 +143,7 @@ fn to_be_confirmed(study: &Study) -> String {
     }
 }
 
-/// How well rungs foretell the next ones.
+/// How well rungs predict the next ones.
 fn foretold(study: &Study) -> String {
     let unit = study.spec().policy.unit;
     foresight(study).iter().map(|one| one.text(unit) + "\n").collect()
@@ -164,7 +164,7 @@ fn important(study: &Study) -> String {
     )
 }
 
-/// What the best trial's model comes to on the test data.
+/// The loss and metrics of the best trial's model on the test data.
 fn tested(study: &Study, best: &Trial) -> String {
     let Some((_, measurement)) = study.test().filter(|(trial, _)| *trial == best.id) else {
         return String::new();
@@ -172,7 +172,7 @@ fn tested(study: &Study, best: &Trial) -> String {
     let metrics = measurement.metrics.iter().filter(|(name, _)| *name != "mean_cosine");
     let metrics = metrics.map(|(name, value)| format!("  {name} {}", metric(*value)));
     format!(
-        "on the test data, at which no decision has looked: loss {}{}\n",
+        "on the test data, which no decision has used: loss {}{}\n",
         metric(measurement.loss),
         metrics.collect::<String>()
     )
@@ -205,12 +205,12 @@ fn findings(study: &Study) -> String {
     if lines.is_empty() {
         lines
     } else {
-        format!("what the curves show, of the trials with enough reports to tell:\n{lines}")
+        format!("what the curves show, among the trials with enough reports:\n{lines}")
     }
 }
 
-/// What a search has come to: the best trials (in the order given), what pruning saved, what the
-/// curves show, what confirmation has come to, and where the best model is, or
+/// The outcome of a search: the best trials (in the order given), what pruning saved, what the
+/// curves show, the outcome of confirmation, and where the best model is, or
 /// its checkpoint if the trainer writes no models.
 pub fn outcome(
     study: &Study,
@@ -319,9 +319,9 @@ pub fn trial_details(study: &Study, trial: &Trial) -> String {
             finding.advice()
         );
     }
-    let untold: Vec<&str> = diagnosis.untold().map(Kind::name).collect();
-    if !trial.reports.is_empty() && !untold.is_empty() {
-        text += &format!("too few reports or metrics to tell: {}\n", untold.join(", "));
+    let unknown: Vec<&str> = diagnosis.unknown().map(Kind::name).collect();
+    if !trial.reports.is_empty() && !unknown.is_empty() {
+        text += &format!("too few reports or metrics to check: {}\n", unknown.join(", "));
     }
     for checkpoint in trial.checkpoints() {
         text += &format!("checkpoint {} ({} MB)\n", checkpoint.file, checkpoint.bytes / 1_000_000);
