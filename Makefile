@@ -82,4 +82,4 @@ bench-store:
 	python3 benches/store.py --hpo $(TARGET)/release/hpo --generate $(TARGET)/release/examples/big_journal
 
 simulate-faults:
-	HPO_STUDIES=100000 cargo test --locked --release -p hpo --test simulation -- --nocapture
+	HPO_STUDIES=100000 cargo test --locked --profile simulation -p hpo --test simulation -- --nocapture

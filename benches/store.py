@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Writes large studies, inspects, checks and resumes them, and prints the time and the peak memory of each:
-`make bench-store`. CPU time and memory are those of the whole command; `hpo resume` trains while it compares the database."""
+"""Writes large studies, looks at them, checks them and goes on with them, and prints the time and the peak memory of each:
+`make bench-store`. CPU time and memory are those of the whole command; `hpo resume` goes on while it compares the second copy of the
+journal. What is asked of a study is asked twice: before there is a database, so that the journal answers, and after."""
 import argparse, os, subprocess, tempfile, time
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -28,17 +29,26 @@ def measure(*command, until=None):
 
 
 with tempfile.TemporaryDirectory() as place:
-    print(f"{'trials':>8} {'journal':>9}  {'command':32} {'seconds':>8} {'CPU':>8} {'peak':>8}")
+    print(f"{'trials':>8} {'journal':>9}  {'command':43} {'seconds':>8} {'CPU':>8} {'peak':>8}")
     for trials in arguments.trials:
         study = os.path.join(place, str(trials))
         measure(arguments.generate, study, str(trials), str(arguments.reports))
         size = os.path.getsize(os.path.join(study, "journal.jsonl")) / 1e6
+        questions = [
+            ("status", ["status", study]),
+            ("trials --sort loss --limit 20", ["trials", study, "--sort", "loss", "--limit", "20"]),
+            ("trials --where 'dropout<1e-5'", ["trials", study, "--where", "dropout<1e-5"]),
+            ("show 5", ["show", "5", study]),
+            ("export", ["export", study]),
+        ]
+        ask = lambda source: [(f"hpo {what}, {source}", 3, command, None) for what, command in questions]
         steps = [
-            ("hpo status", 3, ["status", study], None),
+            *ask("journal"),
             ("hpo fsck --repair, no database", 1, ["fsck", study, "--repair"], None),
             ("hpo fsck --repair, all whole", 1, ["fsck", study, "--repair"], None),
-            ("hpo resume, until it resumes", 1, ["resume", study], " resumes in "),
+            *ask("database"),
+            ("hpo resume, until it goes on", 1, ["resume", study], " goes on in "),
         ]
         for what, times, command, until in steps:
             seconds, cpu, peak = min(measure(arguments.hpo, *command, until=until) for _ in range(times))
-            print(f"{trials:8} {size:6.0f} MB  {what:32} {seconds:8.2f} {cpu:8.2f} {peak:5.0f} MB", flush=True)
+            print(f"{trials:8} {size:6.0f} MB  {what:43} {seconds:8.2f} {cpu:8.2f} {peak:5.0f} MB", flush=True)

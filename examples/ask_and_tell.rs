@@ -13,6 +13,10 @@ space.x = { type = "uniform", low = -5.0, high = 5.0 }
 space.y = { type = "uniform", low = -5.0, high = 5.0 }
 "#;
 
+/// Runs the search.
+///
+/// # Errors
+/// If the study can't be made or run.
 pub fn main() -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let file = study_file::parse(STUDY, "ask_and_tell.toml".as_ref())?;

@@ -31,6 +31,10 @@ fn train(segment: &mut Segment) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Runs the search.
+///
+/// # Errors
+/// If the study can't be made or run.
 pub fn main() -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let file = study_file::parse(STUDY, "function.toml".as_ref())?;

@@ -27,3 +27,6 @@ impl fmt::Display for SlotId {
         self.0.fmt(f)
     }
 }
+
+/// The most trials that a study can have.
+pub const MAX_TRIALS: u64 = 1_000_000;

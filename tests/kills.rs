@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const USUAL: u64 = 100;
 
 /// Every point of the code at which a kill may find something half done.
-const POINTS: [&str; 16] = [
+const POINTS: [&str; 17] = [
     "study.create:filled",
     "study.create:renamed",
     "journal.append:before",
@@ -36,6 +36,7 @@ const POINTS: [&str; 16] = [
     "journal.append:counted",
     "committer:durable",
     "database.write:after",
+    "database.write:rows",
     "scheduler.command:before",
     "scheduler.command:after",
     "scheduler.close:swept",
@@ -142,7 +143,7 @@ fn harass(
         let at_point = !spared && (first.is_some() || rng.random());
         let number = match point.split_once('.') {
             Some(("journal", _)) | Some(("scheduler", "command:before" | "command:after")) => 12,
-            Some(("study" | "model", _)) | Some((_, "close:swept")) => 1,
+            Some(("study" | "model", _)) | Some((_, "close:swept" | "write:rows")) => 1,
             _ => 6,
         };
         let mut command = place.hpo(&["search".as_ref(), file.as_os_str()]);

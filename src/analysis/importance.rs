@@ -3,18 +3,18 @@
 //! drawing (Saltelli et al., "Variance based sensitivity analysis of model output", 2010, table 2).
 
 use rand::RngExt;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::space::{Scale, SearchSpace};
-use crate::study::{Observation, Purpose, Request, Study, Surrogate, Trial, TrialState, generator};
+use crate::study::{History, Observation, Purpose, Study, Surrogate, Trial, TrialState, generator};
 
 /// Draws of configurations; shares are accurate to about 0.03.
 const DRAWS: usize = 512;
 /// A model that explains less than this of unseen losses (R squared) says nothing about parameters.
 const EXPLAINED: f64 = 0.3;
 
-/// What a study shows about its parameters.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// What a study says about its parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Importances {
     /// The share of the variance of the losses, each left out in turn, that a model of the others explains: at most 1.
     pub explained: f64,
@@ -22,9 +22,9 @@ pub struct Importances {
     pub parameters: Vec<Importance>,
 }
 
-/// How much one parameter affects the loss at the last rung, over the whole space. Losses above the median count by their
-/// logarithm, so that the badness of the bad ones does not dominate.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// How much one parameter decides about the loss at the last rung, over the whole space. Losses above the median count by their
+/// logarithm, so that how bad the bad ones are does not decide all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Importance {
     /// Its name.
     pub parameter: String,
@@ -46,13 +46,9 @@ pub fn importance(study: &Study) -> Option<Importances> {
     let searched: Vec<usize> = (0..space.parameters.len())
         .filter(|place| space.parameters[*place].distribution.scale() != Scale::Constant)
         .collect();
-    let surrogate = Surrogate::new(&Request {
+    let surrogate = Surrogate::new(&History {
         space: &space,
-        seed: spec.seed,
         rungs: &rungs,
-        start: 0,
-        first: 0,
-        count: 0,
         observations: &observations,
     })?;
     let enough = surrogate.trials() >= (3 * searched.len()).max(10);
@@ -119,9 +115,8 @@ mod tests {
     use crate::study::tests::{at, spec};
     use crate::study::{Fact, PolicyKind, Reported};
 
-    /// Of three parameters one decides, one helps it, and one does nothing.
-    #[test]
-    fn the_importance_of_parameters_is_what_they_do() {
+    /// A study whose losses are a function of two of its three parameters.
+    fn study(loss: &dyn Fn(f64, f64) -> f64) -> Study {
         let parameter = |name: &str| Parameter {
             name: name.into(),
             ..spec(1, 9, 3).space.parameters[0].clone()
@@ -129,54 +124,57 @@ mod tests {
         let mut spec = spec(40, 9, 3);
         spec.policy.kind = PolicyKind::None;
         spec.space.parameters = ["idle", "strong", "weak"].map(parameter).into();
-        let study = |loss: &dyn Fn(f64, f64) -> f64| {
-            let mut study = Study::new(spec.clone());
-            let mut random = ChaCha8Rng::seed_from_u64(3);
-            let rungs = vec![9];
+        let mut study = Study::new(spec.clone());
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let rungs = vec![9];
+        study
+            .follow(&at(Fact::BracketOpened {
+                first: 0,
+                trials: 40,
+                rungs,
+            }))
+            .unwrap();
+        for trial in 0..40 {
+            let parameters = spec.space.sample(&mut random);
+            let number = |name: &str| parameters[name].as_f64().unwrap();
+            let loss = Some(loss(number("strong"), number("weak")));
             study
-                .follow(&at(Fact::BracketOpened {
-                    first: 0,
-                    trials: 40,
-                    rungs,
+                .follow(&at(Fact::TrialCreated {
+                    trial: TrialId(trial),
+                    bracket: 0,
+                    parameters,
+                    seed: 0,
                 }))
                 .unwrap();
-            for trial in 0..40 {
-                let parameters = spec.space.sample(&mut random);
-                let number = |name: &str| parameters[name].as_f64().unwrap();
-                let loss = Some(loss(number("strong"), number("weak")));
-                study
-                    .follow(&at(Fact::TrialCreated {
-                        trial: TrialId(trial),
-                        bracket: 0,
-                        parameters,
-                        seed: 0,
-                    }))
-                    .unwrap();
-                let (slot, attempt) = (0, 1);
-                study
-                    .follow(&at(Fact::SegmentStarted {
-                        trial: TrialId(trial),
-                        attempt,
-                        slot: SlotId(slot),
-                        from: 0,
-                        to: 9,
-                        ahead: false,
-                    }))
-                    .unwrap();
-                study
-                    .follow(&at(Fact::Reported(Reported {
-                        trial: TrialId(trial),
-                        attempt,
-                        resource: 9,
-                        loss,
-                        metrics: Default::default(),
-                        checkpoint: None,
-                        last: true,
-                    })))
-                    .unwrap();
-            }
+            let (slot, attempt) = (0, 1);
             study
-        };
+                .follow(&at(Fact::SegmentStarted {
+                    trial: TrialId(trial),
+                    attempt,
+                    slot: SlotId(slot),
+                    from: 0,
+                    to: 9,
+                    ahead: false,
+                }))
+                .unwrap();
+            study
+                .follow(&at(Fact::Reported(Reported {
+                    trial: TrialId(trial),
+                    attempt,
+                    resource: 9,
+                    loss,
+                    metrics: Default::default(),
+                    checkpoint: None,
+                    last: true,
+                })))
+                .unwrap();
+        }
+        study
+    }
+
+    /// Of three parameters one decides, one helps it, and one does nothing.
+    #[test]
+    fn the_importance_of_parameters_is_what_they_do() {
         let found = importance(&study(&|strong, weak| 3.0 * (strong - 0.3).powi(2) + 0.3 * weak)).unwrap();
         assert!(found.explained > 0.9, "{found:?}");
         let order: Vec<&str> = found.parameters.iter().map(|one| one.parameter.as_str()).collect();

@@ -2,7 +2,9 @@
 
 pub mod diagnosis;
 mod importance;
+mod overview;
 mod rungs;
 
 pub use importance::{Importance, Importances, importance};
+pub use overview::Overview;
 pub use rungs::{Foresight, foresight};

@@ -1,17 +1,17 @@
-//! Whether an early rung shows which trials are good at a later one.
+//! Whether an early rung shows who is good at a later one.
 
 use hpo_data::spearman;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::study::Study;
 
 /// Fewer trials show nothing.
 const TRIALS: usize = 5;
-/// Below this rank correlation a rung misleads more than it helps.
+/// Below this rank correlation a rung misleads more than it shows.
 const LOW: f64 = 0.3;
 
-/// How well the losses at a rung predict those at the next.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+/// How well the losses at a rung foretell those at the next.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Foresight {
     /// The resource of the rung.
     pub rung: u64,

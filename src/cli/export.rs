@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::number::trial;
-use super::study::{print, read};
+use super::study::{ask, print, read};
 use super::{CliError, run};
 use crate::devices::{Devices, SlotSettings};
 use crate::executor::{self, Machine};
@@ -11,7 +11,8 @@ use crate::export::{self, Format};
 use crate::ids::TrialId;
 use crate::signals::Signals;
 use crate::store::StudyReader;
-use crate::view::notify;
+use crate::study::StudySpec;
+use crate::view::tell;
 
 /// The arguments of `hpo export`.
 #[derive(Debug, clap::Args)]
@@ -38,22 +39,22 @@ pub(super) struct Export {
 
 impl Export {
     pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
-        let reader = read(studies, Some(&self.study))?;
-        let study = reader.study();
-        let trial = match self.trial {
-            Some(id) => study.trial(id).ok_or_else(|| {
-                CliError::usage(
-                    format!("the study {} has no trial {id}", study.spec().name),
-                    "see hpo trials",
-                )
-            })?,
-            None => study.best().ok_or_else(|| nothing_yet(&reader))?,
-        };
-        let text = export::configuration(study, trial, self.format)
-            .map_err(|error| CliError::Failed(format!("the configuration can't be written: {error}")))?;
+        let (trial, text) = ask(studies, Some(&self.study), |records, _| {
+            let spec = records.spec();
+            let trial = match self.trial {
+                Some(id) => (&*records.trial(id)?.ok_or_else(|| {
+                    CliError::usage(format!("the study {} has no trial {id}", spec.name), "see hpo trials")
+                })?)
+                    .into(),
+                None => records.best().ok_or_else(|| nothing_yet(spec))?,
+            };
+            let text = export::configuration(spec, &trial, self.format)
+                .map_err(|error| CliError::Failed(format!("the configuration can't be written: {error}")))?;
+            Ok((trial.trial, text))
+        })?;
         if let Some(model) = &self.model {
-            write_model(&reader, model)?;
-            notify(&format!("model of trial {} written to {}", trial.id, model.display()));
+            write_model(&*read(studies, Some(&self.study))?, model)?;
+            tell(&format!("model of trial {trial} written to {}", model.display()));
         }
         match &self.output {
             Some(path) => std::fs::write(path, text).map_err(|source| CliError::Output {
@@ -65,9 +66,9 @@ impl Export {
     }
 }
 
-fn nothing_yet(reader: &StudyReader) -> CliError {
+fn nothing_yet(spec: &StudySpec) -> CliError {
     CliError::usage(
-        format!("the study {} has no result yet", reader.study().spec().name),
+        format!("the study {} has no result yet", spec.name),
         "wait for its first report: see hpo status",
     )
 }
@@ -91,7 +92,7 @@ pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), 
     let checkpoint = study
         .best()
         .and_then(|trial| trial.best_checkpoint())
-        .ok_or_else(|| nothing_yet(reader))?;
+        .ok_or_else(|| nothing_yet(study.spec()))?;
     let program = run::program(study.spec(), reader.directory())?;
     // Copying weights needs no GPU, and the memory of those present may be full.
     let settings = SlotSettings {

@@ -6,6 +6,7 @@ mod fsck;
 mod number;
 mod resume;
 mod run;
+mod schema;
 mod search;
 mod show;
 mod simulate;
@@ -57,7 +58,9 @@ enum Verb {
     /// Inspect a search space
     #[command(subcommand)]
     Space(space::Space),
-    /// Show the status of a study
+    /// Print the JSON schema of study files, by which editors complete and check them
+    Schema(schema::Schema),
+    /// Tell how a study stands
     Status(status::Status),
     /// List the trials of a study
     Trials(trials::Trials),
@@ -78,6 +81,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Verb::Train(verb) => verb.run(&studies),
         Verb::Simulate(verb) => verb.run(),
         Verb::Space(verb) => verb.run(),
+        Verb::Schema(verb) => verb.run(),
         Verb::Status(verb) => verb.run(&studies),
         Verb::Trials(verb) => verb.run(&studies),
         Verb::Show(verb) => verb.run(&studies),

@@ -12,11 +12,12 @@ use super::CliError;
 use super::study::print;
 use crate::devices::{Devices, SlotSettings};
 use crate::executor::{Machine, Program, Slot};
+use crate::program::{is_program, on_path};
 use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
 use crate::signals::Signals;
 use crate::store::{Store, StudyDirectory, StudyReader};
-use crate::study::{Limits, Study, StudySpec, TrialSummary};
-use crate::view::{self, Progress, notify};
+use crate::study::{Limits, Study, StudySpec, TrialStatus, TrialSummary};
+use crate::view::{self, Progress, tell};
 use crate::words::counted;
 
 /// How many trials the final table shows.
@@ -84,13 +85,10 @@ pub(super) fn program(spec: &StudySpec, directory: &StudyDirectory) -> Result<Pr
 fn embedding_trainer() -> Result<PathBuf, CliError> {
     let beside = std::env::current_exe()
         .ok()
-        .and_then(|exe| Some(exe.parent()?.to_owned()));
-    let path = std::env::var_os("PATH").unwrap_or_default();
+        .and_then(|exe| Some(exe.parent()?.join(EMBEDDING_TRAINER)));
     beside
-        .into_iter()
-        .chain(std::env::split_paths(&path))
-        .map(|directory| directory.join(EMBEDDING_TRAINER))
-        .find(|program| program.is_file())
+        .filter(|program| is_program(program))
+        .or_else(|| on_path(EMBEDDING_TRAINER))
         .ok_or_else(|| {
             CliError::usage(
                 format!("can't find {EMBEDDING_TRAINER}, the program that trains"),
@@ -186,9 +184,15 @@ fn cancelled_by_signals() -> Result<Cancellation, CliError> {
     Ok(cancellation)
 }
 
-/// Prints the outcome of a study that has nothing left to do, as [`run`] does at its end.
-pub(super) fn print_finished(reader: &StudyReader) -> Result<(), CliError> {
-    let key = |row: &TrialSummary| (row.state != "completed", row.loss.unwrap_or(f64::INFINITY), row.trial);
+/// Tells the outcome of a study that has nothing left to do, as [`run`] does at its end.
+pub(super) fn tell_finished(reader: &StudyReader) -> Result<(), CliError> {
+    let key = |row: &TrialSummary| {
+        (
+            row.state != TrialStatus::Completed,
+            row.loss.unwrap_or(f64::INFINITY),
+            row.trial,
+        )
+    };
     let mut rows = Vec::new();
     // In chunks: the rows of all trials together take as much memory as the study.
     for trials in reader.study().trials().chunks(1000) {

@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use hpo_protocol::{Measurement, Unit};
+use serde_json::{Value, json};
 
 use super::CliError;
 use super::number::trial;
-use super::study::{print, print_json, read};
+use super::study::{as_json, ask, print};
 use crate::analysis::diagnosis::diagnose;
 use crate::ids::TrialId;
-use crate::study::TrialSummary;
+use crate::study::{Trial, TrialSummary};
 use crate::view;
 use crate::words::counted;
 
@@ -30,35 +31,43 @@ pub(super) struct Show {
 
 impl Show {
     pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
-        let reader = read(studies, self.study.as_deref())?;
-        let study = reader.study();
-        let trial = study.trial(self.trial).ok_or_else(|| {
-            let count = counted(study.trials().len(), "trial");
-            CliError::usage(
-                format!("the study {} has no trial {}", study.spec().name, self.trial),
-                format!("it has {count}, numbered from 0: see hpo trials"),
-            )
-        })?;
-        if !self.json {
-            return print(&view::trial_details(study, trial));
-        }
-        let reports = trial.reports.iter().map(|(resource, report)| {
-            json!({
-                "resource": resource,
-                "at_ms": report.at,
-                "loss": report.loss,
-                "metrics": report.metrics,
-                "checkpoint": report.checkpoint,
+        let text = ask(studies, self.study.as_deref(), |records, _| {
+            let spec = records.spec();
+            let trial = records.trial(self.trial)?.ok_or_else(|| {
+                CliError::usage(
+                    format!("the study {} has no trial {}", spec.name, self.trial),
+                    format!(
+                        "it has {}, numbered from 0: see hpo trials",
+                        counted(records.trials(), "trial")
+                    ),
+                )
+            })?;
+            Ok(match self.json {
+                true => as_json(&details(&trial, records.baseline(), spec.policy.unit)),
+                false => view::trial_details(spec, records.baseline(), &trial),
             })
-        });
-        let diagnosis = diagnose(trial, study.baseline());
-        let unit = study.spec().policy.unit;
-        print_json(&json!({
-            "trial": TrialSummary::from(trial),
-            "resource_unit": unit,
-            "reports": reports.collect::<Vec<_>>(),
-            "findings": diagnosis.findings.iter().map(|finding| finding.json(unit)).collect::<Vec<_>>(),
-            "unknown": diagnosis.unknown().collect::<Vec<_>>(),
-        }))
+        })?;
+        print(&text)
     }
+}
+
+/// Everything about a trial; `baseline` is what the untrained model comes to, if it was measured.
+fn details(trial: &Trial, baseline: Option<&Measurement>, unit: Unit) -> Value {
+    let reports = trial.reports.iter().map(|(resource, report)| {
+        json!({
+            "resource": resource,
+            "at_ms": report.at,
+            "loss": report.loss,
+            "metrics": report.metrics,
+            "checkpoint": report.checkpoint,
+        })
+    });
+    let diagnosis = diagnose(trial, baseline);
+    json!({
+        "trial": TrialSummary::from(trial),
+        "resource_unit": unit,
+        "reports": reports.collect::<Vec<_>>(),
+        "findings": diagnosis.findings.iter().map(|finding| finding.json(unit)).collect::<Vec<_>>(),
+        "untold": diagnosis.untold().collect::<Vec<_>>(),
+    })
 }

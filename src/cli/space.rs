@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::CliError;
 use super::study::{print, print_json};
-use crate::study::Request;
+use crate::study::{History, Request};
 use crate::study_file;
 use crate::view;
 
@@ -38,13 +38,15 @@ impl Space {
         let Self::Check(check) = self;
         let study = study_file::read(&check.file)?.study;
         let request = Request {
-            space: &study.space,
+            history: History {
+                space: &study.space,
+                rungs: &study.policy.rungs(),
+                observations: &[],
+            },
             seed: study.seed,
-            rungs: &study.policy.rungs(),
             start: 0,
             first: 0,
             count: SAMPLES.min(study.trials),
-            observations: &[],
         };
         let samples: Vec<Values> = study.sampler.draw(&request);
         if check.json {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::CliError;
-use super::study::{print, print_json, read};
+use super::study::{as_json, ask, print};
 use crate::clock::now;
 use crate::view;
 
@@ -20,12 +20,13 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
-        let reader = read(studies, self.study.as_deref())?;
-        let (study, directory, running) = (reader.study(), reader.directory(), reader.is_running());
-        if self.json {
-            print_json(&view::status_json(study, directory, running))
-        } else {
-            print(&view::status(study, directory, running, now()))
-        }
+        let text = ask(studies, self.study.as_deref(), |records, directory| {
+            let (overview, running) = (records.overview(), directory.is_locked());
+            Ok(match self.json {
+                true => as_json(&view::status_json(&overview, directory, running)),
+                false => view::status(&overview, directory, running, now()),
+            })
+        })?;
+        print(&text)
     }
 }

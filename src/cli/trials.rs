@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use super::CliError;
 use super::number::whole;
-use super::study::{print, print_json, read};
-use crate::study::TrialSummary;
+use super::study::{Unanswered, as_json, ask, print};
+use crate::store::Records;
+use crate::study::{TrialStatus, TrialSummary};
 use crate::view::{TrialTable, trial_table};
 
 /// The arguments of `hpo trials`.
@@ -46,18 +47,8 @@ pub(super) struct Trials {
     json: bool,
 }
 
-/// The column of the words in [`STATES`].
+/// The column of the words for [`TrialStatus`].
 const STATE: &str = "state";
-
-const STATES: [&str; 7] = [
-    "waiting",
-    "running",
-    "paused",
-    "pruned",
-    "completed",
-    "diverged",
-    "failed",
-];
 
 /// A comparison of a column with a value.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,31 +98,84 @@ impl Condition {
 
 impl Trials {
     pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
-        let reader = read(studies, self.study.as_deref())?;
-        let study = reader.study();
-        let unit = study.spec().policy.unit;
-        let mut rows: Vec<TrialSummary> = study.trials().iter().map(Into::into).collect();
+        self.check_states()?;
+        let text = ask(studies, self.study.as_deref(), |records, _| {
+            let spec = records.spec();
+            let rows = self.rows(records)?;
+            Ok(if self.json {
+                let rows = rows.iter().map(|row| {
+                    let mut row = json!(row);
+                    row["resource_unit"] = json!(spec.policy.unit);
+                    row
+                });
+                as_json(&Value::from_iter(rows))
+            } else {
+                trial_table(spec, records.baseline(), &TrialTable { rows, left_out: 0 })
+            })
+        })?;
+        print(&text)
+    }
+
+    /// Refuses states that there are not, and comparisons by an order that states do not have.
+    fn check_states(&self) -> Result<(), CliError> {
+        let words = || TrialStatus::ALL.map(TrialStatus::word).join(", ");
         let of_states = || self.conditions.iter().filter(|condition| condition.column == STATE);
         if of_states().any(Condition::is_by_order) {
             return Err(CliError::usage(
                 "states have no order",
-                format!("write `state=` or `state!=` and one of them: {}", STATES.join(", ")),
+                format!("write `state=` or `state!=` and one of them: {}", words()),
             ));
         }
         let compared = of_states().map(|condition| text(&condition.value));
         let mut asked = self.state.iter().cloned().chain(compared);
-        if let Some(unknown) = asked.find(|state| !STATES.contains(&state.as_str())) {
-            return Err(CliError::usage(
+        match asked.find(|state| TrialStatus::of_word(state).is_none()) {
+            Some(unknown) => Err(CliError::usage(
                 format!("there is no state `{unknown}`"),
-                format!("states: {}", STATES.join(", ")),
-            ));
+                format!("states: {}", words()),
+            )),
+            None => Ok(()),
         }
+    }
+
+    /// The rows that were asked for, in order.
+    fn rows(&self, records: Records<'_>) -> Result<Vec<TrialSummary>, Unanswered> {
+        let unit = records.spec().policy.unit;
+        let limit = self.limit.unwrap_or(usize::MAX);
+        // Without a condition these need not look at all trials.
+        if self.state.is_empty() && self.conditions.is_empty() {
+            match self.sort.as_str() {
+                "trial" if !self.reverse => return Ok(records.first(limit)?),
+                "loss" => return Ok(records.by_loss(self.reverse, limit)?),
+                _ => {}
+            }
+        }
+        let mut rows = records.first(usize::MAX)?;
+        self.check_columns(&rows, unit)?;
+        rows.retain(|row| {
+            let state = self.state.is_empty() || self.state.iter().any(|state| state == row.state.word());
+            state && self.conditions.iter().all(|condition| holds(condition, row, unit))
+        });
+        rows.sort_by(|a, b| {
+            match (cell(a, &self.sort, unit), cell(b, &self.sort, unit)) {
+                (Some(x), Some(y)) if self.reverse => compare(&y, &x),
+                (Some(x), Some(y)) => compare(&x, &y),
+                // Those without a value come last either way.
+                (x, y) => y.is_some().cmp(&x.is_some()),
+            }
+            .then(a.trial.cmp(&b.trial))
+        });
+        rows.truncate(limit);
+        Ok(rows)
+    }
+
+    /// Refuses columns that no trial has, and comparisons of numbers with something else.
+    fn check_columns(&self, rows: &[TrialSummary], unit: Unit) -> Result<(), CliError> {
         for column in self.conditions.iter().map(|one| &one.column).chain([&self.sort]) {
             let known = rows.is_empty() || rows.iter().any(|row| cell(row, column, unit).is_some());
             if !known && !["loss", "confirms"].contains(&column.as_str()) {
                 return Err(CliError::usage(
                     format!("the trials have no column `{column}`"),
-                    format!("columns: {}", columns_of(&rows, unit).join(", ")),
+                    format!("columns: {}", columns_of(rows, unit).join(", ")),
                 ));
             }
         }
@@ -144,30 +188,7 @@ impl Trials {
                 ));
             }
         }
-        rows.retain(|row| {
-            let state = self.state.is_empty() || self.state.contains(&row.state);
-            state && self.conditions.iter().all(|condition| holds(condition, row, unit))
-        });
-        rows.sort_by(|a, b| {
-            match (cell(a, &self.sort, unit), cell(b, &self.sort, unit)) {
-                (Some(x), Some(y)) if self.reverse => compare(&y, &x),
-                (Some(x), Some(y)) => compare(&x, &y),
-                // Trials without a value come last in either order.
-                (x, y) => y.is_some().cmp(&x.is_some()),
-            }
-            .then(a.trial.cmp(&b.trial))
-        });
-        rows.truncate(self.limit.unwrap_or(usize::MAX));
-        if self.json {
-            let rows = rows.iter().map(|row| {
-                let mut row = json!(row);
-                row["resource_unit"] = json!(unit);
-                row
-            });
-            print_json(&Value::from_iter(rows))
-        } else {
-            print(&trial_table(study, &TrialTable { rows, left_out: 0 }))
-        }
+        Ok(())
     }
 }
 
@@ -184,7 +205,7 @@ const METRICS: &str = "metrics.";
 fn cell(row: &TrialSummary, column: &str, unit: Unit) -> Option<Value> {
     match column {
         "trial" => Some(row.trial.0.into()),
-        STATE => Some(row.state.clone().into()),
+        STATE => Some(row.state.word().into()),
         "resource" => Some(row.resource.into()),
         name if name == unit.many() => Some(row.resource.into()),
         "loss" => row.loss.map(Value::from),
@@ -238,7 +259,8 @@ fn columns_of(rows: &[TrialSummary], unit: Unit) -> Vec<String> {
 /// Numbers by value, everything else by its text.
 fn compare(a: &Value, b: &Value) -> Ordering {
     match (a.as_f64(), b.as_f64()) {
-        (Some(a), Some(b)) => a.total_cmp(&b),
+        // Adding zero makes -0.0 and 0.0 a tie.
+        (Some(a), Some(b)) => (a + 0.0).total_cmp(&(b + 0.0)),
         _ => text(a).cmp(&text(b)),
     }
 }

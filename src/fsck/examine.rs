@@ -53,7 +53,7 @@ pub(super) fn look(directory: &StudyDirectory) -> Result<Examination, StoreError
     Ok(Examination {
         study: directory.root().to_owned(),
         parts,
-        mended: Vec::new(),
+        repaired: Vec::new(),
     })
 }
 
@@ -73,8 +73,8 @@ fn journal(salvaged: &Salvaged) -> Part {
     let mut findings = salvaged.damage.clone();
     findings.extend(salvaged.saved.iter().cloned());
     findings.push(match (&salvaged.study, lost(&salvaged.lost)) {
-        (None, _) => "what the study is can't be told any more: it can't be mended".into(),
-        (_, None) => format!("hpo fsck --repair mends it without loss: {records}"),
+        (None, _) => "what the study is is not known any more: it can't be repaired".into(),
+        (_, None) => format!("hpo fsck --repair repairs it without loss: {records}"),
         (_, Some(lost)) => format!("hpo fsck --repair keeps the first {records}, with {trials}; {lost}"),
     });
     Part::damaged("journal", findings)
@@ -82,18 +82,18 @@ fn journal(salvaged: &Salvaged) -> Part {
 
 /// What is lost, in words.
 pub(super) fn lost(lost: &Lost) -> Option<String> {
-    let mut told = Vec::new();
+    let mut words = Vec::new();
     if lost.missing > 0 {
-        told.push(there_are(lost.missing, "record") + " lost");
+        words.push(there_are(lost.missing, "record") + " lost");
     }
     if lost.left_out > 0 {
-        told.push(format!(
+        words.push(format!(
             "{} left out that would not follow on, about {}",
             there_are(lost.left_out, "whole record"),
             trials(&lost.trials)
         ));
     }
-    (!told.is_empty()).then(|| told.join("; "))
+    (!words.is_empty()).then(|| words.join("; "))
 }
 
 fn trials(trials: &BTreeSet<TrialId>) -> String {
@@ -108,7 +108,7 @@ fn trials(trials: &BTreeSet<TrialId>) -> String {
 fn database(directory: &StudyDirectory, copy: &Copy, salvaged: &Salvaged) -> Part {
     const PART: &str = "database";
     if !salvaged.damage.is_empty() {
-        return Part::note(PART, "not compared: the journal must be mended first");
+        return Part::note(PART, "not compared: the journal must be repaired first");
     }
     if !directory.database().exists() {
         return Part::note(PART, "not there: it is made from the journal when the study goes on");
@@ -150,8 +150,8 @@ fn checkpoints(directory: &StudyDirectory, study: &Study) -> Part {
         let files = study.checkpoint_files().len();
         return Part::whole(PART, format!("{} needed and whole", there_are(files, "file")));
     }
-    let told = lost.into_iter().map(|(trial, _, why)| format!("trial {trial}: {why}"));
-    Part::damaged(PART, told.collect())
+    let findings = lost.into_iter().map(|(trial, _, why)| format!("trial {trial}: {why}"));
+    Part::damaged(PART, findings.collect())
 }
 
 fn best_model(directory: &StudyDirectory, study: &Study) -> Part {
@@ -167,7 +167,7 @@ fn best_model(directory: &StudyDirectory, study: &Study) -> Part {
         };
     }
     match export::broken(&model) {
-        Ok(None) => Part::note(PART, "nothing tells what it should be"),
+        Ok(None) => Part::note(PART, "what it should be is not recorded"),
         Ok(Some(broken)) if broken.is_empty() => Part::whole(PART, "each file is as it was written"),
         Ok(Some(mut broken)) => {
             broken.push("remove it and write it anew with hpo export --model".into());
@@ -180,18 +180,18 @@ fn best_model(directory: &StudyDirectory, study: &Study) -> Part {
 fn study_file(directory: &StudyDirectory, sha256: Option<&str>) -> Part {
     const PART: &str = "study.toml";
     let path = directory.study_file();
-    let mend =
+    let advice =
         "the journal has all that decides; hpo resume takes the slots from this file: copy it back from where it came";
     match (fs::read(&path), sha256) {
-        (Err(error), _) => Part::damaged(PART, vec![format!("{}: {error}; {mend}", path.display())]),
-        (Ok(_), None) => Part::note(PART, "nothing tells what it should be"),
-        (Ok(text), Some(told)) if crate::disk::sha256(&text) == told => {
+        (Err(error), _) => Part::damaged(PART, vec![format!("{}: {error}; {advice}", path.display())]),
+        (Ok(_), None) => Part::note(PART, "what it should be is not recorded"),
+        (Ok(text), Some(recorded)) if crate::disk::sha256(&text) == recorded => {
             Part::whole(PART, "it is what the study was made from")
         }
         (Ok(_), Some(_)) => Part::damaged(
             PART,
             vec![format!(
-                "{} is not what the study was made from; {mend}",
+                "{} is not what the study was made from; {advice}",
                 path.display()
             )],
         ),

@@ -1,4 +1,4 @@
-//! Telling what of a study is whole, and keeping all that is.
+//! Finding out what of a study is whole, and keeping all that is.
 
 mod examine;
 mod repair;
@@ -16,7 +16,7 @@ pub use repair::repair;
 pub enum Health {
     /// All is there.
     Whole,
-    /// It can't be told, or something is to be known that takes nothing from the study.
+    /// It is unknown, or there is something to know that takes nothing from the study.
     Note,
     /// Something is lost or wrong.
     Damaged,
@@ -29,7 +29,7 @@ pub struct Part {
     pub part: &'static str,
     /// How it is.
     pub health: Health,
-    /// What is to be told of it, one finding each.
+    /// What was found, one sentence each.
     pub findings: Vec<String>,
 }
 
@@ -60,8 +60,8 @@ pub struct Examination {
     pub study: PathBuf,
     /// Its parts.
     pub parts: Vec<Part>,
-    /// What was mended just before, one sentence each.
-    pub mended: Vec<String>,
+    /// What was repaired just before, one sentence each.
+    pub repaired: Vec<String>,
 }
 
 impl Examination {

@@ -7,20 +7,20 @@ use crate::store::{Copy, JournalReader, JournalWriter, StoreError, StudyDirector
 use crate::study::{Fact, Record};
 use crate::words::counted;
 
-/// Takes the study's lock and mends what can be mended: the journal, the trial database, and trials whose checkpoints are
+/// Takes the study's lock and repairs what can be repaired: the journal, the trial database, and trials whose checkpoints are
 /// lost. What is whole is left as it is, so that a second repair changes nothing.
 ///
 /// # Errors
 /// If there is no study, a process is at work on it, or it can't be written.
 pub fn repair(directory: &StudyDirectory, now: Timestamp) -> Result<Examination, StoreError> {
-    // Also tells whether there is a study at all, before a lock file is made.
+    // Also finds out whether there is a study at all, before a lock file is made.
     let before = examine(directory)?;
     let lock = directory.lock()?;
     let io = |source| StoreError::Io {
         path: directory.root().to_owned(),
         source,
     };
-    let mut mended = Vec::new();
+    let mut repaired = Vec::new();
     {
         let copy = Copy::of(directory);
         let salvaged = salvage(directory, copy.as_ref().ok())?;
@@ -31,19 +31,22 @@ pub fn repair(directory: &StudyDirectory, now: Timestamp) -> Result<Examination,
             let kept = replace_journal(directory, &salvaged.lines).map_err(io)?;
             let lost = lost(&salvaged.lost).unwrap_or_else(|| "nothing is lost".into());
             let kept = kept.map_or_else(String::new, |kept| format!("; the damaged one is {}", kept.display()));
-            mended.push(format!(
+            repaired.push(format!(
                 "a new journal holds {}: {lost}{kept}",
                 counted(salvaged.records, "record")
             ));
         }
     }
-    mended.extend(forget_lost_checkpoints(directory, now)?);
+    repaired.extend(forget_lost_checkpoints(directory, now)?);
     let (database, trouble) = StudyReader::open(directory.clone())?.complete()?;
-    mended.extend(trouble.map(|trouble| trouble.told(database.is_some())));
+    repaired.extend(trouble.map(|trouble| trouble.report(database.is_some())));
     drop(database);
     let examination = look(directory);
     drop(lock);
-    Ok(Examination { mended, ..examination? })
+    Ok(Examination {
+        repaired,
+        ..examination?
+    })
 }
 
 /// Records that checkpoints are lost, so that their trials go back to the ones before.
@@ -69,12 +72,12 @@ fn forget_lost_checkpoints(directory: &StudyDirectory, now: Timestamp) -> Result
     let appended = JournalWriter::resume(&path, &journal).and_then(|mut writer| writer.append(&records));
     appended.map_err(|source| StoreError::Io { path, source })?;
     reader.refresh()?;
-    let told = lost.into_iter().filter_map(|(id, _, why)| {
+    let consequences = lost.into_iter().filter_map(|(id, _, why)| {
         let trial = reader.study().trial(id)?;
         Some(match trial.state.is_final() {
             true => format!("trial {id} has no model any more: {why}"),
             false => format!("trial {id} goes back to resource {}: {why}", trial.resume_point().0),
         })
     });
-    Ok(told.collect())
+    Ok(consequences.collect())
 }

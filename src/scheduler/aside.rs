@@ -35,22 +35,22 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         let health = &mut self.places.get_mut(&slot)?.health;
         let mut failure = None;
         for record in records {
-            match &record.fact {
-                Fact::Reported(_) => health.record_success(),
-                Fact::SegmentFailed {
-                    trial,
-                    message,
-                    checkpoint_lost: false,
-                    ..
-                } => {
-                    let elsewhere = self.study.trial(*trial).is_some_and(|trial| trial.failed_on.len() > 1);
-                    if health.record_failure(*trial, elsewhere) {
-                        failure = Some(format!(
-                            "one trial after another has failed here; the last one: {message}"
-                        ));
-                    }
+            if let Fact::Reported(_) = record.fact {
+                health.record_success();
+            }
+            if let Fact::SegmentFailed {
+                trial,
+                message,
+                checkpoint_lost: false,
+                ..
+            } = &record.fact
+            {
+                let elsewhere = self.study.trial(*trial).is_some_and(|trial| trial.failed_on.len() > 1);
+                if health.record_failure(*trial, elsewhere) {
+                    failure = Some(format!(
+                        "one trial after the other has failed here; the last one: {message}"
+                    ));
                 }
-                _ => {}
             }
         }
         failure

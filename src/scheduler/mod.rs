@@ -18,7 +18,7 @@ use crate::executor::{News, Order, SegmentSpec, SlotNews};
 use crate::ids::{SlotId, TrialId};
 use crate::kill;
 use crate::store::CommitError;
-use crate::study::{Command, Event, Fact, Limits, Step, Study, Trial, TrialState};
+use crate::study::{Command, Event, Fact, Limits, Step, Study, Trial};
 
 use aside::Place;
 pub use cancellation::Cancellation;
@@ -348,13 +348,9 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
     async fn stop(&mut self) {
         self.stopping = Some(self.clock.elapsed() + GRACE);
         self.observer.stopping();
-        let running: Vec<_> = self
-            .study
-            .running()
-            .filter_map(|trial| match trial.state {
-                TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } => Some((slot, trial.last_segment())),
-                _ => None,
-            })
+        let running = self.study.running();
+        let running: Vec<_> = running
+            .filter_map(|trial| Some((trial.slot()?, trial.last_segment())))
             .collect();
         for (slot, segment) in running {
             let save = true;
@@ -365,3 +361,6 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
 
 /// The average number of trials that debug builds check for each event.
 const CHECKED_EACH_TIME: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -31,11 +31,10 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::clock::now;
-use crate::ids::{Timestamp, TrialId};
 use crate::scheduler::{self, Job, Slots};
 pub use crate::scheduler::{Cancellation, Observer, Outcome, SchedulerError};
 use crate::store::{self, Database, Store, StoreError, StudyDirectory};
-use crate::study::{Limits, Record, Study, StudySpec};
+use crate::study::{Limits, Study, StudySpec};
 
 pub use ask::{Asked, Asking};
 use clock::SystemClock;
@@ -148,9 +147,9 @@ impl Session {
         // The digest of an endless file may still be in progress.
         runtime.shutdown_background();
         let hurry = !matches!(ended.outcome, Ok(Outcome::Finished));
-        let (database, trouble) = ended.storage.close(hurry);
+        let (database, trouble) = ended.storage.close(&ended.study, hurry);
         if let Some(trouble) = trouble {
-            observer.note(&format!("note: {}", trouble.told(database.is_some())));
+            observer.note(&format!("note: {}", trouble.report(database.is_some())));
         }
         Ok(Ended {
             outcome: ended.outcome?,
@@ -165,12 +164,4 @@ impl Session {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Quiet;
 
-impl Observer for Quiet {
-    fn recorded(&mut self, _: &Study, _: &[Record]) {}
-    fn progress(&mut self, _: TrialId, _: f64, _: Option<f64>) {}
-    fn stopping(&mut self) {}
-    fn note(&mut self, _: &str) {}
-    fn paused(&mut self, _: &str) {}
-    fn resumed(&mut self) {}
-    fn tick(&mut self, _: &Study, _: Timestamp) {}
-}
+impl Observer for Quiet {}

@@ -29,13 +29,21 @@ pub struct Segment {
     at: u64,
     state: Option<Vec<u8>>,
     over: bool,
-    failure: Option<(String, bool)>,
+    failure: Option<Failure>,
     stop: Arc<AtomicBool>,
     news: UnboundedSender<SlotNews>,
     checkpoints: PathBuf,
 }
 
-/// Why a report could not be made.
+/// Why a segment has failed.
+enum Failure {
+    /// What trains it says so.
+    Reported(String),
+    /// The checkpoint that it should have resumed from can't be used.
+    CheckpointLost(SegmentError),
+}
+
+/// Why a checkpoint could not be kept or used.
 #[derive(Debug, thiserror::Error)]
 pub enum SegmentError {
     /// The state can't be kept.
@@ -46,11 +54,19 @@ pub enum SegmentError {
         /// The I/O error.
         source: std::io::Error,
     },
-    /// The state that was written can't be read back.
+    /// The state that was written can't be read back, or is another.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// No report is due: the segment has ended.
-    #[error("the segment has ended: no report is due")]
+    /// The state to resume from can't be read.
+    #[error("can't read the checkpoint {}: {source}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// No report is due: the segment is over.
+    #[error("the segment is over: no report is due")]
     Over,
 }
 
@@ -132,7 +148,7 @@ impl Segment {
 
     /// Ends the segment as failed. It is tried again as often as the study allows.
     pub fn fail(mut self, message: impl Into<String>) {
-        self.failure = Some((message.into(), false));
+        self.failure = Some(Failure::Reported(message.into()));
     }
 
     fn keep(&self, resource: u64, state: &[u8]) -> Result<Checkpoint, SegmentError> {
@@ -162,20 +178,19 @@ impl Drop for Segment {
     fn drop(&mut self) {
         let segment = self.spec.segment;
         if !self.over {
-            let failure = self.failure.take();
-            let early = ("the segment ended before its rung".to_owned(), false);
-            let event = if failure.is_none() && self.stop.load(Ordering::Relaxed) {
-                Event::Stopped {
+            let failed = |message: String, checkpoint_lost| Event::Failed {
+                segment,
+                message,
+                checkpoint_lost,
+            };
+            let event = match self.failure.take() {
+                Some(Failure::Reported(message)) => failed(message, false),
+                Some(Failure::CheckpointLost(error)) => failed(error.to_string(), true),
+                None if self.stop.load(Ordering::Relaxed) => Event::Stopped {
                     segment,
                     checkpoint: None,
-                }
-            } else {
-                let (message, checkpoint_lost) = failure.unwrap_or(early);
-                Event::Failed {
-                    segment,
-                    message,
-                    checkpoint_lost,
-                }
+                },
+                None => failed("the segment ended before its rung".to_owned(), false),
             };
             self.happened(event);
         }
@@ -218,16 +233,16 @@ impl Segments {
     }
 
     fn start(&mut self, slot: SlotId, spec: SegmentSpec) {
-        let read = |checkpoint: &Checkpoint| -> Result<Vec<u8>, String> {
-            let file = checkpoint::verify(&self.checkpoints, checkpoint).map_err(|error| error.to_string())?;
-            fs::read(file).map_err(|error| error.to_string())
-        };
-        let state = spec.checkpoint.as_ref().map(read).transpose();
+        let state = spec
+            .checkpoint
+            .as_ref()
+            .map(|checkpoint| self.state(checkpoint))
+            .transpose();
         let stop = Arc::new(AtomicBool::new(false));
         self.stops.insert(slot, stop.clone());
         let (state, failure) = match state {
             Ok(state) => (state, None),
-            Err(lost) => (None, Some((lost, true))),
+            Err(lost) => (None, Some(Failure::CheckpointLost(lost))),
         };
         let lost = failure.is_some();
         let segment = Segment {
@@ -245,6 +260,11 @@ impl Segments {
         if let Some(queue) = self.queue.as_ref().filter(|_| !lost) {
             let _ = queue.send(segment);
         }
+    }
+
+    fn state(&self, checkpoint: &Checkpoint) -> Result<Vec<u8>, SegmentError> {
+        let file = checkpoint::verify(&self.checkpoints, checkpoint)?;
+        fs::read(&file).map_err(|source| SegmentError::Read { file, source })
     }
 
     fn stop(&self, slot: SlotId) {

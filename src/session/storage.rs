@@ -1,6 +1,5 @@
 //! A study's directory, as the loop needs it.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
@@ -24,24 +23,23 @@ impl Directory {
         Self { directory, committer }
     }
 
-    /// Ends once everything is written, and returns the database, or why there is none. With both, it was rebuilt for that reason. In
-    /// a `hurry` the database need not catch up with the journal.
-    pub fn close(self, hurry: bool) -> (Option<Database>, Option<DatabaseError>) {
+    /// Ends once everything is written, and gives back the database; or why there is none. With both, a part was made anew for that
+    /// reason. `study` is as its last record leaves it. A copy that is not yet where the journal is need not be if it is in a
+    /// `hurry`.
+    pub fn close(self, study: &Study, hurry: bool) -> (Option<Database>, Option<DatabaseError>) {
         if hurry {
             self.committer.hurry();
         }
-        self.committer.close()
+        self.committer.close(study)
     }
 }
 
 impl Storage for Directory {
-    /// It waits as long as the disk is full, unless that is cancelled.
-    async fn commit(&mut self, study: &Study, records: &[Record], waiting: Waiting<'_>) -> Result<(), CommitError> {
-        let touched: BTreeSet<TrialId> = records.iter().filter_map(|record| record.fact.trial()).collect();
-        let rows = touched.iter().filter_map(|&id| study.trial(id)).map(Into::into);
+    /// For as long as the disk is full it waits, unless that is cancelled.
+    async fn commit(&mut self, _: &Study, records: &[Record], waiting: Waiting<'_>) -> Result<(), CommitError> {
         let committer = &self.committer;
         let mut blocked = committer.blocked();
-        let commit = committer.commit(records.to_vec(), rows.collect());
+        let commit = committer.commit(records.to_vec());
         tokio::pin!(commit);
         let (mut paused, mut cancelled) = (false, false);
         loop {

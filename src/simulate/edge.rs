@@ -103,11 +103,4 @@ impl Observer for Best {
             world.observe(trial);
         }
     }
-
-    fn progress(&mut self, _: TrialId, _: f64, _: Option<f64>) {}
-    fn stopping(&mut self) {}
-    fn note(&mut self, _: &str) {}
-    fn paused(&mut self, _: &str) {}
-    fn resumed(&mut self) {}
-    fn tick(&mut self, _: &Study, _: Timestamp) {}
 }

@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use super::edge::{Best, Memory, VirtualClock, VirtualSlots};
 use super::formula::Missing;
@@ -81,10 +83,26 @@ pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, Mi
     })
 }
 
-/// Runs a future that never has to wait: everything that it awaits is ready, or will never be.
+/// Runs what never has to wait for long: all that it waits for is there, is brought about by its own doing, or will never come.
 fn drive<F: Future>(work: F) -> Option<F::Output> {
-    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(done) => Some(done),
-        Poll::Pending => None,
+    let mut work = pin!(work);
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    loop {
+        match work.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(done) => return Some(done),
+            Poll::Pending if woken.0.swap(false, Ordering::Relaxed) => {}
+            Poll::Pending => return None,
+        }
+    }
+}
+
+/// Whether something that was waited for has come since.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

@@ -234,10 +234,7 @@ impl<'a> Tree<'a> {
 /// The places of a distribution's values, in groups of those with which the same of the conditions hold.
 fn groups(distribution: &Distribution, held: &[(Held, &[Value])]) -> Option<Vec<(Places, Vec<Held>)>> {
     let count = distribution.scale().count()?;
-    let listed: Option<Listed> = match distribution {
-        Distribution::Choice { values } => Some(values.iter().collect()),
-        _ => None,
-    };
+    let listed: Option<Listed> = distribution.listed().map(|values| values.iter().collect());
     let place = |value: &Value| match &listed {
         Some(listed) => listed.place(value).map(|place| place as u64),
         None => distribution.place(value),

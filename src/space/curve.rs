@@ -32,7 +32,7 @@ pub(super) enum Curve {
 pub(super) struct Bell {
     normal: Normal,
     mean: f64,
-    /// Whether the masses are counted from above: only then can those of an upper tail be distinguished.
+    /// Whether the masses are counted from above: those of an upper tail can be distinguished only so.
     from_above: bool,
     /// The mass beyond the outer bound.
     outside: f64,

@@ -9,6 +9,7 @@ mod first;
 mod prior;
 mod shuffle;
 mod steps;
+mod unit_normal;
 mod value;
 
 pub use cells::Cells;
@@ -18,6 +19,7 @@ pub use constraint::{Constraint, ConstraintError};
 pub use distribution::{Distribution, Scale};
 pub use prior::{Around, Confidence, Prior};
 pub use shuffle::shuffled;
+pub use unit_normal::UnitNormal;
 pub use value::Value;
 pub(crate) use value::{Listed, same};
 

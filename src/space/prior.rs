@@ -2,9 +2,9 @@
 
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{Continuous, ContinuousCDF, Normal};
+use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::{Parameter, Scale, Value};
+use super::{Parameter, Scale, UnitNormal, Value};
 
 /// A guess of a parameter's best value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,18 @@ pub enum Confidence {
 }
 
 impl Confidence {
+    /// All, in ascending order.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
+
+    /// Its name in a study's file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+
     /// The standard deviation around the guess, as a share of the range.
     pub fn deviation(self) -> f64 {
         match self {
@@ -49,12 +61,8 @@ pub struct Around {
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    Line {
-        normal: Normal,
-        from: f64,
-        to: f64,
-    },
-    /// The number of choices, and the probability of the favoured one.
+    Line(UnitNormal),
+    /// How many there are, and the probability of the favoured one.
     Categories(usize, f64),
 }
 
@@ -62,14 +70,9 @@ impl Around {
     /// Around a coordinate of a parameter, with a standard deviation as a share of the range, above 0; `None` if the parameter has
     /// one value only. A choice is kept with the probability that a number would stay within an eighth of the range.
     pub fn new(scale: Scale, centre: f64, deviation: f64) -> Option<Self> {
-        let normal = Normal::new(centre, deviation).ok()?;
         let kind = match scale {
             Scale::Constant => return None,
-            Scale::Continuous | Scale::Steps(_) => Kind::Line {
-                normal,
-                from: normal.cdf(0.0),
-                to: normal.cdf(1.0),
-            },
+            Scale::Continuous | Scale::Steps(_) => Kind::Line(UnitNormal::new(centre, deviation)),
             Scale::Categories(count) => {
                 let near = 2.0 * Normal::standard().cdf(0.125 / deviation) - 1.0;
                 let even = 1.0 / count as f64;
@@ -89,7 +92,7 @@ impl Around {
     /// The density at a coordinate, relative to uniform draws.
     pub fn density(&self, coordinate: f64) -> f64 {
         match self.kind {
-            Kind::Line { normal, from, to } => normal.pdf(coordinate) / (to - from),
+            Kind::Line(normal) => normal.density(coordinate),
             Kind::Categories(count, favoured) => {
                 let same = place(coordinate, count) == place(self.centre, count);
                 let others = (1.0 - favoured) / (count as f64 - 1.0).max(1.0);
@@ -101,9 +104,7 @@ impl Around {
     /// Draws a coordinate.
     pub fn sample(&self, random: &mut impl Rng) -> f64 {
         match self.kind {
-            Kind::Line { normal, from, to } => normal
-                .inverse_cdf(from + (to - from) * random.random::<f64>())
-                .clamp(0.0, 1.0),
+            Kind::Line(normal) => normal.at(random.random()),
             Kind::Categories(count, favoured) => {
                 let own = place(self.centre, count);
                 let other = (own + 1 + random.random_range(0..(count - 1).max(1))) % count;

@@ -10,7 +10,7 @@ pub(super) struct Steps {
 
 /// How many rounding errors may add up in a number.
 const ROUNDINGS: f64 = 4.0;
-/// Numbers closer than this many rounding errors cannot be distinguished by their digits.
+/// Numbers with a distance of fewer roundings cannot be distinguished by their digits.
 const APART: f64 = 64.0;
 
 /// How far apart neighbouring numbers up to this size must be for each to have digits of its own.

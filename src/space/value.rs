@@ -11,7 +11,7 @@ pub(crate) fn same(a: &Value, b: &Value) -> bool {
     a == b || (float && a.is_number() && a.as_f64() == b.as_f64())
 }
 
-/// A list of values that quickly finds one that the trainer could not distinguish from another.
+/// A list of values in which one that the trainer could not distinguish from it is found at once.
 #[derive(Debug, Default)]
 pub(crate) struct Listed<'a>(HashMap<Bucket<'a>, Vec<(&'a Value, usize)>>);
 

@@ -104,11 +104,11 @@ mod tests {
 
     #[test]
     fn the_line_is_json_and_only_the_whole_line_counts() {
-        let told = line(u64::MAX);
-        assert_eq!(told.len(), LENGTH);
-        let value: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let text = line(u64::MAX);
+        assert_eq!(text.len(), LENGTH);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["records"], u64::MAX);
-        assert_eq!(parse(told.as_bytes()), Some(u64::MAX));
+        assert_eq!(parse(text.as_bytes()), Some(u64::MAX));
         for bit in 0..8 * LENGTH {
             let mut damaged = line(114).into_bytes();
             damaged[bit / 8] ^= 1 << (bit % 8);

@@ -9,20 +9,22 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-use super::database::{Database, Line};
+use super::database::{self, Database};
+use super::directory::StudyDirectory;
+use super::end::JournalEnd;
 use super::error::DatabaseError;
 use super::journal::JournalWriter;
-use super::keeper::{Change, Keeper, Unchecked};
+use super::keeper::{Change, Keeper, Kept, Unchecked};
+use super::lines::Line;
 use crate::disk::is_full;
 use crate::kill;
-use crate::study::{Record, TrialSummary};
+use crate::study::{Record, Study};
 
 /// How long to wait before a full disk is tried once more: twice as long each time, up to the second.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 struct Batch {
     records: Vec<Record>,
-    rows: Vec<TrialSummary>,
     durable: oneshot::Sender<Result<(), io::ErrorKind>>,
 }
 
@@ -42,9 +44,10 @@ pub enum CommitError {
 
 impl From<io::ErrorKind> for CommitError {
     fn from(kind: io::ErrorKind) -> Self {
-        match kind {
-            io::ErrorKind::NotFound => Self::Gone,
-            kind => Self::Io(kind),
+        if kind == io::ErrorKind::NotFound {
+            Self::Gone
+        } else {
+            Self::Io(kind)
         }
     }
 }
@@ -57,19 +60,21 @@ pub struct Committer {
     hurry: Arc<AtomicBool>,
     blocked: watch::Receiver<Option<io::ErrorKind>>,
     give_up: Sender<()>,
-    thread: JoinHandle<Keeper>,
+    directory: StudyDirectory,
+    thread: JoinHandle<Written>,
 }
 
 impl Committer {
-    /// Starts the thread. Records are made durable while the database is still compared with the journal.
-    pub fn start(journal: JournalWriter, database: Unchecked) -> Self {
+    /// Starts the thread. Records are made durable while the second copy is still compared with the journal.
+    pub(super) fn start(directory: &StudyDirectory, journal: JournalWriter, lines: Unchecked) -> Self {
         let hurry = Arc::new(AtomicBool::new(false));
         let (batches, queue) = channel();
         let (block, blocked) = watch::channel(None);
         let (give_up, given_up) = channel();
         let worker = Work {
             journal,
-            keeper: Keeper::start(database, hurry.clone()),
+            keeper: Keeper::start(lines, hurry.clone()),
+            failed: false,
             block,
             given_up,
         };
@@ -78,18 +83,18 @@ impl Committer {
             hurry,
             blocked,
             give_up,
+            directory: directory.clone(),
             thread: std::thread::spawn(move || worker.run(&queue)),
         }
     }
 
-    /// Makes records durable. `rows` are the trials they speak of, as they are after them. When it returns, the
-    /// records are on disk.
+    /// Makes records durable. When it returns, they are on disk.
     ///
     /// # Errors
     /// If the journal can't be written, for another reason than a full disk; then none of the records counts.
-    pub async fn commit(&self, records: Vec<Record>, rows: Vec<TrialSummary>) -> Result<(), CommitError> {
+    pub async fn commit(&self, records: Vec<Record>) -> Result<(), CommitError> {
         let (durable, done) = oneshot::channel();
-        let batch = Batch { records, rows, durable };
+        let batch = Batch { records, durable };
         let ended = CommitError::Io(io::ErrorKind::BrokenPipe);
         if self.batches.send(batch).is_err() {
             return Err(ended);
@@ -104,25 +109,49 @@ impl Committer {
 
     /// Does not wait for a full disk any longer, now or later: a commit that does then fails.
     pub fn give_up(&self) {
-        // The thread has gone only if it panicked, which close tells.
+        // The thread has gone only if it panicked, which close reports.
         let _ = self.give_up.send(());
     }
 
-    /// A database that is not yet where the journal is need not be: closing does not wait for it.
+    /// A copy that is not yet where the journal is need not be: closing does not wait for it.
     pub fn hurry(&self) {
         self.hurry.store(true, Ordering::Relaxed);
     }
 
-    /// Ends the thread once everything is written, and gives back the database; or why there is none. With both, it was made anew
-    /// for that reason.
-    pub fn close(self) -> (Option<Database>, Option<DatabaseError>) {
+    /// Ends the thread once everything is written, and makes the trial database that of the study, all of whose records were
+    /// committed. Returns it, or why there is none; with both, it or the second copy of the journal was made anew for that reason.
+    pub fn close(self, study: &Study) -> (Option<Database>, Option<DatabaseError>) {
         drop(self.batches);
         drop(self.give_up);
-        match self.thread.join() {
-            Ok(keeper) => keeper.close(),
-            Err(_) => (None, Some(DatabaseError::Panicked)),
-        }
+        let Ok(Written {
+            keeper,
+            failed,
+            records,
+        }) = self.thread.join()
+        else {
+            return (None, Some(DatabaseError::Panicked));
+        };
+        let trouble = match keeper.close() {
+            Kept::Whole(trouble) => trouble,
+            Kept::Unusable(error) => return (None, Some(error)),
+        };
+        // A study that knows more than its journal must not get into the database.
+        let end = JournalEnd::of(&self.directory.journal()).filter(|end| !failed && end.records == records);
+        let Some(end) = end else {
+            return (None, trouble);
+        };
+        let (database, own) = database::bring_up(&self.directory, study, end);
+        (database, trouble.or(own))
     }
+}
+
+/// What the thread leaves.
+struct Written {
+    keeper: Keeper,
+    /// Whether records could not be made durable.
+    failed: bool,
+    /// How many records the journal has.
+    records: u64,
 }
 
 struct Work {
@@ -130,20 +159,21 @@ struct Work {
     keeper: Keeper,
     block: watch::Sender<Option<io::ErrorKind>>,
     given_up: Receiver<()>,
+    failed: bool,
 }
 
 impl Work {
-    fn run(mut self, queue: &Receiver<Batch>) -> Keeper {
+    fn run(mut self, queue: &Receiver<Batch>) -> Written {
         while let Ok(first) = queue.recv() {
             let batches: Vec<Batch> = std::iter::once(first).chain(queue.try_iter()).collect();
             let begin = self.journal.seq();
             let written = self.append(&batches);
             let failed = written.as_ref().err().map(io::Error::kind);
-            let (mut records, mut rows) = (Vec::new(), Vec::new());
+            self.failed |= failed.is_some();
+            let mut records = Vec::new();
             kill::point("committer:durable");
             for batch in batches {
                 records.extend(batch.records);
-                rows.extend(batch.rows);
                 // Nobody waits any more if the scheduler is ending.
                 let _ = batch.durable.send(failed.map_or(Ok(()), Err));
             }
@@ -154,11 +184,14 @@ impl Work {
                     lines: lines
                         .map(|((seq, record), text)| Line::new(seq, record, text))
                         .collect(),
-                    rows,
                 });
             }
         }
-        self.keeper
+        Written {
+            keeper: self.keeper,
+            failed: self.failed,
+            records: self.journal.seq(),
+        }
     }
 
     /// Appends to the journal, for as long as the disk is full again and again.

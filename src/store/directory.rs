@@ -50,9 +50,19 @@ impl StudyDirectory {
         self.root.join("journal.jsonl")
     }
 
-    /// The trial database.
+    /// What sled has of the study: the second copy of the journal, and in it [`rows`](Self::rows).
     pub fn database(&self) -> PathBuf {
         self.root.join("db")
+    }
+
+    /// The trial database.
+    pub(super) fn rows(&self) -> PathBuf {
+        self.database().join("rows")
+    }
+
+    /// Where a part of what sled has is kept that could not be used.
+    pub(super) fn damaged_database(&self) -> PathBuf {
+        self.root.join("db.damaged")
     }
 
     /// Where trials keep their checkpoints.
@@ -75,7 +85,7 @@ impl StudyDirectory {
         self.root.join("best-model")
     }
 
-    /// Where the trainers of the studies beside this one keep what they can share; none if it can't be told where that is.
+    /// Where the trainers of the studies beside this one keep what they can share; none if it is not known where that is.
     /// No study has this name.
     pub fn cache(&self) -> Option<PathBuf> {
         let root = fs::canonicalize(&self.root)
@@ -160,12 +170,14 @@ impl StudyDirectory {
     /// If another process has it, or the lock file can't be opened.
     pub fn lock(&self) -> Result<StudyLock, StoreError> {
         let path = self.lock_file();
-        let io = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => absent(self),
-            _ => StoreError::Io {
+        let io = |source: io::Error| {
+            if source.kind() == io::ErrorKind::NotFound {
+                return absent(self);
+            }
+            StoreError::Io {
                 path: path.clone(),
                 source,
-            },
+            }
         };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);

@@ -21,6 +21,12 @@ pub enum DatabaseError {
     /// It does not say what the journal says.
     #[error("it does not agree with the journal")]
     Disagrees,
+    /// Another process has it open.
+    #[error("another process has it open")]
+    Busy,
+    /// It was not made from all that the journal has.
+    #[error("it has not all that the journal has")]
+    Behind,
     /// It was asked not to go on.
     #[error("it was stopped before it had all that the journal has")]
     Stopped,
@@ -48,7 +54,7 @@ pub enum DatabaseError {
 
 impl DatabaseError {
     /// The same for the user, with what has come of it: whether there is a database now.
-    pub fn told(&self, made_anew: bool) -> String {
+    pub fn report(&self, made_anew: bool) -> String {
         match made_anew {
             true => format!("the trial database was made anew from the journal: {self}"),
             false => format!("the trial database can't be used, and will be made anew from the journal: {self}"),
@@ -62,7 +68,7 @@ impl DatabaseError {
             Self::Sled(sled::Error::Io(error)) => {
                 !matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
             }
-            Self::Journal(_) | Self::Move { .. } | Self::Stopped => false,
+            Self::Journal(_) | Self::Move { .. } | Self::Stopped | Self::Busy | Self::Behind => false,
             Self::Sled(_) | Self::Panicked | Self::Emptied | Self::Disagrees | Self::Ahead { .. } | Self::Row(_) => {
                 true
             }

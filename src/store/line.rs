@@ -62,8 +62,8 @@ pub(super) fn checksum(line: &[u8]) -> Option<u32> {
     let hex = tail.strip_prefix(br#","crc32c":""#)?.strip_suffix(br#""}"#)?;
     // A number may be written in several ways, a checksum in one only.
     let plain = hex.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-    let told = u32::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()?;
-    (plain && told == crc32c::crc32c(body)).then_some(told)
+    let written = u32::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()?;
+    (plain && written == crc32c::crc32c(body)).then_some(written)
 }
 
 /// The sequence number that a line says it has, whether or not it is whole.

@@ -1,15 +1,18 @@
-//! Where a study lives on disk: the journal, which is the truth, and the trial database made from it.
+//! Where a study lives on disk: the journal, which is the truth; a second copy of its lines; and the trial database made from it.
 
 mod acknowledged;
 mod committer;
 mod database;
 mod directory;
+mod end;
+mod engine;
 mod error;
-mod guard;
 mod journal;
 mod keeper;
 mod line;
+mod lines;
 mod reader;
+mod records;
 mod repair;
 mod salvage;
 mod tally;
@@ -20,10 +23,12 @@ use std::path::{Path, PathBuf};
 pub use committer::{CommitError, Committer};
 pub use database::Database;
 pub use directory::{StudyDirectory, StudyLock};
+pub use end::JournalEnd;
 pub use error::DatabaseError;
 pub use journal::{JournalError, JournalReader, JournalWriter};
 pub use line::encode;
 pub use reader::StudyReader;
+pub use records::Records;
 pub use repair::{Copy, end_is_damaged, replace_journal, salvage_study};
 pub use salvage::{Lost, Salvaged};
 pub use tally::Tally;
@@ -87,7 +92,7 @@ pub enum StoreError {
 
 /// A study opened for writing.
 pub struct Store {
-    /// The study as the journal tells it.
+    /// The study as the journal gives it.
     pub study: Study,
     /// Makes further records durable.
     pub committer: Committer,
@@ -149,7 +154,7 @@ fn unreachable(study: &Path, source: io::Error) -> StoreError {
     }
 }
 
-/// Opens a study for writing: takes the lock, mends a journal cut in its last line, and brings the database up to it.
+/// Opens a study for writing: takes the lock, drops a last line that was never whole, and brings the second copy up to the journal.
 ///
 /// # Errors
 /// If there is no study, another process has it, or its journal can't be read or has lost records.
@@ -189,6 +194,14 @@ fn first_record(directory: &StudyDirectory) -> Result<(JournalReader, Record, St
     };
     let spec = (**spec).clone();
     Ok((journal, record, spec))
+}
+
+/// SHA-256 of the text that a study was made from, by its first record.
+fn made_from(first: &Record) -> Option<String> {
+    let Fact::StudyCreated { file_sha256, .. } = &first.fact else {
+        return None;
+    };
+    file_sha256.clone()
 }
 
 #[cfg(test)]

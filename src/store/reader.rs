@@ -1,21 +1,24 @@
 //! Reading a study from outside, while it runs or after: by following its journal; and going on with it.
 
 use super::acknowledged::Known;
-use super::database::{Database, more_than};
+use super::database::{self, Database};
+use super::end::JournalEnd;
 use super::error::DatabaseError;
 use super::journal::{JournalReader, JournalWriter};
-use super::keeper::{Recent, Unchecked, bring_up};
-use super::{Committer, Store, StoreError, StudyDirectory, StudyLock, acknowledged, first_record, foreign, in_use};
-use crate::study::{Fact, Record, Study};
+use super::keeper::{Kept, Unchecked, bring_up};
+use super::lines::more_than;
+use super::{
+    Committer, Store, StoreError, StudyDirectory, StudyLock, acknowledged, first_record, foreign, in_use, made_from,
+};
+use crate::study::{Record, Study};
 
-/// A study as its journal tells it. Any number of processes can read one at the same time as it runs.
+/// A study as its journal gives it. Any number of processes can read one at the same time as it runs.
 #[derive(Debug)]
 pub struct StudyReader {
     directory: StudyDirectory,
     journal: JournalReader,
     study: Study,
     file_sha256: Option<String>,
-    recent: Recent,
 }
 
 impl StudyReader {
@@ -25,17 +28,13 @@ impl StudyReader {
     /// If there is no study, or its journal can't be read or has lost records.
     pub fn open(directory: StudyDirectory) -> Result<Self, StoreError> {
         let (journal, first, spec) = first_record(&directory)?;
+        let file_sha256 = made_from(&first);
         let mut reader = Self {
             study: Study::restore(spec, [&first]).map_err(|misfit| foreign(&directory, misfit))?,
             journal,
             directory,
-            recent: Recent::default(),
-            file_sha256: match first.fact {
-                Fact::StudyCreated { file_sha256, .. } => file_sha256,
-                _ => None,
-            },
+            file_sha256,
         };
-        reader.recent.push(None);
         reader.take_in(drop)?;
         Ok(reader)
     }
@@ -55,27 +54,35 @@ impl StudyReader {
     /// # Errors
     /// If the journal can't be read or has lost records.
     pub fn take_over(mut self, lock: StudyLock) -> Result<Store, StoreError> {
-        let (writer, database) = self.ready()?;
+        let (writer, lines) = self.ready()?;
         Ok(Store {
             study: self.study,
-            committer: Committer::start(writer, database),
+            committer: Committer::start(&self.directory, writer, lines),
             lock,
         })
     }
 
-    /// Makes the journal's end and the database what they must be, and leaves the study alone. Returns the database, or why there
-    /// is none; with both, it was made anew for that reason. The caller has the right to write to the study.
+    /// Makes the journal's end and what sled has what they must be, and leaves the study alone. Returns the database, or why there
+    /// is none; with both, a part was made anew for that reason. The caller has the right to write to the study.
     ///
     /// # Errors
     /// If the journal can't be read or has lost records.
     pub fn complete(mut self) -> Result<(Option<Database>, Option<DatabaseError>), StoreError> {
-        let (_, database) = self.ready()?;
-        // A large study and what its database needs meanwhile take as much memory as two.
+        let (_, lines) = self.ready()?;
+        let end = JournalEnd::of(&self.directory.journal());
+        let (database, trouble) = match end {
+            Some(end) => database::bring_up(&self.directory, &self.study, end),
+            None => (None, None),
+        };
+        // A large study and what the copy of its journal needs meanwhile take as much memory as two.
         drop(self);
-        Ok(bring_up(&database))
+        Ok(match bring_up(&lines) {
+            Kept::Whole(reason) => (database, reason.or(trouble)),
+            Kept::Unusable(error) => (None, Some(error)),
+        })
     }
 
-    /// What writes the journal on, and the database as it must be after all that the journal has.
+    /// What writes the journal on, and the second copy as it must be after all that the journal has.
     fn ready(&mut self) -> Result<(JournalWriter, Unchecked), StoreError> {
         if !self.journal.is_in_place() {
             // Another process has begun it anew since it was read.
@@ -83,7 +90,7 @@ impl StudyReader {
         }
         self.take_in(drop)?;
         let path = self.directory.journal();
-        // Otherwise only the database may know that the journal has lost its end.
+        // Otherwise only the second copy may know that the journal has lost its end.
         if !matches!(acknowledged::known(&path), Known::AtLeast(_))
             && let Some(records) = more_than(&self.directory.database(), self.journal.seq())
         {
@@ -94,13 +101,12 @@ impl StudyReader {
             source,
         })?;
         let writer = JournalWriter::resume(&path, &self.journal).map_err(|source| StoreError::Io { path, source })?;
-        Ok((writer, self.database()))
+        Ok((writer, self.lines()))
     }
 
-    /// The database, as it must be after the last record read.
-    pub(super) fn database(&self) -> Unchecked {
-        let (path, journal) = (self.directory.database(), self.directory.journal());
-        Unchecked::new(path, &self.study, &journal, self.journal.tally(), &self.recent)
+    /// The second copy, as it must be after the last record read.
+    pub(super) fn lines(&self) -> Unchecked {
+        Unchecked::new(&self.directory, self.journal.tally(), self.study.trials().len() as u64)
     }
 
     /// The study as of the last record read.
@@ -108,10 +114,10 @@ impl StudyReader {
         &self.study
     }
 
-    /// Whether the study was made from this text; none if it does not tell, as older ones do not.
+    /// Whether the study was made from this text; none if that is unknown, as of older ones.
     pub fn is_made_from(&self, text: &str) -> Option<bool> {
-        let told = self.file_sha256.as_ref()?;
-        Some(*told == crate::disk::sha256(text.as_bytes()))
+        let recorded = self.file_sha256.as_ref()?;
+        Some(*recorded == crate::disk::sha256(text.as_bytes()))
     }
 
     /// Where the study lies.
@@ -127,10 +133,9 @@ impl StudyReader {
     fn take_in(&mut self, mut each: impl FnMut(Record)) -> Result<(), StoreError> {
         // Known before the journal is read: a study that runs goes on meanwhile.
         let known = acknowledged::known(&self.directory.journal()).records();
-        let (study, recent) = (&mut self.study, &mut self.recent);
+        let study = &mut self.study;
         self.journal.read_on(|record| {
             study.follow(&record)?;
-            recent.push(record.fact.trial());
             each(record);
             Ok(())
         })?;

@@ -1,4 +1,4 @@
-//! Looking at a study that may be damaged, and mending its journal.
+//! Looking at a study that may be damaged, and repairing its journal.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -6,19 +6,20 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::acknowledged::{Acknowledged, Known, known};
-use super::database::{Database, salvage};
+use super::database;
 use super::directory::StudyDirectory;
+use super::end::JournalEnd;
+use super::engine::guarded;
 use super::error::DatabaseError;
-use super::guard::guarded;
+use super::lines::{Lines, salvage};
 use super::salvage::{Salvaged, read_whole, salvage as salvage_journal};
-use super::tally::Contents;
 use crate::disk::{make_private, remove_abandoned, sync_directory};
 use crate::kill;
 
 /// What the name of a copy of a database begins with.
 const COPY: &str = "hpo-fsck-";
 
-/// A copy of a study's trial database, since sled writes to whatever it opens. It is deleted when this is dropped.
+/// A copy of what sled has of a study, since sled writes to whatever it opens. It is deleted when this is dropped.
 #[derive(Debug)]
 pub struct Copy {
     path: PathBuf,
@@ -52,15 +53,20 @@ impl Copy {
         let Some(study) = &salvaged.study else {
             return Err(DatabaseError::Disagrees);
         };
+        let rows = self.path.join("rows");
         guarded(|| {
-            let (database, never) = (Database::open(&self.path)?, AtomicBool::new(false));
-            let (reached, records) = (database.reached()?.unwrap_or(0), salvaged.tally.entries);
+            let (lines, never) = (Lines::open(&self.path)?, AtomicBool::new(false));
+            let (reached, records) = (lines.reached()?.unwrap_or(0), salvaged.tally.entries);
             let Some(behind) = records.checked_sub(reached) else {
-                return Err(database.beyond(records)?);
+                return Err(lines.beyond(records)?);
             };
-            let row = |id| study.trial(id).map(Into::into);
-            database.catch_up(&directory.journal(), reached, records, row, &never)?;
-            database.check(&Contents::of(study, salvaged.tally), &never)?;
+            let journal = directory.journal();
+            lines.catch_up(&journal, reached, records, &never)?;
+            lines.check(salvaged.tally, study.trials().len() as u64, &never)?;
+            drop(lines);
+            if rows.exists() {
+                database::compare(&rows, study, JournalEnd::of(&journal))?;
+            }
             Ok(behind)
         })
     }
@@ -97,7 +103,7 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
 /// If the journal is there and can't be read.
 pub fn salvage_study(directory: &StudyDirectory, copy: Option<&Copy>) -> io::Result<Salvaged> {
     let journal = directory.journal();
-    // Where nothing tells how long it must be, the database may.
+    // Where nothing else says how long it must be, the second copy may.
     if let Known::AtLeast(records) = known(&journal)
         && let Some(whole) = read_whole(&journal, records)
     {
@@ -107,7 +113,7 @@ pub fn salvage_study(directory: &StudyDirectory, copy: Option<&Copy>) -> io::Res
     salvage_journal(&journal, known(&journal).records(), lines)
 }
 
-/// Whether what should tell how many records there are is damaged itself.
+/// Whether what should say how many records there are is damaged itself.
 pub fn end_is_damaged(directory: &StudyDirectory) -> bool {
     known(&directory.journal()) == Known::Damaged
 }

@@ -1,7 +1,7 @@
 //! What can be saved of a damaged journal.
 //!
 //! Only what is proven whole counts: a line with its own checksum, from the journal or from the trial database, or a line
-//! of which one bit has flipped. CRC-32C tells lines of up to 256 MB apart that differ in fewer than four bits, so a line
+//! of which one bit has flipped. CRC-32C distinguishes lines of up to 256 MB that differ in fewer than four bits, so a line
 //! that fits after one bit was turned back is the one that was written. And only what is consistent: the longest run of
 //! records from the first on, without a gap, each of which fits those before it.
 
@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
-use super::Tally;
 use super::journal::JournalReader;
 use super::line::{checksum, decode, sequence};
+use super::{Tally, made_from};
 use crate::ids::TrialId;
 use crate::study::{Fact, Record, Study};
 use crate::words::{counted, there_are};
@@ -28,9 +28,9 @@ pub struct Salvaged {
     pub tally: Tally,
     /// Their lines, without newlines, if they are not just those of the file.
     pub lines: Vec<Vec<u8>>,
-    /// The study that they tell of; none if not even what the study is can be told.
+    /// The study that they give; none if not even what the study is can be read.
     pub study: Option<Study>,
-    /// SHA-256 of the text that the study was made from, if the journal tells.
+    /// SHA-256 of the text that the study was made from, if the journal says so.
     pub file_sha256: Option<String>,
     /// What is wrong with the file as it is, with the places.
     pub damage: Vec<String>,
@@ -54,7 +54,7 @@ pub struct Lost {
 /// A whole line, and its sequence number.
 type Numbered = (u64, Vec<u8>);
 
-/// Lines by sequence number, and which can't be told apart.
+/// Lines by sequence number, and which of them are several.
 #[derive(Default)]
 struct Found {
     lines: BTreeMap<u64, Vec<u8>>,
@@ -71,6 +71,31 @@ impl Found {
             None => {
                 self.lines.insert(seq, line.to_vec());
             }
+        }
+    }
+
+    /// Adds what the second copy has and the journal lacks; says how much that is.
+    fn add_missing(&mut self, copy: BTreeMap<u64, Vec<u8>>) -> Option<String> {
+        let own = self.lines.len();
+        for (seq, line) in copy {
+            self.lines.entry(seq).or_insert(line);
+        }
+        let added = self.lines.len() - own;
+        (added > 0).then(|| format!("{} whole in the trial database", there_are(added, "record")))
+    }
+
+    /// What is lost if only the first `kept` of `acknowledged` records are kept.
+    fn lost(&self, kept: u64, acknowledged: u64) -> Lost {
+        let rest = self.lines.range(kept..);
+        let rest = rest.filter(|(seq, _)| !self.doubtful.contains(seq));
+        let rest: Vec<Record> = rest
+            .filter_map(|(&seq, line)| Some(decode(seq, line).ok()?.0))
+            .collect();
+        let left_out = rest.len() as u64;
+        Lost {
+            left_out,
+            missing: acknowledged.saturating_sub(kept).saturating_sub(left_out),
+            trials: rest.iter().filter_map(|record| record.fact.trial()).collect(),
         }
     }
 }
@@ -135,50 +160,22 @@ pub fn salvage(path: &Path, acknowledged: u64, mut database: BTreeMap<u64, Vec<u
             counted(acknowledged, "record"),
         ));
     }
-    let own = found.lines.len();
-    for (seq, line) in database {
-        found.lines.entry(seq).or_insert(line);
-    }
-    let from_database = found.lines.len() - own;
-    if from_database > 0 {
-        saved.push(format!(
-            "{} whole in the trial database",
-            there_are(from_database, "record")
-        ));
-    }
+    saved.extend(found.add_missing(database));
     let (lines, study) = consistent(path, &mut found, &mut damage);
     let first = lines.first().and_then(|line| decode(0, line).ok());
-    let file_sha256 = first.and_then(|(record, _)| match record.fact {
-        Fact::StudyCreated { file_sha256, .. } => file_sha256,
-        _ => None,
-    });
-    let kept = lines.len() as u64;
     let mut tally = Tally::default();
     for line in &lines {
         tally.count(line);
     }
-    let rest = found
-        .lines
-        .range(kept..)
-        .filter(|(seq, _)| !found.doubtful.contains(seq));
-    let rest: Vec<Record> = rest
-        .filter_map(|(&seq, line)| Some(decode(seq, line).ok()?.0))
-        .collect();
-    let left_out = rest.len() as u64;
-    let lost = Lost {
-        left_out,
-        missing: (acknowledged.saturating_sub(kept)).saturating_sub(left_out),
-        trials: rest.iter().filter_map(|record| record.fact.trial()).collect(),
-    };
     Ok(Salvaged {
-        records: kept,
+        records: lines.len() as u64,
         tally,
-        lines,
         study,
-        file_sha256,
+        file_sha256: first.and_then(|(record, _)| made_from(&record)),
         damage,
         saved,
-        lost,
+        lost: found.lost(lines.len() as u64, acknowledged),
+        lines,
     })
 }
 

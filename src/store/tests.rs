@@ -3,7 +3,7 @@ use hpo_protocol::Unit;
 use super::*;
 use crate::ids::{SlotId, TrialId};
 use crate::space::SearchSpace;
-use crate::study::{Event, PolicyKind, PolicySpec, Reported, SamplerSpec, Trainer, TrialSummary};
+use crate::study::{Event, PolicyKind, PolicySpec, Reported, SamplerSpec, SuccessiveHalving, Trainer, TrialSummary};
 
 fn spec() -> StudySpec {
     StudySpec {
@@ -14,10 +14,10 @@ fn spec() -> StudySpec {
         sampler: SamplerSpec::default(),
         confirmation: None,
         policy: PolicySpec {
-            kind: PolicyKind::SuccessiveHalving {
+            kind: PolicyKind::SuccessiveHalving(SuccessiveHalving {
                 bracket_size: None,
                 small_brackets: false,
-            },
+            }),
             speculation: true,
             parallel_brackets: 1,
             unit: Unit::Epochs,
@@ -95,12 +95,7 @@ async fn run(store: &mut Store, steps: usize) {
 
 async fn commit(store: &mut Store, event: Event) -> Vec<Record> {
     let records = store.study.handle(Timestamp(5), event).records;
-    let rows: Vec<TrialSummary> = records
-        .iter()
-        .filter_map(|record| store.study.trial(record.fact.trial()?))
-        .map(Into::into)
-        .collect();
-    store.committer.commit(records.clone(), rows).await.unwrap();
+    store.committer.commit(records.clone()).await.unwrap();
     records
 }
 
@@ -113,7 +108,8 @@ async fn what_was_committed_is_there_again_and_a_reader_sees_it_at_once() {
     assert!(!reader.refresh().unwrap().is_empty());
     assert_eq!(reader.study(), &store.study);
     assert!(reader.is_running());
-    store.committer.close();
+    assert!(Database::current(&directory).is_none());
+    store.committer.close(&store.study);
     drop(store.lock);
     assert!(!reader.is_running());
     assert_eq!(open(&directory).unwrap().study, store.study);
@@ -125,12 +121,12 @@ async fn the_database_ranks_the_trials() {
     let mut store = open(&directory).unwrap();
     run(&mut store, 20).await;
     assert!(store.study.is_finished());
-    let (database, trouble) = store.committer.close();
+    let (database, trouble) = store.committer.close(&store.study);
     assert!(trouble.is_none());
     let best = database.unwrap().best(3).unwrap();
-    let told: Vec<_> = best.iter().map(|row| (row.trial, row.state.as_str())).collect();
+    let found: Vec<_> = best.iter().map(|row| (row.trial, row.state.word())).collect();
     assert_eq!(
-        told,
+        found,
         [
             (TrialId(5), "completed"),
             (TrialId(4), "completed"),
@@ -146,10 +142,10 @@ async fn a_damaged_database_is_set_aside_and_made_anew() {
         let mut store = open(&directory).unwrap();
         run(&mut store, 4).await;
         let (study, lock) = (store.study.clone(), store.lock);
-        drop(store.committer.close());
+        drop(store.committer.close(&study));
         if damage == "incomplete" {
-            let db = database::open_sled(&directory.database()).unwrap();
-            db.open_tree("trials").unwrap().remove(1u64.to_be_bytes()).unwrap();
+            let db = engine::open_waiting(&directory.database()).unwrap();
+            assert!(db.open_tree("reports").unwrap().pop_min().unwrap().is_some());
         }
         let file = directory.database().join("db");
         match damage {
@@ -160,12 +156,15 @@ async fn a_damaged_database_is_set_aside_and_made_anew() {
         drop(lock);
         let store = open(&directory).unwrap();
         assert_eq!(store.study, study);
-        let (database, trouble) = store.committer.close();
+        let (database, trouble) = store.committer.close(&store.study);
         let rows = database.unwrap().best(9).unwrap();
         assert_eq!(rows.len(), 4, "{damage}");
         if damage == "incomplete" {
-            let told = trouble.unwrap().told(true);
-            assert!(told.contains("made anew from the journal: it does not agree"), "{told}");
+            let report = trouble.unwrap().report(true);
+            assert!(
+                report.contains("made anew from the journal: it does not agree"),
+                "{report}"
+            );
             assert!(directory.root().join("db.damaged").exists(), "{damage}");
         }
     }
@@ -206,22 +205,23 @@ async fn a_database_that_was_left_behind_takes_in_what_it_lacks() {
         let (_parent, directory) = of_trials(4000);
         let mut store = open(&directory).unwrap();
         run(&mut store, 20).await;
-        store.committer.close();
+        store.committer.close(&store.study);
         drop(store.lock);
         let study = leave_the_database_behind(&directory, records);
         // While it does, the study goes on.
         let mut store = open(&directory).unwrap();
         assert_eq!(store.study, study);
         run(&mut store, 3).await;
-        let (database, trouble) = store.committer.close();
+        let (database, trouble) = store.committer.close(&store.study);
         assert!(trouble.is_none(), "{records}: {trouble:?}");
         let database = database.unwrap();
         for trial in store.study.trials() {
-            assert_eq!(database.trial(trial.id).unwrap(), Some(trial.into()), "{records}");
+            assert_eq!(database.trial(trial.id).unwrap().as_ref(), Some(trial), "{records}");
         }
         drop((database, store.lock));
         // It is compared with the journal once more.
-        assert!(open(&directory).unwrap().committer.close().1.is_none(), "{records}");
+        let store = open(&directory).unwrap();
+        assert!(store.committer.close(&store.study).1.is_none(), "{records}");
     }
 }
 
@@ -231,15 +231,15 @@ async fn a_database_that_was_not_waited_for_is_brought_up_the_next_time() {
     let mut store = open(&directory).unwrap();
     run(&mut store, 4).await;
     let study = store.study.clone();
-    store.committer.close();
+    store.committer.close(&store.study);
     drop(store.lock);
     std::fs::remove_dir_all(directory.database()).unwrap();
     let reader = StudyReader::open(directory.clone()).unwrap();
     let stop = std::sync::atomic::AtomicBool::new(true);
-    let stopped = reader.database().open(&stop);
+    let stopped = reader.lines().open(&stop);
     assert!(matches!(stopped.map(drop), Err(DatabaseError::Stopped)));
     let store = open(&directory).unwrap();
-    let (database, trouble) = store.committer.close();
+    let (database, trouble) = store.committer.close(&store.study);
     assert!(trouble.is_none(), "{trouble:?}");
     let best = study.best().map(TrialSummary::from);
     assert_eq!(database.unwrap().best(1).unwrap().first(), best.as_ref());
@@ -264,4 +264,115 @@ fn a_directory_that_holds_something_else_is_left_alone() {
     assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 1);
     let nowhere = StudyDirectory::new(parent.path().join("nowhere"));
     assert!(matches!(open(&nowhere).map(|_| ()), Err(StoreError::Missing { .. })));
+}
+
+/// A study that was run to its end and closed.
+async fn finished() -> (tempfile::TempDir, StudyDirectory, Study) {
+    let (parent, directory) = in_temporary_directory();
+    let mut store = open(&directory).unwrap();
+    run(&mut store, 20).await;
+    store.committer.close(&store.study);
+    (parent, directory, store.study)
+}
+
+/// The tree of the rows, and the one of what is said of them.
+fn trees(directory: &StudyDirectory) -> (sled::Db, [sled::Tree; 2]) {
+    let db = engine::open_waiting(&directory.rows()).unwrap();
+    let trees = ["trials", "meta"].map(|tree| db.open_tree(tree).unwrap());
+    (db, trees)
+}
+
+/// The trial database, if it fits the journal.
+fn current(directory: &StudyDirectory) -> Result<Database, DatabaseError> {
+    let end = JournalEnd::of(&directory.journal()).ok_or(DatabaseError::Behind)?;
+    engine::guarded(|| Database::open(engine::open_waiting(&directory.rows())?, end))
+}
+
+#[tokio::test]
+async fn a_database_that_is_up_to_date_has_all_that_the_study_has() {
+    let (_parent, directory, study) = finished().await;
+    let database = current(&directory).unwrap();
+    assert_eq!(*database.overview(), crate::analysis::Overview::of(&study));
+    let trials: Vec<_> = (0..).map_while(|id| database.trial(TrialId(id)).unwrap()).collect();
+    assert_eq!(trials, study.trials());
+    let records = [Records::Database(&database), Records::Journal(&study)];
+    for (reverse, count) in [(false, 2), (true, 3), (false, 99), (true, 0)] {
+        let [one, other] = records.map(|records| records.by_loss(reverse, count).unwrap());
+        assert_eq!(one, other);
+        assert_eq!(one.len(), count.min(trials.len()));
+    }
+    assert_eq!(database.best(1).unwrap().first(), study.best().map(Into::into).as_ref());
+    assert!(Database::current(&directory).is_none(), "somebody else has it");
+}
+
+#[tokio::test]
+async fn a_database_is_not_used_once_the_journal_is_another() {
+    let (_parent, directory, study) = finished().await;
+    let journal = directory.journal();
+    let text = std::fs::read(&journal).unwrap();
+    assert!(current(&directory).is_ok());
+    let mut flipped = text.clone();
+    flipped[text.len() / 2] ^= 1;
+    std::fs::write(&journal, flipped).unwrap();
+    assert!(matches!(current(&directory).map(drop), Err(DatabaseError::Behind)));
+    std::fs::write(&journal, &text[..text.len() - 1]).unwrap();
+    assert!(matches!(current(&directory).map(drop), Err(DatabaseError::Behind)));
+    std::fs::write(&journal, &text).unwrap();
+    let store = open(&directory).unwrap();
+    let (database, trouble) = store.committer.close(&study);
+    assert!(database.is_some() && trouble.is_none(), "{trouble:?}");
+    drop((database, store.lock));
+    let database = current(&directory).unwrap();
+    assert_eq!(database.trial(TrialId(0)).unwrap().as_ref(), study.trial(TrialId(0)));
+}
+
+#[tokio::test]
+async fn a_database_whose_rows_or_texts_are_damaged_does_not_answer_and_is_made_anew() {
+    type Damage = fn(&sled::Tree, &sled::Tree);
+    let damages: [(&str, Damage); 6] = [
+        ("a row gone", |trials, _| {
+            drop(trials.remove(1u64.to_be_bytes()).unwrap())
+        }),
+        ("a row of another trial", |trials, _| {
+            let other = trials.get(2u64.to_be_bytes()).unwrap().unwrap();
+            trials.insert(1u64.to_be_bytes(), other).unwrap();
+        }),
+        ("a digit changed", |trials, _| {
+            let mut row = trials.get(1u64.to_be_bytes()).unwrap().unwrap();
+            let at = row.iter().rposition(u8::is_ascii_digit).unwrap();
+            row[at] ^= 1;
+            trials.insert(1u64.to_be_bytes(), row).unwrap();
+        }),
+        ("no overview", |_, meta| {
+            meta.remove(b"overview/\0\0\0\0").unwrap().unwrap();
+        }),
+        ("other checksums", |_, meta| {
+            let mut contents = meta.get(b"contents/\0\0\0\0").unwrap().unwrap();
+            contents[0] ^= 1;
+            meta.insert(b"contents/\0\0\0\0", contents).unwrap();
+        }),
+        ("a damaged stamp", |_, meta| {
+            let mut stamp = meta.get(b"stamp").unwrap().unwrap();
+            stamp[20] ^= 1;
+            meta.insert(b"stamp", stamp).unwrap();
+        }),
+    ];
+    for (name, damage) in damages {
+        let (_parent, directory, study) = finished().await;
+        let (db, [trials, meta]) = trees(&directory);
+        damage(&trials, &meta);
+        drop((trials, meta, db));
+        let answer = current(&directory).and_then(|database| database.trial(TrialId(1)));
+        assert!(matches!(answer, Err(DatabaseError::Disagrees)), "{name}: {answer:?}");
+        let store = open(&directory).unwrap();
+        let (database, trouble) = store.committer.close(&study);
+        let database = database.unwrap_or_else(|| panic!("{name}: {trouble:?}"));
+        assert!(matches!(trouble, Some(DatabaseError::Disagrees)), "{name}: {trouble:?}");
+        assert_eq!(
+            database.trial(TrialId(1)).unwrap().as_ref(),
+            study.trial(TrialId(1)),
+            "{name}"
+        );
+        assert!(directory.root().join("db.damaged").exists(), "{name}");
+    }
 }

@@ -63,7 +63,7 @@ impl Study {
         )
     }
 
-    fn check_sets(&self) -> Result<(), Contradiction> {
+    pub(super) fn check_sets(&self) -> Result<(), Contradiction> {
         let (mut waiting, mut running, mut paused) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut completed = BTreeSet::new();
         let mut confirmed: BTreeMap<TrialId, Vec<TrialId>> = BTreeMap::new();

@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Study;
 use super::bracket::Rank;
@@ -19,7 +19,7 @@ use super::trial::{Trial, TrialState};
 use crate::ids::TrialId;
 
 /// What confirmation has come to so far.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Confirmation {
     /// How many runs there are.
     pub runs: usize,
@@ -34,7 +34,7 @@ pub struct Confirmation {
 }
 
 /// A configuration that is being confirmed, by its runs with fresh seeds alone.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Confirmed {
     /// The trial of the search.
     pub trial: TrialId,
@@ -76,7 +76,7 @@ impl Study {
             order.then(means[0].total_cmp(&means[1])).then(a.trial.cmp(&b.trial))
         });
         let first_is_better = match &configurations[..] {
-            // Of one that can diverge the losses do not tell all.
+            // The losses of one that can diverge do not say all.
             [first, second, ..] if first.diverged + second.diverged == 0 => {
                 probability_lower(&first.losses, &second.losses)
             }
@@ -112,7 +112,7 @@ impl Study {
         }
     }
 
-    /// How many runs confirm the search and will, as far as that can be told.
+    /// How many runs confirm the search and will, as far as that is known.
     pub fn planned_runs(&self) -> u64 {
         let begun = self.confirmed.values().map(Vec::len).sum::<usize>() as u64;
         let Some(spec) = self.spec.confirmation.filter(|_| !self.is_search_over()) else {

@@ -128,6 +128,11 @@ impl Decider<'_> {
             dropped.push(checkpoint.file.clone());
         }
         let record = Record { at: self.now, fact };
+        debug_assert_eq!(
+            self.study.fits(&record),
+            Ok(()),
+            "a study decides what can be: {record:?}"
+        );
         self.study.apply(&record);
         self.step.records.push(record);
 
@@ -283,13 +288,17 @@ impl Decider<'_> {
         let mut making_room = 0;
         let mut ahead = Vec::new();
         for trial in self.study.running.iter().filter_map(|&id| self.study.trial(id)) {
-            match trial.state {
-                TrialState::Ahead { preempted: true, .. } => making_room += 1,
-                TrialState::Ahead { rung, slot, .. } => {
-                    let promise = self.study.promise(trial.id, rung).unwrap_or(f64::NEG_INFINITY);
-                    ahead.push((promise, trial.last_segment(), slot));
-                }
-                _ => {}
+            let TrialState::Ahead {
+                rung, slot, preempted, ..
+            } = trial.state
+            else {
+                continue;
+            };
+            if preempted {
+                making_room += 1;
+            } else {
+                let promise = self.study.promise(trial.id, rung).unwrap_or(f64::NEG_INFINITY);
+                ahead.push((promise, trial.last_segment(), slot));
             }
         }
         ahead.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
@@ -355,13 +364,11 @@ impl Decider<'_> {
     /// The running segment of a trial.
     fn running(&self, trial: TrialId) -> Option<Segment> {
         let trial = self.study.trial(trial)?;
+        let (TrialState::Running { to, at, slot, .. } | TrialState::Ahead { to, at, slot, .. }) = trial.state else {
+            return None;
+        };
         let id = trial.last_segment();
-        match trial.state {
-            TrialState::Running { to, at, slot, .. } | TrialState::Ahead { to, at, slot, .. } => {
-                Some(Segment { id, to, at, slot })
-            }
-            _ => None,
-        }
+        Some(Segment { id, to, at, slot })
     }
 }
 

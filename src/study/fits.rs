@@ -1,8 +1,9 @@
 //! Whether a record of somebody else's making fits those before it.
 
+use super::Study;
 use super::event::{Fact, Record, Reported};
+use super::spec::ConfirmationSpec;
 use super::trial::{Trial, TrialState};
-use super::{OpenBracket, Study};
 use crate::ids::TrialId;
 use crate::words::counted;
 
@@ -39,51 +40,94 @@ impl Study {
     /// # Errors
     /// If it can't.
     pub(super) fn fits(&self, record: &Record) -> Result<(), Misfit> {
-        let known = self.trials.len() as u64;
-        let fact = &record.fact;
-        let sound = match fact {
+        match record.fact {
+            Fact::StudyCreated { .. }
+            | Fact::SchedulerStarted { .. }
+            | Fact::SchedulerStopped
+            | Fact::BaselineMeasured { .. }
+            | Fact::StudyFinished { .. } => Ok(()),
+            Fact::TrialsRaised { trials } => of_study((self.spec.trials..=MOST_TRIALS).contains(&trials)),
+            Fact::ConfirmationRaised { confirmation } => of_study(self.can_confirm(confirmation)),
+            Fact::BracketOpened {
+                first,
+                trials,
+                ref rungs,
+            } => of_study(self.can_open(first, trials, rungs)),
             Fact::TrialCreated { trial, bracket, .. } => {
-                if trial.0 != known {
-                    return Err(Misfit::UnknownTrial { trial: *trial, known });
-                }
-                self.brackets.get(*bracket as usize).is_some()
+                self.is_next(trial)?;
+                let open = self.brackets.get(bracket as usize);
+                of_study(open.is_some_and(|open| open.trials == 0 || open.drawn < open.trials))
             }
             Fact::ConfirmationCreated { trial, confirms, .. } => {
-                if trial.0 != known {
-                    return Err(Misfit::UnknownTrial { trial: *trial, known });
-                }
-                self.trial(*confirms).is_some_and(|of| of.confirms().is_none())
+                self.is_next(trial)?;
+                of_study(self.trial(confirms).is_some_and(|of| of.confirms().is_none()))
             }
-            Fact::ConfirmationRaised { confirmation } => {
-                let runs = confirmation.configurations.checked_mul(confirmation.seeds);
-                let before = self.spec.confirmation;
-                runs.is_some_and(|runs| runs <= MOST_TRIALS) && before.is_none_or(|before| confirmation.covers(before))
+            Fact::SegmentStarted { trial, to, ahead, .. } => self.of_trial(trial, |trial| match ahead {
+                false => trial.state == TrialState::Waiting { to },
+                true => self.next_rung(trial) == Some(to),
+            }),
+            Fact::SegmentPreempted { trial, .. } => {
+                self.of_trial(trial, |trial| matches!(trial.state, TrialState::Ahead { .. }))
             }
-            Fact::BracketOpened { first, trials, rungs } => {
-                let most = self.spec.policy.max_resource;
-                let ascends = rungs
-                    .iter()
-                    .zip(&rungs[1.min(rungs.len())..])
-                    .all(|(rung, next)| rung < next);
-                let bounded =
-                    rungs.first().is_some_and(|rung| *rung > 0) && rungs.last().is_some_and(|rung| *rung <= most);
-                let counted = first.checked_add(*trials).is_some_and(|end| end <= self.spec.trials);
-                ascends && bounded && counted
+            Fact::Reported(Reported { trial, resource, .. }) => {
+                let bounded = (1..=self.spec.policy.max_resource).contains(&resource);
+                self.of_trial(trial, |trial| bounded && trial.slot().is_some())
             }
-            Fact::TrialsRaised { trials } => (self.spec.trials..=MOST_TRIALS).contains(trials),
-            _ => true,
-        };
-        if !sound {
-            return Err(Misfit::Study);
+            Fact::SegmentStopped { trial, .. } | Fact::SegmentFailed { trial, .. } => {
+                self.of_trial(trial, |trial| trial.slot().is_some())
+            }
+            Fact::CheckpointLost { trial, .. } | Fact::ModelTested { trial, .. } => self.of_trial(trial, |_| true),
+            Fact::TrialPromoted { trial, rung, to } => self.of_trial(trial, |trial| self.can_promote(trial, rung, to)),
+            Fact::TrialPruned { trial, .. } => self.of_trial(trial, |trial| !trial.state.is_final()),
+            Fact::TrialCompleted { trial, rung } => {
+                self.of_trial(trial, |trial| trial.state == TrialState::Paused { rung })
+            }
         }
-        let is_new = matches!(fact, Fact::TrialCreated { .. } | Fact::ConfirmationCreated { .. });
-        let of = fact.trial().filter(|_| !is_new);
-        let Some(trial) = of else { return Ok(()) };
-        let Some(found) = self.trial(trial) else {
-            return Err(Misfit::UnknownTrial { trial, known });
+    }
+
+    fn can_confirm(&self, confirmation: ConfirmationSpec) -> bool {
+        let runs = confirmation.configurations.checked_mul(confirmation.seeds);
+        let before = self.spec.confirmation;
+        runs.is_some_and(|runs| runs <= MOST_TRIALS) && before.is_none_or(|before| confirmation.covers(before))
+    }
+
+    fn can_open(&self, first: u64, trials: u64, rungs: &[u64]) -> bool {
+        let most = self.spec.policy.max_resource;
+        let ascends = rungs.is_sorted_by(|rung, next| rung < next);
+        let bounded = rungs.first().is_some_and(|rung| *rung > 0) && rungs.last().is_some_and(|rung| *rung <= most);
+        let counted = first.checked_add(trials).is_some_and(|end| end <= self.spec.trials);
+        ascends && bounded && counted
+    }
+
+    fn can_promote(&self, trial: &Trial, rung: u64, to: u64) -> bool {
+        let bracket = trial.bracket().and_then(|bracket| self.brackets.get(bracket));
+        let is_rung = |resource: u64| bracket.is_some_and(|open| open.bracket.rungs().contains(&resource));
+        let stands = match trial.state {
+            TrialState::Paused { rung: at } | TrialState::Ahead { rung: at, .. } => at == rung,
+            TrialState::Waiting { .. }
+            | TrialState::Running { .. }
+            | TrialState::Pruned { .. }
+            | TrialState::Completed
+            | TrialState::Diverged { .. }
+            | TrialState::Failed { .. } => false,
         };
-        let bracket = found.bracket().and_then(|bracket| self.brackets.get(bracket));
-        match can_follow(found, bracket, self.spec.policy.max_resource, fact) {
+        stands && is_rung(rung) && is_rung(to) && rung < to
+    }
+
+    /// Trials are numbered as they come.
+    fn is_next(&self, trial: TrialId) -> Result<(), Misfit> {
+        let known = self.trials.len() as u64;
+        match trial.0 == known {
+            true => Ok(()),
+            false => Err(Misfit::UnknownTrial { trial, known }),
+        }
+    }
+
+    /// Whether something can be true of a trial, which has to be there.
+    fn of_trial(&self, trial: TrialId, can_be: impl FnOnce(&Trial) -> bool) -> Result<(), Misfit> {
+        let known = self.trials.len() as u64;
+        let found = self.trial(trial).ok_or(Misfit::UnknownTrial { trial, known })?;
+        match can_be(found) {
             true => Ok(()),
             false => Err(Misfit::Impossible {
                 trial,
@@ -93,20 +137,9 @@ impl Study {
     }
 }
 
-/// Whether a fact can be true of a trial.
-fn can_follow(trial: &Trial, bracket: Option<&OpenBracket>, most: u64, fact: &Fact) -> bool {
-    let is_rung = |resource: u64| bracket.is_some_and(|open| open.bracket.rungs().contains(&resource));
-    let running = matches!(trial.state, TrialState::Running { .. } | TrialState::Ahead { .. });
-    match *fact {
-        Fact::SegmentStarted { to, ahead, .. } => match trial.state {
-            TrialState::Waiting { to: due } => !ahead && to == due,
-            TrialState::Paused { rung } => ahead && to > rung && to <= most,
-            _ => false,
-        },
-        Fact::Reported(Reported { resource, .. }) => running && (1..=most).contains(&resource),
-        Fact::SegmentStopped { .. } | Fact::SegmentFailed { .. } | Fact::SegmentPreempted { .. } => running,
-        Fact::TrialPromoted { rung, to, .. } => !trial.state.is_final() && is_rung(rung) && is_rung(to) && rung < to,
-        Fact::TrialPruned { .. } | Fact::TrialCompleted { .. } => !trial.state.is_final(),
-        _ => true,
+fn of_study(can_be: bool) -> Result<(), Misfit> {
+    match can_be {
+        true => Ok(()),
+        false => Err(Misfit::Study),
     }
 }

@@ -58,6 +58,16 @@ impl Measures {
         })
     }
 
+    /// The names, in order, and the value of each.
+    pub(in crate::study) fn parts(&self) -> (&[String], &[f64]) {
+        (&self.names, &self.values)
+    }
+
+    /// The metrics with these names, in order, each of which has its value.
+    pub(in crate::study) fn from_parts(names: Arc<Box<[String]>>, values: Box<[f64]>) -> Self {
+        Self { names, values }
+    }
+
     /// The names, in order.
     pub fn keys(&self) -> std::slice::Iter<'_, String> {
         self.names.iter()

@@ -25,7 +25,9 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hpo_protocol::Measurement;
+use serde::{Deserialize, Serialize};
 
+pub use bracket::AshaVariant;
 use bracket::{Bracket, Decision, Rank, rung_sizes};
 pub use check::Contradiction;
 pub use confirmation::{Confirmation, Confirmed};
@@ -33,12 +35,15 @@ pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step};
 pub use fits::Misfit;
 pub use measures::Measures;
 use measures::Names;
-pub use policy::{AshaVariant, BracketPlan, PolicyKind, PolicySpec};
-pub use sampler::{GaussianProcess, Observation, Request, SamplerSpec, Tpe};
+pub use policy::{
+    Asha, AsyncHyperband, BracketPlan, COMMON_KEYS, Hyperband, MedianStopping, PolicyKind, PolicySpec, PolicyTable,
+    SuccessiveHalving, keys as policy_keys,
+};
+pub use sampler::{GaussianProcess, History, Observation, Request, SamplerSpec, Tpe};
 pub(crate) use sampler::{Purpose, Surrogate, generator};
 pub use spec::{ConfirmationSpec, Limits, StudySpec, Trainer};
 pub use summary::TrialSummary;
-pub use trial::{Checkpoint, Report, Role, Trial, TrialState};
+pub use trial::{Checkpoint, Report, Role, Trial, TrialState, TrialStatus};
 use turn::Turn;
 
 use crate::ids::{Timestamp, TrialId};
@@ -81,7 +86,7 @@ pub struct Study {
 }
 
 /// The scheduler that has, or last had, the study.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SchedulerRun {
     /// Its process id.
     pub process: u32,
@@ -94,13 +99,14 @@ pub struct SchedulerRun {
 }
 
 /// How far the search is at a rung.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RungProgress {
     /// The rung's resource.
     pub resource: u64,
     /// How many trials of the search have come to it.
     pub reached: u64,
     /// How many are meant to, as far as that is known.
+    #[serde(rename = "size")]
     pub planned: Option<u64>,
 }
 
@@ -145,7 +151,7 @@ impl Study {
         }
     }
 
-    /// The study that its records tell of.
+    /// The study that its records describe.
     ///
     /// # Errors
     /// If a record does not fit those before it.
@@ -238,7 +244,7 @@ impl Study {
         self.trial(self.chosen.or_else(completed).or_else(of_all)?)
     }
 
-    /// The resource that all trials together are trained to if none fails, as far as that can be told; confirmation included.
+    /// The resource that all trials together are trained to if none fails, as far as that is known; confirmation included.
     pub fn planned_resource(&self) -> Option<u64> {
         let mut planned = 0;
         for (rungs, trials) in self.planned_brackets()? {
@@ -300,8 +306,8 @@ impl Study {
         self.trials.iter().map(Trial::resource).sum()
     }
 
-    /// The resource that all trials together would be trained to without a policy; confirmation included, as far as that can be
-    /// told.
+    /// The resource that all trials together would be trained to without a policy; confirmation included, as far as that is
+    /// known.
     pub fn full_resource(&self) -> u64 {
         (self.spec.trials + self.planned_runs()) * self.spec.policy.max_resource
     }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::bracket::Bracket;
 use super::decide::Decider;
 use super::event::Fact;
-use super::sampler::{Learned, Observation, Request, training_seed};
+use super::sampler::{History, Learned, Observation, Request, training_seed};
 use super::trial::{Trial, TrialState};
 use super::{OpenBracket, Study};
 use crate::ids::TrialId;
@@ -77,13 +77,15 @@ impl Decider<'_> {
             .get(bracket)
             .and_then(|open| open.bracket.rungs().first().copied());
         let request = Request {
-            space: &spec.space,
+            history: History {
+                space: &spec.space,
+                rungs: &rungs,
+                observations: &observations,
+            },
             seed: spec.seed,
-            rungs: &rungs,
             start: rungs.iter().position(|rung| Some(*rung) == own).unwrap_or(0),
             first,
             count,
-            observations: &observations,
         };
         let configurations = match learned {
             Some(learned) => spec.sampler.draw_by(&request, learned),
@@ -111,13 +113,9 @@ impl Study {
     /// What the sampler learns from the trials that it may know when it draws for a bracket.
     fn learn(&self, bracket: usize) -> Learned {
         let spec = &self.spec;
-        spec.sampler.learn(&Request {
+        spec.sampler.learn(&History {
             space: &spec.space,
-            seed: spec.seed,
             rungs: &spec.policy.rungs(),
-            start: 0,
-            first: self.drawn,
-            count: 0,
             observations: &self.observations(bracket),
         })
     }
@@ -190,7 +188,12 @@ impl Study {
         let failed = match trial.state {
             TrialState::Diverged { resource } => whole || resource <= first,
             TrialState::Failed { .. } => whole || came < first,
-            _ => false,
+            TrialState::Waiting { .. }
+            | TrialState::Running { .. }
+            | TrialState::Paused { .. }
+            | TrialState::Ahead { .. }
+            | TrialState::Pruned { .. }
+            | TrialState::Completed => false,
         };
         let known = rungs.iter().take(if whole { usize::MAX } else { 1 });
         let losses = known

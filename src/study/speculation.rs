@@ -1,4 +1,4 @@
-//! Which paused trial a slot with nothing else to do trains on (decision D5).
+//! Which paused trial a slot with nothing else to do trains on.
 
 use super::Study;
 use super::bracket::{Bracket, Decision};
@@ -11,11 +11,18 @@ impl Study {
     pub(super) fn next_decision(&self) -> Option<Due> {
         self.undecided.iter().find_map(|(&id, &decision)| {
             let trial = self.trial(id)?;
-            let rung = match (&trial.state, decision) {
-                (&TrialState::Paused { rung } | &TrialState::Ahead { rung, .. }, _) => rung,
+            let rung = match trial.state {
+                TrialState::Paused { rung } | TrialState::Ahead { rung, .. } => rung,
                 // Its bracket decides in passing.
-                (TrialState::Running { .. } | TrialState::Waiting { .. }, Decision::Prune) => trial.resource(),
-                _ => return None,
+                TrialState::Running { .. } | TrialState::Waiting { .. } if decision == Decision::Prune => {
+                    trial.resource()
+                }
+                TrialState::Running { .. }
+                | TrialState::Waiting { .. }
+                | TrialState::Pruned { .. }
+                | TrialState::Completed
+                | TrialState::Diverged { .. }
+                | TrialState::Failed { .. } => return None,
             };
             Some(Due {
                 trial: id,
@@ -51,7 +58,7 @@ impl Study {
     }
 
     /// The resource to which a paused trial can run ahead.
-    fn next_rung(&self, trial: &Trial) -> Option<u64> {
+    pub(super) fn next_rung(&self, trial: &Trial) -> Option<u64> {
         let TrialState::Paused { rung } = trial.state else {
             return None;
         };

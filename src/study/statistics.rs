@@ -27,7 +27,7 @@ pub(super) fn interval(losses: &[f64]) -> Option<(f64, f64)> {
 /// p value of Welch's t test ("The Generalization of 'Student's' Problem when Several Different Population Variances are
 /// Involved", 1947, with the degrees of freedom of Satterthwaite, "An Approximate Distribution of Estimates of Variance
 /// Components", 1946). With nothing known beforehand it is, nearly, the probability given these runs. None if one of them has less
-/// than two losses, or if neither varies: that tells nothing of how much runs differ.
+/// than two losses, or if neither varies: that says nothing about how much runs differ.
 pub(super) fn probability_lower(a: &[f64], b: &[f64]) -> Option<f64> {
     let (of_a, of_b) = (squared_error(a)?, squared_error(b)?);
     let difference = mean(b) - mean(a);
@@ -66,7 +66,11 @@ mod tests {
         );
         of(&[0.31, 0.35], 0.07587590527650623, 0.5841240947234937);
         of(&[0.5; 3], 0.5, 0.5);
-        assert_eq!(interval(&[0.5]), None, "one run tells nothing of how much runs differ");
+        assert_eq!(
+            interval(&[0.5]),
+            None,
+            "one run says nothing about how much runs differ"
+        );
         assert_eq!(interval(&[]), None);
     }
 

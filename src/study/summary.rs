@@ -1,9 +1,9 @@
-//! A trial as it is shown and stored: one flat row.
+//! A trial as it is shown: one flat row.
 
 use hpo_protocol::{Metrics, Values};
 use serde::{Deserialize, Serialize};
 
-use super::trial::{Trial, TrialState};
+use super::trial::{Trial, TrialState, TrialStatus};
 use crate::ids::TrialId;
 
 /// One row of the trial table.
@@ -11,8 +11,8 @@ use crate::ids::TrialId;
 pub struct TrialSummary {
     /// The trial.
     pub trial: TrialId,
-    /// Its state in one word.
-    pub state: String,
+    /// Where it stands.
+    pub state: TrialStatus,
     /// The trial whose configuration it confirms, if it is not one of the search's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirms: Option<TrialId>,
@@ -44,7 +44,7 @@ impl From<&Trial> for TrialSummary {
         let best = trial.best();
         Self {
             trial: trial.id,
-            state: trial.state.word().into(),
+            state: trial.state.status(),
             confirms: trial.confirms(),
             resource: trial.resource(),
             loss: best.map(|(_, loss)| loss),
@@ -60,7 +60,13 @@ impl From<&Trial> for TrialSummary {
             trained_seconds: trial.trained_ms as f64 / 1000.0,
             message: match &trial.state {
                 TrialState::Failed { message } => Some(message.clone()),
-                _ => None,
+                TrialState::Waiting { .. }
+                | TrialState::Running { .. }
+                | TrialState::Paused { .. }
+                | TrialState::Ahead { .. }
+                | TrialState::Pruned { .. }
+                | TrialState::Completed
+                | TrialState::Diverged { .. } => None,
             },
         }
     }

@@ -1,5 +1,7 @@
 //! A trial: one configuration being trained.
 
+mod reports;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use hpo_protocol::Values;
@@ -34,7 +36,8 @@ pub struct Report {
 }
 
 /// Where a trial stands. Each state carries only what holds in it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TrialState {
     /// It waits for a slot, to be trained to resource `to`.
     Waiting {
@@ -100,22 +103,79 @@ impl TrialState {
         )
     }
 
+    /// The state without what holds in it.
+    pub fn status(&self) -> TrialStatus {
+        match self {
+            Self::Waiting { .. } => TrialStatus::Waiting,
+            Self::Running { .. } => TrialStatus::Running,
+            Self::Paused { .. } | Self::Ahead { .. } => TrialStatus::Paused,
+            Self::Pruned { .. } => TrialStatus::Pruned,
+            Self::Completed => TrialStatus::Completed,
+            Self::Diverged { .. } => TrialStatus::Diverged,
+            Self::Failed { .. } => TrialStatus::Failed,
+        }
+    }
+
     /// The state in one word, as shown to the user.
     pub fn word(&self) -> &'static str {
+        self.status().word()
+    }
+}
+
+/// Where a trial stands, as shown to the user; see [`TrialState`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrialStatus {
+    /// It waits for a slot.
+    Waiting,
+    /// It is being trained.
+    Running,
+    /// It stands at a rung and waits for the decision, whether or not it is being trained on meanwhile.
+    Paused,
+    /// It was stopped at a rung.
+    Pruned,
+    /// It has come to its end.
+    Completed,
+    /// Its loss was not finite.
+    Diverged,
+    /// It failed more often than it may be retried.
+    Failed,
+}
+
+impl TrialStatus {
+    /// All of them, from the beginning of a trial to its end.
+    pub const ALL: [Self; 7] = [
+        Self::Waiting,
+        Self::Running,
+        Self::Paused,
+        Self::Pruned,
+        Self::Completed,
+        Self::Diverged,
+        Self::Failed,
+    ];
+
+    /// The word for it, in JSON too.
+    pub fn word(self) -> &'static str {
         match self {
-            Self::Waiting { .. } => "waiting",
-            Self::Running { .. } => "running",
-            Self::Paused { .. } | Self::Ahead { .. } => "paused",
-            Self::Pruned { .. } => "pruned",
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Pruned => "pruned",
             Self::Completed => "completed",
-            Self::Diverged { .. } => "diverged",
-            Self::Failed { .. } => "failed",
+            Self::Diverged => "diverged",
+            Self::Failed => "failed",
         }
+    }
+
+    /// The one of this word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.word() == word)
     }
 }
 
 /// What a trial is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// It is one of the search's, and compared with others there.
     Search {
@@ -131,7 +191,7 @@ pub enum Role {
 }
 
 /// One configuration and all that has happened to it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
     /// Its number.
     pub id: TrialId,
@@ -144,6 +204,7 @@ pub struct Trial {
     /// Where it stands.
     pub state: TrialState,
     /// Validations by resource.
+    #[serde(with = "reports")]
     pub reports: BTreeMap<u64, Report>,
     /// Validations beyond the rung at which it waits for a decision, and what follows them. They count only if it goes on.
     pub ahead: Ahead,
@@ -163,9 +224,10 @@ pub struct Trial {
 }
 
 /// What a trial has come to ahead of a decision.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Ahead {
     /// Validations by resource; the last one may be without a loss.
+    #[serde(with = "reports")]
     pub reports: BTreeMap<u64, Report>,
     /// Whether the trial has ended by itself with the last of them.
     pub ended: bool,
@@ -219,6 +281,19 @@ impl Trial {
         }
     }
 
+    /// The slot on which it is being trained.
+    pub fn slot(&self) -> Option<SlotId> {
+        match self.state {
+            TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } => Some(slot),
+            TrialState::Waiting { .. }
+            | TrialState::Paused { .. }
+            | TrialState::Pruned { .. }
+            | TrialState::Completed
+            | TrialState::Diverged { .. }
+            | TrialState::Failed { .. } => None,
+        }
+    }
+
     /// The trial of the search that first had the configuration: itself, or the one it confirms.
     pub fn original(&self) -> TrialId {
         self.confirms().unwrap_or(self.id)
@@ -269,6 +344,14 @@ impl Trial {
                     .flatten()
                     .map(|(_, stopped)| &**stopped),
             )
+    }
+
+    /// Counts the time since the last record of a segment that runs.
+    pub(super) fn count_time(&mut self, now: Timestamp) {
+        if let TrialState::Running { since, .. } | TrialState::Ahead { since, .. } = &mut self.state {
+            self.trained_ms += now.since(*since);
+            *since = now;
+        }
     }
 
     /// Forgets the checkpoints that nothing can need any more: of a trial that goes on, all but the latest and the

@@ -3,12 +3,18 @@
 use toml::de::DeValue;
 
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
+use crate::keys::{Fallback, Key, Takes};
 use crate::space::{Condition, Distribution, Parameter, Scale, Value};
 use crate::space::{Listed, Required, require};
 use crate::words::listed;
 
 /// The key of a distribution that says when a configuration has the parameter.
-pub(super) const KEY: &str = "when";
+pub(super) const KEY: Key = Key {
+    name: "when",
+    takes: Takes::Conditions,
+    default: Fallback::Nothing,
+    about: "the values of other parameters with which alone a configuration has this one, such as `{ optimizer = \"sgd\" }`",
+};
 
 const EXAMPLE: &str = "write, for example, `when = { optimizer = \"sgd\" }`";
 
@@ -17,7 +23,7 @@ pub(super) fn read(parameter: &Item) -> Result<Vec<Condition>> {
     let DeValue::Table(_) = parameter.value else {
         return Ok(Vec::new());
     };
-    let Some(item) = parameter.table()?.get(KEY) else {
+    let Some(item) = parameter.table()?.get(KEY.name) else {
         return Ok(Vec::new());
     };
     if !matches!(item.value, DeValue::Table(_)) {
@@ -27,9 +33,9 @@ pub(super) fn read(parameter: &Item) -> Result<Vec<Condition>> {
     let conditions: Vec<Condition> = table
         .items()
         .map(|item| {
-            let values = match item.value {
-                DeValue::Array(_) => item.array(EXAMPLE)?.iter().map(Item::scalar).collect::<Result<_>>()?,
-                _ => vec![item.scalar()?],
+            let values = match matches!(item.value, DeValue::Array(_)) {
+                true => item.array(EXAMPLE)?.iter().map(Item::scalar).collect::<Result<_>>()?,
+                false => vec![item.scalar()?],
             };
             let parameter = item.key.to_owned();
             match values.is_empty() {
@@ -60,7 +66,7 @@ pub(super) fn check(table: &Table, parameters: &[Parameter]) -> Result<()> {
     for parameter in parameters {
         if let Err(other) = require(parameters, &parameter.name, &mut Required::new()) {
             let name = &parameter.name;
-            let when = table.get(name).and_then(|item| item.table().ok()?.get(KEY));
+            let when = table.get(name).and_then(|item| item.table().ok()?.get(KEY.name));
             let message = format!("no configuration has `{name}`: `{other}` would have to have two values at once");
             let help = format!("change the conditions of `{name}`, or those of the parameters that they name");
             return Err(match when {
@@ -78,7 +84,7 @@ fn problem(table: &Table, parameters: &[Parameter], parameter: &Parameter, condi
         .get(&parameter.name)?
         .table()
         .ok()?
-        .get(KEY)?
+        .get(KEY.name)?
         .table()
         .ok()?
         .get(&condition.parameter)?;
@@ -101,26 +107,23 @@ fn problem(table: &Table, parameters: &[Parameter], parameter: &Parameter, condi
     let never = never(&other.distribution, &condition.values)?;
     let never = never.as_str().map_or(never.to_string(), str::to_owned);
     let message = format!("`{name}` is never `{}`", shown(&never));
-    let help = match &other.distribution {
-        Distribution::Choice { values } => {
-            format!(
-                "its values are {}",
-                listed(values.iter().map(ToString::to_string), ", ")
-            )
+    let help = match other.distribution.listed() {
+        Some([value]) if other.distribution.is_fixed() => format!("it is always {value}"),
+        Some(values) => {
+            let values = values.iter().map(ToString::to_string);
+            format!("its values are {}", listed(values, ", "))
         }
-        Distribution::Fixed { value } => format!("it is always {value}"),
-        _ => "write a value that it can have".to_owned(),
+        None => "write a value that it can have".to_owned(),
     };
     Some(Problem::new(item.span, message, "not among its values", help))
 }
 
 /// The first value that is never drawn.
 fn never<'v>(distribution: &Distribution, values: &'v [Value]) -> Option<&'v Value> {
-    let listed: Listed = match distribution {
-        Distribution::Choice { values } => values.iter().collect(),
-        Distribution::Fixed { value } => [value].into_iter().collect(),
-        _ => return values.iter().find(|value| distribution.share(value).is_none()),
+    let Some(own) = distribution.listed() else {
+        return values.iter().find(|value| distribution.share(value).is_none());
     };
+    let listed: Listed = own.iter().collect();
     values.iter().find(|value| listed.place(value).is_none())
 }
 

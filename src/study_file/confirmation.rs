@@ -1,23 +1,40 @@
 //! `[confirmation]`: how the best configurations are confirmed.
 
 use super::reader::{Result, Table};
+use super::settings;
+use crate::keys::{Fallback, Key, Takes};
 use crate::study::ConfirmationSpec;
-
-pub(super) const KEYS: &[&str] = &["configurations", "seeds"];
 
 /// More of either take longer than any search.
 const MOST: i64 = 100;
 
+const CONFIGURATIONS: Key = Key {
+    name: "configurations",
+    takes: Takes::Integer { least: 1, most: MOST },
+    default: Fallback::Integer(3),
+    about: "so many of the best are confirmed: the completed trials with the lowest losses, and if too few were completed, those \
+            that came farthest before they were pruned",
+};
+
+const SEEDS: Key = Key {
+    name: "seeds",
+    takes: Takes::Integer { least: 2, most: MOST },
+    default: Fallback::Integer(3),
+    about: "with so many other seeds each, at least 2",
+};
+
+/// Its keys.
+pub(super) const KEYS: &[Key] = &[CONFIGURATIONS, SEEDS];
+
 /// Reads the table; `trials` is how many the study has, if that could be read.
 pub(super) fn read(table: &Table, trials: Option<u64>) -> Result<ConfirmationSpec> {
-    let optional = |key, range, default: u64| match table.get(key) {
-        Some(item) => Ok(item.integer(range)? as u64),
-        None => Ok(default),
+    let settings = settings::read(table, KEYS)?;
+    let confirmation = ConfirmationSpec {
+        configurations: settings.count(&CONFIGURATIONS),
+        seeds: settings.count(&SEEDS),
     };
-    let configurations = optional("configurations", 1..=MOST, 3)?;
-    let seeds = optional("seeds", 2..=MOST, 3)?;
-    if let (Some(item), Some(trials)) = (table.get("configurations"), trials)
-        && configurations > trials
+    if let (Some(item), Some(trials)) = (table.get(CONFIGURATIONS.name), trials)
+        && confirmation.configurations > trials
     {
         return Err(item.problem(
             format_args!("is above `study.trials`, which is {trials}"),
@@ -25,5 +42,5 @@ pub(super) fn read(table: &Table, trials: Option<u64>) -> Result<ConfirmationSpe
             format!("write {trials} or less, or raise `trials`"),
         ));
     }
-    Ok(ConfirmationSpec { configurations, seeds })
+    Ok(confirmation)
 }

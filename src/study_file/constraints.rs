@@ -6,10 +6,16 @@ use rand_chacha::ChaCha8Rng;
 
 use super::grid;
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
+use crate::keys::{Fallback, Key, Takes};
 use crate::space::{Cells, Constraint, SearchSpace};
 
 /// The key under `[study]`.
-pub(super) const KEY: &str = "constraints";
+pub(super) const KEY: Key = Key {
+    name: "constraints",
+    takes: Takes::Texts,
+    default: Fallback::Nothing,
+    about: "what must be true of every configuration: see [Constraints](#constraints)",
+};
 
 const EXAMPLE: &str = "write, for example, `constraints = [\"batch_size * accumulation <= 256\"]`";
 /// Points of which at least one must be allowed.
@@ -19,7 +25,7 @@ const MOST_BYTES: usize = 1000;
 /// The space with the constraints of the file; `grid` if its configurations are not drawn, but looked through.
 pub(super) fn add(root: &Table, mut space: SearchSpace, grid: bool) -> Result<SearchSpace> {
     let study = root.get("study").and_then(|item| item.table().ok());
-    let Some(list) = study.and_then(|table| table.get(KEY)) else {
+    let Some(list) = study.and_then(|table| table.get(KEY.name)) else {
         return Ok(space);
     };
     let mut random = ChaCha8Rng::seed_from_u64(0);

@@ -3,6 +3,7 @@
 mod conditions;
 mod confirmation;
 mod constraints;
+mod distributions;
 mod grid;
 mod parameters;
 mod path;
@@ -11,8 +12,11 @@ mod prior;
 mod reader;
 mod resource;
 mod sampler;
+mod schema;
+mod settings;
 mod slots;
 mod study;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod trainer;
@@ -24,12 +28,14 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use self::reader::{Problem, Table, did_you_mean};
+use self::reader::{Problem, Table};
+use self::study::StudyTable;
 use crate::devices::SlotSettings;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::space::SearchSpace;
 use crate::study::{ConfirmationSpec, PolicySpec, SamplerSpec, StudySpec, Trainer};
 
+pub use self::schema::schema;
 pub use self::trainer::check_files;
 
 /// A study's file, read and checked.
@@ -166,18 +172,6 @@ fn diagnostic(problem: Problem, text: &str, path: &Path) -> Diagnostic {
     }
 }
 
-/// The tables and their keys; `[space]` has the names that the trainer knows.
-const TABLES: &[(&str, &[&str])] = &[
-    ("study", study::STUDY_KEYS),
-    ("policy", policy::KEYS),
-    ("sampler", sampler::KEYS),
-    ("confirmation", confirmation::KEYS),
-    ("slots", slots::KEYS),
-    ("trial", trainer::EMBEDDING_KEYS),
-    ("space", &[]),
-    ("try_first", &[]),
-];
-
 fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
     const HELP: &str = "begin with a ready study from `search_spaces/`";
     if text.trim().is_empty() {
@@ -186,112 +180,132 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
     let directory = std::path::absolute(path).map_err(|error| {
         Problem::missing(
             None,
-            format!("cannot tell where this file is: {error}"),
+            format!("cannot find out where this file is: {error}"),
             "give it by an absolute path",
         )
     })?;
     let directory = path::clean(directory.parent().unwrap_or(&directory));
     let document = DeTable::parse(text).map_err(|error| syntax(&error))?;
-    let root = Table::root(&document);
+    let mut problems = Problems::default();
+    let file = parts(&Table::root(&document), text, path, &directory, &mut problems);
+    match problems.first() {
+        Some(problem) => Err(problem),
+        None => Ok(file.unwrap_or_else(|| unreachable!("a part is missing only for a problem"))),
+    }
+}
 
-    let trial = table(&root, "trial", "`model` and `train`");
-    let embedding = trial.as_ref().is_ok_and(|table| table.get(trainer::COMMAND).is_none());
-    let tables = known_tables(&root);
-    let sampler = root.get("sampler").map_or(Ok(sampler::usual()), |item| {
-        let table = item.table()?;
-        known_keys(&table)?;
-        sampler::read(&table)
+/// Reads all tables, and what must hold of several together as far as these could be read; none if there is a problem.
+fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut Problems) -> Option<StudyFile> {
+    problems.keep(tables::check_names(root));
+    let study = problems.keep(table(root, "study", "`trials = 27`"));
+    let policy = problems.keep(table(root, "policy", "`max_resource = 9`"));
+    let trial = problems.keep(table(root, "trial", "`model` and `train`"));
+    let space = problems.keep(table(root, "space", "the parameters"));
+
+    let sampler = problems.keep(optional(root, "sampler", SamplerSpec::usual, sampler::read));
+    let learns = sampler.as_ref().is_some_and(SamplerSpec::is_adaptive);
+    let policy = policy.and_then(|table| problems.keep(known(table).and_then(|table| policy::read(&table, learns))));
+    let study = study.and_then(|table| {
+        let policy = policy.as_ref().map(|(policy, _)| policy);
+        problems.keep(known(table).and_then(|table| study::read(&table, path, policy)))
     });
-    let grid = sampler.as_ref().is_ok_and(|sampler| *sampler == SamplerSpec::Grid);
-    let policy = table(&root, "policy", "`max_resource = 9`").and_then(|table| {
-        known_keys(&table)?;
-        policy::read(&table, sampler.as_ref().is_ok_and(SamplerSpec::is_adaptive))
-    });
-    let study = table(&root, "study", "`trials = 27`").and_then(|table| {
-        known_keys(&table)?;
-        study::study(&table, path, policy.as_ref().ok().map(|(policy, _)| policy))
-    });
-    let confirmation = root.get("confirmation").map_or(Ok(None), |item| {
-        let table = item.table()?;
-        known_keys(&table)?;
-        confirmation::read(&table, study.as_ref().ok().map(|study| study.trials)).map(Some)
-    });
-    let slots = root.get("slots").map_or(Ok(SlotSettings::default()), |item| {
-        let table = item.table()?;
-        known_keys(&table)?;
-        slots::read(&table)
-    });
-    let trainer = trial.and_then(|table| trainer::read(&table, &directory));
+    let trials = study.as_ref().map(|study| study.trials);
+    let confirmation = problems.keep(optional(
+        root,
+        "confirmation",
+        || None,
+        |table| confirmation::read(table, trials).map(Some),
+    ));
+    let slots = problems.keep(optional(root, "slots", SlotSettings::default, slots::read));
+    let embedding = trial
+        .as_ref()
+        .is_some_and(|table| table.get(trainer::COMMAND.name).is_none());
+    let trainer = trial.and_then(|table| problems.keep(trainer::read(&table, directory)));
     let max_length = trainer
         .as_ref()
-        .ok()
         .and_then(|trainer| trainer.settings.get(trainer::MAX_LENGTH)?.as_u64());
-    let space =
-        table(&root, "space", "the parameters").and_then(|table| parameters::read(table, embedding, max_length));
-    let space = space.and_then(|space| {
-        if let Ok(sampler) = &sampler {
-            prior::check(&root, &space, sampler)?;
-        }
-        constraints::add(&root, space, grid)
+    let space = space.and_then(|table| {
+        let space = parameters::read(table, embedding, max_length);
+        problems.keep(space.and_then(|space| whole_space(root, space, sampler.as_ref(), study.as_ref())))
     });
-    let (study, space) = match (study, space) {
-        (Ok(study), Ok(space)) if grid => match grid::check(&root, &space, study.trials) {
-            Ok(()) => (Ok(study), Ok(space)),
-            Err(problem) => (Ok(study), Err(problem)),
+    let (policy, parallel_brackets) = policy?;
+    let study = study?;
+    Some(StudyFile {
+        text: text.to_owned(),
+        path: path.to_owned(),
+        study: StudySettings {
+            name: study.name,
+            seed: study.seed,
+            trials: study.trials,
+            retries: study.retries,
+            policy,
+            parallel_brackets,
+            sampler: sampler?,
+            confirmation: confirmation?,
+            trainer: trainer?,
+            space: space?,
         },
-        (study, space) => (study, space),
-    };
-    let space = space.and_then(|space| match root.get("try_first") {
-        Some(item) => try_first::read(&item, space, study.as_ref().ok(), grid),
-        None => Ok(space),
-    });
+        slots: slots?,
+    })
+}
 
-    match (tables, study, policy, sampler, confirmation, slots, trainer, space) {
-        (
-            Ok(()),
-            Ok(study),
-            Ok((policy, parallel_brackets)),
-            Ok(sampler),
-            Ok(confirmation),
-            Ok(slots),
-            Ok(trainer),
-            Ok(space),
-        ) => Ok(StudyFile {
-            text: text.to_owned(),
-            path: path.to_owned(),
-            study: StudySettings {
-                name: study.name,
-                seed: study.seed,
-                trials: study.trials,
-                retries: study.retries,
-                policy,
-                parallel_brackets,
-                sampler,
-                confirmation,
-                trainer,
-                space,
-            },
-            slots,
-        }),
-        (tables, study, policy, sampler, confirmation, slots, trainer, space) => {
-            let problems = [
-                tables.err(),
-                study.err(),
-                policy.err(),
-                sampler.err(),
-                confirmation.err(),
-                slots.err(),
-                trainer.err(),
-                space.err(),
-            ];
-            let place = |problem: &Problem| problem.span.as_ref().map_or(usize::MAX, |span| span.start);
-            let first = problems
-                .into_iter()
-                .flatten()
-                .min_by_key(|problem| (problem.missing, place(problem)));
-            Err(first.expect("one of them is an error, or the arm above would have matched"))
-        }
+/// The space with what other tables say of it.
+fn whole_space(
+    root: &Table,
+    space: SearchSpace,
+    sampler: Option<&SamplerSpec>,
+    study: Option<&StudyTable>,
+) -> reader::Result<SearchSpace> {
+    let grid = sampler == Some(&SamplerSpec::Grid);
+    if let Some(sampler) = sampler {
+        prior::check(root, &space, sampler)?;
     }
+    let space = constraints::add(root, space, grid)?;
+    if let Some(study) = study.filter(|_| grid) {
+        grid::check(root, &space, study.trials)?;
+    }
+    match root.get("try_first") {
+        Some(item) => try_first::read(&item, space, study, grid),
+        None => Ok(space),
+    }
+}
+
+/// What is wrong in a file.
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// The value, or none with a note of what is wrong.
+    fn keep<T>(&mut self, result: reader::Result<T>) -> Option<T> {
+        result.map_err(|problem| self.0.push(problem)).ok()
+    }
+
+    /// The first one in the file. What is missing comes last: it may only have been misspelt.
+    fn first(self) -> Option<Problem> {
+        let place = |problem: &Problem| problem.span.as_ref().map_or(usize::MAX, |span| span.start);
+        self.0
+            .into_iter()
+            .min_by_key(|problem| (problem.missing, place(problem)))
+    }
+}
+
+/// What a table says that need not be there.
+fn optional<T>(
+    root: &Table,
+    name: &str,
+    usual: impl FnOnce() -> T,
+    read: impl FnOnce(&Table) -> reader::Result<T>,
+) -> reader::Result<T> {
+    match root.get(name) {
+        None => Ok(usual()),
+        Some(item) => read(&known(item.table()?)?),
+    }
+}
+
+/// The table, all of whose keys are known.
+fn known<'a>(table: Table<'a>) -> reader::Result<Table<'a>> {
+    tables::check_keys(&table)?;
+    Ok(table)
 }
 
 /// A table that must be there; `keys` is what to write in it.
@@ -303,38 +317,6 @@ fn table<'a>(root: &Table<'a>, name: &str, keys: &str) -> reader::Result<Table<'
             Err(Problem::missing(None, format!("there is no table `[{name}]`"), help))
         }
     }
-}
-
-fn known_tables(root: &Table) -> reader::Result<()> {
-    let names: Vec<&str> = TABLES.iter().map(|(name, _)| *name).collect();
-    root.unknown(&names)
-        .map_or(Ok(()), |item| Err(unknown(&item, names.iter().copied(), "")))
-}
-
-fn known_keys(table: &Table) -> reader::Result<()> {
-    let keys = TABLES
-        .iter()
-        .find(|(name, _)| *name == table.name)
-        .map_or(&[][..], |(_, keys)| *keys);
-    table
-        .unknown(keys)
-        .map_or(Ok(()), |item| Err(unknown(&item, keys.iter().copied(), &table.name)))
-}
-
-fn unknown<'k>(item: &reader::Item, known: impl IntoIterator<Item = &'k str>, table: &str) -> Problem {
-    let other = TABLES
-        .iter()
-        .find(|(name, keys)| *name != table && keys.contains(&item.key));
-    let help = match other {
-        Some((name, _)) => format!("`{}` belongs under `[{name}]`", item.key),
-        None => did_you_mean(item.key, known),
-    };
-    Problem::new(
-        item.key_span.clone(),
-        format!("unknown key `{}`", item.name),
-        "unknown key",
-        help,
-    )
 }
 
 fn syntax(error: &toml::de::Error) -> Problem {

@@ -25,7 +25,7 @@ pub(super) fn clean(path: &Path) -> PathBuf {
             Component::ParentDir => {
                 clean.pop();
             }
-            other => clean.push(other),
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => clean.push(component),
         }
     }
     clean

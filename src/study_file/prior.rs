@@ -2,21 +2,41 @@
 
 use toml::de::DeValue;
 
-use super::reader::{Item, Problem, Result, Table, did_you_mean};
-use super::try_first;
+use super::reader::{Item, Problem, Result, Table};
+use super::{settings, try_first};
+use crate::keys::{Fallback, Key, Kind, Refusal, Settings, Takes};
 use crate::space::{Confidence, Parameter, Prior, SearchSpace};
 use crate::study::SamplerSpec;
 
 /// The guess.
-pub(super) const KEY: &str = "prior";
-/// How much it is to be trusted.
-pub(super) const CONFIDENCE: &str = "prior_confidence";
+pub(super) const PRIOR: Key = Key {
+    name: "prior",
+    takes: Takes::Scalar,
+    default: Fallback::Nothing,
+    about: "where you expect the best value: one that the parameter can have",
+};
 
-const CONFIDENCES: &[(&str, Confidence)] = &[
-    ("low", Confidence::Low),
-    ("medium", Confidence::Medium),
-    ("high", Confidence::High),
-];
+/// How much it is to be trusted.
+pub(super) const CONFIDENCE: Key = Key {
+    name: "prior_confidence",
+    takes: Takes::Word(
+        &[
+            Confidence::Low.name(),
+            Confidence::Medium.name(),
+            Confidence::High.name(),
+        ],
+        Refusal {
+            message: "is not a confidence",
+            label: "unknown confidence",
+            help: "",
+        },
+    ),
+    default: Fallback::Word(Confidence::Medium.name()),
+    about: "how much to trust it: the best value may well be half (`\"low\"`), a quarter or an eighth (`\"high\"`) of the range away",
+};
+
+/// The keys of a parameter that is drawn, beside those of its distribution.
+pub(super) const KEYS: &[Key] = &[PRIOR, CONFIDENCE];
 
 /// The prior of a parameter, whose distribution is known.
 pub(super) fn read(item: &Item, parameter: &Parameter) -> Result<Option<Prior>> {
@@ -24,30 +44,21 @@ pub(super) fn read(item: &Item, parameter: &Parameter) -> Result<Option<Prior>> 
         return Ok(None);
     };
     let table = item.table()?;
-    let confidence = table.get(CONFIDENCE);
-    let Some(value) = table.get(KEY) else {
+    let confidence = table.get(CONFIDENCE.name);
+    let Some(value) = table.get(PRIOR.name) else {
         return match confidence {
             None => Ok(None),
             Some(item) => {
-                let message = format!("`{}` has no effect without `{KEY}`", item.name);
-                let help = format!("add the value that you expect to be best, as `{KEY} = …`");
+                let message = format!("`{}` has no effect without `{}`", item.name, PRIOR.name);
+                let help = format!("add the value that you expect to be best, as `{} = …`", PRIOR.name);
                 Err(Problem::new(item.key_span, message, "confidence in what?", help))
             }
         };
     };
     Ok(Some(Prior {
         value: try_first::value(&value, parameter)?,
-        confidence: confidence.map_or(Ok(Confidence::default()), |item| self::confidence(&item))?,
+        confidence: settings::read(&table, &[CONFIDENCE])?.choice(&CONFIDENCE, &Confidence::ALL),
     }))
-}
-
-fn confidence(item: &Item) -> Result<Confidence> {
-    let name = item.string()?;
-    let known = CONFIDENCES.iter().find(|(known, _)| *known == name);
-    known.map(|(_, confidence)| *confidence).ok_or_else(|| {
-        let help = did_you_mean(name, CONFIDENCES.iter().map(|(known, _)| *known));
-        item.problem("is not a confidence", "unknown confidence", help)
-    })
 }
 
 /// Whether priors are there where the sampler uses them.
@@ -58,10 +69,9 @@ pub(super) fn check(root: &Table, space: &SearchSpace, sampler: &SamplerSpec) ->
             let item = root
                 .get("space")
                 .and_then(|item| item.table().ok()?.get(&parameter.name));
-            let prior = item.and_then(|item| item.table().ok()?.get(KEY));
-            let message = format!("the sampler does not use the `{KEY}` of `{}`", parameter.name);
-            let help =
-                "remove it, or let `[sampler]` have `type = \"gaussian_process\"`, `\"tpe\"` or `\"prior_band\"`";
+            let prior = item.and_then(|item| item.table().ok()?.get(PRIOR.name));
+            let message = format!("the sampler does not use the `{}` of `{}`", PRIOR.name, parameter.name);
+            let help = format!("remove it, or let `[sampler]` have {}", those_that_use_priors());
             Err(match prior {
                 Some(prior) => Problem::new(prior.key_span, message, "no effect", help),
                 None => Problem::missing(None, message, help),
@@ -71,7 +81,8 @@ pub(super) fn check(root: &Table, space: &SearchSpace, sampler: &SamplerSpec) ->
             let kind = root.get("sampler").and_then(|item| item.table().ok()?.get("type"));
             let message = "`prior_band` draws by your guesses, and there are none";
             let help = format!(
-                "say of a parameter where you expect its best value, as `{KEY} = …`, or use `type = \"gaussian_process\"`"
+                "say of a parameter where you expect its best value, as `{} = …`, or use `type = \"gaussian_process\"`",
+                PRIOR.name
             );
             Err(match kind {
                 Some(kind) => Problem::new(kind.span, message, "without guesses", help),
@@ -80,4 +91,19 @@ pub(super) fn check(root: &Table, space: &SearchSpace, sampler: &SamplerSpec) ->
         }
         _ => Ok(()),
     }
+}
+
+/// The samplers that use priors, as one writes them down.
+fn those_that_use_priors() -> String {
+    let uses = |kind: &&Kind<SamplerSpec, Settings>| (kind.read)(&Settings::default()).uses_priors();
+    let names: Vec<String> = SamplerSpec::KINDS
+        .iter()
+        .filter(uses)
+        .map(|kind| format!("`\"{}\"`", kind.about.name))
+        .collect();
+    let (last, others) = names
+        .split_last()
+        .map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
+    let listed = format!("{} or {last}", others.join(", "));
+    listed.replacen('`', "`type = ", 1)
 }

@@ -20,7 +20,7 @@ pub(super) struct Problem {
     pub message: String,
     /// What stands at the place.
     pub label: String,
-    /// How to mend it.
+    /// How to fix it.
     pub help: String,
     /// Whether something is not there. Such a problem can be the effect of another one: a misspelt key, say.
     pub missing: bool,
@@ -101,12 +101,15 @@ impl<'a> Table<'a> {
         self.items().find(|item| item.key == key)
     }
 
-    /// The entry, which must be there; `example` is a line that mends it.
+    /// The entry, which must be there; `example` is a line that fixes it.
     pub fn required(&self, key: &str, example: &str) -> Result<Item<'a>> {
-        self.get(key).ok_or_else(|| {
-            let message = format!("`{}.{key}` is missing", self.name);
-            Problem::missing(Some(self.span.clone()), message, format!("add `{example}`"))
-        })
+        self.get(key).ok_or_else(|| self.missing(key, example))
+    }
+
+    /// An entry is not there; `example` is a line that fixes it.
+    pub fn missing(&self, key: &str, example: &str) -> Problem {
+        let message = format!("`{}.{key}` is missing", self.name);
+        Problem::missing(Some(self.span.clone()), message, format!("add `{example}`"))
     }
 
     /// The first entry whose key is none of `known`.
@@ -117,10 +120,10 @@ impl<'a> Table<'a> {
 
 impl<'a> Item<'a> {
     pub fn boolean(&self) -> Result<bool> {
-        match self.value {
-            DeValue::Boolean(value) => Ok(*value),
-            _ => Err(self.wrong_type("true or false", "write `true` or `false`, without quotes")),
-        }
+        let DeValue::Boolean(value) = self.value else {
+            return Err(self.wrong_type("true or false", "write `true` or `false`, without quotes"));
+        };
+        Ok(*value)
     }
 
     /// A problem of the value.
@@ -171,13 +174,15 @@ impl<'a> Item<'a> {
 
     /// A string that is not empty and without the NUL character, which no operating system takes in a name.
     pub fn string(&self) -> Result<&'a str> {
-        match self.value {
-            DeValue::String(text) if text.is_empty() => Err(self.problem("is empty", "nothing here", "give it a text")),
-            DeValue::String(text) if text.contains('\0') => {
-                Err(self.problem("has a NUL character", "not possible here", "remove the `\\u0000`"))
-            }
-            DeValue::String(text) => Ok(text),
-            _ => Err(self.wrong_type("a string", "put it in quotes")),
+        let DeValue::String(text) = self.value else {
+            return Err(self.wrong_type("a string", "put it in quotes"));
+        };
+        if text.is_empty() {
+            Err(self.problem("is empty", "nothing here", "give it a text"))
+        } else if text.contains('\0') {
+            Err(self.problem("has a NUL character", "not possible here", "remove the `\\u0000`"))
+        } else {
+            Ok(text)
         }
     }
 
@@ -197,7 +202,9 @@ impl<'a> Item<'a> {
             },
             DeValue::Float(_) => Err(self.wrong_type("a whole number", format!("{help}, without a point or exponent"))),
             DeValue::String(_) => Err(self.wrong_type("a whole number", format!("{help}, without quotes"))),
-            _ => Err(self.wrong_type("a whole number", help)),
+            DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                Err(self.wrong_type("a whole number", help))
+            }
         }
     }
 
@@ -209,7 +216,9 @@ impl<'a> Item<'a> {
                 None => Err(self.not_finite()),
             },
             DeValue::String(_) => Err(self.wrong_type("a number", "write it without quotes")),
-            _ => Err(self.wrong_type("a number", "write a number such as 0.1 or 1e-5")),
+            DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                Err(self.wrong_type("a number", "write a number such as 0.1 or 1e-5"))
+            }
         }
     }
 
@@ -225,7 +234,9 @@ impl<'a> Item<'a> {
                 Some(number) => Ok(Value::Number(number)),
                 None => Err(self.not_finite()),
             },
-            _ => Err(self.wrong_type("a string, number or boolean", "write a single value, a date in quotes")),
+            DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                Err(self.wrong_type("a string, number or boolean", "write a single value, a date in quotes"))
+            }
         }
     }
 

@@ -2,37 +2,34 @@
 
 use hpo_protocol::Unit;
 
-use super::reader::{Item, Problem, Result, Table, did_you_mean};
-
-const MAX_RESOURCE: i64 = 1_000_000_000_000;
+use super::reader::{Item, Problem, Result, Table};
+use crate::keys::Settings;
+use crate::study::policy_keys::{MAX, MIN, REPORT_EVERY, RESOURCE};
 
 /// How often a trial can be validated: each time takes the time of a validation and writes a checkpoint.
-const MAX_REPORTS: i64 = 100_000;
+const MAX_REPORTS: u64 = 100_000;
 
 /// The resources of a policy, all at least 1.
 pub(super) struct Resources {
     pub unit: Unit,
-    pub min: i64,
-    pub max: i64,
+    pub min: u64,
+    pub max: u64,
     /// A divisor of `min`, unless that is `max`: so there is a report wherever trials are compared.
-    pub report_every: i64,
+    pub report_every: u64,
 }
 
 impl Resources {
-    /// Reads the keys of the table; `has_rungs` if trials are compared before the end.
-    pub fn read(table: &Table, has_rungs: bool) -> Result<Self> {
-        let unit = table.get("resource").map_or(Ok(Unit::Epochs), |item| unit(&item))?;
+    /// Checks the values of the table together; `has_rungs` if trials are compared before the end.
+    pub fn read(table: &Table, settings: &Settings, has_rungs: bool) -> Result<Self> {
+        let unit = settings.choice(&RESOURCE, &Unit::ALL);
         let example = match unit {
             Unit::Epochs => "max_resource = 9",
             Unit::Steps => "max_resource = 2700",
             Unit::Examples => "max_resource = 90000",
         };
-        let max_item = table.required("max_resource", example)?;
-        let max = max_item.integer(1..=MAX_RESOURCE)?;
-        let min = match table.get("min_resource") {
-            Some(item) => Some(item.integer(1..=MAX_RESOURCE)?),
-            None => None,
-        };
+        let max_item = table.required(MAX.name, example)?;
+        let max = settings.count(&MAX);
+        let min = settings.count_if_any(&MIN);
         if let Some(min) = min.filter(|min| max < *min) {
             return Err(max_item.problem(
                 format_args!("is below `policy.min_resource`, which is {min}"),
@@ -40,14 +37,11 @@ impl Resources {
                 format!("write {min} or more, or lower `min_resource`"),
             ));
         }
-        let every_item = table.get("report_every");
-        let every = match &every_item {
-            Some(item) => Some(item.integer(1..=MAX_RESOURCE)?),
-            None => None,
-        };
+        let every_item = table.get(REPORT_EVERY.name);
+        let every = settings.count_if_any(&REPORT_EVERY);
         // One epoch is a measure for all data; one step or example is none.
-        let told = if has_rungs { min } else { every };
-        if unit != Unit::Epochs && told.is_none() {
+        let known = if has_rungs { min } else { every };
+        if unit != Unit::Epochs && known.is_none() {
             return Err(missing(table, unit, has_rungs, max));
         }
         let report_every = every.or(min.filter(|_| unit != Unit::Epochs)).unwrap_or(1);
@@ -65,17 +59,8 @@ impl Resources {
     }
 }
 
-fn unit(item: &Item) -> Result<Unit> {
-    let name = item.string()?;
-    let known = Unit::ALL.into_iter().find(|unit| unit.many() == name);
-    known.ok_or_else(|| {
-        let help = did_you_mean(name, Unit::ALL.map(Unit::many));
-        item.problem("is none of `epochs`, `steps` and `examples`", "unknown resource", help)
-    })
-}
-
-/// What must be said where the resource is no epoch, for which there is a usual value.
-fn missing(table: &Table, unit: Unit, has_rungs: bool, max: i64) -> Problem {
+/// What must be given where the resource is no epoch, for which there is a usual value.
+fn missing(table: &Table, unit: Unit, has_rungs: bool, max: u64) -> Problem {
     let (key, what) = match has_rungs {
         true => ("min_resource", "after which trials are compared for the first time"),
         false => ("report_every", "from one validation to the next"),
@@ -90,7 +75,7 @@ fn missing(table: &Table, unit: Unit, has_rungs: bool, max: i64) -> Problem {
 }
 
 /// Checks that there is a report wherever trials are compared.
-fn check_places(item: &Item, every: i64, min: i64, max: i64) -> Result<()> {
+fn check_places(item: &Item, every: u64, min: u64, max: u64) -> Result<()> {
     if every > max {
         return Err(item.problem(
             format_args!("is beyond `policy.max_resource`, which is {max}"),
@@ -105,7 +90,7 @@ fn check_places(item: &Item, every: i64, min: i64, max: i64) -> Result<()> {
             format!("write {min} or less, or raise `min_resource`"),
         ));
     }
-    if min % every != 0 && min < max {
+    if !min.is_multiple_of(every) && min < max {
         let near = divisor(min, every);
         return Err(item.problem(
             format_args!(
@@ -118,9 +103,8 @@ fn check_places(item: &Item, every: i64, min: i64, max: i64) -> Result<()> {
     Ok(())
 }
 
-/// Checks that there are not too many reports; `item` is what would mend it.
-fn check_count(item: &Item, every: i64, max: i64) -> Result<()> {
-    // Neither number is negative, and the first of them fits when one is added.
+/// Checks that there are not too many reports; `item` is what would fix it.
+fn check_count(item: &Item, every: u64, max: u64) -> Result<()> {
     let reports = (max - 1) / every + 1;
     if reports <= MAX_REPORTS {
         return Ok(());
@@ -138,10 +122,10 @@ fn check_count(item: &Item, every: i64, max: i64) -> Result<()> {
 }
 
 /// The largest divisor of `number` up to `most`; both are at least 1.
-fn divisor(number: i64, most: i64) -> i64 {
+fn divisor(number: u64, most: u64) -> u64 {
     let small = (1..)
         .take_while(|low| low * low <= number)
-        .filter(|low| number % low == 0);
+        .filter(|low| number.is_multiple_of(*low));
     let all = small.flat_map(|low| [low, number / low]);
     all.filter(|&divisor| divisor <= most).max().unwrap_or(1)
 }

@@ -5,54 +5,78 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::reader::{Item, Problem, Result, Table};
+use super::settings;
 use crate::devices::{Devices, DevicesError, SlotSettings};
+use crate::keys::{Fallback, Interval, Key, Refusal, Takes};
 
-pub(super) const KEYS: &[&str] = &["devices", "trials_per_device", "threads_per_trial", "silence_minutes"];
+const DEVICES: Key = Key {
+    name: "devices",
+    takes: Takes::Devices,
+    default: Fallback::Word("auto"),
+    about: "`\"auto\"`: all GPUs that NVML reports and `CUDA_VISIBLE_DEVICES` leaves, or the CPU; `\"cpu\"`; `\"0,1\"` or `[0, 1]`: GPUs \
+            by number. `--devices` takes precedence",
+};
 
-/// A year.
-const MOST_MINUTES: f64 = 525_600.0;
+const TRIALS_PER_DEVICE: Key = Key {
+    name: "trials_per_device",
+    takes: Takes::Integer { least: 1, most: 1024 },
+    default: Fallback::Described("1 a GPU; on a CPU one a core, at most 4"),
+    about: "how many trials run on one device at once",
+};
+
+const THREADS_PER_TRIAL: Key = Key {
+    name: "threads_per_trial",
+    takes: Takes::Integer { least: 1, most: 4096 },
+    default: Fallback::Described("the cores divided among the slots"),
+    about: "CPU threads of each worker. Another number gives other bits, so it is frozen when the study begins",
+};
+
+const SILENCE: Key = Key {
+    name: "silence_minutes",
+    takes: Takes::Number(
+        Interval {
+            // A year.
+            high: 525_600.0,
+            high_included: true,
+            ..Interval::POSITIVE
+        },
+        Refusal {
+            message: "is not a time that a worker may be silent",
+            label: "not above 0, or more than a year",
+            help: "write minutes such as 90, or leave it out: then only workers that promise signs of life are held to them",
+        },
+    ),
+    default: Fallback::Described("see [trainers.md](trainers.md#when-a-worker-goes-wrong)"),
+    about: "a worker that owes an answer and has given no sign of life for so long is replaced. A trainer of your own that prints \
+            nothing while it trains must be given the time of its longest silence",
+};
+
+/// Its keys.
+pub(super) const KEYS: &[Key] = &[DEVICES, TRIALS_PER_DEVICE, THREADS_PER_TRIAL, SILENCE];
 
 pub(super) fn read(table: &Table) -> Result<SlotSettings> {
-    let count = |key, most| table.get(key).map(|item| item.integer(1..=most)).transpose();
+    let settings = settings::read(table, KEYS)?;
+    let devices = table.get(DEVICES.name).map(|item| devices(&item)).transpose()?;
     Ok(SlotSettings {
-        devices: table
-            .get("devices")
-            .map(|item| devices(&item))
-            .transpose()?
-            .unwrap_or_default(),
-        trials_per_device: count("trials_per_device", 1024)?.map(|n| n as u32),
-        threads_per_trial: count("threads_per_trial", 4096)?.map(|n| n as usize),
-        silence: table.get("silence_minutes").map(|item| minutes(&item)).transpose()?,
+        devices: devices.unwrap_or_default(),
+        trials_per_device: settings.count_if_any(&TRIALS_PER_DEVICE).map(|n| n as u32),
+        threads_per_trial: settings.count_if_any(&THREADS_PER_TRIAL).map(|n| n as usize),
+        silence: settings
+            .number_if_any(&SILENCE)
+            .map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
     })
-}
-
-fn minutes(item: &Item) -> Result<Duration> {
-    let minutes = item.number()?;
-    if minutes > 0.0 && minutes <= MOST_MINUTES {
-        return Ok(Duration::from_secs_f64(minutes * 60.0));
-    }
-    let help =
-        "write minutes such as 90, or leave it out: then only workers that promise signs of life are held to them";
-    Err(item.problem(
-        "is not a time that a worker may be silent",
-        "not above 0, or more than a year",
-        help,
-    ))
 }
 
 fn devices(item: &Item) -> Result<Devices> {
     let wrong =
         |error: DevicesError| -> Problem { item.problem("does not name devices", "not devices", error.to_string()) };
-    match item.value {
-        DeValue::String(text) => text.parse().map_err(wrong),
-        DeValue::Array(_) => {
-            let numbers: Vec<i64> = item
-                .array("")?
-                .iter()
-                .map(|number| number.integer(0..=1023))
-                .collect::<Result<_>>()?;
-            Devices::gpus(numbers.into_iter().map(|n| u32::try_from(n).ok())).map_err(wrong)
-        }
-        _ => Err(item.wrong_type("a string or an array", DevicesError::Unknown.to_string())),
+    if let DeValue::String(text) = item.value {
+        return text.parse().map_err(wrong);
     }
+    let DeValue::Array(_) = item.value else {
+        return Err(item.wrong_type("a string or an array", DevicesError::Unknown.to_string()));
+    };
+    let numbers = item.array("")?.into_iter().map(|number| number.integer(0..=1023));
+    let numbers: Vec<i64> = numbers.collect::<Result<_>>()?;
+    Devices::gpus(numbers.into_iter().map(|n| u32::try_from(n).ok())).map_err(wrong)
 }

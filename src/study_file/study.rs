@@ -4,17 +4,57 @@ use std::path::Path;
 
 use super::constraints;
 use super::reader::{Problem, Result, Table, shown};
+use super::settings;
+use crate::ids::MAX_TRIALS;
+use crate::keys::{Fallback, Key, Takes};
 use crate::study::PolicySpec;
 
-pub(super) const STUDY_KEYS: &[&str] = &["name", "seed", "trials", "retries", constraints::KEY];
 /// JSON readers elsewhere hold numbers as doubles: larger ones would be other ones there.
 pub(super) const MAX_SEED: i64 = (1 << 53) - 1;
 
-pub(super) const MAX_TRIALS: i64 = 1_000_000;
-const MAX_RETRIES: i64 = 1000;
+const NAME: Key = Key {
+    name: "name",
+    takes: Takes::Text,
+    default: Fallback::Described("the file's name"),
+    about: "the study's directory in `--studies` (default `studies/`): letters, digits, `.`, `_`, `-`",
+};
 
-/// The `[study]` table.
-pub(super) struct Study {
+const SEED: Key = Key {
+    name: "seed",
+    takes: Takes::Integer {
+        least: 0,
+        most: MAX_SEED,
+    },
+    default: Fallback::Integer(0),
+    about: "the seed of all that is random: the same seed gives the same trials, decisions and best configuration, as far as \
+            [the policy](policies.md) has them depend on nothing else",
+};
+
+const TRIALS: Key = Key {
+    name: "trials",
+    takes: Takes::Integer {
+        least: 1,
+        most: MAX_TRIALS as i64,
+    },
+    default: Fallback::Described(
+        "one round of Hyperband's brackets with `hyperband`, `async_hyperband`, and `successive_halving` whose sampler learns; else \
+         required",
+    ),
+    about: "how many configurations are tried in all. It may be raised later: the further ones form a bracket of their own",
+};
+
+const RETRIES: Key = Key {
+    name: "retries",
+    takes: Takes::Integer { least: 0, most: 1000 },
+    default: Fallback::Integer(2),
+    about: "how often a trial whose worker failed is tried again, from its last checkpoint",
+};
+
+/// Its keys.
+pub(super) const KEYS: &[Key] = &[NAME, SEED, TRIALS, RETRIES, constraints::KEY];
+
+/// What the table says by itself.
+pub(super) struct StudyTable {
     pub name: String,
     pub seed: u64,
     pub trials: u64,
@@ -22,19 +62,23 @@ pub(super) struct Study {
 }
 
 /// Reads the table; `policy` is that of the study, if it could be read.
-pub(super) fn study(table: &Table, path: &Path, policy: Option<&PolicySpec>) -> Result<Study> {
-    let optional = |key, range| table.get(key).map(|item| item.integer(range)).transpose();
-    Ok(Study {
-        name: name(table, path)?,
-        seed: optional("seed", 0..=MAX_SEED)?.map_or(0, |n| n as u64),
-        trials: trials(table, policy)?,
-        retries: optional("retries", 0..=MAX_RETRIES)?.map_or(2, |n| n as u32),
+pub(super) fn read(table: &Table, path: &Path, policy: Option<&PolicySpec>) -> Result<StudyTable> {
+    let name = name(table, path)?;
+    let settings = settings::read(table, KEYS)?;
+    Ok(StudyTable {
+        name,
+        seed: settings.count(&SEED),
+        trials: match settings.count_if_any(&TRIALS) {
+            Some(trials) => trials,
+            None => whole(table, policy)?,
+        },
+        retries: settings.count(&RETRIES) as u32,
     })
 }
 
 fn name(table: &Table, path: &Path) -> Result<String> {
     const RULE: &str = "use letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`, at most 100 bytes";
-    if let Some(item) = table.get("name") {
+    if let Some(item) = table.get(NAME.name) {
         let name = item.string()?;
         return if is_name(name) {
             Ok(name.to_owned())
@@ -62,11 +106,11 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }
 
-/// How many trials there are: as many as the table says, or as make a study of the policy whole.
-fn trials(table: &Table, policy: Option<&PolicySpec>) -> Result<u64> {
-    match (table.get("trials"), policy.and_then(PolicySpec::whole)) {
-        (None, Some(trials)) if trials <= MAX_TRIALS as u64 => Ok(trials),
-        (None, Some(trials)) => {
+/// How many trials make a study of the policy whole.
+fn whole(table: &Table, policy: Option<&PolicySpec>) -> Result<u64> {
+    match policy.and_then(PolicySpec::whole) {
+        Some(trials) if trials <= MAX_TRIALS => Ok(trials),
+        Some(trials) => {
             let message = format!("a study of this policy has {trials} trials");
             let help = "write a number of `trials`, or lower `max_resource`";
             Err(Problem::new(
@@ -76,6 +120,6 @@ fn trials(table: &Table, policy: Option<&PolicySpec>) -> Result<u64> {
                 help,
             ))
         }
-        _ => Ok(table.required("trials", "trials = 27")?.integer(1..=MAX_TRIALS)? as u64),
+        None => Err(table.missing(TRIALS.name, "trials = 27")),
     }
 }

@@ -7,8 +7,8 @@ use toml::de::DeValue;
 
 use super::constraints::TRIES;
 use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
-use super::study::Study;
-use crate::space::{Distribution, Parameter, Scale, SearchSpace, Value};
+use super::study::StudyTable;
+use crate::space::{Parameter, Scale, SearchSpace, Value};
 use crate::space::{Required, require, same};
 use crate::words::counted;
 
@@ -16,7 +16,7 @@ const EXAMPLE: &str = "write a line `[[try_first]]` and below it values such as 
 
 /// Reads the tables into the space from which their values must come; `study` is that, if it could be read, and `grid` whether every
 /// configuration is tried once.
-pub(super) fn read(item: &Item, space: SearchSpace, study: Option<&Study>, grid: bool) -> Result<SearchSpace> {
+pub(super) fn read(item: &Item, space: SearchSpace, study: Option<&StudyTable>, grid: bool) -> Result<SearchSpace> {
     let tables = item.array(EXAMPLE)?;
     let mut points = Vec::new();
     let mut whole: Vec<(Values, &str)> = Vec::new();
@@ -134,7 +134,7 @@ fn together(table: &Table, space: &SearchSpace, values: &Values) -> Result<()> {
     let mut all = Required::new();
     for item in table.items() {
         let mut own = Required::new();
-        // A parameter that is never there is told at its conditions.
+        // A parameter that is never there is reported at its conditions.
         let _ = require(&space.parameters, item.key, &mut own);
         let against = own.iter().find(|(other, wanted)| {
             let value = values.get(**other);
@@ -157,19 +157,14 @@ fn together(table: &Table, space: &SearchSpace, values: &Values) -> Result<()> {
 /// The value in the form in which it would be drawn.
 pub(super) fn value(item: &Item, parameter: &Parameter) -> Result<Value> {
     let given = item.scalar()?;
-    let listed = match &parameter.distribution {
-        Distribution::Choice { values } => values.iter().find(|value| same(value, &given)).cloned(),
-        Distribution::Fixed { value } => Some(value).filter(|value| same(value, &given)).cloned(),
-        Distribution::Integer { .. } | Distribution::LogInteger { .. } => {
-            Some(given.clone()).filter(|given| given.is_i64() && parameter.distribution.share(given).is_some())
-        }
-        range if range.scale() == Scale::Continuous => given
-            .as_f64()
-            .map(Value::from)
-            .filter(|given| range.share(given).is_some()),
-        steps => steps.own(&given),
+    let distribution = &parameter.distribution;
+    let is_drawn = |given: &Value| distribution.share(given).is_some();
+    let own = match (distribution.scale(), distribution.is_whole()) {
+        (_, true) => Some(given.clone()).filter(|given| given.is_i64() && is_drawn(given)),
+        (Scale::Continuous, false) => given.as_f64().map(Value::from).filter(is_drawn),
+        (Scale::Constant | Scale::Steps(_) | Scale::Categories(_), false) => distribution.own(&given),
     };
-    listed.ok_or_else(|| {
+    own.ok_or_else(|| {
         let message = format!(
             "`{}` is never {}",
             parameter.name,

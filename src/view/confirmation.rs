@@ -3,7 +3,9 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::format::metric;
-use crate::study::{Confirmation, Study, Trial};
+use crate::analysis::Overview;
+use crate::ids::TrialId;
+use crate::study::Confirmation;
 
 /// Below this probability two configurations count as equally good.
 const APART: f64 = 0.75;
@@ -11,9 +13,9 @@ const APART: f64 = 0.75;
 /// The question that identical runs raise.
 const BLIND: &str = "does the trainer use the `seed` that it is given? If it does not, nothing was confirmed";
 
-/// The confirmed configurations and whether the first is really better; empty before the search has finished. Ends in a newline.
-pub(super) fn confirmed(study: &Study) -> String {
-    let Some(confirmation) = study.confirmation() else {
+/// The confirmed configurations and whether the first is really better; empty before the search is over. Ends in a newline.
+pub(super) fn confirmed(overview: &Overview) -> String {
+    let Some(confirmation) = &overview.confirmation else {
         return String::new();
     };
     let mut text = if confirmation.over < confirmation.runs {
@@ -23,7 +25,7 @@ pub(super) fn confirmed(study: &Study) -> String {
         "confirmed with fresh seeds (the loss of the search, for which they were selected, does not count):\n"
             .to_owned()
     };
-    let unit = study.spec().policy.unit.one();
+    let unit = overview.spec.policy.unit.one();
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["trial", "runs", "mean loss", "95 % interval", "in the search", ""]);
@@ -35,13 +37,13 @@ pub(super) fn confirmed(study: &Study) -> String {
             }
         }
         let interval = one.interval;
-        let search = study.trial(one.trial).and_then(Trial::best);
+        let search = overview.confirmed.get(&one.trial);
         table.add_row([
             one.trial.to_string(),
             one.losses.len().to_string(),
             one.mean.map_or("-".into(), metric),
             interval.map_or("-".into(), |(low, high)| format!("{} to {}", metric(low), metric(high))),
-            search.map_or("-".into(), |(at, loss)| format!("{} at {unit} {at}", metric(loss))),
+            search.map_or("-".into(), |(at, loss)| format!("{} at {unit} {at}", metric(*loss))),
             lost.join(", "),
         ]);
     }
@@ -54,7 +56,7 @@ pub(super) fn confirmed(study: &Study) -> String {
         .lines()
         .map(|line| line.trim_end().to_owned() + "\n")
         .collect::<String>();
-    text + &comparison(&confirmation)
+    text + &comparison(confirmation)
 }
 
 /// Whether the first configuration is really better than the second, as far as the runs can show it.
@@ -99,9 +101,8 @@ fn share(probability: f64) -> String {
     }
 }
 
-/// What follows the number of a trial: the trial that it confirms, if it does.
-pub(super) fn confirms(trial: &Trial) -> String {
-    let of = trial.confirms();
+/// After the number of a trial: what it confirms, if it does.
+pub(super) fn confirms(of: Option<TrialId>) -> String {
     of.map_or(String::new(), |of| format!(" (trial {of} with another seed)"))
 }
 

@@ -5,8 +5,8 @@ use crate::fsck::{Examination, Health};
 /// The parts of a study, with a line for each finding.
 pub fn examination(examination: &Examination) -> String {
     let mut text = format!("study in {}\n", examination.study.display());
-    for sentence in &examination.mended {
-        text += &format!("mended: {sentence}\n");
+    for sentence in &examination.repaired {
+        text += &format!("repaired: {sentence}\n");
     }
     for part in &examination.parts {
         let health = match part.health {

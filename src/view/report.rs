@@ -2,26 +2,24 @@
 
 use std::path::PathBuf;
 
+use hpo_protocol::Measurement;
 use serde_json::{Value, json};
 
 use super::confirmation::{confirmed, confirms};
 use super::format::{duration, metric, number, value};
 use super::table::{TrialTable, trial_table};
-use crate::analysis::diagnosis::{Kind, diagnose, summarise};
-use crate::analysis::{foresight, importance};
+use crate::analysis::Overview;
+use crate::analysis::diagnosis::{Kind, diagnose};
 use crate::ids::Timestamp;
 use crate::store::StudyDirectory;
-use crate::study::{ConfirmationSpec, Study, Trial, TrialState, TrialSummary};
+use crate::study::{ConfirmationSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
 use crate::words::counted;
 
-/// The state of the study: one line on what it is, one on how far it is, the rungs, the best trial.
-pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Timestamp) -> String {
-    let spec = study.spec();
-    let counts = counts(study);
-    let (created, updated) = study.lifetime();
-    let state = state(study, running);
+/// How the study stands: one line on what it is, one on where it is, the rungs, the best trial.
+pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, now: Timestamp) -> String {
+    let spec = &overview.spec;
     let mut text = format!("study {} in {}\n", spec.name, directory.root().display());
-    text += &match (state, study.scheduler()) {
+    text += &match (state(overview, running), &overview.scheduler) {
         ("running", Some(scheduler)) => format!(
             "running for {} as process {} on {} ({})\n",
             duration(now.since(scheduler.since)),
@@ -29,17 +27,23 @@ pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Tim
             counted(scheduler.slots.len(), "slot"),
             scheduler.slots.join("; ")
         ),
-        ("finished", _) => format!("finished after {}\n", duration(updated.since(created))),
-        _ => format!("stopped; resume with: hpo resume {}\n", directory.root().display()),
+        ("finished", _) => format!(
+            "finished after {}\n",
+            duration(overview.updated.since(overview.created))
+        ),
+        _ => format!("stopped; go on with: hpo resume {}\n", directory.root().display()),
     };
-    let told: Vec<String> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    let states = overview.states.iter();
+    let states: Vec<String> = states
+        .map(|(status, count)| format!("{count} {}", status.word()))
+        .collect();
     text += &format!(
         "{} of {}: {}\n",
-        study.search_trials().count(),
+        overview.searched(),
         counted(spec.trials, "trial"),
-        told.join(", ")
+        states.join(", ")
     );
-    let rungs = study.rungs().into_iter();
+    let rungs = overview.rungs.iter();
     let rungs = rungs.filter(|rung| rung.reached > 0 || rung.planned.is_some());
     let unit = spec.policy.unit.one();
     let rungs = rungs.map(|rung| match rung.planned {
@@ -47,94 +51,79 @@ pub fn status(study: &Study, directory: &StudyDirectory, running: bool, now: Tim
         None => format!("{unit} {}: {}", rung.resource, rung.reached),
     });
     text += &format!("rungs: {}\n", rungs.collect::<Vec<_>>().join(", "));
-    text += &foretold(study);
-    text += &important(study);
-    text += &compute(study);
-    text += &to_be_confirmed(study);
-    text += &confirmed(study);
-    if let Some(best) = study.best() {
-        text += &best_line(study, best);
-        text += &tested(study, best);
+    text += &foretold(overview);
+    text += &important(overview);
+    text += &compute(overview);
+    text += &to_be_confirmed(overview);
+    text += &confirmed(overview);
+    if let Some(best) = &overview.best {
+        text += &best_line(overview, best);
+        text += &tested(overview, best);
     }
-    text + &findings(study)
+    text + &findings(overview)
 }
 
 /// [`status`] for programs.
-pub fn status_json(study: &Study, directory: &StudyDirectory, running: bool) -> Value {
-    let (created, updated) = study.lifetime();
-    let rungs = study
-        .rungs()
-        .into_iter()
-        .map(|rung| json!({ "resource": rung.resource, "reached": rung.reached, "size": rung.planned }));
+pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: bool) -> Value {
+    let states = overview.states.iter().map(|(status, count)| (status.word(), count));
+    let test = overview.test.as_ref();
     json!({
-        "study": study.spec().name,
+        "study": overview.spec.name,
         "directory": directory.root(),
-        "state": state(study, running),
-        "trials": study.spec().trials,
-        "states": counts(study).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
-        "rungs": rungs.collect::<Vec<_>>(),
-        "resource_unit": study.spec().policy.unit,
-        "trained_resource": study.trained_resource(),
-        "full_resource": study.full_resource(),
-        "created_ms": created,
-        "updated_ms": updated,
-        "untrained": study.baseline(),
-        "best": study.best().map(TrialSummary::from),
-        "confirmation": study.confirmation(),
-        "test": study.test().map(|(trial, measurement)| json!({ "trial": trial, "measurement": measurement })),
-        "foresight": foresight(study),
-        "importance": importance(study),
-        "findings": summarise(study),
+        "state": state(overview, running),
+        "trials": overview.spec.trials,
+        "states": states.collect::<std::collections::BTreeMap<_, _>>(),
+        "rungs": overview.rungs,
+        "resource_unit": overview.spec.policy.unit,
+        "trained_resource": overview.trained_resource,
+        "full_resource": overview.full_resource,
+        "created_ms": overview.created,
+        "updated_ms": overview.updated,
+        "untrained": overview.baseline,
+        "best": overview.best,
+        "confirmation": overview.confirmation,
+        "test": test.map(|(trial, measurement)| json!({ "trial": trial, "measurement": measurement })),
+        "foresight": overview.foresight,
+        "importance": overview.importance,
+        "findings": overview.findings,
     })
 }
 
-fn state(study: &Study, running: bool) -> &'static str {
-    match (running, study.is_finished()) {
+fn state(overview: &Overview, running: bool) -> &'static str {
+    match (running, overview.finished) {
         (true, _) => "running",
         (false, true) => "finished",
         (false, false) => "stopped",
     }
 }
 
-/// How many trials of the search are in each state.
-fn counts(study: &Study) -> Vec<(&'static str, usize)> {
-    let mut counts: Vec<(&'static str, usize)> = Vec::new();
-    for trial in study.search_trials() {
-        let word = trial.state.word();
-        match counts.iter_mut().find(|(known, _)| *known == word) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((word, 1)),
-        }
-    }
-    counts
-}
-
-fn compute(study: &Study) -> String {
-    let trained = study.trained_resource();
-    let ms: u64 = study.trials().iter().map(|trial| trial.trained_ms).sum();
+fn compute(overview: &Overview) -> String {
+    let trained = overview.trained_resource;
     if trained == 0 {
         return String::new();
     }
-    let unit = study.spec().policy.unit;
+    let policy = &overview.spec.policy;
+    let unit = policy.unit;
     let units = if trained == 1 { unit.one() } else { unit.many() };
-    let told = format!("{trained} {units} trained in {} of slot time", duration(ms));
-    if !study.is_finished() {
-        let planned = study.planned_resource();
-        return told + &planned.map_or(String::new(), |planned| format!(", of {planned} planned")) + "\n";
+    let spent = duration(overview.trained_ms);
+    let text = format!("{trained} {units} trained in {spent} of slot time");
+    if !overview.finished {
+        let planned = overview.planned_resource;
+        return text + &planned.map_or(String::new(), |planned| format!(", of {planned} planned")) + "\n";
     }
-    let searched: u64 = study.search_trials().map(Trial::resource).sum();
+    let searched = overview.searched_resource;
     let confirming = match trained - searched {
         0 => String::new(),
         epochs => format!(", {epochs} of them to confirm"),
     };
-    let full = study.search_trials().count() as u64 * study.spec().policy.max_resource;
+    let full = overview.searched() as u64 * policy.max_resource;
     let saved = 100.0 * (1.0 - searched as f64 / full as f64);
-    format!("{told}{confirming}; all trials to the end would have been {full}: pruning saved {saved:.0} %\n")
+    format!("{text}{confirming}; all trials to the end would have been {full}: pruning saved {saved:.0} %\n")
 }
 
 /// What comes after the search, before it has begun.
-fn to_be_confirmed(study: &Study) -> String {
-    match study.spec().confirmation.filter(|_| !study.is_search_over()) {
+fn to_be_confirmed(overview: &Overview) -> String {
+    match overview.spec.confirmation.filter(|_| !overview.search_over) {
         Some(ConfirmationSpec { configurations, seeds }) => {
             let are = if configurations == 1 { "is" } else { "are" };
             format!("after the search: the best {configurations} {are} trained again with {seeds} fresh seeds each\n")
@@ -143,15 +132,15 @@ fn to_be_confirmed(study: &Study) -> String {
     }
 }
 
-/// How well rungs predict the next ones.
-fn foretold(study: &Study) -> String {
-    let unit = study.spec().policy.unit;
-    foresight(study).iter().map(|one| one.text(unit) + "\n").collect()
+/// How well rungs foretell the next ones.
+fn foretold(overview: &Overview) -> String {
+    let unit = overview.spec.policy.unit;
+    overview.foresight.iter().map(|one| one.text(unit) + "\n").collect()
 }
 
 /// Which parameters matter.
-fn important(study: &Study) -> String {
-    let Some(importances) = importance(study) else {
+fn important(overview: &Overview) -> String {
+    let Some(importances) = &overview.importance else {
         return String::new();
     };
     let share = |share: f64| format!("{:.0} %", 100.0 * share);
@@ -164,9 +153,10 @@ fn important(study: &Study) -> String {
     )
 }
 
-/// The loss and metrics of the best trial's model on the test data.
-fn tested(study: &Study, best: &Trial) -> String {
-    let Some((_, measurement)) = study.test().filter(|(trial, _)| *trial == best.id) else {
+/// What the best trial's model comes to on the test data.
+fn tested(overview: &Overview, best: &TrialSummary) -> String {
+    let test = overview.test.as_ref();
+    let Some((_, measurement)) = test.filter(|(trial, _)| *trial == best.trial) else {
         return String::new();
     };
     let metrics = measurement.metrics.iter().filter(|(name, _)| *name != "mean_cosine");
@@ -178,27 +168,28 @@ fn tested(study: &Study, best: &Trial) -> String {
     )
 }
 
-fn best_line(study: &Study, best: &Trial) -> String {
-    let Some((resource, loss)) = best.best() else {
+fn best_line(overview: &Overview, best: &TrialSummary) -> String {
+    let Some((resource, loss)) = best.best_at.zip(best.loss) else {
         return String::new();
     };
     let mut text = format!(
         "best: trial {}{} with validation loss {} at {} {resource}",
-        best.id,
-        confirms(best),
+        best.trial,
+        confirms(best.confirms),
         metric(loss),
-        study.spec().policy.unit.one()
+        overview.spec.policy.unit.one()
     );
-    if let Some(untrained) = study.baseline() {
+    if let Some(untrained) = &overview.baseline {
         text += &format!(" (untrained {})", metric(untrained.loss));
     }
     text + "\n"
 }
 
 /// What the curves of all trials show together; empty if there is nothing to say.
-fn findings(study: &Study) -> String {
-    let lines = summarise(study).into_iter().map(|summary| {
-        let advice = summary.advice.map_or(String::new(), |advice| format!("    {advice}\n"));
+fn findings(overview: &Overview) -> String {
+    let lines = overview.findings.iter().map(|summary| {
+        let advice = summary.advice.as_ref();
+        let advice = advice.map_or(String::new(), |advice| format!("    {advice}\n"));
         format!("  {}\n{advice}", summary.text())
     });
     let lines: String = lines.collect();
@@ -218,27 +209,27 @@ pub fn outcome(
     best: Vec<TrialSummary>,
     model: Option<&Result<PathBuf, String>>,
 ) -> String {
-    let left_out = study.search_trials().count() - best.len();
-    let mut text = format!("\n{}\n", trial_table(study, &TrialTable { rows: best, left_out }));
-    text += &compute(study);
-    text += &foretold(study);
-    text += &important(study);
-    text += &findings(study);
-    text += &confirmed(study);
-    let Some(best) = study.best() else {
+    let overview = Overview::of(study);
+    let left_out = overview.searched() - best.len();
+    let table = TrialTable { rows: best, left_out };
+    let mut text = format!("\n{}\n", trial_table(study.spec(), study.baseline(), &table));
+    text += &compute(&overview);
+    text += &foretold(&overview);
+    text += &important(&overview);
+    text += &findings(&overview);
+    text += &confirmed(&overview);
+    let Some(best) = &overview.best else {
         return text + "no trial has a validation loss\n";
     };
-    text += &best_line(study, best);
-    if let (Some(before), Some((resource, _))) = (study.baseline(), best.best())
-        && let Some(report) = best.reports.get(&resource)
-    {
-        for (name, after) in &report.metrics {
+    text += &best_line(&overview, best);
+    if let (Some(before), Some(_)) = (study.baseline(), best.best_at) {
+        for (name, after) in &best.metrics {
             if let Some(before) = before.metrics.get(name) {
                 text += &format!("  {name}: {} -> {}\n", metric(*before), metric(*after));
             }
         }
     }
-    text += &tested(study, best);
+    text += &tested(&overview, best);
     match model {
         Some(Ok(path)) => text += &format!("best model: {}\n", path.display()),
         Some(Err(reason)) => {
@@ -248,7 +239,7 @@ pub fn outcome(
             );
         }
         None => {
-            if let Some(checkpoint) = best.best_checkpoint() {
+            if let Some(checkpoint) = study.best().and_then(Trial::best_checkpoint) {
                 text += &format!(
                     "best checkpoint: {}\n",
                     directory.checkpoints().join(&checkpoint.file).display()
@@ -259,29 +250,17 @@ pub fn outcome(
     text + &format!("its configuration: hpo export {}\n", directory.root().display())
 }
 
-/// Everything about one trial.
-pub fn trial_details(study: &Study, trial: &Trial) -> String {
-    let unit = study.spec().policy.unit;
-    let one = unit.one();
+/// Everything about one trial; `baseline` is what the untrained model comes to, if it was measured.
+pub fn trial_details(spec: &StudySpec, baseline: Option<&Measurement>, trial: &Trial) -> String {
+    let one = spec.policy.unit.one();
     let mut text = format!(
         "trial {}{} of the study {}: {}\n",
         trial.id,
-        confirms(trial),
-        study.spec().name,
+        confirms(trial.confirms()),
+        spec.name,
         trial.state.word()
     );
-    match &trial.state {
-        TrialState::Failed { message } => text += &format!("  {message}\n"),
-        TrialState::Waiting { to } => text += &format!("  waits for a slot, to train to {one} {to}\n"),
-        TrialState::Running { to, slot, .. } => text += &format!("  on slot {slot}, to {one} {to}\n"),
-        TrialState::Ahead { rung, to, slot, .. } => {
-            text += &format!("  at {one} {rung}, until its rung is decided; meanwhile on slot {slot}, to {one} {to}\n");
-        }
-        TrialState::Paused { rung } => text += &format!("  at {one} {rung}, until its rung is decided\n"),
-        TrialState::Pruned { rung } => text += &format!("  at {one} {rung}: others were better\n"),
-        TrialState::Diverged { resource } => text += &format!("  its loss was not finite at {one} {resource}\n"),
-        TrialState::Completed => {}
-    }
+    text += &standing(&trial.state, one);
     text += &format!(
         "  {} segments begun, {} failed, {} of training; seed {}\n",
         trial.attempts,
@@ -293,6 +272,32 @@ pub fn trial_details(study: &Study, trial: &Trial) -> String {
     for (name, of) in &trial.parameters {
         text += &format!("  {name} = {}\n", value(of));
     }
+    text += &reports(trial, one);
+    text += &diagnosed(spec, baseline, trial);
+    for checkpoint in trial.checkpoints() {
+        text += &format!("checkpoint {} ({} MB)\n", checkpoint.file, checkpoint.bytes / 1_000_000);
+    }
+    text
+}
+
+/// What its state says of a trial, beyond the word for it; `one` is the unit of its resource.
+fn standing(state: &TrialState, one: &str) -> String {
+    match state {
+        TrialState::Failed { message } => format!("  {message}\n"),
+        TrialState::Waiting { to } => format!("  waits for a slot, to train to {one} {to}\n"),
+        TrialState::Running { to, slot, .. } => format!("  on slot {slot}, to {one} {to}\n"),
+        TrialState::Ahead { rung, to, slot, .. } => {
+            format!("  at {one} {rung}, until its rung is decided; meanwhile on slot {slot}, to {one} {to}\n")
+        }
+        TrialState::Paused { rung } => format!("  at {one} {rung}, until its rung is decided\n"),
+        TrialState::Pruned { rung } => format!("  at {one} {rung}: others were better\n"),
+        TrialState::Diverged { resource } => format!("  its loss was not finite at {one} {resource}\n"),
+        TrialState::Completed => String::new(),
+    }
+}
+
+fn reports(trial: &Trial, one: &str) -> String {
+    let mut text = String::new();
     if !trial.reports.is_empty() {
         text += "reports\n";
     }
@@ -307,7 +312,13 @@ pub fn trial_details(study: &Study, trial: &Trial) -> String {
         let mark = if Some(*resource) == best { "  (best)" } else { "" };
         text += &format!("  {one} {resource}: loss {loss}  {}{mark}\n", metrics.join("  "));
     }
-    let diagnosis = diagnose(trial, study.baseline());
+    text
+}
+
+/// What the curves of a trial show.
+fn diagnosed(spec: &StudySpec, baseline: Option<&Measurement>, trial: &Trial) -> String {
+    let mut text = String::new();
+    let diagnosis = diagnose(trial, baseline);
     if !diagnosis.findings.is_empty() {
         text += "what the curves show\n";
     }
@@ -315,16 +326,13 @@ pub fn trial_details(study: &Study, trial: &Trial) -> String {
         text += &format!(
             "  {}: {}\n    {}\n",
             finding.kind().name(),
-            finding.text(unit),
+            finding.text(spec.policy.unit),
             finding.advice()
         );
     }
     let unknown: Vec<&str> = diagnosis.unknown().map(Kind::name).collect();
     if !trial.reports.is_empty() && !unknown.is_empty() {
         text += &format!("too few reports or metrics to check: {}\n", unknown.join(", "));
-    }
-    for checkpoint in trial.checkpoints() {
-        text += &format!("checkpoint {} ({} MB)\n", checkpoint.file, checkpoint.bytes / 1_000_000);
     }
     text
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use comfy_table::{CellAlignment, Table, presets};
+use hpo_protocol::Measurement;
 
 use super::format::{metric, value};
-use crate::study::{Study, TrialSummary};
+use crate::study::{StudySpec, TrialSummary};
 
 /// What a table of trials shows.
 #[derive(Debug, Default)]
@@ -18,17 +19,15 @@ pub struct TrialTable {
 
 /// A table of trials with the parameters that are searched and the metrics that were reported, the untrained model
 /// above them for comparison.
-pub fn trial_table(study: &Study, shown: &TrialTable) -> String {
-    let searched: Vec<&str> = study
-        .spec()
+pub fn trial_table(spec: &StudySpec, baseline: Option<&Measurement>, shown: &TrialTable) -> String {
+    let searched: Vec<&str> = spec
         .space
         .parameters
         .iter()
         .filter(|parameter| !parameter.distribution.is_fixed())
         .map(|parameter| parameter.name.as_str())
         .collect();
-    let baseline = study.baseline();
-    // Training loss depends on the margin and can't be compared between trials; the mean cosine shows collapse only.
+    // Training loss depends on the margin and can't be compared between trials; the mean cosine tells only of collapse.
     let metrics: BTreeSet<&str> = shown
         .rows
         .iter()
@@ -40,7 +39,7 @@ pub fn trial_table(study: &Study, shown: &TrialTable) -> String {
 
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    let head = ["trial", "state", study.spec().policy.unit.many(), "loss"].into_iter();
+    let head = ["trial", "state", spec.policy.unit.many(), "loss"].into_iter();
     let confirms = shown.rows.iter().any(|row| row.confirms.is_some());
     let head = head.chain(confirms.then_some("confirms"));
     table.set_header(head.chain(metrics.iter().copied()).chain(searched.iter().copied()));
@@ -60,7 +59,13 @@ pub fn trial_table(study: &Study, shown: &TrialTable) -> String {
             .iter()
             .map(|&name| row.parameters.get(name).map_or("-".into(), value));
         let loss = row.loss.map_or("-".into(), metric);
-        let cells = [row.trial.to_string(), row.state.clone(), row.resource.to_string(), loss].into_iter();
+        let cells = [
+            row.trial.to_string(),
+            row.state.word().into(),
+            row.resource.to_string(),
+            loss,
+        ]
+        .into_iter();
         let confirmed = row.confirms.map_or(String::new(), |trial| trial.to_string());
         let cells = cells.chain(confirms.then_some(confirmed));
         table.add_row(cells.chain(values).chain(parameters));
@@ -72,7 +77,7 @@ pub fn trial_table(study: &Study, shown: &TrialTable) -> String {
     }
     let mut text: String = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
     if shown.left_out > 0 {
-        text += &format!("and {} more: hpo trials {}\n", shown.left_out, study.spec().name);
+        text += &format!("and {} more: hpo trials {}\n", shown.left_out, spec.name);
     }
     text
 }

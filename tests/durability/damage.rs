@@ -25,7 +25,7 @@ impl Original {
         // One more opening, so that the database is whole on disk.
         let store = store::open(&StudyDirectory::new(place.study("s"))).unwrap();
         let study = store.study.clone();
-        store.committer.close();
+        store.committer.close(&store.study);
         Self { place, study }
     }
 
@@ -45,7 +45,7 @@ impl Original {
     fn check(&self, copy: &StudyDirectory, damage: &str) -> Result<Option<String>, String> {
         let opened = store::open(copy).map(|store| {
             assert!(store.study == self.study, "{damage}: it opens as another study");
-            let (database, trouble) = store.committer.close();
+            let (database, trouble) = store.committer.close(&store.study);
             let trouble = trouble.map(|trouble| trouble.to_string());
             let best = database
                 .unwrap_or_else(|| panic!("{damage}: there is no database: {trouble:?}"))
@@ -273,7 +273,7 @@ fn without_the_database_the_longest_consistent_beginning_is_kept_and_the_loss_re
         fs::write(copy.journal(), damaged.concat()).unwrap();
 
         let examined = original.repair(&copy);
-        let repairs = examined.mended.join("\n");
+        let repairs = examined.repaired.join("\n");
         assert!(examined.parts[0].health == fsck::Health::Whole, "{examined:?}");
         assert!(
             repairs.contains(&format!("a new journal holds {hole} record")) && repairs.contains(": 1 record is lost"),
@@ -290,7 +290,7 @@ fn without_the_database_the_longest_consistent_beginning_is_kept_and_the_loss_re
         assert!(fs::read(copy.root().join("journal.jsonl.damaged-1")).unwrap() == damaged.concat());
 
         let again = original.repair(&copy);
-        assert!(again.mended.is_empty(), "{again:?}");
+        assert!(again.repaired.is_empty(), "{again:?}");
         assert!(!copy.root().join("journal.jsonl.damaged-2").exists());
     }
 }
@@ -314,7 +314,7 @@ fn one_flipped_bit_of_a_journal_is_turned_back_without_the_database() {
         let mut flipped = whole.clone();
         flipped[at] ^= 1 << bit;
         fs::write(copy.journal(), flipped).unwrap();
-        let repairs = original.repair(&copy).mended.join("\n");
+        let repairs = original.repair(&copy).repaired.join("\n");
         assert!(repairs.contains("nothing is lost"), "byte {at}: {repairs}");
         assert!(fs::read(copy.journal()).unwrap() == whole, "byte {at}");
     }
@@ -329,6 +329,6 @@ fn a_study_whose_first_record_is_lost_is_left_as_it_is() {
     damaged[10..20].fill(b'#');
     fs::write(copy.journal(), &damaged).unwrap();
     let examined = original.repair(&copy);
-    assert!(!examined.is_whole() && examined.mended.is_empty(), "{examined:?}");
+    assert!(!examined.is_whole() && examined.repaired.is_empty(), "{examined:?}");
     assert!(fs::read(copy.journal()).unwrap() == damaged);
 }

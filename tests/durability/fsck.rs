@@ -47,7 +47,7 @@ fn a_whole_study_is_reported_part_by_part_with_exit_code_0() {
     let before = fs::read(place.study("s").join("journal.jsonl")).unwrap();
     let json = place.run(&["fsck", "s", "--repair", "--json"]).json();
     assert_eq!(
-        (&json["whole"], json["mended"].as_array().unwrap().len()),
+        (&json["whole"], json["repaired"].as_array().unwrap().len()),
         (&true.into(), 0),
         "{json}"
     );
@@ -73,7 +73,7 @@ fn lost_checkpoints_make_their_trials_go_back_and_the_answer_is_the_same() {
     );
     let stdout = place.run(&["fsck", "s", "--repair"]).ok().stdout();
     assert_eq!(stdout.matches("goes back to resource").count(), 2, "{stdout}");
-    assert!(!place.run(&["fsck", "s", "--repair"]).ok().stdout().contains("mended"));
+    assert!(!place.run(&["fsck", "s", "--repair"]).ok().stdout().contains("repaired"));
     place.search(&file).ok();
     assert_eq!(place.answer("plain"), place.answer("s"));
 }

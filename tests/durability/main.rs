@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod damage;
+mod database;
 mod faults;
 mod fsck;
 mod full_disk;

@@ -71,7 +71,7 @@ impl Acknowledged {
             );
         }
         assert!(
-            store.committer.close().0.is_some(),
+            store.committer.close(&store.study).0.is_some(),
             "round {round}: there is no database"
         );
     }

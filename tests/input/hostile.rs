@@ -147,7 +147,8 @@ fn open(journal: &[u8]) {
         Ok(reader) => {
             let mut study: Study = reader.study().clone();
             let limits = study.spec().limits();
-            let _ = hpo::view::status_json(&study, reader.directory(), false);
+            let overview = hpo::analysis::Overview::of(&study);
+            let _ = hpo::view::status_json(&overview, reader.directory(), false);
             let opened = Event::Opened {
                 process: 1,
                 slots: vec!["CPU".into()],

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use hpo::ids::{SlotId, Timestamp, TrialId};
 use hpo::space::{Distribution, Scale, SearchSpace};
-use hpo::study::{Event, Observation, Request, Study};
+use hpo::study::{Event, History, Observation, Request, Study};
 use hpo::study_file::{self, StudyFile};
 use hpo_protocol::Values;
 use proptest::prelude::*;
@@ -322,13 +322,15 @@ fn drawn(file: &StudyFile) -> Vec<Values> {
     let half = study.trials / 2;
     let draw = |first, count, observations: &[Observation]| {
         study.sampler.draw(&Request {
-            space: &study.space,
+            history: History {
+                space: &study.space,
+                rungs: &rungs,
+                observations,
+            },
             seed: study.seed,
-            rungs: &rungs,
             start: 0,
             first,
             count,
-            observations,
         })
     };
     let mut all = draw(0, half, &[]);

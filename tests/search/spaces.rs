@@ -194,3 +194,10 @@ fn an_impossible_number_is_reported_with_those_that_are_possible() {
         place.run(arguments).fails(2, &[said]);
     }
 }
+
+#[test]
+fn the_schema_that_editors_read_is_json() {
+    let schema = Place::new().run(&["schema"]).ok().json();
+    assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
+    assert!(schema["properties"]["policy"]["properties"]["max_resource"]["description"].is_string());
+}

@@ -128,12 +128,4 @@ impl Clock for SimulatedClock {
     }
 }
 
-impl Observer for Silent {
-    fn recorded(&mut self, _: &Study, _: &[Record]) {}
-    fn progress(&mut self, _: TrialId, _: f64, _: Option<f64>) {}
-    fn stopping(&mut self) {}
-    fn note(&mut self, _: &str) {}
-    fn paused(&mut self, _: &str) {}
-    fn resumed(&mut self) {}
-    fn tick(&mut self, _: &Study, _: Timestamp) {}
-}
+impl Observer for Silent {}

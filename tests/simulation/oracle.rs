@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hpo::ids::TrialId;
-use hpo::study::{AshaVariant, Fact, PolicyKind, PolicySpec, Record, Reported, Study, Trial, TrialState};
+use hpo::study::{
+    Asha, AshaVariant, AsyncHyperband, Fact, MedianStopping, PolicyKind, PolicySpec, Record, Reported, Study, Trial,
+    TrialState,
+};
 
 /// A loss at a rung, and the mean of all losses up to there; none if the trial was lost on the way.
 type Stand = Option<(f64, f64)>;
@@ -44,7 +47,7 @@ impl Oracle {
                 rungs: rungs.clone(),
                 stands: BTreeMap::new(),
             }),
-            Fact::TrialCreated { .. } if matches!(policy.kind, PolicyKind::AsyncHyperband { .. }) => {
+            Fact::TrialCreated { .. } if matches!(policy.kind, PolicyKind::AsyncHyperband(..)) => {
                 self.check_shares(after);
             }
             &Fact::SegmentStarted { trial, to, .. } => {
@@ -124,10 +127,10 @@ impl Oracle {
         let others: Vec<Stand> = self.stands(bracket, resource).values().copied().collect();
         self.stand(study, trial, |rung| rung == resource, false);
         let stops = match policy.kind {
-            PolicyKind::MedianStopping {
+            PolicyKind::MedianStopping(MedianStopping {
                 percentile,
                 startup_trials,
-            } => {
+            }) => {
                 let means: Vec<f64> = others.iter().flatten().map(|(_, mean)| *mean).collect();
                 let best = self.stands(bracket, resource)[&trial].unwrap().0;
                 means.len() as u64 >= startup_trials.max(1) && best > at_percent(means, percentile as f64)
@@ -271,8 +274,10 @@ fn best_of(mut ranked: Vec<(f64, TrialId)>, count: usize) -> BTreeSet<TrialId> {
 fn passing(policy: &PolicySpec) -> bool {
     let stopping = AshaVariant::Stopping;
     match policy.kind {
-        PolicyKind::Asha { variant } | PolicyKind::AsyncHyperband { variant } => variant == stopping,
-        PolicyKind::MedianStopping { .. } => true,
+        PolicyKind::Asha(Asha { variant }) | PolicyKind::AsyncHyperband(AsyncHyperband { variant }) => {
+            variant == stopping
+        }
+        PolicyKind::MedianStopping(..) => true,
         _ => false,
     }
 }

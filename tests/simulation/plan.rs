@@ -2,8 +2,8 @@
 
 use hpo::space::{Distribution, Parameter, SearchSpace};
 use hpo::study::{
-    AshaVariant, ConfirmationSpec, GaussianProcess, Limits, PolicyKind, PolicySpec, SamplerSpec, StudySpec, Tpe,
-    Trainer,
+    Asha, AshaVariant, AsyncHyperband, ConfirmationSpec, GaussianProcess, Hyperband, Limits, MedianStopping,
+    PolicyKind, PolicySpec, SamplerSpec, StudySpec, SuccessiveHalving, Tpe, Trainer,
 };
 use hpo_protocol::Unit;
 use rand::{RngExt, SeedableRng};
@@ -122,25 +122,25 @@ fn kind(rng: &mut ChaCha8Rng) -> PolicyKind {
         false => AshaVariant::Stopping,
     };
     match rng.random_range(0..9) {
-        0 | 1 => PolicyKind::SuccessiveHalving {
+        0 | 1 => PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: None,
             small_brackets: rng.random(),
-        },
-        2 => PolicyKind::SuccessiveHalving {
+        }),
+        2 => PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: Some(rng.random_range(1..8)),
             small_brackets: false,
-        },
-        3 => PolicyKind::Hyperband {
+        }),
+        3 => PolicyKind::Hyperband(Hyperband {
             small_brackets: rng.random(),
-        },
+        }),
         4 => PolicyKind::None,
-        5 => PolicyKind::Asha { variant },
-        6 => PolicyKind::AsyncHyperband { variant },
+        5 => PolicyKind::Asha(Asha { variant }),
+        6 => PolicyKind::AsyncHyperband(AsyncHyperband { variant }),
         7 => PolicyKind::Pasha,
-        _ => PolicyKind::MedianStopping {
+        _ => PolicyKind::MedianStopping(MedianStopping {
             percentile: rng.random_range(1..100),
             startup_trials: rng.random_range(1..5),
-        },
+        }),
     }
 }
 

@@ -1,9 +1,9 @@
 //! What a trial's curves can show, in numbers.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The kinds of findings, the gravest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Training destroys the model.

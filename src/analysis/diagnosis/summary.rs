@@ -1,7 +1,9 @@
 //! What the trials of a study show together.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Kind, diagnose};
@@ -11,7 +13,7 @@ use crate::study::{Study, Trial};
 /// The highest probability of separating the trials by chance, for all searched parameters together, at which one is reported.
 const CHANCE: f64 = 0.05;
 /// One kind of finding in all trials of a study.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// What was found.
     pub finding: Kind,
@@ -24,11 +26,11 @@ pub struct Summary {
     pub separated: Option<Separation>,
     /// What to do about it, if the advice is the same for all.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub advice: Option<&'static str>,
+    pub advice: Option<Cow<'static, str>>,
 }
 
-/// A value of one parameter that separates trials with a finding from those without.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A value of one parameter that parts trials with a finding from those without.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Separation {
     /// The parameter.
     pub parameter: String,
@@ -39,7 +41,7 @@ pub struct Separation {
 }
 
 /// A side of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
     /// Higher values.
@@ -83,7 +85,11 @@ pub fn summarise(study: &Study) -> Vec<Summary> {
             trials: with.iter().map(|trial| trial.id).collect(),
             of: with.len() + without.len(),
             separated: separation(&searched, &with, &without),
-            advice: if let [advice] = advice[..] { Some(advice) } else { None },
+            advice: if let [advice] = advice[..] {
+                Some(advice.into())
+            } else {
+                None
+            },
         })
     };
     Kind::ALL.into_iter().filter_map(of_kind).collect()

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use hpo_protocol::Values;
 
-use crate::space::{Distribution, SearchSpace, Value};
+use crate::space::{SearchSpace, Value};
 
 /// A table of measured learning curves, as a study with a certain space and maximum resource sees it.
 ///
@@ -146,19 +146,11 @@ fn listed(space: &SearchSpace, values: &Values) -> Values {
         let Some(value) = values.get_mut(&parameter.name) else {
             continue;
         };
-        match &parameter.distribution {
-            Distribution::Fixed { value: own } if same(own, value) => *value = own.clone(),
-            Distribution::Fixed { .. } => {}
-            Distribution::Choice { values: all } => {
-                if let Some(own) = all.iter().find(|own| same(own, value)) {
-                    *value = own.clone();
-                }
-            }
-            _ => {
-                if let Some(number) = value.as_f64() {
-                    *value = Value::from(number);
-                }
-            }
+        let listed = parameter.distribution.listed();
+        let own = listed.and_then(|all| all.iter().find(|own| same(own, value)).cloned());
+        let number = || value.as_f64().filter(|_| listed.is_none()).map(Value::from);
+        if let Some(own) = own.or_else(number) {
+            *value = own;
         }
     }
     values

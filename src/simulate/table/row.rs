@@ -6,7 +6,7 @@ use hpo_protocol::Values;
 use serde::Deserialize;
 
 use super::listed;
-use crate::space::{Distribution, Parameter, SearchSpace, Value};
+use crate::space::{Parameter, SearchSpace, Value};
 
 /// A row as written in the file.
 #[derive(Debug, Deserialize)]
@@ -104,9 +104,12 @@ impl Row {
         let mut values = self.parameters.clone();
         for parameter in &space.parameters {
             let value = values.entry(parameter.name.clone());
-            let value = value.or_insert_with(|| match &parameter.distribution {
-                Distribution::Fixed { value } => value.clone(),
-                _ => Value::Null,
+            let value = value.or_insert_with(|| {
+                let fixed = parameter
+                    .distribution
+                    .listed()
+                    .filter(|_| parameter.distribution.is_fixed());
+                fixed.and_then(|values| values.first().cloned()).unwrap_or_default()
             });
             if let Some(message) = unlike(parameter, value) {
                 let help =
@@ -135,21 +138,19 @@ fn unlike(parameter: &Parameter, value: &Value) -> Option<String> {
     if value.is_array() || value.is_object() {
         return Some(format!("`{name}` is neither a number nor a text nor true or false"));
     }
-    let numbers = match &parameter.distribution {
-        Distribution::Fixed { value } => value.is_number(),
-        Distribution::Choice { values } => values.iter().all(Value::is_number),
-        _ => true,
+    let all = |is: fn(&Value) -> bool| match parameter.distribution.listed() {
+        Some(values) => values.iter().all(is),
+        // Whatever else is drawn is a number.
+        None => is(&Value::from(0)),
     };
-    let texts = match &parameter.distribution {
-        Distribution::Fixed { value } => value.is_string(),
-        Distribution::Choice { values } => values.iter().all(Value::is_string),
-        _ => false,
-    };
-    match value {
-        Value::Null => None,
-        value if numbers && !value.is_number() => Some(format!("`{name}` is a number in the study, but not here")),
-        value if texts && !value.is_string() => Some(format!("`{name}` is a text in the study, but not here")),
-        _ => None,
+    if value.is_null() {
+        None
+    } else if all(Value::is_number) && !value.is_number() {
+        Some(format!("`{name}` is a number in the study, but not here"))
+    } else if all(Value::is_string) && !value.is_string() {
+        Some(format!("`{name}` is a text in the study, but not here"))
+    } else {
+        None
     }
 }
 

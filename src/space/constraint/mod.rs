@@ -181,14 +181,14 @@ impl Node {
     fn number(&self, values: &Values) -> Result<f64, Nothing> {
         match self.outcome(values)? {
             Outcome::Number(number) => Ok(number),
-            other => Err(self.wrong("a number", &other)),
+            other @ (Outcome::Truth(_) | Outcome::Text(_)) => Err(self.wrong("a number", &other)),
         }
     }
 
     fn truth(&self, values: &Values) -> Result<bool, Nothing> {
         match self.outcome(values)? {
             Outcome::Truth(truth) => Ok(truth),
-            other => Err(self.wrong("true or false", &other)),
+            other @ (Outcome::Number(_) | Outcome::Text(_)) => Err(self.wrong("true or false", &other)),
         }
     }
 

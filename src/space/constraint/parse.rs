@@ -48,8 +48,8 @@ pub(super) fn expression(text: &str) -> Result<Node, ConstraintError> {
         None => Ok(root),
         Some(token) => Err(match token.kind {
             Lexeme::Symbol if parser.slice(token) != ")" => parser.unexpected(token),
-            _ => error(
-                "the constraint continues after its end",
+            Lexeme::Symbol | Lexeme::Number(_) | Lexeme::Text(_) | Lexeme::Quoted(_) | Lexeme::Word => error(
+                "the constraint has something after its end",
                 "join two conditions by `and`, or remove it",
                 token.span.clone(),
             ),

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Decision, Entry, Rank};
+use super::rung::{Decision, Entry, Rank};
 use crate::ids::TrialId;
 
 /// A bracket for a fixed set of trials.
@@ -72,7 +72,7 @@ impl Halving {
         self.rungs.first().is_none_or(|rung| rung.closed || rung.missing == 0)
     }
 
-    /// How likely it is that a trial which is paused at the rung of `resource` will be promoted, as far as can be told:
+    /// How likely it is that a trial which is paused at the rung of `resource` will be promoted, as far as is known:
     /// above 0 if it will be should the trials still missing do as those that have come. Comparable within a study.
     pub fn promise(&self, trial: TrialId, resource: u64) -> Option<f64> {
         let rung = self.rungs.iter().find(|rung| rung.resource == resource)?;
@@ -108,7 +108,7 @@ impl Halving {
         decided
     }
 
-    /// Promotes who can no longer be overtaken at rung `k`, and tells the rungs above how many will never come.
+    /// Promotes who can no longer be overtaken at rung `k`, and lowers by how many never come what the rungs above expect.
     fn settle(&mut self, k: usize, decided: &mut Vec<(TrialId, Decision)>) {
         for k in k..self.rungs.len().saturating_sub(1) {
             let to = self.rungs[k + 1].resource;
@@ -200,7 +200,7 @@ mod tests {
                         ready.push((to, decided));
                         resources[resources.iter().position(|&r| r == to).unwrap() - 1]
                     }
-                    _ => resource,
+                    Decision::Prune | Decision::Complete => resource,
                 };
                 outcome[decided.0 as usize] = Some((at, decision));
             }

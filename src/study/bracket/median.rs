@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Decision, Entry};
+use super::rung::{Decision, Entry};
 use crate::ids::TrialId;
 
 /// Compares a trial with all others that have come as far, at every report.

@@ -3,52 +3,15 @@
 mod asha;
 mod halving;
 mod median;
+mod rung;
 
-use std::collections::BTreeMap;
-
-pub use asha::Asha;
+pub use asha::{Asha, AshaVariant};
 pub use halving::{Halving, rung_sizes};
 pub use median::Median;
+pub(super) use rung::Rank;
+pub use rung::{Decision, Entry, Promotion};
 
-use super::policy::{BracketPlan, PolicyKind, PolicySpec};
-use super::trial::Report;
 use crate::ids::TrialId;
-
-/// A decision at a rung.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    /// The trial goes on to the resource of the next rung.
-    Promote {
-        /// The next rung's resource.
-        to: u64,
-    },
-    /// The trial ends here.
-    Prune,
-    /// The trial has been through the last rung.
-    Complete,
-}
-
-/// A trial at a rung.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Entry<'a> {
-    /// The trial.
-    pub trial: TrialId,
-    /// Its lowest loss up to the rung, finite; none if it has diverged or failed on the way.
-    pub best: Option<f64>,
-    /// All of its validations.
-    pub curve: &'a BTreeMap<u64, Report>,
-}
-
-/// A trial that goes on to the next rung.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Promotion {
-    /// The trial.
-    pub trial: TrialId,
-    /// The resource of its rung.
-    pub rung: u64,
-    /// The next rung's resource.
-    pub to: u64,
-}
 
 /// A bracket of a policy.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,27 +25,6 @@ pub enum Bracket {
 }
 
 impl Bracket {
-    /// A bracket with nobody in it.
-    pub fn new(policy: &PolicySpec, plan: &BracketPlan) -> Self {
-        let (rungs, eta) = (&plan.rungs, policy.eta());
-        match (policy.kind, plan.trials) {
-            (PolicyKind::Asha { variant } | PolicyKind::AsyncHyperband { variant }, _) => {
-                Self::Asha(Asha::new(rungs, eta, variant))
-            }
-            (PolicyKind::Pasha, _) => Self::Asha(Asha::progressive(rungs, eta)),
-            (
-                PolicyKind::MedianStopping {
-                    percentile,
-                    startup_trials,
-                },
-                _,
-            ) => Self::Median(Median::new(rungs, percentile, startup_trials)),
-            (PolicyKind::SuccessiveHalving { .. } | PolicyKind::Hyperband { .. } | PolicyKind::None, trials) => {
-                Self::Halving(Halving::new(rungs, eta, trials.unwrap_or(0)))
-            }
-        }
-    }
-
     /// The resources of the rungs, ascending; at least one.
     pub fn rungs(&self) -> Vec<u64> {
         match self {
@@ -134,9 +76,10 @@ impl Bracket {
 
     /// A trial has been promoted from the rung of `resource`, or has ended there: it is not promoted from it any more, whoever
     /// else comes.
-    pub fn left(&mut self, trial: TrialId, resource: u64) {
-        if let Self::Asha(asha) = self {
-            asha.left(trial, resource);
+    pub fn withdraw(&mut self, trial: TrialId, resource: u64) {
+        match self {
+            Self::Asha(asha) => asha.withdraw(trial, resource),
+            Self::Halving(_) | Self::Median(_) => {}
         }
     }
 
@@ -147,29 +90,5 @@ impl Bracket {
             Self::Asha(asha) => asha.close(trial, resource),
             Self::Halving(_) | Self::Median(_) => Decision::Prune,
         }
-    }
-}
-
-/// Orders trials by loss, then by number.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Rank {
-    pub loss: f64,
-    pub trial: TrialId,
-}
-
-impl Eq for Rank {}
-
-impl Ord for Rank {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        // Adding zero makes -0.0 and 0.0 a tie.
-        (self.loss + 0.0)
-            .total_cmp(&(other.loss + 0.0))
-            .then(self.trial.cmp(&other.trial))
-    }
-}
-
-impl PartialOrd for Rank {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
     }
 }

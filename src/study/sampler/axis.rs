@@ -9,7 +9,7 @@ pub(super) enum Axis {
     Constant,
     /// A number without gaps, or with so many steps.
     Line {
-        /// How many values there are, if that can be told.
+        /// How many values there are, if that is known.
         steps: Option<u64>,
     },
     /// One of some listed numbers, which have an order whatever that of the list is: the rank of each, from 0.

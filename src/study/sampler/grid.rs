@@ -5,29 +5,61 @@ use std::collections::{HashMap, HashSet};
 
 use hpo_protocol::Values;
 
-use super::{Purpose, Request, generator};
+use super::{Learned, Purpose, Request, Sampler, generator};
+use crate::keys::About;
 use crate::space::{Cells, shuffled};
 
+/// The sampler, which has no settings.
+pub struct Grid;
+
+impl Grid {
+    pub(super) const ABOUT: About = About {
+        name: "grid",
+        in_short: "every configuration once, in an order that depends on the seed; those of `[[try_first]]` come first, and not again",
+        choose: "with a small finite space that you want to see all of; more than 2^64 configurations are refused",
+        keys: &[],
+        keys_if_learning: &[],
+    };
+}
+
+impl Sampler for Grid {
+    fn is_adaptive(&self) -> bool {
+        false
+    }
+
+    fn uses_priors(&self) -> bool {
+        false
+    }
+
+    fn tried_first(&self, request: &Request<'_>) -> Vec<Values> {
+        let first = first(request).into_iter();
+        let skipped = usize::try_from(request.first).unwrap_or(usize::MAX);
+        let count = usize::try_from(request.count).unwrap_or(usize::MAX);
+        first.skip(skipped).take(count).collect()
+    }
+
+    /// After the last configuration all come again. There are none if nobody can count them: a study's file with such a grid is not
+    /// accepted.
+    fn draw(&self, request: &Request<'_>, _: &Learned) -> Vec<Values> {
+        let Some(cells) = Cells::of(request.history.space) else {
+            return Vec::new();
+        };
+        let first = first(request);
+        let from = request.first.saturating_sub(first.len() as u64);
+        match request.history.space.constraints.is_empty() {
+            true => numbered(request.seed, &cells, &first, from, request.count),
+            false => allowed(request, &cells, &first, from),
+        }
+    }
+}
+
 /// What is tried first.
-pub(super) fn first(request: &Request<'_>) -> Vec<Values> {
-    let space = request.space;
+fn first(request: &Request<'_>) -> Vec<Values> {
+    let space = request.history.space;
     let cells = (0..).zip(space.first_cells(request.seed));
     // A study's file in which one is missing is not accepted.
     let any = |trial| space.first(trial, &mut generator(request.seed, trial, Purpose::Configuration));
     cells.filter_map(|(trial, cell)| cell.or_else(|| any(trial))).collect()
-}
-
-/// The configurations of the trials of a request, which come after the first ones. After the last one all come again. None if nobody
-/// can count them: a study's file with such a grid is not accepted.
-pub(super) fn draw(request: &Request<'_>, first: &[Values]) -> Vec<Values> {
-    let Some(cells) = Cells::of(request.space) else {
-        return Vec::new();
-    };
-    let from = request.first.saturating_sub(first.len() as u64);
-    match request.space.constraints.is_empty() {
-        true => numbered(request.seed, &cells, first, from, request.count),
-        false => allowed(request, &cells, first, from),
-    }
 }
 
 /// Configurations after the first ones where all are allowed: none needs to be drawn to know a later one.
@@ -58,7 +90,7 @@ fn allowed(request: &Request<'_>, cells: &Cells<'_>, first: &[Values], from: u64
     let all = || {
         (0..cells.count())
             .map(|place| cells.configuration(shuffled(place, cells.count(), request.seed)))
-            .filter(|one| request.space.allows(one))
+            .filter(|one| request.history.space.allows(one))
     };
     if request.count == 0 || all().next().is_none() {
         return Vec::new();
@@ -78,19 +110,21 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::SamplerSpec;
+    use super::super::{History, SamplerSpec};
     use super::*;
     use crate::space::SearchSpace;
 
     fn draw(space: &SearchSpace, seed: u64, first: u64, count: u64) -> Vec<Values> {
         SamplerSpec::Grid.draw(&Request {
-            space,
+            history: History {
+                space,
+                rungs: &[1, 3],
+                observations: &[],
+            },
             seed,
-            rungs: &[1, 3],
             start: 0,
             first,
             count,
-            observations: &[],
         })
     }
 

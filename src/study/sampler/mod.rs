@@ -1,78 +1,76 @@
 //! Samplers: which configuration is tried next.
+//!
+//! A sampler is a file of its own and a line of [`SamplerSpec`].
 
 mod axis;
+mod generator;
 mod gp;
 mod grid;
+mod keys;
 mod prior_band;
 mod random;
+mod request;
 mod sobol;
 #[cfg(test)]
 mod tests;
 mod tpe;
 mod untried;
 
-pub use gp::GaussianProcess;
-pub(crate) use gp::Surrogate;
 use hpo_protocol::Values;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-pub use tpe::Tpe;
 
-use crate::ids::TrialId;
-use crate::space::SearchSpace;
+use crate::keys::{Settings, kinds};
 
-/// How configurations are drawn.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum SamplerSpec {
-    /// Every configuration on its own, from the space.
-    #[default]
-    Random,
-    /// Points of a scrambled Sobol sequence.
-    Sobol,
-    /// All configurations of a finite space, each once.
-    Grid,
-    /// By a model of the loss over the space and the rungs.
-    GaussianProcess(GaussianProcess),
-    /// Like good configurations, and unlike bad ones.
-    Tpe(Tpe),
-    /// By the user's priors, near the best configuration, and at random.
-    PriorBand,
+pub(crate) use self::generator::{Purpose, generator};
+pub(super) use self::generator::{confirmation_seed, training_seed};
+pub use self::gp::GaussianProcess;
+pub(crate) use self::gp::Surrogate;
+pub use self::request::{History, Observation, Request};
+pub use self::tpe::Tpe;
+
+kinds! {
+    /// How configurations are drawn.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    pub enum SamplerSpec as Sampler, read from Settings {
+        /// By a model of the loss over the space and the rungs.
+        GaussianProcess(gp::GaussianProcess),
+        /// Like good configurations, and unlike bad ones.
+        Tpe(tpe::Tpe),
+        /// By the user's priors, near the best configuration, and at random.
+        PriorBand = prior_band::PriorBand,
+        /// Every configuration on its own, from the space.
+        Random = random::Random,
+        /// Points of a scrambled Sobol sequence.
+        Sobol = sobol::Sobol,
+        /// All configurations of a finite space, each once.
+        Grid = grid::Grid,
+    }
 }
 
-/// What is known of a trial when others are drawn.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Observation<'a> {
-    /// The trial.
-    pub trial: TrialId,
-    /// Its configuration.
-    pub parameters: &'a Values,
-    /// Its lowest validation loss up to each rung that it has reached, by the rung's resource, ascending. Finite. None yet
-    /// for a trial that is still on its way to the first rung.
-    pub losses: Vec<(u64, f64)>,
-    /// Whether it has diverged, or failed for good: worse than any that has not.
-    pub failed: bool,
-}
+/// What a sampler does.
+trait Sampler {
+    /// Whether it looks at what is known of earlier trials.
+    fn is_adaptive(&self) -> bool;
 
-/// What is to be drawn.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// The space.
-    pub space: &'a SearchSpace,
-    /// The study's seed.
-    pub seed: u64,
-    /// The resources of the rungs, ascending.
-    pub rungs: &'a [u64],
-    /// The number of the bracket's first rung among them.
-    pub start: usize,
-    /// How many trials the search has: the number of the first one to be drawn.
-    pub first: u64,
-    /// How many are drawn at once.
-    pub count: u64,
-    /// All earlier trials whose results may be used, by number. They depend on no timing (decision D4), so that the same
-    /// study draws the same configurations wherever it runs.
-    pub observations: &'a [Observation<'a>],
+    /// Whether it uses what the user expects of parameters.
+    fn uses_priors(&self) -> bool;
+
+    /// What can be learned from earlier trials, if that serves more than one request.
+    fn learn(&self, _: &History<'_>) -> Learned {
+        Learned::default()
+    }
+
+    /// The configurations of those of the trials that the user wants tried first, which come before all others.
+    fn tried_first(&self, request: &Request<'_>) -> Vec<Values> {
+        let first = |trial| {
+            let mut random = generator(request.seed, trial, Purpose::Configuration);
+            request.history.space.first(trial, &mut random)
+        };
+        request.trials().map_while(first).collect()
+    }
+
+    /// The configurations of the trials, none of which is to be tried first.
+    fn draw(&self, request: &Request<'_>, learned: &Learned) -> Vec<Values>;
 }
 
 /// What a sampler has learned from earlier trials; nothing if it does not learn, or knows too little.
@@ -80,111 +78,58 @@ pub struct Request<'a> {
 pub struct Learned(Option<gp::Learned>);
 
 impl Learned {
-    /// How many rungs the next bracket can skip because those below tell too little, if that can be told.
+    /// How many rungs the next bracket can skip because those below say too little, if that is known.
     pub fn first_rung(&self) -> Option<usize> {
         self.0.as_ref()?.first_rung()
     }
 }
 
+/// That of studies of versions that knew no other.
+impl Default for SamplerSpec {
+    fn default() -> Self {
+        Self::Random
+    }
+}
+
 impl SamplerSpec {
+    /// The `type` of a table that has none.
+    pub const USUAL: &'static str = GaussianProcess::ABOUT.name;
+
+    /// The sampler of a file without a table for it.
+    pub fn usual() -> Self {
+        Self::GaussianProcess(GaussianProcess::default())
+    }
+
     /// Whether it looks at what is known of earlier trials.
     pub fn is_adaptive(&self) -> bool {
-        match self {
-            Self::Random | Self::Sobol | Self::Grid => false,
-            Self::GaussianProcess(_) | Self::Tpe(_) | Self::PriorBand => true,
-        }
+        self.own().is_adaptive()
     }
 
     /// Whether it uses what the user expects of parameters.
     pub fn uses_priors(&self) -> bool {
-        matches!(self, Self::GaussianProcess(_) | Self::Tpe(_) | Self::PriorBand)
+        self.own().uses_priors()
     }
 
-    /// What can be learned from the observations of a request: once for a bracket, to open and to draw it.
-    pub fn learn(&self, request: &Request<'_>) -> Learned {
-        match self {
-            Self::GaussianProcess(settings) => Learned(gp::Learned::new(*settings, request)),
-            _ => Learned(None),
-        }
+    /// What can be learned from earlier trials: once for a bracket, to open and to draw it.
+    pub fn learn(&self, history: &History<'_>) -> Learned {
+        self.own().learn(history)
     }
 
     /// The configurations of the next trials, as many as are asked for.
     pub fn draw(&self, request: &Request<'_>) -> Vec<Values> {
-        self.draw_by(request, &self.learn(request))
+        self.draw_by(request, &self.learn(&request.history))
     }
 
     /// The same, by what has been learned from the same observations before.
     pub fn draw_by(&self, request: &Request<'_>, learned: &Learned) -> Vec<Values> {
-        let trials = request.first..request.first + request.count;
-        let cells = (*self == Self::Grid).then(|| grid::first(request));
-        let given = |trial| {
-            if let Some(cells) = &cells {
-                return cells.get(usize::try_from(trial).ok()?).cloned();
-            }
-            let mut rng = generator(request.seed, trial, Purpose::Configuration);
-            request.space.first(trial, &mut rng)
-        };
-        let mut drawn: Vec<Values> = trials.clone().map_while(given).collect();
-        let trials = request.first + drawn.len() as u64..trials.end;
-        let request = &Request {
-            first: trials.start,
-            count: trials.end - trials.start,
+        let mut drawn = self.own().tried_first(request);
+        let given = drawn.len() as u64;
+        let rest = Request {
+            first: request.first + given,
+            count: request.count - given,
             ..*request
         };
-        drawn.extend(match self {
-            Self::Random => trials
-                .map(|trial| random::configuration(request.space, request.seed, trial))
-                .collect(),
-            Self::Sobol => trials
-                .map(|trial| sobol::configuration(request.space, request.seed, trial))
-                .collect(),
-            Self::Grid => grid::draw(request, &cells.unwrap_or_default()),
-            Self::GaussianProcess(settings) => gp::draw(*settings, request, learned.0.as_ref()),
-            Self::Tpe(settings) => tpe::draw(*settings, request),
-            Self::PriorBand => prior_band::draw(request),
-        });
+        drawn.extend(self.own().draw(&rest, learned));
         drawn
     }
-}
-
-/// What a random number is for. Each purpose has a stream of its own, so that a new one changes no other.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Purpose {
-    Configuration = 1,
-    Training = 2,
-    Model = 3,
-    Importance = 4,
-    Confirmation = 5,
-}
-
-/// The generator of one decision: a function of the study's seed, the number of what it is about (a configuration of the search,
-/// a trial) and the purpose, with no state to store.
-pub(crate) fn generator(study_seed: u64, number: u64, purpose: Purpose) -> ChaCha8Rng {
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(&study_seed.to_le_bytes());
-    key[8..16].copy_from_slice(&number.to_le_bytes());
-    key[16..24].copy_from_slice(&(purpose as u64).to_le_bytes());
-    ChaCha8Rng::from_seed(key)
-}
-
-/// The seed that the trial of the search's configuration `number` trains with, below 2^53 so that any JSON reader keeps it exactly.
-pub(super) fn training_seed(study_seed: u64, number: u64) -> u64 {
-    generator(study_seed, number, Purpose::Training).next_u64() >> 11
-}
-
-/// The seed of the `number`-th run (from 0) that confirms a trial, below 2^53 and not the trial's own.
-pub(super) fn confirmation_seed(study_seed: u64, trial: TrialId, own: u64, number: u64) -> u64 {
-    let mut random = generator(study_seed, trial.0, Purpose::Confirmation);
-    let mut next = || {
-        loop {
-            let seed = random.next_u64() >> 11;
-            if seed != own {
-                return seed;
-            }
-        }
-    };
-    for _ in 0..number {
-        next();
-    }
-    next()
 }

@@ -6,7 +6,8 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::untried::Tried;
-use super::{Observation, Purpose, Request, generator};
+use super::{Learned, Observation, Purpose, Request, Sampler, generator};
+use crate::keys::About;
 use crate::space::{Around, SearchSpace};
 
 /// How far from the incumbent a parameter moves, as a share of its range, and how probable it is to move: section 5.2.
@@ -14,15 +15,41 @@ const MOVED: (f64, f64) = (0.25, 0.5);
 /// Fewer trials than these at a rung rank nothing.
 const ENOUGH: usize = 3;
 
-/// Draws configurations.
-pub(super) fn draw(request: &Request<'_>) -> Vec<Values> {
-    let space = request.space;
-    let mut tried = Tried::new(request);
+/// The sampler, which has no settings.
+pub struct PriorBand;
+
+impl PriorBand {
+    pub(super) const ABOUT: About = About {
+        name: "prior_band",
+        in_short: "by your guesses, near the best so far, and at random (Mallik et al., 2023)",
+        choose: "with good guesses and few trials",
+        keys: &[],
+        keys_if_learning: &[],
+    };
+}
+
+impl Sampler for PriorBand {
+    fn is_adaptive(&self) -> bool {
+        true
+    }
+
+    fn uses_priors(&self) -> bool {
+        true
+    }
+
+    fn draw(&self, request: &Request<'_>, _: &Learned) -> Vec<Values> {
+        draw(request)
+    }
+}
+
+fn draw(request: &Request<'_>) -> Vec<Values> {
+    let space = request.history.space;
+    let mut tried = Tried::new(&request.history);
     let shares = Shares::new(request);
     let priors: Vec<Option<Around>> = space.parameters.iter().map(Around::prior).collect();
     let incumbent = shares.incumbent.map(|one| space.point(one.parameters));
     let mut drawn = Vec::new();
-    for trial in request.first..request.first + request.count {
+    for trial in request.trials() {
         const TRIES: usize = 100;
         let mut random = generator(request.seed, trial, Purpose::Configuration);
         let kind = random.random::<f64>();
@@ -63,7 +90,7 @@ struct Shares<'a> {
 impl<'a> Shares<'a> {
     fn new(request: &Request<'a>) -> Self {
         // The higher the first rung, the fewer trials there are, and the more they count.
-        let rung = |place: usize| request.rungs.get(place).copied().unwrap_or(1).max(1) as f64;
+        let rung = |place: usize| request.history.rungs.get(place).copied().unwrap_or(1).max(1) as f64;
         let by_chance = 1.0 / (1.0 + rung(request.start) / rung(0));
         let others = 1.0 - by_chance;
         let Some((incumbent, share)) = Self::incumbent(request) else {
@@ -84,15 +111,16 @@ impl<'a> Shares<'a> {
     fn incumbent(request: &Request<'a>) -> Option<(&'a Observation<'a>, f64)> {
         let at = |rung: u64| {
             let mut seen: Vec<(f64, &Observation<'_>)> = Vec::new();
-            for one in request.observations.iter().filter(|one| !one.failed) {
+            for one in request.history.observations.iter().filter(|one| !one.failed) {
                 let loss = one.losses.iter().find(|(resource, _)| *resource == rung);
                 seen.extend(loss.map(|(_, loss)| (*loss, one)));
             }
             seen.sort_by(|a, b| a.0.total_cmp(&b.0));
             seen
         };
-        let (_, incumbent) = *at(*request.rungs.last()?).first()?;
+        let (_, incumbent) = *at(*request.history.rungs.last()?).first()?;
         let ranked = request
+            .history
             .rungs
             .iter()
             .rev()
@@ -100,7 +128,7 @@ impl<'a> Shares<'a> {
             .find(|seen| seen.len() >= ENOUGH)?;
         let best = &ranked[..ranked.len().div_ceil(3).max(ENOUGH).min(ranked.len())];
 
-        let space = request.space;
+        let space = request.history.space;
         let centre = space.point(incumbent.parameters);
         let (mut of_prior, mut of_incumbent) = (0.0, 0.0);
         for (rank, (_, one)) in best.iter().enumerate() {

@@ -3,10 +3,36 @@
 
 use hpo_protocol::Values;
 
-use super::{Purpose, generator};
-use crate::space::SearchSpace;
+use super::{Learned, Purpose, Request, Sampler, generator};
+use crate::keys::About;
 
-/// The configuration of a trial.
-pub(super) fn configuration(space: &SearchSpace, study_seed: u64, number: u64) -> Values {
-    space.sample(&mut generator(study_seed, number, Purpose::Configuration))
+/// The sampler, which has no settings.
+pub struct Random;
+
+impl Random {
+    pub(super) const ABOUT: About = About {
+        name: "random",
+        in_short: "every configuration on its own (Bergstra and Bengio, 2012)",
+        choose: "for the fairest picture of the whole space",
+        keys: &[],
+        keys_if_learning: &[],
+    };
+}
+
+impl Sampler for Random {
+    fn is_adaptive(&self) -> bool {
+        false
+    }
+
+    fn uses_priors(&self) -> bool {
+        false
+    }
+
+    fn draw(&self, request: &Request<'_>, _: &Learned) -> Vec<Values> {
+        let draw = |trial| {
+            let mut random = generator(request.seed, trial, Purpose::Configuration);
+            request.history.space.sample(&mut random)
+        };
+        request.trials().map(draw).collect()
+    }
 }

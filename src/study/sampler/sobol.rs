@@ -5,8 +5,37 @@ use hpo_protocol::Values;
 use rand::RngExt;
 use sobol_burley::{NUM_DIMENSIONS, sample};
 
-use super::{Purpose, generator};
+use super::{Learned, Purpose, Request, Sampler, generator};
+use crate::keys::About;
 use crate::space::SearchSpace;
+
+/// The sampler, which has no settings.
+pub struct Sobol;
+
+impl Sobol {
+    pub(super) const ABOUT: About = About {
+        name: "sobol",
+        in_short: "points of a scrambled Sobol sequence, which leave no part of the space empty (Sobol, 1967; Owen, 1995)",
+        choose: "with few trials and nothing to learn from: it covers the space more evenly than chance",
+        keys: &[],
+        keys_if_learning: &[],
+    };
+}
+
+impl Sampler for Sobol {
+    fn is_adaptive(&self) -> bool {
+        false
+    }
+
+    fn uses_priors(&self) -> bool {
+        false
+    }
+
+    fn draw(&self, request: &Request<'_>, _: &Learned) -> Vec<Values> {
+        let draw = |trial| configuration(request.history.space, request.seed, trial);
+        request.trials().map(draw).collect()
+    }
+}
 
 /// Points that the sequence has.
 const POINTS: u64 = 1 << 16;

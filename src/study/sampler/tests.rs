@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::ids::TrialId;
+use crate::space::SearchSpace;
 
 const RUNGS: [u64; 3] = [1, 3, 9];
 
@@ -61,7 +63,7 @@ proptest! {
             losses: RUNGS.into_iter().zip(losses.iter().copied()).collect(),
             failed: *failed,
         }).collect();
-        let request = Request { space: &space, seed, rungs: &RUNGS, start, first: seen.len() as u64, count, observations: &observations };
+        let request = Request { history: History { space: &space, rungs: &RUNGS, observations: &observations }, seed, start, first: seen.len() as u64, count };
         for sampler in learning() {
             let drawn = sampler.draw(&request);
             prop_assert_eq!(drawn.len() as u64, count);
@@ -107,13 +109,15 @@ fn regret(sampler: &SamplerSpec, seed: u64, brackets: u64, guess: Option<f64>) -
         });
         let observations: Vec<Observation> = observations.collect();
         let next = sampler.draw(&Request {
-            space: &space,
+            history: History {
+                space: &space,
+                rungs: &RUNGS,
+                observations: &observations,
+            },
             seed,
-            rungs: &RUNGS,
             start: 1,
             first: all.len() as u64,
             count: 6,
-            observations: &observations,
         });
         all.extend(next);
     }
@@ -169,13 +173,15 @@ fn nothing_is_drawn_twice_while_there_is_something_else() {
             });
             let observations: Vec<Observation> = observations.collect();
             let next = sampler.draw(&Request {
-                space: &space,
+                history: History {
+                    space: &space,
+                    rungs: &RUNGS,
+                    observations: &observations,
+                },
                 seed: 3,
-                rungs: &RUNGS,
                 start: 0,
                 first: all.len() as u64,
                 count: 2,
-                observations: &observations,
             });
             all.extend(next);
         }

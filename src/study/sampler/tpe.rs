@@ -5,13 +5,15 @@
 use hpo_protocol::Values;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 use statrs::statistics::Statistics;
 
 use super::axis::Axis;
+use super::keys::RANDOM_SHARE;
 use super::untried::Tried;
-use super::{Purpose, Request, generator};
-use crate::space::{Around, SearchSpace};
+use super::{Learned, Purpose, Request, Sampler, generator};
+use crate::ids::MAX_TRIALS;
+use crate::keys::{About, Fallback, Key, Settings, Takes};
+use crate::space::{Around, SearchSpace, UnitNormal};
 
 /// The settings of the sampler.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -22,12 +24,51 @@ pub struct Tpe {
     pub random_share: f64,
 }
 
+const STARTUP_TRIALS: Key = Key {
+    name: "startup_trials",
+    takes: Takes::Integer {
+        least: 1,
+        most: MAX_TRIALS as i64,
+    },
+    default: Fallback::Described("three more than there are parameters, at least 8"),
+    about: "before so many trials have come to a rung it is not modelled",
+};
+
+impl Tpe {
+    pub(super) const ABOUT: About = About {
+        name: "tpe",
+        in_short: "like good configurations and unlike bad ones (Bergstra et al., 2011; Watanabe, 2023), on the highest rung that says \
+                   enough (BOHB: Falkner et al., 2018)",
+        choose: "with many choices and conditions, or thousands of trials, where a Gaussian process is slow",
+        keys: &[STARTUP_TRIALS, RANDOM_SHARE],
+        keys_if_learning: &[],
+    };
+
+    pub(super) fn read(settings: &Settings) -> Self {
+        Self {
+            startup_trials: settings.count_if_any(&STARTUP_TRIALS),
+            random_share: settings.number(&RANDOM_SHARE),
+        }
+    }
+}
+
 impl Default for Tpe {
     fn default() -> Self {
-        Self {
-            startup_trials: None,
-            random_share: 0.1,
-        }
+        Self::read(&Settings::default())
+    }
+}
+
+impl Sampler for Tpe {
+    fn is_adaptive(&self) -> bool {
+        true
+    }
+
+    fn uses_priors(&self) -> bool {
+        true
+    }
+
+    fn draw(&self, request: &Request<'_>, _: &Learned) -> Vec<Values> {
+        draw(*self, request)
     }
 }
 
@@ -40,24 +81,23 @@ const NARROWEST: f64 = 0.03;
 /// The probability with which a choice changes: Watanabe, section 3.3.3.
 const CHANGED: f64 = 0.2;
 
-/// Draws configurations.
-pub(super) fn draw(settings: Tpe, request: &Request<'_>) -> Vec<Values> {
-    let mut tried = Tried::new(request);
+fn draw(settings: Tpe, request: &Request<'_>) -> Vec<Values> {
+    let mut tried = Tried::new(&request.history);
     let mut estimator = Estimator::new(settings, request);
     let mut drawn = Vec::new();
-    for trial in request.first..request.first + request.count {
+    for trial in request.trials() {
         let mut random = generator(request.seed, trial, Purpose::Configuration);
         let by_model = match &estimator {
             Some(estimator) if random.random::<f64>() >= settings.random_share => {
-                estimator.next(request.space, &tried, &mut random)
+                estimator.next(request.history.space, &tried, &mut random)
             }
             Some(_) => None,
-            None => Some(tried.early(request.space, &mut random)),
+            None => Some(tried.early(request.history.space, &mut random)),
         };
-        let configuration = by_model.unwrap_or_else(|| tried.other(request.space, &mut random));
+        let configuration = by_model.unwrap_or_else(|| tried.other(request.history.space, &mut random));
         if let Some(estimator) = &mut estimator {
             // Until it is known, it counts as bad, so that the next one is another (constant liar: Ginsbourger et al., 2010).
-            estimator.bad.add(request.space.point(&configuration), 1.0);
+            estimator.bad.add(request.history.space.point(&configuration), 1.0);
         }
         tried.insert(&configuration);
         drawn.push(configuration);
@@ -74,13 +114,13 @@ struct Estimator {
 
 impl Estimator {
     fn new(settings: Tpe, request: &Request<'_>) -> Option<Self> {
-        let space = request.space;
+        let space = request.history.space;
         let axes: Vec<Axis> = space.parameters.iter().map(|one| Axis::of(&one.distribution)).collect();
         let searched = axes.iter().filter(|axis| **axis != Axis::Constant).count() as u64;
         let enough = settings.startup_trials.unwrap_or((searched + 3).max(8)).max(2) as usize;
-        let mut seen = request.rungs.iter().rev().find_map(|&rung| {
+        let mut seen = request.history.rungs.iter().rev().find_map(|&rung| {
             let at = |(resource, loss): &(u64, f64)| (*resource == rung).then_some(*loss);
-            let seen = request.observations.iter().filter_map(|one| {
+            let seen = request.history.observations.iter().filter_map(|one| {
                 let loss = one.losses.iter().find_map(at);
                 // Worse than any other.
                 let loss = loss.filter(|_| !one.failed).or(one.failed.then_some(f64::INFINITY));
@@ -107,6 +147,7 @@ impl Estimator {
             bad: Mixture::new(axes, even, bad.into_iter().map(|(_, point)| (1.0, point)).collect()),
         };
         for one in request
+            .history
             .observations
             .iter()
             .filter(|one| one.losses.is_empty() && !one.failed)
@@ -162,7 +203,7 @@ impl Mixture {
             let steps = match &axes[place] {
                 Axis::Line { steps: Some(steps) } => *steps as f64,
                 Axis::Ranks(ranks) => ranks.len() as f64,
-                _ => f64::INFINITY,
+                Axis::Line { steps: None } | Axis::Constant | Axis::Categories(_) => f64::INFINITY,
             };
             (deviation(own) * scott).max(narrowest).max(0.5 / steps)
         };
@@ -201,9 +242,9 @@ impl Mixture {
     fn near(&self, axis: usize, own: f64, random: &mut impl Rng) -> f64 {
         match &self.axes[axis] {
             Axis::Constant => own,
-            Axis::Line { .. } => Bell::new(own, self.widths[axis]).at(random.random()),
+            Axis::Line { .. } => UnitNormal::new(own, self.widths[axis]).at(random.random()),
             Axis::Ranks(ranks) => {
-                let moved = Bell::new(line(&self.axes[axis], own), self.widths[axis]).at(random.random());
+                let moved = UnitNormal::new(line(&self.axes[axis], own), self.widths[axis]).at(random.random());
                 let rank = ((moved * ranks.len() as f64) as usize).min(ranks.len() - 1);
                 let place = ranks.iter().position(|other| *other == rank).unwrap_or(0);
                 (place as f64 + 0.5) / ranks.len() as f64
@@ -231,7 +272,7 @@ impl Mixture {
         match &self.axes[axis] {
             Axis::Constant => 1.0,
             Axis::Line { .. } | Axis::Ranks(_) => {
-                Bell::new(line(&self.axes[axis], own), self.widths[axis]).density(line(&self.axes[axis], other))
+                UnitNormal::new(line(&self.axes[axis], own), self.widths[axis]).density(line(&self.axes[axis], other))
             }
             // Aitchison and Aitken (1976).
             Axis::Categories(count) => {
@@ -258,37 +299,6 @@ fn deviation(coordinates: impl Iterator<Item = f64>) -> f64 {
         deviation
     } else {
         1.0 / 12f64.sqrt()
-    }
-}
-
-/// A normal distribution cut off at 0 and 1.
-struct Bell {
-    normal: Option<Normal>,
-    from: f64,
-    mass: f64,
-}
-
-impl Bell {
-    fn new(centre: f64, width: f64) -> Self {
-        let normal = Normal::new(centre, width).ok();
-        let from = normal.map_or(0.0, |normal| normal.cdf(0.0));
-        let to = normal.map_or(1.0, |normal| normal.cdf(1.0));
-        Self {
-            normal,
-            from,
-            mass: (to - from).max(f64::MIN_POSITIVE),
-        }
-    }
-
-    fn at(&self, share: f64) -> f64 {
-        let x = self
-            .normal
-            .map(|normal| normal.inverse_cdf(self.from + share * self.mass));
-        x.filter(|x| x.is_finite()).unwrap_or(share).clamp(0.0, 1.0)
-    }
-
-    fn density(&self, x: f64) -> f64 {
-        self.normal.map_or(1.0, |normal| normal.pdf(x) / self.mass)
     }
 }
 

@@ -7,7 +7,7 @@ use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use hpo_protocol::Values;
 use rand::{Rng, RngExt};
 
-use super::Request;
+use super::History;
 use crate::space::{Around, SearchSpace};
 
 /// So many draws in vain mean that nearly all has been tried.
@@ -21,7 +21,7 @@ pub(super) struct Tried<'a>(HashSet<Configuration<'a>, BuildHasherDefault<Defaul
 struct Configuration<'a>(Cow<'a, Values>);
 
 impl Hash for Configuration<'_> {
-    /// Numbers tell nearly all configurations of a space apart, and names none: they take most of the time.
+    /// Numbers distinguish nearly all configurations of a space. Names are left out: to hash them takes most of the time.
     fn hash<H: Hasher>(&self, state: &mut H) {
         for value in self.0.values() {
             match value.as_f64() {
@@ -34,16 +34,16 @@ impl Hash for Configuration<'_> {
 }
 
 impl<'a> Tried<'a> {
-    /// What a request says has been tried.
-    pub fn new(request: &Request<'a>) -> Self {
-        let known = request.observations.iter();
+    /// What a history says has been tried.
+    pub fn new(history: &History<'a>) -> Self {
+        let known = history.observations.iter();
         Self(known.map(|one| Configuration(Cow::Borrowed(one.parameters))).collect())
     }
 
     /// What need not be tried again: all but what has ended before the last rung.
-    pub fn to_the_end(request: &Request<'a>) -> Self {
-        let last = request.rungs.last();
-        let known = request.observations.iter();
+    pub fn to_the_end(history: &History<'a>) -> Self {
+        let last = history.rungs.last();
+        let known = history.observations.iter();
         let ended = known.filter(|one| one.failed || one.losses.last().is_none_or(|(rung, _)| Some(rung) == last));
         Self(ended.map(|one| Configuration(Cow::Borrowed(one.parameters))).collect())
     }

@@ -1,4 +1,9 @@
+mod files;
+mod mistakes;
 mod properties;
+mod reference;
+mod schema;
+mod whole;
 
 use std::fs;
 
@@ -8,6 +13,7 @@ use serde_json::json;
 use super::*;
 use crate::devices::{Devices, DevicesError};
 use crate::space::{Distribution, Parameter};
+use crate::study::{Asha, AsyncHyperband, Hyperband, MedianStopping, SuccessiveHalving};
 
 const GOOD: &str = r#"[study]
 trials = 27
@@ -26,132 +32,6 @@ margin = 1
 
 fn parse_at(text: &str) -> Result<StudyFile, Diagnostic> {
     parse(text, Path::new("/here/sub/space.toml"))
-}
-
-#[test]
-fn a_whole_study_is_read() {
-    let text = r#"
-[study]
-name = "minilm-wordnet"
-seed = 1
-trials = 27
-retries = 5
-[policy]
-min_resource = 2
-max_resource = 18
-reduction_factor = 4
-[sampler]
-type = "random"
-[confirmation]
-seeds = 5
-[slots]
-devices = [1, 0]
-trials_per_device = 2
-threads_per_trial = 3
-[trial]
-model = "../.cache/model"
-train = "/data/./train.jsonl"
-validation = "v.jsonl"
-validation_margin = 1
-max_length = 64
-seed = 7
-[space]
-learning_rate = { type = "log_uniform", low = 1e-5, high = 1e-3 }
-batch_size = { type = "choice", values = [16, 0x20] }
-dropout = { type = "uniform", low = 0, high = 0.3 }
-margin = { type = "choice", values = [1, 0.5] }
-weight_decay = 0
-"#;
-    let file = parse_at(&format!("\u{feff}{text}")).unwrap();
-    assert_eq!(file.text, text);
-    let slots = SlotSettings {
-        devices: Devices::Gpus(vec![1, 0]),
-        trials_per_device: Some(2),
-        threads_per_trial: Some(3),
-        silence: None,
-    };
-    assert_eq!(file.slots, slots);
-    let parameter = |name: &str, distribution| Parameter {
-        name: name.to_owned(),
-        distribution,
-        when: Vec::new(),
-        prior: None,
-    };
-    let spec = StudySpec {
-        name: "minilm-wordnet".to_owned(),
-        seed: 1,
-        trials: 27,
-        retries: 5,
-        sampler: SamplerSpec::default(),
-        confirmation: Some(ConfirmationSpec {
-            configurations: 3,
-            seeds: 5,
-        }),
-        policy: PolicySpec {
-            kind: crate::study::PolicyKind::SuccessiveHalving {
-                bracket_size: None,
-                small_brackets: false,
-            },
-            speculation: true,
-            parallel_brackets: 1,
-            unit: Unit::Epochs,
-            report_every: 1,
-            min_resource: 2,
-            max_resource: 18,
-            reduction_factor: 4,
-        },
-        trainer: Trainer {
-            command: None,
-            directory: "/here/sub".into(),
-            settings: [
-                ("model".to_owned(), json!("/here/.cache/model")),
-                ("train".to_owned(), json!("/data/train.jsonl")),
-                ("validation".to_owned(), json!("/here/sub/v.jsonl")),
-                ("clean".to_owned(), json!(true)),
-                ("validation_margin".to_owned(), json!(1.0)),
-                ("max_length".to_owned(), json!(64)),
-            ]
-            .into(),
-            seed: Some(7),
-        },
-        threads: 3,
-        space: SearchSpace {
-            try_first: Vec::new(),
-            constraints: Vec::new(),
-            parameters: vec![
-                parameter(
-                    "learning_rate",
-                    Distribution::LogUniform {
-                        low: 1e-5,
-                        high: 1e-3,
-                        step: None,
-                    },
-                ),
-                parameter(
-                    "batch_size",
-                    Distribution::Choice {
-                        values: vec![json!(16), json!(32)],
-                    },
-                ),
-                parameter(
-                    "dropout",
-                    Distribution::Uniform {
-                        low: 0.0,
-                        high: 0.3,
-                        step: None,
-                    },
-                ),
-                parameter(
-                    "margin",
-                    Distribution::Choice {
-                        values: vec![json!(1.0), json!(0.5)],
-                    },
-                ),
-                parameter("weight_decay", Distribution::Fixed { value: json!(0.0) }),
-            ],
-        },
-    };
-    assert_eq!(file.study.spec(3, 1), spec);
 }
 
 #[test]
@@ -175,35 +55,35 @@ fn policies_are_read_with_their_settings() {
     let kind = |lines: &str| policy(lines).kind;
     assert_eq!(
         kind(""),
-        PolicyKind::SuccessiveHalving {
+        PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: None,
             small_brackets: false
-        }
+        })
     );
     assert_eq!(
         kind("type = \"successive_halving\"\nbracket_size = 9"),
-        PolicyKind::SuccessiveHalving {
+        PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: Some(9),
             small_brackets: false
-        }
+        })
     );
     assert_eq!(
         kind("type = \"hyperband\""),
-        PolicyKind::Hyperband { small_brackets: false }
+        PolicyKind::Hyperband(Hyperband { small_brackets: false })
     );
     let (promotion, stopping) = (AshaVariant::Promotion, AshaVariant::Stopping);
-    assert_eq!(kind("type = \"asha\""), PolicyKind::Asha { variant: promotion });
+    assert_eq!(kind("type = \"asha\""), PolicyKind::Asha(Asha { variant: promotion }));
     assert_eq!(
         kind("type = \"async_hyperband\"\nvariant = \"stopping\""),
-        PolicyKind::AsyncHyperband { variant: stopping }
+        PolicyKind::AsyncHyperband(AsyncHyperband { variant: stopping })
     );
     assert_eq!(kind("type = \"pasha\""), PolicyKind::Pasha);
     assert_eq!(
         kind("type = \"median_stopping\"\npercentile = 80\nmin_resource = 2"),
-        PolicyKind::MedianStopping {
+        PolicyKind::MedianStopping(MedianStopping {
             percentile: 80,
             startup_trials: 5
-        }
+        })
     );
     assert_eq!(kind("type = \"none\""), PolicyKind::None);
     assert!(policy("").speculation && !policy("speculation = false").speculation);
@@ -251,19 +131,19 @@ fn a_sampler_that_learns_has_brackets_to_learn_from() {
     assert_eq!(random.sampler, SamplerSpec::Random);
     assert_eq!(
         random.policy.kind,
-        PolicyKind::SuccessiveHalving {
+        PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: None,
             small_brackets: false
-        }
+        })
     );
     let settings = GaussianProcess {
         startup_trials: Some(5),
         random_share: 0.1,
     };
-    let small = PolicyKind::SuccessiveHalving {
+    let small = PolicyKind::SuccessiveHalving(SuccessiveHalving {
         bracket_size: None,
         small_brackets: true,
-    };
+    });
     let learning = study("[sampler]\ntype = \"gaussian_process\"\nstartup_trials = 5");
     assert_eq!(learning.sampler, SamplerSpec::GaussianProcess(settings));
     assert_eq!((learning.policy.kind, study("").policy.kind), (small, small));
@@ -277,11 +157,13 @@ fn a_sampler_that_learns_has_brackets_to_learn_from() {
         parse_at(&text).unwrap().study
     };
     let hyperband = with("type = \"hyperband\"").policy.kind;
-    assert_eq!(hyperband, PolicyKind::Hyperband { small_brackets: true });
+    assert_eq!(hyperband, PolicyKind::Hyperband(Hyperband { small_brackets: true }));
     let halving = with("bracket_size = 9\nparallel_brackets = 3");
-    let of = |size| PolicyKind::SuccessiveHalving {
-        bracket_size: Some(size),
-        small_brackets: false,
+    let of = |size| {
+        PolicyKind::SuccessiveHalving(SuccessiveHalving {
+            bracket_size: Some(size),
+            small_brackets: false,
+        })
     };
     assert_eq!((halving.policy.kind, halving.parallel_brackets), (of(9), Some(3)));
     assert_eq!(halving.spec(1, 8).policy.parallel_brackets, 3);
@@ -444,161 +326,6 @@ depth = [1, [\"x\"]]\n[space]\n\"layers.0-x\" = { type = \"integer\", low = -1, 
             step: 1
         }
     );
-}
-
-/// Blocks of lines taken out of [`GOOD`] (`- `), lines put in (`+ `), and what is then said.
-const MISTAKES: &str = include_str!("mistakes.txt");
-
-#[test]
-fn every_mistake_is_told_with_its_place_and_its_mend() {
-    let mut told = String::new();
-    for block in MISTAKES.split("\n\n").filter(|block| !block.trim().is_empty()) {
-        let lines = |mark: &str| -> String {
-            let lines = block.lines().filter_map(|line| line.strip_prefix(mark));
-            lines.map(|line| format!("{line}\n")).collect()
-        };
-        let (old, new) = (lines("- "), lines("+ "));
-        assert!(GOOD.contains(&old), "{block}");
-        let error = parse_at(&GOOD.replacen(&old, &new, 1)).expect_err(block);
-        let place = error
-            .line_column()
-            .map_or("*".to_owned(), |(line, column)| format!("{line}:{column}"));
-        let edit: String = block
-            .lines()
-            .filter(|line| line.starts_with(['-', '+']))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        told += &format!(
-            "{edit}{place} {}\n= {}\n\n",
-            error.message,
-            error.help.unwrap_or_default()
-        );
-    }
-    assert_eq!(told.trim_end(), MISTAKES.trim_end(), "all of it:\n{told}");
-}
-
-#[test]
-fn the_first_mistake_of_the_file_is_told_and_a_missing_key_last() {
-    let text = GOOD
-        .replace("trials = 27", "")
-        .replace("max_resource", "max_resorce")
-        .replace("margin = 1", "x = 1");
-    assert_eq!(parse_at(&text).unwrap_err().message, "unknown key `policy.max_resorce`");
-}
-
-#[test]
-fn a_parameter_of_another_trainer_needs_a_plain_name() {
-    let text = GOOD
-        .replace("model = \"../.cache/model/m\"", "command = [\"a\"]")
-        .replace("margin = 1", "\"a b\" = 1");
-    let error = parse_at(&text).unwrap_err();
-    assert_eq!(
-        (error.message.as_str(), error.line_column()),
-        ("`a b` cannot be the name of a parameter", Some((13, 1)))
-    );
-}
-
-#[test]
-fn an_error_is_drawn_like_one_of_rustc() {
-    let text = GOOD.replace("margin = 1", "dropout = { type = \"uniform\", low = 0.0, high = 1.5 }");
-    assert_eq!(
-        parse_at(&text).unwrap_err().to_string(),
-        r#"error: `dropout.high` must be a number from 0 to 0.9
-  --> /here/sub/space.toml:13:49
-   |
-13 | dropout = { type = "uniform", low = 0.0, high = 1.5 }
-   |                                                 ^^^ too large
-   |
-   = help: write a number of at most 0.9"#
-    );
-    let text = GOOD.replace("margin = 1", "margin = { type = \"uniform\", low = 2, high = 1 }");
-    assert_eq!(
-        parse_at(&text).unwrap_err().to_string(),
-        r#"error: the range of `margin` is empty
-  --> /here/sub/space.toml:13:30
-   |
-13 | margin = { type = "uniform", low = 2, high = 1 }
-   |                              ^^^^^^^^^^^^^^^^^ `low` is above `high`
-   |
-   = help: swap `low` and `high`"#
-    );
-}
-
-#[test]
-fn a_file_that_is_no_text_is_told_so() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("space.toml");
-    let message = |bytes: &[u8]| {
-        fs::write(&path, bytes).unwrap();
-        let error = read(&path).unwrap_err();
-        format!("{:?} {}", error.line_column(), error.message)
-    };
-    assert!(message(b"").ends_with("the file is empty"));
-    assert!(message(b"\xff\xfe[\0").contains("is UTF-16"));
-    assert!(message(&vec![b' '; (MAX_BYTES + 1) as usize]).contains("larger than 1 MiB"));
-    assert_eq!(
-        message(b"[study]\nname = \"\xe4\"\n"),
-        "Some((2, 9)) the file is not UTF-8"
-    );
-    assert!(read(directory.path()).unwrap_err().message.ends_with("is a directory"));
-    let missing = read(Path::new("missing.toml")).unwrap_err().to_string();
-    assert!(
-        missing.starts_with("error: cannot read `missing.toml`: No such file"),
-        "{missing}"
-    );
-}
-
-#[test]
-fn the_files_of_a_study_are_checked_in_turn() {
-    let directory = tempfile::tempdir().unwrap();
-    let here = |name: &str| directory.path().join(name);
-    let text = GOOD.replace("../.cache/model/m", "model");
-    let file = parse(&text, &here("space.toml")).unwrap();
-    let check = || {
-        let error = check_files(&file).unwrap_err();
-        (error.line_column().unwrap(), error.message, error.help.unwrap())
-    };
-    assert!(check().1.contains("there is no model directory"));
-    fs::create_dir(here("model")).unwrap();
-    fs::write(here("model/config.json"), "{}").unwrap();
-    fs::write(here("model/model.safetensors"), "").unwrap();
-    let (place, message, _) = check();
-    assert!(
-        place == (8, 9) && message.ends_with("has no `tokenizer.json`"),
-        "{place:?} {message}"
-    );
-    fs::write(here("model/tokenizer.json"), "{}").unwrap();
-    let (place, message, _) = check();
-    assert!(
-        place == (9, 9) && message.contains("t.jsonl`: No such file"),
-        "{place:?} {message}"
-    );
-    fs::write(here("t.jsonl"), "\n").unwrap();
-    assert!(check().1.ends_with("has no rows"));
-    let good = "{\"anchor\":\"a\",\"positive\":\"b\",\"negative\":\"c\"}\n";
-    fs::write(here("t.jsonl"), good).unwrap();
-    fs::write(here("v.jsonl"), format!("{good}\n{}", good.replace("\"c\"", "7"))).unwrap();
-    let error = check_files(&file).unwrap_err();
-    assert_eq!(
-        (error.line_column(), error.file.file_name().unwrap()),
-        (Some((3, 41)), "v.jsonl".as_ref())
-    );
-    assert_eq!(error.message, "`negative` must be a string, not a number");
-    fs::write(here("v.jsonl"), good).unwrap();
-    let (place, message, _) = check();
-    assert!(
-        place == (9, 9) && message.ends_with("of 1 dropped 1 that leak into held-out rows"),
-        "{place:?} {message}"
-    );
-    fs::write(here("v.jsonl"), good.replace("\"a\"", "\"d\"")).unwrap();
-    let report = check_files(&file).unwrap().unwrap();
-    assert_eq!((report.train.rows, report.validation.rows), (1, 1));
-}
-
-#[test]
-fn what_make_setup_fetches_is_told_so() {
-    let error = check_files(&parse_at(GOOD).unwrap()).unwrap_err();
-    assert_eq!(error.help.as_deref(), Some("run `make setup` to fetch it"));
 }
 
 #[test]

@@ -10,8 +10,9 @@ use super::super::reader::{Item, Problem, Span, Table};
 use super::super::{StudyFile, diagnostic};
 use super::effect::{can_replace, without_effect};
 use crate::diagnostic::{Diagnostic, Source};
+use crate::program::{is_program, on_path};
 
-/// Checks that the files that the trainer will read are there, and that the data in them can be trained with: tells what
+/// Checks that the files that the trainer will read are there, and that the data in them can be trained with: reports what
 /// they hold. Of a trainer of the user's own it checks that its program is there, and where it runs.
 pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostic> {
     let trainer = &file.study.trainer;
@@ -43,12 +44,12 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostic> {
         return Err(at_key(file, "synonyms", &synonyms.to_string_lossy(), message, help));
     }
     match without_effect(&file.study.space, sets.report.kind, sets.synonyms.is_some()) {
-        Some(told) => Err(diagnostic(
+        Some(idle) => Err(diagnostic(
             Problem::new(
-                parameter_key(&file.text, &told.parameter).unwrap_or_default(),
-                told.message,
-                told.label,
-                told.help,
+                parameter_key(&file.text, &idle.parameter).unwrap_or_default(),
+                idle.message,
+                idle.label,
+                idle.help,
             ),
             &file.text,
             &file.path,
@@ -65,8 +66,7 @@ fn check_program(file: &StudyFile, command: &[String], directory: &Path) -> Resu
     }
     let Some(name) = command.first() else { return Ok(()) };
     if !name.contains('/') {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        if std::env::split_paths(&path).any(|directory| is_program(&directory.join(name))) {
+        if on_path(name).is_some() {
             return Ok(());
         }
         let message = format!("there is no program `{name}` on the PATH");
@@ -85,10 +85,6 @@ fn check_program(file: &StudyFile, command: &[String], directory: &Path) -> Resu
         format!("the program `{name}` {message}"),
         help,
     ))
-}
-
-fn is_program(path: &Path) -> bool {
-    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
 /// Where the name of a parameter stands under `[space]`.

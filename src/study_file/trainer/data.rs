@@ -3,77 +3,89 @@
 use std::path::Path;
 
 use hpo_protocol::Values;
-use hpo_protocol::embedding::{Columns, Settings};
+use hpo_protocol::embedding::Columns;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use super::super::path::absolute;
 use super::super::reader::{Item, Problem, Result, Table, did_you_mean};
-use super::super::study::MAX_SEED;
+use super::keys::{
+    CLEAN, COLUMNS, COLUMNS_KEY, SCORE_RANGE, SPLIT_SEED, SYNONYMS, TEST, TEST_SHARE, VALIDATION, VALIDATION_SHARE,
+};
+use crate::keys::{Key, Settings};
 
-/// Reads the keys, but `train`, into the settings of the embedding trainer. Defaults of today are frozen where they
-/// matter to the study.
-pub(super) fn read(table: &Table, directory: &Path, values: &mut Values) -> Result<()> {
-    let mut set = |key: &str, value: Value| {
-        values.insert(key.to_owned(), value);
+/// Reads the keys, but `train`, into the settings of the embedding trainer; `given` are the simple ones of them. Defaults of today
+/// are frozen where they matter to the study.
+pub(super) fn read(table: &Table, given: &Settings, directory: &Path, values: &mut Values) -> Result<()> {
+    let mut set = |key: &Key, value: Value| {
+        values.insert(key.name.to_owned(), value);
     };
-    for item in ["validation", "test", "synonyms"]
-        .iter()
-        .filter_map(|key| table.get(key))
-    {
-        set(item.key, json!(absolute(&item, item.string()?, directory)?));
-    }
-    if let Some(item) = table.get("columns") {
-        set(item.key, columns(&item)?);
-    }
-    if let Some(item) = table.get("clean") {
-        set(item.key, json!(item.boolean()?));
-    }
-    if let Some(item) = table.get("score_range") {
-        set(item.key, json!(range(&item)?));
-    }
-
-    for (key, file) in [("validation_share", "validation"), ("test_share", "test")] {
-        if let (Some(item), Some(_)) = (table.get(key), table.get(file)) {
-            let message = format!("has no effect beside `{file}`");
-            return Err(item.problem(
-                message,
-                "nothing is split off",
-                format!("remove it, or remove `{file}`"),
-            ));
+    for key in [&VALIDATION, &TEST, &SYNONYMS] {
+        if let Some(item) = table.get(key.name) {
+            set(key, json!(absolute(&item, item.string()?, directory)?));
         }
     }
-    let validation_share = share(table, "validation_share")?.unwrap_or(Settings::VALIDATION_SHARE);
-    let test_share = share(table, "test_share")?;
-    let splits_validation = table.get("validation").is_none();
-    if splits_validation {
-        set("validation_share", json!(validation_share));
+    if let Some(item) = table.get(COLUMNS_KEY.name) {
+        set(&COLUMNS_KEY, columns(&item)?);
     }
-    if let Some(share) = test_share {
-        set("test_share", json!(share));
+    set(&CLEAN, json!(given.flag(&CLEAN)));
+    if let Some(item) = table.get(SCORE_RANGE.name) {
+        set(&SCORE_RANGE, json!(range(&item)?));
     }
-    if let (Some(item), Some(share), true) = (table.get("test_share"), test_share, splits_validation)
-        && share + validation_share >= 1.0
-    {
-        let message = format!("and `validation_share` are {} together", share + validation_share);
-        return Err(item.problem(
-            message,
-            "nothing is left to train with",
-            "make them less than 1 together",
-        ));
+    let splits = Splits::of(table, given)?;
+    if let Some(share) = splits.validation {
+        set(&VALIDATION_SHARE, json!(share));
     }
-    let splits = splits_validation || test_share.is_some();
-    match table.get("split_seed") {
-        Some(item) if !splits => {
+    if let Some(share) = splits.test {
+        set(&TEST_SHARE, json!(share));
+    }
+    if let Some(seed) = splits.seed {
+        set(&SPLIT_SEED, json!(seed));
+    }
+    Ok(())
+}
+
+/// What is split off the training data.
+struct Splits {
+    validation: Option<f64>,
+    test: Option<f64>,
+    seed: Option<u64>,
+}
+
+impl Splits {
+    fn of(table: &Table, given: &Settings) -> Result<Self> {
+        for (share, file) in [(&VALIDATION_SHARE, &VALIDATION), (&TEST_SHARE, &TEST)] {
+            if let (Some(item), Some(_)) = (table.get(share.name), table.get(file.name)) {
+                let message = format!("has no effect beside `{}`", file.name);
+                let help = format!("remove it, or remove `{}`", file.name);
+                return Err(item.problem(message, "nothing is split off", help));
+            }
+        }
+        let splits_validation = table.get(VALIDATION.name).is_none();
+        let validation = splits_validation.then(|| given.number(&VALIDATION_SHARE));
+        let test = given.number_if_any(&TEST_SHARE);
+        if let (Some(item), Some(validation), Some(test)) = (table.get(TEST_SHARE.name), validation, test)
+            && test + validation >= 1.0
+        {
+            let message = format!("and `validation_share` are {} together", test + validation);
+            return Err(item.problem(
+                message,
+                "nothing is left to train with",
+                "make them less than 1 together",
+            ));
+        }
+        let splits = validation.is_some() || test.is_some();
+        if let (Some(item), false) = (table.get(SPLIT_SEED.name), splits) {
             let help = "remove it, or remove `validation`";
             return Err(item.problem("has no effect beside `validation`", "nothing is split off", help));
         }
-        Some(item) => set(item.key, json!(item.integer(0..=MAX_SEED)?)),
-        None if splits => set("split_seed", json!(0)),
-        None => {}
+        Ok(Self {
+            validation,
+            test,
+            seed: splits.then(|| given.count(&SPLIT_SEED)),
+        })
     }
-    Ok(())
 }
 
 fn columns(item: &Item) -> Result<Value> {
@@ -82,7 +94,7 @@ fn columns(item: &Item) -> Result<Value> {
         return Err(item.wrong_type("a table", EXAMPLE));
     }
     let table = item.table()?;
-    let known: Vec<&str> = Columns::KEYS.iter().map(|key| key.name).collect();
+    let known: Vec<&str> = COLUMNS.iter().map(|key| key.name).collect();
     if let Some(role) = table.unknown(&known) {
         let message = format!("`{}` is nothing that a column can be for", role.name);
         let help = did_you_mean(role.key, known);
@@ -120,17 +132,5 @@ fn range(item: &Item) -> Result<[f64; 2]> {
         Ok([low, high])
     } else {
         Err(item.problem("is empty", "the first is not below the second", EXAMPLE))
-    }
-}
-
-/// A share of the training rows.
-fn share(table: &Table, key: &str) -> Result<Option<f64>> {
-    let Some(item) = table.get(key) else { return Ok(None) };
-    let share = item.number()?;
-    if share > 0.0 && share < 1.0 {
-        Ok(Some(share))
-    } else {
-        let help = "write a share of the training rows, such as 0.1";
-        Err(item.problem("must be above 0 and below 1", "no share of the rows", help))
     }
 }

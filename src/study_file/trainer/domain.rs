@@ -33,11 +33,8 @@ pub(in super::super) fn check(
     distribution: Distribution,
     drawn: &[Drawn],
 ) -> Result<Distribution> {
-    let range = !matches!(distribution, Distribution::Fixed { .. } | Distribution::Choice { .. });
-    let whole = matches!(
-        distribution,
-        Distribution::Integer { .. } | Distribution::LogInteger { .. }
-    );
+    let range = distribution.listed().is_none();
+    let whole = distribution.is_whole();
     match domain {
         Domain::Integer { .. } if range && !whole => {
             let message = format!("`{}` takes whole numbers only, and this draws fractions", item.name);
@@ -49,7 +46,7 @@ pub(in super::super) fn check(
             let help = "use `type = \"choice\"` with `values = […]`";
             return Err(Problem::new(item.span.clone(), message, "draws numbers", help));
         }
-        _ => {}
+        Domain::Integer { .. } | Domain::Float { .. } | Domain::Bool | Domain::Choice(_) => {}
     }
     for drawn in drawn {
         check_value(domain, drawn)?;
@@ -60,8 +57,8 @@ pub(in super::super) fn check(
         return Err(Problem::new(item.span.clone(), message, "has no bound there", help));
     }
     // A fraction may be written as 1, yet is 1.0 for the trainer and in every report.
-    let float = |value: Value| match domain {
-        Domain::Float { .. } => value.as_f64().map_or(value, Value::from),
+    let float = |value: Value| match (domain, value.as_f64()) {
+        (Domain::Float { .. }, Some(number)) => Value::from(number),
         _ => value,
     };
     Ok(match distribution {
@@ -69,7 +66,12 @@ pub(in super::super) fn check(
         Distribution::Choice { values } => Distribution::Choice {
             values: values.into_iter().map(float).collect(),
         },
-        range => range,
+        range @ (Distribution::Uniform { .. }
+        | Distribution::LogUniform { .. }
+        | Distribution::Integer { .. }
+        | Distribution::LogInteger { .. }
+        | Distribution::Normal { .. }
+        | Distribution::LogNormal { .. }) => range,
     })
 }
 
@@ -96,7 +98,12 @@ fn unbounded(domain: Domain, distribution: &Distribution) -> Option<&'static str
         Distribution::Normal { low, high, .. } => (low, high),
         // Its numbers are above 0.
         Distribution::LogNormal { low, high, .. } => (low.or(Some(0.0)), high),
-        _ => return None,
+        Distribution::Fixed { .. }
+        | Distribution::Choice { .. }
+        | Distribution::Uniform { .. }
+        | Distribution::LogUniform { .. }
+        | Distribution::Integer { .. }
+        | Distribution::LogInteger { .. } => return None,
     };
     match (low, high) {
         (None, _) if least > f64::MIN => Some("low"),

@@ -67,36 +67,46 @@ pub(super) fn without_effect(space: &SearchSpace, kind: Kind, synonyms: bool) ->
         .parameters
         .iter()
         .filter(|parameter| !parameter.distribution.is_fixed());
-    searched.map(|parameter| parameter.name.as_str()).find_map(|name| {
-        let parameter = PARAMETERS.iter().find(|parameter| parameter.name == name);
-        for needs in parameter.iter().flat_map(|parameter| parameter.needs) {
-            let (decides, with) = (needs.parameter, needs.values);
-            let values = required(space, name, decides).unwrap_or_else(|| values(decides));
-            if !values.iter().any(|value| with.iter().any(|with| value == with)) {
-                return Some(tell(name, decides, &values[0], &format!("`{}`", with.join("` or `"))));
-            }
+    searched
+        .map(|parameter| parameter.name.as_str())
+        .find_map(|name| idle(space, name, kind, &values))
+}
+
+/// What is wrong with a parameter that changes nothing, given the values that each parameter can have.
+fn idle(space: &SearchSpace, name: &str, kind: Kind, values: &dyn Fn(&str) -> Vec<Value>) -> Option<NoEffect> {
+    let parameter = PARAMETERS.iter().find(|parameter| parameter.name == name);
+    for needs in parameter.iter().flat_map(|parameter| parameter.needs) {
+        let (decides, with) = (needs.parameter, needs.values);
+        let values = required(space, name, decides).unwrap_or_else(|| values(decides));
+        if !values.iter().any(|value| with.iter().any(|with| value == with)) {
+            return Some(no_effect(
+                name,
+                decides,
+                &values[0],
+                &format!("`{}`", with.join("` or `")),
+            ));
         }
-        let never = |decides: &str, wanted: &dyn Fn(&Value) -> bool| !values(decides).iter().any(wanted);
-        let positive = |value: &Value| value.as_f64().is_some_and(|number| number > 0.0);
-        if name == "mining" && kind == Kind::Triplets && never("batch_negatives", &positive) {
-            return Some(tell(name, "batch_negatives", &json!(0), "above 0"));
-        }
-        if name == "batch_negatives" && kind == Kind::Pairs {
-            return Some(NoEffect {
-                parameter: name.to_owned(),
-                message: "`batch_negatives` has no effect on pairs, which have no other negatives".to_owned(),
-                label: "searched for nothing",
-                help: "remove it".to_owned(),
-            });
-        }
-        if name == "warmup_ratio" && !never("warmup_steps", &Value::is_number) {
-            return Some(tell(name, "warmup_steps", &json!("set"), "left out"));
-        }
-        if name == "freeze_embeddings" && never("frozen_layers", &|value| value == 0) {
-            return Some(tell(name, "frozen_layers", &json!("above 0"), "0 in some trials"));
-        }
-        None
-    })
+    }
+    let never = |decides: &str, wanted: &dyn Fn(&Value) -> bool| !values(decides).iter().any(wanted);
+    let positive = |value: &Value| value.as_f64().is_some_and(|number| number > 0.0);
+    if name == "mining" && kind == Kind::Triplets && never("batch_negatives", &positive) {
+        return Some(no_effect(name, "batch_negatives", &json!(0), "above 0"));
+    }
+    if name == "batch_negatives" && kind == Kind::Pairs {
+        return Some(NoEffect {
+            parameter: name.to_owned(),
+            message: "`batch_negatives` has no effect on pairs, which have no other negatives".to_owned(),
+            label: "searched for nothing",
+            help: "remove it".to_owned(),
+        });
+    }
+    if name == "warmup_ratio" && !never("warmup_steps", &Value::is_number) {
+        return Some(no_effect(name, "warmup_steps", &json!("set"), "left out"));
+    }
+    if name == "freeze_embeddings" && never("frozen_layers", &|value| value == 0) {
+        return Some(no_effect(name, "frozen_layers", &json!("above 0"), "0 in some trials"));
+    }
+    None
 }
 
 /// The values of another parameter with which alone a configuration has this one.
@@ -106,7 +116,7 @@ fn required(space: &SearchSpace, name: &str, other: &str) -> Option<Vec<Value>> 
     Some(condition.values.clone())
 }
 
-fn tell(name: &str, decides: &str, value: &Value, with: &str) -> NoEffect {
+fn no_effect(name: &str, decides: &str, value: &Value, with: &str) -> NoEffect {
     let value = value.as_str().map_or(value.to_string(), str::to_owned);
     NoEffect {
         parameter: name.to_owned(),
@@ -139,12 +149,12 @@ mod tests {
     use super::*;
     use crate::study_file::parse;
 
-    fn told(space: &str, kind: Kind) -> Option<String> {
+    fn said(space: &str, kind: Kind) -> Option<String> {
         let text = format!(
             "[study]\ntrials = 3\n[policy]\nmax_resource = 3\n[trial]\nmodel = \"m\"\ntrain = \"t.jsonl\"\n[space]\n{space}\n"
         );
         let file = parse(&text, "s.toml".as_ref()).unwrap();
-        without_effect(&file.study.space, kind, false).map(|told| format!("{}; {}", told.message, told.help))
+        without_effect(&file.study.space, kind, false).map(|idle| format!("{}; {}", idle.message, idle.help))
     }
 
     const RANGE: &str = "{ type = \"uniform\", low = 0.1, high = 0.5 }";
@@ -211,7 +221,7 @@ mod tests {
             ),
         ];
         for (space, kind, expected) in cases {
-            assert_eq!(told(&space, kind).as_deref(), Some(expected), "{space}");
+            assert_eq!(said(&space, kind).as_deref(), Some(expected), "{space}");
         }
     }
 
@@ -234,7 +244,7 @@ mod tests {
             ("momentum = 0.5\nrestarts = 3".to_owned(), Kind::Triplets),
         ];
         for (space, kind) in cases {
-            assert_eq!(told(&space, kind), None, "{space}");
+            assert_eq!(said(&space, kind), None, "{space}");
         }
     }
 }

@@ -105,7 +105,7 @@ impl Unit {
     pub const ALL: [Self; 3] = [Self::Epochs, Self::Steps, Self::Examples];
 
     /// Its name, which stands for several.
-    pub fn many(self) -> &'static str {
+    pub const fn many(self) -> &'static str {
         match self {
             Self::Epochs => "epochs",
             Self::Steps => "steps",

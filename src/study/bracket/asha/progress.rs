@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::Entry;
+use super::super::rung::Entry;
 use crate::ids::TrialId;
 
 /// The percentile of differences that pass for noise.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::Request;
+use super::super::History;
 use super::super::axis::Axis;
 use super::model::Point;
 use crate::space::SearchSpace;
@@ -24,15 +24,15 @@ pub(super) struct Data {
 }
 
 impl Data {
-    /// The observations of a request.
-    pub fn new(request: &Request<'_>) -> Self {
-        let space = request.space;
-        let rung = |resource: u64| request.rungs.iter().position(|&rung| rung == resource);
+    /// The observations of a history.
+    pub fn new(history: &History<'_>) -> Self {
+        let space = history.space;
+        let rung = |resource: u64| history.rungs.iter().position(|&rung| rung == resource);
         // Trial, rung and loss.
         let mut losses: Vec<(usize, usize, f64)> = Vec::new();
         let mut known = Vec::new();
         let mut failed = Vec::new();
-        for observation in request.observations {
+        for observation in history.observations {
             let own = observation.losses.iter();
             let own = own.filter_map(|&(at, loss)| Some((known.len(), rung(at)?, loss)));
             let before = losses.len();
@@ -45,7 +45,7 @@ impl Data {
                 known.push(observation.parameters);
             }
         }
-        align(&mut losses, request.rungs.len());
+        align(&mut losses, history.rungs.len());
         let levels = Levels::of(losses.iter().map(|(.., loss)| *loss).collect());
         losses.iter_mut().for_each(|(.., loss)| *loss = levels.squash(*loss));
         // Worse than any that has not failed.

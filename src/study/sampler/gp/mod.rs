@@ -4,6 +4,7 @@
 
 mod data;
 mod factor;
+mod kernel;
 mod model;
 mod surrogate;
 
@@ -15,29 +16,73 @@ use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 use self::data::{Data, features};
 use self::model::{Hyperparameters, Point, Prediction, Process};
 pub use self::surrogate::Surrogate;
+use super::keys::RANDOM_SHARE;
 use super::untried::Tried;
-use super::{Purpose, Request, generator, sobol};
+use super::{History, Purpose, Request, Sampler, generator, sobol};
+use crate::ids::MAX_TRIALS;
+use crate::keys::{About, Fallback, Key, Settings, Takes};
 use crate::space::{Around, SearchSpace};
 
 /// The settings of the sampler.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct GaussianProcess {
-    /// So many trials are drawn, evenly over the space, before the model is asked; none: 4.
+    /// So many trials are drawn before the model is asked; none: 4.
     pub startup_trials: Option<u64>,
     /// The share of configurations that are drawn at random after that, 0 to 1.
     pub random_share: f64,
 }
 
+const STARTUP_TRIALS: Key = Key {
+    name: "startup_trials",
+    takes: Takes::Integer {
+        least: 1,
+        most: MAX_TRIALS as i64,
+    },
+    default: Fallback::Described("4"),
+    about: "before so many trials are known, they are drawn at random; or, unless you gave guesses or a bracket has more trials, as \
+            points of a Sobol sequence",
+};
+
 impl Default for GaussianProcess {
     fn default() -> Self {
-        Self {
-            startup_trials: None,
-            random_share: 0.1,
-        }
+        Self::read(&Settings::default())
+    }
+}
+
+impl Sampler for GaussianProcess {
+    fn is_adaptive(&self) -> bool {
+        true
+    }
+
+    fn uses_priors(&self) -> bool {
+        true
+    }
+
+    fn learn(&self, history: &History<'_>) -> super::Learned {
+        super::Learned(Learned::new(*self, history))
+    }
+
+    fn draw(&self, request: &Request<'_>, learned: &super::Learned) -> Vec<Values> {
+        draw(*self, request, learned.0.as_ref())
     }
 }
 
 impl GaussianProcess {
+    pub(super) const ABOUT: About = About {
+        name: "gaussian_process",
+        in_short: "a model of the loss over the space and the rungs proposes what promises most",
+        choose: "usually, and by default: it finds better configurations with the same epochs",
+        keys: &[STARTUP_TRIALS, RANDOM_SHARE],
+        keys_if_learning: &[],
+    };
+
+    pub(super) fn read(settings: &Settings) -> Self {
+        Self {
+            startup_trials: settings.count_if_any(&STARTUP_TRIALS),
+            random_share: settings.number(&RANDOM_SHARE),
+        }
+    }
+
     /// How many trials are drawn before the model is asked.
     fn startup(&self) -> u64 {
         self.startup_trials.unwrap_or(4)
@@ -75,20 +120,20 @@ pub(super) struct Learned {
 }
 
 impl Learned {
-    /// What the observations of a request teach; none if they are too few for all that it is asked for.
-    pub fn new(settings: GaussianProcess, request: &Request<'_>) -> Option<Self> {
-        let data = Data::new(request);
+    /// What the observations of a history teach; none if they are too few for all that it is asked for.
+    pub fn new(settings: GaussianProcess, history: &History<'_>) -> Option<Self> {
+        let data = Data::new(history);
         let startup = settings.startup() as usize;
         let enough = data.trials >= startup || data.compared() >= TO_COMPARE;
         enough.then(|| Self {
             hyperparameters: Hyperparameters::fit(&data.some(LEARN_FROM)),
             data,
-            rungs: request.rungs.len(),
+            rungs: history.rungs.len(),
             startup,
         })
     }
 
-    /// The lowest rung that tells enough of the last one, by what the model has learned of their correlation. Hyper-Tune (Li et al.,
+    /// The lowest rung that says enough of the last one, by what the model has learned of their correlation. Hyper-Tune (Li et al.,
     /// "Hyper-Tune: Towards Efficient Hyper-parameter Tuning at Scale", 2022, section 4.1) likewise chooses brackets by how well rungs
     /// foretell the last.
     pub fn first_rung(&self) -> Option<usize> {
@@ -102,12 +147,12 @@ impl Learned {
 }
 
 /// Draws configurations, by what has been learned if it is enough.
-pub(super) fn draw(settings: GaussianProcess, request: &Request<'_>, learned: Option<&Learned>) -> Vec<Values> {
+fn draw(settings: GaussianProcess, request: &Request<'_>, learned: Option<&Learned>) -> Vec<Values> {
     let mut random = generator(request.seed, request.first, Purpose::Model);
-    let (mut tried, mut ended) = (Tried::new(request), Tried::to_the_end(request));
+    let (mut tried, mut ended) = (Tried::new(&request.history), Tried::to_the_end(&request.history));
     let mut drawn: Vec<Values> = Vec::new();
     let mut candidates = learned.and_then(|learned| Candidates::new(request, learned, &mut random));
-    for trial in request.first..request.first + request.count {
+    for trial in request.trials() {
         let mut own = generator(request.seed, trial, Purpose::Configuration);
         let by_model = match &mut candidates {
             Some(candidates) if own.random::<f64>() >= settings.random_share => {
@@ -116,7 +161,7 @@ pub(super) fn draw(settings: GaussianProcess, request: &Request<'_>, learned: Op
             Some(_) => None,
             None => Some(unknowing(settings, request, &tried, trial, &mut own)),
         };
-        let configuration = by_model.unwrap_or_else(|| tried.other(request.space, &mut own));
+        let configuration = by_model.unwrap_or_else(|| tried.other(request.history.space, &mut own));
         tried.insert(&configuration);
         ended.insert(&configuration);
         drawn.push(configuration);
@@ -133,7 +178,7 @@ fn unknowing(
     trial: u64,
     random: &mut impl Rng,
 ) -> Values {
-    let space = request.space;
+    let space = request.history.space;
     let guessed = space.parameters.iter().any(|parameter| parameter.prior.is_some());
     let few = request.count.max(trial + 1) <= settings.startup();
     let evenly = (few && !guessed).then(|| sobol::configuration(space, request.seed, trial));
@@ -173,8 +218,9 @@ fn promising(process: &Process, places: &[Vec<f64>], rung: usize) -> Vec<(f64, u
 
 /// The process if what it expects of the trials under way is taken for granted, so that others are drawn.
 fn believing(process: Process, request: &Request<'_>, learned: &Learned) -> Option<Process> {
-    let (space, rung) = (request.space, request.rungs.len().saturating_sub(1));
+    let (space, rung) = (request.history.space, request.history.rungs.len().saturating_sub(1));
     let under_way = request
+        .history
         .observations
         .iter()
         .rev()
@@ -206,9 +252,9 @@ impl Candidates {
         if data.trials < learned.startup {
             return None;
         }
-        let rung = request.rungs.len().saturating_sub(1);
+        let rung = request.history.rungs.len().saturating_sub(1);
         let process = Process::new(&learned.hyperparameters, &data.points, rung)?;
-        let space = request.space;
+        let space = request.history.space;
         // The best that have been seen, by what the model expects of them.
         let seen: Vec<Vec<f64>> = data.seen.iter().map(|point| features(space, point)).collect();
         let order = promising(&process, &seen, rung);
@@ -274,160 +320,4 @@ fn improvement(best: f64, mean: f64, variance: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use serde_json::json;
-
-    use super::*;
-    use crate::ids::TrialId;
-    use crate::space::SearchSpace;
-    use crate::study::{Observation, SamplerSpec};
-
-    fn space(distributions: serde_json::Value) -> SearchSpace {
-        let named = distributions.as_object().unwrap().iter();
-        let parameters = named.map(|(name, distribution)| json!({"name": name, "distribution": distribution}));
-        serde_json::from_value(json!({ "parameters": parameters.collect::<Vec<_>>() })).unwrap()
-    }
-
-    const RUNGS: [u64; 3] = [1, 3, 9];
-
-    fn draw(space: &SearchSpace, seed: u64, count: u64, observations: &[Observation<'_>]) -> Vec<Values> {
-        let settings = GaussianProcess {
-            startup_trials: Some(4),
-            random_share: 0.1,
-        };
-        SamplerSpec::GaussianProcess(settings).draw(&Request {
-            space,
-            seed,
-            rungs: &RUNGS,
-            start: 0,
-            first: observations.len() as u64,
-            count,
-            observations,
-        })
-    }
-
-    /// The regret of the best of 24 configurations, in brackets of 6 whose losses at lower rungs mislead.
-    fn regret(adaptive: bool, seed: u64) -> f64 {
-        let space = space(json!({
-            "x": {"type": "uniform", "low": 0, "high": 1},
-            "y": {"type": "log_uniform", "low": 1e-4, "high": 1.0},
-        }));
-        let number = |values: &Values, name: &str| values[name].as_f64().unwrap();
-        let loss = |values: &Values, rung: usize| {
-            let (x, y) = (number(values, "x"), number(values, "y").log10() / 4.0 + 1.0);
-            (x - 0.3).powi(2) + (y - 0.6 - 0.1 * (2 - rung) as f64).powi(2) + (2 - rung) as f64
-        };
-        let mut all: Vec<Values> = Vec::new();
-        for _ in 0..4 {
-            let observations = all.iter().enumerate().map(|(trial, parameters)| {
-                let reached = if trial % 3 == 0 { 3 } else { 1 };
-                Observation {
-                    trial: TrialId(trial as u64),
-                    parameters,
-                    losses: (0..reached).map(|rung| (RUNGS[rung], loss(parameters, rung))).collect(),
-                    failed: false,
-                }
-            });
-            let observations: Vec<Observation> = observations.collect();
-            let next = if adaptive {
-                draw(&space, seed, 6, &observations)
-            } else {
-                (0..6)
-                    .map(|trial| space.sample(&mut generator(seed, all.len() as u64 + trial, Purpose::Configuration)))
-                    .collect()
-            };
-            all.extend(next);
-        }
-        all.iter().map(|values| loss(values, 2)).fold(f64::INFINITY, f64::min)
-    }
-
-    #[test]
-    fn it_finds_what_chance_does_not() {
-        let sum = |adaptive| (0..6).map(|seed| regret(adaptive, seed)).sum::<f64>();
-        let (by_model, by_chance) = (sum(true), sum(false));
-        assert!(by_model < by_chance / 4.0, "{by_model} {by_chance}");
-    }
-
-    #[test]
-    fn the_first_four_are_spread_and_the_fifth_is_drawn_by_the_model() {
-        let space = space(json!({
-            "x": {"type": "uniform", "low": 0, "high": 1},
-            "y": {"type": "choice", "values": ["a", "b", "c", "d"]},
-        }));
-        let after = |seed, all: &[Values], loss: fn(usize) -> f64| {
-            let observations = all.iter().enumerate().map(|(trial, parameters)| Observation {
-                trial: TrialId(trial as u64),
-                parameters,
-                losses: vec![(9, loss(trial))],
-                failed: false,
-            });
-            let observations: Vec<Observation> = observations.collect();
-            let request = Request {
-                space: &space,
-                seed,
-                rungs: &RUNGS,
-                start: 2,
-                first: all.len() as u64,
-                count: 1,
-                observations: &observations,
-            };
-            SamplerSpec::GaussianProcess(GaussianProcess::default()).draw(&request)
-        };
-        let (rising, falling) = (|trial| trial as f64, |trial| 9.0 - trial as f64);
-        let mut learned = 0;
-        for seed in 0..20 {
-            let mut all: Vec<Values> = Vec::new();
-            for _ in 0..4 {
-                let next = after(seed, &all, rising);
-                assert_eq!(next, after(seed, &all, falling), "nothing is learned yet");
-                all.extend(next);
-            }
-            let mut quarters: Vec<u32> = all
-                .iter()
-                .map(|one| (one["x"].as_f64().unwrap() * 4.0) as u32)
-                .collect();
-            quarters.sort_unstable();
-            assert_eq!(quarters, [0, 1, 2, 3], "seed {seed}");
-            let kinds: HashSet<_> = all.iter().map(|one| one["y"].as_str()).collect();
-            assert_eq!(kinds.len(), 4, "seed {seed}");
-            learned += u32::from(after(seed, &all, rising) != after(seed, &all, falling));
-        }
-        // One in ten is drawn at random all the same.
-        assert!(learned > 12, "{learned} of 20");
-    }
-
-    #[test]
-    fn where_all_has_been_tried_the_most_promising_is_trained_further() {
-        let space = space(json!({"x": {"type": "integer", "low": 0, "high": 9}}));
-        let all: Vec<Values> = (0..10)
-            .map(|x| Values::from_iter([("x".to_owned(), json!(x))]))
-            .collect();
-        // 3 has the lowest loss, but has come to the end already.
-        let observations = all.iter().enumerate().map(|(x, parameters)| Observation {
-            trial: TrialId(x as u64),
-            parameters,
-            losses: RUNGS[..if x == 3 { 3 } else { 1 }]
-                .iter()
-                .map(|rung| (*rung, x.abs_diff(3) as f64))
-                .collect(),
-            failed: false,
-        });
-        let observations: Vec<Observation> = observations.collect();
-        let drawn: Vec<_> = (0..20)
-            .map(|seed| draw(&space, seed, 1, &observations)[0]["x"].as_u64().unwrap())
-            .collect();
-        let promising = drawn.iter().filter(|x| [2, 4].contains(*x)).count();
-        // One in ten is drawn at random all the same.
-        assert!(promising > 12, "{drawn:?}");
-    }
-
-    #[test]
-    fn expected_improvement_goes_on_where_rounding_would_end_it() {
-        assert!((improvement(0.0, 0.0, 1.0) - (1.0 / (2.0 * std::f64::consts::PI).sqrt()).ln()).abs() < 1e-9);
-        let values: Vec<f64> = (0..60).map(|mean| improvement(0.0, f64::from(mean), 1.0)).collect();
-        assert!(values.windows(2).all(|pair| pair[1] < pair[0]), "{values:?}");
-        assert!(improvement(0.0, 1.0, 0.0).is_finite() || improvement(0.0, 1.0, 0.0) < -1e6);
-    }
-}
+mod tests;

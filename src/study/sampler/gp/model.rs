@@ -4,6 +4,7 @@
 use nalgebra::{DMatrix, DVector};
 
 use super::factor::Factor;
+use super::kernel::{Kernel, Places, distance, matern};
 
 /// A loss at a rung of a configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,8 +24,6 @@ pub struct Hyperparameters(Vec<f64>);
 
 /// Steps of the search for hyperparameters.
 const STEPS: usize = 60;
-/// The least share of the signal that is noise, so that matrices stay regular.
-const JITTER: f64 = 1e-6;
 /// The smallest and largest length scale.
 const LENGTHS: (f64, f64) = (0.05, 20.0);
 const NOISE: (f64, f64) = (1e-3, 1.0);
@@ -99,10 +98,15 @@ impl Hyperparameters {
         1.0 / (1.0 + (-self.0[self.features() + 2]).exp())
     }
 
+    fn kernel(&self, last: usize) -> Kernel {
+        let (lengths, others) = self.0.split_at(self.features());
+        Kernel::new(lengths, others[0], others[1], self.correlation(), last)
+    }
+
     /// The logarithm of the posterior density, up to a constant, and its slopes.
     fn density(&self, points: &[Point]) -> Option<(f64, Vec<f64>)> {
         let (count, features) = (points.len(), self.features());
-        let kernel = Kernel::new(self, points.iter().map(|point| point.rung).max().unwrap_or(0));
+        let kernel = self.kernel(points.iter().map(|point| point.rung).max().unwrap_or(0));
         let places = kernel.places(points.iter().map(|point| (&point.features[..], point.rung)));
         let (mut covariance, mut steep) = (DMatrix::zeros(count, count), DMatrix::zeros(count, count));
         for j in 0..count {
@@ -152,91 +156,6 @@ impl Hyperparameters {
     }
 }
 
-/// How two losses covary without noise: Matern 5/2 over configurations times a power of the correlation over rungs.
-#[derive(Debug, Clone)]
-struct Kernel {
-    lengths: Vec<f64>,
-    noise: f64,
-    /// The covariance of two losses of one configuration, by how many rungs they are apart.
-    scales: Vec<f64>,
-}
-
-impl Kernel {
-    /// For rungs up to that number.
-    fn new(hyperparameters: &Hyperparameters, last: usize) -> Self {
-        let features = hyperparameters.features();
-        let (lengths, others) = hyperparameters.0.split_at(features);
-        let signal = (2.0 * others[0]).exp();
-        let correlation = hyperparameters.correlation();
-        let powers = std::iter::successors(Some(signal), |scale| Some(scale * correlation));
-        Self {
-            lengths: lengths.iter().map(|length| length.exp()).collect(),
-            noise: (2.0 * others[1]).exp() + JITTER * signal,
-            scales: powers.take(last + 1).collect(),
-        }
-    }
-
-    fn signal(&self) -> f64 {
-        self.scales[0]
-    }
-
-    fn scale(&self, rung: usize, other: usize) -> f64 {
-        self.scales[rung.abs_diff(other)]
-    }
-
-    fn places<'a>(&self, places: impl Iterator<Item = (&'a [f64], usize)>) -> Places {
-        let mut scaled = Vec::new();
-        let rungs = places.map(|(features, rung)| {
-            scaled.extend(
-                features
-                    .iter()
-                    .zip(&self.lengths)
-                    .map(|(feature, length)| feature / length),
-            );
-            rung
-        });
-        Places {
-            rungs: rungs.collect(),
-            features: self.lengths.len(),
-            scaled,
-        }
-    }
-
-    fn covariance(&self, one: &Places, i: usize, other: &Places, j: usize) -> f64 {
-        self.scale(one.rungs[i], other.rungs[j]) * matern(distance(one.at(i), other.at(j))).0
-    }
-}
-
-/// Configurations at rungs, in units of the length scales.
-#[derive(Debug, Clone)]
-struct Places {
-    rungs: Vec<usize>,
-    features: usize,
-    scaled: Vec<f64>,
-}
-
-impl Places {
-    fn count(&self) -> usize {
-        self.rungs.len()
-    }
-
-    fn at(&self, place: usize) -> &[f64] {
-        &self.scaled[place * self.features..(place + 1) * self.features]
-    }
-}
-
-fn distance(one: &[f64], other: &[f64]) -> f64 {
-    let squares = one.iter().zip(other).map(|(a, b)| (a - b) * (a - b));
-    squares.sum::<f64>().sqrt()
-}
-
-/// Matern 5/2 at a distance, and minus its derivative, divided by the distance.
-fn matern(distance: f64) -> (f64, f64) {
-    let d = 5f64.sqrt() * distance;
-    let decay = (-d).exp();
-    ((1.0 + d + d * d / 3.0) * decay, 5.0 / 3.0 * (1.0 + d) * decay)
-}
-
 /// A Gaussian process that has seen points.
 #[derive(Debug, Clone)]
 pub struct Process {
@@ -251,7 +170,7 @@ impl Process {
     pub fn new(hyperparameters: &Hyperparameters, points: &[Point], last: usize) -> Option<Self> {
         let count = points.len();
         let highest = points.iter().map(|point| point.rung).max()?;
-        let kernel = Kernel::new(hyperparameters, last.max(highest));
+        let kernel = hyperparameters.kernel(last.max(highest));
         let places = kernel.places(points.iter().map(|point| (&point.features[..], point.rung)));
         let mut covariance = DMatrix::zeros(count, count);
         for j in 0..count {

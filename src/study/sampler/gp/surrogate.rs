@@ -1,6 +1,6 @@
 //! The process as a model of the losses of a study, for whoever wants to know what it has learned.
 
-use super::super::Request;
+use super::super::History;
 use super::LEARN_FROM;
 use super::data::{Data, features};
 use super::model::{Hyperparameters, Process};
@@ -17,13 +17,13 @@ pub struct Surrogate<'a> {
 }
 
 impl<'a> Surrogate<'a> {
-    /// What the observations of a request say; none if there are none.
-    pub fn new(request: &Request<'a>) -> Option<Self> {
-        let data = Data::new(request);
-        let rung = request.rungs.len().saturating_sub(1);
+    /// What the observations of a history say; none if there are none.
+    pub fn new(history: &History<'a>) -> Option<Self> {
+        let data = Data::new(history);
+        let rung = history.rungs.len().saturating_sub(1);
         let process = Process::new(&Hyperparameters::fit(&data.some(LEARN_FROM)), &data.points, rung)?;
         Some(Self {
-            space: request.space,
+            space: history.space,
             process,
             trials: data.trials,
             rung,

@@ -1,23 +1,17 @@
-//! The journal: one record per line.
-//!
-//! A line that does not end in a newline was being written when the writer died; it was never
-//! acknowledged and does not count. Any other line that does not fit is damage, and is told with its place. That the
-//! journal has lost its end is told by [`Acknowledged`].
+//! Reading a journal, on all cores, from its beginning and on as it grows.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::Deserialize;
 
-use super::acknowledged::Acknowledged;
-use super::line::{decode, encode};
-use super::tally::Tally;
+use super::JournalError;
 use crate::disk::is_at;
-use crate::kill;
+use crate::store::line::decode;
+use crate::store::tally::Tally;
 use crate::study::{FORMAT, Fact, Misfit, Record};
-use crate::words::counted;
 
 /// How many lines are read and decoded while those before them are taken in.
 const BLOCK: usize = 4096;
@@ -25,52 +19,7 @@ const BLOCK: usize = 4096;
 /// Fewer are not worth another thread.
 const SHARE: usize = 64;
 
-/// Why a journal can't be read.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// The file can't be opened or read.
-    #[error("can't read {}: {source}", path.display())]
-    Io {
-        /// The journal.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A line is not what was written.
-    #[error("{}:{line}: the record at byte {offset} is damaged: {reason}", path.display())]
-    Damaged {
-        /// The journal.
-        path: PathBuf,
-        /// The line, from 1.
-        line: u64,
-        /// Where the line begins.
-        offset: u64,
-        /// What does not fit.
-        reason: String,
-    },
-    /// It ends too early.
-    #[error("{}:{line}: the journal ends at byte {offset}, but {} had been acknowledged", path.display(), counted(*missing, "more record"))]
-    CutShort {
-        /// The journal.
-        path: PathBuf,
-        /// The line that should come next, from 1.
-        line: u64,
-        /// Where the last whole line ends.
-        offset: u64,
-        /// How many records are known to be missing.
-        missing: u64,
-    },
-    /// A later version wrote it.
-    #[error("{} was written by hpo {version}, whose format this version can't read", path.display())]
-    Newer {
-        /// The journal.
-        path: PathBuf,
-        /// The version that wrote it.
-        version: String,
-    },
-}
-
-/// Just enough of a first line to tell a later format from damage.
+/// Just enough of a first line to distinguish a later format from damage.
 #[derive(Deserialize)]
 struct Header {
     fact: HeaderFact,
@@ -342,191 +291,5 @@ impl<R: BufRead + Seek> JournalReader<R> {
             offset: self.offset,
             reason,
         }
-    }
-}
-
-/// Appends records to a journal.
-#[derive(Debug)]
-pub struct JournalWriter {
-    path: PathBuf,
-    file: File,
-    acknowledged: Acknowledged,
-    seq: u64,
-    length: u64,
-}
-
-impl JournalWriter {
-    /// A new journal; the file must not exist.
-    ///
-    /// # Errors
-    /// If the file can't be created.
-    pub fn create(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            acknowledged: Acknowledged::of(path),
-            seq: 0,
-            length: 0,
-        })
-    }
-
-    /// Goes on where a reader has come to the end; what was half-written behind it is dropped.
-    ///
-    /// # Errors
-    /// If the file can't be opened for writing.
-    pub fn resume(path: &Path, reader: &JournalReader) -> io::Result<Self> {
-        let mut file = OpenOptions::new().write(true).open(path)?;
-        if file.metadata()?.len() > reader.offset() {
-            file.set_len(reader.offset())?;
-            file.sync_all()?;
-        }
-        file.seek(SeekFrom::Start(reader.offset()))?;
-        let mut acknowledged = Acknowledged::of(path);
-        acknowledged.write(reader.seq());
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            acknowledged,
-            seq: reader.seq(),
-            length: reader.offset(),
-        })
-    }
-
-    /// How many records the journal has.
-    pub fn seq(&self) -> u64 {
-        self.seq
-    }
-
-    /// Appends records and makes them durable. Returns their lines, without newlines. After an error none of them is in
-    /// the journal, and the same can be tried again.
-    ///
-    /// # Errors
-    /// If they can't be written or synced, or the journal is not where it was any more, which is `NotFound`: nobody would find them
-    /// again.
-    pub fn append<'a>(&mut self, records: impl IntoIterator<Item = &'a Record>) -> io::Result<Vec<Vec<u8>>> {
-        let mut written = Vec::new();
-        let mut lines = Vec::new();
-        for (seq, record) in (self.seq..).zip(records) {
-            let mut line = encode(seq, record)?;
-            written.extend_from_slice(&line);
-            line.pop();
-            lines.push(line);
-        }
-        self.write(&written)?;
-        self.seq += lines.len() as u64;
-        self.length += written.len() as u64;
-        kill::point("journal.append:synced");
-        self.acknowledged.write(self.seq);
-        kill::point("journal.append:counted");
-        Ok(lines)
-    }
-
-    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
-        kill::point("journal.append:before");
-        let written = self.file.write_all(lines).and_then(|()| {
-            kill::point("journal.append:written");
-            self.file.sync_data()?;
-            match is_at(&self.file, &self.path)? {
-                true => Ok(()),
-                false => Err(io::ErrorKind::NotFound.into()),
-            }
-        });
-        if written.is_err() {
-            // What got through of the batch must not be taken for acknowledged later.
-            self.file.set_len(self.length)?;
-            self.file.seek(SeekFrom::Start(self.length))?;
-        }
-        written
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ids::{Timestamp, TrialId};
-
-    fn record(n: u64) -> Record {
-        Record {
-            at: Timestamp(n),
-            fact: Fact::TrialPruned {
-                trial: TrialId(n),
-                rung: 1,
-            },
-        }
-    }
-
-    fn journal(dir: &Path, records: u64) -> PathBuf {
-        let path = dir.join("journal.jsonl");
-        let mut writer = JournalWriter::create(&path).unwrap();
-        writer.append(&(0..records).map(record).collect::<Vec<_>>()).unwrap();
-        path
-    }
-
-    fn read_all(path: &Path) -> Result<Vec<Record>, JournalError> {
-        let mut reader = JournalReader::open(path)?;
-        std::iter::from_fn(|| reader.next_record().transpose()).collect()
-    }
-
-    #[test]
-    fn a_reader_follows_a_writer() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("j");
-        let mut writer = JournalWriter::create(&path).unwrap();
-        let mut reader = JournalReader::open(&path).unwrap();
-        assert_eq!(reader.next_record().unwrap(), None);
-        for n in 0..3 {
-            writer.append([&record(n)]).unwrap();
-            assert_eq!(reader.next_record().unwrap(), Some(record(n)));
-            assert_eq!(reader.next_record().unwrap(), None);
-        }
-    }
-
-    #[test]
-    fn cut_anywhere_it_opens_with_every_complete_line() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = journal(dir.path(), 4);
-        let whole = std::fs::read(&path).unwrap();
-        for cut in 0..=whole.len() {
-            std::fs::write(&path, &whole[..cut]).unwrap();
-            let complete = whole[..cut].iter().filter(|&&b| b == b'\n').count() as u64;
-            let mut reader = JournalReader::open(&path).unwrap();
-            while reader.next_record().unwrap().is_some() {}
-            assert_eq!(reader.seq(), complete);
-            let mut writer = JournalWriter::resume(&path, &reader).unwrap();
-            writer.append([&record(complete)]).unwrap();
-            assert_eq!(read_all(&path).unwrap(), (0..=complete).map(record).collect::<Vec<_>>());
-        }
-    }
-
-    #[test]
-    fn any_flipped_bit_is_told_with_its_line() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = journal(dir.path(), 3);
-        let whole = std::fs::read(&path).unwrap();
-        let last_line = whole.len() - whole.len() / 3;
-        for byte in 0..whole.len() - 1 {
-            let mut bytes = whole.clone();
-            bytes[byte] ^= 1 << (byte % 7);
-            std::fs::write(&path, &bytes).unwrap();
-            match read_all(&path) {
-                Err(JournalError::Damaged { line, .. }) => {
-                    let at = whole[..byte].iter().filter(|&&b| b == b'\n').count() as u64 + 1;
-                    assert_eq!(line, at);
-                }
-                other => panic!("a flipped bit at byte {byte} of {last_line} gave {other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn a_missing_line_is_told() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = journal(dir.path(), 3);
-        let whole = std::fs::read_to_string(&path).unwrap();
-        let lines: Vec<&str> = whole.lines().collect();
-        std::fs::write(&path, format!("{}\n{}\n", lines[0], lines[2])).unwrap();
-        let error = read_all(&path).unwrap_err().to_string();
-        assert!(error.ends_with("it is record 2, but record 1 was due"), "{error}");
     }
 }

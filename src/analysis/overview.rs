@@ -1,0 +1,111 @@
+//! How a study stands, in numbers: all that is shown of it as a whole.
+
+use std::collections::BTreeMap;
+
+use hpo_protocol::Measurement;
+use serde::{Deserialize, Serialize};
+
+use super::diagnosis::{Summary, summarise};
+use super::{Foresight, Importances, foresight, importance};
+use crate::ids::{Timestamp, TrialId};
+use crate::study::{Confirmation, RungProgress, SchedulerRun, Study, StudySpec, Trial, TrialStatus, TrialSummary};
+
+/// A study without its trials.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Overview {
+    /// What the study is, with the limits that it has by now.
+    pub spec: StudySpec,
+    /// The scheduler that has, or last had, the study.
+    pub scheduler: Option<SchedulerRun>,
+    /// When the first record was made.
+    pub created: Timestamp,
+    /// When the last record was made.
+    pub updated: Timestamp,
+    /// Whether nothing is left to train.
+    pub finished: bool,
+    /// Whether all trials of the search are decided.
+    pub search_over: bool,
+    /// How many trials there are, those that confirm included.
+    pub trials: usize,
+    /// How many trials of the search are in each state, in the order in which the first of each was drawn.
+    pub states: Vec<(TrialStatus, usize)>,
+    /// The rungs, ascending.
+    pub rungs: Vec<RungProgress>,
+    /// The resource that all trials together were trained to, as far as it counts.
+    pub trained_resource: u64,
+    /// Of this, what the trials of the search were.
+    pub searched_resource: u64,
+    /// What all trials together are trained to if none fails; none if that can't be known.
+    pub planned_resource: Option<u64>,
+    /// What all trials together would be trained to if none were stopped.
+    pub full_resource: u64,
+    /// Time spent training, summed over all slots, in milliseconds.
+    pub trained_ms: u64,
+    /// What the untrained model comes to, once measured.
+    pub baseline: Option<Measurement>,
+    /// The best trial; see [`Study::best`].
+    pub best: Option<TrialSummary>,
+    /// What confirmation has come to; none if it has not begun.
+    pub confirmation: Option<Confirmation>,
+    /// The lowest loss in the search of each trial that is confirmed, behind the resource at which it had it.
+    pub confirmed: BTreeMap<TrialId, (u64, f64)>,
+    /// The trial whose model was exported, and what it comes to on the test data.
+    pub test: Option<(TrialId, Measurement)>,
+    /// How well rungs foretell the next ones.
+    pub foresight: Vec<Foresight>,
+    /// Which parameters matter; none if that can't be said.
+    pub importance: Option<Importances>,
+    /// What the curves of all trials show together.
+    pub findings: Vec<Summary>,
+}
+
+impl Overview {
+    /// That of a study.
+    pub fn of(study: &Study) -> Self {
+        let (created, updated) = study.lifetime();
+        let confirmation = study.confirmation();
+        let confirmed = confirmation.iter().flat_map(|all| &all.configurations);
+        let in_search = |id: TrialId| Some((id, study.trial(id)?.best()?));
+        Self {
+            spec: study.spec().clone(),
+            scheduler: study.scheduler().cloned(),
+            created,
+            updated,
+            finished: study.is_finished(),
+            search_over: study.is_search_over(),
+            trials: study.trials().len(),
+            states: states(study),
+            rungs: study.rungs(),
+            trained_resource: study.trained_resource(),
+            searched_resource: study.search_trials().map(Trial::resource).sum(),
+            planned_resource: study.planned_resource(),
+            full_resource: study.full_resource(),
+            trained_ms: study.trials().iter().map(|trial| trial.trained_ms).sum(),
+            baseline: study.baseline().cloned(),
+            best: study.best().map(Into::into),
+            confirmed: confirmed.filter_map(|one| in_search(one.trial)).collect(),
+            confirmation,
+            test: study.test().cloned(),
+            foresight: foresight(study),
+            importance: importance(study),
+            findings: summarise(study),
+        }
+    }
+
+    /// How many trials the search has.
+    pub fn searched(&self) -> usize {
+        self.states.iter().map(|(_, count)| count).sum()
+    }
+}
+
+fn states(study: &Study) -> Vec<(TrialStatus, usize)> {
+    let mut states: Vec<(TrialStatus, usize)> = Vec::new();
+    for trial in study.search_trials() {
+        let status = trial.state.status();
+        match states.iter_mut().find(|(known, _)| *known == status) {
+            Some((_, count)) => *count += 1,
+            None => states.push((status, 1)),
+        }
+    }
+    states
+}

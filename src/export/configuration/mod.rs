@@ -1,0 +1,69 @@
+//! The configuration of a trial in the formats that others read: each is a file of its own and a line of [`Format`].
+
+mod json;
+mod shell;
+#[cfg(test)]
+mod tests;
+mod toml;
+mod yaml;
+
+use hpo_protocol::Values;
+use serde_json::{Value, json};
+
+use crate::study::{StudySpec, TrialSummary};
+
+/// A value has no place in the format.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Unwritable(#[from] ::toml::ser::Error);
+
+/// Declares the formats, each with the function that writes it.
+macro_rules! formats {
+    ($($(#[doc = $about:literal])+ $format:ident => $write:path,)+) => {
+        /// A format for a configuration.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+        pub enum Format {
+            $($(#[doc = $about])+ $format,)+
+        }
+
+        /// The configuration of a trial, ending in a newline.
+        ///
+        /// # Errors
+        /// If a value has no place in the format.
+        pub fn configuration(spec: &StudySpec, trial: &TrialSummary, format: Format) -> Result<String, Unwritable> {
+            match format {
+                $(Format::$format => $write(spec, trial),)+
+            }
+        }
+    };
+}
+
+formats! {
+    /// A study's file with one trial whose parameters are fixed: what `hpo train` reads.
+    Toml => toml::write,
+    /// A JSON object.
+    Json => json::write,
+    /// YAML.
+    Yaml => yaml::write,
+    /// `HPO_NAME=value` lines for a shell.
+    Env => shell::variables,
+    /// `--name value` words for a command line, quoted for a shell.
+    Args => shell::arguments,
+}
+
+fn each(parameters: &Values, line: impl Fn(&str, &Value) -> String) -> String {
+    parameters.iter().map(|(name, value)| line(name, value)).collect()
+}
+
+fn facts(spec: &StudySpec, trial: &TrialSummary) -> Value {
+    json!({
+        "study": spec.name,
+        "trial": trial.trial,
+        "loss": trial.loss,
+        "resource": trial.best_at,
+        "resource_unit": spec.policy.unit,
+        "metrics": trial.best_at.map(|_| &trial.metrics),
+        "seed": trial.seed,
+        "parameters": trial.parameters,
+    })
+}

@@ -1,0 +1,51 @@
+//! A study's file with nothing left to search.
+
+use serde_json::{Map, json};
+
+use super::{Unwritable, each};
+use crate::study::{StudySpec, TrialSummary};
+
+fn toml_key(name: &str) -> String {
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if plain {
+        name.to_owned()
+    } else {
+        json!(name).to_string()
+    }
+}
+
+/// The file, which trains the configuration as the trial was trained.
+pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Unwritable> {
+    let policy = &spec.policy;
+    let mut text = format!("# Trial {} of the study {}", trial.trial, spec.name);
+    if let Some((resource, loss)) = trial.best_at.zip(trial.loss) {
+        text += &format!(": validation loss {loss:.6} at {} {resource}", policy.unit.one());
+    }
+    text += ".\n# To train it once more: hpo train --config THIS_FILE --output MODEL_DIRECTORY\n\n";
+    let mut trainer = Map::new();
+    if let Some(command) = &spec.trainer.command {
+        trainer.insert("command".into(), json!(command));
+        trainer.insert("directory".into(), json!(spec.trainer.directory));
+    }
+    trainer.insert("seed".into(), json!(trial.seed));
+    trainer.extend(spec.trainer.settings.clone());
+    let file = json!({
+        "study": { "name": format!("{}-trial-{}", spec.name, trial.trial), "seed": spec.seed, "trials": 1 },
+        "policy": {
+            "type": "none",
+            "resource": policy.unit,
+            "max_resource": policy.max_resource,
+            "report_every": policy.report_every,
+        },
+        "sampler": { "type": "random" },
+        "slots": { "threads_per_trial": spec.threads },
+        "trial": trainer,
+    });
+    text += &::toml::to_string(&file)?;
+    text += "\n[space]\n";
+    // JSON scalars are TOML as they stand, and shorter than what the library writes for small numbers.
+    text += &each(&trial.parameters, |name, value| {
+        format!("{} = {value}\n", toml_key(name))
+    });
+    Ok(text)
+}

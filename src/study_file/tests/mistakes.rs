@@ -1,0 +1,86 @@
+//! Mistakes are reported with their place and how to fix them.
+
+use super::*;
+
+/// Blocks of lines taken out of [`GOOD`] (`- `), lines put in (`+ `), and what is then said.
+pub(super) const MISTAKES: &str = include_str!("mistakes.txt");
+
+/// The lines that a block takes out, and those that it puts in.
+pub(super) fn edit(block: &str) -> (String, String) {
+    let lines = |mark: &str| -> String {
+        let lines = block.lines().filter_map(|line| line.strip_prefix(mark));
+        lines.map(|line| format!("{line}\n")).collect()
+    };
+    (lines("- "), lines("+ "))
+}
+
+#[test]
+fn every_mistake_is_told_with_its_place_and_its_mend() {
+    let mut reported = String::new();
+    for block in MISTAKES.split("\n\n").filter(|block| !block.trim().is_empty()) {
+        let (old, new) = edit(block);
+        assert!(GOOD.contains(&old), "{block}");
+        let error = parse_at(&GOOD.replacen(&old, &new, 1)).expect_err(block);
+        let place = error
+            .line_column()
+            .map_or("*".to_owned(), |(line, column)| format!("{line}:{column}"));
+        let edit: String = block
+            .lines()
+            .filter(|line| line.starts_with(['-', '+']))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        reported += &format!(
+            "{edit}{place} {}\n= {}\n\n",
+            error.message,
+            error.help.unwrap_or_default()
+        );
+    }
+    assert_eq!(reported.trim_end(), MISTAKES.trim_end(), "all of it:\n{reported}");
+}
+
+#[test]
+fn the_first_mistake_of_the_file_is_told_and_a_missing_key_last() {
+    let text = GOOD
+        .replace("trials = 27", "")
+        .replace("max_resource", "max_resorce")
+        .replace("margin = 1", "x = 1");
+    assert_eq!(parse_at(&text).unwrap_err().message, "unknown key `policy.max_resorce`");
+}
+
+#[test]
+fn a_parameter_of_another_trainer_needs_a_plain_name() {
+    let text = GOOD
+        .replace("model = \"../.cache/model/m\"", "command = [\"a\"]")
+        .replace("margin = 1", "\"a b\" = 1");
+    let error = parse_at(&text).unwrap_err();
+    assert_eq!(
+        (error.message.as_str(), error.line_column()),
+        ("`a b` cannot be the name of a parameter", Some((13, 1)))
+    );
+}
+
+#[test]
+fn an_error_is_drawn_like_one_of_rustc() {
+    let text = GOOD.replace("margin = 1", "dropout = { type = \"uniform\", low = 0.0, high = 1.5 }");
+    assert_eq!(
+        parse_at(&text).unwrap_err().to_string(),
+        r#"error: `dropout.high` must be a number from 0 to 0.9
+  --> /here/sub/space.toml:13:49
+   |
+13 | dropout = { type = "uniform", low = 0.0, high = 1.5 }
+   |                                                 ^^^ too large
+   |
+   = help: write a number of at most 0.9"#
+    );
+    let text = GOOD.replace("margin = 1", "margin = { type = \"uniform\", low = 2, high = 1 }");
+    assert_eq!(
+        parse_at(&text).unwrap_err().to_string(),
+        r#"error: the range of `margin` is empty
+  --> /here/sub/space.toml:13:30
+   |
+13 | margin = { type = "uniform", low = 2, high = 1 }
+   |                              ^^^^^^^^^^^^^^^^^ `low` is above `high`
+   |
+   = help: swap `low` and `high`"#
+    );
+}

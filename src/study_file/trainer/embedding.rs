@@ -1,0 +1,52 @@
+//! The settings of the embedding trainer.
+
+use std::path::Path;
+
+use hpo_protocol::Values;
+use hpo_protocol::embedding::Settings;
+use serde_json::Value;
+
+use super::super::path::absolute;
+use super::super::reader::{Problem, Result, Table, did_you_mean};
+use super::super::settings;
+use super::data;
+use super::keys::{COMMAND, KEYS, MAX_TOKENS, MODEL, TRAIN, VALIDATION_MARGIN};
+
+/// Reads the table of a file in `directory`.
+pub(super) fn read(table: &Table, directory: &Path) -> Result<Values> {
+    let known: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+    if let Some(item) = table.unknown(&known) {
+        let help = did_you_mean(item.key, known.into_iter().chain([COMMAND.name]));
+        let message = format!("the embedding trainer has no setting `{}`", item.name);
+        return Err(Problem::new(item.key_span, message, "unknown key", help));
+    }
+    let mut values = Values::new();
+    for key in [&MODEL, &TRAIN] {
+        let item = settings::required(table, key).map_err(|mut problem| {
+            if key.name == MODEL.name {
+                problem.help += ", or a `command` if the trainer is a program of yours";
+            }
+            problem
+        })?;
+        values.insert(
+            key.name.to_owned(),
+            Value::from(absolute(&item, item.string()?, directory)?),
+        );
+    }
+    let given = settings::read(table, KEYS)?;
+    data::read(table, &given, directory, &mut values)?;
+    let margin = given.number(&VALIDATION_MARGIN);
+    values.insert(VALIDATION_MARGIN.name.to_owned(), Value::from(margin));
+    values.insert(MAX_TOKENS.name.to_owned(), Value::from(given.count(&MAX_TOKENS)));
+    // By way of `Settings`, so that the defaults of today are frozen with the study.
+    let whole = |error: serde_json::Error| {
+        Problem::new(
+            table.span.clone(),
+            error.to_string(),
+            "",
+            "check the keys of this table",
+        )
+    };
+    let settings: Settings = serde_json::from_value(Value::from_iter(values)).map_err(whole)?;
+    serde_json::from_value(serde_json::to_value(settings).map_err(whole)?).map_err(whole)
+}
