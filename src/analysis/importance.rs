@@ -22,8 +22,8 @@ pub struct Importances {
     pub parameters: Vec<Importance>,
 }
 
-/// How much one parameter decides about the loss at the last rung, over the whole space. Losses above the median count by their
-/// logarithm, so that how bad the bad ones are does not decide all.
+/// How much one parameter affects the loss at the last rung, over the whole space. Losses above the median count by their
+/// logarithm, so that the badness of the bad ones does not dominate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Importance {
     /// Its name.

@@ -10,7 +10,7 @@ const TRIALS: usize = 5;
 /// Below this rank correlation a rung misleads more than it shows.
 const LOW: f64 = 0.3;
 
-/// How well the losses at a rung foretell those at the next.
+/// How well the losses at a rung predict those at the next.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Foresight {
     /// The resource of the rung.

@@ -12,7 +12,7 @@ use crate::ids::TrialId;
 use crate::signals::Signals;
 use crate::store::StudyReader;
 use crate::study::StudySpec;
-use crate::view::tell;
+use crate::view::notify;
 
 /// The arguments of `hpo export`.
 #[derive(Debug, clap::Args)]
@@ -54,7 +54,7 @@ impl Export {
         })?;
         if let Some(model) = &self.model {
             write_model(&*read(studies, Some(&self.study))?, model)?;
-            tell(&format!("model of trial {trial} written to {}", model.display()));
+            notify(&format!("model of trial {trial} written to {}", model.display()));
         }
         match &self.output {
             Some(path) => std::fs::write(path, text).map_err(|source| CliError::Output {

@@ -60,7 +60,7 @@ enum Verb {
     Space(space::Space),
     /// Print the JSON schema of study files, by which editors complete and check them
     Schema(schema::Schema),
-    /// Tell how a study stands
+    /// Show the status of a study
     Status(status::Status),
     /// List the trials of a study
     Trials(trials::Trials),

@@ -17,7 +17,7 @@ use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
 use crate::signals::Signals;
 use crate::store::{Store, StudyDirectory, StudyReader};
 use crate::study::{Limits, Study, StudySpec, TrialStatus, TrialSummary};
-use crate::view::{self, Progress, tell};
+use crate::view::{self, Progress, notify};
 use crate::words::counted;
 
 /// How many trials the final table shows.
@@ -184,8 +184,8 @@ fn cancelled_by_signals() -> Result<Cancellation, CliError> {
     Ok(cancellation)
 }
 
-/// Tells the outcome of a study that has nothing left to do, as [`run`] does at its end.
-pub(super) fn tell_finished(reader: &StudyReader) -> Result<(), CliError> {
+/// Prints the outcome of a study that has nothing left to do, as [`run`] does at its end.
+pub(super) fn print_finished(reader: &StudyReader) -> Result<(), CliError> {
     let key = |row: &TrialSummary| {
         (
             row.state != TrialStatus::Completed,

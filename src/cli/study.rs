@@ -87,7 +87,7 @@ pub(super) fn ask<T>(
     })
 }
 
-/// Prints to standard output. That nobody reads on, as with `| head`, is no error.
+/// Prints to standard output. A closed pipe, as with `| head`, is not an error.
 pub(super) fn print(text: &str) -> Result<(), CliError> {
     match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
         Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(CliError::Output {

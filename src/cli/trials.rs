@@ -159,7 +159,7 @@ impl Trials {
             match (cell(a, &self.sort, unit), cell(b, &self.sort, unit)) {
                 (Some(x), Some(y)) if self.reverse => compare(&y, &x),
                 (Some(x), Some(y)) => compare(&x, &y),
-                // Those without a value come last either way.
+                // Trials without a value come last in either order.
                 (x, y) => y.is_some().cmp(&x.is_some()),
             }
             .then(a.trial.cmp(&b.trial))

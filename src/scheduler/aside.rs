@@ -48,7 +48,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 let elsewhere = self.study.trial(*trial).is_some_and(|trial| trial.failed_on.len() > 1);
                 if health.record_failure(*trial, elsewhere) {
                     failure = Some(format!(
-                        "one trial after the other has failed here; the last one: {message}"
+                        "one trial after another has failed here; the last one: {message}"
                     ));
                 }
             }

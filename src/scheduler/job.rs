@@ -6,24 +6,24 @@ use crate::ids::{Timestamp, TrialId};
 use crate::store::CommitError;
 use crate::study::{Record, Study};
 
-/// What looks on while a study runs. It need not look at everything.
+/// Observes a running study. It need not look at everything.
 pub trait Observer {
     /// Records have become durable; `study` is as they leave it.
     fn recorded(&mut self, _study: &Study, _records: &[Record]) {}
 
-    /// A trial has come to a resource on its way to the next whole one.
+    /// A trial has reached a resource on its way to the next whole one.
     fn progress(&mut self, _trial: TrialId, _resource: f64, _examples_per_second: Option<f64>) {}
 
     /// The user has asked to stop; running segments are being saved.
     fn stopping(&mut self) {}
 
-    /// Something has happened that the user should know and no record says.
+    /// Something has happened that the user should know and that is not in a record.
     fn note(&mut self, _text: &str) {}
 
     /// The disk is full, and nothing more can be recorded or saved.
     fn paused(&mut self, _why: &str) {}
 
-    /// It is tried again, or works again.
+    /// Recording or saving is tried again, or works again.
     fn resumed(&mut self) {}
 
     /// Time has passed.

@@ -62,11 +62,11 @@ pub enum SegmentError {
     Read {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The I/O error.
         source: std::io::Error,
     },
-    /// No report is due: the segment is over.
-    #[error("the segment is over: no report is due")]
+    /// No report is due: the segment has ended.
+    #[error("the segment has ended: no report is due")]
     Over,
 }
 

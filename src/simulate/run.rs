@@ -97,7 +97,7 @@ fn drive<F: Future>(work: F) -> Option<F::Output> {
     }
 }
 
-/// Whether something that was waited for has come since.
+/// Whether the task has been woken since.
 #[derive(Default)]
 struct Woken(AtomicBool);
 

@@ -62,7 +62,7 @@ pub struct Around {
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Line(UnitNormal),
-    /// How many there are, and the probability of the favoured one.
+    /// The number of choices, and the probability of the favoured one.
     Categories(usize, f64),
 }
 

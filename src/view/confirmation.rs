@@ -13,7 +13,7 @@ const APART: f64 = 0.75;
 /// The question that identical runs raise.
 const BLIND: &str = "does the trainer use the `seed` that it is given? If it does not, nothing was confirmed";
 
-/// The confirmed configurations and whether the first is really better; empty before the search is over. Ends in a newline.
+/// The confirmed configurations and whether the first is really better; empty before the search has finished. Ends in a newline.
 pub(super) fn confirmed(overview: &Overview) -> String {
     let Some(confirmation) = &overview.confirmation else {
         return String::new();
@@ -101,7 +101,7 @@ fn share(probability: f64) -> String {
     }
 }
 
-/// After the number of a trial: what it confirms, if it does.
+/// What follows the number of a trial: the trial that it confirms, if it does.
 pub(super) fn confirms(of: Option<TrialId>) -> String {
     of.map_or(String::new(), |of| format!(" (trial {of} with another seed)"))
 }

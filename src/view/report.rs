@@ -15,7 +15,7 @@ use crate::store::StudyDirectory;
 use crate::study::{ConfirmationSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
 use crate::words::counted;
 
-/// How the study stands: one line on what it is, one on where it is, the rungs, the best trial.
+/// The state of the study: one line on what it is, one on how far it is, the rungs, the best trial.
 pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, now: Timestamp) -> String {
     let spec = &overview.spec;
     let mut text = format!("study {} in {}\n", spec.name, directory.root().display());
@@ -31,7 +31,7 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
             "finished after {}\n",
             duration(overview.updated.since(overview.created))
         ),
-        _ => format!("stopped; go on with: hpo resume {}\n", directory.root().display()),
+        _ => format!("stopped; resume with: hpo resume {}\n", directory.root().display()),
     };
     let states = overview.states.iter();
     let states: Vec<String> = states
@@ -132,7 +132,7 @@ fn to_be_confirmed(overview: &Overview) -> String {
     }
 }
 
-/// How well rungs foretell the next ones.
+/// How well rungs predict the next ones.
 fn foretold(overview: &Overview) -> String {
     let unit = overview.spec.policy.unit;
     overview.foresight.iter().map(|one| one.text(unit) + "\n").collect()
@@ -153,7 +153,7 @@ fn important(overview: &Overview) -> String {
     )
 }
 
-/// What the best trial's model comes to on the test data.
+/// The loss and metrics of the best trial's model on the test data.
 fn tested(overview: &Overview, best: &TrialSummary) -> String {
     let test = overview.test.as_ref();
     let Some((_, measurement)) = test.filter(|(trial, _)| *trial == best.trial) else {
@@ -250,7 +250,7 @@ pub fn outcome(
     text + &format!("its configuration: hpo export {}\n", directory.root().display())
 }
 
-/// Everything about one trial; `baseline` is what the untrained model comes to, if it was measured.
+/// Everything about one trial; `baseline` has the loss and metrics of the untrained model, if they were measured.
 pub fn trial_details(spec: &StudySpec, baseline: Option<&Measurement>, trial: &Trial) -> String {
     let one = spec.policy.unit.one();
     let mut text = format!(

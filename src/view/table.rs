@@ -27,7 +27,7 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&Measurement>, shown: &Tri
         .filter(|parameter| !parameter.distribution.is_fixed())
         .map(|parameter| parameter.name.as_str())
         .collect();
-    // Training loss depends on the margin and can't be compared between trials; the mean cosine tells only of collapse.
+    // Training loss depends on the margin and can't be compared between trials; the mean cosine shows collapse only.
     let metrics: BTreeSet<&str> = shown
         .rows
         .iter()

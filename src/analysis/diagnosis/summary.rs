@@ -29,7 +29,7 @@ pub struct Summary {
     pub advice: Option<Cow<'static, str>>,
 }
 
-/// A value of one parameter that parts trials with a finding from those without.
+/// A value of one parameter that separates trials with a finding from those without.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Separation {
     /// The parameter.

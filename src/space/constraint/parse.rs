@@ -49,7 +49,7 @@ pub(super) fn expression(text: &str) -> Result<Node, ConstraintError> {
         Some(token) => Err(match token.kind {
             Lexeme::Symbol if parser.slice(token) != ")" => parser.unexpected(token),
             Lexeme::Symbol | Lexeme::Number(_) | Lexeme::Text(_) | Lexeme::Quoted(_) | Lexeme::Word => error(
-                "the constraint has something after its end",
+                "the constraint continues after its end",
                 "join two conditions by `and`, or remove it",
                 token.span.clone(),
             ),
