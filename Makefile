@@ -1,10 +1,10 @@
-# One command runs the main job, one runs the tests; each does all the set-up by itself.
+# One command runs the main job, another the tests; each does all the set-up it needs.
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TRAINER := -p hpo-trial-embedding --release
 CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-test-support
 
-# Cargo would take the number of make's jobs for that of its own.
+# Cargo would otherwise take make's number of jobs for its own.
 unexport MAKEFLAGS
 
 .PHONY: help setup build demo test lint deny install bench bench-quality bench-store simulate-faults \
@@ -16,9 +16,9 @@ help:
 	@echo "make install  install hpo and its trainer with cargo; the libtorch in .cache must stay where it is"
 	@echo "make setup    fetch libtorch, the model and the data into .cache, once"
 	@echo "make bench    compare the trainer's speed with sentence-transformers and PyTorch (5 GB, half an hour)"
-	@echo "make bench-quality  compare what hpo, Optuna and Syne Tune find with equal epochs, over formulas and measured curves (hours)"
-	@echo "make bench-store    measure how long studies of up to 100,000 trials take to open, and in how much memory"
-	@echo "make simulate-faults  run 100,000 small studies through everything that can go wrong"
+	@echo "make bench-quality  compare the configurations that hpo, Optuna and Syne Tune find with equal epochs, on formulas and measured curves (hours)"
+	@echo "make bench-store    measure the time and memory it takes to open studies of up to 100,000 trials"
+	@echo "make simulate-faults  simulate 100,000 small studies with every kind of failure"
 	@echo "make lint     formatting and clippy"
 	@echo "make deny     licences, versions and sources of all dependencies"
 
@@ -31,13 +31,13 @@ build: setup
 demo: build
 	$(TARGET)/release/hpo search search_spaces/minilm-wordnet.toml
 
-# All in the trainer's profile, so that what the core and the trainer both depend on is checked once.
+# Everything in the trainer's profile, so that the dependencies that the core and the trainer share are checked once.
 lint: setup
 	cargo fmt --all --check
 	cargo clippy --locked $(CORE) $(TRAINER) --all-targets -- -D warnings
 
-# Known vulnerabilities are no part of it: their database is not in a package registry. Where it can be reached,
-# `cargo deny check advisories` asks it.
+# Known vulnerabilities are not checked: their database is not in a package registry. If you can reach it, run
+# `cargo deny check advisories`.
 deny:
 	python3 tools/setup.py deny
 	.cache/cargo-deny/cargo-deny --locked --workspace check licenses bans sources
@@ -50,12 +50,12 @@ test-tools:
 build-core:
 	cargo test --locked $(CORE) --no-run
 
-# torch-sys compiles for minutes, so the trainer is built in one profile only. With its tests, since it would be built anew for them:
-# they turn on features of what it depends on.
+# torch-sys takes minutes to compile, so the trainer is built in one profile only, and together with its tests: they enable features
+# of its dependencies, so it would be built again for them.
 build-trainer: setup
 	cargo test --locked $(TRAINER) --no-run
 
-# Many of these tests wait, for a disk or for a worker, so twice as many run at a time as there are cores.
+# Many of these tests wait for a disk or a worker, so twice as many run at a time as there are cores.
 test-core: build-core build-trainer
 	RUST_TEST_THREADS=$$((2 * $$(getconf _NPROCESSORS_ONLN))) cargo test --locked $(CORE)
 

@@ -1,6 +1,6 @@
 //! Writes a large study as the scheduler would have: `big_journal DIRECTORY TRIALS REPORTS`.
 //!
-//! Every trial but the last one, which has not begun, is trained to the end with a report at each resource, each with the
+//! Every trial but the last one, which has not started, is trained to the end with a report at each resource, each with the
 //! metrics that the embedding trainer has and a checkpoint. The trainer lets the last one diverge.
 
 #![allow(clippy::unwrap_used)]

@@ -1,7 +1,7 @@
 """What benches/quality.py searches: spaces, and the learning curves of `hpo simulate` for tools in Python.
 
 A space names for each parameter ("uniform" or "log_uniform", low, high), or ("choice", values). Values that are all numbers are
-in order; tools are told so in the way each has for it.
+ordered; each tool is configured accordingly.
 """
 import json
 import math

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Compares what hpo and other tools find with equal epochs, over learning curves that cost nothing: `make bench-quality`.
+"""Compares the configurations that hpo and other tools find with equal epochs, on learning curves that cost nothing: `make bench-quality`.
 
     python3 benches/quality.py --hpo PATH [--seeds 20] [--objective curve …] [--budgets 250,500,…] [--only TEXT …] [--jobs 2]
 
 Each study runs until all its trials together have been trained for the highest budget; one trial at a time. The table has the
 regret of the best trial at each budget: how much higher the loss of its configuration is after the last epoch, without noise or
-on average over its measured runs, than the lowest there is; median and quartiles over the seeds. The best trial is that with
-the lowest loss reported after the last epoch; before there is one, at all. Rungs are at 1, 3, 9 and 27 epochs.
+on average over its measured runs, than the lowest possible; median and quartiles over the seeds. The best trial is the
+one with the lowest loss reported after the last epoch; before there is one, with the lowest loss of all. Rungs are at 1, 3, 9 and 27 epochs.
 
-The objectives are the formulas of `hpo simulate`, and tables of real training: `digits` is measured here, once, in some ten minutes
+The objectives are the formulas of `hpo simulate`, and tables of real training: `digits` is measured here, once, in about ten minutes
 (benches/digits.py); `lcdb` and `hpolib-…` were published (tools/tables.py). `lcdb` has a table for each of 20 data sets: every seed
-searches another one, by training sets of growing size. `hpolib-…` have final losses only, and so compare samplers.
+searches a different one, over training sets of growing size. `hpolib-…` have final losses only, and so compare samplers.
 
 The other tools are installed once into an environment of their own in `.cache`, unless --python names one that has them.
 """
@@ -41,7 +41,7 @@ DIGITS = ROOT / ".cache/bench/digits"
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 EPOCHS = (250, 500, 1000, 2000)
-# As many trainings to the end.
+# As many trials trained to the end.
 FULL = (9, 18, 37, 74)
 
 # The pattern of each objective's tables, its last epoch, and the budgets.
@@ -60,7 +60,7 @@ OURS = (
     ),
     (("hpo by default", "", None), ("hpo, tpe", "", "tpe"), ("hpo, random", "", "random")),
 )
-# Name, tool, policy, sampler. ASHA with CQR is not among them: after 96 s of CPU time a single study of 2000 epochs was not at its end.
+# Name, tool, policy, sampler. ASHA with CQR is not among them: a single study of 2000 epochs had not ended after 96 s of CPU time.
 PEERS = (
     (
         ("Optuna, SHA, random", "optuna", "sha", "random"),
@@ -89,7 +89,7 @@ def make_environment():
     if not stamp.exists() or stamp.read_text() != pins:
         print(f"installing the peers into {ENVIRONMENT}", flush=True)
         venv.create(ENVIRONMENT, clear=True, with_pip=True)
-        setup.run([str(python), "-m", "pip", "install", "--quiet", "-r", str(PINS)], setup.PIP_MEND)
+        setup.run([str(python), "-m", "pip", "install", "--quiet", "-r", str(PINS)], setup.PIP_FIX)
         stamp.write_text(pins)
     return python
 
@@ -107,7 +107,7 @@ def measure_digits(python):
 
 
 class Objective:
-    """What is searched, with its tables, one for each seed in turn; none for a formula."""
+    """What is searched, with its tables, one for each seed in turn; a formula has none."""
 
     def __init__(self, name, budgets):
         pattern, self.end, usual = OBJECTIVES[name]
@@ -117,7 +117,7 @@ class Objective:
         self.spaces = [SPACES[name] if table is None else space_of(table) for table in self.tables]
 
     def parts(self, seeds):
-        """The table, the space, and the first and last seed of what can run in one go."""
+        """The table, the space, and the first and last seed of what can run at once."""
         if len(self.tables) == 1:
             return [(self.tables[0], self.spaces[0], 0, seeds)]
         return [(*pair, seed, seed + 1) for seed in range(seeds) for pair in [self.on(seed)]]
@@ -131,7 +131,7 @@ def ours(options, objective, policy, sampler):
     """The regrets of each study at each budget."""
     regrets = []
     for table, space, first, end in objective.parts(options.seeds):
-        # Whatever a trial costs, there are enough of them.
+        # Enough trials, whatever each of them costs.
         study = (
             f"[study]\ntrials = {max(objective.budgets)}\nseed = {first}\n[policy]\nmax_resource = {objective.end}\n{policy}\n"
             + (f'[sampler]\ntype = "{sampler}"\n' if sampler else "")
@@ -143,8 +143,8 @@ def ours(options, objective, policy, sampler):
             file.write_text(study)
             command = [options.hpo, "simulate", file, "--json", "--slots", "1", "--repeat", str(end - first), *curves]
             command += ["--budgets", ",".join(map(str, objective.budgets))]
-            told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        regrets += [[budget["regret"] for budget in one["budgets"]] for one in json.loads(told.stdout)]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        regrets += [[budget["regret"] for budget in one["budgets"]] for one in json.loads(done.stdout)]
     return regrets
 
 
@@ -157,8 +157,8 @@ def theirs(options, objective, tool, policy, sampler):
         asked |= {"table": table and str(table), "space": space}
         command = [options.python, ROOT / "benches/quality_peers.py", json.dumps(asked), f"{first}:{end}"]
         command.append(",".join(map(str, objective.budgets)))
-        told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=ONE_THREAD)
-        return [json.loads(line) for line in told.stdout.splitlines()]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=ONE_THREAD)
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
     parts = []
     for table, space, first, end in objective.parts(options.seeds):
@@ -183,7 +183,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--budgets", help="epochs of all trials together [default: the objective's own]")
     parser.add_argument("--objective", nargs="*", choices=OBJECTIVES, default=list(OBJECTIVES))
-    parser.add_argument("--python", type=Path, help="a Python that has the peers")
+    parser.add_argument("--python", type=Path, help="a Python that has the peers installed")
     parser.add_argument("--only", nargs="*", default=[""], metavar="TEXT", help="only those whose name has one of these, such as hpo")
     parser.add_argument("--jobs", type=int, default=2, help="processes for the peers; hpo takes all cores by itself")
     options = parser.parse_args()
@@ -212,7 +212,7 @@ def main():
             try:
                 regrets = run(options, objective, *arguments)
             except subprocess.CalledProcessError as error:
-                # The others have cost hours, or will.
+                # The others have taken hours, or will.
                 failed.append(f"{name} on {objective.name}: exit status {error.returncode}")
                 continue
             cells = "".join(f"{quartiles(list(column)):>32}" for column in zip(*regrets))

@@ -44,7 +44,7 @@ class Optuna:
         return self.trial.suggest_float(name, *how, log=kind == "log_uniform")
 
     def report(self, t, loss):
-        """Whether the trial goes on."""
+        """Whether the trial continues."""
         self.trial.report(loss, t)
         if t == self.end:
             self.study.tell(self.trial, loss)
@@ -61,7 +61,7 @@ class SyneTune:
         from syne_tune.backend.trial_status import Trial
         from syne_tune.optimizer import baselines
 
-        # It draws from numpy's global generator too.
+        # It also draws from numpy's global generator.
         numpy.random.seed(seed)
         self.make_trial, self.end, self.number = Trial, end, -1
         self.single = policy == "none"
@@ -88,16 +88,16 @@ class SyneTune:
         return config
 
     def report(self, t, loss):
-        """Whether the trial goes on."""
+        """Whether the trial continues."""
         result = {"loss": loss, "epoch": t}
         if self.single:
             if t == self.end:
                 self.scheduler.on_trial_complete(self.trial, result)
             return t < self.end
-        goes_on = self.scheduler.on_trial_result(self.trial, result) == "CONTINUE" and t < self.end
-        if not goes_on:
+        continues = self.scheduler.on_trial_result(self.trial, result) == "CONTINUE" and t < self.end
+        if not continues:
             self.scheduler.on_trial_remove(self.trial)
-        return goes_on
+        return continues
 
 
 def run(tuner, objective, seed, budgets):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes large studies, looks at them, checks them and goes on with them, and prints the time and the peak memory of each:
-`make bench-store`. CPU time and memory are those of the whole command; `hpo resume` goes on while it compares the second copy of the
-journal. What is asked of a study is asked twice: before there is a database, so that the journal answers, and after."""
+"""Writes large studies, inspects, checks and resumes them, and prints the time and the peak memory of each:
+`make bench-store`. CPU time and memory are those of the whole command; `hpo resume` trains while it compares the second copy of the
+journal. Every query is measured twice: before there is a database, so that the journal answers it, and after."""
 import argparse, os, subprocess, tempfile, time
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -13,8 +13,8 @@ arguments = parser.parse_args()
 
 
 def measure(*command, until=None):
-    """Seconds, seconds of CPU time and MB at the peak of a command that must succeed; seconds only until a line of its standard
-    error has that text."""
+    """Seconds, seconds of CPU time and MB at the peak of a command that must succeed; seconds are counted only until a line of its
+    standard error contains that text."""
     began = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     seconds = None
@@ -47,7 +47,7 @@ with tempfile.TemporaryDirectory() as place:
             ("hpo fsck --repair, no database", 1, ["fsck", study, "--repair"], None),
             ("hpo fsck --repair, all whole", 1, ["fsck", study, "--repair"], None),
             *ask("database"),
-            ("hpo resume, until it goes on", 1, ["resume", study], " goes on in "),
+            ("hpo resume, until it resumes", 1, ["resume", study], " resumes in "),
         ]
         for what, times, command, until in steps:
             seconds, cpu, peak = min(measure(arguments.hpo, *command, until=until) for _ in range(times))

@@ -42,7 +42,7 @@ CASES = (
 
 
 def texts(kind, dictionary):
-    """Dictionary entries; for `long` so many at a time that they fill a whole text."""
+    """Dictionary entries; for `long` enough at a time to fill a whole text."""
     entries = []
     for part in ("noun", "verb", "adj", "adv"):
         with open(dictionary / f"data.{part}", encoding="utf-8") as lines:
@@ -57,7 +57,7 @@ def texts(kind, dictionary):
 
 
 def make_data():
-    """Files of triplets by kind of text. Their texts have nothing to do with each other, which costs no time."""
+    """Files of triplets by kind of text. The texts of a triplet are unrelated, which does not affect the time."""
     files = {kind: BENCH / f"{kind}.jsonl" for kind in ("short", "long")}
     if all(file.exists() for file in files.values()):
         return files
@@ -86,7 +86,7 @@ def make_environment():
     if not stamp.exists() or stamp.read_text() != pins:
         print(f"installing the peers into {directory} (5 GB, some minutes)", flush=True)
         venv.create(directory, clear=True, with_pip=True)
-        setup.run([str(python), "-m", "pip", "install", "--quiet", "-r", str(PINS)], setup.PIP_MEND)
+        setup.run([str(python), "-m", "pip", "install", "--quiet", "-r", str(PINS)], setup.PIP_FIX)
         stamp.write_text(pins)
     return python
 
@@ -160,7 +160,7 @@ def main():
     parser.add_argument("--trainer", required=True, type=Path, help="the built example `throughput`")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=15, help="for each run, after its warm-up")
-    parser.add_argument("--python", type=Path, help="a Python that has the peers")
+    parser.add_argument("--python", type=Path, help="a Python that has the peers installed")
     parser.add_argument("--model", type=Path, default=MODEL, help="the directory of another model")
     parser.add_argument("--only", choices=["hpo"], help="leave the peers out")
     parser.add_argument("--case", help="only cases whose name contains this")

@@ -16,7 +16,7 @@ os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="error", TOKENIZERS
 
 import torch
 
-# Steps before the clock starts: allocators and threads have settled then.
+# Steps before the clock starts, so that allocators and threads have settled.
 WARM_UP = 4
 LEARNING_RATE = 2e-5
 WEIGHT_DECAY = 1e-2
@@ -24,14 +24,14 @@ MARGIN = 0.5
 
 
 class Clock:
-    """Tells when enough steps are done, and how fast they were."""
+    """Counts steps until there are enough, and measures their speed."""
 
     def __init__(self, seconds, batch):
         self.seconds, self.batch = seconds, batch
         self.steps = 0
 
     def tick(self):
-        """Counts a step; whether it was the last."""
+        """Counts a step; true if it was the last."""
         now = time.time()
         self.steps += 1
         if self.steps == 1:

@@ -1,4 +1,4 @@
-//! Asks what to train next and reports what came of it, in a loop of its own: `cargo run --example ask_and_tell`.
+//! Asks what to train next and reports the result, in a loop of its own: `cargo run --example ask_and_tell`.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! Bad input that has a place in a text file, shown the way rustc shows an error.
+//! Bad input at a place in a text file, shown the way rustc shows an error.
 
 use std::fmt;
 use std::ops::Range;
@@ -13,9 +13,9 @@ pub struct Diagnostic {
     pub message: String,
     /// The file.
     pub file: PathBuf,
-    /// The place; none if the file as a whole is at fault.
+    /// The place; `None` if the file as a whole is at fault.
     pub source: Option<Box<Source>>,
-    /// What stands at the place; may be empty.
+    /// The label at the place; may be empty.
     pub label: String,
     /// How to fix it.
     pub help: Option<String>,

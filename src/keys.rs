@@ -248,7 +248,7 @@ pub struct About {
     pub name: &'static str,
     /// What it does, in Markdown.
     pub in_short: &'static str,
-    /// When to choose it, in Markdown.
+    /// When to use it, in Markdown.
     pub choose: &'static str,
     /// The keys that it has beside those that all have.
     pub keys: &'static [Key],

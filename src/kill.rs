@@ -1,4 +1,4 @@
-//! Points at which a test can have this process killed, as a power cut or `kill -9` might. Release builds have none.
+//! Points at which a test can kill this process, as a power cut or `kill -9` might. Release builds have none.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,9 +8,9 @@ use rustix::process::{Signal, getpid, kill_process};
 static CHOSEN: OnceLock<Option<(String, u64)>> = OnceLock::new();
 static PASSED: AtomicU64 = AtomicU64::new(0);
 
-/// Ends the process with SIGKILL if `HPO_KILL_AT` is `point:n` and this is the `n`-th time that it comes here, from 1.
+/// Ends the process with SIGKILL if `HPO_KILL_AT` is `point:n` and this is the `n`-th time that it passes this point, from 1.
 pub(crate) fn point(point: &str) {
-    // Not an attribute: lints look at this in release builds too.
+    // Not an attribute, so that lints check this in release builds too.
     if !cfg!(debug_assertions) {
         return;
     }

@@ -1,8 +1,8 @@
 //! Hyperparameter search for fine-tuning text-embedding models.
 //!
 //! A pure decision core ([`study`]) inside a thin loop ([`scheduler`]) that makes the core's records durable
-//! ([`store`]) and then carries out its commands on slots ([`executor`]). What people look at ([`view`], [`export`])
-//! is made from the records alone.
+//! ([`store`]) and then carries out its commands on slots ([`executor`]). The output for people ([`view`], [`export`])
+//! is made from the records only.
 
 pub mod analysis;
 pub mod cli;

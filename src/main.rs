@@ -9,11 +9,11 @@ fn main() -> ExitCode {
     hpo::cli::main(hpo::cli::Arguments::parse())
 }
 
-/// Has threads share what they free. glibc gives each core eight heaps, in which the threads that have read a large study would
-/// leave as much memory as it takes.
+/// Makes threads share the memory that they free. glibc allows eight heaps per core, in which the threads that have read a large
+/// study would leave as much memory as the study takes.
 fn share_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it sets a number, before there is another thread.
+    // SAFETY: it sets a number, before there is any other thread.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 2);
     }

@@ -13,10 +13,10 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Begins to listen.
+    /// Starts to listen.
     ///
     /// # Errors
-    /// If the system gives no signals.
+    /// If the handlers can't be installed.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -25,7 +25,7 @@ impl Signals {
         })
     }
 
-    /// Returns once one of them has come.
+    /// Returns once one of them has arrived.
     pub async fn received(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

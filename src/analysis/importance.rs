@@ -1,4 +1,4 @@
-//! How much each parameter decides about the loss: the decomposition of variance of functional ANOVA (Hutter et al., "An Efficient
+//! How much each parameter affects the loss: the decomposition of variance of functional ANOVA (Hutter et al., "An Efficient
 //! Approach for Assessing Hyperparameter Importance", 2014), with a Gaussian process in place of their forest, and estimated by
 //! drawing (Saltelli et al., "Variance based sensitivity analysis of model output", 2010, table 2).
 
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::space::{Scale, SearchSpace};
 use crate::study::{History, Observation, Purpose, Study, Surrogate, Trial, TrialState, generator};
 
-/// Draws of configurations; a share is right to about 0.03.
+/// Draws of configurations; shares are accurate to about 0.03.
 const DRAWS: usize = 512;
-/// A model that explains less of what it has not seen (R squared) says nothing about parameters.
+/// A model that explains less than this of unseen losses (R squared) says nothing about parameters.
 const EXPLAINED: f64 = 0.3;
 
 /// What a study says about its parameters.
@@ -22,19 +22,19 @@ pub struct Importances {
     pub parameters: Vec<Importance>,
 }
 
-/// How much one parameter decides about the loss at the last rung, over the whole space. Losses above the median count by their
-/// logarithm, so that how bad the bad ones are does not decide all.
+/// How much one parameter affects the loss at the last rung, over the whole space. Losses above the median count by their
+/// logarithm, so that the badness of the bad ones does not dominate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Importance {
     /// Its name.
     pub parameter: String,
-    /// The share of the variance that goes if only this parameter is known, 0 to 1.
+    /// The share of the variance that vanishes if only this parameter is known, 0 to 1.
     pub alone: f64,
-    /// The share that stays if all others are known, 0 to 1: what it does together with others counts too.
+    /// The share that remains if all others are known, 0 to 1: interactions with others count too.
     pub total: f64,
 }
 
-/// How much each parameter matters; none if too few trials have a loss, or the losses do not follow from the parameters.
+/// How much each parameter matters; `None` if too few trials have a loss, or the losses can't be predicted from the parameters.
 pub fn importance(study: &Study) -> Option<Importances> {
     let spec = study.spec();
     let rungs = spec.policy.rungs();

@@ -35,25 +35,25 @@ pub struct Overview {
     pub trained_resource: u64,
     /// Of this, what the trials of the search were.
     pub searched_resource: u64,
-    /// What all trials together are trained to if none fails; none if that can't be known.
+    /// What all trials together are trained to if none fails; `None` if unknown.
     pub planned_resource: Option<u64>,
     /// What all trials together would be trained to if none were stopped.
     pub full_resource: u64,
     /// Time spent training, summed over all slots, in milliseconds.
     pub trained_ms: u64,
-    /// What the untrained model comes to, once measured.
+    /// The loss and metrics of the untrained model, once measured.
     pub baseline: Option<Measurement>,
     /// The best trial; see [`Study::best`].
     pub best: Option<TrialSummary>,
-    /// What confirmation has come to; none if it has not begun.
+    /// The outcome of confirmation so far; `None` if it has not started.
     pub confirmation: Option<Confirmation>,
     /// The lowest loss in the search of each trial that is confirmed, behind the resource at which it had it.
     pub confirmed: BTreeMap<TrialId, (u64, f64)>,
-    /// The trial whose model was exported, and what it comes to on the test data.
+    /// The trial whose model was exported, and its loss and metrics on the test data.
     pub test: Option<(TrialId, Measurement)>,
-    /// How well rungs foretell the next ones.
+    /// How well rungs predict the next ones.
     pub foresight: Vec<Foresight>,
-    /// Which parameters matter; none if that can't be said.
+    /// Which parameters matter; `None` if unknown.
     pub importance: Option<Importances>,
     /// What the curves of all trials show together.
     pub findings: Vec<Summary>,

@@ -10,14 +10,14 @@ const TRIALS: usize = 5;
 /// Below this rank correlation a rung misleads more than it shows.
 const LOW: f64 = 0.3;
 
-/// How well the losses at a rung foretell those at the next.
+/// How well the losses at a rung predict those at the next.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Foresight {
     /// The resource of the rung.
     pub rung: u64,
     /// That of the next.
     pub next: u64,
-    /// How many trials have come to both.
+    /// How many trials have reached both.
     pub trials: usize,
     /// The rank correlation of their losses (Spearman, 1904), -1 to 1. Those that were pruned at the rung are missing, so it
     /// is lower than that of all trials would be.
@@ -31,7 +31,7 @@ impl Foresight {
     }
 }
 
-/// Each rung of a study that enough trials have been through to the next.
+/// Each rung of a study that enough trials have passed on the way to the next.
 pub fn foresight(study: &Study) -> Vec<Foresight> {
     let rungs = study.spec().policy.rungs();
     let pairs = rungs.windows(2).filter_map(|pair| {

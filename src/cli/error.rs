@@ -6,26 +6,26 @@ use crate::diagnostic::Diagnostic;
 use crate::scheduler::SchedulerError;
 use crate::session::SessionError;
 use crate::store::{CommitError, JournalError, StoreError};
-use crate::view::tell;
+use crate::view::notify;
 
-/// Why a command did not do what it was asked to.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// A file says something that can't be.
+    /// A file is invalid.
     #[error(transparent)]
     Input(#[from] Diagnostic),
-    /// The arguments ask for something that can't be; with the mend.
+    /// The arguments are invalid.
     #[error("{message}")]
     Usage {
         /// What is wrong.
         message: String,
-        /// How to mend it.
+        /// How to fix it.
         help: String,
     },
     /// The study can't be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The study can't go on.
+    /// The study can't continue.
     #[error(transparent)]
     Scheduler(#[from] SchedulerError),
     /// The study has ended without a result.
@@ -36,13 +36,13 @@ pub enum CliError {
     Output {
         /// The file or pipe.
         what: String,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The study is damaged; already told.
+    /// The study is damaged; already reported.
     #[error("damaged")]
     Damaged,
-    /// The user has stopped the study; already told.
+    /// The user has stopped the study; already reported.
     #[error("stopped")]
     Stopped,
 }
@@ -76,7 +76,7 @@ impl CliError {
         }
     }
 
-    /// What to do about it, where the message does not say so itself.
+    /// What to do about it, if the message does not say so itself.
     fn help(&self) -> Option<String> {
         Some(match self {
             Self::Usage { help, .. } => help.clone(),
@@ -84,40 +84,38 @@ impl CliError {
                 "wait for it, or stop it with Ctrl-C; `hpo status` shows how far it is".into()
             }
             Self::Output { source, .. } => match source.kind() {
-                ErrorKind::NotFound => "there is no such directory: make it first, or check the path".into(),
-                ErrorKind::PermissionDenied => "name a place that you may write to".into(),
+                ErrorKind::NotFound => "there is no such directory: create it first, or check the path".into(),
+                ErrorKind::PermissionDenied => "choose a place that you may write to".into(),
                 _ => return None,
             },
             Self::Store(StoreError::NotADirectory { .. }) => {
                 "move it away, or name another directory for studies with --studies".into()
             }
-            Self::Store(StoreError::Missing { .. }) => {
-                "name a study by its directory, or by its name in --studies".into()
-            }
+            Self::Store(StoreError::Missing { .. }) => "give the study's directory, or its name in --studies".into(),
             Self::Store(
                 StoreError::JournalGone { .. }
                 | StoreError::Journal(JournalError::Damaged { .. } | JournalError::CutShort { .. }),
-            ) => "see what is whole and what is not with hpo fsck; with --repair it keeps all that is whole".into(),
+            ) => "run hpo fsck to see what is damaged; with --repair it keeps everything that is whole".into(),
             Self::Store(StoreError::Foreign { .. }) => "give the study another name, or remove that directory".into(),
             Self::Scheduler(SchedulerError::Commit(CommitError::Gone)) => {
-                "if it was moved, go on with it by the path of its directory: hpo resume DIRECTORY".into()
+                "if it was moved, resume it by the path of its directory: hpo resume DIRECTORY".into()
             }
             Self::Scheduler(SchedulerError::Fatal(_)) => {
-                "mend that and run the same command again: nothing recorded is lost".into()
+                "fix that and run the same command again: nothing recorded is lost".into()
             }
             _ => return None,
         })
     }
 
-    /// Tells the user.
+    /// Prints the error to standard error.
     pub fn print(&self) {
         match self {
-            Self::Input(diagnostic) => tell(&diagnostic.render(stderr().is_terminal())),
+            Self::Input(diagnostic) => notify(&diagnostic.render(stderr().is_terminal())),
             Self::Stopped | Self::Damaged => {}
             error => {
-                tell(&format!("error: {error}"));
+                notify(&format!("error: {error}"));
                 if let Some(help) = self.help() {
-                    tell(&format!("help: {help}"));
+                    notify(&format!("help: {help}"));
                 }
             }
         }

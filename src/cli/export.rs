@@ -12,7 +12,7 @@ use crate::ids::TrialId;
 use crate::signals::Signals;
 use crate::store::StudyReader;
 use crate::study::StudySpec;
-use crate::view::tell;
+use crate::view::notify;
 
 /// The arguments of `hpo export`.
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,7 @@ pub(super) struct Export {
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
 
-    /// The configuration of this trial instead of the best one's
+    /// Export the configuration of this trial instead of the best one's
     #[arg(long, value_name = "TRIAL", conflicts_with = "model", allow_negative_numbers = true, value_parser = trial)]
     trial: Option<TrialId>,
 }
@@ -54,7 +54,7 @@ impl Export {
         })?;
         if let Some(model) = &self.model {
             write_model(&*read(studies, Some(&self.study))?, model)?;
-            tell(&format!("model of trial {trial} written to {}", model.display()));
+            notify(&format!("model of trial {trial} written to {}", model.display()));
         }
         match &self.output {
             Some(path) => std::fs::write(path, text).map_err(|source| CliError::Output {
@@ -73,12 +73,12 @@ fn nothing_yet(spec: &StudySpec) -> CliError {
     )
 }
 
-/// A model directory is never written over.
+/// A model directory is never overwritten.
 pub(super) fn refuse_existing(directory: &Path) -> Result<(), CliError> {
-    // A link counts too, wherever it leads.
+    // A link counts too, whatever it points to.
     if directory.symlink_metadata().is_ok() {
         return Err(CliError::usage(
-            format!("{} exists already", directory.display()),
+            format!("{} already exists", directory.display()),
             "name a directory that does not exist",
         ));
     }
@@ -94,7 +94,7 @@ pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), 
         .and_then(|trial| trial.best_checkpoint())
         .ok_or_else(|| nothing_yet(study.spec()))?;
     let program = run::program(study.spec(), reader.directory())?;
-    // Copying weights needs no GPU, and those there are may be full.
+    // Copying weights needs no GPU, and the memory of those present may be full.
     let settings = SlotSettings {
         devices: Devices::Cpu,
         ..SlotSettings::default()
@@ -117,7 +117,7 @@ pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), 
             () = signals.received() => Err(CliError::Stopped),
         }
     });
-    // With it goes the worker, if there is one still.
+    // This also ends the worker, if it is still running.
     runtime.shutdown_background();
     let placed =
         written.and_then(|partial| export::place(&partial, directory).map_err(|error| failed(error.to_string())));

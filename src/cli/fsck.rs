@@ -16,8 +16,8 @@ pub(super) struct Fsck {
     /// The study: its name or its directory
     study: PathBuf,
 
-    /// Keep all that is provably whole: repair the journal, make the trial database anew, let trials whose checkpoints are lost
-    /// go back to the ones before. A damaged journal is kept under another name
+    /// Keep everything that is provably whole: repair the journal, rebuild the trial database, and let trials whose checkpoints are
+    /// lost fall back to earlier ones. A damaged journal is kept under another name
     #[arg(long)]
     repair: bool,
 

@@ -47,28 +47,28 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Search a space, or go on with a search that was stopped
+    /// Search a space, or resume a search that was stopped
     Search(search::Search),
-    /// Go on with a study that was stopped
+    /// Resume a study that was stopped
     Resume(resume::Resume),
-    /// Train once with given values, without a search
+    /// Train once with fixed values, without a search
     Train(train::Train),
     /// Run a study on virtual time, over learning curves that need no training
     Simulate(simulate::Simulate),
-    /// Look at a search space
+    /// Inspect a search space
     #[command(subcommand)]
     Space(space::Space),
     /// Print the JSON schema of study files, by which editors complete and check them
     Schema(schema::Schema),
-    /// Tell how a study stands
+    /// Show the status of a study
     Status(status::Status),
     /// List the trials of a study
     Trials(trials::Trials),
-    /// Tell everything about one trial
+    /// Show everything about one trial
     Show(show::Show),
     /// Write the best configuration, and the fine-tuned model
     Export(export::Export),
-    /// Tell what of a study is whole and what is damaged, and mend it
+    /// Check a study for damage, and repair it
     Fsck(fsck::Fsck),
 }
 

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use crate::ids::TrialId;
 
-/// A parser of whole numbers in a range, which says what must be written.
+/// A parser of whole numbers in a range, whose error names the range.
 pub(super) fn whole<T: TryFrom<u64>>(
     range: RangeInclusive<u64>,
 ) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
@@ -23,7 +23,7 @@ pub(super) fn trial(text: &str) -> Result<TrialId, String> {
     whole(0..=u64::MAX)(text).map(TrialId)
 }
 
-/// A share that is not the whole.
+/// A share below 1.
 pub(super) fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if (0.0..1.0).contains(&share) => Ok(share),

@@ -1,4 +1,4 @@
-//! Running a study from here to its end: what `search`, `resume` and `train` have in common.
+//! Running a study to its end: what `search`, `resume` and `train` have in common.
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -17,16 +17,16 @@ use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
 use crate::signals::Signals;
 use crate::store::{Store, StudyDirectory, StudyReader};
 use crate::study::{Limits, Study, StudySpec, TrialStatus, TrialSummary};
-use crate::view::{self, Progress, tell};
+use crate::view::{self, Progress, notify};
 use crate::words::counted;
 
-/// How many trials the last table shows.
+/// How many trials the final table shows.
 const SHOWN: usize = 10;
 
 /// The trainer that comes with `hpo`.
 const EMBEDDING_TRAINER: &str = "hpo-trial-embedding";
 
-/// While it lives, all that is made is the user's alone, by hpo as by the workers that it starts.
+/// While it lives, all files that hpo and its workers create are accessible to the user only.
 pub(super) struct Private {
     before: Mode,
 }
@@ -45,16 +45,16 @@ impl Drop for Private {
     }
 }
 
-/// Where a study's trials shall run.
+/// Where a study's trials run.
 #[derive(Debug, clap::Args)]
 pub(super) struct SlotArguments {
-    /// Where trials run: auto, cpu, or numbers of GPUs such as 0,1 [default: what the study's file says, or auto]
+    /// Where trials run: auto, cpu, or GPU numbers such as 0,1 [default: as the study's file says, or auto]
     #[arg(long, allow_negative_numbers = true)]
     devices: Option<Devices>,
 }
 
 impl SlotArguments {
-    /// The settings of the study's file, as far as the arguments do not say otherwise.
+    /// The settings of the study's file, overridden by the arguments.
     pub(super) fn over(&self, settings: &SlotSettings) -> SlotSettings {
         SlotSettings {
             devices: self.devices.clone().unwrap_or_else(|| settings.devices.clone()),
@@ -92,7 +92,7 @@ fn embedding_trainer() -> Result<PathBuf, CliError> {
         .ok_or_else(|| {
             CliError::usage(
                 format!("can't find {EMBEDDING_TRAINER}, the program that trains"),
-                "build and install both with `make install`, or put it beside hpo or on the PATH",
+                "build and install both with `make install`, or put it next to hpo or on the PATH",
             )
         })
 }
@@ -100,15 +100,15 @@ fn embedding_trainer() -> Result<PathBuf, CliError> {
 /// The slots that the settings ask for on this machine.
 ///
 /// # Errors
-/// If a GPU is named that is not there.
+/// If a named GPU does not exist.
 pub(super) fn slots(machine: &Machine, settings: &SlotSettings, threads: Option<usize>) -> Result<Vec<Slot>, CliError> {
     machine
         .slots(settings, threads)
-        .map_err(|error| CliError::usage(error.to_string(), "see them with nvidia-smi"))
+        .map_err(|error| CliError::usage(error.to_string(), "list the GPUs with nvidia-smi"))
 }
 
-/// Goes on with the study in `directory` as far as `limits`, or those it has, until nothing is left to train. Prints what it has
-/// come to; `again` is the command that goes on if the user stops it.
+/// Runs the study in `directory` up to `limits`, or its own, until nothing is left to train, and prints the outcome; `again` is
+/// the command that resumes it if the user stops it.
 pub(super) fn run(
     directory: &StudyDirectory,
     store: Store,
@@ -122,15 +122,15 @@ pub(super) fn run(
     let slots = slots(&machine, settings, Some(spec.threads))?;
     log_to(directory)?;
     for complaint in &machine.complaints {
-        tell(&format!("note: {complaint}"));
+        notify(&format!("note: {complaint}"));
     }
     let names: Vec<String> = slots.iter().map(|slot| slot.name()).collect();
     let verb = if store.study.trials().is_empty() {
-        "begins"
+        "starts"
     } else {
-        "goes on"
+        "resumes"
     };
-    tell(&format!(
+    notify(&format!(
         "study {} {verb} in {} on {} ({})",
         spec.name,
         directory.root().display(),
@@ -146,7 +146,7 @@ pub(super) fn run(
     let ended = ended?;
     match ended.outcome {
         Outcome::Stopped => {
-            tell(&format!("stopped; nothing recorded is lost. Go on with:\n  {again}"));
+            notify(&format!("stopped; nothing recorded is lost. Resume with:\n  {again}"));
             Err(CliError::Stopped)
         }
         Outcome::Finished => {
@@ -155,13 +155,13 @@ pub(super) fn run(
                 let best = ended.study.best().map(TrialSummary::from);
                 best.into_iter().collect()
             });
-            tell_outcome(&ended.study, directory, best, ended.model.as_ref())?;
+            print_outcome(&ended.study, directory, best, ended.model.as_ref())?;
             Ok(ended)
         }
     }
 }
 
-/// A cancellation that is asked for by every signal that asks the process to stop.
+/// A cancellation that is requested by every signal that asks the process to stop.
 fn cancelled_by_signals() -> Result<Cancellation, CliError> {
     let cancellation = Cancellation::new();
     let signals = tokio::runtime::Builder::new_current_thread()
@@ -184,8 +184,8 @@ fn cancelled_by_signals() -> Result<Cancellation, CliError> {
     Ok(cancellation)
 }
 
-/// Tells the outcome of a study that has nothing left to do, as [`run`] does at its end.
-pub(super) fn tell_finished(reader: &StudyReader) -> Result<(), CliError> {
+/// Prints the outcome of a study that has nothing left to do, as [`run`] does at its end.
+pub(super) fn print_finished(reader: &StudyReader) -> Result<(), CliError> {
     let key = |row: &TrialSummary| {
         (
             row.state != TrialStatus::Completed,
@@ -194,7 +194,7 @@ pub(super) fn tell_finished(reader: &StudyReader) -> Result<(), CliError> {
         )
     };
     let mut rows = Vec::new();
-    // Bit by bit: the rows of all trials together take as much memory as the study.
+    // In chunks: the rows of all trials together take as much memory as the study.
     for trials in reader.study().trials().chunks(1000) {
         let more = trials.iter().map(TrialSummary::from);
         rows.extend(more.filter(|row| row.loss.is_some() && row.confirms.is_none()));
@@ -203,12 +203,12 @@ pub(super) fn tell_finished(reader: &StudyReader) -> Result<(), CliError> {
     }
     let model = reader.directory().best_model();
     let model = model.exists().then_some(Ok(model));
-    tell(&format!("study {} is finished", reader.study().spec().name));
-    tell_outcome(reader.study(), reader.directory(), rows, model.as_ref())
+    notify(&format!("study {} is finished", reader.study().spec().name));
+    print_outcome(reader.study(), reader.directory(), rows, model.as_ref())
 }
 
-/// Prints what a finished study has come to, which is a failure if that is nothing.
-fn tell_outcome(
+/// Prints the outcome of a finished study; it is an error if no trial has a result.
+fn print_outcome(
     study: &Study,
     directory: &StudyDirectory,
     best: Vec<TrialSummary>,
@@ -224,7 +224,7 @@ fn tell_outcome(
     Ok(())
 }
 
-/// Sends tracing to the study's log; `RUST_LOG` says how much, `info` if it says nothing.
+/// Sends tracing to the study's log, at the level that `RUST_LOG` sets [default: `info`].
 fn log_to(directory: &StudyDirectory) -> Result<(), CliError> {
     let path: &Path = &directory.logs().join("hpo.log");
     let file = OpenOptions::new()

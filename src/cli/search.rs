@@ -12,7 +12,7 @@ use crate::executor::Machine;
 use crate::store::{self, StoreError, StudyDirectory, StudyReader};
 use crate::study::StudySpec;
 use crate::study_file::{self, StudyFile};
-use crate::view::tell;
+use crate::view::notify;
 
 /// The arguments of `hpo search`.
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,7 @@ impl Search {
     }
 }
 
-/// Makes the study of a file, or goes on with it, and returns where it is once it has finished.
+/// Creates the study of a file, or resumes it, and returns its directory once it has finished.
 pub(super) fn search(
     file: &StudyFile,
     studies: &Path,
@@ -52,7 +52,7 @@ pub(super) fn search(
             Err(error) if reader.study().has_trained() => return Err(error),
             Err(error) => changed = Some(error),
             Ok(()) if reader.study().is_over() && wanted.limits() == recorded.limits() => {
-                run::tell_finished(&reader)?;
+                run::print_finished(&reader)?;
                 return Ok(directory);
             }
             Ok(()) => {
@@ -78,14 +78,14 @@ pub(super) fn search(
     Ok(directory)
 }
 
-/// Removes a study that has trained nothing; one that has is refused as `changed`.
+/// Removes a study that has not trained anything; for any other the error is `changed`.
 fn forget(directory: &StudyDirectory, changed: CliError) -> Result<(), CliError> {
     let lock = match directory.lock() {
         // Another process has just removed it.
         Err(StoreError::Missing { .. }) => return Ok(()),
         lock => lock?,
     };
-    // Another process may have trained it, or have begun another in its place, before the lock was taken.
+    // Another process may have trained it, or replaced it with another, before the lock was taken.
     let reader = StudyReader::open(directory.clone())?;
     if reader.study().has_trained() || directory.root().is_symlink() {
         return Err(changed);
@@ -94,21 +94,21 @@ fn forget(directory: &StudyDirectory, changed: CliError) -> Result<(), CliError>
         path: directory.root().to_owned(),
         source,
     })?;
-    tell(&format!(
-        "note: the study {} had trained nothing yet, and begins anew with what has changed",
+    notify(&format!(
+        "note: the study {} had not trained anything yet, and starts over with what has changed",
         directory.name()
     ));
     Ok(())
 }
 
-/// Tells what the embedding trainer will be given.
+/// Prints what data the embedding trainer will use.
 fn tell_data(report: Option<Report>) {
     if let Some(report) = report {
-        tell(&report.to_string());
+        notify(&report.to_string());
     }
 }
 
-/// A study is one search: what it was made with must not change, but for its limits, which may grow.
+/// A study is one search: what it was created with must not change, except for its limits, which may grow.
 fn check_same(recorded: &StudySpec, wanted: &StudySpec, file: &Path) -> Result<(), CliError> {
     let mut comparable = wanted.clone();
     if wanted.trials > recorded.trials {
@@ -133,7 +133,7 @@ fn check_same(recorded: &StudySpec, wanted: &StudySpec, file: &Path) -> Result<(
     }
     Err(CliError::usage(
         format!(
-            "{} has changed since the study {} was made with it:\n{}",
+            "{} has changed since the study {} was created from it:\n{}",
             file.display(),
             recorded.name,
             differences.join("\n")
@@ -172,7 +172,7 @@ fn differ(place: &str, old: &serde_json::Value, new: &serde_json::Value, differe
             };
             let (old, new) = (named(a), named(b));
             if old == new && a != b {
-                differences.push("  space: the parameters stand in another order".into());
+                differences.push("  space: the parameters are in another order".into());
             }
             differ("space", &Object(old), &Object(new), differences);
         }
@@ -181,21 +181,21 @@ fn differ(place: &str, old: &serde_json::Value, new: &serde_json::Value, differe
     }
 }
 
-/// Resumes by the study's name what `search` began by its file.
+/// Resumes by the study's name what `search` started from its file.
 pub(super) fn resume(studies: &Path, named: &Path, arguments: &SlotArguments) -> Result<(), CliError> {
     let _private = Private::new();
     let directory = find(studies, Some(named))?;
     let reader = StudyReader::open(directory.clone())?;
     if reader.study().is_over() {
-        return run::tell_finished(&reader);
+        return run::print_finished(&reader);
     }
-    // The study's file names the slots; if it can't be read any more, any will do.
+    // The study's file sets the slots; if it can no longer be read, the defaults will do.
     let path = directory.study_file();
     let text = std::fs::read_to_string(&path).unwrap_or_default();
     let kept = study_file::parse(&text, &path).ok();
     if kept.is_none() || reader.is_made_from(&text) == Some(false) {
-        tell(&format!(
-            "note: {} is not what the study was made from any more: only slots are taken from it, as far as it can be read",
+        notify(&format!(
+            "note: {} no longer is what the study was created from: only the slots are taken from it, as far as it can be read",
             path.display()
         ));
     }

@@ -21,7 +21,7 @@ pub(super) struct Show {
     #[arg(allow_negative_numbers = true, value_parser = trial)]
     trial: TrialId,
 
-    /// The study: its name or its directory [default: the one that has changed last]
+    /// The study: its name or its directory [default: the most recently changed one]
     study: Option<PathBuf>,
 
     /// Print JSON
@@ -51,7 +51,7 @@ impl Show {
     }
 }
 
-/// Everything about a trial; `baseline` is what the untrained model comes to, if it was measured.
+/// Everything about a trial; `baseline` has the loss and metrics of the untrained model, if they were measured.
 fn details(trial: &Trial, baseline: Option<&Measurement>, unit: Unit) -> Value {
     let reports = trial.reports.iter().map(|(resource, report)| {
         json!({
@@ -68,6 +68,6 @@ fn details(trial: &Trial, baseline: Option<&Measurement>, unit: Unit) -> Value {
         "resource_unit": unit,
         "reports": reports.collect::<Vec<_>>(),
         "findings": diagnosis.findings.iter().map(|finding| finding.json(unit)).collect::<Vec<_>>(),
-        "untold": diagnosis.untold().collect::<Vec<_>>(),
+        "unknown": diagnosis.unknown().collect::<Vec<_>>(),
     })
 }

@@ -21,22 +21,22 @@ use crate::view::simulation;
 /// The arguments of `hpo simulate`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Simulate {
-    /// The study's file; nothing it names but its space is looked at
+    /// The study's file; the trainer, model and data that it names are not used
     file: PathBuf,
 
-    /// The learning curves: a formula
+    /// The learning curves, as a formula
     #[arg(long, value_enum, default_value = "curve")]
     objective: Curves,
 
-    /// Learning curves that were measured, as JSON lines: docs/simulation.md
+    /// The learning curves, as measured, in a file of JSON lines: docs/simulation.md
     #[arg(long, value_name = "FILE", conflicts_with = "objective")]
     table: Option<PathBuf>,
 
-    /// How many slots there are
+    /// The number of slots
     #[arg(long, default_value = "2", allow_negative_numbers = true, value_parser = whole::<u32>(1..=1_000_000))]
     slots: u32,
 
-    /// How many studies, each with a seed of its own, from that of the file on
+    /// The number of studies, with consecutive seeds, starting with the file's
     #[arg(long, default_value = "1", allow_negative_numbers = true, value_parser = whole::<u64>(1..=100_000))]
     repeat: u64,
 
@@ -44,11 +44,11 @@ pub(super) struct Simulate {
     #[arg(long, default_value = "0", allow_negative_numbers = true, value_parser = share)]
     failures: f64,
 
-    /// By how much the duration of an epoch, or of a step or example, varies from trial to trial, as a share of it
+    /// How much the duration of an epoch, or of a step or example, varies from trial to trial, as a share of it
     #[arg(long, default_value = "0.3", allow_negative_numbers = true, value_parser = share)]
     spread: f64,
 
-    /// Epochs (steps, examples), all trials together, at which the best trial is told; the study ends at the last of them
+    /// Epochs (steps, examples), all trials together, at which the best trial is reported; the study ends at the last of them
     #[arg(long, value_delimiter = ',', value_name = "RESOURCES", allow_negative_numbers = true, value_parser = whole::<u64>(1..=u64::MAX))]
     budgets: Vec<u64>,
 
@@ -79,7 +79,7 @@ impl Simulate {
                 );
                 return Err(CliError::usage(
                     message,
-                    "leave `resource` out, and count in rows' losses",
+                    "leave out `resource`: each loss in a row is one epoch",
                 ));
             }
             Some(path) => {
@@ -102,7 +102,7 @@ impl Simulate {
         })?;
         if self.json {
             return print_json(&Value::from_iter(
-                all.iter().map(|(seed, simulated)| self.told(*seed, simulated)),
+                all.iter().map(|(seed, simulated)| self.json(*seed, simulated)),
             ));
         }
         let studies: Vec<&Simulated> = all.iter().map(|(_, simulated)| simulated).collect();
@@ -147,7 +147,7 @@ impl Simulate {
         Ok(all.into_iter().map(|(_, seed, simulated)| (seed, simulated)).collect())
     }
 
-    fn told(&self, seed: u64, simulated: &Simulated) -> Value {
+    fn json(&self, seed: u64, simulated: &Simulated) -> Value {
         let units = simulated.study.spec().policy.unit.many();
         let at = |budget: &u64| {
             let moment = simulated.at(*budget);

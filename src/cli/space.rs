@@ -18,7 +18,7 @@ const SAMPLES: u64 = 5;
 /// The verbs of `hpo space`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Space {
-    /// Check a study's file, and print its space, how large it is, and some configurations
+    /// Check a study's file, and print its space, the size of the space, and some configurations
     Check(Check),
 }
 

@@ -10,7 +10,7 @@ use crate::view;
 /// The arguments of `hpo status`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Status {
-    /// The study: its name or its directory [default: the one that has changed last]
+    /// The study: its name or its directory [default: the most recently changed one]
     study: Option<PathBuf>,
 
     /// Print JSON

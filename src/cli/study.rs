@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use super::CliError;
 use crate::store::{Database, DatabaseError, Records, StoreError, StudyDirectory, StudyReader};
 
-/// The directory of a study named by the user: a path, or a name in `studies`. Without a name the one that has changed
-/// last.
+/// The directory of a study named by the user: a path, or a name in `studies`. Without a name, the most recently
+/// changed one.
 pub(super) fn find(studies: &Path, named: Option<&Path>) -> Result<StudyDirectory, CliError> {
     if let Some(named) = named {
         let by_path = StudyDirectory::new(named);
@@ -37,7 +37,8 @@ pub(super) fn find(studies: &Path, named: Option<&Path>) -> Result<StudyDirector
     })
 }
 
-/// Reads the study that the user means. It is not freed: the process ends with the command, and a million reports take a while.
+/// Reads the study that the user means. It is never freed: the process ends with the command, and freeing a million reports takes a
+/// while.
 pub(super) fn read(studies: &Path, named: Option<&Path>) -> Result<ManuallyDrop<StudyReader>, CliError> {
     Ok(ManuallyDrop::new(StudyReader::open(find(studies, named)?)?))
 }
@@ -86,7 +87,7 @@ pub(super) fn ask<T>(
     })
 }
 
-/// Prints to standard output. That nobody reads on, as with `| head`, is no error.
+/// Prints to standard output. A closed pipe, as with `| head`, is not an error.
 pub(super) fn print(text: &str) -> Result<(), CliError> {
     match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
         Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(CliError::Output {

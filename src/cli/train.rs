@@ -13,7 +13,7 @@ use crate::study_file;
 /// The arguments of `hpo train`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Train {
-    /// A study's file in which every parameter is fixed, such as `hpo export` writes
+    /// A study's file in which every parameter is fixed, as `hpo export` writes it
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
 
@@ -38,7 +38,7 @@ impl Train {
             .collect();
         if !searched.is_empty() {
             return Err(CliError::usage(
-                format!("{} leaves open: {}", self.config.display(), searched.join(", ")),
+                format!("{} does not fix: {}", self.config.display(), searched.join(", ")),
                 "give each of them one value, such as `dropout = 0.1`, or use hpo search",
             ));
         }

@@ -18,11 +18,11 @@ use crate::view::{TrialTable, trial_table};
 /// The arguments of `hpo trials`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Trials {
-    /// The study: its name or its directory [default: the one that has changed last]
+    /// The study: its name or its directory [default: the most recently changed one]
     study: Option<PathBuf>,
 
-    /// Sort by trial, state, resource (or its name: epochs, steps, examples), loss, a parameter or a metric; one with such a name is
-    /// parameters.NAME or metrics.NAME
+    /// Sort by trial, state, resource (or its unit: epochs, steps, examples), loss, a parameter or a metric; if a name is ambiguous,
+    /// write parameters.NAME or metrics.NAME
     #[arg(long, value_name = "COLUMN", default_value = "trial")]
     sort: String,
 
@@ -30,15 +30,15 @@ pub(super) struct Trials {
     #[arg(long)]
     reverse: bool,
 
-    /// Only trials in these states, such as completed,pruned
+    /// Print only trials in these states, such as completed,pruned
     #[arg(long, value_name = "STATES", value_delimiter = ',')]
     state: Vec<String>,
 
-    /// Only trials for which this holds, such as 'learning_rate>1e-5'; several must all hold
+    /// Print only trials for which this holds, such as 'learning_rate>1e-5'; if given several times, all must hold
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<Condition>,
 
-    /// At most so many
+    /// Print at most this many trials
     #[arg(long, value_name = "COUNT", allow_negative_numbers = true, value_parser = whole::<usize>(0..=u64::MAX))]
     limit: Option<usize>,
 
@@ -78,7 +78,7 @@ impl FromStr for Condition {
         let (at, operator, accepted) = first.ok_or("write a column, one of < <= = != >= >, and a value")?;
         let value = text[at + operator.len()..].trim();
         let column = text[..at].trim();
-        // A state is a word, so that simple quotes can be no part of it.
+        // A state is a word, so single quotes cannot be part of it.
         let quoted = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
         let value = quoted.filter(|_| column == STATE).unwrap_or(value);
         Ok(Self {
@@ -90,7 +90,7 @@ impl FromStr for Condition {
 }
 
 impl Condition {
-    /// Whether it asks which of two values comes first.
+    /// Whether it compares by order.
     fn is_by_order(&self) -> bool {
         self.accepted.contains(&Ordering::Less) != self.accepted.contains(&Ordering::Greater)
     }
@@ -159,7 +159,7 @@ impl Trials {
             match (cell(a, &self.sort, unit), cell(b, &self.sort, unit)) {
                 (Some(x), Some(y)) if self.reverse => compare(&y, &x),
                 (Some(x), Some(y)) => compare(&x, &y),
-                // Those without a value come last either way.
+                // Trials without a value come last in either order.
                 (x, y) => y.is_some().cmp(&x.is_some()),
             }
             .then(a.trial.cmp(&b.trial))
@@ -183,7 +183,7 @@ impl Trials {
             let mut cells = rows.iter().filter_map(|row| cell(row, column, unit)).peekable();
             if !value.is_number() && cells.peek().is_some() && cells.all(|cell| cell.is_number()) {
                 return Err(CliError::usage(
-                    format!("`{column}` has numbers, and `{}` is none", text(value)),
+                    format!("`{column}` has numbers, and `{}` is not a number", text(value)),
                     format!("write a number, such as '{column}<0.3'"),
                 ));
             }
@@ -197,11 +197,11 @@ fn holds(condition: &Condition, row: &TrialSummary, unit: Unit) -> bool {
         .is_some_and(|value| condition.accepted.contains(&compare(&value, &condition.value)))
 }
 
-/// What goes before the name of a parameter or a metric that is the name of another column too.
+/// The prefix of a parameter or a metric whose name another column has too.
 const PARAMETERS: &str = "parameters.";
 const METRICS: &str = "metrics.";
 
-/// The value of a row's column: a field of the row, a parameter or a metric. The resource goes by what it counts, too.
+/// The value of a row's column: a field of the row, a parameter or a metric. The resource is also known by its unit.
 fn cell(row: &TrialSummary, column: &str, unit: Unit) -> Option<Value> {
     match column {
         "trial" => Some(row.trial.0.into()),
@@ -256,7 +256,7 @@ fn columns_of(rows: &[TrialSummary], unit: Unit) -> Vec<String> {
     fixed.chain(of_parameters).chain(of_metrics).collect()
 }
 
-/// Numbers by size, everything else by its text.
+/// Numbers by value, everything else by its text.
 fn compare(a: &Value, b: &Value) -> Ordering {
     match (a.as_f64(), b.as_f64()) {
         // Adding zero makes -0.0 and 0.0 a tie.

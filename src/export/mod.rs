@@ -1,4 +1,4 @@
-//! What leaves a study: the best configuration, in the formats that others read, and its model.
+//! Exports of a study: the best configuration, in the formats that other tools read, and its model.
 
 mod configuration;
 mod model;

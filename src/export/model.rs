@@ -1,4 +1,4 @@
-//! Putting a model directory in its place, whole or not at all, and telling later whether it still is.
+//! Putting a model directory in its place, whole or not at all, and checking later that it still is whole.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,30 +8,30 @@ use crate::diagnostic::visible;
 use crate::disk::{remove_abandoned, sha256_of, sync_directory};
 use crate::kill;
 
-/// Where this process writes a model first that shall become `target`: beside it, hidden.
+/// Where this process first writes a model that is to become `target`: next to it, hidden.
 pub fn partial(target: &Path) -> PathBuf {
     let partial = target.with_file_name(format!("{}{}{PARTIAL}", hidden(target), std::process::id()));
     std::path::absolute(&partial).unwrap_or(partial)
 }
 
-/// Removes what this process, and those that have died, have left of a model that should have become `target`.
+/// Removes what this process, and processes that have died, have left of a model that was to become `target`.
 pub fn clear(target: &Path) {
     let begins = hidden(target);
     remove_abandoned(parent(target), |name| name.strip_prefix(&begins)?.strip_suffix(PARTIAL));
-    // What can't be removed is in nobody's way.
+    // What can't be removed does no harm.
     let _ = fs::remove_dir_all(partial(target));
 }
 
-/// What the name of a model has before and behind the process that writes it.
+/// The prefix and the suffix of the process's number in the name of an unfinished model.
 fn hidden(target: &Path) -> String {
     format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy())
 }
 const PARTIAL: &str = ".partial";
 
-/// Puts a directory that has been written whole in the place of `target`, which may exist, and makes it durable.
+/// Replaces `target`, which may exist, with a directory that was written completely, and makes that durable.
 ///
 /// # Errors
-/// If it is no directory of files and directories, or the file system says no; then `target` is as it was, or gone.
+/// If it contains anything other than files and directories, or on an I/O error; then `target` is as it was, or gone.
 pub fn replace(partial: &Path, target: &Path) -> io::Result<()> {
     sync(partial)?;
     kill::point("model.place:before");
@@ -42,15 +42,15 @@ pub fn replace(partial: &Path, target: &Path) -> io::Result<()> {
     put(partial, target)
 }
 
-/// Puts a directory that has been written whole where nothing is, and makes it durable.
+/// Renames a directory that was written completely to `target`, where nothing may be, and makes that durable.
 ///
 /// # Errors
-/// As of [`replace`], or if something is there; that stays as it is.
+/// As for [`replace`], or if something is there; that stays as it is.
 pub fn place(partial: &Path, target: &Path) -> io::Result<()> {
     sync(partial)?;
-    // An empty directory would give way.
+    // A rename would replace an empty directory.
     if target.symlink_metadata().is_ok() {
-        let message = format!("{} has come into being meanwhile", target.display());
+        let message = format!("{} was created in the meantime", target.display());
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
     }
     put(partial, target)
@@ -69,10 +69,10 @@ fn put(partial: &Path, target: &Path) -> io::Result<()> {
     sync_directory(parent(target))
 }
 
-/// Writes the SHA-256 of each file of a model beside it, as `sha256sum` does.
+/// Writes the SHA-256 of each file of a model next to it, in the format of `sha256sum`.
 ///
 /// # Errors
-/// If the file system says no.
+/// On an I/O error.
 pub fn seal(model: &Path) -> io::Result<()> {
     let mut text = String::new();
     for file in files(model)?.into_iter().filter(|path| path.is_file()) {
@@ -94,7 +94,7 @@ pub fn seal_of(model: &Path) -> PathBuf {
     model.with_file_name(format!("{name}.sha256"))
 }
 
-/// The files of a model that are not what [`seal`] has seen; none if it has not seen the model.
+/// The files of a model that differ from what [`seal`] recorded; `None` if it recorded nothing.
 ///
 /// # Errors
 /// If the seal can't be read.
@@ -105,14 +105,14 @@ pub fn broken(model: &Path) -> io::Result<Option<Vec<String>>> {
     };
     let mut broken = Vec::new();
     for line in text.lines() {
-        let Some((told, name)) = line.split_once("  ") else {
+        let Some((expected, name)) = line.split_once("  ") else {
             broken.push(format!("{}: a line is damaged", seal_of(model).display()));
             continue;
         };
         let file = parent(model).join(name);
         match digest(&file) {
-            Ok(digest) if digest == told => {}
-            Ok(_) => broken.push(format!("{}: its SHA-256 is another", file.display())),
+            Ok(digest) if digest == expected => {}
+            Ok(_) => broken.push(format!("{}: its SHA-256 differs", file.display())),
             Err(error) => broken.push(format!("{}: {error}", file.display())),
         }
     }
@@ -126,7 +126,7 @@ fn digest(file: &Path) -> io::Result<String> {
 /// All files and directories of a directory, itself included, sorted.
 ///
 /// # Errors
-/// If it can't be read, or holds anything else: to open a pipe may take for ever, and a link may lead anywhere.
+/// If it can't be read, or contains anything else: opening a pipe may block forever, and a link may lead anywhere.
 fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = vec![directory.to_owned()];
     for entry in fs::read_dir(directory)? {

@@ -6,11 +6,11 @@ use crate::executor::SlotHealth;
 use crate::ids::SlotId;
 use crate::study::{Fact, Record};
 
-/// A slot as the user knows it, and how it has fared.
+/// A slot as the user knows it, and its record so far.
 pub(super) struct Place {
     name: String,
     health: SlotHealth,
-    /// Whether the study does without it.
+    /// Whether it has been set aside.
     aside: bool,
 }
 
@@ -25,12 +25,12 @@ impl Place {
 }
 
 impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
-    /// Whether the study does without a slot.
+    /// Whether a slot has been set aside.
     pub(super) fn is_aside(&self, slot: SlotId) -> bool {
         self.places.get(&slot).is_none_or(|place| place.aside)
     }
 
-    /// Why a slot has to be set aside after what is recorded of it, if so.
+    /// Why a slot must be set aside, given what is recorded of it, if so.
     pub(super) fn judge(&mut self, slot: SlotId, records: &[Record]) -> Option<String> {
         let health = &mut self.places.get_mut(&slot)?.health;
         let mut failure = None;
@@ -48,7 +48,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 let elsewhere = self.study.trial(*trial).is_some_and(|trial| trial.failed_on.len() > 1);
                 if health.record_failure(*trial, elsewhere) {
                     failure = Some(format!(
-                        "one trial after the other has failed here; the last one: {message}"
+                        "one trial after another has failed here; the last one: {message}"
                     ));
                 }
             }
@@ -56,7 +56,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         failure
     }
 
-    /// Does without a slot on which nothing can be trained.
+    /// Sets aside a slot on which nothing can be trained.
     pub(super) fn set_aside(&mut self, slot: SlotId, why: String) -> Result<(), SchedulerError> {
         let Some(place) = self.places.get_mut(&slot).filter(|place| !place.aside) else {
             return Ok(());
@@ -69,7 +69,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         self.evaluating = self.evaluating.filter(|&busy| busy != slot);
         let exporting = matches!(self.export, Export::Asked(busy, _) if busy == slot);
         if self.study.is_finished() {
-            // What can't be written any more takes nothing from the answer.
+            // A model that can no longer be written does not affect the search's result.
             if left == 0 {
                 self.export = Export::Done(Err(why));
             } else if exporting {
@@ -82,7 +82,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             return Err(SchedulerError::Fatal(why));
         }
         self.observer.note(&format!(
-            "slot {slot} ({name}) is set aside, and the study goes on without it on {left} of {}: {why}",
+            "slot {slot} ({name}) is set aside, and the study continues without it on {left} of {}: {why}",
             self.places.len()
         ));
         Ok(())

@@ -9,12 +9,12 @@ use tokio::sync::watch;
 pub struct Cancellation {
     requests: Arc<watch::Sender<u64>>,
     received: watch::Receiver<u64>,
-    /// How many requests were taken in.
+    /// How many requests have been handled.
     taken: u64,
 }
 
 impl Cancellation {
-    /// One that has not been asked for anything.
+    /// A cancellation that has not been requested.
     pub fn new() -> Self {
         let (requests, received) = watch::channel(0);
         Self {
@@ -30,10 +30,10 @@ impl Cancellation {
         self.requests.send_modify(|requests| *requests += 1);
     }
 
-    /// Takes in one request, or waits for it.
+    /// Handles one request, or waits for it.
     pub(crate) async fn requested(&mut self) {
         let taken = self.taken;
-        // It can't be closed: this holds a sender.
+        // The channel can't be closed: this holds a sender.
         let _ = self.received.wait_for(|requests| *requests > taken).await;
         self.taken += 1;
     }

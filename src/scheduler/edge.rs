@@ -1,4 +1,4 @@
-//! What the loop stands on: slots, storage and a clock. A search has real ones, a simulation others.
+//! What the loop runs on: slots, storage and a clock. A search has real ones, a simulation has simulated ones.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -16,13 +16,13 @@ pub trait Slots {
     /// The slots, each with a name for the user.
     fn names(&self) -> Vec<(SlotId, String)>;
 
-    /// Gives a slot an order. One that is not there any more takes none.
+    /// Gives a slot an order. A slot that has been removed ignores it.
     fn order(&mut self, slot: SlotId, order: Order) -> impl Future<Output = ()>;
 
-    /// Waits until there is news, and takes all there is. Nothing is lost if it is dropped while it waits.
+    /// Waits until there is news, and takes all of it. Cancel-safe: nothing is lost if it is dropped while it waits.
     fn news(&mut self) -> impl Future<Output = Vec<SlotNews>>;
 
-    /// Does without a slot from now on.
+    /// Removes a slot.
     fn remove(&mut self, slot: SlotId);
 
     /// Ends all workers, and waits until they have ended if `gently`.
@@ -34,7 +34,7 @@ pub trait Storage {
     /// Makes records durable; `study` is as they leave it.
     ///
     /// # Errors
-    /// If that can't be done, or if what waits for it has been cancelled.
+    /// If that can't be done, or if the wait for it has been cancelled.
     fn commit(
         &mut self,
         study: &Study,
@@ -45,39 +45,39 @@ pub trait Storage {
     /// Deletes checkpoints by the names of their files.
     fn delete(&mut self, files: Vec<String>) -> impl Future<Output = ()>;
 
-    /// Deletes the checkpoints of one trial, or of all, that the study does not know of: left by a scheduler or a worker that was
+    /// Deletes the checkpoints of one trial, or of all, that the study has no record of: left by a scheduler or a worker that was
     /// killed.
     fn sweep(&mut self, study: &Study, of: Option<TrialId>);
 
-    /// Bytes that can still be written, if that can be known.
+    /// Bytes that can still be written, if known.
     fn room(&self) -> Option<u64>;
 
-    /// The directory for a worker to write the best model to, with nothing in its place.
+    /// The directory for a worker to write the best model to; nothing exists there.
     fn model_directory(&mut self) -> PathBuf;
 
-    /// Puts a model that was written where the user finds it, and returns that place.
+    /// Moves a model that was written to where the user finds it, and returns that place.
     fn place_model(&mut self, written: PathBuf) -> impl Future<Output = Result<PathBuf, std::io::Error>>;
 
     /// Removes what is left of a model that could not be written.
     fn discard_model(&mut self);
 }
 
-/// Who is to know that records wait for space on a full disk, and who can end that.
+/// Who is notified when records wait for space on a full disk, and who can end the wait.
 pub struct Waiting<'a> {
-    /// Is notified when it begins and ends.
+    /// Is notified when the wait begins and ends.
     pub observer: &'a mut dyn Observer,
-    /// Ends it.
+    /// Ends the wait.
     pub cancellation: &'a mut Cancellation,
 }
 
-/// What time it is.
+/// The time.
 pub trait Clock {
     /// The time that records are given.
     fn now(&mut self) -> Timestamp;
 
-    /// The time since some moment; it never goes back, whatever is done to the clock on the wall.
+    /// The time since some moment; it never goes back, whatever happens to the wall clock.
     fn elapsed(&self) -> Duration;
 
-    /// Waits until a view should be drawn anew.
+    /// Waits until a view should be redrawn.
     fn tick(&mut self) -> impl Future<Output = ()>;
 }

@@ -6,10 +6,10 @@ use super::{Clock, Scheduler, Slots, Storage};
 use crate::executor::Order;
 use crate::ids::{SlotId, TrialId};
 
-/// How far that is.
+/// The state of the export.
 pub(super) enum Export {
     Unasked,
-    /// A slot is at it, with the model of a trial.
+    /// A slot is writing the model of a trial.
     Asked(SlotId, TrialId),
     Done(Result<PathBuf, String>),
 }
@@ -27,7 +27,7 @@ impl Export {
         }
     }
 
-    /// Where the model is, or why there is none; none if nobody has come to that.
+    /// Where the model is, or why there is none; `None` if the export was not reached.
     pub(super) fn result(self) -> Option<Result<PathBuf, String>> {
         match self {
             Self::Done(result) => Some(result),
@@ -58,7 +58,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         }
     }
 
-    /// Puts the model that was written in its place. It may be large: the user may stop that too.
+    /// Moves the model that was written to its place. It may be large: the user may stop that too.
     pub(super) async fn keep_model(&mut self, written: PathBuf) {
         let placed = tokio::select! {
             biased;
@@ -72,7 +72,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         self.export = Export::Done(placed);
     }
 
-    /// Has the model written once more, as often as a segment is tried again.
+    /// Has the model written again, as often as a segment is tried again.
     pub(super) fn export_failed(&mut self, why: String) {
         self.storage.discard_model();
         self.export_failures += 1;

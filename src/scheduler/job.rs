@@ -1,4 +1,4 @@
-//! What a scheduler is given, what looks on, and what it leaves.
+//! The input of a scheduler, its observer, and its result.
 
 use std::path::PathBuf;
 
@@ -6,24 +6,24 @@ use crate::ids::{Timestamp, TrialId};
 use crate::store::CommitError;
 use crate::study::{Record, Study};
 
-/// What looks on while a study runs. It need not look at everything.
+/// Observes a running study. It need not look at everything.
 pub trait Observer {
     /// Records have become durable; `study` is as they leave it.
     fn recorded(&mut self, _study: &Study, _records: &[Record]) {}
 
-    /// A trial has come to a resource on its way to the next whole one.
+    /// A trial has reached a resource on its way to the next whole one.
     fn progress(&mut self, _trial: TrialId, _resource: f64, _examples_per_second: Option<f64>) {}
 
     /// The user has asked to stop; running segments are being saved.
     fn stopping(&mut self) {}
 
-    /// Something has happened that the user should know and no record says.
+    /// Something has happened that the user should know and that is not in a record.
     fn note(&mut self, _text: &str) {}
 
     /// The disk is full, and nothing more can be recorded or saved.
     fn paused(&mut self, _why: &str) {}
 
-    /// It is tried again, or works again.
+    /// Recording or saving is tried again, or works again.
     fn resumed(&mut self) {}
 
     /// Time has passed.
@@ -39,7 +39,7 @@ pub enum Outcome {
     Stopped,
 }
 
-/// Why the scheduler can't go on. What was recorded is safe.
+/// Why the scheduler can't continue. What was recorded is safe.
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulerError {
     /// Records can't be made durable.
@@ -58,11 +58,11 @@ pub struct Job<S, J, C> {
     pub slots: S,
     /// What keeps the study.
     pub storage: J,
-    /// What time it is.
+    /// The clock.
     pub clock: C,
 }
 
-/// What a scheduler leaves.
+/// The result of a scheduler.
 pub struct Ended<J> {
     /// How it ended.
     pub outcome: Result<Outcome, SchedulerError>,
@@ -70,6 +70,6 @@ pub struct Ended<J> {
     pub study: Study,
     /// What keeps it.
     pub storage: J,
-    /// Where the best model was written, or why not, if the trainer can write one.
+    /// Where the best model was written, or why it was not, if the trainer can write one.
     pub model: Option<Result<PathBuf, String>>,
 }

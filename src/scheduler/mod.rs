@@ -1,6 +1,6 @@
 //! The loop: what slots report goes into the core, its records into storage, and only then its commands to the slots.
 //!
-//! There is one, whatever it stands on: a search, a simulation on virtual time, or a test in which everything goes wrong.
+//! There is only one, whatever it runs on: a search, a simulation on virtual time, or a test in which everything goes wrong.
 
 mod aside;
 mod cancellation;
@@ -27,10 +27,10 @@ use export::Export;
 pub use job::{Ended, Job, Observer, Outcome, SchedulerError};
 use pause::Pause;
 
-/// How long workers may take to stop in good order.
+/// How long workers may take to stop gracefully.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// The untrained model is measured again so often if the worker dies of it.
+/// How often measuring the untrained model is tried again if the worker dies.
 const EVALUATIONS: u32 = 2;
 
 /// Runs a study until nothing is left to train or it is cancelled.
@@ -82,15 +82,15 @@ struct Scheduler<'a, S, J, C> {
     evaluations: u32,
     evaluating: Option<SlotId>,
     export: Export,
-    /// How many workers have died of it.
+    /// How many workers have died while measuring.
     export_failures: u32,
-    /// Whether the workers can; assumed until one has said what it can do.
+    /// Whether the workers can; assumed until one has announced its features.
     can_export: bool,
     /// Until when, by the clock's elapsed time, running segments may save themselves.
     stopping: Option<Duration>,
-    /// Whether workers are not to be waited for.
+    /// Whether not to wait for workers.
     hurried: bool,
-    /// Trials whose checkpoints the disk had no space for.
+    /// Trials for whose checkpoints the disk had no space.
     full: Vec<TrialId>,
     /// No segments are started meanwhile.
     pause: Option<Pause>,
@@ -119,7 +119,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
     }
 
     async fn close(mut self, outcome: Result<Outcome, SchedulerError>) -> Ended<J> {
-        // What could not be recorded is forgotten, and the checkpoints from before it are needed again.
+        // What could not be recorded is discarded, and the checkpoints from before it are needed again.
         let forgets = matches!(outcome, Err(SchedulerError::Commit(_)));
         let outcome = match outcome {
             Err(SchedulerError::Commit(CommitError::Cancelled)) => Ok(Outcome::Stopped),
@@ -127,7 +127,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         };
         self.slots.end(outcome.is_ok() && !self.hurried).await;
         if !forgets {
-            // Only now: what a worker still wrote would be left.
+            // Only now: what a worker wrote until its end would be left otherwise.
             self.storage.sweep(&self.study, None);
         }
         kill::point("scheduler.close:swept");
@@ -179,7 +179,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
     fn handle(&mut self, event: Event) -> Step {
         let step = self.study.handle(self.clock.now(), event);
         if cfg!(debug_assertions) {
-            // It takes as long as the study is large, so that of a large one not every event is checked.
+            // It takes time in proportion to the study's size, so a large study is not checked at every event.
             self.unchecked += 1;
             if self.unchecked * CHECKED_EACH_TIME >= self.study.trials().len() {
                 self.unchecked = 0;
@@ -190,12 +190,12 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         step
     }
 
-    /// Takes in what slots report, has it recorded in one batch, and gives free slots work.
+    /// Handles what slots report, has it recorded in one batch, and gives free slots work.
     async fn take(&mut self, batch: Vec<SlotNews>) -> Result<(), SchedulerError> {
         let mut step = Step::default();
         let mut aside = Vec::new();
         for SlotNews { slot, news } in batch {
-            // What a slot still had to say when it was set aside must not get it work.
+            // Late news of a slot that was set aside must not get it work.
             if self.is_aside(slot) {
                 continue;
             }
@@ -222,7 +222,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         Ok(())
     }
 
-    /// What the core has to know of it.
+    /// The event for the core, if any.
     async fn receive(&mut self, slot: SlotId, news: News) -> Option<Event> {
         match news {
             News::Idle { features } => {
@@ -267,7 +267,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         }
     }
 
-    /// A slot has nothing to do. The first measures the untrained model.
+    /// A slot is idle. The first one measures the untrained model.
     async fn is_idle(&mut self, slot: SlotId, features: &[Feature]) {
         let measure = features.contains(&Feature::Evaluate)
             && self.study.baseline().is_none()
@@ -359,7 +359,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
     }
 }
 
-/// So many trials are checked in debug builds for each event, on average.
+/// The average number of trials that debug builds check for each event.
 const CHECKED_EACH_TIME: usize = 64;
 
 #[cfg(test)]

@@ -1,20 +1,20 @@
-//! A disk that has no space for checkpoints: nothing is lost, and the study goes on once there is some.
+//! A disk without space for checkpoints: nothing is lost, and the study continues once there is space.
 
 use std::time::Duration;
 
 use super::{Clock, Scheduler, Slots, Storage};
 
-/// How long to wait before trying again although nothing shows new space, as with quotas: twice as long each time, up to the
-/// second.
+/// How long to wait before trying again although no new space shows, as with quotas: twice as long each time, from the first to
+/// the second.
 const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 
-/// So much more than before is worth a try, in bytes.
+/// The additional space that is worth a try, in bytes.
 const WORTH_IT: u64 = 64 << 10;
 
 /// No segments are started for a while.
 #[derive(Debug)]
 pub(super) struct Pause {
-    /// How much room there was when it began.
+    /// The free space when it began.
     room: Option<u64>,
     /// By the clock's elapsed time.
     until: Duration,
@@ -22,7 +22,7 @@ pub(super) struct Pause {
 }
 
 impl Pause {
-    /// Begins at `now`; `before` is the last pause if nothing could be saved since.
+    /// A pause from `now` on; `before` is the last one if nothing could be saved since.
     fn begin(room: Option<u64>, now: Duration, before: Option<&Pause>) -> Self {
         let delay = before.map_or(RETRY.0, |before| (2 * before.delay).min(RETRY.1));
         Self {

@@ -1,4 +1,4 @@
-//! Asking for segments to train, in a loop of the caller's.
+//! Asking for segments to train, in the caller's own loop.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -8,14 +8,14 @@ use super::{Cancellation, Ended, Quiet, Session, SessionError, Trainer};
 use crate::scheduler::Observer;
 use crate::store::StudyDirectory;
 
-/// A search of which the caller asks what to train next. Dropping it stops the search, which goes on when it is opened again.
+/// A search that the caller asks what to train next. Dropping it stops the search, which resumes when it is opened again.
 pub struct Asking {
     segments: Receiver<Segment>,
     cancellation: Cancellation,
     search: Option<JoinHandle<Result<Ended, SessionError>>>,
 }
 
-/// Hands the segments of a search to whoever asks for them.
+/// Hands out the segments of a search on request.
 pub struct Asked {
     slots: u32,
     segments: Sender<Receiver<Segment>>,
@@ -26,17 +26,17 @@ impl Trainer for Asked {
 
     fn start(self, study: &StudyDirectory, _: &mut dyn Observer) -> Segments {
         let (slots, segments) = Segments::new(self.slots, study);
-        // Who asks has gone; the search is cancelled then.
+        // The caller has gone; the search is cancelled then.
         let _ = self.segments.send(segments);
         slots
     }
 }
 
 impl Asking {
-    /// Begins; at most `at_once` segments, at least 1, are out at the same time.
+    /// Starts the search; at most `at_once` segments, at least 1, are out at the same time.
     ///
     /// # Errors
-    /// If the search can't begin.
+    /// If the search can't start.
     pub fn new(session: Session, at_once: u32) -> Result<Self, SessionError> {
         let (sender, started) = channel();
         let cancellation = Cancellation::new();
@@ -59,7 +59,7 @@ impl Asking {
     }
 
     /// What to train next; it waits if that depends on segments that are out, so these must be reported by other threads or
-    /// before. None once nothing is left to train.
+    /// before. `None` once nothing is left to train.
     pub fn ask(&mut self) -> Option<Segment> {
         self.segments.recv().ok()
     }
@@ -67,7 +67,7 @@ impl Asking {
     /// Ends the search, or waits for its end if nothing is left to train.
     ///
     /// # Errors
-    /// If it could not go on.
+    /// If it could not continue.
     pub fn finish(mut self) -> Result<Ended, SessionError> {
         match self.search.take() {
             Some(search) => {

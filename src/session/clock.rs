@@ -8,10 +8,10 @@ use crate::clock::now;
 use crate::ids::Timestamp;
 use crate::scheduler::Clock;
 
-/// How often a view is asked to draw itself anew.
+/// How often a view is asked to redraw itself.
 const FRAME: Duration = Duration::from_millis(250);
 
-/// The clock on the wall, and one that never goes back.
+/// The wall clock, and a monotonic one.
 pub(super) struct SystemClock {
     began: Instant,
     frames: Interval,

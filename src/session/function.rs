@@ -19,7 +19,7 @@ impl<F> Function<F>
 where
     F: Fn(&mut Segment) -> Result<(), Box<dyn Error>> + Send + Sync + 'static,
 {
-    /// So many slots, at least 1. The function trains one segment; an error or a panic fails it.
+    /// Makes this number of slots, at least 1. The function trains one segment; an error or a panic fails it.
     pub fn new(slots: u32, train: F) -> Self {
         Self {
             slots: slots.max(1),

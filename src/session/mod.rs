@@ -1,4 +1,4 @@
-//! The library's door: runs a search in a study's directory, with any way to train.
+//! The library's entry point: runs a search in a study's directory, with any way to train.
 //!
 //! Nothing here touches signals, the umask, exit codes or the terminal: those are the caller's.
 //!
@@ -45,14 +45,14 @@ pub use workers::WorkerProcesses;
 
 /// A way to train: makes the slots that a search runs on.
 pub trait Trainer {
-    /// What takes the orders.
+    /// What carries out the orders.
     type Slots: Slots;
 
     /// Starts the slots of a study. It is called within a single-threaded tokio runtime.
     fn start(self, study: &StudyDirectory, observer: &mut dyn Observer) -> Self::Slots;
 }
 
-/// A study that is open for writing: nobody else can run it.
+/// A study that is open for writing: no other process can run it.
 pub struct Session {
     directory: StudyDirectory,
     store: Store,
@@ -61,13 +61,13 @@ pub struct Session {
 /// Why a search could not be run.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The study can't be made or opened.
+    /// The study can't be created or opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The system gives no event loop.
+    /// The event loop can't be started.
     #[error("can't start an event loop: {0}")]
     Runtime(io::Error),
-    /// It can't go on. What was recorded is safe.
+    /// It can't continue. What was recorded is safe.
     #[error(transparent)]
     Scheduler(#[from] SchedulerError),
     /// Its thread has panicked. What was recorded is safe.
@@ -75,7 +75,7 @@ pub enum SessionError {
     Panicked,
 }
 
-/// What a search has come to.
+/// The outcome of a search.
 pub struct Ended {
     /// Whether it has finished or was stopped.
     pub outcome: Outcome,
@@ -83,12 +83,12 @@ pub struct Ended {
     pub study: Study,
     /// The trial database, unless it can't be used.
     pub database: Option<Database>,
-    /// Where the best model was written, or why not, if the trainer can write one.
+    /// Where the best model was written, or why it was not, if the trainer can write one.
     pub model: Option<Result<PathBuf, String>>,
 }
 
 impl Session {
-    /// Makes a new study in a directory that does not exist, and opens it. `text` is what it was made from, for people.
+    /// Creates a study in a directory that does not exist, and opens it. `text` is what it was created from, for people.
     ///
     /// # Errors
     /// If the directory exists or can't be written.
@@ -98,10 +98,10 @@ impl Session {
         Self::open(directory.root())
     }
 
-    /// Opens a study to go on with it.
+    /// Opens a study to resume it.
     ///
     /// # Errors
-    /// If there is none, another process has it, or it is damaged.
+    /// If there is none, it is in use by another process, or it is damaged.
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let directory = StudyDirectory::new(directory);
         let store = store::open(&directory)?;
@@ -118,12 +118,12 @@ impl Session {
         &self.store.study
     }
 
-    /// Runs the search until nothing is left to train or it is cancelled; `limits` are how far it shall go, if farther than before.
+    /// Runs the search until nothing is left to train or it is cancelled; `limits` set how far it goes, if farther than before.
     ///
-    /// It blocks this thread, with which its worker processes end. It must not be called on a thread that runs a tokio runtime.
+    /// It blocks this thread; its worker processes end with the thread. It must not be called on a thread that runs a tokio runtime.
     ///
     /// # Errors
-    /// If it can't go on. What was recorded is safe.
+    /// If it can't continue. What was recorded is safe.
     pub fn run(
         self,
         trainer: impl Trainer,
@@ -144,7 +144,7 @@ impl Session {
             };
             scheduler::run(job, limits, observer, cancellation.clone()).await
         });
-        // A file without end may still be read for its digest.
+        // The digest of an endless file may still be in progress.
         runtime.shutdown_background();
         let hurry = !matches!(ended.outcome, Ok(Outcome::Finished));
         let (database, trouble) = ended.storage.close(&ended.study, hurry);
@@ -160,7 +160,7 @@ impl Session {
     }
 }
 
-/// Looks on and shows nothing.
+/// An observer that shows nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Quiet;
 

@@ -18,11 +18,11 @@ use crate::scheduler::Slots;
 use crate::store::StudyDirectory;
 use crate::study::{Checkpoint, Event, Measures, Reported};
 
-/// A checkpoint that takes longer to be read back is given up.
+/// The limit for reading a checkpoint back.
 const CHECKPOINT_WAIT: Duration = Duration::from_secs(600);
 
-/// One stretch of a trial's training, from [`from`](Self::from) to [`to`](Self::to). Dropped before it has come there, it has failed,
-/// unless it was asked to stop.
+/// One stretch of a trial's training, from [`from`](Self::from) to [`to`](Self::to). If it is dropped before it gets there, it has
+/// failed, unless it was asked to stop.
 pub struct Segment {
     spec: SegmentSpec,
     slot: SlotId,
@@ -51,7 +51,7 @@ pub enum SegmentError {
     Write {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The I/O error.
         source: std::io::Error,
     },
     /// The state that was written can't be read back, or is another.
@@ -62,11 +62,11 @@ pub enum SegmentError {
     Read {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The I/O error.
         source: std::io::Error,
     },
-    /// No report is due: the segment is over.
-    #[error("the segment is over: no report is due")]
+    /// No report is due: the segment has ended.
+    #[error("the segment has ended: no report is due")]
     Over,
 }
 
@@ -86,45 +86,45 @@ impl Segment {
         self.spec.seed
     }
 
-    /// What resources count.
+    /// The unit of resources.
     pub fn unit(&self) -> Unit {
         self.spec.unit
     }
 
-    /// The resource that the trial has come to before.
+    /// The resource that the trial has already reached.
     pub fn from(&self) -> u64 {
         self.spec.from
     }
 
-    /// The resource that it is to be trained to.
+    /// The resource to train the trial to.
     pub fn to(&self) -> u64 {
         self.spec.to
     }
 
-    /// What was handed to [`report`](Self::report) at [`from`](Self::from); none at 0.
+    /// The state that was passed to [`report`](Self::report) at [`from`](Self::from); `None` at 0.
     pub fn state(&self) -> Option<&[u8]> {
         self.state.as_deref()
     }
 
-    /// The resource to train to next and report; none if the segment is over or is to stop.
+    /// The resource to train to and report next; `None` if the segment has ended or is to stop.
     pub fn next_resource(&self) -> Option<u64> {
         let next = hpo_protocol::next_report(self.spec.report_every, self.at, self.spec.to);
         (!self.over && !self.stop.load(Ordering::Relaxed)).then_some(next)
     }
 
-    /// Reports the validation loss at the resource that is due; one that is not finite ends the trial. The `state` is kept, and given
-    /// back to the segment that goes on from here.
+    /// Reports the validation loss at the resource that is due; one that is not finite ends the trial. The `state` is kept, and passed
+    /// to the segment that continues from here.
     ///
     /// # Errors
-    /// If the segment is over, or the state can't be kept.
+    /// If the segment has ended, or the state can't be kept.
     pub fn report(&mut self, loss: f64, state: &[u8]) -> Result<(), SegmentError> {
         self.report_metrics(loss, &Metrics::new(), state)
     }
 
-    /// The same with metrics beside the loss.
+    /// The same with further metrics.
     ///
     /// # Errors
-    /// As of [`report`](Self::report).
+    /// As for [`report`](Self::report).
     pub fn report_metrics(&mut self, loss: f64, metrics: &Metrics, state: &[u8]) -> Result<(), SegmentError> {
         if self.over {
             return Err(SegmentError::Over);
@@ -168,7 +168,7 @@ impl Segment {
     }
 
     fn send(&self, news: News) {
-        // Nobody listens any more once the search has ended.
+        // There is no receiver once the search has ended.
         let slot = self.slot;
         let _ = self.news.send(SlotNews { slot, news });
     }
@@ -203,7 +203,7 @@ fn idle() -> News {
     News::Idle { features: Vec::new() }
 }
 
-/// Slots whose segments are handed to whoever takes them in this process.
+/// Slots whose segments are trained within this process.
 pub struct Segments {
     count: u32,
     checkpoints: PathBuf,
@@ -214,7 +214,7 @@ pub struct Segments {
 }
 
 impl Segments {
-    /// So many slots, all of them idle, and where their segments come out.
+    /// This number of slots, all idle, and the receiver of their segments.
     pub(super) fn new(count: u32, study: &StudyDirectory) -> (Self, Receiver<Segment>) {
         let (queue, segments) = channel();
         let (sender, news) = unbounded_channel();
@@ -256,7 +256,7 @@ impl Segments {
             news: self.sender.clone(),
             checkpoints: self.checkpoints.clone(),
         };
-        // One that can't begin fails as it is dropped here.
+        // A segment that can't be delivered fails as it is dropped here.
         if let Some(queue) = self.queue.as_ref().filter(|_| !lost) {
             let _ = queue.send(segment);
         }
@@ -285,7 +285,7 @@ impl Slots for Segments {
         match order {
             Order::Run(spec) => self.start(slot, spec),
             Order::Stop { .. } | Order::Replace => self.stop(slot),
-            // It has not said that it can.
+            // It has not announced that it can.
             Order::Evaluate | Order::Export { .. } => {}
         }
     }

@@ -23,9 +23,8 @@ impl Directory {
         Self { directory, committer }
     }
 
-    /// Ends once everything is written, and gives back the database; or why there is none. With both, a part was made anew for that
-    /// reason. `study` is as its last record leaves it. A copy that is not yet where the journal is need not be if it is in a
-    /// `hurry`.
+    /// Ends once everything is written, and returns the database, or why there is none. With both, a part was rebuilt for that reason.
+    /// `study` is as its last record leaves it. In a `hurry` the database need not catch up with the journal.
     pub fn close(self, study: &Study, hurry: bool) -> (Option<Database>, Option<DatabaseError>) {
         if hurry {
             self.committer.hurry();
@@ -35,7 +34,7 @@ impl Directory {
 }
 
 impl Storage for Directory {
-    /// For as long as the disk is full it waits, unless that is cancelled.
+    /// It waits as long as the disk is full, unless that is cancelled.
     async fn commit(&mut self, _: &Study, records: &[Record], waiting: Waiting<'_>) -> Result<(), CommitError> {
         let committer = &self.committer;
         let mut blocked = committer.blocked();

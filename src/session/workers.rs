@@ -11,7 +11,7 @@ use crate::scheduler::{Observer, Slots};
 use crate::store::StudyDirectory;
 use crate::words::counted;
 
-/// Slots that have more to report wait: what they report may not be recorded for as long as the disk is full.
+/// Slots with more reports than this wait: reports may not be recorded as long as the disk is full.
 const NEWS_AHEAD: usize = 64;
 
 /// Trains with a program: a worker process on each slot.
@@ -23,7 +23,7 @@ pub struct WorkerProcesses {
     pub slots: Vec<Slot>,
 }
 
-/// Workers at work.
+/// Running workers.
 pub struct Workers {
     names: Vec<(SlotId, String)>,
     workers: BTreeMap<SlotId, Worker>,
@@ -74,7 +74,7 @@ impl Slots for Workers {
             Some(first) => std::iter::once(first)
                 .chain(std::iter::from_fn(|| self.news.try_recv().ok()))
                 .collect(),
-            // All slots have gone and said so: there is nothing to wait for but the user.
+            // All slots have ended and reported it: there is nothing left to wait for but the user.
             None => std::future::pending().await,
         }
     }
@@ -84,7 +84,7 @@ impl Slots for Workers {
     }
 
     async fn end(&mut self, gently: bool) {
-        // Nobody listens any more, and nobody may wait for it.
+        // Nothing receives news any more, and no worker may wait for that.
         self.news.close();
         let workers = std::mem::take(&mut self.workers);
         if gently {

@@ -1,4 +1,4 @@
-//! What the loop of a simulated study stands on.
+//! What the loop of a simulated study runs on.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -47,7 +47,7 @@ impl Slots for VirtualSlots {
     async fn end(&mut self, _: bool) {}
 }
 
-/// Keeps nothing: a simulated study is not gone on with.
+/// Keeps nothing: a simulated study is never resumed.
 pub(super) struct Memory;
 
 impl Storage for Memory {
@@ -74,7 +74,7 @@ impl Storage for Memory {
     fn discard_model(&mut self) {}
 }
 
-/// The time of the last thing that happened.
+/// The time of the last event.
 pub(super) struct VirtualClock(pub Rc<RefCell<World>>);
 
 impl Clock for VirtualClock {
@@ -97,7 +97,7 @@ pub(super) struct Best(pub Rc<RefCell<World>>);
 impl Observer for Best {
     fn recorded(&mut self, study: &Study, records: &[Record]) {
         let mut world = self.0.borrow_mut();
-        // Not only the trial that has reported: another may be promoted by it, and what that one came to ahead counts from now on.
+        // Not only the trial that has reported: it may cause another to be promoted, whose losses ahead of the decision count from now on.
         let touched: BTreeSet<TrialId> = records.iter().filter_map(|record| record.fact.trial()).collect();
         for trial in touched.into_iter().filter_map(|trial| study.trial(trial)) {
             world.observe(trial);

@@ -61,7 +61,7 @@ impl Formula {
     /// The curve of a configuration. `seed` decides the noise where the configuration does not.
     ///
     /// # Errors
-    /// If a parameter is missing or no number.
+    /// If a parameter is missing or not a number.
     pub(super) fn curve(self, configuration: &Values, seed: u64) -> Result<FormulaCurve, Missing> {
         let number = |&name: &&str| {
             configuration.get(name).and_then(Value::as_f64).ok_or_else(|| Missing {
@@ -112,7 +112,7 @@ impl FormulaCurve {
         }
     }
 
-    /// A number of mean 0 and variance 1: the sum of four even ones (Irwin and Hall).
+    /// A number of mean 0 and variance 1: the sum of four uniform ones (Irwin and Hall).
     fn noise(&self, resource: u64) -> f64 {
         let mut z = self.hash ^ resource.wrapping_mul(0xD134_2543_DE82_EF95);
         let mut sum = 0.0;
@@ -183,7 +183,7 @@ const HARTMANN6: Bumps<6> = Bumps {
     ],
 };
 
-/// At a low fidelity (0 to 1) the bumps have other heights, so that the best place is elsewhere.
+/// At a low fidelity (0 to 1) the bumps have other heights, so that the optimum is elsewhere.
 fn hartmann<const D: usize>(bumps: &Bumps<D>, x: &[f64], fidelity: f64) -> f64 {
     const HEIGHTS: [f64; 4] = [1.0, 1.2, 3.0, 3.2];
     let missing = 0.5 * (1.0 + (PI * fidelity.clamp(0.0, 1.0)).cos());

@@ -10,9 +10,9 @@ use super::table::{MeasuredCurve, Table};
 /// A learning curve for every configuration.
 #[derive(Debug, Clone)]
 pub enum Objective {
-    /// As a formula has it.
+    /// Given by a formula.
     Formula(Formula),
-    /// As it was measured.
+    /// As measured.
     Table(Arc<Table>),
 }
 
@@ -23,7 +23,7 @@ pub(super) enum Curve {
     Measured(MeasuredCurve),
 }
 
-/// Seconds that an epoch takes where nobody has measured it.
+/// Seconds that an epoch takes if it was not measured.
 const SECONDS: f64 = 60.0;
 
 impl Objective {
@@ -31,7 +31,7 @@ impl Objective {
     /// table has several of it.
     ///
     /// # Errors
-    /// If a formula needs a parameter that is missing or no number.
+    /// If a formula needs a parameter that is missing or not a number.
     pub(super) fn curve(&self, configuration: &Values, seed: u64) -> Result<Curve, Missing> {
         Ok(match self {
             Self::Formula(formula) => Curve::Formula(formula.curve(configuration, seed)?),
@@ -41,7 +41,7 @@ impl Objective {
 }
 
 impl Curve {
-    /// The curve of the same configuration with the noise of another run. Of measured curves the seed has chosen one already.
+    /// The curve of the same configuration with the noise of another run. Of measured curves the seed has already selected one.
     pub fn with_noise_of(self, seed: u64) -> Self {
         match self {
             Self::Formula(curve) => Self::Formula(curve.with_noise_of(seed)),

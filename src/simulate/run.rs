@@ -14,25 +14,25 @@ use super::world::{Conditions, Moment, World};
 use crate::scheduler::{self, Cancellation, Ended, Job};
 use crate::study::{Study, StudySpec};
 
-/// What became of a simulated study.
+/// The outcome of a simulated study.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Simulated {
     /// The study.
     pub study: Study,
     /// The best trial, whenever it changed.
     pub moments: Vec<Moment>,
-    /// The resource that all trials together were trained to, work thrown away included.
+    /// The resource that all trials together were trained to, discarded work included.
     pub resource: u64,
     /// Virtual time from beginning to end, in milliseconds.
     pub ms: u64,
     /// The share of it that slots were busy, 0 to 1.
     pub utilisation: f64,
-    /// The same until the last trial of the search began: then there is not enough left to do for all slots.
+    /// The same until the last trial of the search started: after that there is not enough work for all slots.
     pub until_last_trial: f64,
 }
 
 impl Simulated {
-    /// The best trial once all trials together had been trained so far.
+    /// The best trial when all trials together had been trained to this resource.
     pub fn at(&self, resource: u64) -> Option<&Moment> {
         self.moments.iter().rev().find(|moment| moment.resource <= resource)
     }
@@ -97,7 +97,7 @@ fn drive<F: Future>(work: F) -> Option<F::Output> {
     }
 }
 
-/// Whether something that was waited for has come since.
+/// Whether the task has been woken since.
 #[derive(Default)]
 struct Woken(AtomicBool);
 

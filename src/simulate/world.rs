@@ -14,27 +14,27 @@ use crate::ids::{SegmentId, SlotId, TrialId};
 use crate::scheduler::Cancellation;
 use crate::study::{Checkpoint, Event, Measures, PolicySpec, Reported, Study, StudySpec, Trial};
 
-/// What a study is simulated under.
+/// The conditions of a simulated study.
 #[derive(Debug, Clone)]
 pub struct Conditions {
     /// The learning curves.
     pub objective: Objective,
-    /// How many slots there are, at least 1.
+    /// The number of slots, at least 1.
     pub slots: u32,
     /// The seed of failures and durations.
     pub seed: u64,
     /// The probability that a segment fails, 0 to below 1.
     pub failures: f64,
-    /// By how much the speed of training varies from trial to trial, as a share of the time it takes, 0 to below 1.
+    /// How much the speed of training varies from trial to trial, as a share of the time it takes, 0 to below 1.
     pub spread: f64,
-    /// The study ends as soon as all trials together have been trained so far.
+    /// The resource of all trials together at which the study ends.
     pub budget: Option<u64>,
 }
 
 /// The best trial at some moment of a study.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Moment {
-    /// The resource that all trials together have been trained to by then, work thrown away included.
+    /// The resource that all trials together have been trained to by then, discarded work included.
     pub resource: u64,
     /// Virtual time, in milliseconds.
     pub ms: u64,
@@ -43,7 +43,7 @@ pub struct Moment {
     pub best: TrialId,
     /// That loss.
     pub loss: f64,
-    /// How much worse its configuration is than the best there is.
+    /// How much worse its configuration is than the best possible one.
     pub regret: f64,
 }
 
@@ -56,17 +56,17 @@ pub(super) struct Segment {
     pub began: u64,
     /// Milliseconds that an epoch takes.
     epoch: f64,
-    /// The report on the way to which it fails.
+    /// The report before which it fails.
     fails: Option<u64>,
 }
 
-/// All that slots, clock and observer of a simulated study share.
+/// The state that slots, clock and observer of a simulated study share.
 pub(super) struct World {
     policy: PolicySpec,
     pub conditions: Conditions,
     rng: ChaCha8Rng,
     pub now: u64,
-    /// When the next report of a slot is due; the number tells of which segment.
+    /// When the next report of a slot is due; the number identifies the segment.
     due: BinaryHeap<Reverse<(u64, SlotId, u64)>>,
     pub running: BTreeMap<SlotId, (u64, Segment)>,
     segments: u64,
@@ -75,7 +75,7 @@ pub(super) struct World {
     /// Trials that confirm the search.
     confirming: BTreeSet<TrialId>,
     pub busy: f64,
-    /// When the last trial of the search began, and how long slots had been busy by then, all together.
+    /// When the last trial of the search started, and how long all slots together had been busy by then.
     pub last_trial: (u64, f64),
     pub resource: u64,
     pub moments: Vec<Moment>,
@@ -111,7 +111,7 @@ impl World {
         }
     }
 
-    /// What has happened, or else what happens next; none once the loop was asked to stop.
+    /// The news that is pending, or else the next; `None` once the loop was asked to stop.
     pub fn next_news(&mut self) -> Option<Vec<SlotNews>> {
         let spent = self.conditions.budget.is_some_and(|budget| self.resource >= budget);
         if self.missing.is_some() || (spent && self.news.is_empty()) {
@@ -158,7 +158,7 @@ impl World {
         self.running.insert(slot, (self.segments, segment));
     }
 
-    /// Sees to the curve of a trial; whether there is one.
+    /// Makes sure that a trial has a curve; false if it can't have one.
     fn has_curve(&mut self, trial: TrialId, run: &SegmentSpec) -> bool {
         if self.curves.contains_key(&trial) {
             return true;
@@ -192,7 +192,7 @@ impl World {
         }
     }
 
-    /// Sees to it that a segment comes to its next report.
+    /// Schedules a segment's next report.
     fn schedule(&mut self, slot: SlotId, number: u64, segment: &Segment) {
         let next = self.policy.next_report(segment.at, segment.to);
         let due = self.now + (segment.epoch * (self.epochs(next) - self.epochs(segment.at))) as u64;
@@ -206,7 +206,7 @@ impl World {
         }
     }
 
-    /// A slot comes to its next report, or fails on the way.
+    /// A slot reaches its next report, or fails on the way.
     fn report(&mut self, slot: SlotId) {
         let Some((number, mut segment)) = self.running.get(&slot).cloned() else {
             return;
@@ -265,7 +265,7 @@ impl World {
             segment: segment.id,
             checkpoint: None,
         };
-        // The trial may have been pruned meanwhile: the core takes no notice then.
+        // The trial may have been pruned in the meantime: the core ignores the news then.
         if save {
             self.happened(slot, stopped);
         }
@@ -277,14 +277,14 @@ impl World {
         self.news.push(SlotNews { slot, news });
     }
 
-    /// Remembers whether a trial is the best now.
+    /// Records whether a trial is now the best.
     pub fn observe(&mut self, trial: &Trial) {
-        // What confirms the search changes the best trial once only, when all of it is known.
+        // Confirmation changes the best trial only once, when all its results are known.
         if trial.confirms().is_some() {
             self.confirming.insert(trial.id);
             return;
         }
-        // At the maximum resource the loss there counts, as for tools that know of no earlier checkpoint.
+        // At the maximum resource the loss there counts, as for tools that keep no earlier checkpoint.
         let at_max = trial
             .reports
             .get(&self.policy.max_resource)
@@ -326,7 +326,7 @@ impl World {
     }
 }
 
-/// A slot can be given work; it can neither measure the untrained model nor write models.
+/// A slot is ready for work; it can neither measure the untrained model nor write models.
 fn idle(slot: SlotId) -> SlotNews {
     let news = News::Idle { features: Vec::new() };
     SlotNews { slot, news }

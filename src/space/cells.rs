@@ -35,7 +35,7 @@ struct Block {
 #[derive(Debug, Clone)]
 enum Places {
     These(Vec<u64>),
-    /// All of so many but for these, which ascend.
+    /// All of this many except these, in ascending order.
     AllBut(u64, Vec<u64>),
 }
 
@@ -61,7 +61,7 @@ impl Places {
 }
 
 impl<'a> Cells<'a> {
-    /// Counts the configurations of a space; none if there is a parameter without steps, or they can't be counted.
+    /// Counts the configurations of a space; `None` if there is a parameter without steps, or they can't be counted.
     pub fn of(space: &'a SearchSpace) -> Option<Self> {
         let tree = Tree::of(&space.parameters)?;
         let parts = tree
@@ -72,16 +72,16 @@ impl<'a> Cells<'a> {
         let count = parts
             .iter()
             .try_fold(1u64, |product, part| product.checked_mul(part.count))?;
-        // A study that somebody has forged may have a choice of nothing.
+        // A forged study may have a choice without values.
         (count > 0).then_some(Self { tree, parts, count })
     }
 
-    /// How many there are.
+    /// The number of configurations.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The configuration of a number below [`count`](Self::count), whether it is allowed or not.
+    /// The configuration with a number below [`count`](Self::count), whether it is allowed or not.
     pub fn configuration(&self, mut number: u64) -> Values {
         let mut configuration = Values::new();
         for part in &self.parts {
@@ -102,7 +102,7 @@ impl<'a> Cells<'a> {
     }
 }
 
-/// What depends on what.
+/// Which parameters depend on which.
 #[derive(Debug)]
 struct Tree<'a> {
     parameters: &'a [Parameter],
@@ -148,7 +148,7 @@ impl<'a> Tree<'a> {
         Some(tree)
     }
 
-    /// The parameters that conditions connect, each one after those that it depends on.
+    /// The parameters that conditions connect, each after those that it depends on.
     fn connected(&self) -> Vec<Vec<usize>> {
         // The part of each parameter is the lowest number in it.
         let mut part: Vec<usize> = (0..self.parameters.len()).collect();
@@ -171,7 +171,7 @@ impl<'a> Tree<'a> {
         parts.into_values().map(|part| self.ordered(part)).collect()
     }
 
-    /// Each one after those that it depends on.
+    /// Each after those that it depends on.
     fn ordered(&self, mut part: Vec<usize>) -> Vec<usize> {
         let mut ordered: Vec<usize> = Vec::new();
         while !part.is_empty() {
@@ -183,14 +183,14 @@ impl<'a> Tree<'a> {
                         .is_none_or(|on| ordered.contains(on))
                 })
             };
-            // In a circle nothing is ready; a study's file has none.
+            // In a cycle nothing is ready; a study's file has none.
             let next = part.iter().position(ready).unwrap_or(0);
             ordered.push(part.remove(next));
         }
         ordered
     }
 
-    /// The configurations of connected parameters; none if they can't be counted.
+    /// The configurations of connected parameters; `None` if they can't be counted.
     fn part(&self, parameters: &[usize]) -> Option<Part> {
         let mut open = vec![Branch {
             count: 1,

@@ -11,7 +11,7 @@ use super::{Parameter, SearchSpace};
 /// What must hold for a configuration to have a parameter: another one has one of these values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Condition {
-    /// The name of the other parameter. A configuration that does not have it does not fulfil the condition.
+    /// The name of the other parameter. A configuration without it does not satisfy the condition.
     pub parameter: String,
     /// At least one value.
     pub values: Vec<Value>,
@@ -23,7 +23,7 @@ pub(crate) type Required<'a> = BTreeMap<&'a str, Vec<&'a Value>>;
 /// Adds what a configuration must have for it to have a parameter too: the conditions of that, and those of the parameters in them.
 ///
 /// # Errors
-/// If there is no such configuration, with a parameter that no value of fits.
+/// If there is no such configuration, with a parameter of which no value fits.
 pub(crate) fn require<'a>(parameters: &'a [Parameter], name: &str, required: &mut Required<'a>) -> Result<(), &'a str> {
     let mut seen = HashSet::new();
     let mut open = vec![name];
@@ -69,7 +69,7 @@ impl Parameter {
 }
 
 impl SearchSpace {
-    /// What a configuration must have for it to have all of these parameters; none if there is no such configuration.
+    /// What a configuration must have for it to have all of these parameters; `None` if there is no such configuration.
     pub(crate) fn required_by(&self, given: &Values) -> Option<Required<'_>> {
         let mut required = Required::new();
         for name in given.keys() {
@@ -78,7 +78,7 @@ impl SearchSpace {
         Some(required)
     }
 
-    /// Leaves out the parameters that a configuration with these values does not have.
+    /// Removes the parameters that a configuration with these values does not have.
     pub fn only_active(&self, mut values: Values) -> Values {
         // One pass for each parameter on the way from a condition to what it depends on, and so on.
         loop {

@@ -1,18 +1,18 @@
-//! How even shares of the unit interval become numbers.
+//! How uniform shares of the unit interval become numbers.
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
 /// The inverse of a distribution function.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Curve {
-    /// Every number between the bounds alike.
+    /// Uniform between the bounds.
     Linear {
         /// The lower bound.
         low: f64,
         /// The upper bound.
         high: f64,
     },
-    /// Every logarithm alike.
+    /// Uniform logarithms.
     Logarithmic {
         /// The logarithm of the lower bound.
         low: f64,
@@ -43,7 +43,7 @@ pub(super) struct Bell {
 /// What there is between two bounds of a normal distribution.
 enum Between {
     Bell(Bell),
-    /// So narrow a piece that its density is the same everywhere.
+    /// A piece so narrow that its density is constant.
     Even,
     Nothing,
 }
@@ -119,7 +119,7 @@ impl Curve {
         }
     }
 
-    /// The number below which a share of the draws lie.
+    /// The number below which a share of the draws lies.
     pub fn at(self, share: f64) -> f64 {
         match self {
             Self::Linear { low, high } => between(low, high, share),
@@ -130,7 +130,7 @@ impl Curve {
         }
     }
 
-    /// The share of the draws that lie below a number.
+    /// The share of the draws that lies below a number.
     pub fn share(self, x: f64) -> f64 {
         let share = match self {
             Self::Linear { low, high } => x / (high - low) - low / (high - low),

@@ -106,7 +106,7 @@ pub enum Scale {
     Continuous,
     /// So many numbers in order, or too many to count.
     Steps(Option<u64>),
-    /// So many values without an order.
+    /// This many values without an order.
     Categories(usize),
 }
 
@@ -148,7 +148,7 @@ impl Distribution {
             }
             Self::Integer { low, high, step } | Self::LogInteger { low, high, step } => {
                 let last = low.abs_diff(*high) / step;
-                // Beyond 2^53 not every whole number can be hit; nobody searches there.
+                // Beyond 2^53 not every whole number can be drawn, which does not matter in practice.
                 let steps = ((self.curve().at(share) - *low as f64) / *step as f64).round();
                 let steps = (steps.max(0.0) as u64).min(last);
                 Value::from(low.wrapping_add_unsigned(steps.wrapping_mul(*step)))
@@ -165,7 +165,7 @@ impl Distribution {
         }
     }
 
-    /// The share at which [`quantile`](Self::quantile) has a value, in the middle of all such shares; none if it never has.
+    /// The share at which [`quantile`](Self::quantile) has a value, in the middle of all such shares; `None` if it never has.
     pub fn share(&self, value: &Value) -> Option<f64> {
         match self {
             Self::Fixed { value: own } => (value == own).then_some(0.5),
@@ -190,7 +190,7 @@ impl Distribution {
         }
     }
 
-    /// A value in the form in which it is drawn; none if it never is.
+    /// A value in the form in which it is drawn; `None` if it never is.
     pub fn own(&self, value: &Value) -> Option<Value> {
         match self {
             Self::Fixed { value: own } => Some(own).filter(|own| same(own, value)).cloned(),
@@ -228,7 +228,7 @@ impl Distribution {
         }
     }
 
-    /// The place of a value, of which [`at`](Self::at) gives the value; none if it has none, or if there are no places.
+    /// The place of a value, of which [`at`](Self::at) gives the value; `None` if it has none, or if there are no places.
     pub fn place(&self, value: &Value) -> Option<u64> {
         match self {
             Self::Choice { values } => Some(values.iter().position(|own| same(own, value))? as u64),

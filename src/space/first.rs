@@ -6,12 +6,12 @@ use hpo_protocol::Values;
 
 use super::{Cells, Distribution, Parameter, SearchSpace, shuffled};
 
-/// So many configurations with the values given are looked through.
+/// How many configurations with the given values are searched.
 const MOST: u64 = 1 << 20;
 
 impl SearchSpace {
-    /// The configurations that a grid tries first, one for each of `try_first` and no two the same. None where there is no
-    /// configuration with the values given that the others leave.
+    /// The configurations that a grid tries first, one for each of `try_first` and no two the same. `None` where the others
+    /// leave no configuration with the given values.
     pub fn first_cells(&self, seed: u64) -> Vec<Option<Values>> {
         let mut firsts = Firsts {
             space: self,
@@ -55,17 +55,17 @@ impl SearchSpace {
     }
 }
 
-/// Configurations while they are shared out.
+/// Configurations while they are assigned.
 struct Firsts<'a> {
     space: &'a SearchSpace,
     seed: u64,
     chosen: Vec<Option<Values>>,
-    /// Whose each chosen one is.
+    /// To which each assigned one belongs.
     owners: HashMap<Values, usize>,
 }
 
 impl Firsts<'_> {
-    /// Chooses one for a number. If none is left, others give theirs up for another one: the shortest such chain (Kuhn, 1955).
+    /// Assigns one to a number. If none is left, others exchange theirs for another one: the shortest such chain (Kuhn, 1955).
     fn place(&mut self, number: usize) {
         let mut wanted: HashMap<Values, usize> = HashMap::new();
         let mut open = VecDeque::from([number]);
@@ -90,7 +90,7 @@ impl Firsts<'_> {
         }
     }
 
-    /// Gives a configuration that nobody has to the one that wants it, what that had to the next one, and so on.
+    /// Gives an unassigned configuration to the number that wants it, that number's previous one to the next, and so on.
     fn pass_on(&mut self, free: Values, wanted: &HashMap<Values, usize>) {
         let mut free = Some(free);
         while let Some(configuration) = free {

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 pub struct SearchSpace {
     /// In the order in which the study's file names them. No two have the same name.
     pub parameters: Vec<Parameter>,
-    /// What the first trials are, in this order: values of some or all parameters.
+    /// The first trials, in this order: values of some or all parameters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub try_first: Vec<Values>,
     /// What is true of every configuration.
@@ -57,7 +57,7 @@ pub struct Parameter {
 
 impl SearchSpace {
     /// The configuration at a point of the unit cube, which has a coordinate (0 to 1) for each parameter, fixed ones too.
-    /// Even coordinates draw from the space. None if the space does not allow it.
+    /// Uniform coordinates draw from the space. `None` if the space does not allow it.
     pub fn configuration(&self, point: &[f64]) -> Option<Values> {
         let value =
             |(parameter, &share): (&Parameter, &f64)| (parameter.name.clone(), parameter.distribution.quantile(share));
@@ -72,23 +72,23 @@ impl SearchSpace {
     }
 
     /// The point of the unit cube where a configuration lies: [`configuration`](Self::configuration) gives it back. A
-    /// coordinate is none if the configuration has no value of the parameter, or one that can't be drawn.
+    /// coordinate is `None` if the configuration has no value of the parameter, or one that can't be drawn.
     pub fn point(&self, configuration: &Values) -> Vec<Option<f64>> {
         let share = |parameter: &Parameter| parameter.distribution.share(configuration.get(&parameter.name)?);
         self.parameters.iter().map(share).collect()
     }
 
-    /// The configuration of a trial (from 0) that is to be tried first, if it is one of them. What is not given is drawn. If nothing
-    /// goes with what is given, which a study's file is not accepted with, it is any configuration.
+    /// The configuration of a trial (from 0) that is to be tried first, if it is one of them. Other values are drawn. If nothing is
+    /// compatible with the given values, which is an error in a study's file, it is any configuration.
     pub fn first(&self, trial: u64, rng: &mut impl Rng) -> Option<Values> {
-        // Far more than a study's file is accepted with.
+        // Far more than a valid study's file needs.
         const TRIES: usize = 1_000_000;
         let given = self.try_first.get(usize::try_from(trial).ok()?)?;
         let configuration = self.complete(given, TRIES, rng);
         Some(configuration.unwrap_or_else(|| self.sample(rng)))
     }
 
-    /// A configuration that has all of these values, with the others drawn; none if so many draws are not allowed.
+    /// A configuration that has all of these values, with the others drawn; `None` if this many draws are not allowed.
     pub fn complete(&self, given: &Values, tries: usize, rng: &mut impl Rng) -> Option<Values> {
         let required = self.required_by(given)?;
         let mut value = |parameter: &Parameter| {
@@ -113,13 +113,13 @@ impl SearchSpace {
         (0..tries).map(|_| filled()).find(fits)
     }
 
-    /// How many configurations there are, constraints aside; none if there is a parameter without steps, or nobody can count them.
+    /// How many configurations there are, ignoring constraints; `None` if there is a parameter without steps, or they can't be counted.
     pub fn size(&self) -> Option<u64> {
         Cells::of(self).map(|cells| cells.count())
     }
 
-    /// Draws a configuration. Constraints that nearly nothing fulfils make it slow; a study's file whose constraints nothing
-    /// fulfils is not accepted.
+    /// Draws a configuration. Constraints that hardly any configuration satisfies make it slow; a study's file whose constraints
+    /// none satisfies is rejected.
     pub fn sample(&self, rng: &mut impl Rng) -> Values {
         loop {
             let point: Vec<f64> = self.parameters.iter().map(|_| rng.random()).collect();

@@ -11,11 +11,11 @@ use super::{Parameter, Scale, UnitNormal, Value};
 pub struct Prior {
     /// The guess: a value that the parameter can have.
     pub value: Value,
-    /// How much it is to be trusted.
+    /// How much to trust it.
     pub confidence: Confidence,
 }
 
-/// How much a guess is to be trusted: how far from it, as a share of the range, the best value may well be.
+/// How much to trust a guess: how far from it, as a share of the range, the best value may well be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Confidence {
@@ -62,12 +62,12 @@ pub struct Around {
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Line(UnitNormal),
-    /// How many there are, and the probability of the favoured one.
+    /// The number of choices, and the probability of the favoured one.
     Categories(usize, f64),
 }
 
 impl Around {
-    /// Around a coordinate of a parameter, with a standard deviation as a share of the range, above 0; none if the parameter has
+    /// Around a coordinate of a parameter, with a standard deviation as a share of the range, above 0; `None` if the parameter has
     /// one value only. A choice is kept with the probability that a number would stay within an eighth of the range.
     pub fn new(scale: Scale, centre: f64, deviation: f64) -> Option<Self> {
         let kind = match scale {
@@ -82,14 +82,14 @@ impl Around {
         Some(Self { centre, kind })
     }
 
-    /// What the user expects of a parameter; none without a guess.
+    /// What the user expects of a parameter; `None` without a guess.
     pub fn prior(parameter: &Parameter) -> Option<Self> {
         let prior = parameter.prior.as_ref()?;
         let centre = parameter.distribution.share(&prior.value)?;
         Self::new(parameter.distribution.scale(), centre, prior.confidence.deviation())
     }
 
-    /// The density at a coordinate, where that of even draws is 1.
+    /// The density at a coordinate, relative to uniform draws.
     pub fn density(&self, coordinate: f64) -> f64 {
         match self.kind {
             Kind::Line(normal) => normal.density(coordinate),

@@ -2,7 +2,7 @@
 
 use hpo_data::finalise;
 
-/// The number that stands at a place of the numbers below `size` in the order of a seed: a Feistel network over the next power of
+/// The number at a place of the numbers below `size` in the order of a seed: a Feistel network over the next power of
 /// four (Luby and Rackoff, 1988), again until the number is below `size`.
 pub fn shuffled(place: u64, size: u64, seed: u64) -> u64 {
     let half = (64 - (size - 1).leading_zeros()).div_ceil(2).max(1);

@@ -1,6 +1,6 @@
 //! Numbers that lie at equal distances.
 
-/// What is a whole number of steps from a bound, between the bounds.
+/// The numbers a whole number of steps from a bound, between the bounds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Steps {
     low: f64,
@@ -8,12 +8,12 @@ pub(super) struct Steps {
     step: f64,
 }
 
-/// So many roundings may add up in a number.
+/// How many rounding errors may add up in a number.
 const ROUNDINGS: f64 = 4.0;
 /// Numbers with a distance of fewer roundings cannot be distinguished by their digits.
 const APART: f64 = 64.0;
 
-/// How far apart neighbouring numbers must be that are up to so large, for each of them to have digits of its own.
+/// How far apart neighbouring numbers up to this size must be for each to have digits of its own.
 pub(super) fn least(largest: f64) -> f64 {
     (APART * f64::EPSILON * largest).max(f64::MIN_POSITIVE)
 }
@@ -36,7 +36,7 @@ impl Steps {
         (steps + roundings.clamp(1e-9, ROUNDINGS / APART)).floor()
     }
 
-    /// The number after so many steps, as a person would have written it: steps of 0.1 add up to 0.3, not to 0.30000000000000004.
+    /// The number after this many steps, as a person would have written it: steps of 0.1 add up to 0.3, not to 0.30000000000000004.
     pub fn at(self, steps: f64) -> f64 {
         if steps == 0.0 {
             return self.start().clamp(self.low, self.high);
@@ -56,7 +56,7 @@ impl Steps {
         if self.low.is_finite() { steps.max(0.0) } else { steps }
     }
 
-    /// The steps to a number, if it is one of these but for what others have rounded.
+    /// The steps to a number, if it is one of these up to rounding.
     pub fn of(self, x: f64) -> Option<f64> {
         let steps = self.nearest(x);
         let tolerance = self.step * 1e-6 + (1e-9 * x.abs()).min(self.step / 4.0);

@@ -8,7 +8,7 @@ use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 /// The distribution.
 #[derive(Debug, Clone, Copy)]
 pub struct UnitNormal {
-    /// None if there is no such distribution; even draws stand in for it.
+    /// `None` if there is no such distribution; even draws stand in for it.
     normal: Option<Normal>,
     from: f64,
     mass: f64,

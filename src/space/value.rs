@@ -15,7 +15,7 @@ pub(crate) fn same(a: &Value, b: &Value) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Listed<'a>(HashMap<Bucket<'a>, Vec<(&'a Value, usize)>>);
 
-/// What values have in common that are the same.
+/// The key that equal values share.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Bucket<'a> {
     Number(u64),

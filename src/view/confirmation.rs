@@ -1,4 +1,4 @@
-//! What confirmation has come to, in words.
+//! The outcome of confirmation, in words.
 
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -7,13 +7,13 @@ use crate::analysis::Overview;
 use crate::ids::TrialId;
 use crate::study::Confirmation;
 
-/// Below this probability two configurations are as good as each other, for all that is known.
+/// Below this probability two configurations count as equally good.
 const APART: f64 = 0.75;
 
-/// What runs that are all the same let one ask.
+/// The question that identical runs raise.
 const BLIND: &str = "does the trainer use the `seed` that it is given? If it does not, nothing was confirmed";
 
-/// The confirmed configurations and whether the first is really better; empty before the search is over. Ends in a newline.
+/// The confirmed configurations and whether the first is really better; empty before the search has finished. Ends in a newline.
 pub(super) fn confirmed(overview: &Overview) -> String {
     let Some(confirmation) = &overview.confirmation else {
         return String::new();
@@ -59,12 +59,12 @@ pub(super) fn confirmed(overview: &Overview) -> String {
     text + &comparison(confirmation)
 }
 
-/// Whether the first configuration is really better than the second, if the runs can tell anything at all.
+/// Whether the first configuration is really better than the second, as far as the runs can show it.
 fn comparison(confirmation: &Confirmation) -> String {
     let (first, second) = match &confirmation.configurations[..] {
         [first, second, ..] => (first, second),
         [only] if only.is_blind_to_seeds() => {
-            return format!("all runs of trial {} came to the same loss: {BLIND}\n", only.trial);
+            return format!("all runs of trial {} ended with the same loss: {BLIND}\n", only.trial);
         }
         _ => return String::new(),
     };
@@ -77,14 +77,14 @@ fn comparison(confirmation: &Confirmation) -> String {
             );
             if probability < APART {
                 text += &format!(
-                    ": so many runs can't tell them apart (their means differ by {}), and the choice hardly matters",
+                    ": these runs can't separate them (their means differ by {}), and the choice hardly matters",
                     metric(of_b - of_a)
                 );
             }
             text + "\n"
         }
         _ if first.is_blind_to_seeds() && second.is_blind_to_seeds() => {
-            format!("all runs of trial {a} came to the same loss, and so did those of trial {b}: {BLIND}\n")
+            format!("all runs of trial {a} ended with the same loss, and so did those of trial {b}: {BLIND}\n")
         }
         _ if first.diverged == 0 && second.diverged > 0 => {
             format!("trial {a} is preferred to trial {b}, which can diverge\n")
@@ -93,7 +93,7 @@ fn comparison(confirmation: &Confirmation) -> String {
     }
 }
 
-/// A probability: never 1 or 0 where it is only near.
+/// A probability: never shown as 1 or 0 if it is only close to it.
 fn share(probability: f64) -> String {
     match probability {
         p if p > 0.995 && p < 1.0 => "above 0.99".into(),
@@ -101,7 +101,7 @@ fn share(probability: f64) -> String {
     }
 }
 
-/// After the number of a trial: what it confirms, if it does.
+/// What follows the number of a trial: the trial that it confirms, if it does.
 pub(super) fn confirms(of: Option<TrialId>) -> String {
     of.map_or(String::new(), |of| format!(" (trial {of} with another seed)"))
 }
@@ -112,7 +112,7 @@ mod tests {
     use crate::ids::TrialId;
     use crate::study::Confirmed;
 
-    fn told(means: [Option<f64>; 2], diverged: usize, first_is_better: Option<f64>) -> String {
+    fn sentence(means: [Option<f64>; 2], diverged: usize, first_is_better: Option<f64>) -> String {
         let one = |trial: u64, mean, diverged| one(trial, vec![], mean, diverged);
         of_two(one(9, means[0], 0), one(6, means[1], diverged), first_is_better)
     }
@@ -140,28 +140,28 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_are_all_the_same_are_told_as_such() {
+    fn runs_that_are_all_the_same_are_reported_as_such() {
         let same = |trial, loss| one(trial, vec![loss; 3], Some(loss), 0);
-        let told = of_two(same(9, 0.2), same(6, 0.3), None);
-        assert!(told.contains("does the trainer use the `seed`"), "{told}");
-        let told = of_two(same(9, 0.2), one(6, vec![0.3, 0.4], Some(0.35), 0), Some(0.8));
-        assert!(told.contains("with probability 0.80"), "{told}");
+        let sentence = of_two(same(9, 0.2), same(6, 0.3), None);
+        assert!(sentence.contains("does the trainer use the `seed`"), "{sentence}");
+        let sentence = of_two(same(9, 0.2), one(6, vec![0.3, 0.4], Some(0.35), 0), Some(0.8));
+        assert!(sentence.contains("with probability 0.80"), "{sentence}");
     }
 
     #[test]
-    fn a_difference_that_may_be_chance_is_told_as_such() {
+    fn a_difference_that_may_be_chance_is_reported_as_such() {
         let means = [Some(0.2061), Some(0.207)];
         assert_eq!(
-            told(means, 0, Some(0.874)),
+            sentence(means, 0, Some(0.874)),
             "trial 9 is better than trial 6 with probability 0.87\n"
         );
         assert_eq!(
-            told(means, 0, Some(0.61)),
-            "trial 9 is better than trial 6 with probability 0.61: so many runs can't tell them apart (their means \
+            sentence(means, 0, Some(0.61)),
+            "trial 9 is better than trial 6 with probability 0.61: these runs can't separate them (their means \
              differ by 9.00e-4), and the choice hardly matters\n"
         );
-        assert!(told(means, 0, Some(0.9999)).ends_with("above 0.99\n"));
-        assert!(told(means, 1, None).contains("which can diverge"));
-        assert!(told([Some(0.2), None], 0, None).contains("too few runs"));
+        assert!(sentence(means, 0, Some(0.9999)).ends_with("above 0.99\n"));
+        assert!(sentence(means, 1, None).contains("which can diverge"));
+        assert!(sentence([Some(0.2), None], 0, None).contains("too few runs"));
     }
 }

@@ -1,4 +1,4 @@
-//! What `hpo fsck` has found.
+//! The findings of `hpo fsck`.
 
 use crate::fsck::{Examination, Health};
 

@@ -8,11 +8,11 @@ use crate::analysis::Foresight;
 use crate::analysis::diagnosis::{Finding, Level, Separation, Side, Summary};
 use crate::ids::TrialId;
 
-/// More trials than that are counted only.
+/// More trials than this are only counted.
 const LISTED: usize = 8;
 
 impl Finding {
-    /// The numbers behind it, in a sentence without a full stop, with what resources count.
+    /// The numbers behind it, in a sentence without a full stop, with the unit of resources.
     pub fn text(&self, unit: Unit) -> String {
         let unit = unit.one();
         match self {
@@ -81,7 +81,7 @@ impl Finding {
                 loss,
                 share,
             } => format!(
-                "the validation loss was still falling at the end, from {} at {unit} {since} to {} at {unit} {at}: {:.0} % of all it fell",
+                "the validation loss was still falling at the end, from {} at {unit} {since} to {} at {unit} {at}: {:.0} % of its whole fall",
                 metric(*loss_before),
                 metric(*loss),
                 100.0 * share
@@ -95,7 +95,7 @@ impl Finding {
             } => {
                 let where_ = match level {
                     Level::Below => "",
-                    Level::Same => ", where it was at the beginning",
+                    Level::Same => ", where it began",
                     Level::Above => ", above where it began",
                 };
                 format!(
@@ -107,14 +107,14 @@ impl Finding {
         }
     }
 
-    /// The finding for programs: its kind, its numbers, and the words for people, with what resources count.
+    /// The finding for programs: its kind, its numbers, and the text for people, with the unit of resources.
     pub fn json(&self, unit: Unit) -> Value {
         json!({ "finding": self.kind(), "numbers": self, "text": self.text(unit), "advice": self.advice() })
     }
 }
 
 impl Summary {
-    /// A line for people, without its end and without the advice.
+    /// A line for people, without the newline and the advice.
     pub fn text(&self) -> String {
         let noun = if self.of == 1 { "trial" } else { "trials" };
         let mut text = format!("{} of {} {noun} {}", self.trials.len(), self.of, self.finding.verb());
@@ -134,7 +134,7 @@ impl Summary {
 }
 
 impl Foresight {
-    /// It in words, with what resources count.
+    /// It in words, with the unit of resources.
     pub fn text(&self, unit: Unit) -> String {
         let Self {
             rung,
@@ -144,10 +144,10 @@ impl Foresight {
         } = self;
         let unit = unit.one();
         let mut text = format!(
-            "{unit} {rung} foretells {unit} {next} with a rank correlation of {correlation:.2} ({trials} trials)"
+            "{unit} {rung} predicts {unit} {next} with a rank correlation of {correlation:.2} ({trials} trials)"
         );
         if self.misleads() {
-            text += ": it tells little; raise `min_resource`, or use `hyperband`";
+            text += ": too low to prune by; raise `min_resource`, or use `hyperband`";
         }
         text
     }
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rung_that_tells_little_is_told_with_the_mend() {
+    fn a_rung_that_predicts_little_is_reported_with_the_fix() {
         let text = |correlation| {
             let foresight = Foresight {
                 rung: 1,
@@ -183,8 +183,8 @@ mod tests {
         };
         assert_eq!(
             text(0.834),
-            "epoch 1 foretells epoch 3 with a rank correlation of 0.83 (9 trials)"
+            "epoch 1 predicts epoch 3 with a rank correlation of 0.83 (9 trials)"
         );
-        assert!(text(0.1).ends_with("it tells little; raise `min_resource`, or use `hyperband`"));
+        assert!(text(0.1).ends_with("too low to prune by; raise `min_resource`, or use `hyperband`"));
     }
 }

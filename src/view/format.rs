@@ -4,8 +4,8 @@ use std::io::Write;
 
 use serde_json::Value;
 
-/// Tells people something on standard error. A terminal that has gone is no reason to stop.
-pub fn tell(text: &str) {
+/// Prints a message to standard error. A terminal that has gone is no reason to stop.
+pub fn notify(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 

@@ -1,4 +1,4 @@
-//! What people look at: made from the records alone, and never changing them.
+//! Output for people: made from the records only, and never changing them.
 
 mod confirmation;
 mod examination;
@@ -11,7 +11,7 @@ mod space;
 mod table;
 
 pub use examination::examination;
-pub use format::tell;
+pub use format::notify;
 pub use progress::Progress;
 pub use report::{outcome, status, status_json, trial_details};
 pub use simulation::simulation;

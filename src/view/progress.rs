@@ -5,21 +5,21 @@ use std::collections::BTreeMap;
 use hpo_protocol::{Measurement, Unit};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::format::{duration, metric, tell};
+use super::format::{duration, metric, notify};
 use crate::clock::now;
 use crate::ids::{SlotId, Timestamp, TrialId};
 use crate::scheduler::Observer;
 use crate::study::{Fact, Record, Reported, Study, Trial, TrialState};
 use crate::words::counted;
 
-/// Where no terminal shows live lines, the state of things is told so often, in milliseconds.
+/// The interval of status lines if there is no terminal for live lines, in milliseconds.
 const PLAIN_INTERVAL: u64 = 30_000;
 
 /// Shows what happens on standard error.
 pub struct Progress {
     started: Timestamp,
-    /// When the state of things was last told in a plain line.
-    told: Timestamp,
+    /// When the last status line was printed.
+    last_status: Timestamp,
     slots: usize,
     lines: Option<Lines>,
     running: BTreeMap<TrialId, (f64, Option<f64>)>,
@@ -54,14 +54,14 @@ impl Progress {
         });
         Self {
             started: now(),
-            told: now(),
+            last_status: now(),
             slots: slots.max(1),
             lines,
             running: BTreeMap::new(),
         }
     }
 
-    /// Takes the live lines away.
+    /// Removes the live lines.
     pub fn finish(&self) {
         if let Some(lines) = &self.lines {
             let _ = lines.all.clear();
@@ -73,11 +73,11 @@ impl Progress {
         match &self.lines {
             // A terminal that is gone is no reason to stop training.
             Some(lines) => drop(lines.all.println(line)),
-            None => tell(&line),
+            None => notify(&line),
         }
     }
 
-    /// What a slot does.
+    /// What a slot is doing.
     fn slot(&self, study: &Study, slot: SlotId) -> String {
         let on_slot = |trial: &&Trial| matches!(trial.state, TrialState::Running { slot: on, .. } | TrialState::Ahead { slot: on, .. } if on == slot);
         let Some(trial) = study.trials().iter().find(on_slot) else {
@@ -136,7 +136,7 @@ impl Progress {
         )
     }
 
-    /// Milliseconds still to go, once the time that a resource takes can be told: rung by rung, and then the trials that confirm.
+    /// Milliseconds still to go, once the time that a resource takes is known: rung by rung, and then the trials that confirm.
     fn remaining(&self, study: &Study) -> Option<u64> {
         let trained: u64 = study.trained_resource();
         let spent: u64 = study.trials().iter().map(|trial| trial.trained_ms).sum();
@@ -158,7 +158,7 @@ impl Progress {
         Some((left * each) as u64)
     }
 
-    /// How many epochs each of the trials that are on their way to a rung, which lies `step` above the one below, still has to go.
+    /// How many epochs each trial on its way to a rung, which lies `step` above the previous one, still has to go.
     fn underway<'a>(&self, trials: impl Iterator<Item = &'a Trial>, rung: u64, step: f64) -> Vec<f64> {
         let left = trials.filter_map(|trial| match trial.state {
             TrialState::Running { to, .. } | TrialState::Waiting { to } if to == rung => {
@@ -173,7 +173,7 @@ impl Progress {
         left.collect()
     }
 
-    /// How many epochs one after the other that is: trials share the slots, but the last ones of them can't be shared.
+    /// How many sequential epochs that is: trials share the slots, but the last of them can't be split.
     fn together(&self, underway: &[f64], to_come: u64, step: f64) -> f64 {
         let longest = underway
             .iter()
@@ -187,7 +187,7 @@ impl Progress {
 impl Observer for Progress {
     fn recorded(&mut self, study: &Study, records: &[Record]) {
         for record in records {
-            if let Some(text) = told(study, &record.fact) {
+            if let Some(text) = line(study, &record.fact) {
                 self.say(record.at, &text);
             }
             if let Some(id) = record.fact.trial()
@@ -205,7 +205,7 @@ impl Observer for Progress {
     fn stopping(&mut self) {
         self.say(
             now(),
-            "stopping: running trials save where they are (once more Ctrl-C: at once)",
+            "stopping: running trials save their state (press Ctrl-C again to stop at once)",
         );
     }
 
@@ -214,14 +214,14 @@ impl Observer for Progress {
     }
 
     fn paused(&mut self, why: &str) {
-        let told = format!(
-            "the disk is full: {why}\n  the study pauses, loses nothing, and goes on by itself once there is space"
+        let text = format!(
+            "the disk is full: {why}\n  the study pauses, nothing is lost, and it continues by itself once there is space"
         );
-        self.say(now(), &told);
+        self.say(now(), &text);
     }
 
     fn resumed(&mut self) {
-        self.say(now(), "the study goes on");
+        self.say(now(), "the study continues");
     }
 
     fn tick(&mut self, study: &Study, now: Timestamp) {
@@ -235,8 +235,8 @@ impl Observer for Progress {
                     .set_message(format!("{}  {}", study.spec().name, self.whole(study, now)));
                 lines.study.tick();
             }
-            None if now.since(self.told) >= PLAIN_INTERVAL && !self.running.is_empty() => {
-                self.told = now;
+            None if now.since(self.last_status) >= PLAIN_INTERVAL && !self.running.is_empty() => {
+                self.last_status = now;
                 self.say(now, &self.whole(study, now));
             }
             None => {}
@@ -253,8 +253,8 @@ fn metrics<'a>(metrics: impl IntoIterator<Item = (&'a String, &'a f64)>) -> Stri
     shown.collect()
 }
 
-/// The line of a record, if people care for it.
-fn told(study: &Study, fact: &Fact) -> Option<String> {
+/// The line for a record, if it is of interest to people.
+fn line(study: &Study, fact: &Fact) -> Option<String> {
     let unit = study.spec().policy.unit.one();
     Some(match fact {
         Fact::ModelTested { trial, measurement } => {
@@ -307,7 +307,7 @@ fn told(study: &Study, fact: &Fact) -> Option<String> {
             let next = if *retry { "tried again" } else { "given up" };
             format!("trial {trial}: failed and is {next}: {message}")
         }
-        Fact::TrialPromoted { trial, to, .. } => format!("trial {trial}: promoted, goes on to {unit} {to}"),
+        Fact::TrialPromoted { trial, to, .. } => format!("trial {trial}: promoted to {unit} {to}"),
         Fact::TrialPruned { trial, rung } => format!("trial {trial}: pruned at {unit} {rung}"),
         Fact::CheckpointLost { trial, file } => format!("trial {trial}: its checkpoint {file} is lost"),
         Fact::StudyFinished { .. } => {

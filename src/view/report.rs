@@ -1,4 +1,4 @@
-//! What a study has come to, in words.
+//! The state and the outcome of a study, in words.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use crate::store::StudyDirectory;
 use crate::study::{ConfirmationSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
 use crate::words::counted;
 
-/// How the study stands: one line on what it is, one on where it is, the rungs, the best trial.
+/// The state of the study: one line on what it is, one on how far it is, the rungs, the best trial.
 pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, now: Timestamp) -> String {
     let spec = &overview.spec;
     let mut text = format!("study {} in {}\n", spec.name, directory.root().display());
@@ -31,7 +31,7 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
             "finished after {}\n",
             duration(overview.updated.since(overview.created))
         ),
-        _ => format!("stopped; go on with: hpo resume {}\n", directory.root().display()),
+        _ => format!("stopped; resume with: hpo resume {}\n", directory.root().display()),
     };
     let states = overview.states.iter();
     let states: Vec<String> = states
@@ -132,7 +132,7 @@ fn to_be_confirmed(overview: &Overview) -> String {
     }
 }
 
-/// How well rungs foretell the next ones.
+/// How well rungs predict the next ones.
 fn foretold(overview: &Overview) -> String {
     let unit = overview.spec.policy.unit;
     overview.foresight.iter().map(|one| one.text(unit) + "\n").collect()
@@ -153,7 +153,7 @@ fn important(overview: &Overview) -> String {
     )
 }
 
-/// What the best trial's model comes to on the test data.
+/// The loss and metrics of the best trial's model on the test data.
 fn tested(overview: &Overview, best: &TrialSummary) -> String {
     let test = overview.test.as_ref();
     let Some((_, measurement)) = test.filter(|(trial, _)| *trial == best.trial) else {
@@ -162,7 +162,7 @@ fn tested(overview: &Overview, best: &TrialSummary) -> String {
     let metrics = measurement.metrics.iter().filter(|(name, _)| *name != "mean_cosine");
     let metrics = metrics.map(|(name, value)| format!("  {name} {}", metric(*value)));
     format!(
-        "on the test data, at which no decision has looked: loss {}{}\n",
+        "on the test data, which no decision has used: loss {}{}\n",
         metric(measurement.loss),
         metrics.collect::<String>()
     )
@@ -196,12 +196,12 @@ fn findings(overview: &Overview) -> String {
     if lines.is_empty() {
         lines
     } else {
-        format!("what the curves show, of the trials with enough reports to tell:\n{lines}")
+        format!("what the curves show, among the trials with enough reports:\n{lines}")
     }
 }
 
-/// What a search has come to: the best trials (in the order given), what pruning saved, what the
-/// curves show, what confirmation has come to, and where the best model is, or
+/// The outcome of a search: the best trials (in the order given), what pruning saved, what the
+/// curves show, the outcome of confirmation, and where the best model is, or
 /// its checkpoint if the trainer writes no models.
 pub fn outcome(
     study: &Study,
@@ -250,7 +250,7 @@ pub fn outcome(
     text + &format!("its configuration: hpo export {}\n", directory.root().display())
 }
 
-/// Everything about one trial; `baseline` is what the untrained model comes to, if it was measured.
+/// Everything about one trial; `baseline` has the loss and metrics of the untrained model, if they were measured.
 pub fn trial_details(spec: &StudySpec, baseline: Option<&Measurement>, trial: &Trial) -> String {
     let one = spec.policy.unit.one();
     let mut text = format!(
@@ -330,9 +330,9 @@ fn diagnosed(spec: &StudySpec, baseline: Option<&Measurement>, trial: &Trial) ->
             finding.advice()
         );
     }
-    let untold: Vec<&str> = diagnosis.untold().map(Kind::name).collect();
-    if !trial.reports.is_empty() && !untold.is_empty() {
-        text += &format!("too few reports or metrics to tell: {}\n", untold.join(", "));
+    let unknown: Vec<&str> = diagnosis.unknown().map(Kind::name).collect();
+    if !trial.reports.is_empty() && !unknown.is_empty() {
+        text += &format!("too few reports or metrics to check: {}\n", unknown.join(", "));
     }
     text
 }

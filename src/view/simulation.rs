@@ -1,4 +1,4 @@
-//! What simulated studies have come to.
+//! The outcome of simulated studies.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use super::format::{duration, number};
 use crate::simulate::{Simulated, Table};
 use crate::words::counted;
 
-/// What one or more studies have come to, over a table of measured curves if there was one: at each budget the regret of their
-/// best trials.
+/// The outcome of one or more studies, over a table of measured curves if there was one: at each budget the regret of their best
+/// trials.
 pub fn simulation(studies: &[&Simulated], table: Option<&Table>, budgets: &[u64], took: Duration) -> String {
     let unit = studies
         .first()
@@ -31,7 +31,7 @@ pub fn simulation(studies: &[&Simulated], table: Option<&Table>, budgets: &[u64]
     let middle = |numbers: Vec<f64>| quantiles(numbers).map_or(f64::NAN, |[_, median, _]| median);
     let of = |value: fn(&Simulated) -> f64| middle(studies.iter().map(|study| value(study)).collect());
     text += &format!(
-        "trials {}, {units} {}, virtual time {}, slots busy {:.1} % ({:.1} % until the last trial began)\n",
+        "trials {}, {units} {}, virtual time {}, slots busy {:.1} % ({:.1} % until the last trial started)\n",
         of(|study| study.study.search_trials().count() as f64),
         of(|study| study.resource as f64),
         duration(of(|study| study.ms as f64) as u64),
@@ -40,7 +40,7 @@ pub fn simulation(studies: &[&Simulated], table: Option<&Table>, budgets: &[u64]
     );
     let thrown_away = of(|study| study.resource.saturating_sub(study.study.trained_resource()) as f64);
     if thrown_away > 0.0 {
-        text += &format!("of these {units} {thrown_away} were trained ahead of a decision that then fell otherwise\n");
+        text += &format!("of these {units}, {thrown_away} were trained ahead of a decision and discarded\n");
     }
     let mut budgets = budgets.to_vec();
     if budgets.is_empty() {

@@ -75,7 +75,7 @@ fn size(space: &SearchSpace, searched: &[&Parameter]) -> String {
     let endless: Vec<Scale> = scales().filter(|scale| scale.count().is_none()).collect();
     let kind = match endless.iter().all(|scale| *scale == Scale::Continuous) {
         true => "continuous parameter",
-        false => "endless parameter",
+        false => "unbounded parameter",
     };
     match endless.len() {
         0 => combinations,

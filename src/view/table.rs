@@ -27,7 +27,7 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&Measurement>, shown: &Tri
         .filter(|parameter| !parameter.distribution.is_fixed())
         .map(|parameter| parameter.name.as_str())
         .collect();
-    // Training loss depends on the margin and can't be compared between trials; the mean cosine tells only of collapse.
+    // Training loss depends on the margin and can't be compared between trials; the mean cosine shows collapse only.
     let metrics: BTreeSet<&str> = shown
         .rows
         .iter()
@@ -44,15 +44,15 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&Measurement>, shown: &Tri
     let head = head.chain(confirms.then_some("confirms"));
     table.set_header(head.chain(metrics.iter().copied()).chain(searched.iter().copied()));
     if let Some(measured) = baseline {
-        let told = metrics
+        let values = metrics
             .iter()
             .map(|&name| measured.metrics.get(name).map_or("-".into(), |&m| metric(m)));
         let row = ["".into(), "untrained".into(), "0".into(), metric(measured.loss)].into_iter();
         let row = row.chain(confirms.then(String::new));
-        table.add_row(row.chain(told).chain(searched.iter().map(|_| "-".to_owned())));
+        table.add_row(row.chain(values).chain(searched.iter().map(|_| "-".to_owned())));
     }
     for row in &shown.rows {
-        let told = metrics
+        let values = metrics
             .iter()
             .map(|&name| row.metrics.get(name).map_or("-".into(), |&m| metric(m)));
         let parameters = searched
@@ -68,7 +68,7 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&Measurement>, shown: &Tri
         .into_iter();
         let confirmed = row.confirms.map_or(String::new(), |trial| trial.to_string());
         let cells = cells.chain(confirms.then_some(confirmed));
-        table.add_row(cells.chain(told).chain(parameters));
+        table.add_row(cells.chain(values).chain(parameters));
     }
     for column in table.column_iter_mut() {
         if column.index != 1 {

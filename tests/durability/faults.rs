@@ -306,7 +306,7 @@ fn loses_a_slot(place: &Place, name: &str, fault: &str, times: u32) -> String {
     let trial =
         format!("fault = {fault:?}\nslot = 1\ntimes = {times}\nwaits = \"0\"\nfifo = {fifo:?}\ncount = {count:?}");
     let stderr = place.search(&place.space(name, 9, 2, FAULTY, &trial)).ok().stderr();
-    let aside = "slot 1 (CPU, 1 thread) is set aside, and the study goes on without it on 1 of 2";
+    let aside = "slot 1 (CPU, 1 thread) is set aside, and the study continues without it on 1 of 2";
     assert!(stderr.contains(aside), "{stderr}");
     assert_eq!(place.answer("plain"), place.answer(name));
     stderr
@@ -338,7 +338,7 @@ fn when_every_trial_fails_the_study_stops_before_they_are_lost() {
     let fixed = place.path("fixed");
     let file = place.space("s", 9, 1, FAULTY, &format!("fault = \"failed\"\nfixed = {fixed:?}"));
     let said = [
-        "no trial can run: one trial after the other has failed here",
+        "no trial can run: one trial after another has failed here",
         "the data ran away",
         "nothing recorded is lost",
     ];

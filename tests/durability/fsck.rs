@@ -189,7 +189,7 @@ fn an_altered_model_or_study_file_is_reported() {
     let study = place.study("s");
     fs::write(study.join("best-model/model"), "something else").unwrap();
     let stdout = place.run(&["fsck", "s"]).fails(3, &[]).stdout();
-    assert!(stdout.contains("best-model/model: its SHA-256 is another"), "{stdout}");
+    assert!(stdout.contains("best-model/model: its SHA-256 differs"), "{stdout}");
     place.search(&place.space("t", 3, 1, WHOLE, "")).ok();
     fs::write(place.study("t").join("study.toml"), "").unwrap();
     let stdout = place.run(&["fsck", "t"]).fails(3, &[]).stdout();

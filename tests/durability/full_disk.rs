@@ -60,7 +60,7 @@ fn a_study_pauses_on_a_full_disk_and_goes_on_by_itself_once_there_is_space() {
         fill(&disk, room);
         assert!(running.wait_for("the disk is full", 1));
         free(&disk);
-        assert!(running.wait_for("the study goes on", 1));
+        assert!(running.wait_for("the study continues", 1));
     }
     let (code, stderr) = running.wait();
     assert_eq!(code, 0, "{stderr}");

@@ -55,7 +55,7 @@ fn ctrl_c_stops_in_good_order_and_says_how_to_go_on() {
     let (code, stderr) = running.wait();
     assert_eq!(code, 130, "{stderr}");
     assert!(
-        stderr.contains("nothing recorded is lost. Go on with:\n  hpo search"),
+        stderr.contains("nothing recorded is lost. Resume with:\n  hpo search"),
         "{stderr}"
     );
     assert_eq!(place.facts("stopped", "scheduler_stopped").len(), 1);
@@ -202,7 +202,7 @@ fn a_directory_that_comes_while_a_model_is_written_stays() {
     let model = place.path("m");
     std::os::unix::fs::symlink("nowhere", &model).unwrap();
     let command = ["export", "s", "--model", model.to_str().unwrap()];
-    place.run(&command).fails(2, &["exists already"]);
+    place.run(&command).fails(2, &["already exists"]);
     std::fs::remove_file(&model).unwrap();
     let export = place
         .hpo(&command)
@@ -215,6 +215,6 @@ fn a_directory_that_comes_while_a_model_is_written_stays() {
     std::fs::write(model.join("thesis"), "three years of work").unwrap();
     std::fs::write(&fifo, "").unwrap();
     let ended = hpo_test_support::Run(export.wait_with_output().unwrap());
-    ended.fails(1, &["has come into being meanwhile"]);
+    ended.fails(1, &["was created in the meantime"]);
     assert!(model.join("thesis").exists());
 }

@@ -107,7 +107,7 @@ fn what_cannot_be_distinguished_is_reported_as_such() {
     let probability = status(&place, "s")["confirmation"]["first_is_better"].as_f64().unwrap();
     assert!(probability < 0.75, "choose another spread: {probability}");
     assert!(
-        outcome.contains("can't tell them apart") && outcome.contains("hardly matters"),
+        outcome.contains("can't separate them") && outcome.contains("hardly matters"),
         "{outcome}"
     );
 }
@@ -203,7 +203,7 @@ fn a_trainer_that_ignores_its_seed_is_reported() {
     let place = Place::new();
     for (name, configurations, said) in [
         ("two", 2, ", and so did those of trial "),
-        ("one", 1, " came to the same loss: does the trainer use"),
+        ("one", 1, " ended with the same loss: does the trainer use"),
     ] {
         let outcome = place.search(&write(&place, name, 2, 0.0, &table(configurations, 2)));
         let outcome = outcome.ok().stdout();

@@ -37,7 +37,7 @@ fn a_trial_that_overfits_is_reported_with_its_numbers() {
                 fell from 0.3333 to 0.1111\n    raise weight decay or dropout";
     assert!(shown.contains(expected), "{shown}");
     assert!(
-        shown.contains("too few reports or metrics to tell: ranking decline"),
+        shown.contains("too few reports or metrics to check: ranking decline"),
         "{shown}"
     );
     let findings = place.run(&["show", &overfit[0].to_string(), "s", "--json"]).json()["findings"].clone();
@@ -99,7 +99,7 @@ fn after_one_epoch_little_is_known() {
     let pruned = place.run(&["trials", "s", "--state", "pruned", "--json"]).json()[0]["trial"].clone();
     let shown = place.run(&["show", &pruned.to_string(), "s", "--json"]).json();
     assert_eq!(
-        shown["untold"],
+        shown["unknown"],
         json!(["overfitting", "ranking_decline", "slow_convergence", "plateau"])
     );
 }

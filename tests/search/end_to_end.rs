@@ -274,7 +274,7 @@ fn train_wants_every_parameter_fixed() {
     let file = place.space("s", 9, 2, FAULTY, "");
     place
         .run(&["train", "--config", file.to_str().unwrap()])
-        .fails(2, &["leaves open: x"]);
+        .fails(2, &["does not fix: x"]);
     assert!(!place.path("studies").exists());
 }
 
@@ -382,13 +382,13 @@ fn a_study_that_has_trained_nothing_takes_the_corrected_file() {
     std::fs::write(&file, &good).unwrap();
     let stderr = place.search(&file).ok().stderr();
     assert!(
-        stderr.contains("the study s had trained nothing yet, and begins anew"),
+        stderr.contains("the study s had not trained anything yet, and starts over"),
         "{stderr}"
     );
     std::fs::write(&file, good.replace("faulty.py", "fautly.py")).unwrap();
     place.search(&file).fails(
         2,
-        &["has changed since the study s was made with it", "trainer.command"],
+        &["has changed since the study s was created from it", "trainer.command"],
     );
     let left = std::fs::read_dir(place.path("studies")).unwrap();
     assert_eq!(left.count(), 1, "nothing is left of the one before");
@@ -416,7 +416,10 @@ fn a_parameter_with_the_name_of_another_column_is_found_and_no_comparison_is_in_
     let refused = |condition: &str, said: &[&str]| {
         place.run(&["trials", "s", "--where", condition]).fails(2, said);
     };
-    refused("x<nan", &["`x` has numbers, and `nan` is none", "help: write a number"]);
+    refused(
+        "x<nan",
+        &["`x` has numbers, and `nan` is not a number", "help: write a number"],
+    );
     refused("loss<abc", &["`loss` has numbers"]);
     for condition in ["state=done", "state!='done'", "state=5"] {
         refused(condition, &["there is no state `", "help: states: waiting, running, "]);

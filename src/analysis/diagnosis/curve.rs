@@ -1,6 +1,6 @@
 //! What a series of measurements shows beyond its noise.
 
-/// The median; of an even number the upper one of the two in the middle. None of nothing.
+/// The median; of an even number the upper one of the two in the middle. `None` for no values.
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
@@ -8,7 +8,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 
 /// The standard deviation of the noise around a smooth curve through equally spaced values, 0 if there are fewer than
 /// three. A smooth curve has small second differences, those of independent noise have 6 times its variance; their
-/// median leaves single jumps and the steep beginning of a curve out. What bends counts as noise, never the reverse.
+/// median ignores single jumps and the steep beginning of a curve. Bends count as noise, never the reverse.
 pub(super) fn spread(values: &[f64]) -> f64 {
     /// Median of the absolute value of a standard normal variable.
     const NORMAL: f64 = 0.6745;
@@ -16,15 +16,15 @@ pub(super) fn spread(values: &[f64]) -> f64 {
     median(bends).map_or(0.0, |bend| bend / (NORMAL * 6f64.sqrt()))
 }
 
-/// The median of the slopes between all pairs of values (Theil and Sen), per step; none for fewer than two. Up to 29 % of
-/// the values may be anything.
+/// The median of the slopes between all pairs of values (Theil and Sen), per step; `None` for fewer than two. Up to 29 % of
+/// the values may be arbitrary.
 pub(super) fn slope(values: &[f64]) -> Option<f64> {
     let pairs = (0..values.len()).flat_map(|i| (i + 1..values.len()).map(move |j| (i, j)));
     median(pairs.map(|(i, j)| (values[j] - values[i]) / (j - i) as f64).collect())
 }
 
-/// The lowest level that the series had for more than a moment: the lowest median of three neighbours. A single lucky
-/// value does not make it. None for fewer than three values.
+/// The lowest level that the series held for more than one value: the lowest median of three neighbours. A single lucky
+/// value does not count. `None` for fewer than three values.
 pub(super) fn low(values: &[f64]) -> Option<f64> {
     let smooth = values.windows(3).filter_map(|v| median(v.to_vec()));
     smooth.min_by(f64::total_cmp)

@@ -10,7 +10,7 @@ pub enum Kind {
     Divergence,
     /// All embeddings have become alike.
     Collapse,
-    /// The model learns its training data by heart.
+    /// The model memorises its training data.
     Overfitting,
     /// The loss falls, but the ranking gets worse.
     RankingDecline,
@@ -43,7 +43,7 @@ impl Kind {
         }
     }
 
-    /// What trials did that show it, to follow "3 of 9 trials".
+    /// What trials with the finding did, to follow "3 of 9 trials".
     pub(crate) fn verb(self) -> &'static str {
         match self {
             Self::Divergence => "diverged",
@@ -51,7 +51,7 @@ impl Kind {
             Self::Overfitting => "overfit",
             Self::RankingDecline => "lost ranking while the loss fell",
             Self::SlowConvergence => "converged slowly",
-            Self::Plateau => "came to a plateau",
+            Self::Plateau => "reached a plateau",
         }
     }
 }
@@ -65,7 +65,7 @@ pub enum Finding {
     Divergence {
         /// The last report.
         at: u64,
-        /// The loss there; none if it was not finite.
+        /// The loss there; `None` if it was not finite.
         loss: Option<f64>,
         /// The untrained model's loss, if measured.
         untrained: Option<f64>,
@@ -136,12 +136,12 @@ pub enum Finding {
         lowest: f64,
         /// The highest loss of these reports.
         highest: f64,
-        /// How the plateau lies.
+        /// Where the plateau lies.
         level: Level,
     },
 }
 
-/// How a plateau lies to the loss at the beginning: the untrained model's, or else that of the first report.
+/// Where a plateau lies relative to the initial loss: the untrained model's, or else that of the first report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -174,7 +174,7 @@ impl Finding {
             Self::Overfitting { .. } => "raise weight decay or dropout; more data or augmentation",
             Self::RankingDecline { .. } => "more varied negatives: from the batch, or from the whole corpus",
             Self::SlowConvergence { .. } => {
-                "raise the learning rate or shorten its warm-up; else train longer (a higher max_resource)"
+                "raise the learning rate or shorten its warm-up; otherwise train longer (a higher max_resource)"
             }
             Self::Plateau {
                 level: Level::Below, ..

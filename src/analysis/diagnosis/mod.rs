@@ -1,7 +1,7 @@
 //! What the curves of a trial show, and what all trials of a study show together: pure functions of the records.
 //!
-//! A finding needs enough reports, and a change counts only if it is larger than the noise of the curve: rather nothing
-//! is said than guessed. Reports lie equally far apart, as the worker protocol has it; only the last may come sooner.
+//! A finding needs enough reports, and a change counts only if it is larger than the noise of the curve: no finding is
+//! better than a guess. Reports are equally spaced, as the worker protocol requires; only the last may come sooner.
 
 mod curve;
 mod finding;
@@ -22,31 +22,31 @@ const MEAN_COSINE: &str = "mean_cosine";
 /// How the names of ranking metrics begin; higher is better.
 const RANKING: [&str; 3] = ["mrr@", "recall@", "ndcg@"];
 
-/// A change of less than three standard deviations of the noise is none.
+/// A change of less than three standard deviations of the noise does not count.
 const NOISE: f64 = 3.0;
-/// A change of less than a twentieth of all the loss has moved, the untrained model included, is not worth a word.
+/// Nor does one of less than a twentieth of the loss's total range, the untrained model included.
 const SMALL_SHARE: f64 = 0.05;
-/// Nor is one of half a per cent of the loss itself: with a few hundred validation triplets another choice of them
+/// Nor one of half a per cent of the loss itself: with a few hundred validation triplets another sample of them
 /// changes the loss by more.
 const SMALL_LOSS: f64 = 0.005;
-/// Nor one of 2 % of a ranking metric, for the same reason; it counts places, not distances, so it is coarser.
+/// Nor one of 2 % of a ranking metric, for the same reason; it depends on ranks, not distances, so it is coarser.
 const SMALL_RANKING: f64 = 0.02;
-/// A loss half as high again as the untrained model's is no noise, however few the reports.
+/// A loss half as high again as the untrained model's is not noise, however few the reports.
 const FAR_ABOVE: f64 = 1.5;
-/// The mean cosine from which on embeddings are taken for alike: the angle between two texts is 18 degrees on average.
+/// The mean cosine from which on embeddings count as alike: the angle between two texts is 18 degrees on average.
 const ALIKE: f64 = 0.95;
 /// Some models have all embeddings in a narrow cone before any training and rank well. They have collapsed only if the
 /// distance from 1 has shrunk to this share of the untrained model's.
 const SHRUNK: f64 = 0.25;
-/// A loss that falls evenly falls by a third in the last third of the way; one that has converged (exponentially, five
-/// time constants) by 3 %. From this share on it is called falling.
+/// A loss that falls evenly has a third of its fall in the last third of the reports; one that has converged (exponentially, five
+/// time constants) by 3 %. From this share on it counts as falling.
 const STILL_FALLING: f64 = 0.15;
 
-/// A lowest level takes three reports, and the last two must lie above it: one of them may be among the three.
+/// A lowest level needs three reports, and the last two must lie above it: one of them may be among the three.
 const OVERFITTING_REPORTS: usize = 5;
 /// Two steps upwards.
 const DIVERGENCE_REPORTS: usize = 3;
-/// The last two must agree, and three are the fewest that have a spread.
+/// The last two must agree, and a spread needs at least three.
 const RANKING_REPORTS: usize = 3;
 /// Four reports at the end, and one to compare them with.
 const END_REPORTS: usize = 5;
@@ -58,33 +58,33 @@ const END_STEPS: usize = 3;
 pub struct Diagnosis {
     /// The findings, the gravest first.
     pub findings: Vec<Finding>,
-    /// What could be told at all, whether found or not: for the others there are too few reports, or a metric is missing.
-    pub told: Vec<Kind>,
+    /// The kinds that could be checked, whether found or not: for the others there are too few reports, or a metric is missing.
+    pub checked: Vec<Kind>,
 }
 
 impl Diagnosis {
-    /// What cannot be told of the trial, or not yet.
-    pub fn untold(&self) -> impl Iterator<Item = Kind> {
-        Kind::ALL.into_iter().filter(|kind| !self.told.contains(kind))
+    /// The kinds that cannot be checked, or not yet.
+    pub fn unknown(&self) -> impl Iterator<Item = Kind> {
+        Kind::ALL.into_iter().filter(|kind| !self.checked.contains(kind))
     }
 }
 
-/// Reads a trial's curves; `untrained` is what the untrained model comes to, if it was measured.
+/// Reads a trial's curves; `untrained` has the loss and metrics of the untrained model, if they were measured.
 pub fn diagnose(trial: &Trial, untrained: Option<&Measurement>) -> Diagnosis {
     let curves = Curves::new(trial, untrained);
     let mut diagnosis = Diagnosis::default();
     for kind in Kind::ALL {
-        if !curves.can_tell(kind) {
+        if !curves.can_check(kind) {
             continue;
         }
-        diagnosis.told.push(kind);
+        diagnosis.checked.push(kind);
         let finding = match kind {
             Kind::Divergence => curves.divergence(),
             Kind::Collapse => curves.collapse(),
             Kind::Overfitting => curves.overfitting(),
             Kind::RankingDecline => curves.ranking_decline(),
             Kind::SlowConvergence => curves.slow_convergence(),
-            // What else was found explains the plateau.
+            // Any other finding explains the plateau.
             Kind::Plateau if diagnosis.findings.is_empty() => curves.plateau(),
             Kind::Plateau => None,
         };
@@ -152,12 +152,12 @@ impl<'a> Curves<'a> {
             .filter(|name| RANKING.iter().any(|begin| name.starts_with(begin)))
     }
 
-    /// How many steps at the end are looked at.
+    /// How many steps at the end are considered.
     fn end(&self) -> usize {
         (self.losses.len() / 3).max(END_STEPS)
     }
 
-    fn can_tell(&self, kind: Kind) -> bool {
+    fn can_check(&self, kind: Kind) -> bool {
         let reports = self.losses.len();
         match kind {
             Kind::Divergence => !self.trial.reports.is_empty(),
@@ -295,7 +295,7 @@ impl<'a> Curves<'a> {
         let since = self.losses.len().checked_sub(steps + 1)?;
         let end = &self.losses[since..];
         let trend = slope(end)? * steps as f64;
-        // With more noise than that nobody knows whether it is flat.
+        // With more noise than that it is unknown whether the curve is flat.
         if !(trend.abs() <= self.small && spread(&self.losses) <= self.small) {
             return None;
         }

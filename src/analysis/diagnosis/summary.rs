@@ -10,7 +10,7 @@ use super::{Kind, diagnose};
 use crate::ids::TrialId;
 use crate::study::{Study, Trial};
 
-/// How likely a parameter may be to part the trials by chance, all searched parameters together, and still be named.
+/// The highest probability of separating the trials by chance, for all searched parameters together, at which one is reported.
 const CHANCE: f64 = 0.05;
 /// One kind of finding in all trials of a study.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,9 +19,9 @@ pub struct Summary {
     pub finding: Kind,
     /// The trials that show it.
     pub trials: Vec<TrialId>,
-    /// How many trials could be told of: with enough reports, and the metrics it takes.
+    /// How many trials could be checked: with enough reports, and the metrics it needs.
     pub of: usize,
-    /// The parameter that parts these trials from all the others that could be told of.
+    /// The parameter that separates these trials from all the others that could be checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub separated: Option<Separation>,
     /// What to do about it, if the advice is the same for all.
@@ -29,7 +29,7 @@ pub struct Summary {
     pub advice: Option<Cow<'static, str>>,
 }
 
-/// A value of one parameter that parts trials with a finding from those without.
+/// A value of one parameter that separates trials with a finding from those without.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Separation {
     /// The parameter.
@@ -50,7 +50,7 @@ pub enum Side {
     Below,
 }
 
-/// Sums the findings of all trials of the search up, the gravest first. A study without findings gives nothing.
+/// Summarises the findings of all trials of the search, the gravest first; empty if there are none.
 pub fn summarise(study: &Study) -> Vec<Summary> {
     let searched: Vec<&str> = study
         .spec()
@@ -61,10 +61,10 @@ pub fn summarise(study: &Study) -> Vec<Summary> {
         .map(|parameter| parameter.name.as_str())
         .collect();
     let trials: Vec<&Trial> = study.search_trials().collect();
-    let told = trials
+    let diagnoses = trials
         .into_par_iter()
         .map(|trial| (trial, diagnose(trial, study.baseline())));
-    let diagnoses: Vec<_> = told.collect();
+    let diagnoses: Vec<_> = diagnoses.collect();
     let of_kind = |kind: Kind| -> Option<Summary> {
         let (mut with, mut without, mut advice) = (Vec::new(), Vec::new(), Vec::new());
         for (trial, diagnosis) in &diagnoses {
@@ -73,9 +73,9 @@ pub fn summarise(study: &Study) -> Vec<Summary> {
                     with.push(*trial);
                     advice.push(finding.advice());
                 }
-                // A plateau is not looked for beside other findings, so those trials say nothing about it.
+                // A plateau is not searched for if there are other findings, so those trials say nothing about it.
                 None if kind == Kind::Plateau && !diagnosis.findings.is_empty() => {}
-                None if diagnosis.told.contains(&kind) => without.push(*trial),
+                None if diagnosis.checked.contains(&kind) => without.push(*trial),
                 None => {}
             }
         }
@@ -95,7 +95,7 @@ pub fn summarise(study: &Study) -> Vec<Summary> {
     Kind::ALL.into_iter().filter_map(of_kind).collect()
 }
 
-/// The one parameter of which all trials `with` have higher (or all have lower) values than all trials `without`. None if
+/// The one parameter of which all trials `with` have higher (or all have lower) values than all trials `without`. `None` if
 /// several do, or if it could well be chance.
 fn separation(searched: &[&str], with: &[&Trial], without: &[&Trial]) -> Option<Separation> {
     if without.is_empty() || 2.0 * searched.len() as f64 / choices(with.len(), without.len()) > CHANCE {
@@ -117,14 +117,14 @@ fn separation(searched: &[&str], with: &[&Trial], without: &[&Trial]) -> Option<
     found.next().filter(|_| found.next().is_none())
 }
 
-/// In how many ways `a` of `a + b` trials can be chosen: if a parameter has nothing to do with a finding, one of them has
-/// the highest values and one the lowest.
+/// In how many ways `a` of `a + b` trials can be chosen: for a parameter unrelated to a finding, one of these has the highest
+/// values and one the lowest.
 fn choices(a: usize, b: usize) -> f64 {
     let (few, all) = (a.min(b), a + b);
     (0..few).map(|i| (all - i) as f64 / (few - i) as f64).product()
 }
 
-/// The lowest and the highest value of a parameter; none if one of them is no number.
+/// The lowest and the highest value of a parameter; `None` if a value is not a number.
 fn bounds(parameter: &str, trials: &[&Trial]) -> Option<(f64, f64)> {
     let values = trials
         .iter()

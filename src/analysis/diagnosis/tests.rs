@@ -1,4 +1,4 @@
-//! Curves made by hand, each finding beside a near miss, and curves with noise.
+//! Curves made by hand, each finding next to a near miss, and curves with noise.
 
 use std::collections::BTreeMap;
 
@@ -136,10 +136,10 @@ fn slow_convergence_is_a_steady_fall_at_the_end_of_the_resource() {
     let finding = slow.only();
     assert_eq!(
         finding.text(Unit::Epochs),
-        "the validation loss was still falling at the end, from 0.2220 at epoch 6 to 0.2150 at epoch 9: 32 % of all it fell"
+        "the validation loss was still falling at the end, from 0.2220 at epoch 6 to 0.2150 at epoch 9: 32 % of its whole fall"
     );
     assert!(finding.advice().contains("raise the learning rate"));
-    // A trial that was pruned has not come to the end.
+    // A trial that was pruned has not reached the end.
     assert_eq!(slow.clone().state(TrialState::Pruned { rung: 9 }).kinds(), []);
     // Nor has one that ended by itself run out of epochs.
     let exhausted = Made {
@@ -169,7 +169,7 @@ fn divergence_is_no_number_or_a_rise_above_the_untrained_model() {
         "the validation loss rises, 0.4100 at epoch 3, above the untrained model's 0.2372"
     );
     assert_eq!(rising.only().advice(), "lower the learning rate");
-    // An explosion is told although three reports have no spread to speak of.
+    // An explosion is found although three reports have hardly any spread.
     assert_eq!(
         made(&[0.24, 0.25, 1.0]).untrained(0.2372, &[]).kinds(),
         [Kind::Divergence]
@@ -218,12 +218,12 @@ fn a_plateau_is_flat_at_the_end_and_says_where_it_lies() {
     not(&[0.2003; 4]);
     // It falls, though not by enough to call it slow.
     not(&[0.232, 0.222, 0.215, 0.21, 0.207, 0.205, 0.2035, 0.202, 0.201]);
-    // It jumps too much to tell.
+    // It jumps too much for a conclusion.
     not(&[0.22, 0.21, 0.2, 0.21, 0.2, 0.21, 0.2, 0.21, 0.2]);
 }
 
 #[test]
-fn ranking_that_gets_worse_while_the_loss_falls_is_told() {
+fn ranking_that_gets_worse_while_the_loss_falls_is_reported() {
     let losses = [0.347, 0.33, 0.31, 0.3];
     let since_untrained = made(&losses)
         .metric("mrr@10", &[0.36, 0.355, 0.35, 0.345])
@@ -260,13 +260,13 @@ fn ranking_that_gets_worse_while_the_loss_falls_is_told() {
 }
 
 #[test]
-fn what_cannot_be_told_is_said() {
-    let untold = |made: Made| made.diagnosis().untold().collect::<Vec<_>>();
-    assert_eq!(untold(made(&[])), Kind::ALL);
-    assert!(!untold(made(&[0.3])).contains(&Kind::Divergence));
-    assert_eq!(untold(overfit()), [Kind::Collapse, Kind::RankingDecline]);
+fn what_cannot_be_checked_is_unknown() {
+    let unknown = |made: Made| made.diagnosis().unknown().collect::<Vec<_>>();
+    assert_eq!(unknown(made(&[])), Kind::ALL);
+    assert!(!unknown(made(&[0.3])).contains(&Kind::Divergence));
+    assert_eq!(unknown(overfit()), [Kind::Collapse, Kind::RankingDecline]);
     let running = TrialState::Waiting { to: 9 };
-    assert!(untold(overfit().state(running)).contains(&Kind::SlowConvergence));
+    assert!(unknown(overfit().state(running)).contains(&Kind::SlowConvergence));
 }
 
 #[test]
@@ -330,7 +330,7 @@ proptest! {
     }
 
     #[test]
-    fn any_curve_is_read_without_a_panic_and_told_in_numbers(
+    fn any_curve_is_read_without_a_panic_and_described_in_numbers(
         losses in prop::collection::vec(prop_oneof![4 => 0.0f64..1.0, 1 => any::<f64>()], 0..30),
         training in prop::collection::vec(any::<f64>(), 0..30),
         ranking in prop::collection::vec(prop_oneof![0.0f64..1.0, any::<f64>()], 0..30),

@@ -21,7 +21,7 @@ pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Un
     if let Some((resource, loss)) = trial.best_at.zip(trial.loss) {
         text += &format!(": validation loss {loss:.6} at {} {resource}", policy.unit.one());
     }
-    text += ".\n# To train it once more: hpo train --config THIS_FILE --output MODEL_DIRECTORY\n\n";
+    text += ".\n# To train it again: hpo train --config THIS_FILE --output MODEL_DIRECTORY\n\n";
     let mut trainer = Map::new();
     if let Some(command) = &spec.trainer.command {
         trainer.insert("command".into(), json!(command));

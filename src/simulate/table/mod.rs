@@ -32,7 +32,7 @@ pub struct Table {
 /// All that was measured of one configuration.
 #[derive(Debug)]
 struct Measured {
-    /// Where it lies in the unit cube; none if the space does not allow its values.
+    /// Where it lies in the unit cube; `None` if the space does not allow its values.
     point: Option<Vec<Option<f64>>>,
     /// At least one.
     runs: Vec<Run>,

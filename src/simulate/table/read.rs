@@ -13,9 +13,9 @@ use super::{Measured, Run, Table, key};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::space::{Scale, SearchSpace};
 
-/// Bytes of a line. A curve of 10,000 epochs has a quarter of it.
+/// Most bytes of a line. A curve of 10,000 epochs has a quarter of it.
 const MAX_LINE: u64 = 1 << 20;
-/// Bytes of a table, so that it fits into memory.
+/// Most bytes of a table, so that it fits into memory.
 const MAX_BYTES: u64 = 1 << 30;
 
 /// The rows so far.
@@ -36,10 +36,10 @@ impl Table {
     /// Reads a table of JSON lines for a study.
     ///
     /// # Errors
-    /// If the file can't be read, a row is no row or does not fit the others, the space or the maximum resource, or no row lies
+    /// If the file can't be read, a row is invalid or does not fit the others, the space or the maximum resource, or no row lies
     /// in the space.
     pub fn read(path: &Path, space: &SearchSpace, max_resource: u64) -> Result<Self, Diagnostic> {
-        const HELP: &str = "give a table of learning curves, as docs/simulation.md describes it";
+        const HELP: &str = "give a table of learning curves, as described in docs/simulation.md";
         let shown = path.display();
         let unreadable = |error| Diagnostic::whole_file(path, format!("cannot read `{shown}`: {error}"), HELP);
         let file = File::open(path).map_err(unreadable)?;
@@ -69,7 +69,7 @@ impl Table {
                 break;
             }
             if bytes > MAX_BYTES {
-                let help = "leave out rows, or what the study does not need of them";
+                let help = "leave out rows, or the parts of them that the study does not need";
                 return Err(Diagnostic::whole_file(
                     path,
                     format!("`{shown}` is larger than 1 GiB"),
@@ -84,7 +84,7 @@ impl Table {
                 _ if !whole => Err(Flaw::line("the line is longer than 1 MiB", HELP)),
                 Ok(text) => rows.add(number, text.trim_end()),
                 Err(error) => Err(Flaw {
-                    // The replacement of the first bad byte stands where that byte stood.
+                    // The replacement of the first bad byte is where that byte was.
                     span: error.valid_up_to()..error.valid_up_to() + 3,
                     ..Flaw::line("the table is not UTF-8", "save it as UTF-8")
                 }),
@@ -116,12 +116,13 @@ impl Rows<'_> {
         let (first, expected) = *self.first.get_or_insert((number, epochs));
         if epochs != expected {
             let message = format!("the row has {epochs} losses, but that of line {first} has {expected}");
-            let help = "give every row a loss for each of the same epochs; null from where on a run has diverged";
+            let help =
+                "give every row a loss for each of the same epochs; null from the epoch at which a run diverged on";
             return Err(Flaw::at(line, "losses", message, help));
         }
         let max = self.max_resource;
         if (epochs as u64) < max {
-            let message = format!("the curve ends at epoch {epochs}, but the study goes on to {max}");
+            let message = format!("the curve ends at epoch {epochs}, but the study trains to epoch {max}");
             let help = format!("set `max_resource` under `[policy]` to {epochs} or less");
             return Err(Flaw::at(line, "losses", message, help));
         }
@@ -145,7 +146,7 @@ impl Rows<'_> {
         };
         if let Some(line_before) = self.lines.insert((place, row.seed), number) {
             let message = format!("line {line_before} has the same configuration with the same seed");
-            let help = "give each run of a configuration another \"seed\", or leave out what stands there twice";
+            let help = "give each run of a configuration another \"seed\", or remove the duplicate";
             return Err(Flaw::at(line, "parameters", message, help));
         }
         self.measured[place].runs.push(Run {
@@ -211,7 +212,7 @@ fn refused(space: &SearchSpace, configuration: &Values, point: &[Option<f64>]) -
         let value: String = value.to_string().chars().take(60).collect();
         Some(format!("`{}` is never {value} in the study", parameter.name))
     });
-    outside.or_else(|| (!space.allows(configuration)).then(|| "the study's constraints are not fulfilled".into()))
+    outside.or_else(|| (!space.allows(configuration)).then(|| "the study's constraints are not satisfied".into()))
 }
 
 impl Flaw {

@@ -1,4 +1,4 @@
-//! One row of a table: what it says, and whether the study can use it.
+//! One row of a table: its contents, and whether the study can use it.
 
 use std::ops::Range;
 
@@ -8,11 +8,11 @@ use serde::Deserialize;
 use super::listed;
 use crate::space::{Parameter, SearchSpace, Value};
 
-/// A row as it is written.
+/// A row as written in the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Row {
-    /// One without a value may say null.
+    /// A parameter without a value may be null.
     pub parameters: Values,
     /// Null once the run has diverged.
     pub losses: Vec<Option<f64>>,
@@ -32,7 +32,7 @@ pub(super) struct Flaw {
 }
 
 const FORM: &str = "a row is one line such as {\"parameters\": {\"learning_rate\": 5e-5}, \"losses\": [0.51, 0.43]}, with \
-                    \"seed\" where a configuration has several, and with \"seconds\" that an epoch took if you know: docs/simulation.md";
+                    \"seed\" if a configuration has several, and \"seconds\", the duration of an epoch, if known: docs/simulation.md";
 
 /// Longer epochs would overflow the clock of a long study.
 const MAX_SECONDS: f64 = 1e9;
@@ -41,17 +41,19 @@ impl Row {
     pub fn parse(line: &str) -> Result<Self, Flaw> {
         let mut row: Self = serde_json::from_str(line).map_err(|error| {
             let at = error.column().saturating_sub(1).min(line.len());
-            let told = error.to_string();
-            let told = told.rsplit_once(" at line ").map_or(told.as_str(), |(told, _)| told);
+            let message = error.to_string();
+            let message = message
+                .rsplit_once(" at line ")
+                .map_or(message.as_str(), |(message, _)| message);
             let not_json = line.contains("NaN") || line.contains("Infinity");
             Flaw {
                 span: at..at + 1,
                 message: format!(
-                    "this is no row of a table: {}",
-                    told.chars().take(200).collect::<String>()
+                    "this is not a row of a table: {}",
+                    message.chars().take(200).collect::<String>()
                 ),
                 help: if not_json {
-                    "JSON has no NaN and no Infinity: write null for the epochs from which on a run has diverged".into()
+                    "JSON has no NaN and no Infinity: write null from the epoch at which a run diverged on".into()
                 } else {
                     FORM.into()
                 },
@@ -73,29 +75,29 @@ impl Row {
             .unwrap_or(self.losses.len());
         if self.losses[diverged..].iter().any(Option::is_some) {
             let message = format!(
-                "a loss follows the null of epoch {}, which says that the run has diverged",
+                "a loss follows the null of epoch {}, which means that the run has diverged",
                 diverged + 1
             );
-            let help = "repeat the loss of the epoch before for one at which nothing was measured";
+            let help = "for an epoch at which nothing was measured, repeat the loss of the epoch before";
             return Err(Flaw::at(line, "losses", message, help));
         }
         if self
             .seconds
             .is_some_and(|seconds| !(seconds > 0.0 && seconds <= MAX_SECONDS))
         {
-            let help = "give the seconds that an epoch took, up to 1e9, or leave them out";
+            let help = "give the duration of an epoch in seconds, up to 1e9, or leave it out";
             return Err(Flaw::at(line, "seconds", "an epoch can't have taken so long", help));
         }
         Ok(())
     }
 
-    /// The configuration, without what its values switch off and with what the study fixes.
+    /// The configuration, without the parameters that its values switch off and with those that the study fixes.
     pub fn configuration(&self, space: &SearchSpace, line: &str) -> Result<Values, Flaw> {
         let known = |name: &String| space.parameters.iter().any(|parameter| parameter.name == *name);
         if let Some(name) = self.parameters.keys().find(|name| !known(name)) {
             let message = format!("the study's space has no parameter `{name}`");
             let help = format!(
-                "give `{name}` under `[space]`, as a plain value if it is to stay the same, or take it out of the table"
+                "give `{name}` under `[space]`, as a plain value if it is to stay the same, or remove it from the table"
             );
             return Err(Flaw::at(line, name, message, help));
         }
@@ -111,7 +113,7 @@ impl Row {
             });
             if let Some(message) = unlike(parameter, value) {
                 let help =
-                    "write numbers without quotes and texts with them, in the table and in the study's file alike";
+                    "write numbers without quotes and texts with quotes, both in the table and in the study's file";
                 return Err(Flaw::at(line, &parameter.name, message, help));
             }
         }
@@ -120,7 +122,7 @@ impl Row {
             Some((name, _)) => Err(Flaw::at(
                 line,
                 "parameters",
-                format!("the row has no value of `{name}`, which the study searches"),
+                format!("the row has no value for `{name}`, which the study searches"),
                 format!(
                     "add \"{name}\" to the row's parameters, or fix it in the study with a plain value under `[space]`"
                 ),
@@ -130,7 +132,7 @@ impl Row {
     }
 }
 
-/// What is wrong if the value is of another kind than the parameter's.
+/// The error if the value is of another kind than the parameter's.
 fn unlike(parameter: &Parameter, value: &Value) -> Option<String> {
     let name = &parameter.name;
     if value.is_array() || value.is_object() {
@@ -153,7 +155,7 @@ fn unlike(parameter: &Parameter, value: &Value) -> Option<String> {
 }
 
 impl Flaw {
-    /// About what stands under a name in the line.
+    /// About the value of a key in the line.
     pub fn at(line: &str, name: &str, message: impl Into<String>, help: impl Into<String>) -> Self {
         let name = Value::from(name).to_string();
         let start = line.find(&name);

@@ -89,30 +89,30 @@ fn rows_outside_the_space_are_no_ones_nearest() {
     assert_eq!((table.configurations(), table.allowed(), table.best()), (3, 1, 0.1));
     let found = follow(&table, json!({"rate": 1e-2, "batch": 16, "margin": 0.5}), 0);
     assert_eq!((found.loss(1), found.regret()), (0.5, 0.4));
-    let told = read(&rows[..2], 1).unwrap_err().to_string();
+    let message = read(&rows[..2], 1).unwrap_err().to_string();
     assert!(
-        told.contains("allows no row") && told.contains("line 1: `batch` is never 64.0"),
-        "{told}"
+        message.contains("allows no row") && message.contains("line 1: `batch` is never 64.0"),
+        "{message}"
     );
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_line_and_the_mend() {
+fn what_is_wrong_is_reported_with_its_line_and_the_fix() {
     let good = row(1e-4, 16.0, &[0.5, 0.4]).to_string();
-    let told = |line: &str| {
-        let told = read_bytes(format!("{good}\n\n{line}\n").as_bytes(), 2)
+    let message = |line: &str| {
+        let message = read_bytes(format!("{good}\n\n{line}\n").as_bytes(), 2)
             .unwrap_err()
             .to_string();
-        assert!(told.contains(":3:") && told.contains("help: "), "{told}");
-        told
+        assert!(message.contains(":3:") && message.contains("help: "), "{message}");
+        message
     };
     let with =
-        |parameters: &str, losses: &str| told(&format!(r#"{{"parameters": {{{parameters}}}, "losses": {losses}}}"#));
+        |parameters: &str, losses: &str| message(&format!(r#"{{"parameters": {{{parameters}}}, "losses": {losses}}}"#));
     let cases = [
-        (with(r#""batch": 16"#, "[1, 2]"), ["no value of `rate`", "plain value"]),
+        (with(r#""batch": 16"#, "[1, 2]"), ["no value for `rate`", "plain value"]),
         (
             with(r#""rate": 1e-5, "batch": 32"#, "[1, 2]"),
-            ["no value of `decay`", "plain value"],
+            ["no value for `decay`", "plain value"],
         ),
         (
             with(r#""rate": 1e-5, "batch": 16, "heads": 4"#, "[1, 2]"),
@@ -132,7 +132,7 @@ fn what_is_wrong_is_told_with_its_line_and_the_mend() {
         ),
         (
             with(r#""rate": 1e-5, "batch": 16"#, "[1, NaN]"),
-            ["no row of a table", "write null"],
+            ["not a row of a table", "write null"],
         ),
         (
             with(r#""rate": 1e-5, "batch": 16"#, r#"[1, "x"]"#),
@@ -150,36 +150,42 @@ fn what_is_wrong_is_told_with_its_line_and_the_mend() {
             with(r#""rate": 1e-5, "batch": 16"#, "[]"),
             ["no losses", "\"losses\": [0.51"],
         ),
-        (told(r#"{"parameters": {}}"#), ["missing field `losses`", "a row is"]),
+        (message(r#"{"parameters": {}}"#), ["missing field `losses`", "a row is"]),
         (
-            told(r#"{"parameters": {}, "losses": [1, 2], "sead": 3}"#),
+            message(r#"{"parameters": {}, "losses": [1, 2], "sead": 3}"#),
             ["unknown field `sead`", "a row is"],
         ),
-        (told(&good), ["line 1 has the same configuration", "another \"seed\""]),
-        (told("rate,batch,loss"), ["no row of a table", "a row is"]),
         (
-            told(r#"{"parameters": {"rate": 1e-5, "batch": 16}, "losses": [1, 2], "seconds": -1}"#),
+            message(&good),
+            ["line 1 has the same configuration", "another \"seed\""],
+        ),
+        (message("rate,batch,loss"), ["not a row of a table", "a row is"]),
+        (
+            message(r#"{"parameters": {"rate": 1e-5, "batch": 16}, "losses": [1, 2], "seconds": -1}"#),
             ["so long", "seconds"],
         ),
     ];
-    for (told, parts) in cases {
+    for (message, parts) in cases {
         for part in parts {
-            assert!(told.contains(part), "no {part:?} in {told}");
+            assert!(message.contains(part), "no {part:?} in {message}");
         }
     }
-    let told = read_bytes(good.as_bytes(), 3).unwrap_err().to_string();
+    let message = read_bytes(good.as_bytes(), 3).unwrap_err().to_string();
     assert!(
-        told.contains("ends at epoch 2, but the study goes on to 3") && told.contains("max_resource"),
-        "{told}"
+        message.contains("ends at epoch 2, but the study trains to epoch 3") && message.contains("max_resource"),
+        "{message}"
     );
-    let told = read_bytes(b"\n \n", 3).unwrap_err().to_string();
-    assert!(told.contains("no rows"), "{told}");
-    let told = read(
+    let message = read_bytes(b"\n \n", 3).unwrap_err().to_string();
+    assert!(message.contains("no rows"), "{message}");
+    let message = read(
         &[json!({"parameters": {"rate": 1e-4, "batch": 16}, "losses": [1, null]})],
         2,
     )
     .unwrap_err();
-    assert!(told.to_string().contains("every run has diverged by epoch 2"), "{told}");
+    assert!(
+        message.to_string().contains("every run has diverged by epoch 2"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -189,10 +195,10 @@ fn a_file_that_never_ends_is_not_read_to_its_end() {
         ("/", "is a directory"),
         ("/nowhere.jsonl", "cannot read"),
     ] {
-        let told = Table::read(std::path::Path::new(path), &space(), 2)
+        let message = Table::read(std::path::Path::new(path), &space(), 2)
             .unwrap_err()
             .to_string();
-        assert!(told.contains(part) && told.len() < 1000, "{told}");
+        assert!(message.contains(part) && message.len() < 1000, "{message}");
     }
 }
 

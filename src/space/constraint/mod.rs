@@ -73,7 +73,7 @@ enum Function {
     Max,
 }
 
-/// What an expression comes to.
+/// The value of an expression.
 #[derive(Debug, Clone, PartialEq)]
 enum Outcome {
     Number(f64),
@@ -91,7 +91,7 @@ impl Outcome {
     }
 }
 
-/// Why there is no outcome.
+/// Why there is no value.
 enum Nothing {
     /// The configuration does not have a parameter.
     Inactive,
@@ -104,7 +104,7 @@ impl TryFrom<String> for Constraint {
     /// Reads an expression.
     ///
     /// # Errors
-    /// If it is none, with the place.
+    /// If it is not an expression, with the place.
     fn try_from(text: String) -> Result<Self, ConstraintError> {
         let root = parse::expression(&text)?;
         Ok(Self { text, root })
@@ -130,11 +130,11 @@ impl Constraint {
         found
     }
 
-    /// Whether it is true of a configuration; also where the configuration has not all of the parameters, since there is nothing
+    /// Whether it is true of a configuration; it also is if the configuration lacks one of the parameters, since there is nothing
     /// to constrain then.
     ///
     /// # Errors
-    /// If values are combined that can't be, such as a text and a number in a sum.
+    /// If values can't be combined, such as a text and a number in a sum.
     pub fn allows(&self, configuration: &Values) -> Result<bool, ConstraintError> {
         match self.root.truth(configuration) {
             Ok(truth) => Ok(truth),
@@ -196,7 +196,7 @@ impl Node {
         Nothing::Wrong(ConstraintError {
             message: format!("this part of the constraint must be {wanted}, not {}", found.kind()),
             help: match wanted {
-                "a number" => "only numbers can be calculated with and be less or greater".to_owned(),
+                "a number" => "arithmetic and order comparisons take only numbers".to_owned(),
                 _ => "write a comparison, such as `dropout < 0.3`".to_owned(),
             },
             span: self.span.clone(),
@@ -287,11 +287,11 @@ mod tests {
             ("", 0..0, "the constraint ends too early"),
             ("a <", 3..3, "the constraint ends too early"),
             ("(a < 1", 6..6, "the constraint ends too early"),
-            ("a < 1)", 5..6, "the constraint has something after its end"),
+            ("a < 1)", 5..6, "the constraint continues after its end"),
             ("a < b < 3", 6..7, "comparisons cannot be chained"),
-            ("a = 3", 2..3, "`=` is no operator"),
-            ("a && b", 2..4, "`&&` is no operator"),
-            ("a # 3", 2..3, "`#` means nothing here"),
+            ("a = 3", 2..3, "`=` is not an operator"),
+            ("a && b", 2..4, "`&&` is not an operator"),
+            ("a # 3", 2..3, "unexpected `#`"),
             ("'abc", 0..4, "the quote is not closed"),
             ("sin(3) > 1", 0..3, "there is no function `sin`"),
             ("abs(1, 2) > 1", 0..9, "`abs` takes one number, not 2"),

@@ -1,13 +1,13 @@
-//! Reads a constraint, by descent from what binds least to what binds most.
+//! Reads a constraint, by recursive descent from the lowest to the highest precedence.
 
 use std::ops::Range;
 
 use super::{ConstraintError, Function, Kind, Node, Operator, Outcome};
 
-/// Expressions within expressions.
+/// The deepest nesting.
 const DEPTH: usize = 64;
 
-/// Operators by how strongly they bind, the weakest first.
+/// Operators by precedence, the lowest first.
 const LEVELS: &[&[(&str, Operator)]] = &[
     &[("or", Operator::Or)],
     &[("and", Operator::And)],
@@ -49,7 +49,7 @@ pub(super) fn expression(text: &str) -> Result<Node, ConstraintError> {
         Some(token) => Err(match token.kind {
             Lexeme::Symbol if parser.slice(token) != ")" => parser.unexpected(token),
             Lexeme::Symbol | Lexeme::Number(_) | Lexeme::Text(_) | Lexeme::Quoted(_) | Lexeme::Word => error(
-                "the constraint has something after its end",
+                "the constraint continues after its end",
                 "join two conditions by `and`, or remove it",
                 token.span.clone(),
             ),
@@ -194,19 +194,19 @@ impl Parser<'_> {
         };
         match instead {
             Some(instead) => error(
-                format!("`{found}` is no operator"),
+                format!("`{found}` is not an operator"),
                 format!("write `{instead}`"),
                 token.span.clone(),
             ),
             None => error(
-                format!("`{found}` means nothing here"),
+                format!("unexpected `{found}`"),
                 "write, for example, `dropout < 0.3`",
                 token.span.clone(),
             ),
         }
     }
 
-    /// What comes after this begins one level deeper.
+    /// What follows is one level deeper.
     fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, ConstraintError>) -> Result<T, ConstraintError> {
         self.depth += 1;
         if self.depth > DEPTH {
@@ -249,7 +249,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What stands on either side of an operator of a level. `not` binds less than comparisons do.
+    /// An operand of an operator of a level. `not` has a lower precedence than comparisons.
     fn operand(&mut self, level: usize) -> Result<Node, ConstraintError> {
         if level + 1 == COMPARISONS
             && let Some(span) = self.take("not")
@@ -326,7 +326,7 @@ impl Parser<'_> {
     fn call(&mut self, name: &str, span: Range<usize>) -> Result<Node, ConstraintError> {
         let Some((_, function)) = FUNCTIONS.iter().find(|(known, _)| *known == name) else {
             let known: Vec<String> = FUNCTIONS.iter().map(|(name, _)| format!("`{name}`")).collect();
-            let help = format!("there are {}", known.join(", "));
+            let help = format!("the functions are {}", known.join(", "));
             return Err(error(format!("there is no function `{name}`"), help, span));
         };
         let mut arguments = Vec::new();
@@ -344,7 +344,11 @@ impl Parser<'_> {
         let one = matches!(function, Function::Abs | Function::Log10);
         let whole = span.start..close.end;
         match arguments.len() {
-            0 if !one => Err(error(format!("`{name}` takes at least one number"), "name it", whole)),
+            0 if !one => Err(error(
+                format!("`{name}` takes at least one number"),
+                "write it in the parentheses",
+                whole,
+            )),
             count if one && count != 1 => {
                 let message = format!("`{name}` takes one number, not {count}");
                 Err(error(message, "give it one number", whole))

@@ -33,7 +33,8 @@ pub(super) const VARIANT: Key = Key {
 impl Asha {
     pub(super) const ABOUT: About = About {
         name: "asha",
-        in_short: "as successive halving, but nobody waits: a trial goes on when it is among the best that have come so far",
+        in_short: "successive halving without waiting: a trial continues when it is among the best that have reached \
+                   the rung so far",
         choose: "with tens of slots or more, and many short trials",
         keys: &[keys::MIN, keys::REDUCTION_FACTOR, VARIANT],
         keys_if_learning: &[],

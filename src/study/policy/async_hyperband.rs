@@ -19,8 +19,8 @@ pub struct AsyncHyperband {
 impl AsyncHyperband {
     pub(super) const ABOUT: About = About {
         name: "async_hyperband",
-        in_short: "the brackets of Hyperband, each of them as in `asha`",
-        choose: "the same, if the first epochs may mislead",
+        in_short: "the brackets of Hyperband, each of them run as in `asha`",
+        choose: "as `asha`, if the first epochs may mislead",
         keys: &[keys::MIN, keys::REDUCTION_FACTOR, VARIANT],
         keys_if_learning: &[],
     };

@@ -27,9 +27,9 @@ const SMALL_BRACKETS: Key = Key {
 impl Hyperband {
     pub(super) const ABOUT: About = About {
         name: "hyperband",
-        in_short: "brackets of successive halving, each from a rung of its own",
-        choose: "if the first epochs may mislead and the sampler can't see that: good trials that learn slowly survive in brackets \
-                 that begin higher",
+        in_short: "brackets of successive halving, each starting at a different rung",
+        choose: "if the first epochs may mislead and the sampler can't detect that: good trials that learn slowly \
+                 survive in brackets that start higher",
         keys: &[
             keys::MIN,
             keys::REDUCTION_FACTOR,

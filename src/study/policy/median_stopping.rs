@@ -37,7 +37,7 @@ const STARTUP_TRIALS: Key = Key {
 impl MedianStopping {
     pub(super) const ABOUT: About = About {
         name: "median_stopping",
-        in_short: "a trial ends when it is worse than the median of the others at the same resource",
+        in_short: "a trial is stopped when it is worse than the median of the others at the same resource",
         choose: "with few trials, or curves that cross late",
         keys: &[keys::MIN, PERCENTILE, STARTUP_TRIALS],
         keys_if_learning: &[],

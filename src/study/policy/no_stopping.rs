@@ -15,7 +15,7 @@ impl NoStopping {
     pub(super) const ABOUT: About = About {
         name: "none",
         in_short: "every trial is trained to the end",
-        choose: "for a few trials, or to judge the others",
+        choose: "for a few trials, or as a reference for the other policies",
         keys: &[],
         keys_if_learning: &[keys::PARALLEL_BRACKETS],
     };

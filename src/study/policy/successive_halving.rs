@@ -35,8 +35,9 @@ const BRACKET_SIZE: Key = Key {
 impl SuccessiveHalving {
     pub(super) const ABOUT: About = About {
         name: "successive_halving",
-        in_short: "of all trials at a rung the best `1 / reduction_factor` go on",
-        choose: "usually, and by default: it wastes least, and a sampler that learns does so from bracket to bracket",
+        in_short: "of all trials at a rung the best `1 / reduction_factor` continue",
+        choose: "usually, and by default: it wastes the least, and an adaptive sampler (one that learns from earlier \
+                 trials) does so from bracket to bracket",
         keys: &[
             keys::MIN,
             keys::REDUCTION_FACTOR,

@@ -15,8 +15,10 @@ pub struct Grid;
 impl Grid {
     pub(super) const ABOUT: About = About {
         name: "grid",
-        in_short: "every configuration once, in an order that depends on the seed; those of `[[try_first]]` come first, and not again",
-        choose: "with a small finite space that you want to see all of; more than 2^64 configurations are refused",
+        in_short: "every configuration once, in an order that depends on the seed; those of `[[try_first]]` come \
+                   first, and are not repeated",
+        choose: "with a small finite space that you want to cover completely; more than 2^64 configurations are \
+                 refused",
         keys: &[],
         keys_if_learning: &[],
     };

@@ -14,5 +14,5 @@ pub(super) const RANDOM_SHARE: Key = Key {
         },
     ),
     default: Fallback::Number(0.1),
-    about: "the share of configurations that are drawn at random all the same",
+    about: "the share of later configurations that are drawn at random",
 };

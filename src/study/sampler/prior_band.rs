@@ -21,8 +21,8 @@ pub struct PriorBand;
 impl PriorBand {
     pub(super) const ABOUT: About = About {
         name: "prior_band",
-        in_short: "by your guesses, near the best so far, and at random (Mallik et al., 2023)",
-        choose: "with good guesses and few trials",
+        in_short: "from your priors, near the best so far, and at random (Mallik et al., 2023)",
+        choose: "with good priors and few trials",
         keys: &[],
         keys_if_learning: &[],
     };

@@ -12,8 +12,8 @@ pub struct Random;
 impl Random {
     pub(super) const ABOUT: About = About {
         name: "random",
-        in_short: "every configuration on its own (Bergstra and Bengio, 2012)",
-        choose: "for the fairest picture of the whole space",
+        in_short: "every configuration independently (Bergstra and Bengio, 2012)",
+        choose: "for an unbiased picture of the whole space",
         keys: &[],
         keys_if_learning: &[],
     };

@@ -15,8 +15,9 @@ pub struct Sobol;
 impl Sobol {
     pub(super) const ABOUT: About = About {
         name: "sobol",
-        in_short: "points of a scrambled Sobol sequence, which leave no part of the space empty (Sobol, 1967; Owen, 1995)",
-        choose: "with few trials and nothing to learn from: it covers the space more evenly than chance",
+        in_short: "points of a scrambled Sobol sequence, which leave no part of the space empty (Sobol, 1967; Owen, \
+                   1995)",
+        choose: "with few trials and nothing to learn from: it covers the space more evenly than random points",
         keys: &[],
         keys_if_learning: &[],
     };

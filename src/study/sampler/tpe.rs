@@ -31,14 +31,14 @@ const STARTUP_TRIALS: Key = Key {
         most: MAX_TRIALS as i64,
     },
     default: Fallback::Described("three more than there are parameters, at least 8"),
-    about: "before so many trials have come to a rung it is not modelled",
+    about: "a rung is modelled once this many trials have reached it",
 };
 
 impl Tpe {
     pub(super) const ABOUT: About = About {
         name: "tpe",
-        in_short: "like good configurations and unlike bad ones (Bergstra et al., 2011; Watanabe, 2023), on the highest rung that says \
-                   enough (BOHB: Falkner et al., 2018)",
+        in_short: "configurations similar to good ones and unlike bad ones (Bergstra et al., 2011; Watanabe, 2023), \
+                   on the highest rung with enough trials (BOHB: Falkner et al., 2018)",
         choose: "with many choices and conditions, or thousands of trials, where a Gaussian process is slow",
         keys: &[STARTUP_TRIALS, RANDOM_SHARE],
         keys_if_learning: &[],

@@ -144,7 +144,7 @@ fn kinds<T, G>(common: &[Key], kinds: &'static [Kind<T, G>], usual: &str) -> Str
 }
 
 fn choices<T, G>(kinds: &[Kind<T, G>]) -> String {
-    let mut table = "| `type` | in short | choose it |\n|---|---|---|\n".to_owned();
+    let mut table = "| `type` | in short | when to use it |\n|---|---|---|\n".to_owned();
     for Kind { about, .. } in kinds {
         writeln!(table, "| `{}` | {} | {} |", about.name, about.in_short, about.choose).unwrap();
     }

@@ -39,8 +39,8 @@ const STARTUP_TRIALS: Key = Key {
         most: MAX_TRIALS as i64,
     },
     default: Fallback::Described("4"),
-    about: "before so many trials are known, they are drawn at random; or, unless you gave guesses or a bracket has more trials, as \
-            points of a Sobol sequence",
+    about: "until this many trials have results, they are drawn at random; or, unless there are priors or a bracket \
+            has more trials, as points of a Sobol sequence",
 };
 
 impl Default for GaussianProcess {
@@ -70,7 +70,7 @@ impl Sampler for GaussianProcess {
 impl GaussianProcess {
     pub(super) const ABOUT: About = About {
         name: "gaussian_process",
-        in_short: "a model of the loss over the space and the rungs proposes what promises most",
+        in_short: "a model of the loss over the space and the rungs proposes the most promising configurations",
         choose: "usually, and by default: it finds better configurations with the same epochs",
         keys: &[STARTUP_TRIALS, RANDOM_SHARE],
         keys_if_learning: &[],
