@@ -4,6 +4,8 @@
 //! ([`store`]) and then carries out its commands on slots ([`executor`]). The output for people ([`view`], [`export`])
 //! is made from the records only.
 
+#![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm, clippy::too_many_lines))]
+
 pub mod analysis;
 pub mod cli;
 pub mod clock;

@@ -1,5 +1,7 @@
 //! The `hpo` command.
 
+#![deny(clippy::wildcard_enum_match_arm, clippy::too_many_lines)]
+
 use std::process::ExitCode;
 
 use clap::Parser;

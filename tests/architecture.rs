@@ -282,6 +282,17 @@ fn no_files_import_each_other() {
     }
 }
 
+#[test]
+fn a_file_has_one_reason_to_exist() {
+    const MOST_LINES: usize = 450;
+    for place in ["src", "trials/data/src", "trials/embedding/src", "trials/protocol/src"] {
+        for file in rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(place)) {
+            let lines = fs::read_to_string(&file).unwrap().lines().count();
+            assert!(lines <= MOST_LINES, "{} has {lines} lines: split it", file.display());
+        }
+    }
+}
+
 /// Sources of a directory, or one file, below the root, without comments and what is compiled for tests alone.
 fn texts(place: &str) -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(place);

@@ -76,35 +76,31 @@ impl CliError {
         }
     }
 
-    /// What to do about it, if the message does not say so itself.
+    /// What to do about it, where the message does not say so itself.
     fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::Usage { help, .. } => help.clone(),
-            Self::Store(StoreError::InUse { .. }) => {
-                "wait for it, or stop it with Ctrl-C; `hpo status` shows how far it is".into()
+        let help = match self {
+            Self::Usage { help, .. } => help,
+            Self::Store(error) => store_help(error)?,
+            Self::Output { source, .. } if source.kind() == ErrorKind::NotFound => {
+                "there is no such directory: create it first, or check the path"
             }
-            Self::Output { source, .. } => match source.kind() {
-                ErrorKind::NotFound => "there is no such directory: create it first, or check the path".into(),
-                ErrorKind::PermissionDenied => "choose a place that you may write to".into(),
-                _ => return None,
-            },
-            Self::Store(StoreError::NotADirectory { .. }) => {
-                "move it away, or name another directory for studies with --studies".into()
+            Self::Output { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+                "choose a place that you may write to"
             }
-            Self::Store(StoreError::Missing { .. }) => "give the study's directory, or its name in --studies".into(),
-            Self::Store(
-                StoreError::JournalGone { .. }
-                | StoreError::Journal(JournalError::Damaged { .. } | JournalError::CutShort { .. }),
-            ) => "run hpo fsck to see what is damaged; with --repair it keeps everything that is whole".into(),
-            Self::Store(StoreError::Foreign { .. }) => "give the study another name, or remove that directory".into(),
             Self::Scheduler(SchedulerError::Commit(CommitError::Gone)) => {
-                "if it was moved, resume it by the path of its directory: hpo resume DIRECTORY".into()
+                "if it was moved, resume it by the path of its directory: hpo resume DIRECTORY"
             }
             Self::Scheduler(SchedulerError::Fatal(_)) => {
-                "fix that and run the same command again: nothing recorded is lost".into()
+                "fix that and run the same command again: nothing recorded is lost"
             }
-            _ => return None,
-        })
+            Self::Scheduler(SchedulerError::Commit(CommitError::Io(_) | CommitError::Cancelled))
+            | Self::Output { .. }
+            | Self::Input(_)
+            | Self::Failed(_)
+            | Self::Damaged
+            | Self::Stopped => return None,
+        };
+        Some(help.to_owned())
     }
 
     /// Prints the error to standard error.
@@ -112,12 +108,28 @@ impl CliError {
         match self {
             Self::Input(diagnostic) => notify(&diagnostic.render(stderr().is_terminal())),
             Self::Stopped | Self::Damaged => {}
-            error => {
-                notify(&format!("error: {error}"));
+            Self::Usage { .. } | Self::Store(_) | Self::Scheduler(_) | Self::Failed(_) | Self::Output { .. } => {
+                notify(&format!("error: {self}"));
                 if let Some(help) = self.help() {
                     notify(&format!("help: {help}"));
                 }
             }
         }
     }
+}
+
+fn store_help(error: &StoreError) -> Option<&'static str> {
+    Some(match error {
+        StoreError::InUse { .. } => "wait for it, or stop it with Ctrl-C; `hpo status` shows how far it is",
+        StoreError::NotADirectory { .. } => "move it away, or name another directory for studies with --studies",
+        StoreError::Missing { .. } => "give the study's directory, or its name in --studies",
+        StoreError::JournalGone { .. }
+        | StoreError::Journal(JournalError::Damaged { .. } | JournalError::CutShort { .. }) => {
+            "run hpo fsck to see what is damaged; with --repair it keeps everything that is whole"
+        }
+        StoreError::Foreign { .. } => "give the study another name, or remove that directory",
+        StoreError::Journal(JournalError::Io { .. } | JournalError::Newer { .. })
+        | StoreError::Commit(_)
+        | StoreError::Io { .. } => return None,
+    })
 }

@@ -18,6 +18,7 @@ mod salvage;
 mod tally;
 
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 pub use committer::{CommitError, Committer};
@@ -176,11 +177,20 @@ fn foreign(directory: &StudyDirectory, reason: impl ToString) -> StoreError {
 /// The beginning of a journal: what the study is.
 fn first_record(directory: &StudyDirectory) -> Result<(JournalReader, Record, StudySpec), StoreError> {
     let study = directory.root().to_owned();
-    match std::fs::read_dir(&study) {
-        Err(source) => return Err(unreachable(&study, source)),
-        Ok(_) if directory.has_study() => {}
-        Ok(_) if directory.database().is_dir() => return Err(StoreError::JournalGone { study }),
-        Ok(_) => return Err(foreign(directory, "it has no journal.jsonl")),
+    let look = || std::fs::metadata(&study).map(|found| (found.dev(), found.ino()));
+    loop {
+        let seen = std::fs::read_dir(&study).and_then(|_| look());
+        let seen = seen.map_err(|source| unreachable(&study, source))?;
+        if directory.has_study() {
+            break;
+        }
+        let lost = directory.database().is_dir();
+        // What is missing may be only what another process has just removed, to put a new study in its place.
+        match look() {
+            Ok(found) if found == seen && lost => return Err(StoreError::JournalGone { study }),
+            Ok(found) if found == seen => return Err(foreign(directory, "it has no journal.jsonl")),
+            _ => {}
+        }
     }
     let mut journal = JournalReader::open(&directory.journal())?;
     let Some(record) = journal.next_record()? else {

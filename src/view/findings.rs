@@ -16,18 +16,7 @@ impl Finding {
     pub fn text(&self, unit: Unit) -> String {
         let unit = unit.one();
         match self {
-            Self::Divergence { at, loss: None, .. } => format!("the validation loss was not finite at {unit} {at}"),
-            Self::Divergence {
-                at,
-                loss: Some(loss),
-                untrained,
-            } => {
-                let untrained = untrained.map_or(String::new(), |loss| format!(" {}", metric(loss)));
-                format!(
-                    "the validation loss rises, {} at {unit} {at}, above the untrained model's{untrained}",
-                    metric(*loss)
-                )
-            }
+            Self::Divergence { at, loss, untrained } => divergence(unit, *at, *loss, *untrained),
             Self::Collapse {
                 since,
                 at,
@@ -61,19 +50,14 @@ impl Finding {
                 at,
                 loss,
                 metric_after,
-            } => {
-                let since = match since {
-                    0 => "the untrained model".into(),
-                    since => format!("{unit} {since}"),
-                };
-                format!(
-                    "from {since} to {unit} {at} the validation loss fell from {} to {}, but {name} from {} to {} too",
-                    metric(*loss_before),
-                    metric(*loss),
-                    metric(*metric_before),
-                    metric(*metric_after)
-                )
-            }
+            } => format!(
+                "from {} to {unit} {at} the validation loss fell from {} to {}, but {name} from {} to {} too",
+                report(unit, *since),
+                metric(*loss_before),
+                metric(*loss),
+                metric(*metric_before),
+                metric(*metric_after)
+            ),
             Self::SlowConvergence {
                 since,
                 loss_before,
@@ -92,24 +76,44 @@ impl Finding {
                 lowest,
                 highest,
                 level,
-            } => {
-                let where_ = match level {
-                    Level::Below => "",
-                    Level::Same => ", where it began",
-                    Level::Above => ", above where it began",
-                };
-                format!(
-                    "from {unit} {since} to {at} the validation loss stayed between {} and {}{where_}",
-                    metric(*lowest),
-                    metric(*highest)
-                )
-            }
+            } => format!(
+                "from {unit} {since} to {at} the validation loss stayed between {} and {}{}",
+                metric(*lowest),
+                metric(*highest),
+                beside_the_beginning(*level)
+            ),
         }
     }
 
     /// The finding for programs: its kind, its numbers, and the text for people, with the unit of resources.
     pub fn json(&self, unit: Unit) -> Value {
         json!({ "finding": self.kind(), "numbers": self, "text": self.text(unit), "advice": self.advice() })
+    }
+}
+
+fn divergence(unit: &str, at: u64, loss: Option<f64>, untrained: Option<f64>) -> String {
+    let Some(loss) = loss else {
+        return format!("the validation loss was not finite at {unit} {at}");
+    };
+    let untrained = untrained.map_or(String::new(), |loss| format!(" {}", metric(loss)));
+    format!(
+        "the validation loss rises, {} at {unit} {at}, above the untrained model's{untrained}",
+        metric(loss)
+    )
+}
+
+fn report(unit: &str, at: u64) -> String {
+    match at {
+        0 => "the untrained model".to_owned(),
+        at => format!("{unit} {at}"),
+    }
+}
+
+fn beside_the_beginning(level: Level) -> &'static str {
+    match level {
+        Level::Below => "",
+        Level::Same => ", where it was at the beginning",
+        Level::Above => ", above where it began",
     }
 }
 

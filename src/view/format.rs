@@ -37,10 +37,11 @@ pub(super) fn metric(x: f64) -> String {
 
 /// A value of a parameter.
 pub(super) fn value(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Number(n) if n.is_f64() => n.as_f64().map_or_else(|| n.to_string(), number),
-        other => other.to_string(),
+    let float = value.as_f64().filter(|_| value.is_f64());
+    match (value.as_str(), float) {
+        (Some(text), _) => text.to_owned(),
+        (None, Some(float)) => number(float),
+        (None, None) => value.to_string(),
     }
 }
 

@@ -86,7 +86,13 @@ impl Progress {
         let (to, ahead) = match trial.state {
             TrialState::Running { to, .. } => (to, ""),
             TrialState::Ahead { to, .. } => (to, " ahead of the decision"),
-            _ => (0, ""),
+            // Only the others are on a slot.
+            TrialState::Waiting { .. }
+            | TrialState::Paused { .. }
+            | TrialState::Pruned { .. }
+            | TrialState::Completed
+            | TrialState::Diverged { .. }
+            | TrialState::Failed { .. } => (0, ""),
         };
         let (at, speed) = self
             .running
@@ -168,7 +174,14 @@ impl Progress {
                     .map_or(trial.resource() as f64, |(at, _)| *at);
                 Some((rung as f64 - at).clamp(0.0, step))
             }
-            _ => None,
+            TrialState::Running { .. }
+            | TrialState::Waiting { .. }
+            | TrialState::Paused { .. }
+            | TrialState::Ahead { .. }
+            | TrialState::Pruned { .. }
+            | TrialState::Completed
+            | TrialState::Diverged { .. }
+            | TrialState::Failed { .. } => None,
         });
         left.collect()
     }
@@ -310,15 +323,22 @@ fn line(study: &Study, fact: &Fact) -> Option<String> {
         Fact::TrialPromoted { trial, to, .. } => format!("trial {trial}: promoted to {unit} {to}"),
         Fact::TrialPruned { trial, rung } => format!("trial {trial}: pruned at {unit} {rung}"),
         Fact::CheckpointLost { trial, file } => format!("trial {trial}: its checkpoint {file} is lost"),
-        Fact::StudyFinished { .. } => {
-            let searched = study.search_trials().count();
-            let confirming = study.trials().len() - searched;
-            let searched = counted(searched, "trial");
-            match confirming {
-                0 => format!("finished: {searched}"),
-                runs => format!("finished: {searched}, and {runs} that confirm"),
-            }
-        }
-        _ => return None,
+        Fact::StudyFinished { .. } => finished(study),
+        Fact::StudyCreated { .. }
+        | Fact::SchedulerStarted { .. }
+        | Fact::SchedulerStopped
+        | Fact::BracketOpened { .. }
+        | Fact::TrialCreated { .. }
+        | Fact::TrialCompleted { .. } => return None,
     })
+}
+
+fn finished(study: &Study) -> String {
+    let searched = study.search_trials().count();
+    let confirming = study.trials().len() - searched;
+    let searched = counted(searched, "trial");
+    match confirming {
+        0 => format!("finished: {searched}"),
+        runs => format!("finished: {searched}, and {runs} that confirm"),
+    }
 }

@@ -3,6 +3,7 @@
 //! [`load`] does it all, and does the same wherever it is called with the same settings and files.
 
 #![deny(clippy::wildcard_enum_match_arm)]
+#![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
 mod batch;
 mod clean;

@@ -1,6 +1,7 @@
 //! The worker that fine-tunes text-embedding models: a trainer behind the protocol of `hpo`.
 
 #![deny(clippy::wildcard_enum_match_arm)]
+#![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
 pub mod alive;
 pub mod augment;

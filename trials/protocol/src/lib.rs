@@ -18,6 +18,7 @@
 //! Readers ignore fields they do not know, so that either side can be the newer one.
 
 #![deny(clippy::wildcard_enum_match_arm)]
+#![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
 pub mod embedding;
 mod ids;

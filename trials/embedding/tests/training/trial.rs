@@ -131,7 +131,7 @@ fn a_stop_without_saving_writes_nothing_and_frees_the_worker() {
     assert!(matches!(lines.last(), Some(FromWorker::Done { .. })), "{lines:?}");
 }
 
-/// Decision D1: a small margin must not look good by being small.
+/// A small margin must not look good by being small.
 #[test]
 fn the_validation_loss_does_not_know_the_margin_of_the_trial() {
     let study = Study::new("margin");
