@@ -50,7 +50,7 @@ impl StudyDirectory {
         self.root.join("journal.jsonl")
     }
 
-    /// What sled has of the study: the second copy of the journal, and in it [`rows`](Self::rows).
+    /// What sled has of the study: the second copy of the journal, and in it the trial database.
     pub fn database(&self) -> PathBuf {
         self.root.join("db")
     }
