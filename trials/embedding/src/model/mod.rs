@@ -223,6 +223,8 @@ impl Model {
 
     /// The same for training, with dropout and in the precision of training: [`Model::gradients`] can follow.
     pub fn train(&self, texts: &[&[u32]], dropout: Dropout) -> Result<Embedded> {
+        // The kernels draw from no generator of the process, but what follows them may: the dropout of a layer of labels.
+        tch::manual_seed(dropout.seed as i64);
         let batch = Packed::new(texts, self.positions);
         let below = self.below(texts, &batch)?;
         match (&self.mixed, &self.engine) {

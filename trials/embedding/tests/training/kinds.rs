@@ -90,6 +90,8 @@ fn labelled_texts_are_classified() {
     assert!(metrics["accuracy"] > 0.7 && metrics["macro_f1"] > 0.7, "{metrics:?}");
     let (_, dropped, _) = learns(&study, json!({"head_dropout": 0.5}));
     assert_ne!(loss, dropped);
+    let (_, again, _) = learns(&study, json!({"head_dropout": 0.5}));
+    assert_eq!(again, dropped, "the dropout follows from the seed");
 
     // It resumes with its layer of labels, and the model is exported without.
     let parameters = json!({"learning_rate": 3e-3});
