@@ -79,8 +79,7 @@ impl Progress {
 
     /// What a slot is doing.
     fn slot(&self, study: &Study, slot: SlotId) -> String {
-        let on_slot = |trial: &&Trial| matches!(trial.state, TrialState::Running { slot: on, .. } | TrialState::Ahead { slot: on, .. } if on == slot);
-        let Some(trial) = study.trials().iter().find(on_slot) else {
+        let Some(trial) = study.running().find(|trial| trial.slot() == Some(slot)) else {
             return "-".into();
         };
         let (to, ahead) = match trial.state {
@@ -204,7 +203,7 @@ impl Observer for Progress {
                 self.say(record.at, &text);
             }
             if let Some(id) = record.fact.trial()
-                && !study.trial(id).is_some_and(is_running)
+                && study.trial(id).and_then(Trial::slot).is_none()
             {
                 self.running.remove(&id);
             }
@@ -255,10 +254,6 @@ impl Observer for Progress {
             None => {}
         }
     }
-}
-
-fn is_running(trial: &Trial) -> bool {
-    matches!(trial.state, TrialState::Running { .. } | TrialState::Ahead { .. })
 }
 
 fn metrics<'a>(metrics: impl IntoIterator<Item = (&'a String, &'a f64)>) -> String {

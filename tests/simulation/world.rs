@@ -503,9 +503,7 @@ impl World {
     }
 }
 
-pub fn running(study: &Study) -> impl Iterator<Item = (SegmentId, SlotId)> {
-    study.trials().iter().filter_map(|trial| match trial.state {
-        TrialState::Running { slot, .. } | TrialState::Ahead { slot, .. } => Some((trial.last_segment(), slot)),
-        _ => None,
-    })
+fn running(study: &Study) -> impl Iterator<Item = (SegmentId, SlotId)> {
+    let trials = study.trials().iter();
+    trials.filter_map(|trial| Some((trial.last_segment(), trial.slot()?)))
 }
