@@ -77,6 +77,15 @@ class Judged:
         total = numpy.log(numpy.exp(wrong - top).sum(1)) + top[:, 0]
         return numpy.logaddexp(0, total[self.of] - self.positive / temperature).mean()
 
+    def standardised(self, temperature):
+        """The cross-entropy of cosines whose spread over the corpus is 1 for each anchor."""
+        cosines = numpy.where(numpy.isfinite(self.cosines), self.cosines, numpy.nan)
+        spread = numpy.nanstd(cosines, axis=1)
+        wrong = self.wrong / (temperature * spread[:, None])
+        top = wrong.max(1, keepdims=True)
+        total = numpy.log(numpy.exp(wrong - top).sum(1)) + top[:, 0]
+        return numpy.logaddexp(0, total[self.of] - self.positive / (temperature * spread)[self.of]).mean()
+
     def at_best(self, loss):
         """The lowest value of a loss over temperatures: whatever the scale of a model's cosines is."""
         return min(loss(temperature) for temperature in numpy.geomspace(0.005, 1, 24))
@@ -96,6 +105,11 @@ class Judged:
         difference = (self.wrong[self.of] - self.positive[:, None]) / temperature
         return numpy.log1p((1 / (1 + numpy.exp(-difference.clip(-700)))).sum(1)).mean()
 
+    def soft_rank_standardised(self, temperature):
+        spread = numpy.nanstd(numpy.where(numpy.isfinite(self.cosines), self.cosines, numpy.nan), axis=1)[self.of]
+        difference = (self.wrong[self.of] - self.positive[:, None]) / (temperature * spread)[:, None]
+        return numpy.log1p((1 / (1 + numpy.exp(-difference.clip(-700)))).sum(1)).mean()
+
 
 LOSSES = {
     **{f"triplet, margin {margin}": lambda judged, m=margin: judged.triplet(m) for margin in (0.1, 0.5, 1.0, 2.0)},
@@ -108,8 +122,10 @@ LOSSES = {
         for t in (0.01, 0.02, 0.05, 0.1, 0.2)
     },
     "cross-entropy, best temperature": lambda judged: judged.at_best(judged.cross_entropy),
+    **{f"the same, standardised, {t}": lambda judged, t=t: judged.standardised(t) for t in (0.2, 0.5, 1.0)},
     "logarithm of the rank": lambda judged: judged.log_rank(),
     **{f"logarithm of a soft rank, {t}": lambda judged, t=t: judged.soft_rank(t) for t in (0.01, 0.05)},
+    **{f"the same, standardised, {t}:": lambda judged, t=t: judged.soft_rank_standardised(t) for t in (0.1, 0.3)},
 }
 REFERENCES = ("ndcg@10", "mrr@10", "recall@10", "triplet_accuracy")
 

@@ -48,7 +48,7 @@ pub(super) fn search(
         let recorded = reader.study().spec();
         let threads = file.slots.threads_per_trial.unwrap_or(recorded.threads);
         let wanted = file.study.spec(threads, recorded.policy.parallel_brackets);
-        match check_same(recorded, &wanted, &file.path) {
+        match check_same(recorded, &wanted, file) {
             Err(error) if reader.study().has_trained() => return Err(error),
             Err(error) => changed = Some(error),
             Ok(()) if reader.study().is_over() && wanted.limits() == recorded.limits() => {
@@ -109,7 +109,7 @@ fn tell_data(report: Option<Report>) {
 }
 
 /// A study is one search: what it was created with must not change, except for its limits, which may grow.
-fn check_same(recorded: &StudySpec, wanted: &StudySpec, file: &Path) -> Result<(), CliError> {
+fn check_same(recorded: &StudySpec, wanted: &StudySpec, file: &StudyFile) -> Result<(), CliError> {
     let mut comparable = wanted.clone();
     if wanted.trials > recorded.trials {
         comparable.trials = recorded.trials;
@@ -122,6 +122,7 @@ fn check_same(recorded: &StudySpec, wanted: &StudySpec, file: &Path) -> Result<(
     if wanted.trainer.command.is_none() {
         // The embedding trainer's files are absolute: it does not matter where it starts.
         comparable.trainer.directory.clone_from(&recorded.trainer.directory);
+        comparable.trainer.settings = study_file::settings_of_then(file, &recorded.trainer.settings);
     }
     let (Ok(old), Ok(new)) = (serde_json::to_value(recorded), serde_json::to_value(&comparable)) else {
         return Ok(());
@@ -134,7 +135,7 @@ fn check_same(recorded: &StudySpec, wanted: &StudySpec, file: &Path) -> Result<(
     Err(CliError::usage(
         format!(
             "{} has changed since the study {} was created from it:\n{}",
-            file.display(),
+            file.path.display(),
             recorded.name,
             differences.join("\n")
         ),

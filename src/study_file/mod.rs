@@ -36,7 +36,7 @@ use crate::space::SearchSpace;
 use crate::study::{ConfirmationSpec, PolicySpec, SamplerSpec, StudySpec, Trainer};
 
 pub use self::schema::schema;
-pub use self::trainer::check_files;
+pub use self::trainer::{check_files, settings_of_then, settings_of_today};
 
 /// A study's file, read and checked.
 #[derive(Debug, Clone, PartialEq)]

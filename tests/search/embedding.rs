@@ -110,6 +110,54 @@ fn the_exported_configuration_trains_the_same_model_once_more() {
     );
 }
 
+/// The journals of studies of before there was a choice of `validation_loss` do not have it.
+#[test]
+fn an_older_study_keeps_the_validation_loss_that_it_was_made_with() {
+    let place = Place::new();
+    let write = |name: &str, trials: u32, key: &str| {
+        let path = space(&place, name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.replace("trials = 4", &format!("trials = {trials}"));
+        let text = text.replace("reduction_factor = 2", "reduction_factor = 4");
+        std::fs::write(
+            &path,
+            text.replace("max_length = 16", &format!("max_length = 16\n{key}")),
+        )
+        .unwrap();
+        path
+    };
+    let triplet = "validation_loss = \"triplet\"";
+    place.search(&write("s", 2, triplet)).ok();
+    place.search(&write("older", 2, triplet)).ok();
+    let journal = place.study("older").join("journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let (first, rest) = text.split_once('\n').unwrap();
+    let (body, _) = first.rsplit_once(",\"crc32c\"").unwrap();
+    let body = body.replace("\"validation_loss\":\"triplet\",", "");
+    assert!(
+        body.contains("\"validation_margin\":0.5") && !body.contains("validation_loss"),
+        "{body}"
+    );
+    let crc = crc32c::crc32c(body.as_bytes());
+    std::fs::write(&journal, format!("{body},\"crc32c\":\"{crc:08x}\"}}\n{rest}")).unwrap();
+
+    let refused = place.search(&write("older", 3, "validation_loss = \"cross_entropy\""));
+    refused.fails(2, &["trainer.settings.validation_loss: was null, is \"cross_entropy\""]);
+    place.search(&write("s", 3, triplet)).ok();
+    place.search(&write("older", 3, "")).ok();
+    assert_eq!(place.answer("s"), place.answer("older"));
+    place.search(&write("older", 3, triplet)).ok();
+
+    let exported = place.run(&["export", "older"]).ok().stdout();
+    assert!(
+        exported.contains("validation_loss = \"triplet\"\nvalidation_margin = 0.5\n"),
+        "{exported}"
+    );
+    place.search(&write("today", 2, "")).ok();
+    let losses = |study: &str| place.answer(study)[0]["loss"].clone();
+    assert_ne!(losses("today"), losses("s"));
+}
+
 /// The texts have 3, 5 and 6 tokens: 4 cuts two kinds of them, 5 one, and 16 none.
 #[test]
 fn a_search_of_the_length_is_exact_and_ships_the_best_length() {

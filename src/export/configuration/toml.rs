@@ -4,6 +4,7 @@ use serde_json::{Map, json};
 
 use super::{Unwritable, each};
 use crate::study::{StudySpec, TrialSummary};
+use crate::study_file::settings_of_today;
 
 fn toml_key(name: &str) -> String {
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
@@ -23,12 +24,19 @@ pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Un
     }
     text += ".\n# To train it again: hpo train --config THIS_FILE --output MODEL_DIRECTORY\n\n";
     let mut trainer = Map::new();
-    if let Some(command) = &spec.trainer.command {
-        trainer.insert("command".into(), json!(command));
-        trainer.insert("directory".into(), json!(spec.trainer.directory));
-    }
     trainer.insert("seed".into(), json!(trial.seed));
-    trainer.extend(spec.trainer.settings.clone());
+    let settings = &spec.trainer.settings;
+    match &spec.trainer.command {
+        Some(command) => {
+            trainer.insert("command".into(), json!(command));
+            trainer.insert("directory".into(), json!(spec.trainer.directory));
+            trainer.extend(settings.clone());
+        }
+        None => trainer.extend(settings_of_today(
+            settings,
+            trial.metrics.contains_key("triplet_accuracy"),
+        )),
+    }
     let file = json!({
         "study": { "name": format!("{}-trial-{}", spec.name, trial.trial), "seed": spec.seed, "trials": 1 },
         "policy": {

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use hpo_data::{DataError, Report};
-use hpo_protocol::embedding::Settings;
+use hpo_data::{DataError, Kind, Report};
+use hpo_protocol::embedding::{Settings, ValidationLoss};
 use toml::de::DeTable;
 
 use super::super::reader::{Item, Problem, Span, Table};
 use super::super::{StudyFile, diagnostic};
 use super::effect::{can_replace, without_effect};
+use super::keys::VALIDATION_LOSS;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::program::{is_program, on_path};
 
@@ -43,6 +44,11 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostic> {
         let help = "remove it, or search `synonym_replacement` under `[space]`";
         return Err(at_key(file, "synonyms", &synonyms.to_string_lossy(), message, help));
     }
+    if let Some(loss) = settings.validation_loss
+        && !loss.is_for(sets.report.kind)
+    {
+        return Err(no_validation_loss(file, loss, sets.report.kind));
+    }
     match without_effect(&file.study.space, sets.report.kind, sets.synonyms.is_some()) {
         Some(idle) => Err(diagnostic(
             Problem::new(
@@ -56,6 +62,23 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostic> {
         )),
         None => Ok(Some(sets.report)),
     }
+}
+
+/// About a validation loss that the data are not made for.
+fn no_validation_loss(file: &StudyFile, loss: ValidationLoss, kind: Kind) -> Diagnostic {
+    let message = format!("the validation loss `{loss}` can't be computed for {kind}");
+    let others: Vec<String> = ValidationLoss::ALL
+        .iter()
+        .filter(|other| other.is_for(kind))
+        .map(|other| format!("`\"{other}\"`"))
+        .collect();
+    let help = format!("write {}, or remove it", others.join(" or "));
+    let span = place(&file.text, VALIDATION_LOSS.name).unwrap_or_default();
+    diagnostic(
+        Problem::new(span, message, "not for these data", help),
+        &file.text,
+        &file.path,
+    )
 }
 
 fn check_program(file: &StudyFile, command: &[String], directory: &Path) -> Result<(), Diagnostic> {
@@ -136,7 +159,7 @@ fn at_key(file: &StudyFile, key: &str, path: &str, message: String, help: &str) 
 }
 
 /// Where the value of a key of `[trial]` stands; of an array, its first element.
-fn place(text: &str, key: &str) -> Option<Span> {
+pub(super) fn place(text: &str, key: &str) -> Option<Span> {
     let document = DeTable::parse(text).ok()?;
     let item: Item = Table::root(&document).get("trial")?.table().ok()?.get(key)?;
     match item.array("") {

@@ -6,6 +6,7 @@ pub(super) mod domain;
 mod effect;
 mod embedding;
 mod keys;
+mod older;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,7 @@ use crate::study::Trainer;
 
 pub use check::check_files;
 pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH};
+pub use older::{settings_of_then, settings_of_today};
 #[cfg(test)]
 pub(super) use {check::in_data, keys::COLUMNS};
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use hpo_protocol::embedding::Settings;
+use hpo_protocol::embedding::{Settings, ValidationLoss};
 use hpo_protocol::{Feature, FromWorker, Measurement, Run, Start, ToWorker, VERSION};
 use tch::{Device, Kind, Tensor};
 
@@ -107,12 +107,6 @@ pub fn prepare(start: &Start) -> Result<Shared> {
     }
     let settings: Settings = serde_json::from_value(serde_json::json!(start.settings))
         .map_err(|error| Error::Invalid(format!("wrong settings under `[trial]`: {error}")))?;
-    if !(settings.validation_margin > 0.0 && settings.validation_margin.is_finite()) {
-        let margin = settings.validation_margin;
-        return Err(Error::Invalid(format!(
-            "validation_margin is {margin}; it must be above 0"
-        )));
-    }
     let gpu = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
     let device = device(&gpu, tch::Cuda::is_available(), is_built_for_cuda())?;
     let mut base = Base::load(&settings.model, device)?;
@@ -129,7 +123,7 @@ pub fn prepare(start: &Start) -> Result<Shared> {
     let mut train = Examples::of(&sets.train, &tokens)?;
     let validation = Examples::of(&sets.validation, &tokens)?;
     let test = sets.test.as_ref().map(|test| Examples::of(test, &tokens)).transpose()?;
-    let margin = settings.validation_margin;
+    let margin = triplet_margin(&settings, sets.report.kind)?;
     if let Some(synonyms) = sets.synonyms {
         train = train.with_synonyms(sets.train, synonyms, tokens.into_tokens()?);
     }
@@ -152,6 +146,23 @@ pub fn prepare(start: &Start) -> Result<Shared> {
         frozen: RefCell::default(),
         room: Rc::new(Cell::new(Shared::ROOM)),
     })
+}
+
+/// The margin of the validation loss, if it is the triplet loss.
+fn triplet_margin(settings: &Settings, kind: hpo_data::Kind) -> Result<Option<f64>> {
+    let margin = settings.validation_margin.unwrap_or(Settings::VALIDATION_MARGIN);
+    if !(margin > 0.0 && margin.is_finite()) {
+        return Err(Error::Invalid(format!(
+            "validation_margin is {margin}; it must be above 0"
+        )));
+    }
+    match settings.validation_loss {
+        None | Some(ValidationLoss::Triplet) if kind == hpo_data::Kind::Triplets => Ok(Some(margin)),
+        Some(loss) if !loss.is_for(kind) => Err(Error::Invalid(format!(
+            "the validation_loss `{loss}` can't be computed for {kind}; leave it out"
+        ))),
+        None | Some(_) => Ok(None),
+    }
 }
 
 /// The device of a slot to which `hpo` has given this GPU, or none. A GPU that is lost must not be made up for by a CPU, on which
