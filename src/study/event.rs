@@ -1,6 +1,6 @@
 //! What goes into the core and what comes out of it.
 
-use hpo_protocol::{Measurement, Metrics, Values};
+use hpo_protocol::{Measurement, Values};
 use serde::{Deserialize, Serialize};
 
 use super::measures::Measures;
@@ -20,14 +20,17 @@ pub struct Reported {
     pub attempt: u32,
     /// The resource reached.
     pub resource: u64,
-    /// Validation loss; none if it is not finite, which ends the trial.
+    /// Validation loss; `None` if it is not finite, or the trainer reports none.
     pub loss: Option<f64>,
     /// Metrics beside the loss.
     pub metrics: Measures,
-    /// The trial at this point; present whenever there is a loss.
+    /// Whether the trial has diverged, which ends it. A report without a loss says so by itself if the loss is the objective.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub diverged: bool,
+    /// The trial at this point; present unless it has diverged.
     pub checkpoint: Option<Checkpoint>,
-    /// Whether the trial has ended by itself: more training would not make it better. It stands at all further rungs with its lowest
-    /// loss so far.
+    /// Whether the trial has ended by itself: more training would not make it better. It stands at all further rungs with its best
+    /// value so far.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub last: bool,
 }
@@ -60,12 +63,7 @@ pub enum Event {
         slots: Vec<SlotId>,
     },
     /// The untrained model was measured.
-    Evaluated {
-        /// Validation loss.
-        loss: f64,
-        /// Metrics beside the loss.
-        metrics: Metrics,
-    },
+    Evaluated(Measurement),
     /// The exported model was measured on data that no decision has looked at.
     Tested {
         /// Its trial.
@@ -140,12 +138,7 @@ pub enum Fact {
         confirmation: ConfirmationSpec,
     },
     /// The untrained model was measured.
-    BaselineMeasured {
-        /// Validation loss.
-        loss: f64,
-        /// Metrics beside the loss.
-        metrics: Metrics,
-    },
+    BaselineMeasured(Measurement),
     /// The exported model was measured on the test data.
     ModelTested {
         /// Its trial.
@@ -261,7 +254,7 @@ pub enum Fact {
     },
     /// Nothing is left to train.
     StudyFinished {
-        /// The best trial, if any trial has a loss.
+        /// The best trial, if any trial has a result.
         best: Option<TrialId>,
     },
 }
@@ -287,7 +280,7 @@ impl Fact {
             | Self::SchedulerStopped
             | Self::TrialsRaised { .. }
             | Self::ConfirmationRaised { .. }
-            | Self::BaselineMeasured { .. }
+            | Self::BaselineMeasured(_)
             | Self::BracketOpened { .. }
             | Self::StudyFinished { .. } => None,
         }

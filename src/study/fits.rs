@@ -44,7 +44,7 @@ impl Study {
             Fact::StudyCreated { .. }
             | Fact::SchedulerStarted { .. }
             | Fact::SchedulerStopped
-            | Fact::BaselineMeasured { .. }
+            | Fact::BaselineMeasured(_)
             | Fact::StudyFinished { .. } => Ok(()),
             Fact::TrialsRaised { trials } => of_study((self.spec.trials..=MOST_TRIALS).contains(&trials)),
             Fact::ConfirmationRaised { confirmation } => of_study(self.can_confirm(confirmation)),

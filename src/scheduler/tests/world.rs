@@ -250,6 +250,7 @@ impl World {
     fn report(&mut self, segment: SegmentId, resource: u64, loss: Option<f64>, last: bool) -> Reported {
         let SegmentId { trial, attempt } = segment;
         Reported {
+            diverged: false,
             trial,
             attempt,
             resource,

@@ -1,5 +1,6 @@
 //! The core on its own: events go in, and what comes out is looked at.
 
+mod objective;
 mod recovery;
 mod refusal;
 
@@ -30,6 +31,8 @@ pub(crate) fn with(kind: PolicyKind, trials: u64, max_resource: u64, reduction_f
         seed: 7,
         trials,
         retries: 2,
+        objective: Default::default(),
+        keep_checkpoints: 1,
         sampler: SamplerSpec::default(),
         confirmation: None,
         policy: PolicySpec {
@@ -190,6 +193,7 @@ impl Core {
     fn reported(&self, trial: TrialId, resource: u64, loss: Option<f64>, checkpoint: Option<Checkpoint>) -> Reported {
         let attempt = self.segment(trial).attempt;
         Reported {
+            diverged: false,
             trial,
             attempt,
             resource,

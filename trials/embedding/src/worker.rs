@@ -195,10 +195,10 @@ fn evaluate(shared: &Shared) -> Result<FromWorker> {
             "the validation loss of this model is not finite; use another one",
         ));
     }
-    Ok(FromWorker::Evaluated {
-        loss: measured.loss,
+    Ok(FromWorker::Evaluated(Measurement {
+        loss: Some(measured.loss),
         metrics: measured.metrics,
-    })
+    }))
 }
 
 /// Measures a model on the test data, if there are any.
@@ -209,7 +209,10 @@ fn test(shared: &Shared, trained: &Trained, max_length: usize) -> Result<Option<
     let model = shared.base.model_with(&trained.weights, trained.head)?;
     let classifier = classifier(&trained.weights)?;
     let Measured { loss, metrics } = test.measure(&model, classifier.as_ref(), max_length)?;
-    Ok(loss.is_finite().then_some(Measurement { loss, metrics }))
+    Ok(loss.is_finite().then_some(Measurement {
+        loss: Some(loss),
+        metrics,
+    }))
 }
 
 /// Runs `work`; an error or a panic, which libtorch's operators may cause, becomes a message.
