@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::diagnosis::{Summary, summarise};
 use super::{Foresight, Importances, foresight, importance};
 use crate::ids::{Timestamp, TrialId};
-use crate::study::{Confirmation, RungProgress, SchedulerRun, Study, StudySpec, Trial, TrialStatus, TrialSummary};
+use crate::study::{
+    Confirmation, RungProgress, SchedulerRun, Study, StudySpec, Tested, Trial, TrialStatus, TrialSummary,
+};
 
 /// A study without its trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,8 +51,8 @@ pub struct Overview {
     pub confirmation: Option<Confirmation>,
     /// The best value in the search of each trial that is confirmed, behind the resource at which it had it.
     pub confirmed: BTreeMap<TrialId, (u64, f64)>,
-    /// The trial whose model was exported, and its loss and metrics on the test data.
-    pub test: Option<(TrialId, Measurement)>,
+    /// The exported model on the test data.
+    pub test: Option<Tested>,
     /// How well rungs predict the next ones.
     pub foresight: Vec<Foresight>,
     /// Which parameters matter; `None` if unknown.

@@ -7,11 +7,11 @@ use super::study::{ask, print, read};
 use super::{CliError, run};
 use crate::devices::{Devices, SlotSettings};
 use crate::executor::{self, Machine};
-use crate::export::{self, Format};
+use crate::export::{self, Card, Format};
 use crate::ids::TrialId;
 use crate::signals::Signals;
 use crate::store::StudyReader;
-use crate::study::{Study, StudySpec, Trial, TrialSummary};
+use crate::study::{Study, StudySpec, Tested, Trial, TrialSummary};
 use crate::view::{metric, notify};
 
 /// The arguments of `hpo export`.
@@ -166,8 +166,18 @@ pub(super) fn write_model(reader: &StudyReader, trial: TrialId, directory: &Path
     });
     // This also ends the worker, if it is still running.
     runtime.shutdown_background();
-    let placed =
-        written.and_then(|partial| export::place(&partial, directory).map_err(|error| failed(error.to_string())));
+    let placed = written.and_then(|(partial, [test, untrained])| {
+        let id = trial.id;
+        let tested = test.map(|measurement| Tested {
+            trial: id,
+            measurement,
+            untrained,
+        });
+        let card = Card::of(study, trial, tested.as_ref());
+        let written = card.map_or(Ok(()), |card| card.write(&partial));
+        let placed = written.and_then(|()| export::place(&partial, directory));
+        placed.map_err(|error| failed(error.to_string()))
+    });
     if placed.is_err() {
         export::clear(directory);
     }

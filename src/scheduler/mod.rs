@@ -18,7 +18,7 @@ use crate::executor::{News, Order, SegmentSpec, SlotNews};
 use crate::ids::{SlotId, TrialId};
 use crate::kill;
 use crate::store::CommitError;
-use crate::study::{Command, Event, Fact, Limits, Step, Study, Trial, named};
+use crate::study::{Command, Event, Fact, Limits, Step, Study, Tested, Trial, named};
 
 use aside::Place;
 pub use cancellation::Cancellation;
@@ -267,11 +267,18 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 let checkpoint = None;
                 Some(Event::Stopped { segment, checkpoint })
             }
-            News::Exported { directory, test } => {
-                let trial = self.export.trial();
-                self.keep_model(directory).await;
-                let tested = trial.zip(test);
-                tested.map(|(trial, measurement)| Event::Tested { trial, measurement })
+            News::Exported {
+                directory,
+                test,
+                untrained,
+            } => {
+                let tested = self.export.trial().zip(test).map(|(trial, measurement)| Tested {
+                    trial,
+                    measurement,
+                    untrained,
+                });
+                self.keep_model(directory, tested.as_ref()).await;
+                tested.map(Event::Tested)
             }
             News::ExportFailed { message, again } => {
                 match again {

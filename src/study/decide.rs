@@ -62,7 +62,7 @@ impl Decider<'_> {
                     self.record(Fact::BaselineMeasured(measurement));
                 }
             }
-            Event::Tested { trial, measurement } => self.record(Fact::ModelTested { trial, measurement }),
+            Event::Tested(tested) => self.record(Fact::ModelTested(tested)),
             Event::Reported(reported) => self.report(reported),
             Event::Stopped { segment, checkpoint } => {
                 if self.segment(segment).is_none() {

@@ -45,6 +45,18 @@ impl Reported {
     }
 }
 
+/// The exported model on data that no decision has looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tested {
+    /// Its trial.
+    pub trial: TrialId,
+    /// What it comes to there.
+    pub measurement: Measurement,
+    /// What the untrained model comes to there, if that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untrained: Option<Measurement>,
+}
+
 /// Something that happened outside the core.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -65,12 +77,7 @@ pub enum Event {
     /// The untrained model was measured.
     Evaluated(Measurement),
     /// The exported model was measured on data that no decision has looked at.
-    Tested {
-        /// Its trial.
-        trial: TrialId,
-        /// What it comes to there.
-        measurement: Measurement,
-    },
+    Tested(Tested),
     /// A running trial was validated.
     Reported(Reported),
     /// A running trial was stopped before its rung.
@@ -140,12 +147,7 @@ pub enum Fact {
     /// The untrained model was measured.
     BaselineMeasured(Measurement),
     /// The exported model was measured on the test data.
-    ModelTested {
-        /// Its trial.
-        trial: TrialId,
-        /// What it comes to there.
-        measurement: Measurement,
-    },
+    ModelTested(Tested),
     /// A bracket was opened.
     BracketOpened {
         /// How many trials the search had before it.
@@ -272,7 +274,7 @@ impl Fact {
             | Self::TrialPromoted { trial, .. }
             | Self::SegmentPreempted { trial, .. }
             | Self::TrialPruned { trial, .. }
-            | Self::ModelTested { trial, .. }
+            | Self::ModelTested(Tested { trial, .. })
             | Self::CheckpointLost { trial, .. }
             | Self::TrialCompleted { trial, .. } => Some(trial),
             Self::StudyCreated { .. }

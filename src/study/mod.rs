@@ -32,7 +32,7 @@ pub use bracket::AshaVariant;
 use bracket::{Bracket, Decision, Rank, rung_sizes};
 pub use check::Contradiction;
 pub use confirmation::{Confirmation, Confirmed};
-pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step};
+pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step, Tested};
 pub use fits::Misfit;
 pub use measures::Measures;
 use measures::Names;
@@ -77,7 +77,7 @@ pub struct Study {
     /// The trials to which nothing more will happen and whose best checkpoint is kept.
     holders: BTreeSet<TrialId>,
     baseline: Option<Measurement>,
-    test: Option<(TrialId, Measurement)>,
+    test: Option<Tested>,
     scheduler: Option<SchedulerRun>,
     /// Decisions that follow from the records but are not among them yet.
     undecided: BTreeMap<TrialId, Decision>,
@@ -226,7 +226,7 @@ impl Study {
     }
 
     /// The trial whose model was exported, and what it comes to on the test data.
-    pub fn test(&self) -> Option<&(TrialId, Measurement)> {
+    pub fn test(&self) -> Option<&Tested> {
         self.test.as_ref()
     }
 

@@ -9,7 +9,7 @@ use super::format::{duration, metric, notify};
 use crate::clock::now;
 use crate::ids::{SlotId, Timestamp, TrialId};
 use crate::scheduler::Observer;
-use crate::study::{Fact, Record, Reported, Study, Trial, TrialState};
+use crate::study::{Fact, Record, Reported, Study, Tested, Trial, TrialState};
 use crate::words::counted;
 
 /// The interval of status lines if there is no terminal for live lines, in milliseconds.
@@ -270,7 +270,7 @@ fn values<'a>(loss: Option<f64>, metrics: impl IntoIterator<Item = (&'a String, 
 fn line(study: &Study, fact: &Fact) -> Option<String> {
     let unit = study.spec().policy.unit.one();
     Some(match fact {
-        Fact::ModelTested { trial, measurement } => {
+        Fact::ModelTested(Tested { trial, measurement, .. }) => {
             let Measurement { loss, metrics: of } = measurement;
             format!("trial {trial}: on the test data:{}", values(*loss, of))
         }

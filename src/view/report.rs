@@ -12,7 +12,7 @@ use crate::analysis::Overview;
 use crate::analysis::diagnosis::{Kind, diagnose};
 use crate::ids::Timestamp;
 use crate::store::StudyDirectory;
-use crate::study::{ConfirmationSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
+use crate::study::{ConfirmationSpec, LOSS, Study, StudySpec, Trial, TrialState, TrialSummary};
 use crate::words::counted;
 
 /// The state of the study: one line on what it is, one on how far it is, the rungs, the best trial.
@@ -67,7 +67,6 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
 /// [`status`] for programs.
 pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: bool) -> Value {
     let states = overview.states.iter().map(|(status, count)| (status.word(), count));
-    let test = overview.test.as_ref();
     json!({
         "study": overview.spec.name,
         "directory": directory.root(),
@@ -85,7 +84,7 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "better_than_untrained": overview.improves(),
         "best": overview.best,
         "confirmation": overview.confirmation,
-        "test": test.map(|(trial, measurement)| json!({ "trial": trial, "measurement": measurement })),
+        "test": overview.test,
         "foresight": overview.foresight,
         "importance": overview.importance,
         "findings": overview.findings,
@@ -157,20 +156,30 @@ fn important(overview: &Overview) -> String {
     )
 }
 
-/// The loss and metrics of the best trial's model on the test data.
+/// The loss and metrics of the best trial's model on the test data, and those of the untrained model.
 fn tested(overview: &Overview, best: &TrialSummary) -> String {
     let test = overview.test.as_ref();
-    let Some((_, measurement)) = test.filter(|(trial, _)| *trial == best.trial) else {
+    let Some(tested) = test.filter(|tested| tested.trial == best.trial) else {
         return String::new();
     };
-    let metrics = measurement.metrics.iter().filter(|(name, _)| *name != "mean_cosine");
-    let metrics = metrics.map(|(name, value)| format!("  {name} {}", metric(*value)));
+    let Measurement { loss, metrics } = &tested.measurement;
+    let untrained = tested.untrained.as_ref();
+    let before = |name: &str| match name {
+        LOSS => untrained?.loss,
+        name => untrained?.metrics.get(name).copied(),
+    };
+    let loss = loss.map(|loss| (LOSS, loss));
+    let metrics = metrics.iter().filter(|(name, _)| *name != "mean_cosine");
+    let values = loss
+        .into_iter()
+        .chain(metrics.map(|(name, value)| (name.as_str(), *value)));
+    let lines = values.map(|(name, after)| match before(name) {
+        Some(before) => format!("  {name}: {} -> {}\n", metric(before), metric(after)),
+        None => format!("  {name}: {}\n", metric(after)),
+    });
     format!(
-        "on the test data, which no decision has used:{}{}\n",
-        measurement
-            .loss
-            .map_or(String::new(), |loss| format!(" loss {}", metric(loss))),
-        metrics.collect::<String>()
+        "on the test data, which no decision has used:\n{}",
+        lines.collect::<String>()
     )
 }
 

@@ -72,7 +72,11 @@ impl Supervisor {
                 Ok(())
             }
             FromWorker::Failed { segment, message } => self.failed(segment, &message),
-            FromWorker::Exported { directory, test } => self.exported(worker, directory, test).await,
+            FromWorker::Exported {
+                directory,
+                test,
+                untrained,
+            } => self.exported(worker, directory, (test, untrained)).await,
         }
     }
 
@@ -177,14 +181,24 @@ impl Supervisor {
         }
     }
 
-    async fn exported(&mut self, worker: &Attended, directory: PathBuf, test: Option<Measurement>) -> Result<(), End> {
+    async fn exported(
+        &mut self,
+        worker: &Attended,
+        directory: PathBuf,
+        (test, untrained): (Option<Measurement>, Option<Measurement>),
+    ) -> Result<(), End> {
         if !self.is_at(&Task::Exporting(directory.clone())) {
             return Err(out_of_turn("exported"));
         }
-        if let Some(test) = &test {
-            check(&test.metrics).map_err(died)?;
+        for measurement in test.iter().chain(&untrained) {
+            check(&measurement.metrics).map_err(died)?;
         }
-        self.report(News::Exported { directory, test }).await;
+        self.report(News::Exported {
+            directory,
+            test,
+            untrained,
+        })
+        .await;
         self.report_idle(worker).await;
         Ok(())
     }

@@ -45,7 +45,7 @@ impl Study {
             Fact::BaselineMeasured(measurement) => {
                 self.baseline = Some(measurement.clone());
             }
-            Fact::ModelTested { trial, measurement } => self.test = Some((*trial, measurement.clone())),
+            Fact::ModelTested(tested) => self.test = Some(tested.clone()),
             Fact::StudyFinished { best } => self.study_finished(*best),
             Fact::BracketOpened { first, trials, rungs } => self.bracket_opened(*first, *trials, rungs),
             Fact::TrialCreated {

@@ -95,7 +95,7 @@ pub(crate) fn at(fact: Fact) -> Record {
 }
 
 /// A study that has come to its end.
-pub(super) fn finished() -> Study {
+pub(crate) fn finished() -> Study {
     let mut core = Core::new(with(PolicyKind::None, 2, 1, 2), 2);
     core.report(TrialId(0), 1, 0.1);
     core.report(TrialId(1), 1, 0.2);

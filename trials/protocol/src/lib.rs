@@ -264,6 +264,9 @@ pub enum FromWorker {
         /// The measurement on data that no decision has looked at, if there are any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         test: Option<Measurement>,
+        /// The untrained model on the same data.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        untrained: Option<Measurement>,
     },
 }
 
