@@ -6,6 +6,7 @@ use super::run::SlotArguments;
 use super::search::search;
 use super::study::print;
 use super::{CliError, export};
+use crate::ids::TrialId;
 use crate::store::StudyReader;
 use crate::study::PolicyKind;
 use crate::study_file;
@@ -45,6 +46,10 @@ impl Train {
         if let Some(output) = &self.output {
             export::refuse_existing(output)?;
         }
+        if file.slots.threads_per_trial.is_none() && file.slots.trials_per_device.is_none() {
+            // There is one trial: it has the whole machine.
+            file.slots.trials_per_device = Some(1);
+        }
         file.study.trials = 1;
         file.study.policy.kind = PolicyKind::None;
         file.study.confirmation = None;
@@ -52,7 +57,7 @@ impl Train {
         let directory = search(&file, studies, &self.slots, &again)?;
         if let Some(output) = &self.output {
             let reader = StudyReader::open(directory)?;
-            export::write_model(&reader, output)?;
+            export::write_model(&reader, TrialId(0), output)?;
             print(&format!("model: {}\n", output.display()))?;
         }
         Ok(())
