@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures which validation loss foretells how good a model of triplets is: `make bench-validation`.
 
-    python3 benches/validation_losses.py --trainer PATH [--configurations 36] [--python PATH]
+    python3 benches/validation_losses.py --trainer PATH [--configurations 30] [--python PATH]
 
 Trains all-MiniLM-L6-v2 with random configurations for four epochs each, on a reverse dictionary (WordNet, what `make demo` has) and
 on LibreOffice's help (tools/help_pairs.py) in turns, one process with one thread. After epochs 1, 2 and 4 it computes many
@@ -114,7 +114,7 @@ def train(options, name, number):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trainer", required=True, type=Path, help="the built example `embeddings_by_epoch`")
-    parser.add_argument("--configurations", type=int, default=36, help="on each of the data [default: %(default)s]")
+    parser.add_argument("--configurations", type=int, default=30, help="on each of the data [default: %(default)s]")
     parser.add_argument("--python", type=Path, help="a Python that has numpy")
     options = parser.parse_args()
     try:

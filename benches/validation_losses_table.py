@@ -3,7 +3,8 @@
     python validation_losses_table.py RESULTS
 
 A correlation is Spearman's over the configurations, and positive if a lower validation loss goes with a better test metric. The
-ranking metrics of the validation data stand below the losses: what could be hoped for.
+metrics of the validation data stand below the losses. "1 to 4" is of the loss after epoch 1 with the metric after epoch 4, "chosen" the
+nDCG@10 on the test data of the configuration and epoch with the lowest loss.
 """
 import functools
 import json
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy
 
-METRICS = ("ndcg@10", "mrr@10", "triplet_accuracy")
+METRICS = {"ndcg@10": "nDCG@10", "mrr@10": "MRR@10", "triplet_accuracy": "accuracy"}
 TOP = 10
 
 
@@ -77,15 +78,6 @@ class Judged:
         total = numpy.log(numpy.exp(wrong - top).sum(1)) + top[:, 0]
         return numpy.logaddexp(0, total[self.of] - self.positive / temperature).mean()
 
-    def standardised(self, temperature):
-        """The cross-entropy of cosines whose spread over the corpus is 1 for each anchor."""
-        cosines = numpy.where(numpy.isfinite(self.cosines), self.cosines, numpy.nan)
-        spread = numpy.nanstd(cosines, axis=1)
-        wrong = self.wrong / (temperature * spread[:, None])
-        top = wrong.max(1, keepdims=True)
-        total = numpy.log(numpy.exp(wrong - top).sum(1)) + top[:, 0]
-        return numpy.logaddexp(0, total[self.of] - self.positive / (temperature * spread)[self.of]).mean()
-
     def at_best(self, loss):
         """The lowest value of a loss over temperatures: whatever the scale of a model's cosines is."""
         return min(loss(temperature) for temperature in numpy.geomspace(0.005, 1, 24))
@@ -105,30 +97,17 @@ class Judged:
         difference = (self.wrong[self.of] - self.positive[:, None]) / temperature
         return numpy.log1p((1 / (1 + numpy.exp(-difference.clip(-700)))).sum(1)).mean()
 
-    def soft_rank_standardised(self, temperature):
-        spread = numpy.nanstd(numpy.where(numpy.isfinite(self.cosines), self.cosines, numpy.nan), axis=1)[self.of]
-        difference = (self.wrong[self.of] - self.positive[:, None]) / (temperature * spread)[:, None]
-        return numpy.log1p((1 / (1 + numpy.exp(-difference.clip(-700)))).sum(1)).mean()
-
 
 LOSSES = {
-    **{f"triplet, margin {margin}": lambda judged, m=margin: judged.triplet(m) for margin in (0.1, 0.5, 1.0, 2.0)},
-    **{f"logistic, temperature {t}": lambda judged, t=t: judged.logistic(t) for t in (0.05, 0.2)},
+    **{f"triplet, margin {margin}": lambda judged, m=margin: judged.triplet(m) for margin in (0.1, 0.5, 1.0)},
     "logistic, best temperature": lambda judged: judged.at_best(judged.logistic),
-    **{f"triplets with the hardest, margin {m}": lambda judged, m=m: judged.hardest(m) for m in (0.1, 0.5)},
-    **{f"triplets with all, margin {m}": lambda judged, m=m: judged.all_hinges(m) for m in (0.1, 0.5)},
-    **{
-        f"cross-entropy, temperature {t}": lambda judged, t=t: judged.cross_entropy(t)
-        for t in (0.01, 0.02, 0.05, 0.1, 0.2)
-    },
+    "triplets with the hardest, margin 0.5": lambda judged: judged.hardest(0.5),
+    "triplets with all, margin 0.1": lambda judged: judged.all_hinges(0.1),
+    **{f"cross-entropy, temperature {t}": lambda judged, t=t: judged.cross_entropy(t) for t in (0.02, 0.05, 0.1)},
     "cross-entropy, best temperature": lambda judged: judged.at_best(judged.cross_entropy),
-    **{f"the same, standardised, {t}": lambda judged, t=t: judged.standardised(t) for t in (0.2, 0.5, 1.0)},
+    "logarithm of a soft rank, temperature 0.01": lambda judged: judged.soft_rank(0.01),
     "logarithm of the rank": lambda judged: judged.log_rank(),
-    **{f"logarithm of a soft rank, {t}": lambda judged, t=t: judged.soft_rank(t) for t in (0.01, 0.05)},
-    **{f"the same, standardised, {t}:": lambda judged, t=t: judged.soft_rank_standardised(t) for t in (0.1, 0.3)},
 }
-REFERENCES = ("ndcg@10", "mrr@10", "recall@10", "triplet_accuracy")
-
 
 def judge(directory, epoch, name):
     rows = numpy.array(json.loads((directory / f"{name}.json").read_text()))
@@ -162,34 +141,25 @@ def spearman(one, other):
 
 def predictors(found):
     return {name: -loss for name, loss in found["losses"].items()} | {
-        f"{name} of the validation data": found["validation"][name] for name in REFERENCES
+        f"{METRICS[name]} of the validation data": found["validation"][name] for name in METRICS
     }
 
 
-def table(name, configurations):
-    """Rank correlations of losses at one epoch with metrics at the same or the last one."""
+def table(configurations):
+    """Rank correlations of losses after an epoch with metrics after the same or the last one, in Markdown."""
     epochs = sorted(configurations[0])
-    pairs = [(epoch, epoch) for epoch in epochs] + [(epochs[0], epochs[-1])]
-    print(f"\n{name}: {len(configurations)} configurations")
-    for metric in METRICS:
-        numbers = [found[epochs[-1]]["test"][metric] for found in configurations]
-        quartiles = " ".join(f"{number:.4f}" for number in numpy.quantile(numbers, [0, 0.25, 0.5, 0.75, 1]))
-        print(f"  {metric} of the test data after the last epoch: {quartiles} (least, quartiles, most)")
-    head = [f"{loss}" if loss == test else f"{loss} to {test}" for loss, test in pairs]
-    print(f"\n{'loss after epoch':40}" + "".join(f"{one:>17}" for one in head) + "   nDCG@10 of the one chosen")
-    print(" " * 40 + "   nDCG  MRR  acc" * len(pairs))
+    columns = [(epoch, epoch, metric) for epoch in epochs for metric in METRICS]
+    columns += [(epochs[0], epochs[-1], metric) for metric in METRICS]
+    names = [f"{METRICS[metric]}, {before}" + (f" to {after}" if before != after else "") for before, after, metric in columns]
+    print(f"| validation loss | {' | '.join(names)} | chosen |\n|{'---|' * (len(names) + 2)}")
     for predictor in predictors(configurations[0][epochs[0]]):
         cells = []
-        for loss_at, test_at in pairs:
-            before = [predictors(found[loss_at])[predictor] for found in configurations]
-            after = ([found[test_at]["test"][metric] for found in configurations] for metric in METRICS)
-            cells.append("  " + "".join(f"{spearman(before, one):5.2f}" for one in after))
-        chosen = max(
-            (predictors(found[epoch])[predictor], found[epoch]["test"]["ndcg@10"])
-            for found in configurations
-            for epoch in epochs
-        )
-        print(f"{predictor:40}" + "".join(cells) + f"   {chosen[1]:.4f}")
+        for before, after, metric in columns:
+            losses = [predictors(found[before])[predictor] for found in configurations]
+            cells.append(f"{spearman(losses, [found[after]['test'][metric] for found in configurations]):.2f}")
+        all_epochs = [found[epoch] for found in configurations for epoch in epochs]
+        chosen = max(all_epochs, key=lambda found: predictors(found)[predictor])
+        print(f"| {predictor} | {' | '.join(cells)} | {chosen['test']['ndcg@10']:.4f} |")
 
 
 def main():
@@ -205,9 +175,16 @@ def main():
             found = {line["epoch"]: values(directory, line["epoch"]) for line in lines}
             untrained = found.pop(0, untrained)
             configurations.append(found)
-        if len(configurations) > 2:
-            table(data.name, configurations)
-            print(f"\n{diverged} have diverged. Untrained, test data: {untrained and untrained['test']}")
+        if len(configurations) < 3:
+            continue
+        print(f"\n{data.name}: {len(configurations)} configurations, and {diverged} that have diverged\n")
+        for metric, name in METRICS.items():
+            numbers = [found[max(found)]["test"][metric] for found in configurations]
+            quartiles = ", ".join(f"{number:.4f}" for number in numpy.quantile(numbers, [0, 0.25, 0.5, 0.75, 1]))
+            before = f"{untrained['test'][metric]:.4f} before training" if untrained else ""
+            print(f"{name} of the test data: {before}; at the end {quartiles} (lowest, quartiles, highest)")
+        print()
+        table(configurations)
 
 
 if __name__ == "__main__":

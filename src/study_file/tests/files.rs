@@ -97,11 +97,13 @@ fn a_validation_loss_is_refused_for_data_that_it_is_not_made_for() {
     let scored = |n: u32| json!({"sentence1": format!("a{n}"), "sentence2": format!("b{n}"), "score": n % 2});
     let labelled = |n: u32| json!({"text": format!("a{n}"), "label": n % 2});
     let refused = |message: &str, help: &str| Some(((10, 19), message.to_owned(), help.to_owned()));
-    for loss in ["auto", "cross_entropy", "triplet"] {
+    for loss in ["auto", "log_rank", "cross_entropy", "triplet"] {
         assert_eq!(check(&triplets, loss), None);
     }
-    for loss in ["auto", "cross_entropy"] {
+    for loss in ["auto", "log_rank", "cross_entropy"] {
         assert_eq!(check(&pairs, loss), None);
+    }
+    for loss in ["auto", "cross_entropy"] {
         assert_eq!(check(&labelled, loss), None);
     }
     assert_eq!(check(&scored, "auto"), None);
@@ -109,7 +111,7 @@ fn a_validation_loss_is_refused_for_data_that_it_is_not_made_for() {
         check(&pairs, "triplet"),
         refused(
             "the validation loss `triplet` can't be computed for pairs",
-            "write `\"auto\"` or `\"cross_entropy\"`, or remove it"
+            "write `\"auto\"` or `\"log_rank\"` or `\"cross_entropy\"`, or remove it"
         )
     );
     assert_eq!(
@@ -119,7 +121,7 @@ fn a_validation_loss_is_refused_for_data_that_it_is_not_made_for() {
             "write `\"auto\"` or `\"cross_entropy\"`, or remove it"
         )
     );
-    for loss in ["cross_entropy", "triplet"] {
+    for loss in ["log_rank", "cross_entropy", "triplet"] {
         assert_eq!(
             check(&scored, loss),
             refused(

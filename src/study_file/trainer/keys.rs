@@ -119,11 +119,12 @@ pub(super) const VALIDATION_LOSS: Key = setting(
     Takes::Word(
         &[
             ValidationLoss::Auto.name(),
+            ValidationLoss::LogRank.name(),
             ValidationLoss::CrossEntropy.name(),
             ValidationLoss::Triplet.name(),
         ],
         Refusal {
-            message: "is none of `auto`, `cross_entropy` and `triplet`",
+            message: "is none of `auto`, `log_rank`, `cross_entropy` and `triplet`",
             label: "unknown validation loss",
             help: "",
         },

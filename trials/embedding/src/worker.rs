@@ -22,7 +22,7 @@ use crate::kept_tokens::KeptTokens;
 use crate::model::{Base, Head, Weights};
 use crate::segment::{Talk, segment};
 use crate::trial::{CLASSIFIER, Shared, classifier};
-use crate::validate::{Measured, Validation};
+use crate::validate::{Measured, RankingLoss, Validation};
 
 /// Serves `hpo` on standard input and output until the input ends, which ends the process.
 pub fn serve() -> ! {
@@ -132,7 +132,7 @@ pub fn prepare(start: &Start) -> Result<Shared> {
     let mut train = Examples::of(&sets.train, &tokens)?;
     let validation = Examples::of(&sets.validation, &tokens)?;
     let test = sets.test.as_ref().map(|test| Examples::of(test, &tokens)).transpose()?;
-    let margin = triplet_margin(&settings, sets.report.kind)?;
+    let loss = ranking_loss(&settings, sets.report.kind)?;
     if let Some(synonyms) = sets.synonyms {
         train = train.with_synonyms(sets.train, synonyms, tokens.into_tokens()?);
     }
@@ -147,8 +147,8 @@ pub fn prepare(start: &Start) -> Result<Shared> {
         max_length: settings.max_length,
         digest: train.digest(),
         train,
-        validation: Validation::new(validation, margin),
-        test: test.map(|test| Validation::new(test, margin)),
+        validation: Validation::new(validation, loss),
+        test: test.map(|test| Validation::new(test, loss)),
         threads: start.threads,
         fits: Cell::new(usize::MAX),
         precision: OnceCell::new(),
@@ -157,21 +157,31 @@ pub fn prepare(start: &Start) -> Result<Shared> {
     })
 }
 
-/// The margin of the validation loss, if it is the triplet loss.
-fn triplet_margin(settings: &Settings, kind: hpo_data::Kind) -> Result<Option<f64>> {
+/// The validation loss of triplets and pairs.
+fn ranking_loss(settings: &Settings, kind: hpo_data::Kind) -> Result<RankingLoss> {
     let margin = settings.validation_margin.unwrap_or(Settings::VALIDATION_MARGIN);
     if !(margin > 0.0 && margin.is_finite()) {
         return Err(Error::Invalid(format!(
             "validation_margin is {margin}; it must be above 0"
         )));
     }
-    match settings.validation_loss {
-        None | Some(ValidationLoss::Triplet) if kind == hpo_data::Kind::Triplets => Ok(Some(margin)),
-        Some(loss) if !loss.is_for(kind) => Err(Error::Invalid(format!(
+    let of_triplets = kind == hpo_data::Kind::Triplets;
+    let loss = match settings.validation_loss {
+        Some(loss) => loss,
+        None if of_triplets => ValidationLoss::Triplet,
+        None => ValidationLoss::Auto,
+    };
+    if !loss.is_for(kind) {
+        return Err(Error::Invalid(format!(
             "the validation_loss `{loss}` can't be computed for {kind}; leave it out"
-        ))),
-        None | Some(_) => Ok(None),
+        )));
     }
+    Ok(match loss {
+        ValidationLoss::Auto if of_triplets => RankingLoss::LogRank,
+        ValidationLoss::LogRank => RankingLoss::LogRank,
+        ValidationLoss::Auto | ValidationLoss::CrossEntropy => RankingLoss::CrossEntropy,
+        ValidationLoss::Triplet => RankingLoss::Triplet { margin },
+    })
 }
 
 /// The device of a slot to which `hpo` has given this GPU, or none. A GPU that is lost must not be made up for by a CPU, on which

@@ -10,6 +10,7 @@ use hpo_protocol::Metrics;
 use hpo_protocol::embedding::DistanceKind;
 use tch::{Kind, Tensor};
 
+pub use self::ranking::Ranked;
 use self::ranking::Ranking;
 use self::statistics::{accuracy, macro_f1};
 use crate::alive::LongWork;
@@ -25,8 +26,23 @@ const TOKENS: usize = 4096;
 #[derive(Debug)]
 pub struct Validation {
     examples: Examples,
-    triplet_margin: Option<f64>,
+    loss: RankingLoss,
     ranking: Option<Ranking>,
+}
+
+/// The loss of triplets and pairs. It does not know the one that a trial trains with: a small margin, or a high temperature, would
+/// make that small whatever the model has learned.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RankingLoss {
+    /// [`Ranked::log_rank`].
+    LogRank,
+    /// [`Ranked::cross_entropy`].
+    CrossEntropy,
+    /// Of triplets, the mean of `max(0, |a-p|^2 - |a-n|^2 + margin)`; of pairs, which have no negatives, the cross-entropy.
+    Triplet {
+        /// The margin, above 0.
+        margin: f64,
+    },
 }
 
 /// What a validation has measured.
@@ -39,13 +55,12 @@ pub struct Measured {
 }
 
 impl Validation {
-    /// A validation on these examples. With a margin the loss of triplets is a triplet loss, of any other examples it is what
-    /// it is without. The margin is not the trial's: a trial's own would make its loss small by being small.
-    pub fn new(examples: Examples, triplet_margin: Option<f64>) -> Self {
+    /// A validation on these examples. Scored pairs and labelled texts have no other loss than their own.
+    pub fn new(examples: Examples, loss: RankingLoss) -> Self {
         Self {
             ranking: Ranking::new(&examples),
             examples,
-            triplet_margin,
+            loss,
         }
     }
 
@@ -66,11 +81,9 @@ impl Validation {
     /// Measures embeddings of all texts, `[texts, hidden]`, in the order of their places; all but the classifier sees them
     /// scaled to length 1.
     ///
-    /// The loss of triplets and pairs is the cross-entropy of finding the positive among all answers; with a margin, that of
-    /// triplets is the mean of `max(0, |a-p|^2 - |a-n|^2 + margin)`. `triplet_accuracy` is the share with `|a-p| < |a-n|`.
-    /// For both kinds, `mrr@10`, `recall@10` and `ndcg@10`
-    /// are means over the distinct anchors, which rank all distinct positives and negatives; ties count against the
-    /// model, so that equal embeddings of everything earn nothing. The loss of scored pairs is the mean squared error of
+    /// The loss of triplets and pairs is the [`RankingLoss`]; `mrr@10`, `recall@10` and `ndcg@10` are means over the distinct
+    /// anchors, which rank all distinct positives and negatives; ties count against the model, so that equal embeddings of
+    /// everything earn nothing. `triplet_accuracy` is the share of triplets with `|a-p| < |a-n|`. The loss of scored pairs is the mean squared error of
     /// the cosine, beside `spearman` and `pearson`; that of labelled texts is the cross-entropy of the classifier on
     /// the embeddings as the model gives them, beside `accuracy` and `macro_f1`. `mean_cosine` is the mean over all
     /// pairs of different texts: near 1, all embeddings are alike.
@@ -79,28 +92,31 @@ impl Validation {
         let embeddings = normalise(plain)?;
         let mut metrics = Metrics::from([("mean_cosine".to_owned(), mean_cosine(&embeddings)?)]);
         let mut report = |name: &str, value: f64| metrics.insert(name.to_owned(), value);
-        let mut cross_entropy = f64::NAN;
+        let mut ranked_loss = f64::NAN;
         if let Some(ranking) = &self.ranking {
             let ranked = ranking.measure(&self.examples, &embeddings)?;
             report("mrr@10", ranked.mrr);
             report("recall@10", ranked.recall);
             report("ndcg@10", ranked.ndcg);
-            cross_entropy = ranked.cross_entropy;
+            ranked_loss = match self.loss {
+                RankingLoss::LogRank => ranked.log_rank,
+                RankingLoss::CrossEntropy | RankingLoss::Triplet { .. } => ranked.cross_entropy,
+            };
         }
         let loss = match self.examples.rows() {
             Rows::Triplets(_) => {
                 let (near, far) = self.near_and_far(&embeddings)?;
                 let accuracy = near.f_less_tensor(&far)?.f_mean(Kind::Double)?;
                 report("triplet_accuracy", accuracy.f_double_value(&[])?);
-                match self.triplet_margin {
-                    Some(margin) => {
+                match self.loss {
+                    RankingLoss::Triplet { margin } => {
                         let hinge = near.f_sub(&far)?.f_add_scalar(margin)?.f_relu()?;
                         hinge.f_mean(Kind::Double)?.f_double_value(&[])?
                     }
-                    None => cross_entropy,
+                    RankingLoss::LogRank | RankingLoss::CrossEntropy => ranked_loss,
                 }
             }
-            Rows::Pairs(_) => cross_entropy,
+            Rows::Pairs(_) => ranked_loss,
             Rows::Scored(rows) => {
                 let cosines = cosine(&self.column(&embeddings, 0)?, &self.column(&embeddings, 1)?)?;
                 let cosines: Vec<f64> = Vec::try_from(cosines.f_to_kind(Kind::Double)?)?;

@@ -142,8 +142,9 @@ fn standing(scores: &[f32], right: &[usize]) -> Ranked {
     let share = |score: f32| (scaled(score) - scaled(greatest)).exp();
     let all: f64 = scores.iter().map(|&score| share(score)).sum();
     let of_right: f64 = best.iter().map(|&score| share(score)).sum();
-    // What rounding leaves of the wrong ones may be below 0.
-    let of_wrong = (all - of_right).max(0.0);
+    // What rounding leaves of the wrong ones may be below 0. What is no number stays none, which `max` would not leave it.
+    let of_wrong = all - of_right;
+    let of_wrong = if of_wrong < 0.0 { 0.0 } else { of_wrong };
     let entropies = best
         .iter()
         .map(|&score| (of_wrong + share(score)).ln() - (scaled(score) - scaled(greatest)));

@@ -78,11 +78,14 @@ impl Settings {
 choices! {
     /// What a validation loss is.
     ValidationLoss {
-        /// `"cross_entropy"`, but of scored pairs the mean squared error of the cosine.
+        /// Of triplets `"log_rank"`, of pairs and labelled texts `"cross_entropy"`, of scored pairs the mean squared error of
+        /// the cosine.
         // Studies are frozen with this name: what it stands for can't change, and a better loss needs another name.
         Auto = "auto",
-        /// Of triplets and pairs, the cross-entropy of finding the positive among all positives and negatives; of labelled
-        /// texts, that of the labels.
+        /// Of triplets and pairs, the mean logarithm of the positive's rank among all texts that are wrong.
+        LogRank = "log_rank",
+        /// Of triplets and pairs, the cross-entropy of finding the positive among all texts that are wrong, by cosines over
+        /// 0.05; of labelled texts, that of finding the label.
         CrossEntropy = "cross_entropy",
         /// Of triplets, how much nearer the positive is than the negative of its own row, by `validation_margin`.
         Triplet = "triplet",
@@ -94,6 +97,7 @@ impl ValidationLoss {
     pub fn is_for(self, kind: Kind) -> bool {
         match self {
             Self::Auto => true,
+            Self::LogRank => matches!(kind, Kind::Triplets | Kind::Pairs),
             Self::CrossEntropy => kind != Kind::Scored,
             Self::Triplet => kind == Kind::Triplets,
         }
