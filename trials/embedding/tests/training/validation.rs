@@ -96,13 +96,17 @@ fn metrics_are_those_of_the_definition() {
         Validation::new(data, loss).measure(&model, None, usize::MAX).unwrap()
     };
     let measured = measure(TRIPLET);
-    for (chosen, expected) in [
-        (TRIPLET, loss),
-        (RankingLoss::CrossEntropy, mean(&entropies)),
-        (RankingLoss::LogRank, mean(&log_ranks)),
+    // Rounding may change the order of two texts that are equally near, and so the rank of one of 400 by one of some hundred.
+    for (chosen, expected, tolerance) in [
+        (TRIPLET, loss, 1e-5),
+        (RankingLoss::CrossEntropy, mean(&entropies), 1e-5),
+        (RankingLoss::LogRank, mean(&log_ranks), 1e-4),
     ] {
         let Measured { loss, metrics } = measure(chosen);
-        assert!((loss - expected).abs() < 1e-5, "{chosen:?}: {loss} is not {expected}");
+        assert!(
+            (loss - expected).abs() < tolerance,
+            "{chosen:?}: {loss} is not {expected}"
+        );
         assert_eq!(metrics, measured.metrics);
     }
     let queries = queries.len() as f64;
