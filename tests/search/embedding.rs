@@ -17,7 +17,7 @@ fn space(place: &Place, name: &str) -> PathBuf {
     let text = format!(
         "[study]\ntrials = 4\n[policy]\nmax_resource = 4\nreduction_factor = 2\n[sampler]\ntype = \"random\"\n[slots]\ndevices = \"cpu\"\n\
          trials_per_device = 2\nthreads_per_trial = 1\n[trial]\nmodel = {model:?}\ntrain = \"train.jsonl\"\n\
-         validation = \"validation.jsonl\"\ntest = \"test.jsonl\"\nvalidation_loss = \"cross_entropy\"\nmax_length = 16\n[space]\n\
+         validation = \"validation.jsonl\"\ntest = \"test.jsonl\"\nvalidation_loss = \"triplet\"\nmax_length = 16\n[space]\n\
          learning_rate = {{ type = \"log_uniform\", low = 1e-5, high = 1e-3 }}\nbatch_size = 4\n\
          margin = {{ type = \"uniform\", low = 0.1, high = 1.0 }}\n"
     );
@@ -114,15 +114,15 @@ fn the_exported_configuration_trains_the_same_model_once_more() {
 #[test]
 fn an_older_study_keeps_the_validation_loss_that_it_was_made_with() {
     let place = Place::new();
+    let triplet = "validation_loss = \"triplet\"";
     let write = |name: &str, trials: u32, key: &str| {
         let path = space(&place, name);
         let text = std::fs::read_to_string(&path).unwrap();
         let text = text.replace("trials = 4", &format!("trials = {trials}"));
         let text = text.replace("reduction_factor = 2", "reduction_factor = 4");
-        std::fs::write(&path, text.replace("validation_loss = \"cross_entropy\"", key)).unwrap();
+        std::fs::write(&path, text.replace(triplet, key)).unwrap();
         path
     };
-    let triplet = "validation_loss = \"triplet\"";
     place.search(&write("s", 2, triplet)).ok();
     place.search(&write("older", 2, triplet)).ok();
     let journal = place.study("older").join("journal.jsonl");
@@ -282,7 +282,7 @@ fn pairs_scored_pairs_and_labelled_texts_are_cleaned_split_and_trained_with() {
         let study = study
             .replace("train.jsonl", file)
             .replace("test = \"test.jsonl\"\n", "")
-            .replace("validation_loss = \"cross_entropy\"\n", "")
+            .replace("validation_loss = \"triplet\"\n", "")
             .replace("validation = \"validation.jsonl\"", keys);
         let study = study
             .replace("trials = 4", "trials = 1")
