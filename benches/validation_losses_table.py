@@ -109,6 +109,7 @@ LOSSES = {
     "logarithm of the rank": lambda judged: judged.log_rank(),
 }
 
+
 def judge(directory, epoch, name):
     rows = numpy.array(json.loads((directory / f"{name}.json").read_text()))
     texts = rows.max() + 1
@@ -140,17 +141,17 @@ def spearman(one, other):
 
 
 def predictors(found):
-    return {name: -loss for name, loss in found["losses"].items()} | {
-        f"{METRICS[name]} of the validation data": found["validation"][name] for name in METRICS
-    }
+    """What should be high where a test metric is: losses by their negative."""
+    references = {f"{name} of the validation data": found["validation"][metric] for metric, name in METRICS.items()}
+    return {name: -loss for name, loss in found["losses"].items()} | references
 
 
 def table(configurations):
     """Rank correlations of losses after an epoch with metrics after the same or the last one, in Markdown."""
     epochs = sorted(configurations[0])
-    columns = [(epoch, epoch, metric) for epoch in epochs for metric in METRICS]
-    columns += [(epochs[0], epochs[-1], metric) for metric in METRICS]
-    names = [f"{METRICS[metric]}, {before}" + (f" to {after}" if before != after else "") for before, after, metric in columns]
+    pairs = [(epoch, epoch) for epoch in epochs] + [(epochs[0], epochs[-1])]
+    columns = [(*pair, metric) for metric in METRICS for pair in pairs]
+    names = [f"{METRICS[metric]} {before}" + (f" to {after}" if before != after else "") for before, after, metric in columns]
     print(f"| validation loss | {' | '.join(names)} | chosen |\n|{'---|' * (len(names) + 2)}")
     for predictor in predictors(configurations[0][epochs[0]]):
         cells = []
