@@ -74,7 +74,7 @@ fn only_time_with_a_scheduler_counts() {
         },
         2,
     );
-    let mut tick = |core: &mut Core, at: u64| halted(&core.study.handle(Timestamp(at), Event::Ticked));
+    let tick = |core: &mut Core, at: u64| halted(&core.study.handle(Timestamp(at), Event::Ticked));
     assert_eq!(tick(&mut core, 60), None);
     core.study.handle(Timestamp(60), Event::Closed);
     assert_eq!(core.study.active_ms(Timestamp(10_000)), 60);
