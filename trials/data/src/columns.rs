@@ -113,6 +113,12 @@ impl Layout {
         }
     }
 
+    /// Whether a column has texts.
+    pub fn is_text(&self, name: &str) -> bool {
+        let role = self.position(name).map(|column| self.columns[column].1);
+        role.is_some_and(|role| matches!(role, Role::Anchor | Role::Positive | Role::Negative | Role::Text))
+    }
+
     /// The place of a column that is read.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|(column, _)| column == name)

@@ -229,9 +229,26 @@ fn read(file: &Path, settings: &Settings, pool: &mut Pool) -> Result<FileRows, D
     };
     source::read(file, settings.columns.as_ref(), &mut collect)?;
     // A source reads at least one record, and begins before it.
-    collect
+    let rows = collect
         .rows
-        .ok_or_else(|| DataError::whole(file, format!("`{}` has no rows", file.display()), "write rows into it"))
+        .ok_or_else(|| DataError::whole(file, format!("`{}` has no rows", file.display()), "write rows into it"))?;
+    has_no_lists_as_texts(&rows)?;
+    Ok(rows)
+}
+
+/// CSV and TSV have no lists, and some programs write what stands for one in a program.
+fn has_no_lists_as_texts(rows: &FileRows) -> Result<(), DataError> {
+    let columns = rows.layout.columns.iter().zip(&rows.lists);
+    let can_be_lists = |role: Role| matches!(role, Role::Positive | Role::Negative) && rows.layout.kind != Kind::Scored;
+    let mut listed = columns.filter(|((_, role), seen)| can_be_lists(*role) && **seen == [true, false]);
+    let Some(((name, _), _)) = listed.next() else {
+        return Ok(());
+    };
+    let (file, name) = (rows.file.display(), shown(name));
+    let message = format!("`{file}`: all texts of `{name}` are lists that are written as texts, such as `['a', 'b']`");
+    let help =
+        format!("write them as lists, which JSON lines and Parquet have, or as columns `{name}_1`, `{name}_2` …");
+    Err(DataError::whole(&rows.file, message, help))
 }
 
 fn same_kind(train: &FileRows, other: &FileRows) -> Result<(), DataError> {

@@ -91,6 +91,8 @@ pub(crate) struct FileRows {
     pub trimmed: usize,
     /// Whether they were read as a part of the training rows.
     pub split_off: bool,
+    /// Of each column, whether it has texts that are lists written as such, and whether it has anything else.
+    pub lists: Vec<[bool; 2]>,
 }
 
 impl FileRows {
@@ -98,6 +100,7 @@ impl FileRows {
     pub fn new(file: &Path, layout: Rc<Layout>) -> Self {
         Self {
             file: file.to_owned(),
+            lists: vec![[false; 2]; layout.columns.len()],
             layout,
             rows: Vec::new(),
             read: 0,
@@ -160,6 +163,13 @@ impl Reader<'_> {
             trimmed: 0,
             empty: 0,
         };
+        for (seen, cell) in into.lists.iter_mut().zip(record.cells) {
+            match cell {
+                Some(Cell::Text(text)) => seen[usize::from(!is_list(text))] = true,
+                Some(Cell::List(_) | Cell::Bool(_) | Cell::Number(_) | Cell::Other(_)) => seen[1] = true,
+                Some(Cell::Null) | None => {}
+            }
+        }
         sheet.is_no_header()?;
         let group = sheet.group()?;
         let examples = sheet.examples(self.settings.score_range)?;
@@ -411,4 +421,11 @@ impl Sheet<'_> {
             help: help.to_owned(),
         }
     }
+}
+
+/// Whether a text is what Python makes of a list of texts where a format has none.
+fn is_list(text: &str) -> bool {
+    let inner = text.trim().strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let is_quoted = |inner: &str| inner.starts_with(['"', '\'']) && inner.ends_with(['"', '\'']);
+    inner.is_some_and(|inner| inner.is_empty() || is_quoted(inner.trim()))
 }

@@ -12,7 +12,7 @@ pub(super) const FORM: &str = r#"write one {"anchor": "…", "positive": "…", 
 
 /// Why a line is not a row of the layout: the slow way, taken once.
 pub(super) fn explain(line: &str, layout: &Layout) -> Problem {
-    if let Err(problem) = object(line) {
+    if let Err(problem) = object(line, Some(layout)) {
         return problem;
     }
     let all = whole(line);
@@ -51,15 +51,15 @@ pub(super) fn value_span(line: &str, key: &str) -> Range<usize> {
     member.map_or_else(|| whole(line), |(_, span)| span)
 }
 
-/// Fails if a line is not a JSON object.
-pub(super) fn object(line: &str) -> Result<(), Problem> {
+/// Fails if a line is not a JSON object; of its columns, as far as they are known, which should be.
+pub(super) fn object(line: &str, layout: Option<&Layout>) -> Result<(), Problem> {
     match serde_json::from_str::<Cell>(line) {
         Ok(Cell::Other(_)) => Ok(()),
         Ok(other) => {
             let message = format!("a row is an object, not {}", other.kind());
             Err(Problem::new(line, whole(line), message, FORM))
         }
-        Err(error) => Err(syntax(line, &error)),
+        Err(error) => Err(syntax(line, layout, &error)),
     }
 }
 
@@ -69,7 +69,7 @@ fn whole(line: &str) -> Range<usize> {
 }
 
 /// A line that is not JSON. Python writes numbers that are not finite by names that JSON does not have.
-fn syntax(line: &str, error: &serde_json::Error) -> Problem {
+fn syntax(line: &str, layout: Option<&Layout>, error: &serde_json::Error) -> Problem {
     let message = error.to_string();
     let message = message
         .rsplit_once(" at line ")
@@ -84,11 +84,13 @@ fn syntax(line: &str, error: &serde_json::Error) -> Problem {
             .find(|&at| line.get(at..).is_some_and(|rest| rest.starts_with(name)))
     };
     if let Some((name, at)) = names.iter().rev().find_map(|name| Some((name, found(name)?))) {
+        let is_text = |key: &str| layout.is_some_and(|layout| layout.is_text(key));
         let message = match members(line).into_iter().find(|(_, span)| span.start == at) {
+            Some((key, _)) if is_text(&key) => format!("`{}` must be a string, not a number", shown(&key)),
             Some((key, _)) => format!("`{}` must be a finite number", shown(&key)),
             None => format!("{name} is not a finite number"),
         };
-        let help = "give a number such as 0.5, or `null` where there is none";
+        let help = "write `null` where there is no value";
         return Problem::new(line, at..at + name.len(), message, help);
     }
     let end = line.ceil_char_boundary((start + 1).min(line.len()));

@@ -71,7 +71,7 @@ fn array(problem: &Problem, path: &Path) -> Option<Problem> {
 
 /// What the keys of the first line are for.
 fn first(line: &str, mapping: Option<&Columns>) -> Result<Layout, Problem> {
-    object(line)?;
+    object(line, None)?;
     let members = members(line);
     let keys: Vec<&str> = members.iter().map(|(key, _)| key.as_str()).collect();
     let all = line.len() - line.trim_start().len()..line.trim_end().len();

@@ -128,12 +128,48 @@ fn rows_that_are_not_as_they_should_be_are_reported_with_their_place() {
         ),
         (
             "t.jsonl",
+            "{\"anchor\":\"a\",\"positive\":\"b\"}\n{\"anchor\": NaN,\"positive\":\"b\"}\n",
+            "2:12: `anchor` must be a string, not a number",
+        ),
+        (
+            "t.jsonl",
             "{\"anchor\":\"anchor\",\"positive\":\"positive\"}\n",
             "1:11: the line has the names of the columns once more",
         ),
     ];
     for (file, text, expected) in cases {
         assert_eq!(read(file, text).unwrap_err(), expected, "{text}");
+    }
+}
+
+/// As pandas writes a column of lists.
+#[test]
+fn lists_that_a_table_has_as_texts_are_refused() {
+    let place = Place::new();
+    let refused = |file: &str, text: &str| {
+        place.write(file, text);
+        place.refused(json!({ "train": file }))
+    };
+    let message = |file: &str| {
+        format!("`{file}`: all texts of `negative` are lists that are written as texts, such as `['a', 'b']`")
+    };
+    let csv = "query,pos,negative\na,b,\"['c', \"\"d's\"\"]\"\ne,f,\ng,h,['i']\nj,k,[]\n";
+    let (said, _, help) = refused("t.csv", csv);
+    assert_eq!(
+        (said, help.contains("`negative_1`, `negative_2`")),
+        (message("t.csv"), true)
+    );
+    let (said, _, _) = refused("t.tsv", "query\tpos\tnegative\na\tb\t['c', 'd']\ne\tf\t['g']\n");
+    assert_eq!(said, message("t.tsv"));
+    let json = "{\"query\":\"a\",\"pos\":\"b\",\"negative\":\"['c']\"}\n".repeat(2);
+    assert_eq!(refused("t.jsonl", &json).0, message("t.jsonl"));
+    // A list is one, and a text may look like one.
+    place.write("t.csv", csv.replace("[]", "x"));
+    let real = "{\"query\":\"a\",\"pos\":[\"b\"],\"negative\":[\"['c']\",\"d\"]}\n";
+    place.write("t.jsonl", real.to_owned() + &real.replace("\"a\"", "\"z\""));
+    place.write("v.jsonl", real.replace("\"a\"", "\"v\""));
+    for file in ["t.csv", "t.jsonl"] {
+        assert!(place.load(json!({ "train": file, "validation": "v.jsonl" })).is_ok());
     }
 }
 
