@@ -8,6 +8,7 @@ use std::sync::Arc;
 use hpo_protocol::embedding::Columns;
 use parquet::basic::{ConvertedType, LogicalType, TimeUnit};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use parquet::schema::types::Type;
@@ -47,18 +48,8 @@ fn read_sound(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn
     };
     let length = file.metadata().map_or(u64::MAX, |metadata| metadata.len());
     let reader = SerializedFileReader::new(file).map_err(refused)?;
-    let chunks = reader.metadata().row_groups().iter().flat_map(|group| group.columns());
-    for chunk in chunks {
-        let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
-        let end = u64::try_from(start)
-            .ok()
-            .zip(u64::try_from(chunk.compressed_size()).ok());
-        if end
-            .and_then(|(start, size)| start.checked_add(size))
-            .is_none_or(|end| end > length)
-        {
-            return Err(damaged(path));
-        }
+    if !lies_within(reader.metadata(), length) {
+        return Err(damaged(path));
     }
     let schema = reader.metadata().file_metadata().schema();
     let names: Vec<&str> = schema.get_fields().iter().map(|field| field.name()).collect();
@@ -117,6 +108,19 @@ fn read_sound(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn
         return Err(no_rows(path, "write rows into it"));
     }
     Ok(())
+}
+
+/// Whether all that the file is said to hold lies within its length.
+fn lies_within(metadata: &ParquetMetaData, length: u64) -> bool {
+    let mut chunks = metadata.row_groups().iter().flat_map(|group| group.columns());
+    chunks.all(|chunk| {
+        let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+        let end = u64::try_from(start)
+            .ok()
+            .zip(u64::try_from(chunk.compressed_size()).ok());
+        let end = end.and_then(|(start, size)| start.checked_add(size));
+        end.is_some_and(|end| end <= length)
+    })
 }
 
 /// What 64 bits of nanoseconds are, which the library takes for a plain number.
