@@ -13,6 +13,9 @@ const FEW: usize = 100;
 /// The same of rows to train with.
 const FEW_TO_LEARN: usize = 32;
 
+/// Answers to rank of which the first ten are all.
+const TOP: usize = 10;
+
 /// What all rows have in common if every model does equally well on them, so that none can learn from them and none be better
 /// than another: "have the label `spam`". Texts are compared as places in the pool.
 pub(crate) fn in_common(rows: &[Row], kind: Kind, pool: &Pool) -> Option<String> {
@@ -81,9 +84,9 @@ pub(crate) fn uncertainty(rows: &[Row], kind: Kind, what: &str) -> Option<String
         Kind::Scored | Kind::Labelled => count,
     };
     let (metric, error) = match kind {
-        Kind::Pairs | Kind::Triplets => ("recall@10", 0.5 / (distinct as f64).sqrt()),
-        Kind::Labelled => ("accuracy", 0.5 / (distinct as f64).sqrt()),
-        Kind::Scored => ("Spearman correlation", 0.75 / (distinct.max(2) as f64 - 1.0).sqrt()),
+        Kind::Pairs | Kind::Triplets => ("a recall@10", 0.5 / (distinct as f64).sqrt()),
+        Kind::Labelled => ("an accuracy", 0.5 / (distinct as f64).sqrt()),
+        Kind::Scored => ("a Spearman correlation", 0.75 / (distinct.max(2) as f64 - 1.0).sqrt()),
     };
     let plural = if count == 1 { "" } else { "s" };
     let anchors = match distinct {
@@ -93,10 +96,22 @@ pub(crate) fn uncertainty(rows: &[Row], kind: Kind, what: &str) -> Option<String
     };
     (distinct < FEW).then(|| {
         format!(
-            "only {count} {what} row{plural}{anchors}: a {metric} of 0.5 has a standard error of {error:.2} there, so \
+            "only {count} {what} row{plural}{anchors}: {metric} of 0.5 has a standard error of {error:.2} there, so \
              smaller differences between models are chance; give {FEW} or more"
         )
-        .replace("a accuracy", "an accuracy")
+    })
+}
+
+/// What there is to say of rows that ask for a ranking of few answers.
+pub(crate) fn few_answers(rows: &[Row], what: &str) -> Option<String> {
+    let answers = rows.iter().flat_map(|row| match row.example {
+        Example::Triplet([_, positive, negative]) => vec![positive, negative],
+        Example::Pair([_, positive]) => vec![positive],
+        Example::Scored(..) | Example::Labelled(..) => Vec::new(),
+    });
+    let count = answers.collect::<HashSet<u32>>().len();
+    (1..=TOP).contains(&count).then(|| {
+        format!("only {count} different answers in the {what} rows: recall@10 is always 1 there, so compare by the loss or mrr@10")
     })
 }
 
@@ -201,6 +216,12 @@ mod tests {
         assert!(
             uncertainty(&labelled, Kind::Labelled, "test").is_some_and(|said| said.contains("test row: an accuracy"))
         );
+        let answers = |count: u32| {
+            let pairs: Vec<Example> = (0..200).map(|n| Example::Pair([n, 500 + n % count])).collect();
+            few_answers(&rows(&pairs), "test")
+        };
+        assert!(answers(10).is_some_and(|said| said.starts_with("only 10 different answers in the test rows")));
+        assert_eq!((answers(11), few_answers(&scored, "test")), (None, None));
         assert!(scarcity(&scored).is_some() && scarcity(&[scored[0]; 32]).is_none());
     }
 }

@@ -69,6 +69,7 @@ pub fn load(settings: &Settings) -> Result<Sets, DataError> {
         is_informative(set, what, &pool)?;
         if what != "training" {
             warnings.extend(informative::uncertainty(&set.rows, set.layout.kind, what));
+            warnings.extend(informative::few_answers(&set.rows, what));
         }
         let data = data(set, &pool, &labels, settings)?;
         let report = SetReport {

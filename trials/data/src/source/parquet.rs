@@ -18,7 +18,7 @@ use crate::columns::Layout;
 use crate::error::{DataError, shown};
 use crate::moment;
 use crate::rows::{Flaw, Record, Storage};
-use crate::value::{Cell, shortest};
+use crate::value::{Cell, decimal, shortest};
 
 const AGAIN: &str = "write it again, with snappy, gzip, zstd or no compression";
 
@@ -156,6 +156,7 @@ fn value(field: &Field, nanoseconds: Option<Nanoseconds>) -> Result<Cell, &'stat
         _ => Err("is longer than 16 MiB"),
     };
     let number = |number: i128| Cell::Number(number.to_string());
+    let float = |written: String| Cell::Number(decimal(&written).unwrap_or(written));
     let since = |count: i64, unit: i128| i128::from(count) * unit;
     Ok(match field {
         Field::Null => Cell::Null,
@@ -172,9 +173,9 @@ fn value(field: &Field, nanoseconds: Option<Nanoseconds>) -> Result<Cell, &'stat
         Field::UShort(value) => number((*value).into()),
         Field::UInt(value) => number((*value).into()),
         Field::ULong(value) => number((*value).into()),
-        Field::Float16(value) => Cell::Number(shortest(*value)),
-        Field::Float(value) => Cell::Number(shortest(*value)),
-        Field::Double(value) => Cell::Number(shortest(*value)),
+        Field::Float16(value) => float(shortest(*value)),
+        Field::Float(value) => float(shortest(*value)),
+        Field::Double(value) => float(shortest(*value)),
         // Without decimals it ends in a point.
         Field::Decimal(_) => Cell::Number(field.to_string().trim_end_matches('.').to_owned()),
         Field::Str(value) => text(value)?,

@@ -16,7 +16,7 @@ struct Look {
     error: Option<DataError>,
     /// Whether the header has a field in quotes, as it never has where quotes are text.
     header: bool,
-    /// Whether a field in quotes has quotes of its own, each twice, or a carriage return, for which nobody could do without.
+    /// Whether a field in quotes has quotes of its own, each twice, or a carriage return: they are needed.
     needed: bool,
     /// Whether a field without quotes around it has some within, as it never has where quotes hold texts together.
     loose: bool,
@@ -103,7 +103,7 @@ impl Look {
         self.needed |= field.doubled || text.replace("\r\n", "").contains('\r');
         let doubt = || {
             let message = "these quotes may hold a text together, or be part of it";
-            let help = "if they hold it together, save the file as .csv; if they are part of it, write JSON lines";
+            let help = "if they hold it together, save the file as CSV; if they are part of it, write JSON lines";
             rows.error(field.start..field.end, message, help)
         };
         self.first.get_or_insert_with(doubt);

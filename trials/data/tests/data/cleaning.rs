@@ -64,7 +64,8 @@ fn a_report_says_what_was_dropped() {
   validation: 1 row, 3 texts
 warning: only 2 training rows: what a model learns from so few is mostly chance
 warning: only 1 validation row: a recall@10 of 0.5 has a standard error of 0.50 there, so smaller differences between \
-         models are chance; give 100 or more"
+         models are chance; give 100 or more
+warning: only 2 different answers in the validation rows: recall@10 is always 1 there, so compare by the loss or mrr@10"
     );
     assert_eq!(named(&sets.train), [vec!["a", "b", "c"], vec!["w", "x", "v"]].into());
     let kept: hpo_data::Report = serde_json::from_value(json!(sets.report)).unwrap();
