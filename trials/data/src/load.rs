@@ -62,16 +62,28 @@ pub fn load(settings: &Settings) -> Result<Sets, DataError> {
         drop_leaks(&mut train, Some(&mut validation), test.as_ref());
     }
 
-    let labels = labels(&train, &pool);
+    finish(train, validation, test, synonyms, &pool, settings)
+}
+
+/// Makes data of what is left of the rows.
+fn finish(
+    train: FileRows,
+    validation: FileRows,
+    test: Option<FileRows>,
+    synonyms: Option<Synonyms>,
+    pool: &Pool,
+    settings: &Settings,
+) -> Result<Sets, DataError> {
+    let labels = labels(&train, pool);
     let mut warnings: Vec<String> = informative::scarcity(&train.rows).into_iter().collect();
     let mut finish = |set: &FileRows, what: &str| -> Result<(Data, SetReport), DataError> {
         something_remains(set)?;
-        is_informative(set, what, &pool)?;
+        is_informative(set, what, pool)?;
         if what != "training" {
             warnings.extend(informative::uncertainty(&set.rows, set.layout.kind, what));
             warnings.extend(informative::few_answers(&set.rows, what));
         }
-        let data = data(set, &pool, &labels, settings)?;
+        let data = data(set, pool, &labels, settings)?;
         let report = SetReport {
             rows: data.rows.len(),
             texts: data.texts.len(),
