@@ -131,6 +131,6 @@ fn files_that_can_be_read_in_two_ways() {
     data_refused(
         &[("train.jsonl", "{\"text\":\"a\",\"label\":1,\"label\":2}\n".to_owned())],
         "",
-        &["train.jsonl:1:30", "the column `label` appears twice"],
+        &["train.jsonl:1:31", "the column `label` appears twice"],
     );
 }
