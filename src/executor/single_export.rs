@@ -53,7 +53,7 @@ pub async fn export_model(
             }
             News::Exported { directory, .. } => return Ok(directory),
             News::ExportFailed { message, .. } | News::Fatal { message } => return Err(ExportError::Failed(message)),
-            News::Happened(_) | News::Progress { .. } | News::NoSpace { .. } => {}
+            News::Happened(_) | News::Progress { .. } | News::NoSpace { .. } | News::Remark { .. } => {}
         }
     }
     Err(ExportError::Gone)

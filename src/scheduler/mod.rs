@@ -65,6 +65,7 @@ pub async fn run<S: Slots, J: Storage, C: Clock>(
         paused_before: None,
         cancellation,
         observer,
+        remarks: BTreeSet::new(),
         unchecked: 0,
     };
     let outcome = scheduler.run(opened).await;
@@ -98,6 +99,8 @@ struct Scheduler<'a, S, J, C> {
     paused_before: Option<Pause>,
     cancellation: Cancellation,
     observer: &'a mut dyn Observer,
+    /// What there were remarks about.
+    remarks: BTreeSet<String>,
     /// How many events were handled since the study was last checked.
     unchecked: usize,
 }
@@ -260,6 +263,12 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 match again {
                     true => self.export_failed(message),
                     false => self.export = Export::Done(Err(message)),
+                }
+                None
+            }
+            News::Remark { about, text } => {
+                if self.remarks.insert(about) {
+                    self.observer.note(&text);
                 }
                 None
             }

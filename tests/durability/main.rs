@@ -11,3 +11,4 @@ mod journal_v1;
 mod mount;
 mod power_cut;
 mod stopping;
+mod wild;

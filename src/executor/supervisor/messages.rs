@@ -10,6 +10,7 @@ use super::state::{ANSWER, Next, State, Task, Training};
 use super::{Attended, End, Supervisor, blocking};
 use crate::executor::checkpoint;
 use crate::executor::failure::Failure;
+use crate::executor::message::Message;
 use crate::executor::news::News;
 use crate::executor::sanitize::{check, shown};
 use crate::ids::SegmentId;
@@ -20,8 +21,18 @@ use crate::study::{Checkpoint, Event, Measures, Reported};
 const PROGRESS: Duration = Duration::from_millis(100);
 
 impl Supervisor {
-    pub(super) async fn handle_message(&mut self, worker: &mut Attended, message: FromWorker) -> Result<(), End> {
+    pub(super) async fn handle_message(&mut self, worker: &mut Attended, received: Message) -> Result<(), End> {
+        let Message { message, left_out } = received;
+        for name in left_out {
+            let text = format!(
+                "the metric {name} of the worker on slot {} is not finite; wherever it is not, it is left out",
+                self.slot.id
+            );
+            self.remark(&format!("metric {name}"), text).await;
+        }
         worker.has_served = !matches!(message, FromWorker::Ready { .. });
+        worker.has_spoken = true;
+        worker.awaited = None;
         if let State::Busy { unanswered, .. } = &mut self.state {
             *unanswered = None;
         }
