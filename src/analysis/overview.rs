@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::diagnosis::{Summary, summarise};
 use super::{Foresight, Importances, foresight, importance};
 use crate::ids::{Timestamp, TrialId};
-use crate::study::{Confirmation, RungProgress, SchedulerRun, Study, StudySpec, Trial, TrialStatus, TrialSummary};
+use crate::study::{
+    Confirmation, Pause, RungProgress, SchedulerRun, Study, StudySpec, Trial, TrialStatus, TrialSummary,
+};
 
 /// A study without its trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +25,9 @@ pub struct Overview {
     pub updated: Timestamp,
     /// Whether nothing is left to train.
     pub finished: bool,
+    /// Why nothing more is begun, if the trainer fails each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
     /// Whether all trials of the search are decided.
     pub search_over: bool,
     /// How many trials there are, those that confirm included.
@@ -72,6 +77,7 @@ impl Overview {
             created,
             updated,
             finished: study.is_finished(),
+            paused: study.pause().cloned(),
             search_over: study.is_search_over(),
             trials: study.trials().len(),
             states: states(study),

@@ -1,5 +1,6 @@
 //! The command line: one file per verb.
 
+mod by_hand;
 mod error;
 mod export;
 mod fsck;
@@ -51,6 +52,10 @@ enum Verb {
     Search(search::Search),
     /// Resume a study that was stopped
     Resume(resume::Resume),
+    /// Stop a search that runs elsewhere, or end one of its trials
+    Stop(by_hand::Stop),
+    /// Give failed trials all their attempts again, also in a finished study
+    Retry(by_hand::Retry),
     /// Train once with fixed values, without a search
     Train(train::Train),
     /// Run a study on virtual time, over learning curves that need no training
@@ -78,6 +83,8 @@ pub fn main(arguments: Arguments) -> ExitCode {
     let done = match arguments.verb {
         Verb::Search(verb) => verb.run(&studies),
         Verb::Resume(verb) => verb.run(&studies),
+        Verb::Stop(verb) => verb.run(&studies),
+        Verb::Retry(verb) => verb.run(&studies),
         Verb::Train(verb) => verb.run(&studies),
         Verb::Simulate(verb) => verb.run(),
         Verb::Space(verb) => verb.run(),

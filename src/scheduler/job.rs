@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::ids::{Timestamp, TrialId};
 use crate::store::CommitError;
-use crate::study::{Record, Study};
+use crate::study::{Pause, Record, Study};
 
 /// Observes a running study. It need not look at everything.
 pub trait Observer {
@@ -45,6 +45,9 @@ pub enum SchedulerError {
     /// Records can't be made durable.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// Every trial fails in the same way.
+    #[error("the study is paused: {0}")]
+    Paused(Pause),
     /// No trial can run.
     #[error("no trial can run: {0}")]
     Fatal(String),

@@ -8,6 +8,7 @@ mod edge;
 mod export;
 mod job;
 mod pause;
+mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -163,6 +164,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                     if self.is_pause_over() {
                         self.take(Vec::new()).await?;
                     }
+                    self.obey().await?;
                 }
                 batch = self.slots.news() => self.take(batch).await?,
             }
@@ -209,6 +211,11 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 aside.extend(self.judge(slot, &next.records).map(|message| (slot, message)));
                 step.append(next);
             }
+        }
+        if let Some(pause) = self.study.pause() {
+            let paused = SchedulerError::Paused(pause.clone());
+            self.carry_out(step).await?;
+            return Err(paused);
         }
         let lost = aside.into_iter().try_for_each(|(slot, why)| self.set_aside(slot, why));
         if lost.is_err() {

@@ -41,6 +41,7 @@ impl Decider<'_> {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Opened { process, slots, limits } => {
+                self.retry(self.study.wronged());
                 self.record(Fact::SchedulerStarted { process, slots });
                 let recorded = self.study.spec.limits();
                 if limits.trials > recorded.trials {
@@ -83,7 +84,44 @@ impl Decider<'_> {
                     self.fail(segment, message, checkpoint_lost);
                 }
             }
+            Event::TrialStopped { trial } => self.stop(trial),
+            Event::Retried { trials } => {
+                let failed = |id: &TrialId| {
+                    let trial = self.study.trial(*id);
+                    trial.is_some_and(|trial| matches!(trial.state, TrialState::Failed { .. }))
+                };
+                let failed = trials.into_iter().filter(failed).collect();
+                self.retry(failed);
+                self.decide();
+            }
             Event::Closed => self.record(Fact::SchedulerStopped),
+        }
+    }
+
+    fn retry(&mut self, trials: Vec<TrialId>) {
+        for trial in trials {
+            self.record(Fact::TrialRetried { trial });
+        }
+    }
+
+    /// Ends a trial, if it has not come to its end by itself.
+    fn stop(&mut self, trial: TrialId) {
+        if self.study.trial(trial).is_none_or(|trial| trial.state.is_final()) {
+            return;
+        }
+        self.stop_segment(trial);
+        self.record(Fact::TrialStopped { trial });
+        self.decide();
+    }
+
+    /// Has the segment of a trial stopped, if there is one, whose checkpoint nothing will need.
+    fn stop_segment(&mut self, trial: TrialId) {
+        if let Some(segment) = self.running(trial) {
+            self.step.commands.push(Command::Stop {
+                slot: segment.slot,
+                segment: segment.id,
+                save: false,
+            });
         }
     }
 
@@ -178,12 +216,8 @@ impl Decider<'_> {
 
     fn carry_out(&mut self, due: Due) {
         let Due { trial, rung, decision } = due;
-        if let (Decision::Prune, Some(segment)) = (decision, self.running(trial)) {
-            self.step.commands.push(Command::Stop {
-                slot: segment.slot,
-                segment: segment.id,
-                save: false,
-            });
+        if decision == Decision::Prune {
+            self.stop_segment(trial);
         }
         self.record(match decision {
             Decision::Promote { to } => Fact::TrialPromoted { trial, rung, to },
@@ -230,6 +264,9 @@ impl Decider<'_> {
     /// Gives slots work: first to trials that wait, then to those that a free slot promotes, to new ones, and last to those
     /// that most likely will go on.
     fn start_segments(&mut self, slots: Vec<SlotId>) {
+        if self.study.pause().is_some() {
+            return;
+        }
         for slot in slots {
             // A promoted trial may have ended by itself before, and then needs no slot.
             while self.study.waiting.is_empty() && (self.promote_one() || self.add_trial()) {}
@@ -346,14 +383,19 @@ impl Decider<'_> {
         let ahead = matches!(failing.state, TrialState::Ahead { .. });
         // Neither a lost checkpoint nor a decision that has not been taken is the configuration's fault.
         let retry = checkpoint_lost || ahead || failing.failures < self.study.spec.retries;
+        let due_pause = self.study.due_pause(trial, &message, !retry);
+        let pause = due_pause.filter(|_| !checkpoint_lost);
         self.record(Fact::SegmentFailed {
             trial,
             attempt,
             message,
             checkpoint_lost,
-            retry,
+            retry: retry || pause.is_some(),
         });
-        self.decide();
+        match pause {
+            Some(pause) => self.record(Fact::StudyPaused(pause)),
+            None => self.decide(),
+        }
     }
 
     /// The running segment of a trial, if it is this attempt's.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::measures::Measures;
 use super::spec::{ConfirmationSpec, Limits, StudySpec};
 use super::trial::Checkpoint;
+use super::trouble::Pause;
 use crate::ids::{SegmentId, SlotId, Timestamp, TrialId};
 
 /// The version of the journal's records. A reader refuses a higher one.
@@ -90,6 +91,16 @@ pub enum Event {
         message: String,
         /// Whether the checkpoint it should have gone on from can't be used.
         checkpoint_lost: bool,
+    },
+    /// The user ends a trial.
+    TrialStopped {
+        /// The trial.
+        trial: TrialId,
+    },
+    /// The user gives failed trials all their attempts again.
+    Retried {
+        /// The trials.
+        trials: Vec<TrialId>,
     },
     /// The scheduler is ending in good order. What still runs has to be done again from its last report.
     Closed,
@@ -259,6 +270,18 @@ pub enum Fact {
         /// The rung's resource.
         rung: u64,
     },
+    /// The trial was ended by the user.
+    TrialStopped {
+        /// The trial.
+        trial: TrialId,
+    },
+    /// The trial has all its attempts again: its failures do not count, and if it has failed for good, it goes on.
+    TrialRetried {
+        /// The trial.
+        trial: TrialId,
+    },
+    /// One attempt after the other has failed in the same way: nothing more is begun before a scheduler takes the study over again.
+    StudyPaused(Pause),
     /// Nothing is left to train.
     StudyFinished {
         /// The best trial, if any trial has a loss.
@@ -281,6 +304,8 @@ impl Fact {
             | Self::TrialPruned { trial, .. }
             | Self::ModelTested { trial, .. }
             | Self::CheckpointLost { trial, .. }
+            | Self::TrialStopped { trial }
+            | Self::TrialRetried { trial }
             | Self::TrialCompleted { trial, .. } => Some(trial),
             Self::StudyCreated { .. }
             | Self::SchedulerStarted { .. }
@@ -289,6 +314,7 @@ impl Fact {
             | Self::ConfirmationRaised { .. }
             | Self::BaselineMeasured { .. }
             | Self::BracketOpened { .. }
+            | Self::StudyPaused(_)
             | Self::StudyFinished { .. } => None,
         }
     }

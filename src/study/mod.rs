@@ -19,6 +19,7 @@ mod speculation;
 mod statistics;
 mod summary;
 mod trial;
+mod trouble;
 mod turn;
 
 use std::borrow::Borrow;
@@ -44,6 +45,8 @@ pub(crate) use sampler::{Purpose, Surrogate, generator};
 pub use spec::{ConfirmationSpec, Limits, StudySpec, Trainer};
 pub use summary::TrialSummary;
 pub use trial::{Checkpoint, Report, Role, Trial, TrialState, TrialStatus};
+pub use trouble::Pause;
+use trouble::Trouble;
 use turn::Turn;
 
 use crate::ids::{Timestamp, TrialId};
@@ -79,6 +82,7 @@ pub struct Study {
     scheduler: Option<SchedulerRun>,
     /// Decisions that follow from the records but are not among them yet.
     undecided: BTreeMap<TrialId, Decision>,
+    trouble: Trouble,
     names: Names,
     finished: bool,
     created: Timestamp,
@@ -144,6 +148,7 @@ impl Study {
             test: None,
             scheduler: None,
             undecided: BTreeMap::new(),
+            trouble: Trouble::default(),
             names: Names::default(),
             finished: false,
             created: Timestamp::default(),

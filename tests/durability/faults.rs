@@ -337,7 +337,7 @@ fn when_every_trial_fails_the_study_stops_before_they_are_lost() {
     let fixed = place.path("fixed");
     let file = place.space("s", 9, 1, FAULTY, &format!("fault = \"failed\"\nfixed = {fixed:?}"));
     let said = [
-        "no trial can run: one trial after another has failed here",
+        "the study is paused: 3 attempts in a row have failed in the same way",
         "the data ran away",
         "nothing recorded is lost",
     ];

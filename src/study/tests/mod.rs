@@ -2,6 +2,7 @@
 
 mod recovery;
 mod refusal;
+mod trouble;
 
 use std::ops::Range;
 
@@ -147,6 +148,8 @@ impl Core {
             | Event::Evaluated { .. }
             | Event::Tested { .. }
             | Event::Failed { .. }
+            | Event::TrialStopped { .. }
+            | Event::Retried { .. }
             | Event::Closed => None,
         };
         self.files.extend(written.map(|checkpoint| checkpoint.file.clone()));
