@@ -7,12 +7,12 @@ use super::study::{ask, print, read};
 use super::{CliError, run};
 use crate::devices::{Devices, SlotSettings};
 use crate::executor::{self, Machine};
-use crate::export::{self, Format};
+use crate::export::{self, Card, Format};
 use crate::ids::TrialId;
 use crate::signals::Signals;
 use crate::store::StudyReader;
-use crate::study::StudySpec;
-use crate::view::notify;
+use crate::study::{Study, StudySpec, Tested, Trial, TrialSummary};
+use crate::view::{metric, notify};
 
 /// The arguments of `hpo export`.
 #[derive(Debug, clap::Args)]
@@ -32,9 +32,13 @@ pub(super) struct Export {
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
 
-    /// Export the configuration of this trial instead of the best one's
-    #[arg(long, value_name = "TRIAL", conflicts_with = "model", allow_negative_numbers = true, value_parser = trial)]
+    /// Export this trial instead of the best one; its model only if its checkpoint is kept, see `keep_checkpoints`
+    #[arg(long, value_name = "TRIAL", allow_negative_numbers = true, value_parser = trial)]
     trial: Option<TrialId>,
+
+    /// Write the best trial's model even if it is no better than the untrained one
+    #[arg(long)]
+    force: bool,
 }
 
 impl Export {
@@ -42,10 +46,12 @@ impl Export {
         let (trial, text) = ask(studies, Some(&self.study), |records, _| {
             let spec = records.spec();
             let trial = match self.trial {
-                Some(id) => (&*records.trial(id)?.ok_or_else(|| {
-                    CliError::usage(format!("the study {} has no trial {id}", spec.name), "see hpo trials")
-                })?)
-                    .into(),
+                Some(id) => {
+                    let trial = records.trial(id)?.ok_or_else(|| {
+                        CliError::usage(format!("the study {} has no trial {id}", spec.name), "see hpo trials")
+                    })?;
+                    TrialSummary::new(&trial, &spec.objective)
+                }
                 None => records.best().ok_or_else(|| nothing_yet(spec))?,
             };
             let text = export::configuration(spec, &trial, self.format)
@@ -53,7 +59,11 @@ impl Export {
             Ok((trial.trial, text))
         })?;
         if let Some(model) = &self.model {
-            write_model(&*read(studies, Some(&self.study))?, model)?;
+            let reader = read(studies, Some(&self.study))?;
+            if self.trial.is_none() && !self.force {
+                refuse_untrained(reader.study())?;
+            }
+            write_model(&reader, trial, model)?;
             notify(&format!("model of trial {trial} written to {}", model.display()));
         }
         match &self.output {
@@ -73,6 +83,26 @@ fn nothing_yet(spec: &StudySpec) -> CliError {
     )
 }
 
+/// Of a trial whose model is gone, or has never been.
+fn not_kept(reader: &StudyReader, trial: &Trial) -> CliError {
+    let (id, study) = (trial.id, reader.directory().root().display());
+    if trial.best().is_none() {
+        let help = "trials that have one have a value in the table: see hpo trials";
+        return CliError::usage(format!("trial {id} has no result, so it has no model"), help);
+    }
+    let kept = reader.study().spec().keep_checkpoints;
+    let help = format!(
+        "train it again with: hpo export {study} --trial {id} --output trial-{id}.toml && hpo train --config trial-{id}.toml --output \
+         MODEL_DIRECTORY; or begin a study with a higher `keep_checkpoints` under `[study]`"
+    );
+    let models = if kept == 1 {
+        "the best model is".into()
+    } else {
+        format!("the best {kept} models are")
+    };
+    CliError::usage(format!("the model of trial {id} was not kept: only {models}"), help)
+}
+
 /// A model directory is never overwritten.
 pub(super) fn refuse_existing(directory: &Path) -> Result<(), CliError> {
     // A link counts too, whatever it points to.
@@ -85,14 +115,31 @@ pub(super) fn refuse_existing(directory: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Has the trainer write the best trial's model to a new directory.
-pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), CliError> {
+/// A model that is no better than the one that it was made of is not worth shipping.
+fn refuse_untrained(study: &Study) -> Result<(), CliError> {
+    let objective = &study.spec().objective;
+    let untrained = study.baseline().and_then(|it| objective.measured(it));
+    let best = study.best().and_then(|best| study.summary(best).objective);
+    match untrained.zip(best) {
+        Some((untrained, best)) if !objective.is_better(best, untrained) => Err(CliError::usage(
+            format!(
+                "the best trial is no better than the untrained model: {} {}, untrained {}",
+                objective.metric,
+                metric(best),
+                metric(untrained)
+            ),
+            "use the untrained model, or write it nevertheless with --force",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Has the trainer write a trial's model to a new directory.
+pub(super) fn write_model(reader: &StudyReader, trial: TrialId, directory: &Path) -> Result<(), CliError> {
     refuse_existing(directory)?;
     let study = reader.study();
-    let checkpoint = study
-        .best()
-        .and_then(|trial| trial.best_checkpoint())
-        .ok_or_else(|| nothing_yet(study.spec()))?;
+    let trial = study.trial(trial).ok_or_else(|| nothing_yet(study.spec()))?;
+    let checkpoint = trial.best_checkpoint().ok_or_else(|| not_kept(reader, trial))?;
     let program = run::program(study.spec(), reader.directory())?;
     // Copying weights needs no GPU, and the memory of those present may be full.
     let settings = SlotSettings {
@@ -119,8 +166,18 @@ pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), 
     });
     // This also ends the worker, if it is still running.
     runtime.shutdown_background();
-    let placed =
-        written.and_then(|partial| export::place(&partial, directory).map_err(|error| failed(error.to_string())));
+    let placed = written.and_then(|(partial, [test, untrained])| {
+        let id = trial.id;
+        let tested = test.map(|measurement| Tested {
+            trial: id,
+            measurement,
+            untrained,
+        });
+        let card = Card::of(study, trial, tested.as_ref());
+        let written = card.map_or(Ok(()), |card| card.write(&partial));
+        let placed = written.and_then(|()| export::place(&partial, directory));
+        placed.map_err(|error| failed(error.to_string()))
+    });
     if placed.is_err() {
         export::clear(directory);
     }

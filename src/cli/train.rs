@@ -6,6 +6,7 @@ use super::run::SlotArguments;
 use super::search::search;
 use super::study::print;
 use super::{CliError, export};
+use crate::ids::TrialId;
 use crate::store::StudyReader;
 use crate::study::PolicyKind;
 use crate::study_file;
@@ -52,7 +53,7 @@ impl Train {
         let directory = search(&file, studies, &self.slots, &again)?;
         if let Some(output) = &self.output {
             let reader = StudyReader::open(directory)?;
-            export::write_model(&reader, output)?;
+            export::write_model(&reader, TrialId(0), output)?;
             print(&format!("model: {}\n", output.display()))?;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use hpo_protocol::ToWorker;
+use hpo_protocol::{FromWorker, ToWorker};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
 use tokio::task::JoinHandle;
@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::launcher::{Exit, Launched, RunningWorker};
 use super::liveness::{Liveness, Monitored};
 use super::log::{End, WorkerLog, next_line};
-use super::message::{Message, Part, parts};
+use super::message::{Part, parts};
 
 /// A message is longer than this only if something is wrong.
 const LONGEST_LINE: usize = 1 << 20;
@@ -44,7 +44,7 @@ pub(super) struct Connection {
 
 /// What comes from a worker.
 enum Incoming {
-    Message(Message),
+    Message(FromWorker),
     /// A line that should have been a message.
     Invalid(Failure),
     /// It has closed this.
@@ -83,7 +83,7 @@ impl Connection {
     ///
     /// # Errors
     /// Why there will be none: the worker has ended, has closed a stream, or has sent a line that is no message.
-    pub(super) async fn receive(&mut self) -> Result<Message, Failure> {
+    pub(super) async fn receive(&mut self) -> Result<FromWorker, Failure> {
         while self.closed.is_none() {
             let ended = self.exit.is_some();
             let next = tokio::select! {

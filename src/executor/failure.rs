@@ -63,18 +63,6 @@ pub(super) enum Failure {
         /// What is wrong with it.
         source: serde_json::Error,
     },
-    /// It has reported no loss at all, not even one that is not finite.
-    #[error(
-        "the report of resource {resource} has no `loss`{}: every report needs the number to be minimised under this key, or null if \
-         it is not finite",
-        listed(has)
-    )]
-    NoLoss {
-        /// The resource, as it was reported.
-        resource: String,
-        /// What it has instead, fit to be shown.
-        has: Vec<String>,
-    },
     /// It has answered what it was not asked; the name of the message.
     #[error("the worker sent `{0}` out of turn")]
     OutOfTurn(&'static str),
@@ -137,7 +125,6 @@ impl Failure {
             | Self::Ended(_)
             | Self::Left(_)
             | Self::Mute(_)
-            | Self::NoLoss { .. }
             | Self::Silent(_)
             | Self::Version { .. }
             | Self::LongLine(_)
@@ -149,14 +136,6 @@ impl Failure {
             | Self::Directory { .. }
             | Self::Thread(_) => false,
         }
-    }
-}
-
-fn listed(keys: &[String]) -> String {
-    let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
-    match keys.is_empty() {
-        true => String::new(),
-        false => format!(" (it has {})", keys.join(", ")),
     }
 }
 

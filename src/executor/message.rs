@@ -4,8 +4,8 @@
 //! the beginning of a sentence. So a message is looked for anywhere in a line, as long as no other text follows it. What Python
 //! and others write for a number that is not finite is not JSON, but understood.
 
-use hpo_protocol::FromWorker;
-use serde_json::Value;
+use hpo_protocol::{FromWorker, Metrics};
+use serde_json::{Map, Value};
 
 use super::failure::Failure;
 use crate::diagnostic::visible;
@@ -16,21 +16,11 @@ const SHOWN: usize = 200;
 /// No message is nested deeper.
 const DEEPEST: usize = 64;
 
-/// How many keys of a report without a loss are shown.
-const KEYS: usize = 8;
-
-/// A message of a worker.
-#[derive(Debug, PartialEq)]
-pub(super) struct Message {
-    pub message: FromWorker,
-    /// The names of the metrics in it that were not finite and are left out, fit to be shown.
-    pub left_out: Vec<String>,
-}
-
 /// A part of a line.
 #[derive(Debug)]
 pub(super) enum Part<'a> {
-    Message(Message),
+    /// A message. What is not finite in it, null included, is NaN.
+    Message(FromWorker),
     /// It is no message, and was not meant as one.
     Print(&'a [u8]),
     /// It was meant as a message.
@@ -116,69 +106,85 @@ fn of_ours(json: &[u8]) -> Option<Value> {
 }
 
 /// Reads a message, whose `value` is at hand.
-fn message(json: &[u8], mut value: Value) -> Result<Message, Failure> {
-    if value["type"] == "report" && value.get("loss").is_none() {
-        return Err(without_loss(&value));
-    }
-    let mut left_out = Vec::new();
-    let mut changed = leave_out(&mut value, &mut left_out);
-    if let Some(test) = value.get_mut("test") {
-        changed |= leave_out(test, &mut left_out);
-    }
-    let read = match changed {
-        true => serde_json::from_value(value),
+fn message(json: &[u8], mut value: Value) -> Result<FromWorker, Failure> {
+    let take = |of: Option<&mut Value>| of.and_then(Value::as_object_mut).map(take_out).unwrap_or_default();
+    let own = take(Some(&mut value));
+    let [test, untrained] = ["test", "untrained"].map(|key| take(value.get_mut(key)));
+    let read = match own.nothing && test.nothing && untrained.nothing {
         // Only here it shows if a key stands there twice.
-        false => serde_json::from_slice(json),
+        true => serde_json::from_slice(json),
+        false => serde_json::from_value(value),
     };
-    match read {
-        Ok(message) => Ok(Message { message, left_out }),
-        Err(source) => Err(invalid(json, source)),
+    let mut message = read.map_err(|source| invalid(json, source))?;
+    match &mut message {
+        FromWorker::Report { loss, metrics, .. } => own.put_back(loss, metrics),
+        FromWorker::Evaluated(measured) => own.put_back(&mut measured.loss, &mut measured.metrics),
+        FromWorker::Exported {
+            test: on_test,
+            untrained: without_training,
+            ..
+        } => {
+            for (taken, measured) in [(test, on_test), (untrained, without_training)] {
+                if let Some(measured) = measured {
+                    taken.put_back(&mut measured.loss, &mut measured.metrics);
+                }
+            }
+        }
+        FromWorker::Ready { .. }
+        | FromWorker::Fatal { .. }
+        | FromWorker::Progress { .. }
+        | FromWorker::Done { .. }
+        | FromWorker::Stopped { .. }
+        | FromWorker::Failed { .. } => {}
+    }
+    Ok(message)
+}
+
+/// What was taken out of a loss and metrics: numbers that are not finite, which JSON does not have.
+#[derive(Debug)]
+struct TakenOut {
+    loss: bool,
+    metrics: Vec<String>,
+    nothing: bool,
+}
+
+impl Default for TakenOut {
+    fn default() -> Self {
+        Self {
+            loss: false,
+            metrics: Vec::new(),
+            nothing: true,
+        }
     }
 }
 
-/// Makes a loss that is not finite null, and leaves out such metrics; whether there were any.
-fn leave_out(measured: &mut Value, left_out: &mut Vec<String>) -> bool {
-    let is_infinite = |value: &Value| value.as_str().is_some_and(is_not_finite);
-    let Some(measured) = measured.as_object_mut() else {
-        return false;
-    };
-    let mut changed = false;
-    if let Some(loss) = measured.get_mut("loss").filter(|loss| is_infinite(loss)) {
-        *loss = Value::Null;
-        changed = true;
+impl TakenOut {
+    fn put_back(self, loss: &mut Option<f64>, metrics: &mut Metrics) {
+        if self.loss {
+            *loss = Some(f64::NAN);
+        }
+        metrics.extend(self.metrics.into_iter().map(|name| (name, f64::NAN)));
     }
-    if measured.get("metrics").is_some_and(Value::is_null) {
+}
+
+fn take_out(measured: &mut Map<String, Value>) -> TakenOut {
+    let is_infinite = |value: &Value| value.is_null() || value.as_str().is_some_and(is_not_finite);
+    let mut out = TakenOut::default();
+    if measured.get("loss").is_some_and(is_infinite) {
+        measured.remove("loss");
+        out.loss = true;
+    }
+    let no_metrics = measured.get("metrics").is_some_and(Value::is_null);
+    if no_metrics {
         measured.remove("metrics");
-        changed = true;
     }
     if let Some(Value::Object(metrics)) = measured.get_mut("metrics") {
-        metrics.retain(|name, value| {
-            let out = value.is_null() || is_infinite(value);
-            if out {
-                left_out.push(shown(name));
-            }
-            !out
-        });
-        changed |= !left_out.is_empty();
+        let infinite = metrics.iter().filter(|(_, value)| is_infinite(value));
+        out.metrics = infinite.map(|(name, _)| name.clone()).collect();
+        metrics.retain(|_, value| !is_infinite(value));
     }
-    changed
-}
-
-/// The failure of a report that has no loss.
-fn without_loss(report: &Value) -> Failure {
-    let own = ["type", "trial", "attempt", "resource", "metrics", "checkpoint", "last"];
-    let keys = |value: Option<&Value>| -> Vec<String> {
-        let object = value.and_then(Value::as_object);
-        object.into_iter().flat_map(|object| object.keys().cloned()).collect()
-    };
-    let mut has = keys(Some(report));
-    has.retain(|key| !own.contains(&key.as_str()));
-    has.extend(keys(report.get("metrics")));
-    has.truncate(KEYS);
-    Failure::NoLoss {
-        resource: shown(&report["resource"].to_string()),
-        has: has.iter().map(|key| shown(key)).collect(),
-    }
+    out.nothing = !out.loss && out.metrics.is_empty() && !no_metrics;
+    out
 }
 
 /// Strict JSON for the object that `text` begins with, and how many bytes of the text it is; if it has no end, as much as there is.
@@ -282,153 +288,4 @@ fn last_marker(line: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The parts of a line in short.
-    fn short(line: &str) -> Vec<String> {
-        let text = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
-        let part = |part: Part<'_>| match part {
-            Part::Message(Message { message, left_out }) => {
-                let value = serde_json::to_value(message).unwrap();
-                let loss = value.get("loss").map(|loss| format!(" {loss}")).unwrap_or_default();
-                let metrics = value
-                    .get("metrics")
-                    .map(|metrics| format!(" {metrics}"))
-                    .unwrap_or_default();
-                let left_out = left_out.iter().map(|name| format!(" -{name}")).collect::<String>();
-                format!("<{}{loss}{metrics}{left_out}>", value["type"].as_str().unwrap())
-            }
-            Part::Print(print) => text(print),
-            Part::Invalid(failure) => format!("! {failure}"),
-        };
-        parts(line.as_bytes()).into_iter().map(part).collect()
-    }
-
-    const DONE: &str = r#"{"type": "done", "trial": 4, "attempt": 1}"#;
-
-    fn report(rest: &str) -> String {
-        format!(r#"{{"type":"report","trial":4,"attempt":1,"resource":1,"checkpoint":null,{rest}}}"#)
-    }
-
-    #[test]
-    fn a_message_is_found_beside_what_is_printed() {
-        assert_eq!(short(DONE), ["<done>"]);
-        for before in [
-            "training: 100%|####| 3/3 [00:01]",
-            "Loading model ... ",
-            "INFO:root:",
-            "{1, 2} {'a': 3} ",
-            "{\"a\" ",
-        ] {
-            assert_eq!(short(&format!("{before}{DONE}")), [before, "<done>"], "{before}");
-        }
-        for blank in [
-            "\x1b[0m",
-            "\x1b[1;32m \x1b[K",
-            "\t ",
-            "\u{feff}",
-            "\x1b]0;title\x07",
-            "\x1b7",
-        ] {
-            assert_eq!(short(&format!("{blank}{DONE}")), ["<done>"], "{blank:?}");
-        }
-        assert_eq!(short(&format!("{DONE} \x1b[0m")), ["<done>"]);
-        assert_eq!(
-            short(&format!("a {DONE}{DONE} {DONE}\x1b[0m b")),
-            ["a ", "<done>", "<done>", "<done>", "\x1b[0m b"]
-        );
-    }
-
-    #[test]
-    fn what_was_not_meant_as_a_message_is_a_print() {
-        for print in [
-            "",
-            "epoch 1 of 3",
-            "{'loss': 0.69, 'grad_norm': nan, 'epoch': 1.0}",
-            r#"{"loss": NaN, "step": 10}"#,
-            r#"{"level":"info","type":"log","text":"a"}"#,
-            &format!("the answer is {DONE}, it says"),
-            &format!("'{DONE}'"),
-            "{{{{ type ",
-            "type: {",
-        ] {
-            assert_eq!(short(print), [print]);
-        }
-    }
-
-    #[test]
-    fn what_was_meant_as_a_message_is_refused() {
-        for (line, said) in [
-            (r#"{"type": "report", "loss": NaN"#, "EOF while parsing"),
-            (r#"Loading ... {"type": "ready", "protocol": 1"#, "EOF while parsing"),
-            (
-                r#"{"trial": 1, "metrics": {"a": 1}, "type": "report", "lo"#,
-                "EOF while parsing",
-            ),
-            (r#"{"type": "reports"}"#, "unknown variant `reports`"),
-            (r#"{"type": "done", "trial": 4}"#, "missing field `attempt`"),
-            (
-                r#"{"type": "done", "trial": 4, "trial": 5, "attempt": 1}"#,
-                "duplicate field `trial`",
-            ),
-            ("{'type': 'ready', 'protocol': 1}", "key must be a string"),
-            ("now {'type': 'ready', 'protocol': 1}", "key must be a string"),
-            (&format!("{DONE} at last"), "trailing characters"),
-            (&r#"{"type":"#.repeat(10_000), "expected variant identifier"),
-            (&report(r#""loss":"0.5""#), "expected f64"),
-        ] {
-            let parts = short(line);
-            let [refused] = &parts[..] else { panic!("{parts:?}") };
-            assert!(
-                refused.starts_with("! the worker sent") && refused.contains(said),
-                "{refused}"
-            );
-        }
-        assert!(matches!(parts(b"{\"type\": \"\xff\xfe\"}")[..], [Part::Invalid(_)]));
-    }
-
-    #[test]
-    fn a_number_that_is_not_finite_is_understood_however_it_is_written() {
-        for word in [
-            "NaN",
-            "nan",
-            "-nan",
-            "Infinity",
-            "-Infinity",
-            "inf",
-            "-inf",
-            "1e999",
-            "-1e999",
-            "null",
-            "\"NaN\"",
-            "\"-Infinity\"",
-        ] {
-            let line = report(&format!(
-                r#""loss":{word},"metrics":{{"a":{word},"nan":0.5,"b":{word}}}"#
-            ));
-            assert_eq!(short(&line), [r#"<report null {"nan":0.5} -a -b>"#], "{word}");
-        }
-        let text = report(r#""loss":0.5,"metrics":{"a NaN":1.0},"note":"NaN \" NaN""#);
-        assert_eq!(short(&text), [r#"<report 0.5 {"a NaN":1.0}>"#]);
-        assert_eq!(short(&report(r#""loss":0.5,"metrics":null"#)), ["<report 0.5 {}>"]);
-        let tested = r#"{"type":"exported","directory":"/m","test":{"loss":0.5,"metrics":{"a":NaN}}}"#;
-        assert_eq!(short(tested), ["<exported -a>"]);
-    }
-
-    #[test]
-    fn a_report_without_a_loss_is_no_divergence() {
-        let said = short(&report(r#""val_loss":0.5,"metrics":{"accuracy":0.5}"#));
-        let expected = "! the report of resource 1 has no `loss` (it has `val_loss`, `accuracy`)";
-        assert!(said[0].starts_with(expected), "{said:?}");
-        assert_eq!(short(&report(r#""loss":null"#)), ["<report null {}>"]);
-    }
-
-    /// However often it could begin, a line is read in a time that grows with its length.
-    #[test]
-    fn no_line_takes_long() {
-        for piece in ["{", "{\"", "{\"type\":", "{\"}", "{}", "'type'", "\"type\":\"done\"{"] {
-            parts(piece.repeat((1 << 20) / piece.len()).as_bytes());
-        }
-    }
-}
+mod tests;

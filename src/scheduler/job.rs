@@ -48,6 +48,9 @@ pub enum SchedulerError {
     /// Every trial fails in the same way.
     #[error("the study is paused: {0}")]
     Paused(Pause),
+    /// The trainer does not report the study's objective.
+    #[error("{0}. Name one of those as `objective` under `[study]`, or have the trainer report it")]
+    NoObjective(String),
     /// No trial can run.
     #[error("no trial can run: {0}")]
     Fatal(String),

@@ -8,6 +8,7 @@ mod edge;
 mod export;
 mod job;
 mod pause;
+mod remarks;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,7 @@ use crate::executor::{News, Order, SegmentSpec, SlotNews};
 use crate::ids::{SlotId, TrialId};
 use crate::kill;
 use crate::store::CommitError;
-use crate::study::{Command, Event, Fact, Limits, Step, Study, Trial};
+use crate::study::{Command, Event, Fact, Limits, Step, Study, Tested, Trial, named};
 
 use aside::Place;
 pub use cancellation::Cancellation;
@@ -199,6 +200,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
     async fn take(&mut self, batch: Vec<SlotNews>) -> Result<(), SchedulerError> {
         let mut step = Step::default();
         let mut aside = Vec::new();
+        let mut lacking = None;
         for SlotNews { slot, news } in batch {
             // Late news of a slot that was set aside must not get it work.
             if self.is_aside(slot) {
@@ -207,6 +209,10 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             if let News::Fatal { message } = news {
                 aside.push((slot, message));
             } else if let Some(event) = self.receive(slot, news).await {
+                lacking = lacking.or(self.lacks_objective(&event));
+                if lacking.is_some() {
+                    continue;
+                }
                 let next = self.handle(event);
                 aside.extend(self.judge(slot, &next.records).map(|message| (slot, message)));
                 step.append(next);
@@ -218,6 +224,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             return Err(paused);
         }
         let lost = aside.into_iter().try_for_each(|(slot, why)| self.set_aside(slot, why));
+        let lost = lacking.map_or(lost, |lacking| Err(SchedulerError::NoObjective(lacking)));
         if lost.is_err() {
             self.carry_out(step).await?;
             return lost;
@@ -232,6 +239,17 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         Ok(())
     }
 
+    /// What is said if the untrained model was measured without the objective: then no trial will have it either.
+    fn lacks_objective(&self, event: &Event) -> Option<String> {
+        let Event::Evaluated(measurement) = event else {
+            return None;
+        };
+        let objective = &self.study.spec().objective;
+        let lacks = objective.measured(measurement).is_none();
+        let reported = named(measurement.loss.is_some(), measurement.metrics.keys());
+        lacks.then(|| objective.missing("the trainer's validation of the untrained model", &reported))
+    }
+
     /// The event for the core, if any.
     async fn receive(&mut self, slot: SlotId, news: News) -> Option<Event> {
         match news {
@@ -239,11 +257,11 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 self.is_idle(slot, &features).await;
                 None
             }
-            News::Happened(event) => {
+            News::Happened(mut event) => {
                 if matches!(event, Event::Reported(_)) {
                     self.paused_before = None;
                 }
-                Some(event)
+                self.leave_out(&mut event).then_some(event)
             }
             News::Progress {
                 trial,
@@ -260,11 +278,20 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 let checkpoint = None;
                 Some(Event::Stopped { segment, checkpoint })
             }
-            News::Exported { directory, test } => {
-                let trial = self.export.trial();
-                self.keep_model(directory).await;
-                let tested = trial.zip(test);
-                tested.map(|(trial, measurement)| Event::Tested { trial, measurement })
+            News::Exported {
+                directory,
+                mut test,
+                mut untrained,
+            } => {
+                let measured = test.iter_mut().chain(&mut untrained);
+                measured.for_each(|measurement| self.leave_out_of(measurement));
+                let tested = self.export.trial().zip(test).map(|(trial, measurement)| Tested {
+                    trial,
+                    measurement,
+                    untrained,
+                });
+                self.keep_model(directory, tested.as_ref()).await;
+                tested.map(Event::Tested)
             }
             News::ExportFailed { message, again } => {
                 match again {
@@ -274,9 +301,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 None
             }
             News::Remark { about, text } => {
-                if self.remarks.insert(about) {
-                    self.observer.note(&text);
-                }
+                self.remark(&about, &text);
                 None
             }
             News::Fatal { .. } => None,

@@ -4,6 +4,7 @@
 //! the records alone give the state back.
 
 pub mod bracket;
+mod by_hand;
 mod check;
 mod confirmation;
 mod decide;
@@ -11,6 +12,7 @@ mod event;
 mod fits;
 mod fold;
 mod measures;
+mod objective;
 mod open;
 mod policy;
 mod sampler;
@@ -29,13 +31,15 @@ use hpo_protocol::Measurement;
 use serde::{Deserialize, Serialize};
 
 pub use bracket::AshaVariant;
-use bracket::{Bracket, Decision, Rank, rung_sizes};
+pub(crate) use bracket::rung_sizes;
+use bracket::{Bracket, Decision, Rank};
 pub use check::Contradiction;
 pub use confirmation::{Confirmation, Confirmed};
-pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step};
+pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step, Tested};
 pub use fits::Misfit;
 pub use measures::Measures;
 use measures::Names;
+pub use objective::{Direction, LOSS, Objective, named};
 pub use policy::{
     Asha, AsyncHyperband, BracketPlan, COMMON_KEYS, Hyperband, MedianStopping, PolicyKind, PolicySpec, PolicyTable,
     SuccessiveHalving, keys as policy_keys,
@@ -78,7 +82,7 @@ pub struct Study {
     /// The trials to which nothing more will happen and whose best checkpoint is kept.
     holders: BTreeSet<TrialId>,
     baseline: Option<Measurement>,
-    test: Option<(TrialId, Measurement)>,
+    test: Option<Tested>,
     scheduler: Option<SchedulerRun>,
     /// Decisions that follow from the records but are not among them yet.
     undecided: BTreeMap<TrialId, Decision>,
@@ -193,6 +197,16 @@ impl Study {
         self.searching == 0 && self.drawn >= self.spec.trials
     }
 
+    /// Whether a report says that its trial has diverged.
+    pub fn diverges(&self, report: &Reported) -> bool {
+        self.spec.objective.cost(report).is_none()
+    }
+
+    /// The row of a trial.
+    pub fn summary(&self, trial: &Trial) -> TrialSummary {
+        TrialSummary::new(trial, &self.spec.objective)
+    }
+
     /// One trial.
     pub fn trial(&self, id: TrialId) -> Option<&Trial> {
         self.trials.get(usize::try_from(id.0).ok()?)
@@ -219,7 +233,7 @@ impl Study {
     }
 
     /// The trial whose model was exported, and what it comes to on the test data.
-    pub fn test(&self) -> Option<&(TrialId, Measurement)> {
+    pub fn test(&self) -> Option<&Tested> {
         self.test.as_ref()
     }
 
@@ -233,15 +247,15 @@ impl Study {
         (self.created, self.updated)
     }
 
-    /// The best trial. Once it has been confirmed: of the configuration with the lowest mean over fresh seeds, the run with the
-    /// lowest loss. Else of the search: of the trials that have reached the maximum resource the one with the lowest loss, or,
-    /// before there is one, of all trials.
+    /// The best trial by the study's objective. Once it has been confirmed: of the configuration with the best mean over fresh seeds,
+    /// the best run. Else of the search: the best of the trials that have reached the maximum resource, or, before there is one, of
+    /// all trials.
     pub fn best(&self) -> Option<&Trial> {
         let of_all = || {
             let ranked = self.search_trials().filter_map(|trial| {
-                let (_, loss) = trial.best()?;
+                let (_, cost) = trial.best()?;
                 let trial = trial.id;
-                Some(Rank { loss, trial })
+                Some(Rank { cost, trial })
             });
             ranked.min().map(|rank| rank.trial)
         };
@@ -264,7 +278,18 @@ impl Study {
     /// How far the search is at each rung.
     pub fn rungs(&self) -> Vec<RungProgress> {
         let planned = self.planned_brackets();
-        let reached = |rung: u64| self.search_trials().filter(|trial| trial.resource() >= rung).count() as u64;
+        // A bracket may begin at a higher rung.
+        let ladders: Vec<Vec<u64>> = self.brackets.iter().map(|open| open.bracket.rungs()).collect();
+        let has = |trial: &Trial, rung: u64| {
+            let ladder = trial.bracket().and_then(|bracket| ladders.get(bracket));
+            ladder.is_some_and(|ladder| ladder.contains(&rung))
+        };
+        let reached = |rung: u64| {
+            let trials = self.search_trials();
+            trials
+                .filter(|trial| trial.resource() >= rung && has(trial, rung))
+                .count() as u64
+        };
         let size = |rung: u64| -> Option<u64> {
             let sizes = planned.as_ref()?.iter().filter_map(|(rungs, trials)| {
                 let place = rungs.iter().position(|&other| other == rung)?;
@@ -283,8 +308,9 @@ impl Study {
         rungs.map(progress).collect()
     }
 
-    /// Rungs and number of trials of all brackets that have been or will be opened; none if trials are added one by one.
-    fn planned_brackets(&self) -> Option<Vec<(Vec<u64>, u64)>> {
+    /// Rungs and number of trials of all brackets that have been or will be opened, by their numbers; `None` if trials are added one by
+    /// one.
+    pub(crate) fn planned_brackets(&self) -> Option<Vec<(Vec<u64>, u64)>> {
         if !self.spec.policy.is_synchronous() {
             return None;
         }

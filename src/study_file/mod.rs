@@ -33,7 +33,7 @@ use self::study::StudyTable;
 use crate::devices::SlotSettings;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::space::SearchSpace;
-use crate::study::{ConfirmationSpec, PolicySpec, SamplerSpec, StudySpec, Trainer};
+use crate::study::{ConfirmationSpec, Objective, PolicySpec, SamplerSpec, StudySpec, Trainer};
 
 pub use self::schema::schema;
 pub use self::trainer::check_files;
@@ -63,6 +63,10 @@ pub struct StudySettings {
     /// As in [`StudySpec`].
     pub retries: u32,
     /// As in [`StudySpec`].
+    pub objective: Objective,
+    /// As in [`StudySpec`].
+    pub keep_checkpoints: u64,
+    /// As in [`StudySpec`].
     pub policy: PolicySpec,
     /// How many brackets may be under way at once, if the file says so.
     pub parallel_brackets: Option<u64>,
@@ -85,6 +89,8 @@ impl StudySettings {
             seed: self.seed,
             trials: self.trials,
             retries: self.retries,
+            objective: self.objective.clone(),
+            keep_checkpoints: self.keep_checkpoints,
             policy: PolicySpec {
                 parallel_brackets: self.parallel_brackets.unwrap_or(parallel_brackets),
                 ..self.policy
@@ -202,12 +208,15 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
     let trial = problems.keep(table(root, "trial", "`model` and `train`"));
     let space = problems.keep(table(root, "space", "the parameters"));
 
+    let embedding = trial
+        .as_ref()
+        .is_some_and(|table| table.get(trainer::COMMAND.name).is_none());
     let sampler = problems.keep(optional(root, "sampler", SamplerSpec::usual, sampler::read));
     let learns = sampler.as_ref().is_some_and(SamplerSpec::is_adaptive);
     let policy = policy.and_then(|table| problems.keep(known(table).and_then(|table| policy::read(&table, learns))));
     let study = study.and_then(|table| {
         let policy = policy.as_ref().map(|(policy, _)| policy);
-        problems.keep(known(table).and_then(|table| study::read(&table, path, policy)))
+        problems.keep(known(table).and_then(|table| study::read(&table, path, policy, embedding)))
     });
     let trials = study.as_ref().map(|study| study.trials);
     let confirmation = problems.keep(optional(
@@ -217,9 +226,6 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
         |table| confirmation::read(table, trials).map(Some),
     ));
     let slots = problems.keep(optional(root, "slots", SlotSettings::default, slots::read));
-    let embedding = trial
-        .as_ref()
-        .is_some_and(|table| table.get(trainer::COMMAND.name).is_none());
     let trainer = trial.and_then(|table| problems.keep(trainer::read(&table, directory)));
     let max_length = trainer
         .as_ref()
@@ -238,6 +244,8 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
             seed: study.seed,
             trials: study.trials,
             retries: study.retries,
+            objective: study.objective,
+            keep_checkpoints: study.keep_checkpoints,
             policy,
             parallel_brackets,
             sampler: sampler?,

@@ -101,12 +101,26 @@ fn a_metric_that_is_not_finite_is_left_out_and_reported_once() {
         let name = format!("s{n}");
         let metric = format!("metric = '{word}'\nloss = '\"loss\": 0.001'");
         let stderr = place.search(&place.space(&name, 9, 1, WILD, &metric)).ok().stderr();
-        assert_eq!(stderr.matches("the metric special").count(), 1, "{word}: {stderr}");
+        assert_eq!(stderr.matches("special is not finite").count(), 1, "{word}: {stderr}");
         let trials = place.run(&["trials", &name, "--json"]).json();
         assert_eq!(trials[1]["state"], "completed", "{word}");
         assert_eq!(trials[1]["metrics"], serde_json::json!({ "accuracy": 0.5 }), "{word}");
         assert_eq!(trials[0]["metrics"]["special"], 0.25, "{word}");
     }
+}
+
+#[test]
+fn an_objective_that_is_not_finite_ends_its_trial() {
+    let place = Place::new();
+    let file = place.space("s", 9, 1, WILD, "metric = 'NaN'");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let objective = "[study]\nobjective = \"special\"\ndirection = \"maximize\"";
+    std::fs::write(&file, text.replace("[study]", objective)).unwrap();
+    let stderr = place.search(&file).ok().stderr();
+    assert_eq!(stderr.matches("trial 1: diverged at epoch 1").count(), 1, "{stderr}");
+    assert!(!stderr.contains("left out"), "{stderr}");
+    let trial = &place.run(&["trials", "s", "--json"]).json()[1];
+    assert_eq!((&trial["state"], &trial["failures"]), (&"diverged".into(), &0.into()));
 }
 
 #[test]
@@ -116,7 +130,7 @@ fn a_report_without_a_loss_is_the_trainers_mistake() {
         .search(&place.space("s", 9, 1, WILD, "loss = '\"val_loss\": 0.5'"))
         .ok()
         .stderr();
-    let said = "trial 1: failed and is given up: the report of resource 1 has no `loss` (it has `val_loss`, `accuracy`, `special`)";
+    let said = "trial 1: failed and is given up: the report at resource 1 lacks `loss`, the study's objective: it has accuracy, special";
     assert!(stderr.contains(said), "{stderr}");
     assert_eq!(place.run(&["trials", "s", "--json"]).json()[1]["state"], "failed");
 }

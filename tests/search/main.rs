@@ -8,5 +8,6 @@ mod embedding;
 mod end_to_end;
 mod generated;
 mod library;
+mod objective;
 mod simulate;
 mod spaces;

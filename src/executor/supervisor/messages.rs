@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::{Feature, FromWorker, Measurement, Metrics, VERSION};
+use hpo_protocol::{Feature, FromWorker, Measurement, VERSION};
 use tokio::time::Instant;
 
 use super::state::{ANSWER, Next, State, Task, Training};
 use super::{Attended, End, Supervisor, blocking};
 use crate::executor::checkpoint;
 use crate::executor::failure::Failure;
-use crate::executor::message::Message;
 use crate::executor::news::News;
 use crate::executor::sanitize::{check, shown};
 use crate::ids::SegmentId;
@@ -21,15 +20,7 @@ use crate::study::{Checkpoint, Event, Measures, Reported};
 const PROGRESS: Duration = Duration::from_millis(100);
 
 impl Supervisor {
-    pub(super) async fn handle_message(&mut self, worker: &mut Attended, received: Message) -> Result<(), End> {
-        let Message { message, left_out } = received;
-        for name in left_out {
-            let text = format!(
-                "the metric {name} of the worker on slot {} is not finite; wherever it is not, it is left out",
-                self.slot.id
-            );
-            self.remark(&format!("metric {name}"), text).await;
-        }
+    pub(super) async fn handle_message(&mut self, worker: &mut Attended, message: FromWorker) -> Result<(), End> {
         worker.has_served = !matches!(message, FromWorker::Ready { .. });
         worker.has_spoken = true;
         worker.awaited = None;
@@ -43,7 +34,7 @@ impl Supervisor {
                 features,
             } => self.ready(worker, protocol, &trainer, features).await,
             FromWorker::Fatal { message } => Err(End::Fatal(Failure::Trainer(shown(&message)))),
-            FromWorker::Evaluated { loss, metrics } => self.evaluated(worker, loss, metrics).await,
+            FromWorker::Evaluated(measurement) => self.evaluated(worker, measurement).await,
             FromWorker::Progress {
                 segment,
                 resource,
@@ -68,8 +59,9 @@ impl Supervisor {
                     trial: segment.trial,
                     attempt: segment.attempt,
                     resource,
-                    loss,
+                    loss: loss.filter(|loss| loss.is_finite()),
                     metrics: Measures::from(&metrics),
+                    diverged: loss.is_some_and(|loss| !loss.is_finite()),
                     checkpoint: self.accept_checkpoint(segment, checkpoint).await?,
                     last,
                 };
@@ -82,7 +74,11 @@ impl Supervisor {
                 Ok(())
             }
             FromWorker::Failed { segment, message } => self.failed(segment, &message),
-            FromWorker::Exported { directory, test } => self.exported(worker, directory, test).await,
+            FromWorker::Exported {
+                directory,
+                test,
+                untrained,
+            } => self.exported(worker, directory, (test, untrained)).await,
         }
     }
 
@@ -123,12 +119,12 @@ impl Supervisor {
         Ok(())
     }
 
-    async fn evaluated(&mut self, worker: &Attended, loss: f64, metrics: Metrics) -> Result<(), End> {
+    async fn evaluated(&mut self, worker: &Attended, measurement: Measurement) -> Result<(), End> {
         if !self.is_at(&Task::Evaluating) {
             return Err(out_of_turn("evaluated"));
         }
-        check(&metrics).map_err(died)?;
-        self.report_event(Event::Evaluated { loss, metrics }).await;
+        check(&measurement.metrics).map_err(died)?;
+        self.report_event(Event::Evaluated(measurement)).await;
         self.report_idle(worker).await;
         Ok(())
     }
@@ -149,7 +145,7 @@ impl Supervisor {
     }
 
     async fn reported(&mut self, worker: &Attended, segment: SegmentId, reported: Reported) {
-        let ends = reported.last || reported.loss.is_none();
+        let ends = reported.last || reported.diverged;
         if let Some(training) = self.state.training(segment) {
             training.over = reported.resource >= training.to;
         }
@@ -187,14 +183,24 @@ impl Supervisor {
         }
     }
 
-    async fn exported(&mut self, worker: &Attended, directory: PathBuf, test: Option<Measurement>) -> Result<(), End> {
+    async fn exported(
+        &mut self,
+        worker: &Attended,
+        directory: PathBuf,
+        (test, untrained): (Option<Measurement>, Option<Measurement>),
+    ) -> Result<(), End> {
         if !self.is_at(&Task::Exporting(directory.clone())) {
             return Err(out_of_turn("exported"));
         }
-        if let Some(test) = &test {
-            check(&test.metrics).map_err(died)?;
+        for measurement in test.iter().chain(&untrained) {
+            check(&measurement.metrics).map_err(died)?;
         }
-        self.report(News::Exported { directory, test }).await;
+        self.report(News::Exported {
+            directory,
+            test,
+            untrained,
+        })
+        .await;
         self.report_idle(worker).await;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The core on its own: events go in, and what comes out is looked at.
 
+mod objective;
 mod recovery;
 mod refusal;
 mod trouble;
@@ -31,6 +32,8 @@ pub(crate) fn with(kind: PolicyKind, trials: u64, max_resource: u64, reduction_f
         seed: 7,
         trials,
         retries: 2,
+        objective: Default::default(),
+        keep_checkpoints: 1,
         sampler: SamplerSpec::default(),
         confirmation: None,
         policy: PolicySpec {
@@ -93,7 +96,7 @@ pub(crate) fn at(fact: Fact) -> Record {
 }
 
 /// A study that has come to its end.
-pub(super) fn finished() -> Study {
+pub(crate) fn finished() -> Study {
     let mut core = Core::new(with(PolicyKind::None, 2, 1, 2), 2);
     core.report(TrialId(0), 1, 0.1);
     core.report(TrialId(1), 1, 0.2);
@@ -102,16 +105,16 @@ pub(super) fn finished() -> Study {
 }
 
 /// A study that is given events, what it has recorded, and the checkpoints that are on disk.
-struct Core {
+pub(crate) struct Core {
     spec: StudySpec,
-    study: Study,
+    pub study: Study,
     records: Vec<Record>,
     files: BTreeSet<String>,
 }
 
 impl Core {
     /// One that a scheduler has opened, with slots that have nothing to do.
-    fn new(spec: StudySpec, slots: u32) -> Self {
+    pub fn new(spec: StudySpec, slots: u32) -> Self {
         let mut core = Self {
             study: Study::new(spec.clone()),
             spec,
@@ -135,7 +138,7 @@ impl Core {
         self.idle(0..slots);
     }
 
-    fn idle(&mut self, slots: Range<u32>) -> Step {
+    pub fn idle(&mut self, slots: Range<u32>) -> Step {
         let slots = slots.map(SlotId).collect();
         self.send(Event::Idle { slots })
     }
@@ -183,7 +186,7 @@ impl Core {
         self.files = self.study.checkpoint_files().into_iter().map(String::from).collect();
     }
 
-    fn report(&mut self, trial: TrialId, resource: u64, loss: f64) -> Vec<Record> {
+    pub fn report(&mut self, trial: TrialId, resource: u64, loss: f64) -> Vec<Record> {
         let written = format!("{}-{resource}", self.segment(trial).attempt);
         let reported = self.reported(trial, resource, Some(loss), Some(checkpoint(trial, &written)));
         self.send(Event::Reported(reported)).records
@@ -193,6 +196,7 @@ impl Core {
     fn reported(&self, trial: TrialId, resource: u64, loss: Option<f64>, checkpoint: Option<Checkpoint>) -> Reported {
         let attempt = self.segment(trial).attempt;
         Reported {
+            diverged: loss.is_none() && self.spec.objective.is_loss(),
             trial,
             attempt,
             resource,
