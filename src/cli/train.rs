@@ -46,6 +46,10 @@ impl Train {
         if let Some(output) = &self.output {
             export::refuse_existing(output)?;
         }
+        if file.slots.threads_per_trial.is_none() && file.slots.trials_per_device.is_none() {
+            // There is one trial: it has the whole machine.
+            file.slots.trials_per_device = Some(1);
+        }
         file.study.trials = 1;
         file.study.policy.kind = PolicyKind::None;
         file.study.confirmation = None;
