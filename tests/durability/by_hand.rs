@@ -83,7 +83,7 @@ fn failed_trials_are_tried_again_in_a_study_that_is_finished() {
     let ran = &place.run(&["trials", "s", "--json"]).json()[1];
     let plain = &place.run(&["trials", "plain", "--json"]).json()[1];
     assert_ne!(ran["state"], "failed");
-    assert_eq!(ran["resource"].as_u64() >= plain["resource"].as_u64(), true);
+    assert!(ran["resource"].as_u64() >= plain["resource"].as_u64());
     assert!(
         place
             .run(&["retry", "s"])

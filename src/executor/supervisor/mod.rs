@@ -144,7 +144,7 @@ impl Supervisor {
             features: Vec::new(),
             has_served: false,
             has_spoken: false,
-            awaited: Awaited::Ready.from_now(),
+            awaited: Awaited::Ready.starting_now(),
         })
     }
 

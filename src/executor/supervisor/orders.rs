@@ -84,7 +84,7 @@ impl Supervisor {
         };
         worker.awaited = match worker.features.contains(&Feature::Heartbeats) {
             true => None,
-            false => Awaited::Report(segment.trial).from_now(),
+            false => Awaited::Report(segment.trial).starting_now(),
         };
         worker.send(&ToWorker::Run(spec.message(file, directory)))
     }

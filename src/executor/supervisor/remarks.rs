@@ -25,7 +25,7 @@ pub(super) enum Awaited {
 
 impl Awaited {
     /// It is awaited from now on.
-    pub(super) fn from_now(self) -> Option<(Self, Instant)> {
+    pub(super) fn starting_now(self) -> Option<(Self, Instant)> {
         let patience = match self {
             Self::Ready => READY,
             Self::Report(_) => REPORT,

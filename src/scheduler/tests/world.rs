@@ -436,9 +436,9 @@ impl Clock for MemoryClock {
     }
 
     async fn tick(&mut self) {
-        let mut world = self.0.borrow_mut();
-        if world.by_hand == 0.0 || world.rng.random() {
-            drop(world);
+        let passes = |world: &mut World| world.by_hand > 0.0 && world.rng.random();
+        let passed = passes(&mut self.0.borrow_mut());
+        if !passed {
             pending().await
         }
     }
