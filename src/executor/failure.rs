@@ -63,6 +63,14 @@ pub(super) enum Failure {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// It has sent something else than a number.
+    #[error("the worker sent {value} as `{key}`, which must be a number")]
+    NotANumber {
+        /// The loss or the metric, fit to be shown.
+        key: String,
+        /// What it has sent, fit to be shown.
+        value: String,
+    },
     /// It has answered what it was not asked; the name of the message.
     #[error("the worker sent `{0}` out of turn")]
     OutOfTurn(&'static str),
@@ -128,6 +136,7 @@ impl Failure {
             | Self::Silent(_)
             | Self::Version { .. }
             | Self::LongLine(_)
+            | Self::NotANumber { .. }
             | Self::OutOfTurn(_)
             | Self::Metrics(_)
             | Self::EndedEarly

@@ -110,12 +110,19 @@ fn message(json: &[u8], mut value: Value) -> Result<FromWorker, Failure> {
     let take = |of: Option<&mut Value>| of.and_then(Value::as_object_mut).map(take_out).unwrap_or_default();
     let own = take(Some(&mut value));
     let [test, untrained] = ["test", "untrained"].map(|key| take(value.get_mut(key)));
+    let no_number = [Some(&value), value.get("test"), value.get("untrained")]
+        .into_iter()
+        .flatten()
+        .find_map(no_number);
     let read = match own.nothing && test.nothing && untrained.nothing {
         // Only here it shows if a key stands there twice.
         true => serde_json::from_slice(json),
         false => serde_json::from_value(value),
     };
-    let mut message = read.map_err(|source| invalid(json, source))?;
+    let mut message = read.map_err(|source| match no_number {
+        Some((key, value)) => Failure::NotANumber { key, value },
+        None => invalid(json, source),
+    })?;
     match &mut message {
         FromWorker::Report { loss, metrics, .. } => own.put_back(loss, metrics),
         FromWorker::Evaluated(measured) => own.put_back(&mut measured.loss, &mut measured.metrics),
@@ -138,6 +145,17 @@ fn message(json: &[u8], mut value: Value) -> Result<FromWorker, Failure> {
         | FromWorker::Failed { .. } => {}
     }
     Ok(message)
+}
+
+/// The first among a loss and metrics that is no number: its key and its value, fit to be shown.
+fn no_number(measured: &Value) -> Option<(String, String)> {
+    let loss = measured.get("loss").map(|loss| ("loss", loss));
+    let metrics = measured.get("metrics").and_then(Value::as_object).into_iter().flatten();
+    let values = loss
+        .into_iter()
+        .chain(metrics.map(|(name, value)| (name.as_str(), value)));
+    let mut wrong = values.filter(|(_, value)| !value.is_number());
+    wrong.next().map(|(key, value)| (shown(key), shown(&value.to_string())))
 }
 
 /// What was taken out of a loss and metrics: numbers that are not finite, which JSON does not have.

@@ -94,7 +94,11 @@ fn what_was_meant_as_a_message_is_refused() {
         ("now {'type': 'ready', 'protocol': 1}", "key must be a string"),
         (&format!("{DONE} at last"), "trailing characters"),
         (&r#"{"type":"#.repeat(10_000), "expected variant identifier"),
-        (&report(r#""loss":"0.5""#), "expected f64"),
+        (&report(r#""loss":"0.5""#), "\"0.5\" as `loss`, which must be a number"),
+        (
+            &report(r#""loss":0.5,"metrics":{"a":1,"b":[2]}"#),
+            "[2] as `b`, which must be a number",
+        ),
     ] {
         let parts = short(line);
         let [refused] = &parts[..] else { panic!("{parts:?}") };
