@@ -1,11 +1,12 @@
 //! The command line: one file per verb.
 
-mod by_hand;
 mod error;
 mod export;
 mod fsck;
 mod number;
+mod request;
 mod resume;
+mod retry;
 mod run;
 mod schema;
 mod search;
@@ -13,6 +14,7 @@ mod show;
 mod simulate;
 mod space;
 mod status;
+mod stop;
 mod study;
 mod train;
 mod trials;
@@ -53,9 +55,9 @@ enum Verb {
     /// Resume a study that was stopped
     Resume(resume::Resume),
     /// Stop a search that runs elsewhere, or end one of its trials
-    Stop(by_hand::Stop),
+    Stop(stop::Stop),
     /// Give failed trials all their attempts again, also in a finished study
-    Retry(by_hand::Retry),
+    Retry(retry::Retry),
     /// Train once with fixed values, without a search
     Train(train::Train),
     /// Run a study on virtual time, over learning curves that need no training
