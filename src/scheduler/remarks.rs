@@ -38,6 +38,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             | Event::Failed { .. }
             | Event::TrialStopped { .. }
             | Event::Retried { .. }
+            | Event::Ticked
             | Event::Closed => true,
         }
     }

@@ -4,9 +4,10 @@ use hpo_protocol::{Measurement, Values};
 use serde::{Deserialize, Serialize};
 
 use super::measures::Measures;
+use super::pause::Pause;
 use super::spec::{ConfirmationSpec, Limits, StudySpec};
+use super::stop::{Limit, StopSpec};
 use super::trial::Checkpoint;
-use super::trouble::Pause;
 use crate::ids::{SegmentId, SlotId, Timestamp, TrialId};
 
 /// The version of the journal's records. A reader refuses a higher one.
@@ -107,6 +108,8 @@ pub enum Event {
         /// The trials.
         trials: Vec<TrialId>,
     },
+    /// Time has passed. Only a limit of time makes a difference of it.
+    Ticked,
     /// The scheduler is ending in good order. What still runs has to be done again from its last report.
     Closed,
 }
@@ -154,6 +157,16 @@ pub enum Fact {
     ConfirmationRaised {
         /// How much in all.
         confirmation: ConfirmationSpec,
+    },
+    /// The search ends earlier or later than before.
+    StopChanged {
+        /// When.
+        stop: StopSpec,
+    },
+    /// The search has come to a limit: nothing more is begun before a scheduler takes it over again.
+    LimitReached {
+        /// Which.
+        limit: Limit,
     },
     /// The untrained model was measured.
     BaselineMeasured(Measurement),
@@ -307,6 +320,8 @@ impl Fact {
             | Self::SchedulerStopped
             | Self::TrialsRaised { .. }
             | Self::ConfirmationRaised { .. }
+            | Self::StopChanged { .. }
+            | Self::LimitReached { .. }
             | Self::BaselineMeasured(_)
             | Self::BracketOpened { .. }
             | Self::StudyPaused(_)

@@ -1,13 +1,13 @@
 //! Failures that are all alike: they come of the trainer, its data or the machine, and not of one configuration.
 
 use std::collections::BTreeSet;
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
 
 use super::Study;
-use crate::ids::{SlotId, TrialId};
-use crate::words::counted;
+use super::decide::Decider;
+use super::event::Fact;
+use super::pause::Pause;
+use super::trial::TrialState;
+use crate::ids::{SegmentId, SlotId, TrialId};
 
 /// So many failures that are alike may pause a study.
 const FAILURES: u32 = 3;
@@ -17,35 +17,6 @@ const UNTRIED: usize = 2;
 
 /// Of so many different trials once some have reported: a few configurations that can't be trained are then more likely.
 const TRIED: usize = 5;
-
-/// Why a study is paused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pause {
-    /// How many attempts have failed in the same way.
-    pub failures: u32,
-    /// The trial that has failed last.
-    pub trial: TrialId,
-    /// How, for the user.
-    pub message: String,
-}
-
-impl fmt::Display for Pause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            failures,
-            trial,
-            message,
-        } = self;
-        let failed = match failures {
-            1 => "the only attempt has failed".to_owned(),
-            _ => format!(
-                "{} in a row have failed in the same way, and no trial has got through meanwhile",
-                counted(*failures as usize, "attempt")
-            ),
-        };
-        write!(f, "{failed}; trial {trial} failed last: {message}")
-    }
-}
 
 /// What has gone wrong since the last report.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -144,6 +115,32 @@ impl Study {
             .filter_map(|&id| self.trial(id))
             .filter(|trial| trial.failures > 0);
         wronged.map(|trial| trial.id).collect()
+    }
+}
+
+impl Decider<'_> {
+    /// The running segment of a trial has failed: it is tried again, or the trial is given up, or the study pauses.
+    pub(super) fn fail(&mut self, segment: SegmentId, message: String, checkpoint_lost: bool) {
+        let SegmentId { trial, attempt } = segment;
+        let Some(failing) = self.study.trial(trial) else {
+            return;
+        };
+        let ahead = matches!(failing.state, TrialState::Ahead { .. });
+        // Neither a lost checkpoint nor a decision that has not been taken is the configuration's fault.
+        let retry = checkpoint_lost || ahead || failing.failures < self.study.spec.retries;
+        let due_pause = self.study.due_pause(trial, &message, !retry);
+        let pause = due_pause.filter(|_| !checkpoint_lost);
+        self.record(Fact::SegmentFailed {
+            trial,
+            attempt,
+            message,
+            checkpoint_lost,
+            retry: retry || pause.is_some(),
+        });
+        match pause {
+            Some(pause) => self.record(Fact::StudyPaused(pause)),
+            None => self.decide(),
+        }
     }
 }
 
