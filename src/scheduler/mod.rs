@@ -8,6 +8,8 @@ mod edge;
 mod export;
 mod job;
 mod pause;
+mod remarks;
+mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -65,6 +67,7 @@ pub async fn run<S: Slots, J: Storage, C: Clock>(
         paused_before: None,
         cancellation,
         observer,
+        remarks: BTreeSet::new(),
         unchecked: 0,
     };
     let outcome = scheduler.run(opened).await;
@@ -98,6 +101,8 @@ struct Scheduler<'a, S, J, C> {
     paused_before: Option<Pause>,
     cancellation: Cancellation,
     observer: &'a mut dyn Observer,
+    /// What there were remarks about.
+    remarks: BTreeSet<String>,
     /// How many events were handled since the study was last checked.
     unchecked: usize,
 }
@@ -168,6 +173,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                     if self.is_pause_over() {
                         self.take(Vec::new()).await?;
                     }
+                    self.obey().await?;
                 }
                 batch = self.slots.news() => self.take(batch).await?,
             }
@@ -221,6 +227,11 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 step.append(next);
             }
         }
+        if let Some(pause) = self.study.pause() {
+            let paused = SchedulerError::Paused(pause.clone());
+            self.carry_out(step).await?;
+            return Err(paused);
+        }
         let lost = aside.into_iter().try_for_each(|(slot, why)| self.set_aside(slot, why));
         let lost = lacking.map_or(lost, |lacking| Err(SchedulerError::NoObjective(lacking)));
         if lost.is_err() {
@@ -255,11 +266,11 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 self.is_idle(slot, &features).await;
                 None
             }
-            News::Happened(event) => {
+            News::Happened(mut event) => {
                 if matches!(event, Event::Reported(_)) {
                     self.paused_before = None;
                 }
-                Some(event)
+                self.leave_out(&mut event).then_some(event)
             }
             News::Progress {
                 trial,
@@ -278,9 +289,11 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             }
             News::Exported {
                 directory,
-                test,
-                untrained,
+                mut test,
+                mut untrained,
             } => {
+                let measured = test.iter_mut().chain(&mut untrained);
+                measured.for_each(|measurement| self.leave_out_of(measurement));
                 let tested = self.export.trial().zip(test).map(|(trial, measurement)| Tested {
                     trial,
                     measurement,
@@ -294,6 +307,10 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                     true => self.export_failed(message),
                     false => self.export = Export::Done(Err(message)),
                 }
+                None
+            }
+            News::Remark { about, text } => {
+                self.remark(&about, &text);
                 None
             }
             News::Fatal { .. } => None,

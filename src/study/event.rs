@@ -4,6 +4,7 @@ use hpo_protocol::{Measurement, Values};
 use serde::{Deserialize, Serialize};
 
 use super::measures::Measures;
+use super::pause::Pause;
 use super::spec::{ConfirmationSpec, Limits, StudySpec};
 use super::stop::{Limit, StopSpec};
 use super::trial::Checkpoint;
@@ -96,6 +97,16 @@ pub enum Event {
         message: String,
         /// Whether the checkpoint it should have gone on from can't be used.
         checkpoint_lost: bool,
+    },
+    /// The user ends a trial.
+    TrialStopped {
+        /// The trial.
+        trial: TrialId,
+    },
+    /// The user gives failed trials all their attempts again.
+    Retried {
+        /// The trials.
+        trials: Vec<TrialId>,
     },
     /// Time has passed. Only a limit of time makes a difference of it.
     Ticked,
@@ -267,6 +278,18 @@ pub enum Fact {
         /// The rung's resource.
         rung: u64,
     },
+    /// The trial was ended by the user.
+    TrialStopped {
+        /// The trial.
+        trial: TrialId,
+    },
+    /// The trial has all its attempts again: its failures do not count, and if it has failed for good, it goes on.
+    TrialRetried {
+        /// The trial.
+        trial: TrialId,
+    },
+    /// One attempt after the other has failed in the same way: nothing more is begun before a scheduler takes the study over again.
+    StudyPaused(Pause),
     /// Nothing is left to train.
     StudyFinished {
         /// The best trial, if any trial has a result.
@@ -289,6 +312,8 @@ impl Fact {
             | Self::TrialPruned { trial, .. }
             | Self::ModelTested(Tested { trial, .. })
             | Self::CheckpointLost { trial, .. }
+            | Self::TrialStopped { trial }
+            | Self::TrialRetried { trial }
             | Self::TrialCompleted { trial, .. } => Some(trial),
             Self::StudyCreated { .. }
             | Self::SchedulerStarted { .. }
@@ -299,6 +324,7 @@ impl Fact {
             | Self::LimitReached { .. }
             | Self::BaselineMeasured(_)
             | Self::BracketOpened { .. }
+            | Self::StudyPaused(_)
             | Self::StudyFinished { .. } => None,
         }
     }

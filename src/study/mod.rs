@@ -4,6 +4,7 @@
 //! the records alone give the state back.
 
 pub mod bracket;
+mod by_hand;
 mod check;
 mod confirmation;
 mod decide;
@@ -13,6 +14,7 @@ mod fold;
 mod measures;
 mod objective;
 mod open;
+mod pause;
 mod policy;
 mod sampler;
 mod spec;
@@ -21,6 +23,7 @@ mod statistics;
 mod stop;
 mod summary;
 mod trial;
+mod trouble;
 mod turn;
 
 use std::borrow::Borrow;
@@ -39,6 +42,7 @@ pub use fits::Misfit;
 pub use measures::Measures;
 use measures::Names;
 pub use objective::{Direction, LOSS, Objective, named};
+pub use pause::Pause;
 pub use policy::{
     Asha, AsyncHyperband, BracketPlan, COMMON_KEYS, Hyperband, MedianStopping, PolicyKind, PolicySpec, PolicyTable,
     SuccessiveHalving, keys as policy_keys,
@@ -49,6 +53,7 @@ pub use spec::{ConfirmationSpec, Limits, StudySpec, Trainer};
 pub use stop::{Limit, StopSpec};
 pub use summary::TrialSummary;
 pub use trial::{Checkpoint, Report, Role, Trial, TrialState, TrialStatus};
+use trouble::Trouble;
 use turn::Turn;
 
 use crate::ids::{Timestamp, TrialId};
@@ -84,6 +89,7 @@ pub struct Study {
     scheduler: Option<SchedulerRun>,
     /// Decisions that follow from the records but are not among them yet.
     undecided: BTreeMap<TrialId, Decision>,
+    trouble: Trouble,
     names: Names,
     finished: bool,
     /// The limit at which the search has ended.
@@ -153,6 +159,7 @@ impl Study {
             test: None,
             scheduler: None,
             undecided: BTreeMap::new(),
+            trouble: Trouble::default(),
             names: Names::default(),
             finished: false,
             halted: None,

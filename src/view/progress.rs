@@ -320,6 +320,8 @@ fn line(study: &Study, fact: &Fact) -> Option<String> {
             format!("trial {trial}: failed and is {next}: {message}")
         }
         Fact::TrialPromoted { trial, to, .. } => format!("trial {trial}: promoted to {unit} {to}"),
+        Fact::TrialStopped { trial } => format!("trial {trial}: ended by hand"),
+        Fact::TrialRetried { trial } => format!("trial {trial}: has all its attempts again"),
         Fact::TrialPruned { trial, rung } => format!("trial {trial}: pruned at {unit} {rung}"),
         Fact::CheckpointLost { trial, file } => format!("trial {trial}: its checkpoint {file} is lost"),
         Fact::StudyFinished { .. } => finished(study),
@@ -330,6 +332,8 @@ fn line(study: &Study, fact: &Fact) -> Option<String> {
         | Fact::LimitReached { .. }
         | Fact::BracketOpened { .. }
         | Fact::TrialCreated { .. }
+        // The search ends with it, and says why.
+        | Fact::StudyPaused(_)
         | Fact::TrialCompleted { .. } => return None,
     })
 }

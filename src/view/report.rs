@@ -35,6 +35,11 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
             "finished after {}\n",
             duration(overview.updated.since(overview.created))
         ),
+        (_, _) if overview.paused.is_some() => {
+            let pause = overview.paused.iter().map(ToString::to_string).collect::<String>();
+            let again = directory.root().display();
+            format!("paused: {pause}\nfix that, and resume with: hpo resume {again}\n")
+        }
         _ => format!("stopped; resume with: hpo resume {}\n", directory.root().display()),
     };
     let states = overview.states.iter();
@@ -98,6 +103,7 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "study": overview.spec.name,
         "directory": directory.root(),
         "state": state(overview, running),
+        "paused": overview.paused,
         "trials": overview.spec.trials,
         "states": states.collect::<std::collections::BTreeMap<_, _>>(),
         "rungs": overview.rungs,

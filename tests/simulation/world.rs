@@ -125,7 +125,10 @@ fn live(world: &Rc<RefCell<World>>, limits: Limits) -> bool {
             Poll::Ready(Ended { outcome, study, .. }) => {
                 assert!(study == world.borrow().durable, "what it leaves is what is durable");
                 assert!(
-                    matches!(outcome, Ok(_) | Err(SchedulerError::Fatal(_))),
+                    matches!(
+                        outcome,
+                        Ok(_) | Err(SchedulerError::Fatal(_) | SchedulerError::Paused(_))
+                    ),
                     "its disk takes everything"
                 );
                 return true;

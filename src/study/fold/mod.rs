@@ -2,6 +2,7 @@
 //!
 //! Records of somebody else's making are checked before, so that what can't follow from those before is a bug here.
 
+mod by_hand;
 mod rungs;
 mod segments;
 
@@ -82,12 +83,16 @@ impl Study {
             Fact::CheckpointLost { trial, file } => self.trials[trial.0 as usize].forget_checkpoint(file),
             Fact::TrialPromoted { trial, rung, to } => self.trial_promoted(*trial, *rung, *to),
             Fact::TrialPruned { trial, rung } => self.trial_pruned(*trial, *rung),
+            Fact::TrialStopped { trial } => self.trial_stopped(*trial),
+            Fact::TrialRetried { trial } => self.trial_retried(*trial),
+            Fact::StudyPaused(pause) => self.trouble.pause(pause),
             Fact::TrialCompleted { trial, rung } => self.trial_completed(*trial, *rung),
         }
     }
 
     fn scheduler_started(&mut self, process: u32, slots: &[String]) {
         self.interrupt_all();
+        self.trouble.resume();
         // The slots are others now, or have been repaired.
         self.trials.iter_mut().for_each(|trial| trial.failed_on.clear());
         self.halted = None;

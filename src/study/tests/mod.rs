@@ -4,6 +4,7 @@ mod objective;
 mod recovery;
 mod refusal;
 mod stop;
+mod trouble;
 
 use std::ops::Range;
 
@@ -154,6 +155,8 @@ impl Core {
             | Event::Tested { .. }
             | Event::Failed { .. }
             | Event::Ticked
+            | Event::TrialStopped { .. }
+            | Event::Retried { .. }
             | Event::Closed => None,
         };
         self.files.extend(written.map(|checkpoint| checkpoint.file.clone()));
@@ -197,7 +200,7 @@ impl Core {
     fn reported(&self, trial: TrialId, resource: u64, loss: Option<f64>, checkpoint: Option<Checkpoint>) -> Reported {
         let attempt = self.segment(trial).attempt;
         Reported {
-            diverged: false,
+            diverged: loss.is_none() && self.spec.objective.is_loss(),
             trial,
             attempt,
             resource,
