@@ -90,6 +90,9 @@ impl CliError {
             Self::Scheduler(SchedulerError::Commit(CommitError::Gone)) => {
                 "if it was moved, resume it by the path of its directory: hpo resume DIRECTORY"
             }
+            Self::Scheduler(SchedulerError::Paused(_)) => {
+                "fix that and run the same command again: nothing recorded is lost, and the attempts that have failed do not count"
+            }
             Self::Scheduler(SchedulerError::Fatal(_)) => {
                 "fix that and run the same command again: nothing recorded is lost"
             }

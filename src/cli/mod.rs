@@ -4,7 +4,9 @@ mod error;
 mod export;
 mod fsck;
 mod number;
+mod request;
 mod resume;
+mod retry;
 mod run;
 mod schema;
 mod search;
@@ -12,6 +14,7 @@ mod show;
 mod simulate;
 mod space;
 mod status;
+mod stop;
 mod study;
 mod train;
 mod trials;
@@ -51,6 +54,10 @@ enum Verb {
     Search(search::Search),
     /// Resume a study that was stopped
     Resume(resume::Resume),
+    /// Stop a search that runs elsewhere, or end one of its trials
+    Stop(stop::Stop),
+    /// Give failed trials all their attempts again, also in a finished study
+    Retry(retry::Retry),
     /// Train once with fixed values, without a search
     Train(train::Train),
     /// Run a study on virtual time, over learning curves that need no training
@@ -78,6 +85,8 @@ pub fn main(arguments: Arguments) -> ExitCode {
     let done = match arguments.verb {
         Verb::Search(verb) => verb.run(&studies),
         Verb::Resume(verb) => verb.run(&studies),
+        Verb::Stop(verb) => verb.run(&studies),
+        Verb::Retry(verb) => verb.run(&studies),
         Verb::Train(verb) => verb.run(&studies),
         Verb::Simulate(verb) => verb.run(),
         Verb::Space(verb) => verb.run(),

@@ -16,7 +16,7 @@ use crate::program::{is_program, on_path};
 use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
 use crate::signals::Signals;
 use crate::store::{Store, StudyDirectory, StudyReader};
-use crate::study::{Limits, Study, StudySpec, TrialStatus, TrialSummary};
+use crate::study::{Limits, Study, StudySpec, TrialState, TrialStatus, TrialSummary};
 use crate::view::{self, Progress, notify};
 use crate::words::counted;
 
@@ -78,6 +78,7 @@ pub(super) fn program(spec: &StudySpec, directory: &StudyDirectory) -> Result<Pr
         directory: trainer.directory.clone(),
         study: spec.name.clone(),
         settings: trainer.settings.clone(),
+        is_own: trainer.command.is_none(),
         cache: directory.cache(),
     })
 }
@@ -149,7 +150,10 @@ pub(super) fn run(
             notify(&format!("stopped; nothing recorded is lost. Resume with:\n  {again}"));
             Err(CliError::Stopped)
         }
-        Outcome::Finished => {
+        Outcome::Finished | Outcome::Limited(_) => {
+            if let Outcome::Limited(limit) = ended.outcome {
+                notify(&view::limit_reached(ended.study.spec(), limit));
+            }
             let ranked = ended.database.as_ref().and_then(|database| database.best(SHOWN).ok());
             let best = ranked.unwrap_or_else(|| {
                 let best = ended.study.best().map(|best| ended.study.summary(best));
@@ -202,7 +206,10 @@ pub(super) fn print_finished(reader: &StudyReader) -> Result<(), CliError> {
     }
     let model = reader.directory().best_model();
     let model = model.exists().then_some(Ok(model));
-    notify(&format!("study {} is finished", study.spec().name));
+    match study.halted() {
+        Some(limit) => notify(&view::limit_reached(study.spec(), limit)),
+        None => notify(&format!("study {} is finished", study.spec().name)),
+    }
     print_outcome(study, reader.directory(), rows, model.as_ref())
 }
 
@@ -214,13 +221,39 @@ fn print_outcome(
     model: Option<&Result<PathBuf, String>>,
 ) -> Result<(), CliError> {
     print(&view::outcome(study, directory, best, model))?;
-    if study.best().is_none() {
-        return Err(CliError::Failed(format!(
-            "every trial has failed or diverged; their logs are in {}",
-            directory.logs().display()
-        )));
+    match study.best() {
+        None if study.is_finished() => Err(CliError::Failed(without_result(study, directory))),
+        Some(_) | None => Ok(()),
     }
-    Ok(())
+}
+
+/// Why a finished study has no result: what failed last, in its own words.
+fn without_result(study: &Study, directory: &StudyDirectory) -> String {
+    let last = study.trials().iter().rev().find_map(|trial| match &trial.state {
+        TrialState::Failed { message } => Some((trial.id, message)),
+        TrialState::Waiting { .. }
+        | TrialState::Running { .. }
+        | TrialState::Paused { .. }
+        | TrialState::Ahead { .. }
+        | TrialState::Pruned { .. }
+        | TrialState::Completed
+        | TrialState::Diverged { .. } => None,
+    });
+    let logs = directory.logs();
+    let has_log = study.trials().iter().any(|trial| {
+        let log = format!("{}.log", StudyDirectory::trial_checkpoints(trial.id));
+        logs.join(log).exists()
+    });
+    let logs = match has_log {
+        true => format!("; their logs are in {}", logs.display()),
+        false => String::new(),
+    };
+    match last {
+        Some((trial, message)) => {
+            format!("every trial has failed or diverged{logs}; trial {trial} failed last: {message}")
+        }
+        None => format!("every trial has diverged: none has reported a finite loss{logs}"),
+    }
 }
 
 /// Sends tracing to the study's log, at the level that `RUST_LOG` sets [default: `info`].

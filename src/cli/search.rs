@@ -10,7 +10,7 @@ use super::study::find;
 use crate::clock::now;
 use crate::executor::Machine;
 use crate::store::{self, StoreError, StudyDirectory, StudyReader};
-use crate::study::StudySpec;
+use crate::study::{Study, StudySpec};
 use crate::study_file::{self, StudyFile};
 use crate::view::notify;
 
@@ -20,13 +20,25 @@ pub(super) struct Search {
     /// The study's file: what to train, on what, and the space to search
     file: PathBuf,
 
+    /// End after so long, such as 90m or 2h 30m, all runs of the search together [default: `time_limit` of the study's file]
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    time_limit: Option<u64>,
+
     #[command(flatten)]
     slots: SlotArguments,
 }
 
+/// The milliseconds of a span of time.
+fn span(text: &str) -> Result<u64, String> {
+    study_file::span_ms(text).ok_or_else(|| study_file::SPAN.to_owned())
+}
+
 impl Search {
     pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
-        let file = study_file::read(&self.file)?;
+        let mut file = study_file::read(&self.file)?;
+        if self.time_limit.is_some() {
+            file.study.stop.time_ms = self.time_limit;
+        }
         let again = format!("hpo search {}", self.file.display());
         search(&file, studies, &self.slots, &again).map(drop)
     }
@@ -55,6 +67,10 @@ pub(super) fn search(
                 run::print_finished(&reader)?;
                 return Ok(directory);
             }
+            Ok(()) if still_halted(reader.study(), &wanted) => {
+                run::print_finished(&reader)?;
+                return Ok(directory);
+            }
             Ok(()) => {
                 tell_data(study_file::check_files(file)?);
                 let store = reader.take_over(directory.lock()?)?;
@@ -76,6 +92,13 @@ pub(super) fn search(
     tell_data(data);
     run::run(&directory, store::open(&directory)?, &settings, None, again)?;
     Ok(directory)
+}
+
+/// Whether a limit has ended the study that is none the higher now.
+fn still_halted(study: &Study, wanted: &StudySpec) -> bool {
+    let (recorded, wanted) = (study.spec().limits(), wanted.limits());
+    let others = (wanted.trials, wanted.confirmation) == (recorded.trials, recorded.confirmation);
+    study.halted().is_some() && others && study.reached(&wanted.stop, now()).is_some()
 }
 
 /// Removes a study that has not trained anything; for any other the error is `changed`.
@@ -119,6 +142,7 @@ fn check_same(recorded: &StudySpec, wanted: &StudySpec, file: &StudyFile) -> Res
     {
         comparable.confirmation = recorded.confirmation;
     }
+    comparable.stop = recorded.stop;
     if wanted.trainer.command.is_none() {
         // The embedding trainer's files are absolute: it does not matter where it starts.
         comparable.trainer.directory.clone_from(&recorded.trainer.directory);

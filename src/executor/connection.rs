@@ -13,14 +13,11 @@ use tokio::time::timeout;
 use super::failure::Failure;
 use super::launcher::{Exit, Launched, RunningWorker};
 use super::liveness::{Liveness, Monitored};
-use super::log::{Line, WorkerLog, next_line};
-use crate::diagnostic::visible;
+use super::log::{End, WorkerLog, next_line};
+use super::message::{Part, parts};
 
 /// A message is longer than this only if something is wrong.
-const LONGEST_LINE: u64 = 1 << 20;
-
-/// How much is shown of a line that is no message, in characters.
-const SHOWN: usize = 200;
+const LONGEST_LINE: usize = 1 << 20;
 
 /// A worker that sends faster than its messages are handled has to wait.
 const MESSAGES_AHEAD: usize = 256;
@@ -105,7 +102,11 @@ impl Connection {
                 None => self.closed = Some("its pipes"),
             }
         }
-        Err(Failure::Ended(self.describe_end().await))
+        let how = self.describe_end().await;
+        Err(match self.has_left() {
+            true => Failure::Left(how),
+            false => Failure::Ended(how),
+        })
     }
 
     /// Has a message sent as soon as the worker reads it.
@@ -185,35 +186,36 @@ async fn read_messages(
     incoming: Sender<Incoming>,
     log: WorkerLog,
 ) {
-    while let Ok(Some(line)) = next_line(&mut stdout, LONGEST_LINE).await {
-        let next = match line {
-            Line::TooLong(_) => Incoming::Invalid(Failure::LongLine(LONGEST_LINE)),
-            Line::Whole(line) if !line.starts_with(b"{") => {
-                log.line(line);
-                // There may be thousands of them in what was read at once.
-                consume_budget().await;
-                continue;
-            }
-            Line::Whole(line) => match serde_json::from_slice(&line) {
-                Ok(message) => Incoming::Message(message),
-                Err(source) => {
-                    let beginning: String = String::from_utf8_lossy(&line).chars().take(SHOWN).collect();
-                    let line = visible(&beginning);
-                    Incoming::Invalid(Failure::NotAMessage { line, source })
-                }
-            },
-        };
-        if incoming.send(next).await.is_err() {
+    let unfinished = |line: &[u8]| log.unfinished(line);
+    while let Ok(Some((line, end))) = next_line(&mut stdout, LONGEST_LINE, unfinished).await {
+        if end == End::Limit {
+            let _ = incoming.send(Incoming::Invalid(Failure::LongLine(LONGEST_LINE))).await;
             return;
         }
+        log.unfinished(&[]);
+        for part in parts(&line) {
+            let next = match part {
+                Part::Message(message) => Incoming::Message(message),
+                Part::Invalid(failure) => Incoming::Invalid(failure),
+                Part::Print(print) => {
+                    log.line(print.to_vec(), end);
+                    continue;
+                }
+            };
+            if incoming.send(next).await.is_err() {
+                return;
+            }
+        }
+        // There may be thousands of them in what was read at once.
+        consume_budget().await;
     }
     let _ = incoming.send(Incoming::Closed("its standard output")).await;
 }
 
 /// Keeps what a worker prints on its standard error.
 async fn read_log(mut stderr: BufReader<Monitored<impl AsyncRead + Unpin>>, log: WorkerLog) {
-    while let Ok(Some(Line::Whole(line) | Line::TooLong(line))) = next_line(&mut stderr, LONGEST_LINE).await {
-        log.line(line);
+    while let Ok(Some((line, end))) = next_line(&mut stderr, LONGEST_LINE, |_| {}).await {
+        log.line(line, end);
         consume_budget().await;
     }
 }

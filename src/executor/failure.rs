@@ -27,9 +27,20 @@ pub(super) enum Failure {
     /// The worker can't be started.
     #[error(transparent)]
     Launch(#[from] LaunchError),
-    /// It has ended by itself; how, in words.
-    #[error("the worker ended unasked ({0})")]
+    /// It has crashed, was killed, or has closed its pipes; how, in words.
+    #[error("the worker ended unexpectedly ({0})")]
     Ended(String),
+    /// It has ended with success while it owed an answer.
+    #[error(
+        "the worker ended by itself ({0}) before it was done: a worker trains one segment after another until its standard input ends"
+    )]
+    Left(String),
+    /// It has ended with success and never sent a message.
+    #[error(
+        "the trainer ended ({0}) without a message, so it does not speak the worker protocol: a trainer reads orders from its standard \
+         input and answers in JSON lines, see docs/trainers.md and examples/trainer.py"
+    )]
+    Mute(String),
     /// It was silent for too long.
     #[error(transparent)]
     Silent(#[from] Silence),
@@ -43,7 +54,7 @@ pub(super) enum Failure {
     },
     /// It has sent a line without end.
     #[error("the worker sent a line of more than {0} bytes")]
-    LongLine(u64),
+    LongLine(usize),
     /// It has sent something else than a message.
     #[error("the worker sent a line that is no message of the protocol ({source}): {line}")]
     NotAMessage {
@@ -51,6 +62,14 @@ pub(super) enum Failure {
         line: String,
         /// What is wrong with it.
         source: serde_json::Error,
+    },
+    /// It has sent something else than a number.
+    #[error("the worker sent {value} as `{key}`, which must be a number")]
+    NotANumber {
+        /// The loss or the metric, fit to be shown.
+        key: String,
+        /// What it has sent, fit to be shown.
+        value: String,
     },
     /// It has answered what it was not asked; the name of the message.
     #[error("the worker sent `{0}` out of turn")]
@@ -112,9 +131,12 @@ impl Failure {
             Self::Trainer(text) | Self::NotAMessage { line: text, .. } => says_no_space(text),
             Self::Launch(_)
             | Self::Ended(_)
+            | Self::Left(_)
+            | Self::Mute(_)
             | Self::Silent(_)
             | Self::Version { .. }
             | Self::LongLine(_)
+            | Self::NotANumber { .. }
             | Self::OutOfTurn(_)
             | Self::Metrics(_)
             | Self::EndedEarly

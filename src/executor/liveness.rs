@@ -118,7 +118,7 @@ impl<R> Monitored<R> {
 
     /// Counts what was read, after which there may have to be a rest.
     fn count(&mut self, read: &[u8]) {
-        let lines = read.iter().filter(|byte| **byte == b'\n').count();
+        let lines = read.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
         let (left, since) = self.left;
         let gained = since.elapsed().as_secs_f64() * PER_SECOND;
         let left = (left + gained).min(AT_ONCE) - (read.len() + lines * LINE) as f64;

@@ -7,6 +7,7 @@ mod gpu;
 mod launcher;
 mod liveness;
 mod log;
+mod message;
 mod news;
 mod program;
 mod sanitize;

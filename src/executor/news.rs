@@ -126,6 +126,13 @@ pub enum News {
         /// Whether another worker may fare better.
         again: bool,
     },
+    /// Something that the user should know, and need not hear again.
+    Remark {
+        /// What it is about: of remarks on the same, the first is enough.
+        about: String,
+        /// The remark.
+        text: String,
+    },
     /// No trial can run on this slot, which has no worker any more.
     Fatal {
         /// Why, for the user.

@@ -15,6 +15,8 @@ pub struct Program {
     pub study: String,
     /// The trainer's own settings.
     pub settings: Values,
+    /// Whether it is known to speak the protocol, so that one that takes its time only takes its time.
+    pub is_own: bool,
     /// A directory, which need not exist, for what the workers of all studies can share.
     pub cache: Option<PathBuf>,
 }

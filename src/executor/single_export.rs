@@ -58,7 +58,7 @@ pub async fn export_model(
                 untrained,
             } => return Ok((directory, [test, untrained])),
             News::ExportFailed { message, .. } | News::Fatal { message } => return Err(ExportError::Failed(message)),
-            News::Happened(_) | News::Progress { .. } | News::NoSpace { .. } => {}
+            News::Happened(_) | News::Progress { .. } | News::NoSpace { .. } | News::Remark { .. } => {}
         }
     }
     Err(ExportError::Gone)

@@ -16,6 +16,9 @@ const CPU_SLOTS: usize = 4;
 /// Beyond so many threads, feeding a GPU gains nothing.
 const THREADS_PER_GPU: usize = 8;
 
+/// Whether Python writes what it prints at once. What the user has set stays.
+const UNBUFFERED: &str = "PYTHONUNBUFFERED";
+
 /// A place where one trial can run.
 #[derive(Debug, Clone)]
 pub struct Slot {
@@ -41,10 +44,11 @@ impl Slot {
         }
     }
 
-    /// The variables that confine its worker to the slot's device and threads. A worker sees no GPU but its own.
+    /// The variables that confine its worker to the slot's device and threads, and have Python send messages as they are printed. A
+    /// worker sees no GPU but its own.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let threads = self.threads.to_string();
-        vec![
+        let mut environment = vec![
             (
                 "CUDA_VISIBLE_DEVICES",
                 self.gpu.as_ref().map_or(String::new(), |gpu| gpu.uuid.clone()),
@@ -54,7 +58,11 @@ impl Slot {
             ("RAYON_NUM_THREADS", threads),
             // Idle OpenMP threads that spin instead of waiting take the cores from the other slots.
             ("OMP_WAIT_POLICY", "passive".into()),
-        ]
+        ];
+        if std::env::var_os(UNBUFFERED).is_none() {
+            environment.push((UNBUFFERED, "1".into()));
+        }
+        environment
     }
 }
 

@@ -9,7 +9,7 @@ use super::job::Observer;
 use crate::executor::{Order, SlotNews};
 use crate::export::Card;
 use crate::ids::{SlotId, Timestamp, TrialId};
-use crate::store::CommitError;
+use crate::store::{CommitError, Request};
 use crate::study::{Record, Study};
 
 /// Where segments are trained: orders go out, news comes in.
@@ -49,6 +49,14 @@ pub trait Storage {
     /// Deletes the checkpoints of one trial, or of all, that the study has no record of: left by a scheduler or a worker that was
     /// killed.
     fn sweep(&mut self, study: &Study, of: Option<TrialId>);
+
+    /// What others have asked for and was not carried out yet.
+    fn requests(&mut self) -> Vec<Request> {
+        Vec::new()
+    }
+
+    /// The requests that were last returned are carried out, and durable.
+    fn fulfilled(&mut self) {}
 
     /// Bytes that can still be written, if known.
     fn room(&self) -> Option<u64>;

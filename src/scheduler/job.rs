@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::ids::{Timestamp, TrialId};
 use crate::store::CommitError;
-use crate::study::{Record, Study};
+use crate::study::{Limit, Pause, Record, Study};
 
 /// Observes a running study. It need not look at everything.
 pub trait Observer {
@@ -35,6 +35,8 @@ pub trait Observer {
 pub enum Outcome {
     /// Nothing is left to train.
     Finished,
+    /// The search has come to a limit of time, resource, or trials without a better one.
+    Limited(Limit),
     /// The user has stopped it.
     Stopped,
 }
@@ -45,6 +47,9 @@ pub enum SchedulerError {
     /// Records can't be made durable.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// Every trial fails in the same way.
+    #[error("the study is paused: {0}")]
+    Paused(Pause),
     /// The trainer does not report the study's objective.
     #[error("{0}. Name one of those as `objective` under `[study]`, or have the trainer report it")]
     NoObjective(String),

@@ -8,6 +8,8 @@ mod edge;
 mod export;
 mod job;
 mod pause;
+mod remarks;
+mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -65,6 +67,7 @@ pub async fn run<S: Slots, J: Storage, C: Clock>(
         paused_before: None,
         cancellation,
         observer,
+        remarks: BTreeSet::new(),
         unchecked: 0,
     };
     let outcome = scheduler.run(opened).await;
@@ -98,6 +101,8 @@ struct Scheduler<'a, S, J, C> {
     paused_before: Option<Pause>,
     cancellation: Cancellation,
     observer: &'a mut dyn Observer,
+    /// What there were remarks about.
+    remarks: BTreeSet<String>,
     /// How many events were handled since the study was last checked.
     unchecked: usize,
 }
@@ -114,8 +119,11 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         let step = self.handle(Event::Closed);
         self.carry_out(step).await?;
         ended?;
-        let finished = self.study.is_finished();
-        Ok(if finished { Outcome::Finished } else { Outcome::Stopped })
+        Ok(match self.study.halted() {
+            _ if self.study.is_finished() => Outcome::Finished,
+            Some(limit) if self.stopping.is_none() => Outcome::Limited(limit),
+            _ => Outcome::Stopped,
+        })
     }
 
     async fn close(mut self, outcome: Result<Outcome, SchedulerError>) -> Ended<J> {
@@ -157,9 +165,15 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                         break;
                     }
                     self.observer.tick(&self.study, self.clock.now());
+                    if self.study.spec().stop.time_ms.is_some() {
+                        let step = self.handle(Event::Ticked);
+                        self.carry_out(step).await?;
+                        self.export_best().await;
+                    }
                     if self.is_pause_over() {
                         self.take(Vec::new()).await?;
                     }
+                    self.obey().await?;
                 }
                 batch = self.slots.news() => self.take(batch).await?,
             }
@@ -168,10 +182,11 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
     }
 
     fn is_over(&self) -> bool {
-        if !self.study.is_finished() {
-            return self.stopping.is_some() && self.study.running().next().is_none();
+        let stops = self.stopping.is_some() && !self.study.is_finished();
+        if !self.study.is_at_rest() || stops {
+            return stops && self.study.running().next().is_none();
         }
-        let model = self.study.best().and_then(Trial::best_checkpoint);
+        let model = self.study.exportable().and_then(Trial::best_checkpoint);
         self.export.is_done() || !self.can_export || model.is_none()
     }
 
@@ -212,6 +227,11 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 step.append(next);
             }
         }
+        if let Some(pause) = self.study.pause() {
+            let paused = SchedulerError::Paused(pause.clone());
+            self.carry_out(step).await?;
+            return Err(paused);
+        }
         let lost = aside.into_iter().try_for_each(|(slot, why)| self.set_aside(slot, why));
         let lost = lacking.map_or(lost, |lacking| Err(SchedulerError::NoObjective(lacking)));
         if lost.is_err() {
@@ -246,11 +266,11 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 self.is_idle(slot, &features).await;
                 None
             }
-            News::Happened(event) => {
+            News::Happened(mut event) => {
                 if matches!(event, Event::Reported(_)) {
                     self.paused_before = None;
                 }
-                Some(event)
+                self.leave_out(&mut event).then_some(event)
             }
             News::Progress {
                 trial,
@@ -269,9 +289,11 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             }
             News::Exported {
                 directory,
-                test,
-                untrained,
+                mut test,
+                mut untrained,
             } => {
+                let measured = test.iter_mut().chain(&mut untrained);
+                measured.for_each(|measurement| self.leave_out_of(measurement));
                 let tested = self.export.trial().zip(test).map(|(trial, measurement)| Tested {
                     trial,
                     measurement,
@@ -285,6 +307,10 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                     true => self.export_failed(message),
                     false => self.export = Export::Done(Err(message)),
                 }
+                None
+            }
+            News::Remark { about, text } => {
+                self.remark(&about, &text);
                 None
             }
             News::Fatal { .. } => None,

@@ -31,10 +31,10 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::clock::now;
-use crate::scheduler::{self, Job, Slots};
+use crate::scheduler::{self, Job, Slots, Storage, Waiting};
 pub use crate::scheduler::{Cancellation, Observer, Outcome, SchedulerError};
 use crate::store::{self, Database, Store, StoreError, StudyDirectory};
-use crate::study::{Limits, Study, StudySpec};
+use crate::study::{Event, Limits, Study, StudySpec};
 
 pub use ask::{Asked, Asking};
 use clock::SystemClock;
@@ -116,6 +116,28 @@ impl Session {
     /// The study as it is.
     pub fn study(&self) -> &Study {
         &self.store.study
+    }
+
+    /// Records what follows from something that happens while nobody trains the study.
+    ///
+    /// # Errors
+    /// If it can't be recorded.
+    pub(crate) fn amend(self, event: Event) -> Result<(), SessionError> {
+        let Self { directory, store } = self;
+        let mut study = store.study;
+        let step = study.handle(now(), event);
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let mut storage = Directory::new(directory, store.committer);
+        let waiting = Waiting {
+            observer: &mut Quiet,
+            cancellation: &mut Cancellation::new(),
+        };
+        let committed =
+            runtime
+                .map_err(SessionError::Runtime)?
+                .block_on(storage.commit(&study, &step.records, waiting));
+        storage.close(&study, false);
+        committed.map_err(|error| StoreError::from(error).into())
     }
 
     /// Runs the search until nothing is left to train or it is cancelled; `limits` set how far it goes, if farther than before.

@@ -10,17 +10,23 @@ use crate::executor::checkpoint;
 use crate::export::{self, Card};
 use crate::ids::TrialId;
 use crate::scheduler::{Storage, Waiting};
-use crate::store::{CommitError, Committer, Database, DatabaseError, StudyDirectory};
+use crate::store::{CommitError, Committer, Database, DatabaseError, Request, StudyDirectory};
 use crate::study::{Record, Study, Trial};
 
 pub(super) struct Directory {
     directory: StudyDirectory,
     committer: Committer,
+    /// The files of the requests that are being carried out.
+    asked: Vec<PathBuf>,
 }
 
 impl Directory {
     pub fn new(directory: StudyDirectory, committer: Committer) -> Self {
-        Self { directory, committer }
+        Self {
+            directory,
+            committer,
+            asked: Vec::new(),
+        }
     }
 
     /// Ends once everything is written, and returns the database, or why there is none. With both, a part was rebuilt for that reason.
@@ -80,6 +86,19 @@ impl Storage for Directory {
             None => study.checkpoint_files(),
         };
         checkpoint::delete_unreferenced(&self.directory.checkpoints(), of, &kept);
+    }
+
+    fn requests(&mut self) -> Vec<Request> {
+        let (files, requests) = Request::pending(&self.directory).into_iter().unzip();
+        self.asked = files;
+        requests
+    }
+
+    fn fulfilled(&mut self) {
+        for file in self.asked.drain(..) {
+            // Whoever asked may have taken it back.
+            let _ = std::fs::remove_file(file);
+        }
     }
 
     fn room(&self) -> Option<u64> {

@@ -103,6 +103,11 @@ impl StudyDirectory {
         Some(root.parent()?.join(".cache"))
     }
 
+    /// Where requests are left for the process that has the study. It need not exist.
+    pub fn requests(&self) -> PathBuf {
+        self.root.join("requests")
+    }
+
     fn lock_file(&self) -> PathBuf {
         self.root.join("lock")
     }

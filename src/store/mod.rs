@@ -14,6 +14,7 @@ mod lines;
 mod reader;
 mod records;
 mod repair;
+mod requests;
 mod salvage;
 mod tally;
 
@@ -31,6 +32,7 @@ pub use line::encode;
 pub use reader::StudyReader;
 pub use records::Records;
 pub use repair::{Copy, end_is_damaged, replace_journal, salvage_study};
+pub use requests::Request;
 pub use salvage::{Lost, Salvaged};
 pub use tally::Tally;
 

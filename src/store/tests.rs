@@ -3,6 +3,7 @@ use hpo_protocol::Unit;
 use super::*;
 use crate::ids::{SlotId, TrialId};
 use crate::space::SearchSpace;
+use crate::study::tests::checkpoint;
 use crate::study::{Event, PolicyKind, PolicySpec, Reported, SamplerSpec, SuccessiveHalving, Trainer};
 
 fn spec() -> StudySpec {
@@ -13,6 +14,7 @@ fn spec() -> StudySpec {
         retries: 1,
         objective: Default::default(),
         keep_checkpoints: 1,
+        stop: Default::default(),
         sampler: SamplerSpec::default(),
         confirmation: None,
         policy: PolicySpec {
@@ -194,7 +196,7 @@ fn leave_the_database_behind(directory: &StudyDirectory, records: usize) -> Stud
             resource: to,
             loss: Some(1.0 / (trial.0 + 3) as f64),
             metrics: [].into_iter().collect(),
-            checkpoint: None,
+            checkpoint: Some(checkpoint(trial, "1")),
             last: true,
         });
         new.extend(study.handle(Timestamp(6), reported).records);

@@ -6,6 +6,7 @@ use super::Study;
 use super::bracket::{Decision, Promotion};
 use super::event::{Command, Event, Fact, Record, Reported, Step};
 use super::objective::{Objective, named};
+use super::stop::Limit;
 use super::trial::{Checkpoint, Trial, TrialState};
 use super::turn::Turn;
 use crate::ids::{SegmentId, SlotId, Timestamp, TrialId};
@@ -40,8 +41,34 @@ pub(super) struct Decider<'a> {
 
 impl Decider<'_> {
     fn handle(&mut self, event: Event) {
+        self.react(event);
+        let study = &self.study;
+        if study.halted.is_none()
+            && !study.finished
+            && !study.spec.stop.is_none()
+            && let Some(limit) = study.reached(&study.spec.stop, self.now)
+        {
+            self.halt(limit);
+        }
+    }
+
+    /// Ends the search for now: running segments are saved where they are.
+    fn halt(&mut self, limit: Limit) {
+        let running: Vec<Segment> = self.study.running.iter().filter_map(|&id| self.running(id)).collect();
+        for segment in running {
+            self.step.commands.push(Command::Stop {
+                slot: segment.slot,
+                segment: segment.id,
+                save: true,
+            });
+        }
+        self.record(Fact::LimitReached { limit });
+    }
+
+    fn react(&mut self, event: Event) {
         match event {
             Event::Opened { process, slots, limits } => {
+                self.retry_wronged();
                 self.record(Fact::SchedulerStarted { process, slots });
                 let recorded = self.study.spec.limits();
                 if limits.trials > recorded.trials {
@@ -53,6 +80,10 @@ impl Decider<'_> {
                     && recorded.confirmation.is_none_or(|has| confirmation.covers(has))
                 {
                     self.record(Fact::ConfirmationRaised { confirmation });
+                }
+                if limits.stop != recorded.stop {
+                    let stop = limits.stop;
+                    self.record(Fact::StopChanged { stop });
                 }
                 self.decide();
             }
@@ -84,7 +115,21 @@ impl Decider<'_> {
                     self.fail(segment, message, checkpoint_lost);
                 }
             }
+            Event::TrialStopped { trial } => self.stop(trial),
+            Event::Retried { trials } => self.retry_failed(&trials),
+            Event::Ticked => {}
             Event::Closed => self.record(Fact::SchedulerStopped),
+        }
+    }
+
+    /// Has the segment of a trial stopped, if there is one, whose checkpoint nothing will need.
+    pub(super) fn stop_segment(&mut self, trial: TrialId) {
+        if let Some(segment) = self.running(trial) {
+            self.step.commands.push(Command::Stop {
+                slot: segment.slot,
+                segment: segment.id,
+                save: false,
+            });
         }
     }
 
@@ -93,7 +138,7 @@ impl Decider<'_> {
         let Some(segment) = self.segment(id) else {
             return self.drop_checkpoint(report.checkpoint);
         };
-        let unfinished = !report.diverged && (report.loss.is_some() || !self.study.spec.objective.is_loss());
+        let unfinished = !report.diverged;
         self.study.spec.objective.settle(&mut report);
         let due = self.study.spec.policy.next_report(segment.at, segment.to);
         let known = self.study.trial(id.trial).map(Trial::checkpoints).into_iter().flatten();
@@ -167,12 +212,12 @@ impl Decider<'_> {
     }
 
     /// Records the decisions that are due, opens the brackets that can be, begins to confirm, and ends the study.
-    fn decide(&mut self) {
+    pub(super) fn decide(&mut self) {
         loop {
             while let Some(due) = self.study.next_decision() {
                 self.carry_out(due);
             }
-            if !self.open_bracket() && !self.close_brackets() {
+            if self.study.halted.is_some() || (!self.open_bracket() && !self.close_brackets()) {
                 break;
             }
         }
@@ -189,12 +234,8 @@ impl Decider<'_> {
 
     fn carry_out(&mut self, due: Due) {
         let Due { trial, rung, decision } = due;
-        if let (Decision::Prune, Some(segment)) = (decision, self.running(trial)) {
-            self.step.commands.push(Command::Stop {
-                slot: segment.slot,
-                segment: segment.id,
-                save: false,
-            });
+        if decision == Decision::Prune {
+            self.stop_segment(trial);
         }
         self.record(match decision {
             Decision::Promote { to } => Fact::TrialPromoted { trial, rung, to },
@@ -241,6 +282,9 @@ impl Decider<'_> {
     /// Gives slots work: first to trials that wait, then to those that a free slot promotes, to new ones, and last to those
     /// that most likely will go on.
     fn start_segments(&mut self, slots: Vec<SlotId>) {
+        if self.study.halted.is_some() || self.study.pause().is_some() {
+            return;
+        }
         for slot in slots {
             // A promoted trial may have ended by itself before, and then needs no slot.
             while self.study.waiting.is_empty() && (self.promote_one() || self.add_trial()) {}
@@ -349,24 +393,6 @@ impl Decider<'_> {
         });
     }
 
-    fn fail(&mut self, segment: SegmentId, message: String, checkpoint_lost: bool) {
-        let SegmentId { trial, attempt } = segment;
-        let Some(failing) = self.study.trial(trial) else {
-            return;
-        };
-        let ahead = matches!(failing.state, TrialState::Ahead { .. });
-        // Neither a lost checkpoint nor a decision that has not been taken is the configuration's fault.
-        let retry = checkpoint_lost || ahead || failing.failures < self.study.spec.retries;
-        self.record(Fact::SegmentFailed {
-            trial,
-            attempt,
-            message,
-            checkpoint_lost,
-            retry,
-        });
-        self.decide();
-    }
-
     /// The running segment of a trial, if it is this attempt's.
     fn segment(&self, id: SegmentId) -> Option<Segment> {
         self.running(id.trial).filter(|segment| segment.id == id)
@@ -399,12 +425,11 @@ impl Segment {
                 "the worker reported resource {resource}, but {due} of a segment to {to} was due"
             ));
         }
-        let diverged = report.diverged || (objective.is_loss() && report.loss.is_none());
-        if !diverged && objective.cost(report).is_none() {
+        if !report.diverged && objective.cost(report).is_none() {
             let reported = named(report.loss.is_some(), report.metrics.keys());
             return Some(objective.missing(&format!("the report at resource {resource}"), &reported));
         }
-        (!diverged && report.checkpoint.is_none())
+        (!report.diverged && report.checkpoint.is_none())
             .then(|| format!("the worker reported resource {resource} without a checkpoint"))
     }
 }

@@ -4,7 +4,9 @@ use hpo_protocol::{Measurement, Values};
 use serde::{Deserialize, Serialize};
 
 use super::measures::Measures;
+use super::pause::Pause;
 use super::spec::{ConfirmationSpec, Limits, StudySpec};
+use super::stop::{Limit, StopSpec};
 use super::trial::Checkpoint;
 use crate::ids::{SegmentId, SlotId, Timestamp, TrialId};
 
@@ -96,6 +98,18 @@ pub enum Event {
         /// Whether the checkpoint it should have gone on from can't be used.
         checkpoint_lost: bool,
     },
+    /// The user ends a trial.
+    TrialStopped {
+        /// The trial.
+        trial: TrialId,
+    },
+    /// The user gives failed trials all their attempts again.
+    Retried {
+        /// The trials.
+        trials: Vec<TrialId>,
+    },
+    /// Time has passed. Only a limit of time makes a difference of it.
+    Ticked,
     /// The scheduler is ending in good order. What still runs has to be done again from its last report.
     Closed,
 }
@@ -143,6 +157,16 @@ pub enum Fact {
     ConfirmationRaised {
         /// How much in all.
         confirmation: ConfirmationSpec,
+    },
+    /// The search ends earlier or later than before.
+    StopChanged {
+        /// When.
+        stop: StopSpec,
+    },
+    /// The search has come to a limit: nothing more is begun before a scheduler takes it over again.
+    LimitReached {
+        /// Which.
+        limit: Limit,
     },
     /// The untrained model was measured.
     BaselineMeasured(Measurement),
@@ -254,6 +278,18 @@ pub enum Fact {
         /// The rung's resource.
         rung: u64,
     },
+    /// The trial was ended by the user.
+    TrialStopped {
+        /// The trial.
+        trial: TrialId,
+    },
+    /// The trial has all its attempts again: its failures do not count, and if it has failed for good, it goes on.
+    TrialRetried {
+        /// The trial.
+        trial: TrialId,
+    },
+    /// One attempt after the other has failed in the same way: nothing more is begun before a scheduler takes the study over again.
+    StudyPaused(Pause),
     /// Nothing is left to train.
     StudyFinished {
         /// The best trial, if any trial has a result.
@@ -276,14 +312,19 @@ impl Fact {
             | Self::TrialPruned { trial, .. }
             | Self::ModelTested(Tested { trial, .. })
             | Self::CheckpointLost { trial, .. }
+            | Self::TrialStopped { trial }
+            | Self::TrialRetried { trial }
             | Self::TrialCompleted { trial, .. } => Some(trial),
             Self::StudyCreated { .. }
             | Self::SchedulerStarted { .. }
             | Self::SchedulerStopped
             | Self::TrialsRaised { .. }
             | Self::ConfirmationRaised { .. }
+            | Self::StopChanged { .. }
+            | Self::LimitReached { .. }
             | Self::BaselineMeasured(_)
             | Self::BracketOpened { .. }
+            | Self::StudyPaused(_)
             | Self::StudyFinished { .. } => None,
         }
     }

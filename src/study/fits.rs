@@ -44,6 +44,8 @@ impl Study {
             Fact::StudyCreated { .. }
             | Fact::SchedulerStarted { .. }
             | Fact::SchedulerStopped
+            | Fact::StopChanged { .. }
+            | Fact::LimitReached { .. }
             | Fact::BaselineMeasured(_)
             | Fact::StudyFinished { .. } => Ok(()),
             Fact::TrialsRaised { trials } => of_study((self.spec.trials..=MOST_TRIALS).contains(&trials)),
@@ -80,7 +82,11 @@ impl Study {
                 self.of_trial(trial, |_| true)
             }
             Fact::TrialPromoted { trial, rung, to } => self.of_trial(trial, |trial| self.can_promote(trial, rung, to)),
-            Fact::TrialPruned { trial, .. } => self.of_trial(trial, |trial| !trial.state.is_final()),
+            Fact::StudyPaused(_) => Ok(()),
+            Fact::TrialRetried { trial } => self.of_trial(trial, |trial| self.next_stop(trial).is_some()),
+            Fact::TrialPruned { trial, .. } | Fact::TrialStopped { trial } => {
+                self.of_trial(trial, |trial| !trial.state.is_final())
+            }
             Fact::TrialCompleted { trial, rung } => {
                 self.of_trial(trial, |trial| trial.state == TrialState::Paused { rung })
             }

@@ -4,6 +4,7 @@
 //! the records alone give the state back.
 
 pub mod bracket;
+mod by_hand;
 mod check;
 mod confirmation;
 mod decide;
@@ -13,13 +14,16 @@ mod fold;
 mod measures;
 mod objective;
 mod open;
+mod pause;
 mod policy;
 mod sampler;
 mod spec;
 mod speculation;
 mod statistics;
+mod stop;
 mod summary;
 mod trial;
+mod trouble;
 mod turn;
 
 use std::borrow::Borrow;
@@ -38,6 +42,7 @@ pub use fits::Misfit;
 pub use measures::Measures;
 use measures::Names;
 pub use objective::{Direction, LOSS, Objective, named};
+pub use pause::Pause;
 pub use policy::{
     Asha, AsyncHyperband, BracketPlan, COMMON_KEYS, Hyperband, MedianStopping, PolicyKind, PolicySpec, PolicyTable,
     SuccessiveHalving, keys as policy_keys,
@@ -45,8 +50,10 @@ pub use policy::{
 pub use sampler::{GaussianProcess, History, Observation, Request, SamplerSpec, Tpe};
 pub(crate) use sampler::{Purpose, Surrogate, generator};
 pub use spec::{ConfirmationSpec, Limits, StudySpec, Trainer};
+pub use stop::{Limit, StopSpec};
 pub use summary::TrialSummary;
 pub use trial::{Checkpoint, Report, Role, Trial, TrialState, TrialStatus};
+use trouble::Trouble;
 use turn::Turn;
 
 use crate::ids::{Timestamp, TrialId};
@@ -82,8 +89,13 @@ pub struct Study {
     scheduler: Option<SchedulerRun>,
     /// Decisions that follow from the records but are not among them yet.
     undecided: BTreeMap<TrialId, Decision>,
+    trouble: Trouble,
     names: Names,
     finished: bool,
+    /// The limit at which the search has ended.
+    halted: Option<Limit>,
+    /// How long schedulers have had the study, up to the last record.
+    active_ms: u64,
     created: Timestamp,
     updated: Timestamp,
 }
@@ -147,8 +159,11 @@ impl Study {
             test: None,
             scheduler: None,
             undecided: BTreeMap::new(),
+            trouble: Trouble::default(),
             names: Names::default(),
             finished: false,
+            halted: None,
+            active_ms: 0,
             created: Timestamp::default(),
             updated: Timestamp::default(),
         }
@@ -255,6 +270,21 @@ impl Study {
         };
         let completed = || self.completed.first().map(|rank| rank.trial);
         self.trial(self.chosen.or_else(completed).or_else(of_all)?)
+    }
+
+    /// The trial whose model is worth exporting: the best one, or, if a limit has ended the search before any trial was trained to the
+    /// end, the best of those whose models are kept.
+    pub fn exportable(&self) -> Option<&Trial> {
+        let best = self.best()?;
+        if self.finished || best.best_checkpoint().is_some() {
+            return Some(best);
+        }
+        let kept = self.search_trials().filter(|trial| trial.best_checkpoint().is_some());
+        let ranked = kept.filter_map(|trial| {
+            let (cost, id) = (trial.best()?.1, trial.id);
+            Some(Rank { cost, trial: id })
+        });
+        ranked.min().and_then(|rank| self.trial(rank.trial)).or(Some(best))
     }
 
     /// The resource that all trials together are trained to if none fails, as far as that is known; confirmation included.

@@ -123,7 +123,7 @@ impl Progress {
         } else {
             String::new()
         };
-        let left = match study.is_finished() {
+        let left = match study.is_at_rest() {
             true => "  writing the best model".into(),
             false => {
                 let left = self.remaining(study);
@@ -320,14 +320,20 @@ fn line(study: &Study, fact: &Fact) -> Option<String> {
             format!("trial {trial}: failed and is {next}: {message}")
         }
         Fact::TrialPromoted { trial, to, .. } => format!("trial {trial}: promoted to {unit} {to}"),
+        Fact::TrialStopped { trial } => format!("trial {trial}: ended by hand"),
+        Fact::TrialRetried { trial } => format!("trial {trial}: has all its attempts again"),
         Fact::TrialPruned { trial, rung } => format!("trial {trial}: pruned at {unit} {rung}"),
         Fact::CheckpointLost { trial, file } => format!("trial {trial}: its checkpoint {file} is lost"),
         Fact::StudyFinished { .. } => finished(study),
         Fact::StudyCreated { .. }
         | Fact::SchedulerStarted { .. }
         | Fact::SchedulerStopped
+        | Fact::StopChanged { .. }
+        | Fact::LimitReached { .. }
         | Fact::BracketOpened { .. }
         | Fact::TrialCreated { .. }
+        // The search ends with it, and says why.
+        | Fact::StudyPaused(_)
         | Fact::TrialCompleted { .. } => return None,
     })
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod by_hand;
 mod damage;
 mod database;
 mod faults;
@@ -11,3 +12,4 @@ mod journal_v1;
 mod mount;
 mod power_cut;
 mod stopping;
+mod wild;

@@ -8,6 +8,7 @@ mod embedding;
 mod end_to_end;
 mod generated;
 mod library;
+mod limits;
 mod objective;
 mod simulate;
 mod spaces;

@@ -60,9 +60,6 @@ def strike(fault, segment, order):
         report(segment, order)
     if fault == "garbage":
         print('{"type": "report", "loss": NaN', flush=True)
-    if fault == "endless loss":
-        line = json.dumps({"type": "report", "resource": order["from"] + 1, "loss": 0.5, "checkpoint": None, **segment})
-        print(line.replace("0.5", "1e999"), flush=True)
     if fault == "not UTF-8":
         os.write(1, b'{"type": "\xff\xfe"}\n')
     if fault == "deep":

@@ -32,12 +32,14 @@ impl Launcher for LocalLauncher {
             .kill_on_drop(true)
             // A Ctrl-C in the terminal is for hpo, which then stops its workers in good order.
             .process_group(0);
-        #[cfg(target_os = "linux")]
-        // SAFETY: the closure makes one system call, which is safe between fork and exec, and touches no memory.
+        // SAFETY: the closure makes system calls that are safe between fork and exec, and touches no memory.
         unsafe {
             command.pre_exec(|| {
-                let kill = Some(rustix::process::Signal::KILL);
-                rustix::process::set_parent_process_death_signal(kill).map_err(Into::into)
+                // What hpo was started to ignore its workers ignore too, but this is how they are asked to end.
+                libc::signal(libc::SIGTERM, libc::SIG_DFL);
+                #[cfg(target_os = "linux")]
+                rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+                Ok(())
             });
         }
         let mut child = command.spawn().map_err(|source| match launch.directory.is_dir() {

@@ -22,6 +22,8 @@ const PROGRESS: Duration = Duration::from_millis(100);
 impl Supervisor {
     pub(super) async fn handle_message(&mut self, worker: &mut Attended, message: FromWorker) -> Result<(), End> {
         worker.has_served = !matches!(message, FromWorker::Ready { .. });
+        worker.has_spoken = true;
+        worker.awaited = None;
         if let State::Busy { unanswered, .. } = &mut self.state {
             *unanswered = None;
         }
@@ -57,9 +59,9 @@ impl Supervisor {
                     trial: segment.trial,
                     attempt: segment.attempt,
                     resource,
-                    loss,
+                    loss: loss.filter(|loss| loss.is_finite()),
                     metrics: Measures::from(&metrics),
-                    diverged: loss.is_none(),
+                    diverged: loss.is_some_and(|loss| !loss.is_finite()),
                     checkpoint: self.accept_checkpoint(segment, checkpoint).await?,
                     last,
                 };

@@ -2,6 +2,7 @@
 
 mod messages;
 mod orders;
+mod remarks;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use hpo_protocol::{Feature, ToWorker};
 use tokio::sync::mpsc::{Sender, UnboundedReceiver};
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::failure::{Failure, says_no_space};
@@ -24,6 +26,7 @@ use crate::ids::SegmentId;
 use crate::store::StudyDirectory;
 use crate::study::Event;
 
+use remarks::{Awaited, long_awaited};
 use state::{Next, State, Task, Work};
 
 /// So many workers in a row that end before they are ready mean that none will ever be.
@@ -48,6 +51,10 @@ struct Attended {
     features: Vec<Feature>,
     /// Whether it has sent anything but that it is ready.
     has_served: bool,
+    /// Whether it has sent a message at all.
+    has_spoken: bool,
+    /// What is awaited from it, and when that is long enough for a remark.
+    awaited: Option<(Awaited, Instant)>,
 }
 
 /// Why a worker is no more.
@@ -93,19 +100,21 @@ impl Supervisor {
     pub(super) async fn run(mut self) {
         let mut false_starts = 0;
         loop {
-            let (end, left) = match self.launch() {
+            let (end, left, spoke) = match self.launch() {
                 Ok(mut worker) => {
                     let end = self.attend(&mut worker).await;
                     if matches!(end, End::Closed) {
                         return worker.connection.close().await;
                     }
-                    (end, worker.connection.has_left())
+                    (end, worker.connection.has_left(), worker.has_spoken)
                 }
-                Err(error) => (End::Fatal(error.into()), false),
+                Err(error) => (End::Fatal(error.into()), false, false),
             };
             let (failure, printed, is_fatal, left) = match end {
                 End::Closed => return,
                 End::Replaced(failure) => (failure, String::new(), false, false),
+                // The next one would do no better: it is a program of another kind.
+                End::Died(Failure::Left(how)) if !spoke => (Failure::Mute(how), self.log.tail(), true, false),
                 End::Died(failure) => (failure, self.log.tail(), false, left),
                 End::Fatal(failure) => (failure, String::new(), true, false),
             };
@@ -122,6 +131,7 @@ impl Supervisor {
     }
 
     fn launch(&self) -> Result<Attended, LaunchError> {
+        self.log.begin();
         let launched = self.slot.launcher.launch(&Launch {
             command: &self.program.command,
             directory: &self.program.directory,
@@ -133,6 +143,8 @@ impl Supervisor {
             connection: Connection::new(launched, &self.log),
             features: Vec::new(),
             has_served: false,
+            has_spoken: false,
+            awaited: Awaited::Ready.starting_now(),
         })
     }
 
@@ -155,6 +167,11 @@ impl Supervisor {
                     None => Err(End::Closed),
                 },
                 silence = liveness.silent_for(limit) => Err(End::Died(silence.into())),
+                awaited = long_awaited(worker.awaited) => {
+                    worker.awaited = None;
+                    self.remark_on_silence(awaited).await;
+                    continue;
+                }
             };
             if let Err(end) = handled {
                 return end;
@@ -175,7 +192,11 @@ impl Supervisor {
                 let message = format!("{failure}{printed}");
                 self.report(News::ExportFailed { message, again: true }).await;
             }
-            Some(Task::Evaluating) | None => {}
+            Some(Task::Evaluating) => {
+                let text = format!("the untrained model could not be measured: {failure}{printed}");
+                self.remark("the untrained model", text).await;
+            }
+            None => {}
         }
     }
 

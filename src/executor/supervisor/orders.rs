@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::ToWorker;
+use hpo_protocol::{Feature, ToWorker};
 
+use super::remarks::Awaited;
 use super::state::{Next, State, Task, Training, Work};
 use super::{Attended, End, Supervisor, blocking};
 use crate::disk::create_directories;
@@ -15,7 +16,7 @@ use crate::store::StudyDirectory;
 use crate::study::{Checkpoint, Event};
 
 impl Supervisor {
-    pub(super) async fn handle_order(&mut self, worker: &Attended, order: Order) -> Result<(), End> {
+    pub(super) async fn handle_order(&mut self, worker: &mut Attended, order: Order) -> Result<(), End> {
         match order {
             Order::Evaluate => self.accept(worker, Work::Evaluate).await,
             Order::Run(spec) => self.accept(worker, Work::Train(spec)).await,
@@ -28,7 +29,7 @@ impl Supervisor {
     }
 
     /// Begins with the work, or keeps it for when the worker is ready.
-    async fn accept(&mut self, worker: &Attended, work: Work) -> Result<(), End> {
+    async fn accept(&mut self, worker: &mut Attended, work: Work) -> Result<(), End> {
         match &mut self.state {
             State::Starting(next) => {
                 *next = Next::Begin(work);
@@ -39,7 +40,7 @@ impl Supervisor {
     }
 
     /// Has a worker that is ready do the work.
-    pub(super) async fn begin(&mut self, worker: &Attended, work: Work) -> Result<(), End> {
+    pub(super) async fn begin(&mut self, worker: &mut Attended, work: Work) -> Result<(), End> {
         let unanswered = worker.has_served.then(|| work.clone());
         match work {
             Work::Evaluate => {
@@ -54,7 +55,7 @@ impl Supervisor {
         }
     }
 
-    async fn train(&mut self, worker: &Attended, spec: SegmentSpec, unanswered: Option<Work>) -> Result<(), End> {
+    async fn train(&mut self, worker: &mut Attended, spec: SegmentSpec, unanswered: Option<Work>) -> Result<(), End> {
         let segment = spec.segment;
         let own = StudyDirectory::trial_checkpoints(segment.trial);
         self.log.switch(own.clone());
@@ -80,6 +81,10 @@ impl Supervisor {
                     return Ok(());
                 }
             },
+        };
+        worker.awaited = match worker.features.contains(&Feature::Heartbeats) {
+            true => None,
+            false => Awaited::Report(segment.trial).starting_now(),
         };
         worker.send(&ToWorker::Run(spec.message(file, directory)))
     }

@@ -10,8 +10,11 @@ use crate::executor::news::SegmentSpec;
 use crate::ids::SegmentId;
 use crate::study::Checkpoint;
 
-/// How long a worker may be silent that owes an answer which takes little work: to be ready, or to be done after the last
-/// report of its segment. Loading a large model or corpus can take long. Its checkpoint has to be read in that time too.
+/// How long a worker may be silent before it is ready. Loading a large model or corpus can take long.
+const READY: Duration = Duration::from_secs(15 * 60);
+
+/// How long a worker may be silent that owes an answer which takes little work: to be done after the last report of its segment. Its
+/// checkpoint has to be read in that time too.
 pub(super) const ANSWER: Duration = Duration::from_secs(60 * 60);
 
 /// How long a worker may be silent at its work that has promised signs of life.
@@ -122,7 +125,7 @@ impl State {
     pub(super) fn patience(&self, set: Option<Duration>, features: &[Feature]) -> Option<Duration> {
         let usual = match self {
             Self::Idle => return None,
-            Self::Starting(_) => Some(ANSWER),
+            Self::Starting(_) => Some(READY),
             Self::Busy {
                 task: Task::Training(training),
                 ..
@@ -165,8 +168,11 @@ mod tests {
             assert_eq!(state.patience(None, &beats), Some(WORK));
             assert_eq!(state.patience(set, &[]), set);
         }
-        for state in [State::Starting(Next::Announce), busy(training(false, true), None)] {
-            assert_eq!(state.patience(None, &[]), Some(ANSWER));
+        for (state, usual) in [
+            (State::Starting(Next::Announce), READY),
+            (busy(training(false, true), None), ANSWER),
+        ] {
+            assert_eq!(state.patience(None, &[]), Some(usual));
             assert_eq!(state.patience(set, &[]), set);
         }
         assert_eq!(State::Idle.patience(set, &beats), None);

@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex}
 use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
+use crate::executor::failure::Failure;
 use crate::executor::{
     Exit, Launch, LaunchError, Launched, Launcher, Leftovers, News, Order, Program, RunningWorker, SegmentSpec, Slot,
     SlotNews, Wait, Worker,
@@ -165,6 +166,7 @@ impl Bench {
             directory: "/".into(),
             study: "s".into(),
             settings: [].into(),
+            is_own: false,
             cache: None,
         };
         let study = StudyDirectory::new(directory.path().join("s"));
@@ -212,7 +214,7 @@ async fn what_is_ordered_before_a_worker_is_ready_outlives_workers_that_never_ar
     bench.train(segment(4));
     let mut first = bench.workers.recv().await.unwrap();
     assert!(matches!(first.read().await, ToWorker::Start(_)));
-    first.leave(true);
+    first.leave(false);
     let mut second = bench.workers.recv().await.unwrap();
     second.begin().await;
     second.runs(segment(4)).await;
@@ -257,7 +259,7 @@ async fn a_worker_that_leaves_when_it_is_asked_again_costs_nothing() {
     second.leave(true);
     let failed = News::Happened(Event::Failed {
         segment: segment(5),
-        message: "the worker ended unasked (left)".into(),
+        message: Failure::Left("left".into()).to_string(),
         checkpoint_lost: false,
     });
     assert_eq!(bench.news().await, failed, "the second one had not served before");
@@ -288,6 +290,54 @@ async fn a_slot_says_once_that_it_is_idle_whatever_becomes_of_its_worker() {
     second.check_killed().await;
     bench.workers.recv().await.unwrap().begin().await;
     bench.is_idle().await;
+}
+
+/// Its text comes at once, and nothing else of it: who runs it sees soon that something is missing, and what has come.
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_sends_no_message_is_remarked_on_soon_and_once() {
+    let mut bench = Bench::new();
+    let began = tokio::time::Instant::now();
+    let mut worker = bench.workers.recv().await.unwrap();
+    worker.stdout.write_all(b"epoch 1\r\nLoading").await.unwrap();
+    let News::Remark { about, text } = bench.news().await else {
+        panic!("no remark");
+    };
+    assert_eq!((&*about, began.elapsed().as_secs()), ("ready", 5));
+    for said in ["not sent `ready`", "docs/trainers.md", "epoch 1\n    Loading"] {
+        assert!(text.contains(said), "{text}");
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    worker.stdout.write_all(b" ... ").await.unwrap();
+    worker.begin().await;
+    bench.is_idle().await;
+    bench.train(segment(4));
+    worker.runs(segment(4)).await;
+    let News::Remark { about, text } = bench.news().await else {
+        panic!("no remark");
+    };
+    assert_eq!(about, "report");
+    assert!(text.contains("no message about trial 4 for 60 seconds"), "{text}");
+    worker.diverge(segment(4)).await;
+    assert!(matches!(bench.news().await, News::Happened(Event::Reported(_))));
+}
+
+#[tokio::test]
+async fn a_program_of_another_kind_is_not_started_again() {
+    let mut bench = Bench::new();
+    let mut worker = bench.workers.recv().await.unwrap();
+    worker.stdout.write_all(b"epoch 1: loss 0.5\n").await.unwrap();
+    worker.leave(true);
+    let News::Fatal { message } = bench.news().await else {
+        panic!("not fatal");
+    };
+    for said in [
+        "does not speak the worker protocol",
+        "docs/trainers.md",
+        "epoch 1: loss 0.5",
+    ] {
+        assert!(message.contains(said), "{message}");
+    }
+    assert!(bench.workers.recv().await.is_none());
 }
 
 #[tokio::test]

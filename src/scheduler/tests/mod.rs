@@ -82,6 +82,23 @@ proptest! {
     }
 
     #[test]
+    fn a_study_comes_to_its_end_whatever_the_user_ends_and_tries_again(
+        kind in prop_oneof![synchronous(), asynchronous()], trials in 1u64..20, max_resource in 1u64..14, eta in 2u64..5,
+        slots in 1u32..8, seed: u64, confirmation in confirmed(), retries in 0u32..2,
+    ) {
+        let mut spec = with(kind, trials, max_resource, eta);
+        spec.confirmation = confirmation;
+        spec.retries = retries;
+        let fails = move |trial: &Trial, resource| match (trial.id.0 + u64::from(trial.attempts)).is_multiple_of(4) {
+            true => Training::Fails,
+            false => usual(trial, resource),
+        };
+        let world = World::new(spec, slots, seed).trained(fails).in_trouble(0.02, 0.02).by_hand(0.1).run();
+        prop_assert!(world.study.trials().iter().all(|trial| trial.state.is_final()));
+        prop_assert_eq!(world.study.check(), Ok(()));
+    }
+
+    #[test]
     fn slots_timing_speculation_failures_and_kills_do_not_change_the_answer(
         kind in synchronous(), trials in 1u64..30, max_resource in 1u64..14, eta in 2u64..5, slots in 1u32..12, seed: u64,
         confirmation in confirmed(), (every, first) in (1u64..5, 1u64..3),

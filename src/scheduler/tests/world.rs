@@ -15,6 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use super::super::{self as scheduler, *};
 use crate::export::Card;
 use crate::ids::{SegmentId, Timestamp};
+use crate::store::Request;
 use crate::study::tests::{at, checkpoint};
 use crate::study::{Checkpoint, FORMAT, Measures, Record, Reported, StudySpec};
 
@@ -48,6 +49,8 @@ pub struct World {
     /// How likely it is that a segment fails, and as likely that it stops, before it comes to its next report.
     trouble: f64,
     death: Death,
+    /// How likely it is each time that the user ends a trial, and as likely that one is to be tried again.
+    by_hand: f64,
     rng: ChaCha8Rng,
     clock: u64,
     slots: u32,
@@ -96,6 +99,7 @@ impl World {
             trainer: Box::new(usual),
             trouble: 0.0,
             death: Box::new(|_, _| None),
+            by_hand: 0.0,
             rng: ChaCha8Rng::seed_from_u64(seed),
             clock: 0,
             slots,
@@ -116,6 +120,24 @@ impl World {
     pub fn in_trouble(self, trouble: f64, deaths: f64) -> Self {
         let world = Self { trouble, ..self };
         world.dying(move |rng, records| (rng.random::<f64>() < deaths).then(|| rng.random_range(0..=records.len())))
+    }
+
+    /// With a user who ends trials and has them tried again, each as likely each time as is said here.
+    pub fn by_hand(self, by_hand: f64) -> Self {
+        Self { by_hand, ..self }
+    }
+
+    /// What the user asks for.
+    fn requests(&mut self) -> Vec<Request> {
+        let trial = TrialId(self.rng.random_range(0..=self.study.trials().len() as u64));
+        let trials = self.study.trials().iter().map(|trial| trial.id).collect();
+        let roll: f64 = self.rng.random();
+        match roll {
+            _ if roll < self.by_hand => vec![Request::StopTrial { trial }],
+            // However insistent, nobody goes on for ever.
+            _ if roll < 2.0 * self.by_hand && self.received < MOST_NEWS / 10 => vec![Request::Retry { trials }],
+            _ => Vec::new(),
+        }
     }
 
     /// With schedulers that die when it is said: of the records they were about to have made durable, the first so many are.
@@ -251,7 +273,7 @@ impl World {
     fn report(&mut self, segment: SegmentId, resource: u64, loss: Option<f64>, last: bool) -> Reported {
         let SegmentId { trial, attempt } = segment;
         Reported {
-            diverged: false,
+            diverged: loss.is_none(),
             trial,
             attempt,
             resource,
@@ -311,7 +333,10 @@ fn live(world: &Rc<RefCell<World>>, limits: Limits) -> bool {
             match ended.outcome {
                 Ok(outcome) => assert_eq!(outcome, Outcome::Finished),
                 // All slots may have had bad luck.
-                Err(error) => assert!(matches!(error, SchedulerError::Fatal(_)), "{error}"),
+                Err(error) => assert!(
+                    matches!(error, SchedulerError::Fatal(_) | SchedulerError::Paused(_)),
+                    "{error}"
+                ),
             }
             ended.study.is_finished()
         }
@@ -378,6 +403,10 @@ impl Storage for MemoryStorage {
         }
     }
 
+    fn requests(&mut self) -> Vec<Request> {
+        self.0.borrow_mut().requests()
+    }
+
     fn room(&self) -> Option<u64> {
         None
     }
@@ -407,7 +436,11 @@ impl Clock for MemoryClock {
     }
 
     async fn tick(&mut self) {
-        pending().await
+        let passes = |world: &mut World| world.by_hand > 0.0 && world.rng.random();
+        let passed = passes(&mut self.0.borrow_mut());
+        if !passed {
+            pending().await
+        }
     }
 }
 

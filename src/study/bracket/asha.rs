@@ -207,6 +207,13 @@ impl Asha {
         }
     }
 
+    /// A trial that has come without a loss has not come.
+    pub(super) fn revive(&mut self, resource: u64) {
+        if let Some(k) = self.position(resource) {
+            self.rungs[k].count = self.rungs[k].count.saturating_sub(1);
+        }
+    }
+
     /// Without a trial at the last rung the best of the highest one goes on, so that some trial is trained to the end.
     pub(super) fn close(&self, trial: TrialId, resource: u64) -> Decision {
         let last = self.last();

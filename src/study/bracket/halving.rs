@@ -29,6 +29,8 @@ struct Rung {
     promote: usize,
     /// How many have been promoted: the best.
     promoted: usize,
+    /// The worst of these.
+    worst: Option<Rank>,
     /// The best of the others so far, at most `promote` with those.
     next: BTreeSet<Rank>,
     /// Whether all have come and the rung above knows how many go on.
@@ -56,6 +58,7 @@ impl Halving {
                 came: 0,
                 promote: sizes.get(k + 1).map_or(0, |&n| n as usize),
                 promoted: 0,
+                worst: None,
                 next: BTreeSet::new(),
                 closed: false,
             })
@@ -100,12 +103,49 @@ impl Halving {
             } else if rung.promoted + rung.next.len() > rung.promote
                 && let Some(worst) = rung.next.pop_last()
             {
-                decided.push((worst.trial, Decision::Prune));
+                // Only one that was taken for lost can be better than one that was promoted.
+                match rung.worst.is_some_and(|promoted| worst < promoted) {
+                    true => {
+                        decided.push((
+                            worst.trial,
+                            Decision::Promote {
+                                to: self.rungs[k + 1].resource,
+                            },
+                        ));
+                        self.expect_more(k + 1, 1);
+                    }
+                    false => decided.push((worst.trial, Decision::Prune)),
+                }
             }
         }
         self.settle(k, &mut decided);
         decided.sort_unstable_by_key(|&(trial, _)| trial);
         decided
+    }
+
+    pub(super) fn abandon(&mut self, trial: TrialId, resource: u64) {
+        if let Some(rung) = self.rungs.iter_mut().find(|rung| rung.resource == resource) {
+            rung.next.retain(|rank| rank.trial != trial);
+        }
+    }
+
+    pub(super) fn revive(&mut self, resource: u64) {
+        if let Some(k) = self.rungs.iter().position(|rung| rung.resource == resource) {
+            self.rungs[k].came = self.rungs[k].came.saturating_sub(1);
+            self.expect_more(k, 1);
+        }
+    }
+
+    /// More trials can come to rung `k` than was known, and so to those above that had learned how many never come.
+    fn expect_more(&mut self, k: usize, more: u64) {
+        let mut more = more;
+        for rung in &mut self.rungs[k..] {
+            rung.missing += more;
+            if !std::mem::take(&mut rung.closed) {
+                return;
+            }
+            more = (rung.promote - rung.promoted) as u64;
+        }
     }
 
     /// Promotes who can no longer be overtaken at rung `k`, and lowers by how many never come what the rungs above expect.
@@ -118,6 +158,7 @@ impl Halving {
                 && let Some(best) = rung.next.pop_first()
             {
                 rung.promoted += 1;
+                rung.worst = rung.worst.max(Some(best));
                 decided.push((best.trial, Decision::Promote { to }));
             }
             if rung.missing > 0 || rung.closed {

@@ -83,6 +83,23 @@ impl Bracket {
         }
     }
 
+    /// A trial that stands at the rung of `resource` and waits for the decision will not go on, whatever would be decided.
+    pub fn abandon(&mut self, trial: TrialId, resource: u64) {
+        match self {
+            Self::Halving(halving) => halving.abandon(trial, resource),
+            Self::Asha(_) | Self::Median(_) => self.withdraw(trial, resource),
+        }
+    }
+
+    /// A trial that was lost on the way to the rung of `resource` is on its way there again.
+    pub fn revive(&mut self, resource: u64) {
+        match self {
+            Self::Halving(halving) => halving.revive(resource),
+            Self::Asha(asha) => asha.revive(resource),
+            Self::Median(_) => {}
+        }
+    }
+
     /// What becomes of a trial that is paused at the rung of `resource` once no other trial will come and nobody is on the
     /// way to any rung.
     pub fn close(&self, trial: TrialId, resource: u64) -> Decision {

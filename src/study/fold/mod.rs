@@ -2,6 +2,7 @@
 //!
 //! Records of somebody else's making are checked before, so that what can't follow from those before is a bug here.
 
+mod by_hand;
 mod rungs;
 mod segments;
 
@@ -26,6 +27,10 @@ impl Study {
     }
 
     pub(super) fn apply(&mut self, record: &Record) {
+        let runs = self.scheduler.as_ref().is_some_and(|scheduler| !scheduler.stopped);
+        if runs && !matches!(record.fact, Fact::SchedulerStarted { .. }) {
+            self.active_ms += record.at.since(self.updated);
+        }
         self.updated = record.at;
         if let Some(trial) = record.fact.trial().and_then(|id| self.trials.get_mut(id.0 as usize)) {
             trial.count_time(record.at);
@@ -42,6 +47,8 @@ impl Study {
                 self.spec.confirmation = Some(*confirmation);
                 self.finished = false;
             }
+            Fact::StopChanged { stop } => self.spec.stop = *stop,
+            Fact::LimitReached { limit } => self.halted = Some(*limit),
             Fact::BaselineMeasured(measurement) => {
                 self.baseline = Some(measurement.clone());
             }
@@ -76,14 +83,19 @@ impl Study {
             Fact::CheckpointLost { trial, file } => self.trials[trial.0 as usize].forget_checkpoint(file),
             Fact::TrialPromoted { trial, rung, to } => self.trial_promoted(*trial, *rung, *to),
             Fact::TrialPruned { trial, rung } => self.trial_pruned(*trial, *rung),
+            Fact::TrialStopped { trial } => self.trial_stopped(*trial),
+            Fact::TrialRetried { trial } => self.trial_retried(*trial),
+            Fact::StudyPaused(pause) => self.trouble.pause(pause),
             Fact::TrialCompleted { trial, rung } => self.trial_completed(*trial, *rung),
         }
     }
 
     fn scheduler_started(&mut self, process: u32, slots: &[String]) {
         self.interrupt_all();
+        self.trouble.resume();
         // The slots are others now, or have been repaired.
         self.trials.iter_mut().for_each(|trial| trial.failed_on.clear());
+        self.halted = None;
         self.scheduler = Some(SchedulerRun {
             process,
             slots: slots.to_vec(),

@@ -116,7 +116,7 @@ impl Study {
         let trial = &self.trials[id.0 as usize];
         let came = trial.resource();
         // Where its last report has not ended it, it stands already.
-        let stands = matches!(trial.state, TrialState::Failed { .. });
+        let stands = matches!(trial.state, TrialState::Failed { .. } | TrialState::Pruned { .. });
         let Some(bracket) = self.bracket_of(id) else { return };
         if !bracket.decides_in_passing() {
             return self.enter_rung(id, to);
@@ -206,7 +206,10 @@ impl Study {
     fn enter_rung(&mut self, id: TrialId, rung: u64) {
         let trial = &self.trials[id.0 as usize];
         let Some(bracket) = trial.bracket() else { return };
-        let lost = matches!(trial.state, TrialState::Diverged { .. } | TrialState::Failed { .. });
+        let lost = matches!(
+            trial.state,
+            TrialState::Diverged { .. } | TrialState::Failed { .. } | TrialState::Pruned { .. }
+        );
         let best = trial.best_up_to(rung).filter(|_| !lost).map(|(_, cost)| cost);
         let entry = Entry {
             trial: id,
@@ -229,7 +232,7 @@ impl Study {
     }
 
     /// The bracket of a trial; none if it confirms.
-    fn bracket_of(&mut self, trial: TrialId) -> Option<&mut Bracket> {
+    pub(super) fn bracket_of(&mut self, trial: TrialId) -> Option<&mut Bracket> {
         let number = self.trials[trial.0 as usize].bracket()?;
         Some(&mut self.brackets[number].bracket)
     }

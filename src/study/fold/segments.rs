@@ -59,6 +59,7 @@ impl Study {
             metrics: self.names.share(&reported.metrics),
             checkpoint: reported.checkpoint.clone().map(Box::new),
         };
+        self.trouble.reported();
         let trial = &mut self.trials[id.0 as usize];
         trial.failed_on.clear();
         if let TrialState::Ahead { to, at, .. } = &mut trial.state {
@@ -106,6 +107,7 @@ impl Study {
             trial.lose_checkpoint();
         } else {
             trial.failed_on.insert(slot);
+            self.trouble.failed(id, slot, message);
         }
         if let TrialState::Ahead { .. } = trial.state {
             trial.ahead.failed = true;

@@ -3,6 +3,8 @@
 mod objective;
 mod recovery;
 mod refusal;
+mod stop;
+mod trouble;
 
 use std::ops::Range;
 
@@ -33,6 +35,7 @@ pub(crate) fn with(kind: PolicyKind, trials: u64, max_resource: u64, reduction_f
         retries: 2,
         objective: Default::default(),
         keep_checkpoints: 1,
+        stop: Default::default(),
         sampler: SamplerSpec::default(),
         confirmation: None,
         policy: PolicySpec {
@@ -128,6 +131,7 @@ impl Core {
         let limits = Limits {
             trials,
             confirmation: None,
+            stop: self.spec.stop,
         };
         self.send(Event::Opened {
             process: 1,
@@ -150,6 +154,9 @@ impl Core {
             | Event::Evaluated { .. }
             | Event::Tested { .. }
             | Event::Failed { .. }
+            | Event::Ticked
+            | Event::TrialStopped { .. }
+            | Event::Retried { .. }
             | Event::Closed => None,
         };
         self.files.extend(written.map(|checkpoint| checkpoint.file.clone()));
@@ -193,7 +200,7 @@ impl Core {
     fn reported(&self, trial: TrialId, resource: u64, loss: Option<f64>, checkpoint: Option<Checkpoint>) -> Reported {
         let attempt = self.segment(trial).attempt;
         Reported {
-            diverged: false,
+            diverged: loss.is_none() && self.spec.objective.is_loss(),
             trial,
             attempt,
             resource,

@@ -17,6 +17,9 @@ pub const EXAMPLE: &str = "examples/trainer.py";
 /// A trainer that goes wrong. See there for how.
 pub const FAULTY: &str = "tests/trainers/faulty.py";
 
+/// A trainer that writes more than messages. See there for how.
+pub const WILD: &str = "tests/trainers/wild.py";
+
 /// A trainer that speaks the whole protocol. See there for what it can be made to do.
 pub const WHOLE: &str = "tests/trainers/whole.py";
 

@@ -117,6 +117,26 @@ impl Place {
         Running::new(command.spawn().unwrap())
     }
 
+    /// Starts a search that ignores signals from its beginning, given by their names without `SIG` as a shell takes them.
+    pub fn start_ignoring(&self, file: &Path, signals: &str) -> Running {
+        let search = self.hpo(&["search".as_ref(), file.as_os_str()]);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("trap '' {signals}; exec \"$@\""), "sh"]);
+        command.arg(search.get_program()).args(search.get_args());
+        for (name, value) in search.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .process_group(0);
+        Running::new(command.spawn().unwrap())
+    }
+
     /// Starts a search, and kills it once it has printed so many lines that contain `what`.
     #[track_caller]
     pub fn kill_search(&self, file: &Path, what: &str, times: usize) {

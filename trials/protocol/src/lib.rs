@@ -2,8 +2,8 @@
 //!
 //! A worker is any program. `hpo` starts it with the argument vector of the study (no shell) and talks with it in
 //! JSON lines: one [`ToWorker`] per line on its standard input, one [`FromWorker`] per line on its standard output.
-//! Standard error is the trial's log. A line on standard output that does not begin with `{` is taken for a stray
-//! print and goes to the log too.
+//! Standard error is the trial's log. What else stands on standard output, on a line of its own or before a message, is taken for a
+//! stray print and goes to the log too.
 //!
 //! The life of a worker:
 //!
@@ -38,7 +38,7 @@ pub const VERSION: u32 = 1;
 /// Values of parameters or settings by name.
 pub type Values = BTreeMap<String, Value>;
 
-/// Metrics by name. Only finite numbers: JSON has no others.
+/// Metrics by name. Only finite numbers: JSON has no others, and `hpo` leaves them out if a worker sends them.
 pub type Metrics = BTreeMap<String, f64>;
 
 /// A line from `hpo` to a worker.
@@ -220,8 +220,8 @@ pub enum FromWorker {
         segment: SegmentId,
         /// The resource reached.
         resource: u64,
-        /// Validation loss; lower is better. `null` means not finite: the trial has diverged, and the segment ends
-        /// with this report, without [`FromWorker::Done`].
+        /// Validation loss; lower is better. `null`, or what else stands for a number that is not finite, such as `NaN`, means
+        /// that the trial has diverged, and the segment ends with this report, without [`FromWorker::Done`].
         loss: Option<f64>,
         /// Other metrics of the same validation.
         #[serde(default)]
@@ -268,6 +268,21 @@ pub enum FromWorker {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         untrained: Option<Measurement>,
     },
+}
+
+impl FromWorker {
+    /// What `type` can be.
+    pub const TYPES: [&str; 9] = [
+        "ready",
+        "fatal",
+        "evaluated",
+        "progress",
+        "report",
+        "done",
+        "stopped",
+        "failed",
+        "exported",
+    ];
 }
 
 /// A model measured on some data.
@@ -333,6 +348,15 @@ mod tests {
             let error = serde_json::from_str::<FromWorker>(line).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn the_types_are_those_of_the_messages() {
+        let unknown = serde_json::from_str::<FromWorker>(r#"{"type":"?"}"#)
+            .unwrap_err()
+            .to_string();
+        let listed = FromWorker::TYPES.map(|name| format!("`{name}`")).join(", ");
+        assert!(unknown.contains(&format!("expected one of {listed} at")), "{unknown}");
     }
 
     #[test]

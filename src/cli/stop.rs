@@ -1,0 +1,71 @@
+//! `hpo stop`.
+
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Instant;
+
+use super::CliError;
+use super::number::trial;
+use super::request::{GLANCE, PATIENCE, ask, carry_out, known};
+use super::study::find;
+use crate::ids::TrialId;
+use crate::store::{Request, StoreError, StudyDirectory, StudyReader};
+use crate::view::notify;
+
+/// The arguments of `hpo stop`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Stop {
+    /// The study: its name or its directory
+    study: PathBuf,
+
+    /// End this trial, and go on with the others
+    #[arg(allow_negative_numbers = true, value_parser = trial)]
+    trial: Option<TrialId>,
+}
+
+impl Stop {
+    pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
+        let directory = find(studies, Some(&self.study))?;
+        let Some(trial) = self.trial else {
+            return stop(&directory);
+        };
+        let reader = StudyReader::open(directory.clone())?;
+        let known = known(reader.study(), trial)?;
+        if known.state.is_final() {
+            let message = format!(
+                "trial {trial} has come to its end already: it is {}",
+                known.state.word()
+            );
+            return Err(CliError::usage(message, "see hpo trials"));
+        }
+        carry_out(
+            &directory,
+            &Request::StopTrial { trial },
+            &format!("trial {trial} is ended"),
+        )
+    }
+}
+
+/// Ends the search that a process runs.
+fn stop(directory: &StudyDirectory) -> Result<(), CliError> {
+    let process = match directory.lock() {
+        Err(StoreError::InUse { holder, .. }) => holder.unwrap_or_default(),
+        Err(error) => return Err(error.into()),
+        Ok(_) => {
+            notify(&format!("the study {} is not running", directory.name()));
+            return Ok(());
+        }
+    };
+    if ask(directory, &Request::Stop { process })?.is_none() {
+        // It saves first what it trains.
+        let began = Instant::now();
+        while directory.is_locked() && began.elapsed() < PATIENCE {
+            sleep(GLANCE);
+        }
+    }
+    notify(&format!(
+        "stopped; resume with: hpo resume {}",
+        directory.root().display()
+    ));
+    Ok(())
+}

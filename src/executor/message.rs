@@ -1,0 +1,309 @@
+//! What a worker's standard output says: messages, and what is printed beside them.
+//!
+//! Trainers print more than messages, and on the same line: a progress bar that ends without a newline, codes that set colours,
+//! the beginning of a sentence. So a message is looked for anywhere in a line, as long as no other text follows it. What Python
+//! and others write for a number that is not finite is not JSON, but understood.
+
+use hpo_protocol::{FromWorker, Metrics};
+use serde_json::{Map, Value};
+
+use super::failure::Failure;
+use crate::diagnostic::visible;
+
+/// How much is shown of a line that is no message, or of a name, in characters.
+const SHOWN: usize = 200;
+
+/// No message is nested deeper.
+const DEEPEST: usize = 64;
+
+/// A part of a line.
+#[derive(Debug)]
+pub(super) enum Part<'a> {
+    /// A message. What is not finite in it, null included, is NaN.
+    Message(FromWorker),
+    /// It is no message, and was not meant as one.
+    Print(&'a [u8]),
+    /// It was meant as a message.
+    Invalid(Failure),
+}
+
+/// The parts of a line, in their order. Spaces and control codes beside messages are no part.
+pub(super) fn parts(line: &[u8]) -> Vec<Part<'_>> {
+    if find(line, b"type").is_none() {
+        return vec![Part::Print(line)];
+    }
+    let mut parts = Vec::new();
+    let (mut at, mut printed) = (0, 0);
+    while let Some(brace) = line[at..].iter().position(|byte| *byte == b'{') {
+        let start = at + brace;
+        at = start + 1;
+        let Ok((json, length)) = object(&line[start..]) else {
+            continue;
+        };
+        at = start + length;
+        if let Some(value) = of_ours(&json)
+            && is_separate(&line[at..])
+        {
+            push_print(&mut parts, &line[printed..start]);
+            parts.push(match message(&json, value) {
+                Ok(message) => Part::Message(message),
+                Err(failure) => Part::Invalid(failure),
+            });
+            printed = at;
+        }
+    }
+    if !parts.is_empty() {
+        push_print(&mut parts, &line[printed..]);
+        return parts;
+    }
+    vec![match objection(line) {
+        Some(failure) => Part::Invalid(failure),
+        None => Part::Print(line),
+    }]
+}
+
+fn push_print<'a>(parts: &mut Vec<Part<'a>>, text: &'a [u8]) {
+    if !is_blank(text) {
+        parts.push(Part::Print(text));
+    }
+}
+
+/// What is wrong with a line in which there is no message, if one was meant: it begins with a type, or names one of ours.
+fn objection(line: &[u8]) -> Option<Failure> {
+    let first = line.iter().position(|byte| *byte == b'{')?;
+    let begins = is_blank(&line[..first]);
+    let marker = last_marker(line);
+    let start = match begins && (marker.is_some() || type_after(&line[first + 1..]).is_some()) {
+        true => first,
+        false => line[..marker?].iter().rposition(|byte| *byte == b'{')?,
+    };
+    let text = &line[start..];
+    let json = match object(text) {
+        // A whole message in the middle of other text is quoted there.
+        Ok((json, _)) if !begins && of_ours(&json).is_some() => return None,
+        // At the beginning of a line, what follows it makes it none.
+        Ok((json, length)) => [&json, &text[length..]].concat(),
+        Err(json) => json,
+    };
+    let source = serde_json::from_slice::<FromWorker>(&json).err()?;
+    Some(invalid(text, source))
+}
+
+fn invalid(text: &[u8], source: serde_json::Error) -> Failure {
+    let line = shown(&String::from_utf8_lossy(text));
+    Failure::NotAMessage { line, source }
+}
+
+fn shown(text: &str) -> String {
+    visible(&text.chars().take(SHOWN).collect::<String>())
+}
+
+/// The value of an object that is of one of the types of messages.
+fn of_ours(json: &[u8]) -> Option<Value> {
+    let value: Value = serde_json::from_slice(json).ok()?;
+    let ours = FromWorker::TYPES.contains(&value.get("type")?.as_str()?);
+    ours.then_some(value)
+}
+
+/// Reads a message, whose `value` is at hand.
+fn message(json: &[u8], mut value: Value) -> Result<FromWorker, Failure> {
+    let take = |of: Option<&mut Value>| of.and_then(Value::as_object_mut).map(take_out).unwrap_or_default();
+    let own = take(Some(&mut value));
+    let [test, untrained] = ["test", "untrained"].map(|key| take(value.get_mut(key)));
+    let no_number = [Some(&value), value.get("test"), value.get("untrained")]
+        .into_iter()
+        .flatten()
+        .find_map(no_number);
+    let read = match own.nothing && test.nothing && untrained.nothing {
+        // Only here it shows if a key stands there twice.
+        true => serde_json::from_slice(json),
+        false => serde_json::from_value(value),
+    };
+    let mut message = read.map_err(|source| match no_number {
+        Some((key, value)) => Failure::NotANumber { key, value },
+        None => invalid(json, source),
+    })?;
+    match &mut message {
+        FromWorker::Report { loss, metrics, .. } => own.put_back(loss, metrics),
+        FromWorker::Evaluated(measured) => own.put_back(&mut measured.loss, &mut measured.metrics),
+        FromWorker::Exported {
+            test: on_test,
+            untrained: without_training,
+            ..
+        } => {
+            for (taken, measured) in [(test, on_test), (untrained, without_training)] {
+                if let Some(measured) = measured {
+                    taken.put_back(&mut measured.loss, &mut measured.metrics);
+                }
+            }
+        }
+        FromWorker::Ready { .. }
+        | FromWorker::Fatal { .. }
+        | FromWorker::Progress { .. }
+        | FromWorker::Done { .. }
+        | FromWorker::Stopped { .. }
+        | FromWorker::Failed { .. } => {}
+    }
+    Ok(message)
+}
+
+/// The first among a loss and metrics that is no number: its key and its value, fit to be shown.
+fn no_number(measured: &Value) -> Option<(String, String)> {
+    let loss = measured.get("loss").map(|loss| ("loss", loss));
+    let metrics = measured.get("metrics").and_then(Value::as_object).into_iter().flatten();
+    let values = loss
+        .into_iter()
+        .chain(metrics.map(|(name, value)| (name.as_str(), value)));
+    let mut wrong = values.filter(|(_, value)| !value.is_number());
+    wrong.next().map(|(key, value)| (shown(key), shown(&value.to_string())))
+}
+
+/// What was taken out of a loss and metrics: numbers that are not finite, which JSON does not have.
+#[derive(Debug)]
+struct TakenOut {
+    loss: bool,
+    metrics: Vec<String>,
+    nothing: bool,
+}
+
+impl Default for TakenOut {
+    fn default() -> Self {
+        Self {
+            loss: false,
+            metrics: Vec::new(),
+            nothing: true,
+        }
+    }
+}
+
+impl TakenOut {
+    fn put_back(self, loss: &mut Option<f64>, metrics: &mut Metrics) {
+        if self.loss {
+            *loss = Some(f64::NAN);
+        }
+        metrics.extend(self.metrics.into_iter().map(|name| (name, f64::NAN)));
+    }
+}
+
+fn take_out(measured: &mut Map<String, Value>) -> TakenOut {
+    let is_infinite = |value: &Value| value.is_null() || value.as_str().is_some_and(is_not_finite);
+    let mut out = TakenOut::default();
+    if measured.get("loss").is_some_and(is_infinite) {
+        measured.remove("loss");
+        out.loss = true;
+    }
+    let no_metrics = measured.get("metrics").is_some_and(Value::is_null);
+    if no_metrics {
+        measured.remove("metrics");
+    }
+    if let Some(Value::Object(metrics)) = measured.get_mut("metrics") {
+        let infinite = metrics.iter().filter(|(_, value)| is_infinite(value));
+        out.metrics = infinite.map(|(name, _)| name.clone()).collect();
+        metrics.retain(|_, value| !is_infinite(value));
+    }
+    out.nothing = !out.loss && out.metrics.is_empty() && !no_metrics;
+    out
+}
+
+/// Strict JSON for the object that `text` begins with, and how many bytes of the text it is; if it has no end, as much as there is.
+fn object(text: &[u8]) -> Result<(Vec<u8>, usize), Vec<u8>> {
+    let (mut json, mut depth, mut at) = (Vec::new(), 0, 0);
+    while at < text.len() && depth <= DEEPEST {
+        let rest = &text[at..];
+        let word = rest.iter().take_while(|byte| is_of_word(**byte)).count();
+        let length = match rest[0] {
+            b'"' => string(rest),
+            _ => word.max(1),
+        };
+        let piece = &rest[..length];
+        match piece {
+            b"{" | b"[" => depth += 1,
+            b"}" | b"]" => depth -= 1,
+            _ => {}
+        }
+        let infinite = word > 0 && std::str::from_utf8(piece).is_ok_and(is_not_finite);
+        json.extend_from_slice(if infinite { b"null" } else { piece });
+        at += length;
+        if depth == 0 {
+            return Ok((json, at));
+        }
+    }
+    Err(json)
+}
+
+/// The length of the string that `text` begins with, or of all of it if the string has no end.
+fn string(text: &[u8]) -> usize {
+    let mut at = 1;
+    while at < text.len() {
+        match text[at] {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
+fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
+}
+
+/// Whether a word is a number that is not finite, as any language writes it, or too large to be one.
+fn is_not_finite(word: &str) -> bool {
+    word.parse::<f64>().is_ok_and(|number| !number.is_finite())
+}
+
+/// Whether nothing stands behind a message that makes it a part of other text: its line ends, a control code or another message
+/// follows.
+fn is_separate(behind: &[u8]) -> bool {
+    let next = behind.iter().find(|byte| !matches!(**byte, b' ' | b'\t'));
+    next.is_none_or(|next| *next == b'{' || *next < b' ')
+}
+
+/// Whether a text shows nothing: spaces, control codes and escape sequences.
+fn is_blank(mut text: &[u8]) -> bool {
+    let after = |text: &[u8], ends: &dyn Fn(u8) -> bool| {
+        let end = text.iter().position(|byte| ends(*byte));
+        end.map_or(text.len(), |end| end + 1)
+    };
+    loop {
+        text = match text {
+            [] => return true,
+            [b'\x1b', b'[', rest @ ..] => &rest[after(rest, &|byte| (b'@'..=b'~').contains(&byte))..],
+            [b'\x1b', b']', rest @ ..] => &rest[after(rest, &|byte| matches!(byte, b'\x07' | b'\\'))..],
+            [b'\x1b', _, rest @ ..] | [b'\xef', b'\xbb', b'\xbf', rest @ ..] => rest,
+            [byte, rest @ ..] if *byte <= b' ' || *byte == b'\x7f' => rest,
+            _ => return false,
+        };
+    }
+}
+
+fn find(text: &[u8], word: &[u8]) -> Option<usize> {
+    text.windows(word.len()).position(|window| window == word)
+}
+
+/// What stands after a key `type`, in quotes of either kind, and its colon, if `text` begins with these.
+fn type_after(text: &[u8]) -> Option<&[u8]> {
+    let text = text.trim_ascii_start();
+    let quote = *text.first().filter(|byte| matches!(byte, b'"' | b'\''))?;
+    let rest = text[1..].strip_prefix(b"type")?.strip_prefix(&[quote])?;
+    rest.trim_ascii_start().strip_prefix(b":")
+}
+
+/// Where a line last names a type of ours.
+fn last_marker(line: &[u8]) -> Option<usize> {
+    let names_ours = |at: usize| {
+        let value = type_after(&line[at..]).map(<[u8]>::trim_ascii_start)?;
+        let name = value.strip_prefix(b"\"").or(value.strip_prefix(b"'"))?;
+        let ours = |name: &[u8], ours: &str| {
+            name.strip_prefix(ours.as_bytes())
+                .is_some_and(|rest| rest.starts_with(&value[..1]))
+        };
+        FromWorker::TYPES.iter().any(|one| ours(name, one)).then_some(())
+    };
+    let quotes = (0..line.len()).rev().filter(|&at| matches!(line[at], b'"' | b'\''));
+    quotes.into_iter().find(|&at| names_ours(at).is_some())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! Lines as trainers write them.
+
+use super::*;
+
+/// The parts of a line in short.
+fn short(line: &str) -> Vec<String> {
+    let text = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+    let measured = |loss: Option<f64>, metrics: &Metrics| {
+        let metrics: Vec<String> = metrics.iter().map(|(name, value)| format!(" {name} {value}")).collect();
+        loss.map_or(String::new(), |loss| format!(" loss {loss}")) + &metrics.concat()
+    };
+    let part = |part: Part<'_>| match part {
+        Part::Message(FromWorker::Done { .. }) => "<done>".into(),
+        Part::Message(FromWorker::Report { loss, metrics, .. }) => format!("<report{}>", measured(loss, &metrics)),
+        Part::Message(FromWorker::Evaluated(of)) => format!("<evaluated{}>", measured(of.loss, &of.metrics)),
+        Part::Message(FromWorker::Exported { test: Some(of), .. }) => {
+            format!("<exported{}>", measured(of.loss, &of.metrics))
+        }
+        Part::Message(other) => panic!("{other:?}"),
+        Part::Print(print) => text(print),
+        Part::Invalid(failure) => format!("! {failure}"),
+    };
+    parts(line.as_bytes()).into_iter().map(part).collect()
+}
+
+const DONE: &str = r#"{"type": "done", "trial": 4, "attempt": 1}"#;
+
+fn report(rest: &str) -> String {
+    format!(r#"{{"type":"report","trial":4,"attempt":1,"resource":1,"checkpoint":null,{rest}}}"#)
+}
+
+#[test]
+fn a_message_is_found_beside_what_is_printed() {
+    assert_eq!(short(DONE), ["<done>"]);
+    for before in [
+        "training: 100%|####| 3/3 [00:01]",
+        "Loading model ... ",
+        "INFO:root:",
+        "{1, 2} {'a': 3} ",
+        "{\"a\" ",
+    ] {
+        assert_eq!(short(&format!("{before}{DONE}")), [before, "<done>"], "{before}");
+    }
+    for blank in [
+        "\x1b[0m",
+        "\x1b[1;32m \x1b[K",
+        "\t ",
+        "\u{feff}",
+        "\x1b]0;title\x07",
+        "\x1b7",
+    ] {
+        assert_eq!(short(&format!("{blank}{DONE}")), ["<done>"], "{blank:?}");
+    }
+    assert_eq!(short(&format!("{DONE} \x1b[0m")), ["<done>"]);
+    assert_eq!(
+        short(&format!("a {DONE}{DONE} {DONE}\x1b[0m b")),
+        ["a ", "<done>", "<done>", "<done>", "\x1b[0m b"]
+    );
+}
+
+#[test]
+fn what_was_not_meant_as_a_message_is_a_print() {
+    for print in [
+        "",
+        "epoch 1 of 3",
+        "{'loss': 0.69, 'grad_norm': nan, 'epoch': 1.0}",
+        r#"{"loss": NaN, "step": 10}"#,
+        r#"{"level":"info","type":"log","text":"a"}"#,
+        &format!("the answer is {DONE}, it says"),
+        &format!("'{DONE}'"),
+        "{{{{ type ",
+        "type: {",
+    ] {
+        assert_eq!(short(print), [print]);
+    }
+}
+
+#[test]
+fn what_was_meant_as_a_message_is_refused() {
+    for (line, said) in [
+        (r#"{"type": "report", "loss": NaN"#, "EOF while parsing"),
+        (r#"Loading ... {"type": "ready", "protocol": 1"#, "EOF while parsing"),
+        (
+            r#"{"trial": 1, "metrics": {"a": 1}, "type": "report", "lo"#,
+            "EOF while parsing",
+        ),
+        (r#"{"type": "reports"}"#, "unknown variant `reports`"),
+        (r#"{"type": "done", "trial": 4}"#, "missing field `attempt`"),
+        (
+            r#"{"type": "done", "trial": 4, "trial": 5, "attempt": 1}"#,
+            "duplicate field `trial`",
+        ),
+        ("{'type': 'ready', 'protocol': 1}", "key must be a string"),
+        ("now {'type': 'ready', 'protocol': 1}", "key must be a string"),
+        (&format!("{DONE} at last"), "trailing characters"),
+        (&r#"{"type":"#.repeat(10_000), "expected variant identifier"),
+        (&report(r#""loss":"0.5""#), "\"0.5\" as `loss`, which must be a number"),
+        (
+            &report(r#""loss":0.5,"metrics":{"a":1,"b":[2]}"#),
+            "[2] as `b`, which must be a number",
+        ),
+    ] {
+        let parts = short(line);
+        let [refused] = &parts[..] else { panic!("{parts:?}") };
+        assert!(
+            refused.starts_with("! the worker sent") && refused.contains(said),
+            "{refused}"
+        );
+    }
+    assert!(matches!(parts(b"{\"type\": \"\xff\xfe\"}")[..], [Part::Invalid(_)]));
+}
+
+#[test]
+fn a_number_that_is_not_finite_is_understood_however_it_is_written() {
+    for word in [
+        "NaN",
+        "nan",
+        "-nan",
+        "Infinity",
+        "-Infinity",
+        "inf",
+        "-inf",
+        "1e999",
+        "-1e999",
+        "null",
+        "\"NaN\"",
+        "\"-Infinity\"",
+    ] {
+        let line = report(&format!(
+            r#""loss":{word},"metrics":{{"a":{word},"nan":0.5,"b":{word}}}"#
+        ));
+        assert_eq!(short(&line), ["<report loss NaN a NaN b NaN nan 0.5>"], "{word}");
+    }
+    let text = report(r#""loss":0.5,"metrics":{"a NaN":1.0},"note":"NaN \" NaN""#);
+    assert_eq!(short(&text), ["<report loss 0.5 a NaN 1>"]);
+    assert_eq!(short(&report(r#""loss":0.5,"metrics":null"#)), ["<report loss 0.5>"]);
+    assert_eq!(
+        short(&report(r#""metrics":{"a":1}"#)),
+        ["<report a 1>"],
+        "it has no loss"
+    );
+    let untrained = r#"{"type":"evaluated","loss":nan,"metrics":{"a":1e999}}"#;
+    assert_eq!(short(untrained), ["<evaluated loss NaN a NaN>"]);
+    let tested = r#"{"type":"exported","directory":"/m","test":{"loss":0.5,"metrics":{"a":NaN}}}"#;
+    assert_eq!(short(tested), ["<exported loss 0.5 a NaN>"]);
+}
+
+/// However often it could begin, a line is read in a time that grows with its length.
+#[test]
+fn no_line_takes_long() {
+    for piece in ["{", "{\"", "{\"type\":", "{\"}", "{}", "'type'", "\"type\":\"done\"{"] {
+        parts(piece.repeat((1 << 20) / piece.len()).as_bytes());
+    }
+}
