@@ -208,7 +208,7 @@ impl Study {
 
     /// Whether a report says that its trial has diverged.
     pub fn diverges(&self, report: &Reported) -> bool {
-        self.spec.objective.cost(report).is_none()
+        report.cost(&self.spec.objective).is_none()
     }
 
     /// The row of a trial.
