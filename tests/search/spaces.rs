@@ -9,7 +9,7 @@ trials = 27
 max_resource = 9
 
 [trial]
-command = ["none"]
+command = ["true"]
 
 "#;
 
