@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::constraints;
-use super::reader::{Problem, Result, Table, shown};
+use super::reader::{Problem, Problems, Result, Results, Table, shown};
 use super::settings;
 use crate::ids::MAX_TRIALS;
 use crate::keys::{Fallback, Key, Takes};
@@ -16,7 +16,7 @@ const NAME: Key = Key {
     name: "name",
     takes: Takes::Text,
     default: Fallback::Described("the file's name"),
-    about: "the study's directory in `--studies` (default `studies/`): letters, digits, `.`, `_`, `-`",
+    about: "the study's directory in `--studies` (`studies/` beside this file if not given): letters, digits, `.`, `_`, `-`",
 };
 
 const SEED: Key = Key {
@@ -62,9 +62,11 @@ pub(super) struct StudyTable {
 }
 
 /// Reads the table; `policy` is that of the study, if it could be read.
-pub(super) fn read(table: &Table, path: &Path, policy: Option<&PolicySpec>) -> Result<StudyTable> {
-    let name = name(table, path)?;
-    let settings = settings::read(table, KEYS)?;
+pub(super) fn read(table: &Table, path: &Path, policy: Option<&PolicySpec>) -> Results<StudyTable> {
+    let mut problems = Problems::default();
+    let name = problems.keep(name(table, path));
+    let settings = problems.keep(settings::read(table, KEYS));
+    let (name, settings) = problems.or(name.zip(settings))?;
     Ok(StudyTable {
         name,
         seed: settings.count(&SEED),
