@@ -3,73 +3,119 @@
 use std::path::{Path, PathBuf};
 
 use super::number::trial;
-use super::study::{ask, print, read};
-use super::{CliError, run};
+use super::study::{Studies, ask, print, read};
+use super::{CliError, origin, run};
 use crate::devices::{Devices, SlotSettings};
 use crate::executor::{self, Machine};
-use crate::export::{self, Format};
+use crate::export::{self, Format, Unwritable};
 use crate::ids::TrialId;
+use crate::shell::about;
 use crate::signals::Signals;
-use crate::store::StudyReader;
+use crate::store::{StudyDirectory, StudyReader};
 use crate::study::StudySpec;
 use crate::view::notify;
 
 /// The arguments of `hpo export`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Export {
-    /// The study: its name or its directory
+    /// The study: its name, its directory, or its file
     study: PathBuf,
 
-    /// The format of the configuration
-    #[arg(long, value_enum, default_value = "toml")]
-    format: Format,
+    /// The format of the configuration [default: toml]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
 
-    /// Write the configuration to this file [default: standard output]
+    /// Write the configuration to this file, which must not exist [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Write the fine-tuned model to this directory, for sentence-transformers; it must not exist
+    /// Write the fine-tuned model to this directory, for sentence-transformers; it must not exist. The configuration is then written
+    /// only if --format or --output is given
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
 
     /// Export the configuration of this trial instead of the best one's
     #[arg(long, value_name = "TRIAL", conflicts_with = "model", allow_negative_numbers = true, value_parser = trial)]
     trial: Option<TrialId>,
+
+    /// Overwrite the file of the configuration
+    #[arg(long)]
+    force: bool,
 }
 
 impl Export {
-    pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
-        let (trial, text) = ask(studies, Some(&self.study), |records, _| {
+    pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
+        if let Some(path) = &self.output {
+            self.check_output(path)?;
+        }
+        let (trial, text) = ask(studies, Some(&self.study), |records, directory| {
             let spec = records.spec();
             let trial = match self.trial {
-                Some(id) => (&*records.trial(id)?.ok_or_else(|| {
-                    CliError::usage(format!("the study {} has no trial {id}", spec.name), "see hpo trials")
-                })?)
-                    .into(),
-                None => records.best().ok_or_else(|| nothing_yet(spec))?,
+                Some(id) => (&*records.trial(id)?.ok_or_else(|| no_trial(spec, id, directory))?).into(),
+                None => records.best().ok_or_else(|| nothing_yet(spec, directory))?,
             };
-            let text = export::configuration(spec, &trial, self.format)
-                .map_err(|error| CliError::Failed(format!("the configuration can't be written: {error}")))?;
+            let moved = origin::moved(spec, directory);
+            let text =
+                export::configuration(&moved, &trial, self.format.unwrap_or(Format::Toml)).map_err(unwritable)?;
             Ok((trial.trial, text))
         })?;
         if let Some(model) = &self.model {
             write_model(&*read(studies, Some(&self.study))?, model)?;
             notify(&format!("model of trial {trial} written to {}", model.display()));
+            if self.format.is_none() && self.output.is_none() {
+                return Ok(());
+            }
         }
         match &self.output {
-            Some(path) => std::fs::write(path, text).map_err(|source| CliError::Output {
-                what: path.display().to_string(),
-                source,
-            }),
+            Some(path) => self.write(path, &text),
             None => print(&text),
         }
     }
+
+    /// Nothing is overwritten unless the user says so.
+    fn check_output(&self, path: &Path) -> Result<(), CliError> {
+        // What is no file, such as a pipe, loses nothing.
+        match path.is_file() && !self.force {
+            true => Err(CliError::usage(
+                format!("{} already exists", path.display()),
+                "name a file that does not exist, or overwrite it with --force",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    fn write(&self, path: &Path, text: &str) -> Result<(), CliError> {
+        self.check_output(path)?;
+        std::fs::write(path, text).map_err(|source| CliError::Output {
+            what: path.display().to_string(),
+            source,
+        })
+    }
 }
 
-fn nothing_yet(spec: &StudySpec) -> CliError {
+fn unwritable(error: Unwritable) -> CliError {
+    match error {
+        Unwritable::Value(_) => CliError::Failed(format!("the configuration can't be written: {error}")),
+        Unwritable::Collision { .. } | Unwritable::Reserved { .. } => CliError::usage(
+            error.to_string(),
+            "use --format json, yaml or toml, which have the parameters' own names",
+        ),
+    }
+}
+
+fn no_trial(spec: &StudySpec, id: TrialId, directory: &StudyDirectory) -> CliError {
+    let trials = about(directory.root(), ["trials"]);
+    CliError::usage(
+        format!("the study {} has no trial {id}", spec.name),
+        format!("list its trials: {trials}"),
+    )
+}
+
+fn nothing_yet(spec: &StudySpec, directory: &StudyDirectory) -> CliError {
+    let status = about(directory.root(), ["status"]);
     CliError::usage(
         format!("the study {} has no result yet", spec.name),
-        "wait for its first report: see hpo status",
+        format!("wait for its first report: {status}"),
     )
 }
 
@@ -92,8 +138,8 @@ pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), 
     let checkpoint = study
         .best()
         .and_then(|trial| trial.best_checkpoint())
-        .ok_or_else(|| nothing_yet(study.spec()))?;
-    let program = run::program(study.spec(), reader.directory())?;
+        .ok_or_else(|| nothing_yet(study.spec(), reader.directory()))?;
+    let program = run::program(&study.spec().name, &origin::trainer(reader)?, reader.directory())?;
     // Copying weights needs no GPU, and the memory of those present may be full.
     let settings = SlotSettings {
         devices: Devices::Cpu,

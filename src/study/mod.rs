@@ -12,6 +12,7 @@ mod fits;
 mod fold;
 mod measures;
 mod open;
+mod origin;
 mod policy;
 mod sampler;
 mod spec;
@@ -35,6 +36,7 @@ pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step};
 pub use fits::Misfit;
 pub use measures::Measures;
 use measures::Names;
+pub use origin::{Change, ChangeKind, FilePlace, Input, Origin};
 pub use policy::{
     Asha, AsyncHyperband, BracketPlan, COMMON_KEYS, Hyperband, MedianStopping, PolicyKind, PolicySpec, PolicyTable,
     SuccessiveHalving, keys as policy_keys,

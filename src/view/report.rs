@@ -11,6 +11,7 @@ use super::table::{TrialTable, trial_table};
 use crate::analysis::Overview;
 use crate::analysis::diagnosis::{Kind, diagnose};
 use crate::ids::Timestamp;
+use crate::shell::about;
 use crate::store::StudyDirectory;
 use crate::study::{ConfirmationSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
 use crate::words::counted;
@@ -31,7 +32,7 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
             "finished after {}\n",
             duration(overview.updated.since(overview.created))
         ),
-        _ => format!("stopped; resume with: hpo resume {}\n", directory.root().display()),
+        _ => format!("stopped; resume with: {}\n", about(directory.root(), ["resume"])),
     };
     let states = overview.states.iter();
     let states: Vec<String> = states
@@ -60,7 +61,7 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
         text += &best_line(overview, best);
         text += &tested(overview, best);
     }
-    text + &findings(overview)
+    text + &findings(overview, directory)
 }
 
 /// [`status`] for programs.
@@ -186,11 +187,11 @@ fn best_line(overview: &Overview, best: &TrialSummary) -> String {
 }
 
 /// What the curves of all trials show together; empty if there is nothing to say.
-fn findings(overview: &Overview) -> String {
+fn findings(overview: &Overview, directory: &StudyDirectory) -> String {
     let lines = overview.findings.iter().map(|summary| {
         let advice = summary.advice.as_ref();
         let advice = advice.map_or(String::new(), |advice| format!("    {advice}\n"));
-        format!("  {}\n{advice}", summary.text())
+        format!("  {}\n{advice}", summary.text(directory.root()))
     });
     let lines: String = lines.collect();
     if lines.is_empty() {
@@ -211,12 +212,14 @@ pub fn outcome(
 ) -> String {
     let overview = Overview::of(study);
     let left_out = overview.searched() - best.len();
+    let all = about(directory.root(), ["trials"]);
+    let left_out = (left_out > 0).then(|| format!("and {left_out} more: {all}"));
     let table = TrialTable { rows: best, left_out };
     let mut text = format!("\n{}\n", trial_table(study.spec(), study.baseline(), &table));
     text += &compute(&overview);
     text += &foretold(&overview);
     text += &important(&overview);
-    text += &findings(&overview);
+    text += &findings(&overview, directory);
     text += &confirmed(&overview);
     let Some(best) = &overview.best else {
         return text + "no trial has a validation loss\n";
@@ -233,9 +236,9 @@ pub fn outcome(
     match model {
         Some(Ok(path)) => text += &format!("best model: {}\n", path.display()),
         Some(Err(reason)) => {
-            let study = directory.root().display();
+            let export = about(directory.root(), ["export"]);
             text += &format!(
-                "the best model could not be written: {reason}\ntry again with: hpo export {study} --model DIR\n"
+                "the best model could not be written: {reason}\ntry again with: {export} --model best-model\n"
             );
         }
         None => {
@@ -247,7 +250,7 @@ pub fn outcome(
             }
         }
     }
-    text + &format!("its configuration: hpo export {}\n", directory.root().display())
+    text + &format!("its configuration: {}\n", about(directory.root(), ["export"]))
 }
 
 /// Everything about one trial; `baseline` has the loss and metrics of the untrained model, if they were measured.

@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod commands;
 mod confirmation;
 mod diagnosis;
 mod embedding;
 mod end_to_end;
 mod generated;
 mod library;
+mod origin;
 mod simulate;
 mod spaces;
