@@ -203,15 +203,17 @@ impl Settings {
         sure(key, self.flag_if_any(key))
     }
 
+    /// What the word of a key stands for, if it is there; `all` is in the order of its words.
+    pub fn choice_if_any<T: Copy>(&self, key: &Key, all: &[T]) -> Option<T> {
+        match self.get(key)? {
+            Given::Word(place) => all.get(place).copied(),
+            Given::Integer(_) | Given::Number(_) | Given::Flag(_) => None,
+        }
+    }
+
     /// What the word of a key that has a default stands for; `all` is in the order of its words.
     pub fn choice<T: Copy>(&self, key: &Key, all: &[T]) -> T {
-        sure(
-            key,
-            match self.get(key) {
-                Some(Given::Word(place)) => all.get(place).copied(),
-                Some(Given::Integer(_) | Given::Number(_) | Given::Flag(_)) | None => None,
-            },
-        )
+        sure(key, self.choice_if_any(key, all))
     }
 }
 

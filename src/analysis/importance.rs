@@ -1,4 +1,4 @@
-//! How much each parameter affects the loss: the decomposition of variance of functional ANOVA (Hutter et al., "An Efficient
+//! How much each parameter affects the objective: the decomposition of variance of functional ANOVA (Hutter et al., "An Efficient
 //! Approach for Assessing Hyperparameter Importance", 2014), with a Gaussian process in place of their forest, and estimated by
 //! drawing (Saltelli et al., "Variance based sensitivity analysis of model output", 2010, table 2).
 
@@ -10,19 +10,19 @@ use crate::study::{History, Observation, Purpose, Study, Surrogate, Trial, Trial
 
 /// Draws of configurations; shares are accurate to about 0.03.
 const DRAWS: usize = 512;
-/// A model that explains less than this of unseen losses (R squared) says nothing about parameters.
+/// A model that explains less than this of unseen values (R squared) says nothing about parameters.
 const EXPLAINED: f64 = 0.3;
 
 /// What a study says about its parameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Importances {
-    /// The share of the variance of the losses, each left out in turn, that a model of the others explains: at most 1.
+    /// The share of the variance of the values, each left out in turn, that a model of the others explains: at most 1.
     pub explained: f64,
     /// The parameters that are searched, the most important first.
     pub parameters: Vec<Importance>,
 }
 
-/// How much one parameter affects the loss at the last rung, over the whole space. Losses above the median count by their
+/// How much one parameter affects the objective at the last rung, over the whole space. Values worse than the median count by their
 /// logarithm, so that the badness of the bad ones does not dominate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Importance {
@@ -34,7 +34,7 @@ pub struct Importance {
     pub total: f64,
 }
 
-/// How much each parameter matters; `None` if too few trials have a loss, or the losses can't be predicted from the parameters.
+/// How much each parameter matters; `None` if too few trials have a value, or the values can't be predicted from the parameters.
 pub fn importance(study: &Study) -> Option<Importances> {
     let spec = study.spec();
     let rungs = spec.policy.rungs();
@@ -62,7 +62,7 @@ pub fn importance(study: &Study) -> Option<Importances> {
         (0..DRAWS).map(point).collect()
     };
     let (one, other) = (draw(), draw());
-    let (of_one, of_other) = (surrogate.losses(&one)?, surrogate.losses(&other)?);
+    let (of_one, of_other) = (surrogate.costs(&one)?, surrogate.costs(&other)?);
     let all: Vec<f64> = of_one.iter().chain(&of_other).copied().collect();
     let mean = all.iter().sum::<f64>() / all.len() as f64;
     let variance = all.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>() / all.len() as f64;
@@ -75,7 +75,7 @@ pub fn importance(study: &Study) -> Option<Importances> {
         for (point, from) in mixed.iter_mut().zip(&other) {
             point[place] = from[place];
         }
-        let of_mixed = surrogate.losses(&mixed)?;
+        let of_mixed = surrogate.costs(&mixed)?;
         let (mut alone, mut total) = (0.0, 0.0);
         for ((a, b), mixed) in of_one.iter().zip(&of_other).zip(&of_mixed) {
             alone += (b - mean) * (mixed - a);
@@ -95,11 +95,11 @@ pub fn importance(study: &Study) -> Option<Importances> {
 /// All that is known of a trial.
 fn all_of<'a>(trial: &'a Trial, rungs: &[u64]) -> Observation<'a> {
     let reached = rungs.iter().take_while(|rung| **rung <= trial.resource());
-    let losses = reached.filter_map(|&rung| Some((rung, trial.best_up_to(rung)?.1)));
+    let costs = reached.filter_map(|&rung| Some((rung, trial.best_up_to(rung)?.1)));
     Observation {
         trial: trial.id,
         parameters: &trial.parameters,
-        losses: losses.collect(),
+        costs: costs.collect(),
         failed: matches!(trial.state, TrialState::Diverged { .. }),
     }
 }
@@ -164,6 +164,7 @@ mod tests {
                     resource: 9,
                     loss,
                     metrics: Default::default(),
+                    diverged: false,
                     checkpoint: None,
                     last: true,
                 })))

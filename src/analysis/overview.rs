@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::diagnosis::{Summary, summarise};
 use super::{Foresight, Importances, foresight, importance};
 use crate::ids::{Timestamp, TrialId};
-use crate::study::{Confirmation, RungProgress, SchedulerRun, Study, StudySpec, Trial, TrialStatus, TrialSummary};
+use crate::study::{
+    Confirmation, RungProgress, SchedulerRun, Study, StudySpec, Tested, Trial, TrialStatus, TrialSummary,
+};
 
 /// A study without its trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,10 +49,10 @@ pub struct Overview {
     pub best: Option<TrialSummary>,
     /// The outcome of confirmation so far; `None` if it has not started.
     pub confirmation: Option<Confirmation>,
-    /// The lowest loss in the search of each trial that is confirmed, behind the resource at which it had it.
+    /// The best value in the search of each trial that is confirmed, behind the resource at which it had it.
     pub confirmed: BTreeMap<TrialId, (u64, f64)>,
-    /// The trial whose model was exported, and its loss and metrics on the test data.
-    pub test: Option<(TrialId, Measurement)>,
+    /// The exported model on the test data.
+    pub test: Option<Tested>,
     /// How well rungs predict the next ones.
     pub foresight: Vec<Foresight>,
     /// Which parameters matter; `None` if unknown.
@@ -65,7 +67,10 @@ impl Overview {
         let (created, updated) = study.lifetime();
         let confirmation = study.confirmation();
         let confirmed = confirmation.iter().flat_map(|all| &all.configurations);
-        let in_search = |id: TrialId| Some((id, study.trial(id)?.best()?));
+        let in_search = |id: TrialId| {
+            let (at, cost) = study.trial(id)?.best()?;
+            Some((id, (at, study.spec().objective.signed(cost))))
+        };
         Self {
             spec: study.spec().clone(),
             scheduler: study.scheduler().cloned(),
@@ -82,7 +87,7 @@ impl Overview {
             full_resource: study.full_resource(),
             trained_ms: study.trials().iter().map(|trial| trial.trained_ms).sum(),
             baseline: study.baseline().cloned(),
-            best: study.best().map(Into::into),
+            best: study.best().map(|best| study.summary(best)),
             confirmed: confirmed.filter_map(|one| in_search(one.trial)).collect(),
             confirmation,
             test: study.test().cloned(),
@@ -90,6 +95,14 @@ impl Overview {
             importance: importance(study),
             findings: summarise(study),
         }
+    }
+
+    /// Whether the best trial is better than the untrained model, by the study's objective; `None` if one of them is not known.
+    pub fn improves(&self) -> Option<bool> {
+        let objective = &self.spec.objective;
+        let untrained = objective.measured(self.baseline.as_ref()?)?;
+        let best = self.best.as_ref()?.objective?;
+        Some(objective.is_better(best, untrained))
     }
 
     /// How many trials the search has.

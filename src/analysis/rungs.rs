@@ -10,7 +10,7 @@ const TRIALS: usize = 5;
 /// Below this rank correlation a rung misleads more than it shows.
 const LOW: f64 = 0.3;
 
-/// How well the losses at a rung predict those at the next.
+/// How well the objective at a rung predicts that at the next.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Foresight {
     /// The resource of the rung.
@@ -19,7 +19,7 @@ pub struct Foresight {
     pub next: u64,
     /// How many trials have reached both.
     pub trials: usize,
-    /// The rank correlation of their losses (Spearman, 1904), -1 to 1. Those that were pruned at the rung are missing, so it
+    /// The rank correlation of their values (Spearman, 1904), -1 to 1. Those that were pruned at the rung are missing, so it
     /// is lower than that of all trials would be.
     pub correlation: f64,
 }
@@ -37,8 +37,8 @@ pub fn foresight(study: &Study) -> Vec<Foresight> {
     let pairs = rungs.windows(2).filter_map(|pair| {
         let &[rung, next] = pair else { return None };
         let both = study.search_trials().filter(|trial| trial.resource() >= next);
-        let losses = both.filter_map(|trial| Some((trial.best_up_to(rung)?.1, trial.best_up_to(next)?.1)));
-        let (before, after): (Vec<f64>, Vec<f64>) = losses.unzip();
+        let costs = both.filter_map(|trial| Some((trial.best_up_to(rung)?.1, trial.best_up_to(next)?.1)));
+        let (before, after): (Vec<f64>, Vec<f64>) = costs.unzip();
         let correlation = Some(spearman(&before, &after)).filter(|it| it.is_finite() && before.len() >= TRIALS)?;
         Some(Foresight {
             rung,

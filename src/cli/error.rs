@@ -111,6 +111,7 @@ impl CliError {
                 "fix that and run the same command again: nothing recorded is lost"
             }
             Self::Scheduler(SchedulerError::Commit(CommitError::Io(_) | CommitError::Cancelled))
+            | Self::Scheduler(SchedulerError::NoObjective(_))
             | Self::Output { .. }
             | Self::Input(_)
             | Self::Failed(_)

@@ -7,13 +7,13 @@ use super::study::{Studies, ask, print, read};
 use super::{CliError, origin, run};
 use crate::devices::{Devices, SlotSettings};
 use crate::executor::{self, Machine};
-use crate::export::{self, Format, Unwritable};
+use crate::export::{self, Card, Format, Unwritable};
 use crate::ids::TrialId;
 use crate::shell::about;
 use crate::signals::Signals;
 use crate::store::{StudyDirectory, StudyReader};
-use crate::study::StudySpec;
-use crate::view::notify;
+use crate::study::{Study, StudySpec, Tested, Trial, TrialSummary};
+use crate::view::{metric, notify};
 
 /// The arguments of `hpo export`.
 #[derive(Debug, clap::Args)]
@@ -34,11 +34,11 @@ pub(super) struct Export {
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
 
-    /// Export the configuration of this trial instead of the best one's
-    #[arg(long, value_name = "TRIAL", conflicts_with = "model", allow_negative_numbers = true, value_parser = trial)]
+    /// Export this trial instead of the best one; its model only if its checkpoint is kept, see `keep_checkpoints`
+    #[arg(long, value_name = "TRIAL", allow_negative_numbers = true, value_parser = trial)]
     trial: Option<TrialId>,
 
-    /// Overwrite the file of the configuration
+    /// Write the best trial's model even if it is no better than the untrained one, and overwrite the file of the configuration
     #[arg(long)]
     force: bool,
 }
@@ -51,7 +51,10 @@ impl Export {
         let (trial, text) = ask(studies, Some(&self.study), |records, directory| {
             let spec = records.spec();
             let trial = match self.trial {
-                Some(id) => (&*records.trial(id)?.ok_or_else(|| no_trial(spec, id, directory))?).into(),
+                Some(id) => {
+                    let trial = records.trial(id)?.ok_or_else(|| no_trial(spec, id, directory))?;
+                    TrialSummary::new(&trial, &spec.objective)
+                }
                 None => records.best().ok_or_else(|| nothing_yet(spec, directory))?,
             };
             let moved = origin::moved(spec, directory);
@@ -60,7 +63,11 @@ impl Export {
             Ok((trial.trial, text))
         })?;
         if let Some(model) = &self.model {
-            write_model(&*read(studies, Some(&self.study))?, model)?;
+            let reader = read(studies, Some(&self.study))?;
+            if self.trial.is_none() && !self.force {
+                refuse_untrained(reader.study())?;
+            }
+            write_model(&reader, trial, model)?;
             notify(&format!("model of trial {trial} written to {}", model.display()));
             if self.format.is_none() && self.output.is_none() {
                 return Ok(());
@@ -119,6 +126,27 @@ fn nothing_yet(spec: &StudySpec, directory: &StudyDirectory) -> CliError {
     )
 }
 
+/// Of a trial whose model is gone, or has never been.
+fn not_kept(reader: &StudyReader, trial: &Trial) -> CliError {
+    let (id, study) = (trial.id, reader.directory().root());
+    if trial.best().is_none() {
+        let trials = about(study, ["trials"]);
+        let help = format!("trials that have one have a value in the table: {trials}");
+        return CliError::usage(format!("trial {id} has no result, so it has no model"), help);
+    }
+    let kept = reader.study().spec().keep_checkpoints;
+    let export = about(study, ["export"]);
+    let help = format!(
+        "train it again with: {export} --trial {id} --output trial-{id}.toml && hpo train --config trial-{id}.toml --output \
+         model-{id}; or begin a study with a higher `keep_checkpoints` under `[study]`"
+    );
+    let models = match kept {
+        1 => "the best model is".into(),
+        kept => format!("the best {kept} models are"),
+    };
+    CliError::usage(format!("the model of trial {id} was not kept: only {models}"), help)
+}
+
 /// A model directory is never overwritten.
 pub(super) fn refuse_existing(directory: &Path) -> Result<(), CliError> {
     // A link counts too, whatever it points to.
@@ -131,14 +159,31 @@ pub(super) fn refuse_existing(directory: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Has the trainer write the best trial's model to a new directory.
-pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), CliError> {
+/// A model that is no better than the one that it was made of is not worth shipping.
+fn refuse_untrained(study: &Study) -> Result<(), CliError> {
+    let objective = &study.spec().objective;
+    let untrained = study.baseline().and_then(|it| objective.measured(it));
+    let best = study.best().and_then(|best| study.summary(best).objective);
+    match untrained.zip(best) {
+        Some((untrained, best)) if !objective.is_better(best, untrained) => Err(CliError::usage(
+            format!(
+                "the best trial is no better than the untrained model: {} {}, untrained {}",
+                objective.metric,
+                metric(best),
+                metric(untrained)
+            ),
+            "use the untrained model, or write it nevertheless with --force",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Has the trainer write a trial's model to a new directory.
+pub(super) fn write_model(reader: &StudyReader, trial: TrialId, directory: &Path) -> Result<(), CliError> {
     refuse_existing(directory)?;
     let study = reader.study();
-    let checkpoint = study
-        .best()
-        .and_then(|trial| trial.best_checkpoint())
-        .ok_or_else(|| nothing_yet(study.spec(), reader.directory()))?;
+    let trial = (study.trial(trial)).ok_or_else(|| nothing_yet(study.spec(), reader.directory()))?;
+    let checkpoint = trial.best_checkpoint().ok_or_else(|| not_kept(reader, trial))?;
     let program = run::program(&study.spec().name, &origin::trainer(reader)?, reader.directory())?;
     // Copying weights needs no GPU, and the memory of those present may be full.
     let settings = SlotSettings {
@@ -165,8 +210,18 @@ pub(super) fn write_model(reader: &StudyReader, directory: &Path) -> Result<(), 
     });
     // This also ends the worker, if it is still running.
     runtime.shutdown_background();
-    let placed =
-        written.and_then(|partial| export::place(&partial, directory).map_err(|error| failed(error.to_string())));
+    let placed = written.and_then(|(partial, [test, untrained])| {
+        let id = trial.id;
+        let tested = test.map(|measurement| Tested {
+            trial: id,
+            measurement,
+            untrained,
+        });
+        let card = Card::of(study, trial, tested.as_ref());
+        let written = card.map_or(Ok(()), |card| card.write(&partial));
+        let placed = written.and_then(|()| export::place(&partial, directory));
+        placed.map_err(|error| failed(error.to_string()))
+    });
     if placed.is_err() {
         export::clear(directory);
     }

@@ -168,7 +168,7 @@ pub(super) fn run(
         Outcome::Finished => {
             let ranked = ended.database.as_ref().and_then(|database| database.best(SHOWN).ok());
             let best = ranked.unwrap_or_else(|| {
-                let best = ended.study.best().map(TrialSummary::from);
+                let best = ended.study.best().map(|best| ended.study.summary(best));
                 best.into_iter().collect()
             });
             print_outcome(&ended.study, directory, best, ended.model.as_ref())?;
@@ -202,25 +202,24 @@ fn cancelled_by_signals() -> Result<Cancellation, CliError> {
 
 /// Prints the outcome of a study that has nothing left to do, as [`run`] does at its end.
 pub(super) fn print_finished(reader: &StudyReader) -> Result<(), CliError> {
+    let study = reader.study();
+    let objective = &study.spec().objective;
     let key = |row: &TrialSummary| {
-        (
-            row.state != TrialStatus::Completed,
-            row.loss.unwrap_or(f64::INFINITY),
-            row.trial,
-        )
+        let cost = row.objective.map_or(f64::INFINITY, |value| objective.signed(value));
+        (row.state != TrialStatus::Completed, cost, row.trial)
     };
     let mut rows = Vec::new();
     // In chunks: the rows of all trials together take as much memory as the study.
-    for trials in reader.study().trials().chunks(1000) {
-        let more = trials.iter().map(TrialSummary::from);
-        rows.extend(more.filter(|row| row.loss.is_some() && row.confirms.is_none()));
+    for trials in study.trials().chunks(1000) {
+        let more = trials.iter().map(|trial| study.summary(trial));
+        rows.extend(more.filter(|row| row.objective.is_some() && row.confirms.is_none()));
         rows.sort_by(|a, b| key(a).partial_cmp(&key(b)).unwrap_or(std::cmp::Ordering::Equal));
         rows.truncate(SHOWN);
     }
     let model = reader.directory().best_model();
     let model = model.exists().then_some(Ok(model));
-    notify(&format!("study {} is finished", reader.study().spec().name));
-    print_outcome(reader.study(), reader.directory(), rows, model.as_ref())
+    notify(&format!("study {} is finished", study.spec().name));
+    print_outcome(study, reader.directory(), rows, model.as_ref())
 }
 
 /// Prints the outcome of a finished study; it is an error if no trial has a result.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::{Measurement, Unit};
+use hpo_protocol::Measurement;
 use serde_json::{Value, json};
 
 use super::CliError;
@@ -11,7 +11,7 @@ use super::study::{Studies, as_json, ask, print};
 use crate::analysis::diagnosis::diagnose;
 use crate::ids::TrialId;
 use crate::shell::about;
-use crate::study::{Trial, TrialSummary};
+use crate::study::{StudySpec, Trial, TrialSummary};
 use crate::view;
 use crate::words::counted;
 
@@ -45,7 +45,7 @@ impl Show {
                 )
             })?;
             Ok(match self.json {
-                true => as_json(&details(&trial, records.baseline(), spec.policy.unit)),
+                true => as_json(&details(spec, records.baseline(), &trial)),
                 false => view::trial_details(spec, records.baseline(), &trial),
             })
         })?;
@@ -54,22 +54,23 @@ impl Show {
 }
 
 /// Everything about a trial; `baseline` has the loss and metrics of the untrained model, if they were measured.
-fn details(trial: &Trial, baseline: Option<&Measurement>, unit: Unit) -> Value {
+fn details(spec: &StudySpec, baseline: Option<&Measurement>, trial: &Trial) -> Value {
     let reports = trial.reports.iter().map(|(resource, report)| {
         json!({
             "resource": resource,
             "at_ms": report.at,
+            "objective": report.cost.map(|cost| spec.objective.signed(cost)),
             "loss": report.loss,
             "metrics": report.metrics,
             "checkpoint": report.checkpoint,
         })
     });
-    let diagnosis = diagnose(trial, baseline);
+    let diagnosis = diagnose(trial, baseline, &spec.objective);
     json!({
-        "trial": TrialSummary::from(trial),
-        "resource_unit": unit,
+        "trial": TrialSummary::new(trial, &spec.objective),
+        "resource_unit": spec.policy.unit,
         "reports": reports.collect::<Vec<_>>(),
-        "findings": diagnosis.findings.iter().map(|finding| finding.json(unit)).collect::<Vec<_>>(),
+        "findings": diagnosis.findings.iter().map(|finding| finding.json(spec)).collect::<Vec<_>>(),
         "unknown": diagnosis.unknown().collect::<Vec<_>>(),
     })
 }

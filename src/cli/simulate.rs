@@ -83,7 +83,12 @@ impl Simulate {
                 ));
             }
             Some(path) => {
-                let table = Table::read(path, &file.study.space, file.study.policy.max_resource)?;
+                let table = Table::read(
+                    path,
+                    &file.study.space,
+                    file.study.policy.max_resource,
+                    &file.study.objective,
+                )?;
                 Some(Arc::new(table))
             }
             None => None,
@@ -148,10 +153,11 @@ impl Simulate {
     }
 
     fn json(&self, seed: u64, simulated: &Simulated) -> Value {
-        let units = simulated.study.spec().policy.unit.many();
+        let spec = simulated.study.spec();
+        let (units, metric) = (spec.policy.unit.many(), &spec.objective.metric);
         let at = |budget: &u64| {
             let moment = simulated.at(*budget);
-            json!({ units: budget, "loss": moment.map(|m| m.loss), "regret": moment.map(|m| m.regret) })
+            json!({ units: budget, metric: moment.map(|m| m.value), "regret": moment.map(|m| m.regret) })
         };
         let last = simulated.moments.last();
         json!({
@@ -164,7 +170,7 @@ impl Simulate {
             "utilisation": simulated.utilisation,
             "utilisation_until_last_trial": simulated.until_last_trial,
             "best": last.map(|m| m.best),
-            "loss": last.map(|m| m.loss),
+            metric: last.map(|m| m.value),
             "regret": last.map(|m| m.regret),
             "confirmation": simulated.study.confirmation(),
             "budgets": self.budgets.iter().map(at).collect::<Vec<_>>(),

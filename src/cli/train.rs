@@ -6,6 +6,7 @@ use super::run::SlotArguments;
 use super::search::search;
 use super::study::{Studies, print};
 use super::{CliError, export};
+use crate::ids::TrialId;
 use crate::shell::path_word;
 use crate::store::StudyReader;
 use crate::study::{PolicyKind, StudySpec};
@@ -55,7 +56,7 @@ impl Train {
         let directory = search(&file, directory, &self.slots, &again)?;
         if let Some(output) = &self.output {
             let reader = StudyReader::open(directory)?;
-            export::write_model(&reader, output)?;
+            export::write_model(&reader, TrialId(0), output)?;
             print(&format!("model: {}\n", output.display()))?;
         }
         Ok(())

@@ -21,7 +21,7 @@ pub(super) struct Trials {
     /// The study: its name, its directory, or its file [default: the most recently changed one]
     study: Option<PathBuf>,
 
-    /// Sort by trial, state, resource (or its unit: epochs, steps, examples), loss, a parameter or a metric; if a name is ambiguous,
+    /// Sort by trial, state, resource (or its unit: epochs, steps, examples), objective, loss, a parameter or a metric; if a name is ambiguous,
     /// write parameters.NAME or metrics.NAME
     #[arg(long, value_name = "COLUMN", default_value = "trial")]
     sort: String,
@@ -145,7 +145,10 @@ impl Trials {
         if self.state.is_empty() && self.conditions.is_empty() {
             match self.sort.as_str() {
                 "trial" if !self.reverse => return Ok(records.first(limit)?),
-                "loss" => return Ok(records.by_loss(self.reverse, limit)?),
+                "objective" => return Ok(records.by_objective(self.reverse, limit)?),
+                name if *name == records.spec().objective.metric => {
+                    return Ok(records.by_objective(self.reverse, limit)?);
+                }
                 _ => {}
             }
         }
@@ -172,7 +175,7 @@ impl Trials {
     fn check_columns(&self, rows: &[TrialSummary], unit: Unit) -> Result<(), CliError> {
         for column in self.conditions.iter().map(|one| &one.column).chain([&self.sort]) {
             let known = rows.is_empty() || rows.iter().any(|row| cell(row, column, unit).is_some());
-            if !known && !["loss", "confirms"].contains(&column.as_str()) {
+            if !known && !["objective", "loss", "confirms"].contains(&column.as_str()) {
                 return Err(CliError::usage(
                     format!("the trials have no column `{column}`"),
                     format!("columns: {}", columns_of(rows, unit).join(", ")),
@@ -208,6 +211,7 @@ fn cell(row: &TrialSummary, column: &str, unit: Unit) -> Option<Value> {
         STATE => Some(row.state.word().into()),
         "resource" => Some(row.resource.into()),
         name if name == unit.many() => Some(row.resource.into()),
+        "objective" => row.objective.map(Value::from),
         "loss" => row.loss.map(Value::from),
         "trained_seconds" => Some(row.trained_seconds.into()),
         "failures" => Some(row.failures.into()),
@@ -224,10 +228,11 @@ fn cell(row: &TrialSummary, column: &str, unit: Unit) -> Option<Value> {
 }
 
 fn columns_of(rows: &[TrialSummary], unit: Unit) -> Vec<String> {
-    const FIXED: [&str; 7] = [
+    const FIXED: [&str; 8] = [
         "trial",
         STATE,
         "resource",
+        "objective",
         "loss",
         "trained_seconds",
         "failures",

@@ -116,6 +116,8 @@ pub enum News {
         directory: PathBuf,
         /// What it comes to on the test data, if there are any.
         test: Option<Measurement>,
+        /// What the untrained model comes to there.
+        untrained: Option<Measurement>,
     },
     /// The model was not written.
     ExportFailed {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::Feature;
+use hpo_protocol::{Feature, Measurement};
 use tokio::sync::mpsc::channel;
 
 use super::launcher::{Leftovers, Purpose};
@@ -27,7 +27,8 @@ pub enum ExportError {
     Gone,
 }
 
-/// Starts a worker for no other purpose than to write the model of a checkpoint to `directory`, and returns that directory.
+/// Starts a worker for no other purpose than to write the model of a checkpoint to `directory`, and returns that directory, and what
+/// the model and the untrained one come to on the test data, if there are any.
 ///
 /// # Errors
 /// If the trainer can't write models, or the worker has failed to.
@@ -37,7 +38,7 @@ pub async fn export_model(
     study: &StudyDirectory,
     checkpoint: Checkpoint,
     directory: PathBuf,
-) -> Result<PathBuf, ExportError> {
+) -> Result<(PathBuf, [Option<Measurement>; 2]), ExportError> {
     slot.launcher.end_leftovers(study.root(), Leftovers::Exports);
     let (sender, mut news) = channel(1);
     let purpose = Purpose::Export(std::process::id());
@@ -51,7 +52,11 @@ pub async fn export_model(
                 let (checkpoint, directory) = (checkpoint.clone(), directory.clone());
                 worker.order(Order::Export { checkpoint, directory });
             }
-            News::Exported { directory, .. } => return Ok(directory),
+            News::Exported {
+                directory,
+                test,
+                untrained,
+            } => return Ok((directory, [test, untrained])),
             News::ExportFailed { message, .. } | News::Fatal { message } => return Err(ExportError::Failed(message)),
             News::Happened(_) | News::Progress { .. } | News::NoSpace { .. } => {}
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::cancellation::Cancellation;
 use super::job::Observer;
 use crate::executor::{Order, SlotNews};
+use crate::export::Card;
 use crate::ids::{SlotId, Timestamp, TrialId};
 use crate::store::CommitError;
 use crate::study::{Record, Study};
@@ -55,8 +56,12 @@ pub trait Storage {
     /// The directory for a worker to write the best model to; nothing exists there.
     fn model_directory(&mut self) -> PathBuf;
 
-    /// Moves a model that was written to where the user finds it, and returns that place.
-    fn place_model(&mut self, written: PathBuf) -> impl Future<Output = Result<PathBuf, std::io::Error>>;
+    /// Moves a model that was written to where the user finds it, with this model card, and returns that place.
+    fn place_model(
+        &mut self,
+        written: PathBuf,
+        card: Option<Card>,
+    ) -> impl Future<Output = Result<PathBuf, std::io::Error>>;
 
     /// Removes what is left of a model that could not be written.
     fn discard_model(&mut self);

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use super::{Clock, Scheduler, Slots, Storage};
 use crate::executor::Order;
+use crate::export::Card;
 use crate::ids::{SlotId, TrialId};
+use crate::study::Tested;
 
 /// The state of the export.
 pub(super) enum Export {
@@ -59,7 +61,9 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
     }
 
     /// Moves the model that was written to its place. It may be large: the user may stop that too.
-    pub(super) async fn keep_model(&mut self, written: PathBuf) {
+    pub(super) async fn keep_model(&mut self, written: PathBuf, tested: Option<&Tested>) {
+        let best = self.study.best();
+        let card = best.and_then(|best| Card::of(&self.study, best, tested));
         let placed = tokio::select! {
             biased;
             () = self.cancellation.requested() => {
@@ -67,7 +71,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 self.hurried = true;
                 Err("it was stopped".into())
             }
-            placed = self.storage.place_model(written) => placed.map_err(|error| error.to_string()),
+            placed = self.storage.place_model(written, card) => placed.map_err(|error| error.to_string()),
         };
         self.export = Export::Done(placed);
     }

@@ -45,6 +45,9 @@ pub enum SchedulerError {
     /// Records can't be made durable.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// The trainer does not report the study's objective.
+    #[error("{0}. Name one of those as `objective` under `[study]`, or have the trainer report it")]
+    NoObjective(String),
     /// No trial can run.
     #[error("no trial can run: {0}")]
     Fatal(String),

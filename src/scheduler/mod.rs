@@ -18,7 +18,7 @@ use crate::executor::{News, Order, SegmentSpec, SlotNews};
 use crate::ids::{SlotId, TrialId};
 use crate::kill;
 use crate::store::CommitError;
-use crate::study::{Command, Event, Fact, Limits, Step, Study, Trial};
+use crate::study::{Command, Event, Fact, Limits, Step, Study, Tested, Trial, named};
 
 use aside::Place;
 pub use cancellation::Cancellation;
@@ -194,6 +194,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
     async fn take(&mut self, batch: Vec<SlotNews>) -> Result<(), SchedulerError> {
         let mut step = Step::default();
         let mut aside = Vec::new();
+        let mut lacking = None;
         for SlotNews { slot, news } in batch {
             // Late news of a slot that was set aside must not get it work.
             if self.is_aside(slot) {
@@ -202,12 +203,17 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             if let News::Fatal { message } = news {
                 aside.push((slot, message));
             } else if let Some(event) = self.receive(slot, news).await {
+                lacking = lacking.or(self.lacks_objective(&event));
+                if lacking.is_some() {
+                    continue;
+                }
                 let next = self.handle(event);
                 aside.extend(self.judge(slot, &next.records).map(|message| (slot, message)));
                 step.append(next);
             }
         }
         let lost = aside.into_iter().try_for_each(|(slot, why)| self.set_aside(slot, why));
+        let lost = lacking.map_or(lost, |lacking| Err(SchedulerError::NoObjective(lacking)));
         if lost.is_err() {
             self.carry_out(step).await?;
             return lost;
@@ -220,6 +226,17 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         self.pause_if_full();
         self.export_best().await;
         Ok(())
+    }
+
+    /// What is said if the untrained model was measured without the objective: then no trial will have it either.
+    fn lacks_objective(&self, event: &Event) -> Option<String> {
+        let Event::Evaluated(measurement) = event else {
+            return None;
+        };
+        let objective = &self.study.spec().objective;
+        let lacks = objective.measured(measurement).is_none();
+        let reported = named(measurement.loss.is_some(), measurement.metrics.keys());
+        lacks.then(|| objective.missing("the trainer's validation of the untrained model", &reported))
     }
 
     /// The event for the core, if any.
@@ -250,11 +267,18 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 let checkpoint = None;
                 Some(Event::Stopped { segment, checkpoint })
             }
-            News::Exported { directory, test } => {
-                let trial = self.export.trial();
-                self.keep_model(directory).await;
-                let tested = trial.zip(test);
-                tested.map(|(trial, measurement)| Event::Tested { trial, measurement })
+            News::Exported {
+                directory,
+                test,
+                untrained,
+            } => {
+                let tested = self.export.trial().zip(test).map(|(trial, measurement)| Tested {
+                    trial,
+                    measurement,
+                    untrained,
+                });
+                self.keep_model(directory, tested.as_ref()).await;
+                tested.map(Event::Tested)
             }
             News::ExportFailed { message, again } => {
                 match again {

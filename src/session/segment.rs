@@ -121,25 +121,32 @@ impl Segment {
         self.report_metrics(loss, &Metrics::new(), state)
     }
 
-    /// The same with further metrics.
+    /// The same with metrics, among which the study's objective must be; the loss may be missing if it is not the objective.
     ///
     /// # Errors
     /// As for [`report`](Self::report).
-    pub fn report_metrics(&mut self, loss: f64, metrics: &Metrics, state: &[u8]) -> Result<(), SegmentError> {
+    pub fn report_metrics(
+        &mut self,
+        loss: impl Into<Option<f64>>,
+        metrics: &Metrics,
+        state: &[u8],
+    ) -> Result<(), SegmentError> {
         if self.over {
             return Err(SegmentError::Over);
         }
         let resource = hpo_protocol::next_report(self.spec.report_every, self.at, self.spec.to);
-        let loss = Some(loss).filter(|loss| loss.is_finite());
-        let checkpoint = loss.map(|_| self.keep(resource, state)).transpose()?;
+        let loss = loss.into();
+        let diverged = loss.is_some_and(|loss| !loss.is_finite());
+        let checkpoint = (!diverged).then(|| self.keep(resource, state)).transpose()?;
         self.at = resource;
-        self.over = resource == self.spec.to || loss.is_none();
+        self.over = resource == self.spec.to || diverged;
         self.happened(Event::Reported(Reported {
             trial: self.trial(),
             attempt: self.spec.segment.attempt,
             resource,
             loss,
             metrics: Measures::from(metrics),
+            diverged,
             checkpoint,
             last: false,
         }));

@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 
 use crate::disk::room;
 use crate::executor::checkpoint;
-use crate::export;
+use crate::export::{self, Card};
 use crate::ids::TrialId;
 use crate::scheduler::{Storage, Waiting};
 use crate::store::{CommitError, Committer, Database, DatabaseError, StudyDirectory};
@@ -92,11 +92,14 @@ impl Storage for Directory {
         export::partial(&target)
     }
 
-    async fn place_model(&mut self, written: PathBuf) -> io::Result<PathBuf> {
+    async fn place_model(&mut self, written: PathBuf, card: Option<Card>) -> io::Result<PathBuf> {
         let target = self.directory.best_model();
         let place = target.clone();
         let work = spawn_blocking(move || {
-            let placed = export::replace(&written, &place).and_then(|()| export::seal(&place));
+            let placed = card.map_or(Ok(()), |card| card.write(&written));
+            let placed = placed
+                .and_then(|()| export::replace(&written, &place))
+                .and_then(|()| export::seal(&place));
             placed.inspect_err(|_| export::clear(&place))
         });
         let panicked = |_| io::Error::other("the thread that wrote it has panicked");

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::world::World;
 use crate::executor::{Order, SlotNews};
+use crate::export::Card;
 use crate::ids::{SlotId, Timestamp, TrialId};
 use crate::scheduler::{Clock, Observer, Slots, Storage, Waiting};
 use crate::store::CommitError;
@@ -67,7 +68,7 @@ impl Storage for Memory {
         PathBuf::new()
     }
 
-    async fn place_model(&mut self, written: PathBuf) -> io::Result<PathBuf> {
+    async fn place_model(&mut self, written: PathBuf, _: Option<Card>) -> io::Result<PathBuf> {
         Ok(written)
     }
 

@@ -49,12 +49,12 @@ impl Curve {
         }
     }
 
-    /// The loss at a resource, which is the `t`-th epoch; `t` is above 0 and whole if the curve was measured. Not finite if the run
-    /// has diverged.
-    pub fn loss(&self, resource: u64, t: f64) -> f64 {
+    /// The cost at a resource, which is the `t`-th epoch; `t` is above 0 and whole if the curve was measured. Not finite if the run
+    /// has diverged. A formula's losses are costs.
+    pub fn cost(&self, resource: u64, t: f64) -> f64 {
         match self {
             Self::Formula(curve) => curve.loss(resource, t),
-            Self::Measured(curve) => curve.loss(resource),
+            Self::Measured(curve) => curve.cost(resource),
         }
     }
 

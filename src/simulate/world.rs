@@ -12,7 +12,7 @@ use super::objective::{Curve, Objective};
 use crate::executor::{News, SegmentSpec, SlotNews};
 use crate::ids::{SegmentId, SlotId, TrialId};
 use crate::scheduler::Cancellation;
-use crate::study::{Checkpoint, Event, Measures, PolicySpec, Reported, Study, StudySpec, Trial};
+use crate::study::{self, Checkpoint, Event, Measures, PolicySpec, Reported, Study, StudySpec, Trial};
 
 /// The conditions of a simulated study.
 #[derive(Debug, Clone)]
@@ -38,11 +38,11 @@ pub struct Moment {
     pub resource: u64,
     /// Virtual time, in milliseconds.
     pub ms: u64,
-    /// Of the trials at the maximum resource, the one with the lowest loss there; before there is one, of all trials that with
-    /// the lowest loss anywhere; at the end, if the study confirms, the one that confirmation has chosen.
+    /// Of the trials at the maximum resource, the one with the best value there; before there is one, of all trials that with
+    /// the best value anywhere; at the end, if the study confirms, the one that confirmation has chosen.
     pub best: TrialId,
-    /// That loss.
-    pub loss: f64,
+    /// That value of the study's objective.
+    pub value: f64,
     /// How much worse its configuration is than the best possible one.
     pub regret: f64,
 }
@@ -63,6 +63,7 @@ pub(super) struct Segment {
 /// The state that slots, clock and observer of a simulated study share.
 pub(super) struct World {
     policy: PolicySpec,
+    metric: study::Objective,
     pub conditions: Conditions,
     rng: ChaCha8Rng,
     pub now: u64,
@@ -79,7 +80,7 @@ pub(super) struct World {
     pub last_trial: (u64, f64),
     pub resource: u64,
     pub moments: Vec<Moment>,
-    /// The best trial: not at the maximum resource or at it, its loss, its number.
+    /// The best trial: not at the maximum resource or at it, its cost, its number.
     best: Option<(bool, f64, TrialId)>,
     pub missing: Option<Missing>,
     /// Asked to stop once the budget is spent, or the objective can't be computed.
@@ -91,6 +92,7 @@ impl World {
     pub fn new(spec: &StudySpec, conditions: Conditions, cancellation: Cancellation) -> Self {
         Self {
             policy: spec.policy,
+            metric: spec.objective.clone(),
             rng: ChaCha8Rng::seed_from_u64(conditions.seed),
             now: 0,
             due: BinaryHeap::new(),
@@ -227,11 +229,16 @@ impl World {
         self.resource += resource - segment.at;
         segment.at = resource;
         let at = self.epochs(resource);
-        let loss = self
-            .curves
-            .get(&trial)
-            .map_or(f64::NAN, |curve| curve.loss(resource, at));
-        let loss = Some(loss).filter(|loss| loss.is_finite());
+        let curve = self.curves.get(&trial);
+        let cost = curve.map_or(f64::NAN, |curve| curve.cost(resource, at));
+        let value = Some(self.metric.signed(cost)).filter(|value| value.is_finite());
+        let (loss, metrics) = match self.metric.is_loss() {
+            true => (value, Measures::default()),
+            false => {
+                let name = |value| (self.metric.metric.clone(), value);
+                (None, value.into_iter().map(name).collect())
+            }
+        };
         let checkpoint = Checkpoint {
             file: format!("{trial}/{attempt}-{resource}"),
             bytes: 0,
@@ -244,12 +251,13 @@ impl World {
                 attempt,
                 resource,
                 loss,
-                metrics: Measures::default(),
-                checkpoint: loss.map(|_| checkpoint),
+                metrics,
+                diverged: value.is_none(),
+                checkpoint: value.map(|_| checkpoint),
                 last: false,
             }),
         );
-        if resource == segment.to || loss.is_none() {
+        if resource == segment.to || value.is_none() {
             return self.free(slot);
         }
         self.schedule(slot, number, &segment);
@@ -284,20 +292,20 @@ impl World {
             self.confirming.insert(trial.id);
             return;
         }
-        // At the maximum resource the loss there counts, as for tools that keep no earlier checkpoint.
+        // At the maximum resource the value there counts, as for tools that keep no earlier checkpoint.
         let at_max = trial
             .reports
             .get(&self.policy.max_resource)
-            .and_then(|report| report.loss);
-        let loss = at_max.or(trial.best().map(|(_, loss)| loss));
-        let (Some(loss), Some(curve)) = (loss, self.curves.get(&trial.id)) else {
+            .and_then(|report| report.cost);
+        let cost = at_max.or(trial.best().map(|(_, cost)| cost));
+        let (Some(cost), Some(curve)) = (cost, self.curves.get(&trial.id)) else {
             return;
         };
-        let now = (at_max.is_none(), loss, trial.id);
+        let now = (at_max.is_none(), cost, trial.id);
         if self.best.is_none_or(|best| now < best) {
             self.best = Some(now);
             let regret = curve.regret();
-            self.moment(trial.id, loss, regret);
+            self.moment(trial.id, cost, regret);
         }
     }
 
@@ -310,17 +318,17 @@ impl World {
             let curve = self.curves.get(&trial.id)?;
             Some((trial.id, trial.best()?.1, curve.regret()))
         });
-        if let Some((trial, loss, regret)) = found {
-            self.moment(trial, loss, regret);
+        if let Some((trial, cost, regret)) = found {
+            self.moment(trial, cost, regret);
         }
     }
 
-    fn moment(&mut self, best: TrialId, loss: f64, regret: f64) {
+    fn moment(&mut self, best: TrialId, cost: f64, regret: f64) {
         self.moments.push(Moment {
             resource: self.resource,
             ms: self.now,
             best,
-            loss,
+            value: self.metric.signed(cost),
             regret,
         });
     }

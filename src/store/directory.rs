@@ -20,7 +20,16 @@ pub struct StudyDirectory {
 /// The right to write to a study. It ends when this is dropped, or with the process.
 #[derive(Debug)]
 pub struct StudyLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for StudyLock {
+    /// A process that is just being started has a copy of every open file until it becomes another program, and a lock lasts as long as any
+    /// copy: so it is given back instead of being closed.
+    fn drop(&mut self) {
+        // Closing the file, which comes next, gives it back too, if later.
+        let _ = self.file.unlock();
+    }
 }
 
 impl StudyDirectory {
@@ -199,7 +208,7 @@ impl StudyDirectory {
                 file.set_len(0).map_err(io)?;
                 file.rewind().map_err(io)?;
                 write!(file, "{}", std::process::id()).map_err(io)?;
-                Ok(StudyLock { _file: file })
+                Ok(StudyLock { file })
             }
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -224,7 +233,7 @@ impl StudyDirectory {
         let path_to_lock = if path.exists() { &path } else { &self.root };
         let file = File::open(path_to_lock).map_err(io)?;
         match file.try_lock_shared() {
-            Ok(()) => Ok(StudyLock { _file: file }),
+            Ok(()) => Ok(StudyLock { file }),
             Err(TryLockError::WouldBlock) => Err(in_use(self, None)),
             Err(TryLockError::Error(source)) => Err(io(source)),
         }
@@ -235,6 +244,30 @@ impl StudyDirectory {
         let Ok(file) = File::open(self.lock_file()) else {
             return false;
         };
-        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+        match file.try_lock_shared() {
+            Ok(()) => {
+                drop(StudyLock { file });
+                false
+            }
+            Err(error) => matches!(error, TryLockError::WouldBlock),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StudyDirectory;
+
+    #[test]
+    fn a_copy_of_the_lock_file_that_a_starting_process_has_does_not_keep_the_lock() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = StudyDirectory::new(root.path());
+        for lock in [StudyDirectory::lock, StudyDirectory::lock_shared] {
+            let lock = lock(&directory).unwrap();
+            let _copy = lock.file.try_clone().unwrap();
+            drop(lock);
+            assert!(!directory.is_locked());
+            drop(directory.lock().unwrap());
+        }
     }
 }

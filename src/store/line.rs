@@ -124,6 +124,7 @@ mod tests {
     fn a_report_is_read_as_any_other_record() {
         for last in [false, true] {
             let fact = Fact::Reported(Reported {
+                diverged: false,
                 trial: TrialId(3),
                 attempt: 2,
                 resource: 9,

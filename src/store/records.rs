@@ -8,7 +8,7 @@ use super::database::Database;
 use super::error::DatabaseError;
 use crate::analysis::Overview;
 use crate::ids::TrialId;
-use crate::study::{Study, StudySpec, Trial, TrialSummary};
+use crate::study::{Direction, Study, StudySpec, Trial, TrialSummary};
 
 /// The records of a study. Both answer the same.
 #[derive(Clone, Copy)]
@@ -67,7 +67,7 @@ impl<'a> Records<'a> {
     pub fn best(self) -> Option<TrialSummary> {
         match self {
             Self::Database(database) => database.overview().best.clone(),
-            Self::Journal(study) => study.best().map(Into::into),
+            Self::Journal(study) => study.best().map(|best| study.summary(best)),
         }
     }
 
@@ -80,28 +80,29 @@ impl<'a> Records<'a> {
         self.rows(&ids)
     }
 
-    /// The rows of the first `count` trials by loss, the lowest first or, in reverse, the highest; those without a loss come last
-    /// either way. Equals are in the order of their numbers.
+    /// The rows of the first `count` trials by the value of the objective, the lowest first or, in reverse, the highest; those without
+    /// a value come last either way. Equals are in the order of their numbers.
     ///
     /// # Errors
     /// If the database can't be read.
-    pub fn by_loss(self, reverse: bool, count: usize) -> Result<Vec<TrialSummary>, DatabaseError> {
-        let mut losses: Vec<(TrialId, Option<f64>)> = match self {
-            Self::Database(database) => database.losses().collect(),
+    pub fn by_objective(self, reverse: bool, count: usize) -> Result<Vec<TrialSummary>, DatabaseError> {
+        let mut costs: Vec<(TrialId, Option<f64>)> = match self {
+            Self::Database(database) => database.costs().collect(),
             Self::Journal(study) => {
-                let losses = study.trials().iter();
-                losses
+                let trials = study.trials().iter();
+                trials
                     .map(|trial| (trial.id, trial.best().map(|best| best.1)))
                     .collect()
             }
         };
-        losses.sort_by(|(_, a), (_, b)| match (a, b) {
+        let reverse = reverse != (self.spec().objective.direction == Direction::Maximize);
+        costs.sort_by(|(_, a), (_, b)| match (a, b) {
             // Adding zero makes -0.0 and 0.0 a tie.
             (Some(a), Some(b)) if reverse => (b + 0.0).total_cmp(&(a + 0.0)),
             (Some(a), Some(b)) => (a + 0.0).total_cmp(&(b + 0.0)),
             (a, b) => b.is_some().cmp(&a.is_some()),
         });
-        let ids: Vec<TrialId> = losses.into_iter().take(count).map(|(id, _)| id).collect();
+        let ids: Vec<TrialId> = costs.into_iter().take(count).map(|(id, _)| id).collect();
         self.rows(&ids)
     }
 
@@ -110,7 +111,7 @@ impl<'a> Records<'a> {
             Self::Database(database) => database.summaries(ids.iter().copied()),
             Self::Journal(study) => {
                 let trials = ids.iter().filter_map(|&id| study.trial(id));
-                Ok(trials.map(Into::into).collect())
+                Ok(trials.map(|trial| study.summary(trial)).collect())
             }
         }
     }

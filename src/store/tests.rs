@@ -3,7 +3,7 @@ use hpo_protocol::Unit;
 use super::*;
 use crate::ids::{SlotId, TrialId};
 use crate::space::SearchSpace;
-use crate::study::{Event, PolicyKind, PolicySpec, Reported, SamplerSpec, SuccessiveHalving, Trainer, TrialSummary};
+use crate::study::{Event, PolicyKind, PolicySpec, Reported, SamplerSpec, SuccessiveHalving, Trainer};
 
 fn spec() -> StudySpec {
     StudySpec {
@@ -11,6 +11,8 @@ fn spec() -> StudySpec {
         seed: 1,
         trials: 6,
         retries: 1,
+        objective: Default::default(),
+        keep_checkpoints: 1,
         sampler: SamplerSpec::default(),
         confirmation: None,
         policy: PolicySpec {
@@ -76,6 +78,7 @@ async fn run(store: &mut Store, steps: usize) {
         for resource in from + 1..=to {
             let file = format!("{trial}-{attempt}-{resource}");
             let reported = Event::Reported(Reported {
+                diverged: false,
                 trial,
                 attempt,
                 resource,
@@ -185,6 +188,7 @@ fn leave_the_database_behind(directory: &StudyDirectory, records: usize) -> Stud
         };
         new.extend(step.records);
         let reported = Event::Reported(Reported {
+            diverged: false,
             trial,
             attempt,
             resource: to,
@@ -241,7 +245,7 @@ async fn a_database_that_was_not_waited_for_is_brought_up_the_next_time() {
     let store = open(&directory).unwrap();
     let (database, trouble) = store.committer.close(&store.study);
     assert!(trouble.is_none(), "{trouble:?}");
-    let best = study.best().map(TrialSummary::from);
+    let best = study.best().map(|best| study.summary(best));
     assert_eq!(database.unwrap().best(1).unwrap().first(), best.as_ref());
 }
 
@@ -297,11 +301,14 @@ async fn a_database_that_is_up_to_date_has_all_that_the_study_has() {
     assert_eq!(trials, study.trials());
     let records = [Records::Database(&database), Records::Journal(&study)];
     for (reverse, count) in [(false, 2), (true, 3), (false, 99), (true, 0)] {
-        let [one, other] = records.map(|records| records.by_loss(reverse, count).unwrap());
+        let [one, other] = records.map(|records| records.by_objective(reverse, count).unwrap());
         assert_eq!(one, other);
         assert_eq!(one.len(), count.min(trials.len()));
     }
-    assert_eq!(database.best(1).unwrap().first(), study.best().map(Into::into).as_ref());
+    assert_eq!(
+        database.best(1).unwrap().first(),
+        study.best().map(|best| study.summary(best)).as_ref()
+    );
     assert!(Database::current(&directory).is_none(), "somebody else has it");
 }
 

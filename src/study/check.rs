@@ -80,7 +80,7 @@ impl Study {
                     paused.insert(trial.id);
                 }
                 TrialState::Completed if trial.confirms().is_none() => {
-                    completed.extend(trial.best().map(|(_, loss)| Rank { loss, trial: trial.id }));
+                    completed.extend(trial.best().map(|(_, cost)| Rank { cost, trial: trial.id }));
                 }
                 TrialState::Completed
                 | TrialState::Pruned { .. }
@@ -136,13 +136,9 @@ impl Study {
                 || format!("{trial:?}"),
             )?;
         }
-        let holds = |id: &&TrialId| {
-            self.trial(**id)
-                .is_none_or(|trial| trial.state != TrialState::Completed)
-        };
         ensure(
-            !self.holders.iter().any(|id| holds(&id)),
-            "only completed trials may be exported",
+            self.holders.iter().all(|&id| self.may_hold(id)),
+            "only trials that may be exported keep their models",
             || format!("{:?}", self.holders),
         )
     }

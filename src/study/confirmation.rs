@@ -1,7 +1,7 @@
 //! Confirmation: the best configurations are trained again with other seeds, so that the choice among them does not rest on one
 //! lucky run each.
 //!
-//! Only the runs with fresh seeds count. The loss that a trial had in the search was selected for being low, so it is lower on
+//! Only the runs with fresh seeds count. The value that a trial had in the search was selected for being good, so it is better on
 //! average than what the configuration comes to (the winner's curse); for what is trained afterwards nothing was selected.
 
 use std::cmp::Reverse;
@@ -25,11 +25,11 @@ pub struct Confirmation {
     pub runs: usize,
     /// How many of them are over.
     pub over: usize,
-    /// The configurations, the best first: by their mean, after the others those with less than two losses, which may be luck, then
+    /// The configurations, the best first: by their mean, after the others those with less than two values, which may be luck, then
     /// those of which a run diverged, and those without a mean last.
     pub configurations: Vec<Confirmed>,
-    /// The probability that the first is really better than the second, 0 to 1; none if one of them has less than two losses,
-    /// or a run that diverged, or if the losses of each are all the same.
+    /// The probability that the first is really better than the second, 0 to 1; none if one of them has less than two values,
+    /// or a run that diverged, or if the values of each are all the same.
     pub first_is_better: Option<f64>,
 }
 
@@ -38,26 +38,26 @@ pub struct Confirmation {
 pub struct Confirmed {
     /// The trial of the search.
     pub trial: TrialId,
-    /// Its lowest validation loss there.
-    pub search_loss: Option<f64>,
+    /// The best value of the objective that it had there.
+    pub search_value: Option<f64>,
     /// The trials that train it again.
     pub runs: Vec<TrialId>,
-    /// The lowest validation loss of each of them that was completed.
-    pub losses: Vec<f64>,
+    /// The best value of each of them that was completed.
+    pub values: Vec<f64>,
     /// How many of them have diverged.
     pub diverged: usize,
     /// How many of them have failed.
     pub failed: usize,
-    /// The mean of the losses.
+    /// The mean of these values.
     pub mean: Option<f64>,
     /// Where the mean of all possible runs lies with 95 % confidence.
     pub interval: Option<(f64, f64)>,
 }
 
 impl Confirmed {
-    /// Whether the seed has made no difference: there are several losses, all the same.
+    /// Whether the seed has made no difference: there are several values, all the same.
     pub fn is_blind_to_seeds(&self) -> bool {
-        self.losses.len() > 1 && self.losses.windows(2).all(|pair| pair[0] == pair[1])
+        self.values.len() > 1 && self.values.windows(2).all(|pair| pair[0] == pair[1])
     }
 }
 
@@ -69,16 +69,23 @@ impl Study {
             .keys()
             .map(|&trial| self.confirmed_trial(trial))
             .collect();
-        let blemish = |one: &Confirmed| (one.mean.is_none(), one.diverged > 0, one.losses.len() < 2);
+        let blemish = |one: &Confirmed| (one.mean.is_none(), one.diverged > 0, one.values.len() < 2);
         configurations.sort_by(|a, b| {
-            let means = [a, b].map(|one| one.mean.unwrap_or(0.0));
+            let means = [a, b].map(|one| self.spec.objective.signed(one.mean.unwrap_or(0.0)));
             let order = blemish(a).cmp(&blemish(b));
             order.then(means[0].total_cmp(&means[1])).then(a.trial.cmp(&b.trial))
         });
         let first_is_better = match &configurations[..] {
-            // The losses of one that can diverge do not say all.
+            // The values of one that can diverge do not say all.
             [first, second, ..] if first.diverged + second.diverged == 0 => {
-                probability_lower(&first.losses, &second.losses)
+                let costs = |of: &Confirmed| {
+                    of.values
+                        .iter()
+                        .map(|&value| self.spec.objective.signed(value))
+                        .collect()
+                };
+                let (first, second): (Vec<f64>, Vec<f64>) = (costs(first), costs(second));
+                probability_lower(&first, &second)
             }
             _ => None,
         };
@@ -95,19 +102,20 @@ impl Study {
         let runs = self.confirmed.get(&trial).cloned().unwrap_or_default();
         let of = || runs.iter().filter_map(|&run| self.trial(run));
         let completed = of().filter(|run| run.state == TrialState::Completed);
-        let losses: Vec<f64> = completed.filter_map(|run| Some(run.best()?.1)).collect();
+        let best = |trial: &Trial| Some(self.spec.objective.signed(trial.best()?.1));
+        let values: Vec<f64> = completed.filter_map(best).collect();
         Confirmed {
             trial,
-            search_loss: self.trial(trial).and_then(|trial| Some(trial.best()?.1)),
+            search_value: self.trial(trial).and_then(best),
             diverged: of()
                 .filter(|run| matches!(run.state, TrialState::Diverged { .. }))
                 .count(),
             failed: of()
                 .filter(|run| matches!(run.state, TrialState::Failed { .. }))
                 .count(),
-            mean: (!losses.is_empty()).then(|| mean(&losses)),
-            interval: interval(&losses),
-            losses,
+            mean: (!values.is_empty()).then(|| mean(&values)),
+            interval: interval(&values),
+            values,
             runs,
         }
     }
@@ -122,8 +130,8 @@ impl Study {
         begun + new.saturating_sub(self.confirmed.len() as u64) * spec.seeds
     }
 
-    /// The trial that confirmation chooses: of the configuration with the lowest mean, the run with the lowest loss, that of the
-    /// search included. A run whose checkpoint was deleted before the confirmation was asked for comes last.
+    /// The trial that confirmation chooses: of the configuration with the best mean, the best run, that of the search
+    /// included. A run whose checkpoint was deleted before the confirmation was asked for comes last.
     pub(super) fn choose(&self) -> Option<TrialId> {
         let confirmation = self.confirmation()?;
         let first = confirmation
@@ -138,7 +146,7 @@ impl Study {
         let completed = runs.filter(|run| run.state == TrialState::Completed);
         let ranked = completed.filter_map(|run| {
             let rank = Rank {
-                loss: run.best()?.1,
+                cost: run.best()?.1,
                 trial: run.id,
             };
             Some((run.best_checkpoint().is_none(), rank))
@@ -146,20 +154,20 @@ impl Study {
         ranked.min().map(|(_, rank)| rank.trial)
     }
 
-    /// The completed trials of the search with the lowest losses, at most `count` different configurations.
+    /// The completed trials of the search with the lowest costs, at most `count` different configurations.
     pub(super) fn leaders(&self, count: u64) -> Vec<&Trial> {
         different(count, self.completed.iter().filter_map(|rank| self.trial(rank.trial)))
     }
 
-    /// Which configurations are to be confirmed: those with the lowest losses; if too few trials were completed, then those that came
+    /// Which configurations are to be confirmed: those with the lowest costs; if too few trials were completed, then those that came
     /// farthest before they were pruned; and those that have been confirmed before, so that all rest on as many runs.
     fn to_confirm(&self, spec: ConfirmationSpec) -> Vec<TrialId> {
         let pruned = self.search_trials().filter_map(|trial| {
             let TrialState::Pruned { rung } = trial.state else {
                 return None;
             };
-            let loss = trial.best()?.1;
-            Some((Reverse(rung), Rank { loss, trial: trial.id }))
+            let cost = trial.best()?.1;
+            Some((Reverse(rung), Rank { cost, trial: trial.id }))
         });
         let mut pruned: Vec<(Reverse<u64>, Rank)> = pruned.collect();
         pruned.sort_unstable();

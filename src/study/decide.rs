@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use super::Study;
 use super::bracket::{Decision, Promotion};
 use super::event::{Command, Event, Fact, Record, Reported, Step};
+use super::objective::{Objective, named};
 use super::trial::{Checkpoint, Trial, TrialState};
 use super::turn::Turn;
 use crate::ids::{SegmentId, SlotId, Timestamp, TrialId};
@@ -56,12 +57,12 @@ impl Decider<'_> {
                 self.decide();
             }
             Event::Idle { slots } => self.start_segments(slots),
-            Event::Evaluated { loss, metrics } => {
+            Event::Evaluated(measurement) => {
                 if self.study.baseline.is_none() {
-                    self.record(Fact::BaselineMeasured { loss, metrics });
+                    self.record(Fact::BaselineMeasured(measurement));
                 }
             }
-            Event::Tested { trial, measurement } => self.record(Fact::ModelTested { trial, measurement }),
+            Event::Tested(tested) => self.record(Fact::ModelTested(tested)),
             Event::Reported(reported) => self.report(reported),
             Event::Stopped { segment, checkpoint } => {
                 if self.segment(segment).is_none() {
@@ -92,18 +93,28 @@ impl Decider<'_> {
         let Some(segment) = self.segment(id) else {
             return self.drop_checkpoint(report.checkpoint);
         };
-        report.loss = report.loss.filter(|loss| loss.is_finite());
+        let unfinished = !report.diverged && (report.loss.is_some() || !self.study.spec.objective.is_loss());
+        self.study.spec.objective.settle(&mut report);
         let due = self.study.spec.policy.next_report(segment.at, segment.to);
         let known = self.study.trial(id.trial).map(Trial::checkpoints).into_iter().flatten();
         let reused = known
             .map(|known| &known.file)
             .find(|&file| report.checkpoint.as_ref().is_some_and(|new| new.file == *file));
         let reused = reused.map(|file| format!("the worker wrote a checkpoint over an older one: {file}"));
-        if let Some(message) = segment.objection(due, &report).or(reused) {
+        let objection = segment.objection(due, &report, &self.study.spec.objective);
+        if let Some(message) = objection.or(reused) {
             self.step.commands.push(Command::Replace { slot: segment.slot });
             self.drop_checkpoint(report.checkpoint);
             self.fail(id, message, false);
             return;
+        }
+        // Its trainer takes it to be on its way still.
+        if unfinished && report.diverged {
+            self.step.commands.push(Command::Stop {
+                slot: segment.slot,
+                segment: id,
+                save: false,
+            });
         }
         self.record(Fact::Reported(report));
         self.decide();
@@ -381,14 +392,19 @@ struct Segment {
 
 impl Segment {
     /// What is wrong with a report, if that of the resource `due` is the next.
-    fn objection(&self, due: u64, report: &Reported) -> Option<String> {
+    fn objection(&self, due: u64, report: &Reported, objective: &Objective) -> Option<String> {
         let (to, resource) = (self.to, report.resource);
         if resource != due {
             return Some(format!(
                 "the worker reported resource {resource}, but {due} of a segment to {to} was due"
             ));
         }
-        (report.loss.is_some() && report.checkpoint.is_none())
+        let diverged = report.diverged || (objective.is_loss() && report.loss.is_none());
+        if !diverged && objective.cost(report).is_none() {
+            let reported = named(report.loss.is_some(), report.metrics.keys());
+            return Some(objective.missing(&format!("the report at resource {resource}"), &reported));
+        }
+        (!diverged && report.checkpoint.is_none())
             .then(|| format!("the worker reported resource {resource} without a checkpoint"))
     }
 }

@@ -1,6 +1,6 @@
 //! What goes into the core and what comes out of it.
 
-use hpo_protocol::{Measurement, Metrics, Values};
+use hpo_protocol::{Measurement, Values};
 use serde::{Deserialize, Serialize};
 
 use super::measures::Measures;
@@ -21,14 +21,17 @@ pub struct Reported {
     pub attempt: u32,
     /// The resource reached.
     pub resource: u64,
-    /// Validation loss; none if it is not finite, which ends the trial.
+    /// Validation loss; `None` if it is not finite, or the trainer reports none.
     pub loss: Option<f64>,
     /// Metrics beside the loss.
     pub metrics: Measures,
-    /// The trial at this point; present whenever there is a loss.
+    /// Whether the trial has diverged, which ends it. A report without a loss says so by itself if the loss is the objective.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub diverged: bool,
+    /// The trial at this point; present unless it has diverged.
     pub checkpoint: Option<Checkpoint>,
-    /// Whether the trial has ended by itself: more training would not make it better. It stands at all further rungs with its lowest
-    /// loss so far.
+    /// Whether the trial has ended by itself: more training would not make it better. It stands at all further rungs with its best
+    /// value so far.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub last: bool,
 }
@@ -41,6 +44,18 @@ impl Reported {
             attempt: self.attempt,
         }
     }
+}
+
+/// The exported model on data that no decision has looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tested {
+    /// Its trial.
+    pub trial: TrialId,
+    /// What it comes to there.
+    pub measurement: Measurement,
+    /// What the untrained model comes to there, if that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untrained: Option<Measurement>,
 }
 
 /// Something that happened outside the core.
@@ -61,19 +76,9 @@ pub enum Event {
         slots: Vec<SlotId>,
     },
     /// The untrained model was measured.
-    Evaluated {
-        /// Validation loss.
-        loss: f64,
-        /// Metrics beside the loss.
-        metrics: Metrics,
-    },
+    Evaluated(Measurement),
     /// The exported model was measured on data that no decision has looked at.
-    Tested {
-        /// Its trial.
-        trial: TrialId,
-        /// What it comes to there.
-        measurement: Measurement,
-    },
+    Tested(Tested),
     /// A running trial was validated.
     Reported(Reported),
     /// A running trial was stopped before its rung.
@@ -144,19 +149,9 @@ pub enum Fact {
         confirmation: ConfirmationSpec,
     },
     /// The untrained model was measured.
-    BaselineMeasured {
-        /// Validation loss.
-        loss: f64,
-        /// Metrics beside the loss.
-        metrics: Metrics,
-    },
+    BaselineMeasured(Measurement),
     /// The exported model was measured on the test data.
-    ModelTested {
-        /// Its trial.
-        trial: TrialId,
-        /// What it comes to there.
-        measurement: Measurement,
-    },
+    ModelTested(Tested),
     /// A bracket was opened.
     BracketOpened {
         /// How many trials the search had before it.
@@ -265,7 +260,7 @@ pub enum Fact {
     },
     /// Nothing is left to train.
     StudyFinished {
-        /// The best trial, if any trial has a loss.
+        /// The best trial, if any trial has a result.
         best: Option<TrialId>,
     },
 }
@@ -283,7 +278,7 @@ impl Fact {
             | Self::TrialPromoted { trial, .. }
             | Self::SegmentPreempted { trial, .. }
             | Self::TrialPruned { trial, .. }
-            | Self::ModelTested { trial, .. }
+            | Self::ModelTested(Tested { trial, .. })
             | Self::CheckpointLost { trial, .. }
             | Self::TrialCompleted { trial, .. } => Some(trial),
             Self::StudyCreated { .. }
@@ -291,7 +286,7 @@ impl Fact {
             | Self::SchedulerStopped
             | Self::TrialsRaised { .. }
             | Self::ConfirmationRaised { .. }
-            | Self::BaselineMeasured { .. }
+            | Self::BaselineMeasured(_)
             | Self::BracketOpened { .. }
             | Self::StudyFinished { .. } => None,
         }

@@ -1,7 +1,7 @@
 //! Whether a record of somebody else's making fits those before it.
 
 use super::Study;
-use super::event::{Fact, Record, Reported};
+use super::event::{Fact, Record, Reported, Tested};
 use super::spec::ConfirmationSpec;
 use super::trial::{Trial, TrialState};
 use crate::ids::TrialId;
@@ -44,7 +44,7 @@ impl Study {
             Fact::StudyCreated { .. }
             | Fact::SchedulerStarted { .. }
             | Fact::SchedulerStopped
-            | Fact::BaselineMeasured { .. }
+            | Fact::BaselineMeasured(_)
             | Fact::StudyFinished { .. } => Ok(()),
             Fact::TrialsRaised { trials } => of_study((self.spec.trials..=MOST_TRIALS).contains(&trials)),
             Fact::ConfirmationRaised { confirmation } => of_study(self.can_confirm(confirmation)),
@@ -76,7 +76,9 @@ impl Study {
             Fact::SegmentStopped { trial, .. } | Fact::SegmentFailed { trial, .. } => {
                 self.of_trial(trial, |trial| trial.slot().is_some())
             }
-            Fact::CheckpointLost { trial, .. } | Fact::ModelTested { trial, .. } => self.of_trial(trial, |_| true),
+            Fact::CheckpointLost { trial, .. } | Fact::ModelTested(Tested { trial, .. }) => {
+                self.of_trial(trial, |_| true)
+            }
             Fact::TrialPromoted { trial, rung, to } => self.of_trial(trial, |trial| self.can_promote(trial, rung, to)),
             Fact::TrialPruned { trial, .. } => self.of_trial(trial, |trial| !trial.state.is_final()),
             Fact::TrialCompleted { trial, rung } => {

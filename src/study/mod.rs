@@ -11,6 +11,7 @@ mod event;
 mod fits;
 mod fold;
 mod measures;
+mod objective;
 mod open;
 mod origin;
 mod policy;
@@ -32,10 +33,11 @@ pub use bracket::AshaVariant;
 use bracket::{Bracket, Decision, Rank, rung_sizes};
 pub use check::Contradiction;
 pub use confirmation::{Confirmation, Confirmed};
-pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step};
+pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step, Tested};
 pub use fits::Misfit;
 pub use measures::Measures;
 use measures::Names;
+pub use objective::{Direction, LOSS, Objective, named};
 pub use origin::{Change, ChangeKind, FilePlace, Input, Origin};
 pub use policy::{
     Asha, AsyncHyperband, BracketPlan, COMMON_KEYS, Hyperband, MedianStopping, PolicyKind, PolicySpec, PolicyTable,
@@ -77,7 +79,7 @@ pub struct Study {
     /// The trials to which nothing more will happen and whose best checkpoint is kept.
     holders: BTreeSet<TrialId>,
     baseline: Option<Measurement>,
-    test: Option<(TrialId, Measurement)>,
+    test: Option<Tested>,
     scheduler: Option<SchedulerRun>,
     /// Decisions that follow from the records but are not among them yet.
     undecided: BTreeMap<TrialId, Decision>,
@@ -190,6 +192,16 @@ impl Study {
         self.searching == 0 && self.drawn >= self.spec.trials
     }
 
+    /// Whether a report says that its trial has diverged.
+    pub fn diverges(&self, report: &Reported) -> bool {
+        self.spec.objective.cost(report).is_none()
+    }
+
+    /// The row of a trial.
+    pub fn summary(&self, trial: &Trial) -> TrialSummary {
+        TrialSummary::new(trial, &self.spec.objective)
+    }
+
     /// One trial.
     pub fn trial(&self, id: TrialId) -> Option<&Trial> {
         self.trials.get(usize::try_from(id.0).ok()?)
@@ -216,7 +228,7 @@ impl Study {
     }
 
     /// The trial whose model was exported, and what it comes to on the test data.
-    pub fn test(&self) -> Option<&(TrialId, Measurement)> {
+    pub fn test(&self) -> Option<&Tested> {
         self.test.as_ref()
     }
 
@@ -230,15 +242,15 @@ impl Study {
         (self.created, self.updated)
     }
 
-    /// The best trial. Once it has been confirmed: of the configuration with the lowest mean over fresh seeds, the run with the
-    /// lowest loss. Else of the search: of the trials that have reached the maximum resource the one with the lowest loss, or,
-    /// before there is one, of all trials.
+    /// The best trial by the study's objective. Once it has been confirmed: of the configuration with the best mean over fresh seeds,
+    /// the best run. Else of the search: the best of the trials that have reached the maximum resource, or, before there is one, of
+    /// all trials.
     pub fn best(&self) -> Option<&Trial> {
         let of_all = || {
             let ranked = self.search_trials().filter_map(|trial| {
-                let (_, loss) = trial.best()?;
+                let (_, cost) = trial.best()?;
                 let trial = trial.id;
-                Some(Rank { loss, trial })
+                Some(Rank { cost, trial })
             });
             ranked.min().map(|rank| rank.trial)
         };

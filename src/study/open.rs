@@ -171,7 +171,7 @@ impl Study {
             return Observation {
                 trial: trial.id,
                 parameters: &trial.parameters,
-                losses: Vec::new(),
+                costs: Vec::new(),
                 failed: false,
             };
         }
@@ -196,13 +196,13 @@ impl Study {
             | TrialState::Completed => false,
         };
         let known = rungs.iter().take(if whole { usize::MAX } else { 1 });
-        let losses = known
+        let costs = known
             .take_while(|&&rung| rung <= came)
             .filter_map(|&rung| Some((rung, trial.best_up_to(rung)?.1)));
         Observation {
             trial: trial.id,
             parameters: &trial.parameters,
-            losses: losses.collect(),
+            costs: costs.collect(),
             failed,
         }
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use hpo_protocol::Values;
 use serde::{Deserialize, Serialize};
 
+use super::objective::Objective;
 use super::policy::PolicySpec;
 use super::sampler::SamplerSpec;
 use crate::space::SearchSpace;
@@ -17,6 +18,9 @@ pub struct StudySpec {
     pub name: String,
     /// The seed of all that is random, below 2^53.
     pub seed: u64,
+    /// What trials are compared by.
+    #[serde(default, skip_serializing_if = "Objective::is_loss")]
+    pub objective: Objective,
     /// How many configurations are tried in all; at least 1.
     pub trials: u64,
     /// How often a failed trial is tried again before it is given up.
@@ -33,8 +37,19 @@ pub struct StudySpec {
     /// How the best configurations are confirmed after the search; none: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmation: Option<ConfirmationSpec>,
+    /// The models of how many trials are kept, the best first; at least 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub keep_checkpoints: u64,
     /// The parameters.
     pub space: SearchSpace,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn is_one(number: &u64) -> bool {
+    *number == 1
 }
 
 /// What of a study may grow after it has begun.

@@ -68,7 +68,7 @@ impl Study {
         let rungs = self.brackets.get(trial.bracket()?)?.bracket.rungs();
         let to = rungs.into_iter().find(|&next| next > rung)?;
         let came = trial.ahead.reports.last_key_value();
-        let over = came.is_some_and(|(&at, report)| at >= to || report.loss.is_none());
+        let over = came.is_some_and(|(&at, report)| at >= to || report.cost.is_none());
         // Without the checkpoint of its rung it would have to begin anew.
         (!over && trial.resume_point().0 >= rung).then_some(to)
     }

@@ -1,25 +1,25 @@
-//! What a few losses say about the mean of all that could have been.
+//! What a few costs say about the mean of all that could have been.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// The mean of at least one number.
-pub(super) fn mean(losses: &[f64]) -> f64 {
-    losses.iter().sum::<f64>() / losses.len() as f64
+pub(super) fn mean(costs: &[f64]) -> f64 {
+    costs.iter().sum::<f64>() / costs.len() as f64
 }
 
-/// The square of the standard error of the mean; none of less than two losses.
-fn squared_error(losses: &[f64]) -> Option<f64> {
-    let (mean, count) = (mean(losses), losses.len() as f64);
-    let squares = losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>();
-    (losses.len() > 1).then(|| squares / (count - 1.0) / count)
+/// The square of the standard error of the mean; none of less than two costs.
+fn squared_error(costs: &[f64]) -> Option<f64> {
+    let (mean, count) = (mean(costs), costs.len() as f64);
+    let squares = costs.iter().map(|cost| (cost - mean).powi(2)).sum::<f64>();
+    (costs.len() > 1).then(|| squares / (count - 1.0) / count)
 }
 
-/// The 95 % confidence interval of the mean by Student's t distribution (Student, "The Probable Error of a Mean", 1908): the losses
-/// of runs are taken to be normal, with a variance that is not known. None of less than two losses.
-pub(super) fn interval(losses: &[f64]) -> Option<(f64, f64)> {
-    let error = squared_error(losses)?.sqrt();
-    let t = StudentsT::new(0.0, 1.0, losses.len() as f64 - 1.0).ok()?;
-    let (mean, half) = (mean(losses), t.inverse_cdf(0.975) * error);
+/// The 95 % confidence interval of the mean by Student's t distribution (Student, "The Probable Error of a Mean", 1908): the costs
+/// of runs are taken to be normal, with a variance that is not known. None of less than two costs.
+pub(super) fn interval(costs: &[f64]) -> Option<(f64, f64)> {
+    let error = squared_error(costs)?.sqrt();
+    let t = StudentsT::new(0.0, 1.0, costs.len() as f64 - 1.0).ok()?;
+    let (mean, half) = (mean(costs), t.inverse_cdf(0.975) * error);
     Some((mean - half, mean + half))
 }
 
@@ -27,7 +27,7 @@ pub(super) fn interval(losses: &[f64]) -> Option<(f64, f64)> {
 /// p value of Welch's t test ("The Generalization of 'Student's' Problem when Several Different Population Variances are
 /// Involved", 1947, with the degrees of freedom of Satterthwaite, "An Approximate Distribution of Estimates of Variance
 /// Components", 1946). With nothing known beforehand it is, nearly, the probability given these runs. None if one of them has less
-/// than two losses, or if neither varies: that says nothing about how much runs differ.
+/// than two costs, or if neither varies: that says nothing about how much runs differ.
 pub(super) fn probability_lower(a: &[f64], b: &[f64]) -> Option<f64> {
     let (of_a, of_b) = (squared_error(a)?, squared_error(b)?);
     let difference = mean(b) - mean(a);
@@ -36,7 +36,7 @@ pub(super) fn probability_lower(a: &[f64], b: &[f64]) -> Option<f64> {
         return None;
     }
     // As shares of the whole, whose squares can't vanish.
-    let freedom = |share: f64, losses: &[f64]| share.powi(2) / (losses.len() as f64 - 1.0);
+    let freedom = |share: f64, costs: &[f64]| share.powi(2) / (costs.len() as f64 - 1.0);
     let freedom = 1.0 / (freedom(of_a / both, a) + freedom(of_b / both, b));
     let t = StudentsT::new(0.0, 1.0, freedom).ok()?;
     Some(t.cdf(difference / both.sqrt()))
@@ -53,8 +53,8 @@ mod tests {
     /// `scipy.stats.t.interval(0.95, n - 1, mean, sem)`, scipy 1.17.
     #[test]
     fn the_interval_is_that_of_student() {
-        let of = |losses: &[f64], low: f64, high: f64| {
-            let found = interval(losses).unwrap();
+        let of = |costs: &[f64], low: f64, high: f64| {
+            let found = interval(costs).unwrap();
             near(found.0, low);
             near(found.1, high);
         };

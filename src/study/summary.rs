@@ -3,6 +3,7 @@
 use hpo_protocol::{Metrics, Values};
 use serde::{Deserialize, Serialize};
 
+use super::objective::Objective;
 use super::trial::{Trial, TrialState, TrialStatus};
 use crate::ids::TrialId;
 
@@ -18,9 +19,11 @@ pub struct TrialSummary {
     pub confirms: Option<TrialId>,
     /// The resource it has been trained to.
     pub resource: u64,
-    /// Its lowest validation loss.
+    /// The best value of the study's objective that it had.
+    pub objective: Option<f64>,
+    /// The validation loss it had there.
     pub loss: Option<f64>,
-    /// The resource at which it had that loss.
+    /// The resource at which it had that value.
     pub best_at: Option<u64>,
     /// The metrics it had there.
     pub metrics: Metrics,
@@ -39,20 +42,20 @@ pub struct TrialSummary {
     pub message: Option<String>,
 }
 
-impl From<&Trial> for TrialSummary {
-    fn from(trial: &Trial) -> Self {
+impl TrialSummary {
+    /// The row of a trial of a study with that objective.
+    pub fn new(trial: &Trial, objective: &Objective) -> Self {
         let best = trial.best();
+        let report = best.and_then(|(resource, _)| trial.reports.get(&resource));
         Self {
             trial: trial.id,
             state: trial.state.status(),
             confirms: trial.confirms(),
             resource: trial.resource(),
-            loss: best.map(|(_, loss)| loss),
+            objective: best.map(|(_, cost)| objective.signed(cost)),
+            loss: report.and_then(|report| report.loss),
             best_at: best.map(|(resource, _)| resource),
-            metrics: best
-                .and_then(|(resource, _)| trial.reports.get(&resource))
-                .map(|report| report.metrics.to_metrics())
-                .unwrap_or_default(),
+            metrics: report.map(|report| report.metrics.to_metrics()).unwrap_or_default(),
             parameters: trial.parameters.clone(),
             seed: trial.seed,
             attempts: trial.attempts,

@@ -26,7 +26,9 @@ pub struct Checkpoint {
 pub struct Report {
     /// When it was recorded.
     pub at: Timestamp,
-    /// Validation loss; none if it was not finite.
+    /// The cost by the study's [`Objective`](super::Objective), lower is better; `None` if the trial has diverged.
+    pub cost: Option<f64>,
+    /// Validation loss, if it is finite.
     pub loss: Option<f64>,
     /// Metrics beside the loss.
     pub metrics: Measures,
@@ -82,7 +84,7 @@ pub enum TrialState {
     },
     /// It has reached the maximum resource, or has ended by itself before and was never pruned.
     Completed,
-    /// Its loss was not finite.
+    /// Its objective, or its loss, was not finite.
     Diverged {
         /// The resource of the report that said so.
         resource: u64,
@@ -136,7 +138,7 @@ pub enum TrialStatus {
     Pruned,
     /// It has come to its end.
     Completed,
-    /// Its loss was not finite.
+    /// Its objective, or its loss, was not finite.
     Diverged,
     /// It failed more often than it may be retried.
     Failed,
@@ -226,7 +228,7 @@ pub struct Trial {
 /// What a trial has come to ahead of a decision.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Ahead {
-    /// Validations by resource; the last one may be without a loss.
+    /// Validations by resource; in the last one it may have diverged.
     #[serde(with = "reports")]
     pub reports: BTreeMap<u64, Report>,
     /// Whether the trial has ended by itself with the last of them.
@@ -299,15 +301,15 @@ impl Trial {
         self.confirms().unwrap_or(self.id)
     }
 
-    /// The validation with the lowest loss up to and including `resource` (the earliest of equals), with its resource.
+    /// The resource and the cost of the best validation up to and including `resource`, the earliest of equals.
     pub fn best_up_to(&self, resource: u64) -> Option<(u64, f64)> {
         self.reports
             .range(..=resource)
-            .filter_map(|(&at, report)| Some((at, report.loss?)))
+            .filter_map(|(&at, report)| Some((at, report.cost?)))
             .reduce(|best, next| if next.1 < best.1 { next } else { best })
     }
 
-    /// The validation with the lowest loss, with its resource.
+    /// The resource and the cost of the best validation.
     pub fn best(&self) -> Option<(u64, f64)> {
         self.best_up_to(u64::MAX)
     }
@@ -363,8 +365,8 @@ impl Trial {
             self.ahead = Ahead::default();
         }
         let lowest = |reports: &BTreeMap<u64, Report>| {
-            let losses = reports.iter().filter_map(|(&at, report)| Some((at, report.loss?)));
-            losses.reduce(|best, next| if next.1 < best.1 { next } else { best })
+            let costs = reports.iter().filter_map(|(&at, report)| Some((at, report.cost?)));
+            costs.reduce(|best, next| if next.1 < best.1 { next } else { best })
         };
         let best = lowest(&self.reports).filter(|_| keep_best || !ended);
         // It may be the best of all once it counts.

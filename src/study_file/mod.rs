@@ -33,7 +33,7 @@ use self::study::StudyTable;
 use crate::devices::SlotSettings;
 use crate::diagnostic::{Diagnostic, Diagnostics, Source};
 use crate::space::SearchSpace;
-use crate::study::{ConfirmationSpec, PolicySpec, SamplerSpec, StudySpec, Trainer};
+use crate::study::{ConfirmationSpec, Objective, PolicySpec, SamplerSpec, StudySpec, Trainer};
 
 pub(crate) use self::path::{clean, relative};
 pub use self::schema::schema;
@@ -72,6 +72,10 @@ pub struct StudySettings {
     /// As in [`StudySpec`].
     pub retries: u32,
     /// As in [`StudySpec`].
+    pub objective: Objective,
+    /// As in [`StudySpec`].
+    pub keep_checkpoints: u64,
+    /// As in [`StudySpec`].
     pub policy: PolicySpec,
     /// How many brackets may be under way at once, if the file says so.
     pub parallel_brackets: Option<u64>,
@@ -94,6 +98,8 @@ impl StudySettings {
             seed: self.seed,
             trials: self.trials,
             retries: self.retries,
+            objective: self.objective.clone(),
+            keep_checkpoints: self.keep_checkpoints,
             policy: PolicySpec {
                 parallel_brackets: self.parallel_brackets.unwrap_or(parallel_brackets),
                 ..self.policy
@@ -223,20 +229,20 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
     let trial = required("trial", "`model` and `train`");
     let space = required("space", "the parameters");
 
+    let embedding = trial
+        .as_ref()
+        .is_some_and(|table| table.get(trainer::COMMAND.name).is_none());
     let sampler = optional(root, problems, "sampler", SamplerSpec::usual, sampler::read);
     let learns = sampler.as_ref().is_some_and(SamplerSpec::is_adaptive);
     let policy = policy.and_then(|table| known(problems, &table, |table| policy::read(table, learns)));
     let study = study.and_then(|table| {
         let policy = policy.as_ref().map(|(policy, _)| policy);
-        known(problems, &table, |table| study::read(table, path, policy))
+        known(problems, &table, |table| study::read(table, path, policy, embedding))
     });
     let trials = study.as_ref().map(|study| study.trials);
     let confirmed = |table: &Table| confirmation::read(table, trials).map(Some);
     let confirmation = optional(root, problems, "confirmation", || None, confirmed);
     let slots = optional(root, problems, "slots", SlotSettings::default, slots::read);
-    let embedding = trial
-        .as_ref()
-        .is_some_and(|table| table.get(trainer::COMMAND.name).is_none());
     let trainer = trial.and_then(|table| problems.keep(trainer::read(&table, directory)));
     let max_length = trainer
         .as_ref()
@@ -255,6 +261,8 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
             seed: study.seed,
             trials: study.trials,
             retries: study.retries,
+            objective: study.objective,
+            keep_checkpoints: study.keep_checkpoints,
             policy,
             parallel_brackets,
             sampler: sampler?,

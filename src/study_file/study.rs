@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use hpo_protocol::embedding::METRICS;
+
 use super::constraints;
-use super::reader::{Problem, Problems, Result, Results, Table, shown};
+use super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean, shown};
 use super::settings;
 use crate::ids::MAX_TRIALS;
-use crate::keys::{Fallback, Key, Takes};
-use crate::study::PolicySpec;
+use crate::keys::{Fallback, Key, Refusal, Settings, Takes};
+use crate::study::{Direction, LOSS, Objective, PolicySpec};
 
 /// JSON readers elsewhere hold numbers as doubles: larger ones would be other ones there.
 pub(super) const MAX_SEED: i64 = (1 << 53) - 1;
@@ -50,8 +52,48 @@ const RETRIES: Key = Key {
     about: "how often a trial whose worker failed is tried again, from its last checkpoint",
 };
 
+const OBJECTIVE: Key = Key {
+    name: "objective",
+    takes: Takes::Text,
+    default: Fallback::Described("`\"loss\"`, the validation loss"),
+    about: "what decides which trials are better: `loss`, or a metric that the trainer reports, such as `ndcg@10`. Trials are \
+            pruned, sampled, confirmed and exported by it",
+};
+
+const KEEP_CHECKPOINTS: Key = Key {
+    name: "keep_checkpoints",
+    takes: Takes::Integer { least: 1, most: 1000 },
+    default: Fallback::Integer(1),
+    about: "the models of how many trials are kept, the best first: `hpo export STUDY --trial N --model DIR` writes any of them",
+};
+
+const DIRECTIONS: [&str; 2] = [Direction::ALL[0].name(), Direction::ALL[1].name()];
+
+const DIRECTION: Key = Key {
+    name: "direction",
+    takes: Takes::Word(
+        &DIRECTIONS,
+        Refusal {
+            message: "is not a direction",
+            label: "unknown",
+            help: "write `minimize` or `maximize`",
+        },
+    ),
+    default: Fallback::Described("known for the loss and the metrics of the embedding trainer; else required"),
+    about: "whether lower (`minimize`) or higher (`maximize`) values of the objective are better",
+};
+
 /// Its keys.
-pub(super) const KEYS: &[Key] = &[NAME, SEED, TRIALS, RETRIES, constraints::KEY];
+pub(super) const KEYS: &[Key] = &[
+    NAME,
+    SEED,
+    TRIALS,
+    RETRIES,
+    OBJECTIVE,
+    DIRECTION,
+    KEEP_CHECKPOINTS,
+    constraints::KEY,
+];
 
 /// What the table says by itself.
 pub(super) struct StudyTable {
@@ -59,14 +101,17 @@ pub(super) struct StudyTable {
     pub seed: u64,
     pub trials: u64,
     pub retries: u32,
+    pub objective: Objective,
+    pub keep_checkpoints: u64,
 }
 
-/// Reads the table; `policy` is that of the study, if it could be read.
-pub(super) fn read(table: &Table, path: &Path, policy: Option<&PolicySpec>) -> Results<StudyTable> {
+/// Reads the table; `policy` is that of the study, if it could be read, and `embedding` whether the embedding trainer trains it.
+pub(super) fn read(table: &Table, path: &Path, policy: Option<&PolicySpec>, embedding: bool) -> Results<StudyTable> {
     let mut problems = Problems::default();
     let name = problems.keep(name(table, path));
     let settings = problems.keep(settings::read(table, KEYS));
     let (name, settings) = problems.or(name.zip(settings))?;
+    let objective = objective(table, &settings, embedding)?;
     Ok(StudyTable {
         name,
         seed: settings.count(&SEED),
@@ -75,7 +120,53 @@ pub(super) fn read(table: &Table, path: &Path, policy: Option<&PolicySpec>) -> R
             None => whole(table, policy)?,
         },
         retries: settings.count(&RETRIES) as u32,
+        objective,
+        keep_checkpoints: settings.count(&KEEP_CHECKPOINTS),
     })
+}
+
+/// The objective, whose direction is known or written.
+fn objective(table: &Table, settings: &Settings, embedding: bool) -> Result<Objective> {
+    let item = table.get(OBJECTIVE.name);
+    let metric = item.as_ref().map_or(Ok(LOSS), Item::string)?;
+    let written = settings.choice_if_any(&DIRECTION, &Direction::ALL);
+    let known = match (metric, embedding) {
+        (LOSS, _) => Some(Direction::Minimize),
+        (_, true) => METRICS
+            .iter()
+            .find(|(name, _)| *name == metric)
+            .map(|(_, higher)| match higher {
+                true => Direction::Maximize,
+                false => Direction::Minimize,
+            }),
+        (_, false) => None,
+    };
+    if let (Some(item), None, true) = (&item, known, embedding) {
+        let names = || METRICS.iter().map(|(name, _)| *name).chain([LOSS]);
+        let help = did_you_mean(metric, names());
+        return Err(item.problem("is not a metric of the embedding trainer", "unknown metric", help));
+    }
+    match (known, written, table.get(DIRECTION.name)) {
+        (Some(known), Some(written), Some(item)) if known != written => {
+            let help = format!("write `{}`, or leave `direction` out", known.name());
+            Err(item.problem(
+                format_args!("is the wrong direction for `{metric}`"),
+                "the wrong one",
+                help,
+            ))
+        }
+        (None, None, _) => Err(match item {
+            Some(item) => {
+                let help = "add `direction = \"maximize\"` or `direction = \"minimize\"`";
+                item.problem("has no known direction", "is higher better?", help)
+            }
+            None => unreachable!("the direction of the loss is known"),
+        }),
+        _ => Ok(Objective {
+            metric: metric.to_owned(),
+            direction: known.or(written).unwrap_or_default(),
+        }),
+    }
 }
 
 fn name(table: &Table, path: &Path) -> Result<String> {

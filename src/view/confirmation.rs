@@ -22,13 +22,14 @@ pub(super) fn confirmed(overview: &Overview) -> String {
         let Confirmation { over, runs, .. } = confirmation;
         format!("confirmation with fresh seeds, {over} of {runs} runs so far:\n")
     } else {
-        "confirmed with fresh seeds (the loss of the search, for which they were selected, does not count):\n"
+        "confirmed with fresh seeds (the result of the search, for which they were selected, does not count):\n"
             .to_owned()
     };
     let unit = overview.spec.policy.unit.one();
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["trial", "runs", "mean loss", "95 % interval", "in the search", ""]);
+    let mean = format!("mean {}", overview.spec.objective.metric);
+    table.set_header(["trial", "runs", &mean, "95 % interval", "in the search", ""]);
     for one in &confirmation.configurations {
         let mut lost = Vec::new();
         for (count, what) in [(one.diverged, "diverged"), (one.failed, "failed")] {
@@ -40,10 +41,10 @@ pub(super) fn confirmed(overview: &Overview) -> String {
         let search = overview.confirmed.get(&one.trial);
         table.add_row([
             one.trial.to_string(),
-            one.losses.len().to_string(),
+            one.values.len().to_string(),
             one.mean.map_or("-".into(), metric),
             interval.map_or("-".into(), |(low, high)| format!("{} to {}", metric(low), metric(high))),
-            search.map_or("-".into(), |(at, loss)| format!("{} at {unit} {at}", metric(*loss))),
+            search.map_or("-".into(), |(at, value)| format!("{} at {unit} {at}", metric(*value))),
             lost.join(", "),
         ]);
     }
@@ -64,7 +65,7 @@ fn comparison(confirmation: &Confirmation) -> String {
     let (first, second) = match &confirmation.configurations[..] {
         [first, second, ..] => (first, second),
         [only] if only.is_blind_to_seeds() => {
-            return format!("all runs of trial {} ended with the same loss: {BLIND}\n", only.trial);
+            return format!("all runs of trial {} ended with the same result: {BLIND}\n", only.trial);
         }
         _ => return String::new(),
     };
@@ -78,13 +79,13 @@ fn comparison(confirmation: &Confirmation) -> String {
             if probability < APART {
                 text += &format!(
                     ": these runs can't separate them (their means differ by {}), and the choice hardly matters",
-                    metric(of_b - of_a)
+                    metric((of_b - of_a).abs())
                 );
             }
             text + "\n"
         }
         _ if first.is_blind_to_seeds() && second.is_blind_to_seeds() => {
-            format!("all runs of trial {a} ended with the same loss, and so did those of trial {b}: {BLIND}\n")
+            format!("all runs of trial {a} ended with the same result, and so did those of trial {b}: {BLIND}\n")
         }
         _ if first.diverged == 0 && second.diverged > 0 => {
             format!("trial {a} is preferred to trial {b}, which can diverge\n")
@@ -117,12 +118,12 @@ mod tests {
         of_two(one(9, means[0], 0), one(6, means[1], diverged), first_is_better)
     }
 
-    fn one(trial: u64, losses: Vec<f64>, mean: Option<f64>, diverged: usize) -> Confirmed {
+    fn one(trial: u64, values: Vec<f64>, mean: Option<f64>, diverged: usize) -> Confirmed {
         Confirmed {
             trial: TrialId(trial),
-            search_loss: Some(0.2),
+            search_value: Some(0.2),
             runs: vec![],
-            losses,
+            values,
             diverged,
             failed: 0,
             mean,

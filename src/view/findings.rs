@@ -10,16 +10,26 @@ use crate::analysis::Foresight;
 use crate::analysis::diagnosis::{Finding, Level, Separation, Side, Summary};
 use crate::ids::TrialId;
 use crate::shell::about;
+use crate::study::{Direction, Objective, StudySpec};
 
 /// More trials than this are only counted.
 const LISTED: usize = 8;
 
 impl Finding {
-    /// The numbers behind it, in a sentence without a full stop, with the unit of resources.
-    pub fn text(&self, unit: Unit) -> String {
+    /// The numbers behind it, in a sentence without a full stop.
+    pub fn text(&self, unit: Unit, objective: &Objective) -> String {
         let unit = unit.one();
+        let words = Words::of(objective);
+        let Words {
+            name,
+            worse,
+            better,
+            change,
+            changing,
+            ..
+        } = words;
         match self {
-            Self::Divergence { at, loss, untrained } => divergence(unit, *at, *loss, *untrained),
+            Self::Divergence { at, value, untrained } => divergence(&words, unit, *at, *value, *untrained),
             Self::Collapse {
                 since,
                 at,
@@ -33,45 +43,45 @@ impl Finding {
             }
             Self::Overfitting {
                 best_at,
-                best_loss,
+                best_value,
                 best_train_loss,
                 at,
-                loss,
+                value,
                 train_loss,
             } => format!(
-                "from {unit} {best_at} to {at} the validation loss rose from {} to {} while the training loss fell from {} to {}",
-                metric(*best_loss),
-                metric(*loss),
+                "from {unit} {best_at} to {at} {name} {worse} from {} to {} while the training loss fell from {} to {}",
+                metric(*best_value),
+                metric(*value),
                 metric(*best_train_loss),
                 metric(*train_loss)
             ),
             Self::RankingDecline {
-                metric: name,
+                metric: ranking,
                 since,
-                loss_before,
+                value_before,
                 metric_before,
                 at,
-                loss,
+                value,
                 metric_after,
             } => format!(
-                "from {} to {unit} {at} the validation loss fell from {} to {}, but {name} from {} to {} too",
+                "from {} to {unit} {at} {name} {better} from {} to {}, but {ranking} fell from {} to {}",
                 report(unit, *since),
-                metric(*loss_before),
-                metric(*loss),
+                metric(*value_before),
+                metric(*value),
                 metric(*metric_before),
                 metric(*metric_after)
             ),
             Self::SlowConvergence {
                 since,
-                loss_before,
+                value_before,
                 at,
-                loss,
+                value,
                 share,
             } => format!(
-                "the validation loss was still falling at the end, from {} at {unit} {since} to {} at {unit} {at}: {:.0} % of its whole fall",
-                metric(*loss_before),
-                metric(*loss),
-                100.0 * share
+                "{name} was still {changing} at the end, from {} at {unit} {since} to {} at {unit} {at}: {:.0} % of its whole {change}",
+                metric(*value_before),
+                metric(*value),
+                100.0 * share,
             ),
             Self::Plateau {
                 since,
@@ -80,7 +90,7 @@ impl Finding {
                 highest,
                 level,
             } => format!(
-                "from {unit} {since} to {at} the validation loss stayed between {} and {}{}",
+                "from {unit} {since} to {at} {name} stayed between {} and {}{}",
                 metric(*lowest),
                 metric(*highest),
                 beside_the_beginning(*level)
@@ -88,20 +98,63 @@ impl Finding {
         }
     }
 
-    /// The finding for programs: its kind, its numbers, and the text for people, with the unit of resources.
-    pub fn json(&self, unit: Unit) -> Value {
-        json!({ "finding": self.kind(), "numbers": self, "text": self.text(unit), "advice": self.advice() })
+    /// The finding for programs: its kind, its numbers, and the text for people.
+    pub fn json(&self, spec: &StudySpec) -> Value {
+        json!({ "finding": self.kind(), "numbers": self, "text": self.text(spec.policy.unit, &spec.objective), "advice": self.advice() })
     }
 }
 
-fn divergence(unit: &str, at: u64, loss: Option<f64>, untrained: Option<f64>) -> String {
-    let Some(loss) = loss else {
-        return format!("the validation loss was not finite at {unit} {at}");
+/// How an objective is spoken of.
+struct Words<'a> {
+    name: &'a str,
+    /// What it did if it got worse.
+    worse: &'static str,
+    better: &'static str,
+    /// A change for the better, and what it is doing meanwhile.
+    change: &'static str,
+    changing: &'static str,
+    /// What it does as it gets worse, and where it then is.
+    worsens: [&'static str; 2],
+}
+
+impl<'a> Words<'a> {
+    fn of(objective: &'a Objective) -> Self {
+        let name = match objective.is_loss() {
+            true => "the validation loss",
+            false => objective.metric.as_str(),
+        };
+        match objective.direction {
+            Direction::Minimize => Self {
+                name,
+                worse: "rose",
+                better: "fell",
+                change: "fall",
+                changing: "falling",
+                worsens: ["rises", "above"],
+            },
+            Direction::Maximize => Self {
+                name,
+                worse: "fell",
+                better: "rose",
+                change: "rise",
+                changing: "rising",
+                worsens: ["falls", "below"],
+            },
+        }
+    }
+}
+
+fn divergence(words: &Words<'_>, unit: &str, at: u64, value: Option<f64>, untrained: Option<f64>) -> String {
+    let Words { name, worsens, .. } = words;
+    let Some(value) = value else {
+        return format!("{name} was not finite at {unit} {at}");
     };
-    let untrained = untrained.map_or(String::new(), |loss| format!(" {}", metric(loss)));
+    let untrained = untrained.map_or(String::new(), |value| format!(" {}", metric(value)));
     format!(
-        "the validation loss rises, {} at {unit} {at}, above the untrained model's{untrained}",
-        metric(loss)
+        "{name} {}, {} at {unit} {at}, {} the untrained model's{untrained}",
+        worsens[0],
+        metric(value),
+        worsens[1]
     )
 }
 
@@ -114,9 +167,9 @@ fn report(unit: &str, at: u64) -> String {
 
 fn beside_the_beginning(level: Level) -> &'static str {
     match level {
-        Level::Below => "",
+        Level::Better => "",
         Level::Same => ", where it was at the beginning",
-        Level::Above => ", above where it began",
+        Level::Worse => ", worse than at the beginning",
     }
 }
 

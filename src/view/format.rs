@@ -27,7 +27,7 @@ pub fn number(x: f64) -> String {
 }
 
 /// A loss or a metric: always the same number of digits, so that columns can be compared.
-pub(super) fn metric(x: f64) -> String {
+pub fn metric(x: f64) -> String {
     if x == 0.0 || (1e-3..1e4).contains(&x.abs()) {
         format!("{x:.4}")
     } else {

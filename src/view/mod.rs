@@ -11,7 +11,7 @@ mod space;
 mod table;
 
 pub use examination::examination;
-pub use format::notify;
+pub use format::{metric, notify};
 pub use progress::Progress;
 pub use report::{outcome, status, status_json, trial_details};
 pub use simulation::simulation;

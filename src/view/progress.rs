@@ -9,7 +9,7 @@ use super::format::{duration, metric, notify};
 use crate::clock::now;
 use crate::ids::{SlotId, Timestamp, TrialId};
 use crate::scheduler::Observer;
-use crate::study::{Fact, Record, Reported, Study, Trial, TrialState};
+use crate::study::{Fact, Record, Reported, Study, Tested, Trial, TrialState};
 use crate::words::counted;
 
 /// The interval of status lines if there is no terminal for live lines, in milliseconds.
@@ -112,7 +112,10 @@ impl Progress {
             format!("  confirmed {}/{}", confirmation.over, confirmation.runs)
         });
         let best = study.best().and_then(Trial::best);
-        let best = best.map_or(String::new(), |(_, loss)| format!("  best loss {}", metric(loss)));
+        let objective = &study.spec().objective;
+        let best = best.map_or(String::new(), |(_, cost)| {
+            format!("  best {} {}", objective.metric, metric(objective.signed(cost)))
+        });
         let speed: f64 = self.running.values().filter_map(|(_, speed)| *speed).sum();
         let speed = if speed > 0.0 {
             format!("  {speed:.1} examples/s")
@@ -256,20 +259,22 @@ impl Observer for Progress {
     }
 }
 
-fn metrics<'a>(metrics: impl IntoIterator<Item = (&'a String, &'a f64)>) -> String {
-    let shown = metrics.into_iter().map(|(name, m)| format!("  {name} {}", metric(*m)));
-    shown.collect()
+/// A loss and metrics, each with its name.
+fn values<'a>(loss: Option<f64>, metrics: impl IntoIterator<Item = (&'a String, &'a f64)>) -> String {
+    let loss = loss.map_or(String::new(), |loss| format!(" loss {}", metric(loss)));
+    let metrics = metrics.into_iter().map(|(name, m)| format!("  {name} {}", metric(*m)));
+    loss + &metrics.collect::<String>()
 }
 
 /// The line for a record, if it is of interest to people.
 fn line(study: &Study, fact: &Fact) -> Option<String> {
     let unit = study.spec().policy.unit.one();
     Some(match fact {
-        Fact::ModelTested { trial, measurement } => {
+        Fact::ModelTested(Tested { trial, measurement, .. }) => {
             let Measurement { loss, metrics: of } = measurement;
-            format!("trial {trial}: on the test data: loss {}{}", metric(*loss), metrics(of))
+            format!("trial {trial}: on the test data:{}", values(*loss, of))
         }
-        Fact::BaselineMeasured { loss, metrics: of } => format!("untrained: loss {}{}", metric(*loss), metrics(of)),
+        Fact::BaselineMeasured(Measurement { loss, metrics: of }) => format!("untrained:{}", values(*loss, of)),
         Fact::ConfirmationRaised { confirmation } => format!(
             "to be confirmed: the best {} with {} each",
             confirmation.configurations,
@@ -291,20 +296,18 @@ fn line(study: &Study, fact: &Fact) -> Option<String> {
             format!("trial {trial}: {unit} {from} to {to} on slot {slot}{ahead}")
         }
         Fact::SegmentPreempted { trial, .. } => format!("trial {trial}: makes room"),
+        Fact::Reported(report) if study.diverges(report) => {
+            let (trial, resource) = (report.trial, report.resource);
+            let metric = &study.spec().objective.metric;
+            format!("trial {trial}: diverged at {unit} {resource}, its {metric} is not finite")
+        }
         Fact::Reported(Reported {
             trial,
             resource,
-            loss: Some(loss),
+            loss,
             metrics: of,
             ..
-        }) => format!(
-            "trial {trial}: {unit} {resource}  loss {}{}",
-            metric(*loss),
-            metrics(of)
-        ),
-        Fact::Reported(Reported { trial, resource, .. }) => {
-            format!("trial {trial}: diverged at {unit} {resource}, its loss is not finite")
-        }
+        }) => format!("trial {trial}: {unit} {resource} {}", values(*loss, of)),
         Fact::SegmentStopped { trial, checkpoint, .. } => match checkpoint {
             Some(_) => format!("trial {trial}: stopped and saved"),
             None => format!("trial {trial}: stopped"),

@@ -13,13 +13,14 @@ use crate::analysis::diagnosis::{Kind, diagnose};
 use crate::ids::Timestamp;
 use crate::shell::about;
 use crate::store::StudyDirectory;
-use crate::study::{ConfirmationSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
+use crate::study::{ConfirmationSpec, LOSS, Study, StudySpec, Trial, TrialState, TrialSummary};
 use crate::words::counted;
 
 /// The state of the study: one line on what it is, one on how far it is, the rungs, the best trial.
 pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, now: Timestamp) -> String {
     let spec = &overview.spec;
-    let mut text = format!("study {} in {}\n", spec.name, directory.root().display());
+    let mut text = not_better(overview);
+    text += &format!("study {} in {}\n", spec.name, directory.root().display());
     text += &match (state(overview, running), &overview.scheduler) {
         ("running", Some(scheduler)) => format!(
             "running for {} as process {} on {} ({})\n",
@@ -67,7 +68,6 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
 /// [`status`] for programs.
 pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: bool) -> Value {
     let states = overview.states.iter().map(|(status, count)| (status.word(), count));
-    let test = overview.test.as_ref();
     json!({
         "study": overview.spec.name,
         "directory": directory.root(),
@@ -80,10 +80,12 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "full_resource": overview.full_resource,
         "created_ms": overview.created,
         "updated_ms": overview.updated,
+        "objective": overview.spec.objective,
         "untrained": overview.baseline,
+        "better_than_untrained": overview.improves(),
         "best": overview.best,
         "confirmation": overview.confirmation,
-        "test": test.map(|(trial, measurement)| json!({ "trial": trial, "measurement": measurement })),
+        "test": overview.test,
         "foresight": overview.foresight,
         "importance": overview.importance,
         "findings": overview.findings,
@@ -149,41 +151,90 @@ fn important(overview: &Overview) -> String {
     let parameters =
         parameters.map(|one| format!("{} {} ({} alone)", one.parameter, share(one.total), share(one.alone)));
     format!(
-        "what the loss depends on: {}\n",
+        "what {} depends on: {}\n",
+        called(&overview.spec),
         parameters.collect::<Vec<_>>().join(", ")
     )
 }
 
-/// The loss and metrics of the best trial's model on the test data.
+/// The loss and metrics of the best trial's model on the test data, and those of the untrained model.
 fn tested(overview: &Overview, best: &TrialSummary) -> String {
     let test = overview.test.as_ref();
-    let Some((_, measurement)) = test.filter(|(trial, _)| *trial == best.trial) else {
+    let Some(tested) = test.filter(|tested| tested.trial == best.trial) else {
         return String::new();
     };
-    let metrics = measurement.metrics.iter().filter(|(name, _)| *name != "mean_cosine");
-    let metrics = metrics.map(|(name, value)| format!("  {name} {}", metric(*value)));
+    let Measurement { loss, metrics } = &tested.measurement;
+    let untrained = tested.untrained.as_ref();
+    let before = |name: &str| match name {
+        LOSS => untrained?.loss,
+        name => untrained?.metrics.get(name).copied(),
+    };
+    let loss = loss.map(|loss| (LOSS, loss));
+    let metrics = metrics.iter().filter(|(name, _)| *name != "mean_cosine");
+    let values = loss
+        .into_iter()
+        .chain(metrics.map(|(name, value)| (name.as_str(), *value)));
+    let lines = values.map(|(name, after)| match before(name) {
+        Some(before) => format!("  {name}: {} -> {}\n", metric(before), metric(after)),
+        None => format!("  {name}: {}\n", metric(after)),
+    });
     format!(
-        "on the test data, which no decision has used: loss {}{}\n",
-        metric(measurement.loss),
-        metrics.collect::<String>()
+        "on the test data, which no decision has used:\n{}",
+        lines.collect::<String>()
     )
 }
 
+/// The objective in a sentence.
+fn called(spec: &StudySpec) -> &str {
+    match spec.objective.is_loss() {
+        true => "the loss",
+        false => &spec.objective.metric,
+    }
+}
+
 fn best_line(overview: &Overview, best: &TrialSummary) -> String {
-    let Some((resource, loss)) = best.best_at.zip(best.loss) else {
+    let Some((resource, value)) = best.best_at.zip(best.objective) else {
         return String::new();
     };
+    let objective = &overview.spec.objective;
     let mut text = format!(
-        "best: trial {}{} with validation loss {} at {} {resource}",
+        "best: trial {}{} with {} {} at {} {resource}",
         best.trial,
         confirms(best.confirms),
-        metric(loss),
+        if objective.is_loss() {
+            "validation loss"
+        } else {
+            &objective.metric
+        },
+        metric(value),
         overview.spec.policy.unit.one()
     );
-    if let Some(untrained) = &overview.baseline {
-        text += &format!(" (untrained {})", metric(untrained.loss));
+    if let Some(untrained) = overview.baseline.as_ref().and_then(|it| objective.measured(it)) {
+        text += &format!(" (untrained {})", metric(untrained));
+    }
+    if let Some(loss) = best.loss.filter(|_| !objective.is_loss()) {
+        text += &format!("; its validation loss is {}", metric(loss));
     }
     text + "\n"
+}
+
+/// What is said of a study whose best trial is not better than the model without training; empty if it is, or if that is not known.
+fn not_better(overview: &Overview) -> String {
+    let (Some(false), Some(best), Some(untrained)) = (overview.improves(), &overview.best, &overview.baseline) else {
+        return String::new();
+    };
+    let objective = &overview.spec.objective;
+    let values = [best.objective, objective.measured(untrained)].map(|value| value.map_or("-".into(), metric));
+    let [best, untrained] = values;
+    let so_far = if overview.finished {
+        "no trial is"
+    } else {
+        "no trial is yet"
+    };
+    format!(
+        "{so_far} better than the untrained model: best {} {best}, untrained {untrained}\n",
+        objective.metric
+    )
 }
 
 /// What the curves of all trials show together; empty if there is nothing to say.
@@ -215,14 +266,15 @@ pub fn outcome(
     let all = about(directory.root(), ["trials"]);
     let left_out = (left_out > 0).then(|| format!("and {left_out} more: {all}"));
     let table = TrialTable { rows: best, left_out };
-    let mut text = format!("\n{}\n", trial_table(study.spec(), study.baseline(), &table));
+    let mut text = not_better(&overview);
+    text += &format!("\n{}\n", trial_table(study.spec(), study.baseline(), &table));
     text += &compute(&overview);
     text += &foretold(&overview);
     text += &important(&overview);
     text += &findings(&overview, directory);
     text += &confirmed(&overview);
     let Some(best) = &overview.best else {
-        return text + "no trial has a validation loss\n";
+        return text + "no trial has a result\n";
     };
     text += &best_line(&overview, best);
     if let (Some(before), Some(_)) = (study.baseline(), best.best_at) {
@@ -294,7 +346,7 @@ fn standing(state: &TrialState, one: &str) -> String {
         }
         TrialState::Paused { rung } => format!("  at {one} {rung}, until its rung is decided\n"),
         TrialState::Pruned { rung } => format!("  at {one} {rung}: others were better\n"),
-        TrialState::Diverged { resource } => format!("  its loss was not finite at {one} {resource}\n"),
+        TrialState::Diverged { resource } => format!("  its objective was not finite at {one} {resource}\n"),
         TrialState::Completed => String::new(),
     }
 }
@@ -306,14 +358,18 @@ fn reports(trial: &Trial, one: &str) -> String {
     }
     let best = trial.best().map(|(resource, _)| resource);
     for (resource, report) in &trial.reports {
-        let loss = report.loss.map_or("not finite".into(), metric);
+        let loss = match (report.loss, report.cost) {
+            (Some(loss), _) => format!("loss {}  ", metric(loss)),
+            (None, Some(_)) => String::new(),
+            (None, None) => "diverged  ".into(),
+        };
         let metrics: Vec<String> = report
             .metrics
             .iter()
             .map(|(name, m)| format!("{name} {}", number(*m)))
             .collect();
         let mark = if Some(*resource) == best { "  (best)" } else { "" };
-        text += &format!("  {one} {resource}: loss {loss}  {}{mark}\n", metrics.join("  "));
+        text += &format!("  {one} {resource}: {loss}{}{mark}\n", metrics.join("  "));
     }
     text
 }
@@ -321,7 +377,7 @@ fn reports(trial: &Trial, one: &str) -> String {
 /// What the curves of a trial show.
 fn diagnosed(spec: &StudySpec, baseline: Option<&Measurement>, trial: &Trial) -> String {
     let mut text = String::new();
-    let diagnosis = diagnose(trial, baseline);
+    let diagnosis = diagnose(trial, baseline, &spec.objective);
     if !diagnosis.findings.is_empty() {
         text += "what the curves show\n";
     }
@@ -329,7 +385,7 @@ fn diagnosed(spec: &StudySpec, baseline: Option<&Measurement>, trial: &Trial) ->
         text += &format!(
             "  {}: {}\n    {}\n",
             finding.kind().name(),
-            finding.text(spec.policy.unit),
+            finding.text(spec.policy.unit, &spec.objective),
             finding.advice()
         );
     }

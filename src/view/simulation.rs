@@ -22,7 +22,7 @@ pub fn simulation(studies: &[&Simulated], table: Option<&Table>, budgets: &[u64]
     );
     if let Some(table) = table {
         text += &format!(
-            "{}, {} of them in the space; lowest last loss {}\n",
+            "{}, {} of them in the space; best last value {}\n",
             counted(table.configurations(), "measured configuration"),
             table.allowed(),
             number(table.best())

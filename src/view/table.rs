@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use hpo_protocol::Measurement;
 
 use super::format::{metric, value};
-use crate::study::{StudySpec, TrialSummary};
+use crate::study::{LOSS, StudySpec, TrialSummary};
 
 /// What a table of trials shows.
 #[derive(Debug, Default)]
@@ -34,12 +34,15 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&Measurement>, shown: &Tri
         .map(|row| &row.metrics)
         .chain(baseline.map(|measured| &measured.metrics))
         .flat_map(|metrics| metrics.keys().map(String::as_str))
-        .filter(|name| !["train_loss", "mean_cosine"].contains(name))
+        .filter(|name| !["train_loss", "mean_cosine", &spec.objective.metric].contains(name))
         .collect();
 
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    let head = ["trial", "state", spec.policy.unit.many(), "loss"].into_iter();
+    let objective = &spec.objective;
+    let loss = !objective.is_loss() && shown_loss(baseline, shown);
+    let head = ["trial", "state", spec.policy.unit.many(), &objective.metric].into_iter();
+    let head = head.chain(loss.then_some(LOSS));
     let confirms = shown.rows.iter().any(|row| row.confirms.is_some());
     let head = head.chain(confirms.then_some("confirms"));
     table.set_header(head.chain(metrics.iter().copied()).chain(searched.iter().copied()));
@@ -47,7 +50,9 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&Measurement>, shown: &Tri
         let values = metrics
             .iter()
             .map(|&name| measured.metrics.get(name).map_or("-".into(), |&m| metric(m)));
-        let row = ["".into(), "untrained".into(), "0".into(), metric(measured.loss)].into_iter();
+        let value = objective.measured(measured).map_or("-".into(), metric);
+        let row = ["".into(), "untrained".into(), "0".into(), value].into_iter();
+        let row = row.chain(loss.then(|| measured.loss.map_or("-".into(), metric)));
         let row = row.chain(confirms.then(String::new));
         table.add_row(row.chain(values).chain(searched.iter().map(|_| "-".to_owned())));
     }
@@ -58,14 +63,14 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&Measurement>, shown: &Tri
         let parameters = searched
             .iter()
             .map(|&name| row.parameters.get(name).map_or("-".into(), value));
-        let loss = row.loss.map_or("-".into(), metric);
         let cells = [
             row.trial.to_string(),
             row.state.word().into(),
             row.resource.to_string(),
-            loss,
+            row.objective.map_or("-".into(), metric),
         ]
         .into_iter();
+        let cells = cells.chain(loss.then(|| row.loss.map_or("-".into(), metric)));
         let confirmed = row.confirms.map_or(String::new(), |trial| trial.to_string());
         let cells = cells.chain(confirms.then_some(confirmed));
         table.add_row(cells.chain(values).chain(parameters));
@@ -80,4 +85,9 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&Measurement>, shown: &Tri
         text += &format!("{left_out}\n");
     }
     text
+}
+
+/// Whether there is a validation loss to be shown.
+fn shown_loss(baseline: Option<&Measurement>, shown: &TrialTable) -> bool {
+    shown.rows.iter().any(|row| row.loss.is_some()) || baseline.is_some_and(|measured| measured.loss.is_some())
 }

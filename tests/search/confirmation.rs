@@ -203,7 +203,7 @@ fn a_trainer_that_ignores_its_seed_is_reported() {
     let place = Place::new();
     for (name, configurations, said) in [
         ("two", 2, ", and so did those of trial "),
-        ("one", 1, " ended with the same loss: does the trainer use"),
+        ("one", 1, " ended with the same result: does the trainer use"),
     ] {
         let outcome = place.search(&write(&place, name, 2, 0.0, &table(configurations, 2)));
         let outcome = outcome.ok().stdout();

@@ -52,7 +52,7 @@ fn killed_and_stopped_it_ends_like_a_search_left_alone_and_exports_its_best_mode
         "{stdout}"
     );
     assert!(
-        stdout.contains("on the test data, which no decision has used: loss 0."),
+        stdout.contains("on the test data, which no decision has used:\n  loss: 0."),
         "{stdout}"
     );
     assert_eq!(

@@ -337,7 +337,7 @@ fn drawn(file: &StudyFile) -> Vec<Values> {
     let seen = all.iter().enumerate().map(|(trial, parameters)| Observation {
         trial: TrialId(trial as u64),
         parameters,
-        losses: rungs.iter().map(|rung| (*rung, (trial as f64).sin())).collect(),
+        costs: rungs.iter().map(|rung| (*rung, (trial as f64).sin())).collect(),
         failed: trial % 5 == 4,
     });
     let seen: Vec<Observation> = seen.collect();

@@ -70,7 +70,7 @@ fn confirmation_is_simulated_with_the_noise_of_each_run() {
     let epochs = |results: &Value| results[0]["epochs"].as_u64().unwrap();
     assert_eq!(epochs(&one), epochs(&plain) + 3 * 4 * 27);
     for confirmed in one[0]["confirmation"]["configurations"].as_array().unwrap() {
-        let losses: Vec<f64> = confirmed["losses"]
+        let losses: Vec<f64> = confirmed["values"]
             .as_array()
             .unwrap()
             .iter()

@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hpo::executor::{self, SlotNews};
+use hpo::export::Card;
 use hpo::ids::{SlotId, Timestamp, TrialId};
 use hpo::scheduler::{Clock, Observer, Slots, Storage, Waiting};
 use hpo::store::CommitError;
@@ -103,7 +104,7 @@ impl Storage for SimulatedStorage {
         unreachable!("these workers write no models")
     }
 
-    async fn place_model(&mut self, _: PathBuf) -> io::Result<PathBuf> {
+    async fn place_model(&mut self, _: PathBuf, _: Option<Card>) -> io::Result<PathBuf> {
         unreachable!("these workers write no models")
     }
 

@@ -58,11 +58,12 @@ impl Oracle {
                 trial,
                 resource,
                 loss,
+                diverged,
                 last,
                 ..
             }) => {
                 self.nothing_due(trial);
-                self.reported(&policy, after, trial, resource, loss.is_none(), last);
+                self.reported(&policy, after, trial, resource, diverged || loss.is_none(), last);
             }
             &Fact::SegmentFailed {
                 trial, retry: false, ..

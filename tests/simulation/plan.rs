@@ -2,12 +2,14 @@
 
 use hpo::space::{Distribution, Parameter, SearchSpace};
 use hpo::study::{
-    Asha, AshaVariant, AsyncHyperband, ConfirmationSpec, GaussianProcess, Hyperband, Limits, MedianStopping,
-    PolicyKind, PolicySpec, SamplerSpec, StudySpec, SuccessiveHalving, Tpe, Trainer,
+    Asha, AshaVariant, AsyncHyperband, ConfirmationSpec, Direction, GaussianProcess, Hyperband, Limits, MedianStopping,
+    Objective, PolicyKind, PolicySpec, SamplerSpec, StudySpec, SuccessiveHalving, Tpe, Trainer,
 };
 use hpo_protocol::Unit;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use super::slot::SCORE;
 
 /// A study and its fortune.
 #[derive(Debug, Clone)]
@@ -32,6 +34,17 @@ pub struct Plan {
     pub losses: f64,
 }
 
+/// The loss, or a score of which higher values are better: both order trials alike.
+fn objective(rng: &mut ChaCha8Rng) -> Objective {
+    match rng.random() {
+        true => Objective::default(),
+        false => Objective {
+            metric: SCORE.into(),
+            direction: Direction::Maximize,
+        },
+    }
+}
+
 impl Plan {
     pub fn new(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -44,6 +57,8 @@ impl Plan {
             seed: rng.random_range(0..1 << 53),
             trials: rng.random_range(2..=12),
             retries: rng.random_range(0..=3),
+            objective: objective(rng),
+            keep_checkpoints: if chance(rng, 0.3) { rng.random_range(2..=4) } else { 1 },
             policy: PolicySpec {
                 kind: kind(rng),
                 min_resource,

@@ -216,7 +216,7 @@ impl Slot {
             Said::Happened(event) => {
                 let (ends, file) = match &event {
                     Event::Reported(reported) if is_of(reported.segment()) => {
-                        (reported.last || reported.loss.is_none(), &reported.checkpoint)
+                        (reported.last || reported.diverged, &reported.checkpoint)
                     }
                     Event::Stopped { segment, checkpoint } if is_of(*segment) => (true, checkpoint),
                     Event::Failed { segment, .. } if is_of(*segment) => (true, &None),
@@ -294,7 +294,8 @@ impl Worker {
                     attempt,
                     resource: [resource + 1, resource - 1, resource, resource][lie as usize - 4],
                     loss: Some(-1.0),
-                    metrics: Measures::default(),
+                    metrics: score(1.0),
+                    diverged: false,
                     checkpoint: match lie {
                         6 => None,
                         7 => Some(Checkpoint {
@@ -338,11 +339,16 @@ impl Worker {
         let (segment, resource) = (run.segment, *at);
         let SegmentId { trial, attempt } = segment;
         let fate = fate(run.seed, resource);
-        let loss = (fate != Fate::Diverges).then(|| loss(run.seed, resource));
-        let checkpoint = loss.map(|_| files.write(trial, &format!("a{attempt}-e{resource}"), resource));
+        let loss = match fate {
+            Fate::Diverges => f64::NAN,
+            Fate::Goes | Fate::Ends | Fate::Fails => loss(run.seed, resource),
+        };
+        // Some trainers do not notice, and train on.
+        let diverged = fate == Fate::Diverges && run.seed % 2 == 0;
+        let checkpoint = (!diverged).then(|| files.write(trial, &format!("a{attempt}-e{resource}"), resource));
         let last = fate == Fate::Ends;
         let done = resource == run.to;
-        if done || last || loss.is_none() {
+        if done || last || diverged {
             self.training = None;
             // What was to stop it is too late.
             self.inbox.retain(|order| matches!(order, Order::Run(_)));
@@ -351,12 +357,13 @@ impl Worker {
             trial,
             attempt,
             resource,
-            loss,
-            metrics: Measures::default(),
+            loss: Some(loss),
+            metrics: score(-loss),
+            diverged,
             checkpoint,
             last,
         }));
-        if done && !last && loss.is_some() {
+        if done && !last && !diverged {
             self.said.push_back(Said::Done { segment });
         }
     }
@@ -394,6 +401,13 @@ fn fate(seed: u64, resource: u64) -> Fate {
         3 => Fate::Fails,
         _ => Fate::Goes,
     }
+}
+
+/// The metric that is the objective of some studies.
+pub const SCORE: &str = "score";
+
+fn score(value: f64) -> Measures {
+    [(SCORE.to_owned(), value)].into_iter().collect()
 }
 
 /// Few different values, so that there are ties.

@@ -12,11 +12,11 @@ pub enum Kind {
     Collapse,
     /// The model memorises its training data.
     Overfitting,
-    /// The loss falls, but the ranking gets worse.
+    /// The objective gets better, but the ranking gets worse.
     RankingDecline,
-    /// The loss was still falling when the trial ended.
+    /// The objective was still getting better when the trial ended.
     SlowConvergence,
-    /// The loss has stopped falling.
+    /// The objective has stopped getting better.
     Plateau,
 }
 
@@ -49,15 +49,15 @@ impl Kind {
             Self::Divergence => "diverged",
             Self::Collapse => "collapsed",
             Self::Overfitting => "overfit",
-            Self::RankingDecline => "lost ranking while the loss fell",
+            Self::RankingDecline => "lost ranking while the objective got better",
             Self::SlowConvergence => "converged slowly",
             Self::Plateau => "reached a plateau",
         }
     }
 }
 
-/// Something that a trial's curves show, with the numbers behind it. All losses are validation losses; `at` is the
-/// resource of the last report.
+/// Something that a trial's curves show, with the numbers behind it. Values are those of the study's
+/// objective; `at` is the resource of the last report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Finding {
@@ -65,9 +65,9 @@ pub enum Finding {
     Divergence {
         /// The last report.
         at: u64,
-        /// The loss there; `None` if it was not finite.
-        loss: Option<f64>,
-        /// The untrained model's loss, if measured.
+        /// The value there; `None` if it was not finite.
+        value: Option<f64>,
+        /// The untrained model's value, if measured.
         untrained: Option<f64>,
     },
     /// See [`Kind::Collapse`].
@@ -83,16 +83,16 @@ pub enum Finding {
     },
     /// See [`Kind::Overfitting`].
     Overfitting {
-        /// The report with the lowest loss.
+        /// The report with the best value.
         best_at: u64,
-        /// The loss there.
-        best_loss: f64,
+        /// The value there.
+        best_value: f64,
         /// The training loss there, on a scale of its own.
         best_train_loss: f64,
         /// The last report.
         at: u64,
-        /// The loss there.
-        loss: f64,
+        /// The value there.
+        value: f64,
         /// The training loss there.
         train_loss: f64,
     },
@@ -102,14 +102,14 @@ pub enum Finding {
         metric: String,
         /// The report since which it got worse; 0 is the untrained model.
         since: u64,
-        /// The loss there.
-        loss_before: f64,
+        /// The value there.
+        value_before: f64,
         /// The metric there.
         metric_before: f64,
         /// The last report.
         at: u64,
-        /// The loss there.
-        loss: f64,
+        /// The value there.
+        value: f64,
         /// The metric there.
         metric_after: f64,
     },
@@ -117,13 +117,13 @@ pub enum Finding {
     SlowConvergence {
         /// The report before the steps looked at.
         since: u64,
-        /// The loss there.
-        loss_before: f64,
+        /// The value there.
+        value_before: f64,
         /// The last report.
         at: u64,
-        /// The loss there.
-        loss: f64,
-        /// Which share of the whole fall of the loss these steps made up, 0 to 1.
+        /// The value there.
+        value: f64,
+        /// Which share of the whole improvement these steps made up, 0 to 1.
         share: f64,
     },
     /// See [`Kind::Plateau`].
@@ -132,25 +132,25 @@ pub enum Finding {
         since: u64,
         /// The last report.
         at: u64,
-        /// The lowest loss of these reports.
+        /// The lowest value of these reports.
         lowest: f64,
-        /// The highest loss of these reports.
+        /// The highest value of these reports.
         highest: f64,
         /// Where the plateau lies.
         level: Level,
     },
 }
 
-/// Where a plateau lies relative to the initial loss: the untrained model's, or else that of the first report.
+/// Where a plateau lies relative to the initial value: the untrained model's, or else that of the first report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
-    /// Lower: the trial has learned something.
-    Below,
+    /// At better values: the trial has learned something.
+    Better,
     /// At the same level.
     Same,
-    /// Higher.
-    Above,
+    /// At worse values.
+    Worse,
 }
 
 impl Finding {
@@ -177,11 +177,11 @@ impl Finding {
                 "raise the learning rate or shorten its warm-up; otherwise train longer (a higher max_resource)"
             }
             Self::Plateau {
-                level: Level::Below, ..
-            } => "shorter training (a lower max_resource) would do; for a lower loss, more or other data",
+                level: Level::Better, ..
+            } => "shorter training (a lower max_resource) would do; for a better result, more or other data",
             Self::Plateau { level: Level::Same, .. } => "it learns nothing: raise the learning rate",
             Self::Plateau {
-                level: Level::Above, ..
+                level: Level::Worse, ..
             } => "it only got worse: lower the learning rate",
         }
     }

@@ -12,7 +12,7 @@ use hpo_protocol::Measurement;
 pub use finding::{Finding, Kind, Level};
 pub use summary::{Separation, Side, Summary, summarise};
 
-use crate::study::{Measures, Trial, TrialState};
+use crate::study::{Measures, Objective, Trial, TrialState};
 use curve::{falls, low, lowest, range, slope, spread};
 
 /// The metric of the training loss. Its scale is the trial's own, so only its direction counts.
@@ -24,21 +24,21 @@ const RANKING: [&str; 3] = ["mrr@", "recall@", "ndcg@"];
 
 /// A change of less than three standard deviations of the noise does not count.
 const NOISE: f64 = 3.0;
-/// Nor does one of less than a twentieth of the loss's total range, the untrained model included.
+/// Nor does one of less than a twentieth of the objective's total range, the untrained model included.
 const SMALL_SHARE: f64 = 0.05;
-/// Nor one of half a per cent of the loss itself: with a few hundred validation triplets another sample of them
-/// changes the loss by more.
-const SMALL_LOSS: f64 = 0.005;
+/// Nor one of half a per cent of the objective itself: with a few hundred validation triplets another sample of them
+/// changes it by more.
+const SMALL_VALUE: f64 = 0.005;
 /// Nor one of 2 % of a ranking metric, for the same reason; it depends on ranks, not distances, so it is coarser.
 const SMALL_RANKING: f64 = 0.02;
-/// A loss half as high again as the untrained model's is not noise, however few the reports.
+/// A cost half as high again as the untrained model's is not noise, however few the reports.
 const FAR_ABOVE: f64 = 1.5;
 /// The mean cosine from which on embeddings count as alike: the angle between two texts is 18 degrees on average.
 const ALIKE: f64 = 0.95;
 /// Some models have all embeddings in a narrow cone before any training and rank well. They have collapsed only if the
 /// distance from 1 has shrunk to this share of the untrained model's.
 const SHRUNK: f64 = 0.25;
-/// A loss that falls evenly has a third of its fall in the last third of the reports; one that has converged (exponentially, five
+/// A cost that falls evenly has a third of its fall in the last third of the reports; one that has converged (exponentially, five
 /// time constants) by 3 %. From this share on it counts as falling.
 const STILL_FALLING: f64 = 0.15;
 
@@ -70,8 +70,8 @@ impl Diagnosis {
 }
 
 /// Reads a trial's curves; `untrained` has the loss and metrics of the untrained model, if they were measured.
-pub fn diagnose(trial: &Trial, untrained: Option<&Measurement>) -> Diagnosis {
-    let curves = Curves::new(trial, untrained);
+pub fn diagnose(trial: &Trial, untrained: Option<&Measurement>, objective: &Objective) -> Diagnosis {
+    let curves = Curves::new(trial, untrained, objective);
     let mut diagnosis = Diagnosis::default();
     for kind in Kind::ALL {
         if !curves.can_check(kind) {
@@ -97,44 +97,52 @@ pub fn diagnose(trial: &Trial, untrained: Option<&Measurement>) -> Diagnosis {
 struct Curves<'a> {
     trial: &'a Trial,
     untrained: Option<&'a Measurement>,
+    objective: &'a Objective,
     resources: Vec<u64>,
-    losses: Vec<f64>,
+    costs: Vec<f64>,
     metrics: Vec<&'a Measures>,
-    /// A change of the loss by more than this counts.
+    /// A change of the cost by more than this counts.
     counts: f64,
     /// [`counts`](Self::counts) without the noise.
     small: f64,
 }
 
 impl<'a> Curves<'a> {
-    fn new(trial: &'a Trial, untrained: Option<&'a Measurement>) -> Self {
-        let finite = trial.reports.iter().filter_map(|(&resource, report)| {
-            let loss = report.loss.filter(|loss| loss.is_finite())?;
-            Some((resource, loss, &report.metrics))
-        });
+    fn new(trial: &'a Trial, untrained: Option<&'a Measurement>, objective: &'a Objective) -> Self {
+        let finite = trial
+            .reports
+            .iter()
+            .filter_map(|(&resource, report)| Some((resource, report.cost?, &report.metrics)));
         let mut curves = Self {
             trial,
-            untrained: untrained.filter(|untrained| untrained.loss.is_finite()),
+            untrained,
+            objective,
             resources: Vec::new(),
-            losses: Vec::new(),
+            costs: Vec::new(),
             metrics: Vec::new(),
             counts: 0.0,
             small: 0.0,
         };
-        for (resource, loss, metrics) in finite {
+        for (resource, cost, metrics) in finite {
             curves.resources.push(resource);
-            curves.losses.push(loss);
+            curves.costs.push(cost);
             curves.metrics.push(metrics);
         }
-        let all = curves.losses.iter().copied().chain(curves.untrained_loss());
-        let size = lowest(&curves.losses).map_or(0.0, |at| curves.losses[at].abs());
-        curves.small = (SMALL_SHARE * range(all)).max(SMALL_LOSS * size);
-        curves.counts = curves.small.max(NOISE * spread(&curves.losses));
+        let all = curves.costs.iter().copied().chain(curves.untrained_cost());
+        let size = lowest(&curves.costs).map_or(0.0, |at| curves.costs[at].abs());
+        curves.small = (SMALL_SHARE * range(all)).max(SMALL_VALUE * size);
+        curves.counts = curves.small.max(NOISE * spread(&curves.costs));
         curves
     }
 
-    fn untrained_loss(&self) -> Option<f64> {
-        self.untrained.map(|untrained| untrained.loss)
+    fn untrained_cost(&self) -> Option<f64> {
+        let value = self.objective.measured(self.untrained?)?;
+        Some(self.objective.signed(value)).filter(|cost| cost.is_finite())
+    }
+
+    /// The value of the objective that a cost stands for.
+    fn value(&self, cost: f64) -> f64 {
+        self.objective.signed(cost)
     }
 
     /// The values of a metric, if every report has it.
@@ -154,11 +162,11 @@ impl<'a> Curves<'a> {
 
     /// How many steps at the end are considered.
     fn end(&self) -> usize {
-        (self.losses.len() / 3).max(END_STEPS)
+        (self.costs.len() / 3).max(END_STEPS)
     }
 
     fn can_check(&self, kind: Kind) -> bool {
-        let reports = self.losses.len();
+        let reports = self.costs.len();
         match kind {
             Kind::Divergence => !self.trial.reports.is_empty(),
             Kind::Collapse => self
@@ -175,19 +183,19 @@ impl<'a> Curves<'a> {
     }
 
     fn divergence(&self) -> Option<Finding> {
-        let untrained = self.untrained_loss();
+        let untrained = self.untrained_cost().map(|cost| self.value(cost));
         if let TrialState::Diverged { resource } = self.trial.state {
-            let (at, loss) = (resource, None);
-            return Some(Finding::Divergence { at, loss, untrained });
+            let (at, value) = (resource, None);
+            return Some(Finding::Divergence { at, value, untrained });
         }
-        let above = untrained?;
-        let [.., first, second, last] = self.losses[..] else {
+        let above = self.untrained_cost()?;
+        let [.., first, second, last] = self.costs[..] else {
             return None;
         };
-        if self.losses.len() < DIVERGENCE_REPORTS || !(first < second && second < last && second > above) {
+        if self.costs.len() < DIVERGENCE_REPORTS || !(first < second && second < last && second > above) {
             return None;
         }
-        let learned = lowest(&self.losses).filter(|&at| self.losses[at] < above);
+        let learned = lowest(&self.costs).filter(|&at| self.costs[at] < above);
         if let (Some(best), Some(training)) = (learned, self.metric(TRAIN_LOSS))
             && falls(&training[best..])
         {
@@ -196,7 +204,7 @@ impl<'a> Curves<'a> {
         let far = above > 0.0 && last > FAR_ABOVE * above;
         (far || last - first > self.counts).then_some(Finding::Divergence {
             at: *self.resources.last()?,
-            loss: Some(last),
+            value: Some(self.value(last)),
             untrained,
         })
     }
@@ -220,20 +228,20 @@ impl<'a> Curves<'a> {
     }
 
     fn overfitting(&self) -> Option<Finding> {
-        let best = lowest(&self.losses)?;
-        let low = low(&self.losses)?;
-        let [.., before, loss] = self.losses[..] else {
+        let best = lowest(&self.costs)?;
+        let low = low(&self.costs)?;
+        let [.., before, cost] = self.costs[..] else {
             return None;
         };
-        let learned = self.untrained_loss().is_none_or(|untrained| low < untrained);
-        let rose = before.min(loss) - low > self.counts;
+        let learned = self.untrained_cost().is_none_or(|untrained| low < untrained);
+        let rose = before.min(cost) - low > self.counts;
         let training = self.metric(TRAIN_LOSS)?;
-        (learned && rose && best + 2 < self.losses.len() && falls(&training[best..])).then_some(Finding::Overfitting {
+        (learned && rose && best + 2 < self.costs.len() && falls(&training[best..])).then_some(Finding::Overfitting {
             best_at: self.resources[best],
-            best_loss: self.losses[best],
+            best_value: self.value(self.costs[best]),
             best_train_loss: training[best],
             at: *self.resources.last()?,
-            loss,
+            value: self.value(cost),
             train_loss: *training.last()?,
         })
     }
@@ -242,80 +250,80 @@ impl<'a> Curves<'a> {
         self.rankings().find_map(|name| self.worse(name))
     }
 
-    /// Whether a ranking metric got worse while the loss fell: since the untrained model, or else since its own best.
+    /// Whether a ranking metric got worse while the objective got better: since the untrained model, or else since its own best.
     fn worse(&self, name: &str) -> Option<Finding> {
         let values = self.metric(name)?;
         let ends = (values.len().checked_sub(2)?, values.len() - 1);
         let noise = NOISE * spread(&values);
-        let found = |since: u64, loss_before: f64, metric_before: f64, level: f64| {
+        let found = |since: u64, cost_before: f64, metric_before: f64, level: f64| {
             let counts = noise.max(SMALL_RANKING * level.abs());
-            let apart = |at: usize| level - values[at] > counts && loss_before - self.losses[at] > self.counts;
+            let apart = |at: usize| level - values[at] > counts && cost_before - self.costs[at] > self.counts;
             (apart(ends.0) && apart(ends.1)).then(|| Finding::RankingDecline {
                 metric: name.to_owned(),
                 since,
-                loss_before,
+                value_before: self.value(cost_before),
                 metric_before,
                 at: self.resources[ends.1],
-                loss: self.losses[ends.1],
+                value: self.value(self.costs[ends.1]),
                 metric_after: values[ends.1],
             })
         };
         let untrained = self
             .untrained
-            .and_then(|before| Some((before.loss, finite(before.metrics.get(name))?)));
-        let since_untrained = untrained.and_then(|(loss, value)| found(0, loss, value, value));
+            .and_then(|before| Some((self.untrained_cost()?, finite(before.metrics.get(name))?)));
+        let since_untrained = untrained.and_then(|(cost, value)| found(0, cost, value, value));
         since_untrained.or_else(|| {
             let worst_first: Vec<f64> = values.iter().map(|value| -value).collect();
             let (best, level) = (lowest(&worst_first)?, -low(&worst_first)?);
-            found(self.resources[best], self.losses[best], values[best], level)
+            found(self.resources[best], self.costs[best], values[best], level)
         })
     }
 
     fn slow_convergence(&self) -> Option<Finding> {
         let steps = self.end();
-        let since = self.losses.len().checked_sub(steps + 1)?;
-        let (end, last) = (&self.losses[since..], *self.losses.last()?);
+        let since = self.costs.len().checked_sub(steps + 1)?;
+        let (end, last) = (&self.costs[since..], *self.costs.last()?);
         let fell = -slope(end)? * steps as f64;
-        let whole = self.untrained_loss().unwrap_or(self.losses[0]) - last;
+        let whole = self.untrained_cost().unwrap_or(self.costs[0]) - last;
         let share = fell / whole;
-        let at_its_best = last - self.losses[lowest(&self.losses)?] <= spread(&self.losses);
+        let at_its_best = last - self.costs[lowest(&self.costs)?] <= spread(&self.costs);
         let by_itself = self.trial.exhausted;
         (!by_itself && fell > self.counts && at_its_best && (STILL_FALLING..).contains(&share) && share.is_finite())
             .then(|| Finding::SlowConvergence {
                 since: self.resources[since],
-                loss_before: end[0],
+                value_before: self.value(end[0]),
                 at: self.resources[since + steps],
-                loss: last,
+                value: self.value(last),
                 share: share.min(1.0),
             })
     }
 
     fn plateau(&self) -> Option<Finding> {
         let steps = self.end();
-        let since = self.losses.len().checked_sub(steps + 1)?;
-        let end = &self.losses[since..];
+        let since = self.costs.len().checked_sub(steps + 1)?;
+        let end = &self.costs[since..];
         let trend = slope(end)? * steps as f64;
         // With more noise than that it is unknown whether the curve is flat.
-        if !(trend.abs() <= self.small && spread(&self.losses) <= self.small) {
+        if !(trend.abs() <= self.small && spread(&self.costs) <= self.small) {
             return None;
         }
-        let begin = self.untrained_loss().unwrap_or(self.losses[0]);
+        let begin = self.untrained_cost().unwrap_or(self.costs[0]);
         let (lowest, highest) = (
             end.iter().copied().fold(end[0], f64::min),
             end.iter().copied().fold(end[0], f64::max),
         );
         let level = if highest < begin - self.small {
-            Level::Below
+            Level::Better
         } else if lowest > begin + self.small {
-            Level::Above
+            Level::Worse
         } else {
             Level::Same
         };
         Some(Finding::Plateau {
             since: self.resources[since],
             at: self.resources[since + steps],
-            lowest,
-            highest,
+            lowest: self.value(lowest).min(self.value(highest)),
+            highest: self.value(lowest).max(self.value(highest)),
             level,
         })
     }

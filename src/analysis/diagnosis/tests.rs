@@ -37,7 +37,10 @@ impl Made {
 
     fn untrained(mut self, loss: f64, metrics: &[(&str, f64)]) -> Self {
         let metrics = metrics.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
-        self.untrained = Some(Measurement { loss, metrics });
+        self.untrained = Some(Measurement {
+            loss: Some(loss),
+            metrics,
+        });
         self
     }
 
@@ -53,6 +56,7 @@ impl Made {
                 .iter()
                 .filter_map(|(name, of)| Some(((*name).to_owned(), *of.get(i)?)));
             let report = Report {
+                cost: Some(loss).filter(|loss| loss.is_finite()),
                 at: Timestamp(0),
                 loss: Some(loss).filter(|loss| loss.is_finite()),
                 metrics: metrics.collect(),
@@ -78,7 +82,7 @@ impl Made {
     }
 
     fn diagnosis(&self) -> Diagnosis {
-        diagnose(&self.trial(), self.untrained.as_ref())
+        diagnose(&self.trial(), self.untrained.as_ref(), &Objective::default())
     }
 
     fn kinds(&self) -> Vec<Kind> {
@@ -105,7 +109,7 @@ fn overfitting_is_a_rise_while_the_training_loss_falls() {
     let finding = overfit().only();
     assert_eq!(finding.kind(), Kind::Overfitting);
     assert_eq!(
-        finding.text(Unit::Epochs),
+        finding.text(Unit::Epochs, &Objective::default()),
         "from epoch 3 to 9 the validation loss rose from 0.2000 to 0.2250 while the training loss fell from 0.5500 to 0.2100"
     );
     assert!(finding.advice().contains("weight decay or dropout"));
@@ -135,7 +139,7 @@ fn slow_convergence_is_a_steady_fall_at_the_end_of_the_resource() {
     let slow = made(&[0.235, 0.232, 0.23, 0.227, 0.225, 0.222, 0.22, 0.217, 0.215]).untrained(0.2372, &[]);
     let finding = slow.only();
     assert_eq!(
-        finding.text(Unit::Epochs),
+        finding.text(Unit::Epochs, &Objective::default()),
         "the validation loss was still falling at the end, from 0.2220 at epoch 6 to 0.2150 at epoch 9: 32 % of its whole fall"
     );
     assert!(finding.advice().contains("raise the learning rate"));
@@ -160,12 +164,12 @@ fn divergence_is_no_number_or_a_rise_above_the_untrained_model() {
         .state(TrialState::Diverged { resource: 2 })
         .only();
     assert_eq!(
-        ended.text(Unit::Epochs),
+        ended.text(Unit::Epochs, &Objective::default()),
         "the validation loss was not finite at epoch 2"
     );
     let rising = made(&[0.24, 0.3, 0.41]).untrained(0.2372, &[]);
     assert_eq!(
-        rising.only().text(Unit::Epochs),
+        rising.only().text(Unit::Epochs, &Objective::default()),
         "the validation loss rises, 0.4100 at epoch 3, above the untrained model's 0.2372"
     );
     assert_eq!(rising.only().advice(), "lower the learning rate");
@@ -191,7 +195,7 @@ fn collapse_is_a_mean_cosine_near_1_that_training_brought_about() {
     let collapsed = made(&[0.45, 0.5]).metric(MEAN_COSINE, &[0.7, 0.993]);
     let finding = collapsed.clone().untrained(0.2372, &[(MEAN_COSINE, 0.12)]).only();
     assert_eq!(
-        finding.text(Unit::Epochs),
+        finding.text(Unit::Epochs, &Objective::default()),
         "all embeddings are nearly alike since epoch 2: mean cosine 0.993 at epoch 2 (untrained 0.120)"
     );
     assert_eq!(collapsed.kinds(), [Kind::Collapse]);
@@ -207,7 +211,7 @@ fn a_plateau_is_flat_at_the_end_and_says_where_it_lies() {
     let advice = |losses: &[f64]| made(losses).untrained(0.2372, &[]).only().advice();
     let plateau = made(&CONVERGED).untrained(0.2372, &[]).only();
     assert_eq!(
-        plateau.text(Unit::Epochs),
+        plateau.text(Unit::Epochs, &Objective::default()),
         "from epoch 6 to 9 the validation loss stayed between 0.2003 and 0.2012"
     );
     assert!(plateau.advice().contains("shorter training"));
@@ -230,9 +234,9 @@ fn ranking_that_gets_worse_while_the_loss_falls_is_reported() {
         .untrained(0.36, &[("mrr@10", 0.379)])
         .state(TrialState::Pruned { rung: 4 });
     assert_eq!(
-        since_untrained.only().text(Unit::Epochs),
+        since_untrained.only().text(Unit::Epochs, &Objective::default()),
         "from the untrained model to epoch 4 the validation loss fell from 0.3600 to 0.3000, \
-         but mrr@10 from 0.3790 to 0.3450 too"
+         but mrr@10 fell from 0.3790 to 0.3450"
     );
     assert!(since_untrained.only().advice().contains("negatives"));
     let since_its_best = made(&[0.35, 0.34, 0.33, 0.32, 0.31, 0.3, 0.29])
@@ -351,10 +355,10 @@ proptest! {
             made = made.untrained(loss, &[("mrr@10", metric), (MEAN_COSINE, metric)]);
         }
         for finding in made.diagnosis().findings {
-            let text = finding.text(Unit::Epochs);
+            let text = finding.text(Unit::Epochs, &Objective::default());
             prop_assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
             prop_assert!(!finding.advice().is_empty());
-            prop_assert_eq!(finding.json(Unit::Epochs)["numbers"].clone(), serde_json::to_value(&finding).unwrap());
+            prop_assert_eq!(finding.json(&crate::study::tests::spec(1, 9, 3))["numbers"].clone(), serde_json::to_value(&finding).unwrap());
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::{Feature, FromWorker, Measurement, Metrics, VERSION};
+use hpo_protocol::{Feature, FromWorker, Measurement, VERSION};
 use tokio::time::Instant;
 
 use super::state::{ANSWER, Next, State, Task, Training};
@@ -32,7 +32,7 @@ impl Supervisor {
                 features,
             } => self.ready(worker, protocol, &trainer, features).await,
             FromWorker::Fatal { message } => Err(End::Fatal(Failure::Trainer(shown(&message)))),
-            FromWorker::Evaluated { loss, metrics } => self.evaluated(worker, loss, metrics).await,
+            FromWorker::Evaluated(measurement) => self.evaluated(worker, measurement).await,
             FromWorker::Progress {
                 segment,
                 resource,
@@ -59,6 +59,7 @@ impl Supervisor {
                     resource,
                     loss,
                     metrics: Measures::from(&metrics),
+                    diverged: loss.is_none(),
                     checkpoint: self.accept_checkpoint(segment, checkpoint).await?,
                     last,
                 };
@@ -71,7 +72,11 @@ impl Supervisor {
                 Ok(())
             }
             FromWorker::Failed { segment, message } => self.failed(segment, &message),
-            FromWorker::Exported { directory, test } => self.exported(worker, directory, test).await,
+            FromWorker::Exported {
+                directory,
+                test,
+                untrained,
+            } => self.exported(worker, directory, (test, untrained)).await,
         }
     }
 
@@ -112,12 +117,12 @@ impl Supervisor {
         Ok(())
     }
 
-    async fn evaluated(&mut self, worker: &Attended, loss: f64, metrics: Metrics) -> Result<(), End> {
+    async fn evaluated(&mut self, worker: &Attended, measurement: Measurement) -> Result<(), End> {
         if !self.is_at(&Task::Evaluating) {
             return Err(out_of_turn("evaluated"));
         }
-        check(&metrics).map_err(died)?;
-        self.report_event(Event::Evaluated { loss, metrics }).await;
+        check(&measurement.metrics).map_err(died)?;
+        self.report_event(Event::Evaluated(measurement)).await;
         self.report_idle(worker).await;
         Ok(())
     }
@@ -138,7 +143,7 @@ impl Supervisor {
     }
 
     async fn reported(&mut self, worker: &Attended, segment: SegmentId, reported: Reported) {
-        let ends = reported.last || reported.loss.is_none();
+        let ends = reported.last || reported.diverged;
         if let Some(training) = self.state.training(segment) {
             training.over = reported.resource >= training.to;
         }
@@ -176,14 +181,24 @@ impl Supervisor {
         }
     }
 
-    async fn exported(&mut self, worker: &Attended, directory: PathBuf, test: Option<Measurement>) -> Result<(), End> {
+    async fn exported(
+        &mut self,
+        worker: &Attended,
+        directory: PathBuf,
+        (test, untrained): (Option<Measurement>, Option<Measurement>),
+    ) -> Result<(), End> {
         if !self.is_at(&Task::Exporting(directory.clone())) {
             return Err(out_of_turn("exported"));
         }
-        if let Some(test) = &test {
-            check(&test.metrics).map_err(died)?;
+        for measurement in test.iter().chain(&untrained) {
+            check(&measurement.metrics).map_err(died)?;
         }
-        self.report(News::Exported { directory, test }).await;
+        self.report(News::Exported {
+            directory,
+            test,
+            untrained,
+        })
+        .await;
         self.report_idle(worker).await;
         Ok(())
     }

@@ -91,6 +91,7 @@ fn facts(spec: &StudySpec, trial: &TrialSummary) -> Value {
     json!({
         "study": spec.name,
         "trial": trial.trial,
+        "objective": trial.objective,
         "loss": trial.loss,
         "resource": trial.best_at,
         "resource_unit": spec.policy.unit,

@@ -22,6 +22,8 @@ fn study() -> Study {
         seed: 1,
         trials: 1,
         retries: 0,
+        objective: Default::default(),
+        keep_checkpoints: 1,
         sampler: SamplerSpec::default(),
         confirmation: None,
         policy: PolicySpec {
@@ -61,14 +63,14 @@ fn study() -> Study {
 
 fn write(format: Format) -> String {
     let study = study();
-    configuration(study.spec(), &(&study.trials()[0]).into(), format).unwrap()
+    configuration(study.spec(), &study.summary(&study.trials()[0]), format).unwrap()
 }
 
 #[test]
 fn yaml_numbers_are_numbers_to_every_reader() {
     assert_eq!(
         write(Format::Yaml),
-        "study: \"s\"\ntrial: 0\nloss: null\nresource: null\nresource_unit: \"epochs\"\nmetrics: null\nseed: 5\nparameters:\n  \
+        "study: \"s\"\ntrial: 0\nobjective: null\nloss: null\nresource: null\nresource_unit: \"epochs\"\nmetrics: null\nseed: 5\nparameters:\n  \
          batch_size: 16\n  learning_rate: 3.0e-7\n  note: \"it's\"\n"
     );
 }

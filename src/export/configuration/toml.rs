@@ -24,8 +24,14 @@ fn name(spec: &StudySpec, trial: &TrialSummary) -> String {
 pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Unwritable> {
     let policy = &spec.policy;
     let mut text = format!("# Trial {} of the study {}", trial.trial, spec.name);
-    if let Some((resource, loss)) = trial.best_at.zip(trial.loss) {
-        text += &format!(": validation loss {loss:.6} at {} {resource}", policy.unit.one());
+    if let Some((resource, value)) = trial.best_at.zip(trial.objective) {
+        let objective = &spec.objective;
+        let name = if objective.is_loss() {
+            "validation loss"
+        } else {
+            &objective.metric
+        };
+        text += &format!(": {name} {value:.6} at {} {resource}", policy.unit.one());
     }
     text += ".\n# To train it again: hpo train --config THIS_FILE --output MODEL_DIRECTORY\n\n";
     let mut trainer = Map::new();
@@ -35,8 +41,13 @@ pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Un
     }
     trainer.insert("seed".into(), json!(trial.seed));
     trainer.extend(spec.trainer.settings.clone());
+    let mut study = json!({ "name": name(spec, trial), "seed": spec.seed, "trials": 1 });
+    if !spec.objective.is_loss() {
+        study["objective"] = json!(spec.objective.metric);
+        study["direction"] = json!(spec.objective.direction);
+    }
     let file = json!({
-        "study": { "name": name(spec, trial), "seed": spec.seed, "trials": 1 },
+        "study": study,
         "policy": {
             "type": "none",
             "resource": policy.unit,

@@ -106,7 +106,7 @@ fn one_lucky_loss_does_not_decide() {
     assert!(best.best_checkpoint().is_some() && world.study.checkpoint_files().len() == 1);
     let confirmed = &world.study.confirmation().unwrap().configurations[2];
     assert!(
-        confirmed.mean.unwrap() > 0.3 && confirmed.search_loss.unwrap() < 0.1,
+        confirmed.mean.unwrap() > 0.3 && confirmed.search_value.unwrap() < 0.1,
         "{confirmed:?}"
     );
 }
@@ -131,7 +131,7 @@ fn a_configuration_that_diverges_ranks_last_and_one_that_fails_blocks_nobody() {
     let confirmation = world.study.confirmation().unwrap();
     let configurations = confirmation.configurations.iter();
     let configurations: Vec<_> = configurations
-        .map(|one| (one.trial, one.losses.len(), one.diverged, one.failed))
+        .map(|one| (one.trial, one.values.len(), one.diverged, one.failed))
         .collect();
     assert_eq!(
         configurations,

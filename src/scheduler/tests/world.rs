@@ -13,6 +13,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::super::{self as scheduler, *};
+use crate::export::Card;
 use crate::ids::{SegmentId, Timestamp};
 use crate::study::tests::{at, checkpoint};
 use crate::study::{Checkpoint, FORMAT, Measures, Record, Reported, StudySpec};
@@ -251,6 +252,7 @@ impl World {
     fn report(&mut self, segment: SegmentId, resource: u64, loss: Option<f64>, last: bool) -> Reported {
         let SegmentId { trial, attempt } = segment;
         Reported {
+            diverged: false,
             trial,
             attempt,
             resource,
@@ -385,7 +387,7 @@ impl Storage for MemoryStorage {
         unreachable!("these workers write no models")
     }
 
-    async fn place_model(&mut self, _: PathBuf) -> std::io::Result<PathBuf> {
+    async fn place_model(&mut self, _: PathBuf, _: Option<Card>) -> std::io::Result<PathBuf> {
         unreachable!("these workers write no models")
     }
 

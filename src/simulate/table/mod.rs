@@ -11,6 +11,7 @@ use std::sync::Arc;
 use hpo_protocol::Values;
 
 use crate::space::{SearchSpace, Value};
+use crate::study::Objective;
 
 /// A table of measured learning curves, as a study with a certain space and maximum resource sees it.
 ///
@@ -25,7 +26,9 @@ pub struct Table {
     /// In the order of the file.
     measured: Vec<Measured>,
     by_values: HashMap<String, usize>,
-    /// The lowest mean of final losses.
+    /// What the values are of.
+    objective: Objective,
+    /// The lowest mean of final costs.
     best: f64,
 }
 
@@ -36,14 +39,14 @@ struct Measured {
     point: Option<Vec<Option<f64>>>,
     /// At least one.
     runs: Vec<Run>,
-    /// The mean of the losses at the study's maximum resource, where a run that has diverged counts as the worst that did not.
+    /// The mean of the costs at the study's maximum resource, where a run that has diverged counts as the worst that did not.
     last: f64,
 }
 
 #[derive(Debug)]
 struct Run {
     /// At resource 1, 2 …, at least up to the study's maximum; NaN once it has diverged.
-    losses: Vec<f64>,
+    costs: Vec<f64>,
     /// How long an epoch takes.
     seconds: Option<f64>,
 }
@@ -67,9 +70,9 @@ impl Table {
         self.measured.iter().filter(|one| one.point.is_some()).count()
     }
 
-    /// The lowest loss of any configuration at the study's maximum resource, on average over its runs.
+    /// The best value of any configuration at the study's maximum resource, on average over its runs.
     pub fn best(&self) -> f64 {
-        self.best
+        self.objective.signed(self.best)
     }
 
     /// The curve of a configuration. Which of several runs it is, its seed decides.
@@ -122,12 +125,12 @@ impl MeasuredCurve {
         &self.measured().runs[self.run]
     }
 
-    pub fn loss(&self, resource: u64) -> f64 {
+    pub fn cost(&self, resource: u64) -> f64 {
         let place = usize::try_from(resource)
             .ok()
             .and_then(|resource| resource.checked_sub(1));
-        let loss = place.and_then(|place| self.run().losses.get(place));
-        loss.copied().unwrap_or(f64::NAN)
+        let cost = place.and_then(|place| self.run().costs.get(place));
+        cost.copied().unwrap_or(f64::NAN)
     }
 
     pub fn regret(&self) -> f64 {

@@ -12,6 +12,7 @@ use super::row::{Flaw, Row};
 use super::{Measured, Run, Table, key};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::space::{Scale, SearchSpace};
+use crate::study::Objective;
 
 /// Most bytes of a line. A curve of 10,000 epochs has a quarter of it.
 const MAX_LINE: u64 = 1 << 20;
@@ -22,6 +23,7 @@ const MAX_BYTES: u64 = 1 << 30;
 struct Rows<'a> {
     space: &'a SearchSpace,
     max_resource: u64,
+    objective: &'a Objective,
     measured: Vec<Measured>,
     by_values: HashMap<String, usize>,
     /// The line of each configuration and seed.
@@ -33,12 +35,17 @@ struct Rows<'a> {
 }
 
 impl Table {
-    /// Reads a table of JSON lines for a study.
+    /// Reads a table of JSON lines for a study; its values are those of the study's objective.
     ///
     /// # Errors
     /// If the file can't be read, a row is invalid or does not fit the others, the space or the maximum resource, or no row lies
     /// in the space.
-    pub fn read(path: &Path, space: &SearchSpace, max_resource: u64) -> Result<Self, Diagnostic> {
+    pub fn read(
+        path: &Path,
+        space: &SearchSpace,
+        max_resource: u64,
+        objective: &Objective,
+    ) -> Result<Self, Diagnostic> {
         const HELP: &str = "give a table of learning curves, as described in docs/simulation.md";
         let shown = path.display();
         let unreadable = |error| Diagnostic::whole_file(path, format!("cannot read `{shown}`: {error}"), HELP);
@@ -50,6 +57,7 @@ impl Table {
         let mut rows = Rows {
             space,
             max_resource,
+            objective,
             measured: Vec::new(),
             by_values: HashMap::new(),
             lines: HashMap::new(),
@@ -151,7 +159,11 @@ impl Rows<'_> {
         }
         self.measured[place].runs.push(Run {
             seconds: row.seconds,
-            losses: row.losses.iter().map(|loss| loss.unwrap_or(f64::NAN)).collect(),
+            costs: row
+                .losses
+                .iter()
+                .map(|value| self.objective.signed(value.unwrap_or(f64::NAN)))
+                .collect(),
         });
         Ok(())
     }
@@ -173,12 +185,12 @@ impl Rows<'_> {
             );
         }
         let last = self.max_resource as usize - 1;
-        let losses = self
+        let costs = self
             .measured
             .iter()
             .flat_map(|one| &one.runs)
-            .map(|run| run.losses[last]);
-        let Some(worst) = losses.filter(|loss| loss.is_finite()).reduce(f64::max) else {
+            .map(|run| run.costs[last]);
+        let Some(worst) = costs.filter(|cost| cost.is_finite()).reduce(f64::max) else {
             let help = "take another table, or a lower `max_resource`";
             return whole(
                 format!("in `{shown}` every run has diverged by epoch {}", self.max_resource),
@@ -187,7 +199,7 @@ impl Rows<'_> {
         };
         for one in &mut self.measured {
             let count = one.runs.len() as f64;
-            let share = |run: &Run| if run.losses[last].is_finite() { run.losses[last] } else { worst } / count;
+            let share = |run: &Run| if run.costs[last].is_finite() { run.costs[last] } else { worst } / count;
             one.last = one.runs.iter().map(share).sum();
         }
         let scales = self
@@ -198,6 +210,7 @@ impl Rows<'_> {
         Ok(Table {
             unordered: scales.map(|scale| matches!(scale, Scale::Categories(_))).collect(),
             best: self.measured.iter().map(|one| one.last).fold(f64::INFINITY, f64::min),
+            objective: self.objective.clone(),
             space: self.space.clone(),
             measured: self.measured,
             by_values: self.by_values,

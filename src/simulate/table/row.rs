@@ -14,7 +14,8 @@ use crate::space::{Parameter, SearchSpace, Value};
 pub(super) struct Row {
     /// A parameter without a value may be null.
     pub parameters: Values,
-    /// Null once the run has diverged.
+    /// Values of the study's objective by epoch; null once the run has diverged.
+    #[serde(alias = "values")]
     pub losses: Vec<Option<f64>>,
     #[serde(default)]
     pub seed: Option<u64>,

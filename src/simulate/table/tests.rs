@@ -19,7 +19,7 @@ fn space() -> SearchSpace {
 fn read_bytes(text: &[u8], max_resource: u64) -> Result<Arc<Table>, Diagnostic> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text).unwrap();
-    Table::read(file.path(), &space(), max_resource).map(Arc::new)
+    Table::read(file.path(), &space(), max_resource, &Objective::default()).map(Arc::new)
 }
 
 fn read(rows: &[Value], max_resource: u64) -> Result<Arc<Table>, Diagnostic> {
@@ -49,7 +49,7 @@ fn a_configuration_has_the_curve_of_its_row_or_of_the_nearest_on_the_scale_of_th
         let decay = if batch == 32 { json!(0.5) } else { json!(null) };
         let mut values = json!({"rate": rate, "batch": batch, "decay": decay, "margin": 0.5});
         values.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-        follow(&table, values, 7).loss(2)
+        follow(&table, values, 7).cost(2)
     };
     assert_eq!((loss(1e-6, 16), loss(1e-4, 16), loss(1e-2, 16)), (0.8, 0.4, 0.6));
     // In plain numbers 1e-6 would be nearer than 1e-4, and 1e-4 nearer than 1e-2.
@@ -70,7 +70,7 @@ fn several_seeds_are_runs_of_one_configuration() {
     ];
     let table = read(&rows, 2).unwrap();
     let at = |seed: u64| follow(&table, json!({"rate": 1e-4, "batch": 16, "margin": 0.5}), seed);
-    let mut seen: Vec<f64> = (0..3).map(|seed| at(seed).loss(2)).collect();
+    let mut seen: Vec<f64> = (0..3).map(|seed| at(seed).cost(2)).collect();
     seen.sort_by(f64::total_cmp);
     assert_eq!(seen[..2], [0.25, 0.75]);
     assert!(seen[2].is_nan(), "diverged");
@@ -88,7 +88,7 @@ fn rows_outside_the_space_are_no_ones_nearest() {
     let table = read(&rows, 1).unwrap();
     assert_eq!((table.configurations(), table.allowed(), table.best()), (3, 1, 0.1));
     let found = follow(&table, json!({"rate": 1e-2, "batch": 16, "margin": 0.5}), 0);
-    assert_eq!((found.loss(1), found.regret()), (0.5, 0.4));
+    assert_eq!((found.cost(1), found.regret()), (0.5, 0.4));
     let message = read(&rows[..2], 1).unwrap_err().to_string();
     assert!(
         message.contains("allows no row") && message.contains("line 1: `batch` is never 64.0"),
@@ -195,7 +195,7 @@ fn a_file_that_never_ends_is_not_read_to_its_end() {
         ("/", "is a directory"),
         ("/nowhere.jsonl", "cannot read"),
     ] {
-        let message = Table::read(std::path::Path::new(path), &space(), 2)
+        let message = Table::read(std::path::Path::new(path), &space(), 2, &Objective::default())
             .unwrap_err()
             .to_string();
         assert!(message.contains(part) && message.len() < 1000, "{message}");

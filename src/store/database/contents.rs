@@ -8,7 +8,7 @@ const LENGTH: usize = 13;
 
 const CONFIRMS: u8 = 1;
 const COMPLETED: u8 = 2;
-const HAS_LOSS: u8 = 4;
+const HAS_COST: u8 = 4;
 
 /// Of one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,8 +19,8 @@ pub(super) struct Entry {
     pub confirms: bool,
     /// Whether it was completed.
     pub completed: bool,
-    /// Its lowest validation loss.
-    pub loss: Option<f64>,
+    /// Its lowest cost by the study's objective.
+    pub cost: Option<f64>,
 }
 
 /// The checksum of a trial's row: of its number, and of what is kept under it.
@@ -35,13 +35,13 @@ impl Entry {
             checksum: checksum(trial.id, row),
             confirms: trial.confirms().is_some(),
             completed: trial.state.status() == TrialStatus::Completed,
-            loss: trial.best().map(|(_, loss)| loss),
+            cost: trial.best().map(|(_, cost)| cost),
         }
     }
 
-    /// In the order of [`Database::best`](super::Database::best), if it has a loss and is one of the search's.
+    /// In the order of [`Database::best`](super::Database::best), if it has a cost and is one of the search's.
     pub fn rank(&self) -> Option<(bool, f64)> {
-        self.loss.filter(|_| !self.confirms).map(|loss| (!self.completed, loss))
+        self.cost.filter(|_| !self.confirms).map(|cost| (!self.completed, cost))
     }
 }
 
@@ -52,12 +52,12 @@ pub(super) fn encode(entries: &[Entry]) -> Vec<u8> {
         let flags = [
             (entry.confirms, CONFIRMS),
             (entry.completed, COMPLETED),
-            (entry.loss.is_some(), HAS_LOSS),
+            (entry.cost.is_some(), HAS_COST),
         ];
         let flags = flags.iter().map(|&(set, flag)| u8::from(set) * flag).sum();
         bytes.extend(entry.checksum.to_le_bytes());
         bytes.push(flags);
-        bytes.extend(entry.loss.unwrap_or(0.0).to_le_bytes());
+        bytes.extend(entry.cost.unwrap_or(0.0).to_le_bytes());
     }
     bytes
 }
@@ -67,11 +67,11 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Entry>> {
     let (entries, []) = bytes.as_chunks::<LENGTH>() else {
         return None;
     };
-    let entries = entries.iter().map(|&[a, b, c, d, flags, ref loss @ ..]| Entry {
+    let entries = entries.iter().map(|&[a, b, c, d, flags, ref cost @ ..]| Entry {
         checksum: u32::from_le_bytes([a, b, c, d]),
         confirms: flags & CONFIRMS != 0,
         completed: flags & COMPLETED != 0,
-        loss: (flags & HAS_LOSS != 0).then(|| f64::from_le_bytes(*loss)),
+        cost: (flags & HAS_COST != 0).then(|| f64::from_le_bytes(*cost)),
     });
     Some(entries.collect())
 }
@@ -83,12 +83,12 @@ mod tests {
     #[test]
     fn entries_are_read_as_they_were_written() {
         let mut entries = Vec::new();
-        for (number, loss) in (0..8).zip([None, Some(-0.0), Some(5e-324), Some(f64::MAX)].into_iter().cycle()) {
+        for (number, cost) in (0..8).zip([None, Some(-0.0), Some(5e-324), Some(f64::MAX)].into_iter().cycle()) {
             entries.push(Entry {
                 checksum: u32::MAX - number,
                 confirms: number & 1 != 0,
                 completed: number & 4 != 0,
-                loss,
+                cost,
             });
         }
         let bytes = encode(&entries);

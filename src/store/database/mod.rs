@@ -100,16 +100,22 @@ impl Database {
     /// # Errors
     /// If sled can't read, or a row is damaged.
     pub(super) fn summaries(&self, ids: impl IntoIterator<Item = TrialId>) -> Result<Vec<TrialSummary>, DatabaseError> {
-        let row = |id| Ok((&self.trial(id)?.ok_or(DatabaseError::Disagrees)?).into());
+        let objective = &self.overview.spec.objective;
+        let row = |id| {
+            Ok(TrialSummary::new(
+                &self.trial(id)?.ok_or(DatabaseError::Disagrees)?,
+                objective,
+            ))
+        };
         ids.into_iter().map(row).collect()
     }
 
-    /// The lowest validation loss of each trial, by number.
-    pub(super) fn losses(&self) -> impl Iterator<Item = (TrialId, Option<f64>)> {
-        (0..).map(TrialId).zip(self.contents.iter().map(|entry| entry.loss))
+    /// The lowest cost of each trial, by number.
+    pub(super) fn costs(&self) -> impl Iterator<Item = (TrialId, Option<f64>)> {
+        (0..).map(TrialId).zip(self.contents.iter().map(|entry| entry.cost))
     }
 
-    /// The best `count` trials of the search: the completed ones by loss, then the others by loss.
+    /// The best `count` trials of the search: the completed ones by cost, then the others by cost.
     ///
     /// # Errors
     /// If sled can't read, or a row is damaged.

@@ -56,7 +56,7 @@ struct Rung {
     resource: u64,
     /// How many have come.
     count: usize,
-    /// The best `floor(count / eta)` of those with a loss, and the others.
+    /// The best `floor(count / eta)` of those with a cost, and the others.
     top: BTreeSet<Rank>,
     rest: BTreeSet<Rank>,
     /// Those at the top that have not been withdrawn.
@@ -69,9 +69,9 @@ impl Rung {
     fn insert(&mut self, eta: usize, entry: Entry<'_>) {
         self.count += 1;
         let room = self.count / eta;
-        if let Some(loss) = entry.best {
+        if let Some(cost) = entry.best {
             self.rest.insert(Rank {
-                loss,
+                cost,
                 trial: entry.trial,
             });
         }
@@ -104,7 +104,7 @@ impl Rung {
         self.top.first().or(self.rest.first()).copied()
     }
 
-    /// All that have come with a loss, the best first.
+    /// All that have come with a cost, the best first.
     fn ranked(&self) -> impl Iterator<Item = Rank> {
         self.top.iter().chain(&self.rest).copied()
     }
@@ -164,14 +164,14 @@ impl Asha {
             && let Some(below) = k.checked_sub(1).filter(|_| k == progress.last())
         {
             let above: Vec<TrialId> = self.rungs[k].ranked().map(|rank| rank.trial).collect();
-            let below: Vec<_> = self.rungs[below].ranked().map(|rank| (rank.trial, rank.loss)).collect();
+            let below: Vec<_> = self.rungs[below].ranked().map(|rank| (rank.trial, rank.cost)).collect();
             progress.observe(&entry, &above, &below);
         }
-        let Some(loss) = entry.best else {
+        let Some(cost) = entry.best else {
             return Vec::new();
         };
         let rank = Rank {
-            loss,
+            cost,
             trial: entry.trial,
         };
         let rung = &self.rungs[k];

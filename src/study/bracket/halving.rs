@@ -93,8 +93,8 @@ impl Halving {
         rung.missing = rung.missing.saturating_sub(1);
         rung.came += 1;
         let mut decided = Vec::new();
-        if let Some(loss) = entry.best {
-            rung.next.insert(Rank { loss, trial });
+        if let Some(cost) = entry.best {
+            rung.next.insert(Rank { cost, trial });
             if last {
                 decided.push((trial, Decision::Complete));
             } else if rung.promoted + rung.next.len() > rung.promote
@@ -185,16 +185,16 @@ mod tests {
     /// trial's last rung and decision.
     fn outcome(
         (resources, eta): (&[u64], u64),
-        losses: &[Vec<Option<f64>>],
+        costs: &[Vec<Option<f64>>],
         mut next: impl FnMut(usize) -> usize,
     ) -> Vec<Option<(u64, Decision)>> {
-        let mut bracket = Halving::new(resources, eta, losses.len() as u64);
-        let mut ready: Vec<(u64, TrialId)> = (0..losses.len()).map(|t| (resources[0], TrialId(t as u64))).collect();
-        let mut outcome = vec![None; losses.len()];
+        let mut bracket = Halving::new(resources, eta, costs.len() as u64);
+        let mut ready: Vec<(u64, TrialId)> = (0..costs.len()).map(|t| (resources[0], TrialId(t as u64))).collect();
+        let mut outcome = vec![None; costs.len()];
         while !ready.is_empty() {
             let (resource, trial) = ready.remove(next(ready.len()));
             let k = resources.iter().position(|&r| r == resource).unwrap();
-            for (decided, decision) in enter(&mut bracket, resource, trial, losses[trial.0 as usize][k]) {
+            for (decided, decision) in enter(&mut bracket, resource, trial, costs[trial.0 as usize][k]) {
                 let at = match decision {
                     Decision::Promote { to } => {
                         ready.push((to, decided));
@@ -209,12 +209,12 @@ mod tests {
     }
 
     /// The definition: rank all, take the best.
-    fn by_definition((resources, eta): (&[u64], u64), losses: &[Vec<Option<f64>>]) -> Vec<Option<(u64, Decision)>> {
-        let sizes = rung_sizes(resources.len(), eta, losses.len() as u64);
-        let mut here: Vec<usize> = (0..losses.len()).collect();
-        let mut outcome = vec![None; losses.len()];
+    fn by_definition((resources, eta): (&[u64], u64), costs: &[Vec<Option<f64>>]) -> Vec<Option<(u64, Decision)>> {
+        let sizes = rung_sizes(resources.len(), eta, costs.len() as u64);
+        let mut here: Vec<usize> = (0..costs.len()).collect();
+        let mut outcome = vec![None; costs.len()];
         for (k, &resource) in resources.iter().enumerate() {
-            let mut ranked: Vec<(f64, usize)> = here.iter().filter_map(|&t| Some((losses[t][k]?, t))).collect();
+            let mut ranked: Vec<(f64, usize)> = here.iter().filter_map(|&t| Some((costs[t][k]?, t))).collect();
             ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             here.clear();
             for (place, &(_, trial)) in ranked.iter().enumerate() {
@@ -239,7 +239,7 @@ mod tests {
         fn the_outcome_is_that_of_waiting_whatever_the_order(
             eta in 2u64..5,
             rungs in 1usize..6,
-            losses in prop::collection::vec(
+            costs in prop::collection::vec(
                 prop::collection::vec(prop::option::weighted(0.85, (0u8..6).prop_map(|l| f64::from(l) / 4.0)), 7),
                 1..40,
             ),
@@ -248,8 +248,8 @@ mod tests {
             let resources: Vec<u64> = (0..rungs as u32).map(|k| eta.pow(k)).collect();
             let spec = (&resources[..], eta);
             let mut picks = picks.into_iter().cycle();
-            let got = outcome(spec, &losses, |n| picks.next().unwrap().index(n));
-            prop_assert_eq!(got, by_definition(spec, &losses));
+            let got = outcome(spec, &costs, |n| picks.next().unwrap().index(n));
+            prop_assert_eq!(got, by_definition(spec, &costs));
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::ids::TrialId;
 
 /// Compares a trial with all others that have come as far, at every report.
 ///
-/// A trial is stopped if its lowest loss is above the percentile (50: the median) of the mean losses that the others had up
+/// A trial is stopped if its lowest cost is above the percentile (50: the median) of the mean costs that the others had up
 /// to the same resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Median {
@@ -37,8 +37,8 @@ impl Median {
             return Vec::new();
         };
         let worse = means.len() >= self.startup_trials && best > percentile(means, self.percentile);
-        let losses = entry.curve.range(..=resource).filter_map(|(_, report)| report.loss);
-        let (sum, count) = losses.fold((0.0, 0.0), |(sum, count), loss| (sum + loss, count + 1.0));
+        let costs = entry.curve.range(..=resource).filter_map(|(_, report)| report.cost);
+        let (sum, count) = costs.fold((0.0, 0.0), |(sum, count), cost| (sum + cost, count + 1.0));
         let mean = sum / count;
         let place = means.partition_point(|other| *other < mean);
         means.insert(place, mean);
@@ -67,16 +67,17 @@ mod tests {
     use crate::study::trial::Report;
 
     /// Enters a trial at each resource in turn until it is stopped; where that was.
-    fn run(median: &mut Median, trial: TrialId, losses: &[f64]) -> Option<u64> {
-        let report = |&loss: &f64| Report {
+    fn run(median: &mut Median, trial: TrialId, costs: &[f64]) -> Option<u64> {
+        let report = |&cost: &f64| Report {
             at: Timestamp(0),
-            loss: Some(loss),
+            cost: Some(cost),
+            loss: None,
             metrics: Default::default(),
             checkpoint: None,
         };
-        let curve: BTreeMap<u64, Report> = (1..).zip(losses.iter().map(report)).collect();
-        (1..=losses.len() as u64).find(|&resource| {
-            let best = losses[..resource as usize].iter().copied().reduce(f64::min);
+        let curve: BTreeMap<u64, Report> = (1..).zip(costs.iter().map(report)).collect();
+        (1..=costs.len() as u64).find(|&resource| {
+            let best = costs[..resource as usize].iter().copied().reduce(f64::min);
             let curve = &curve;
             let decided = median.enter(resource, Entry { trial, best, curve });
             decided.contains(&(trial, Decision::Prune))
@@ -113,13 +114,13 @@ mod tests {
         assert_eq!(percentile(&[7.0], 30.0), 7.0);
     }
 
-    /// Golovin et al. (2017), section 3.2.1: whether a trial is stopped at a resource, by the losses that all others who came before
+    /// Golovin et al. (2017), section 3.2.1: whether a trial is stopped at a resource, by the costs that all others who came before
     /// had up to there.
     fn by_definition(own: &[f64], others: &[&[f64]], startup_trials: usize) -> bool {
         let lowest = own.iter().copied().fold(f64::INFINITY, f64::min);
         let mut means: Vec<f64> = others
             .iter()
-            .map(|losses| losses.iter().sum::<f64>() / losses.len() as f64)
+            .map(|costs| costs.iter().sum::<f64>() / costs.len() as f64)
             .collect();
         means.sort_by(f64::total_cmp);
         let middle = means.len() / 2;
@@ -139,7 +140,7 @@ mod tests {
             turns in prop::collection::vec(any::<prop::sample::Index>(), 56),
         ) {
             // Sums of small whole numbers, and their halves, are exact.
-            let curves: Vec<Vec<f64>> = curves.iter().map(|curve| curve.iter().map(|loss| 12.0 * f64::from(*loss)).collect()).collect();
+            let curves: Vec<Vec<f64>> = curves.iter().map(|curve| curve.iter().map(|cost| 12.0 * f64::from(*cost)).collect()).collect();
             let mut median = Median::new(&[1, 2, 3, 4], 50, startup_trials as u64);
             let mut under_way: Vec<usize> = (0..curves.len()).collect();
             let mut came: Vec<usize> = vec![0; curves.len()];
@@ -155,7 +156,7 @@ mod tests {
                     (_, true) => vec![(TrialId(trial as u64), Decision::Prune)],
                     _ => vec![],
                 };
-                let report = |&loss: &f64| Report { at: Timestamp(0), loss: Some(loss), metrics: Default::default(), checkpoint: None };
+                let report = |&cost: &f64| Report { at: Timestamp(0), cost: Some(cost), loss: None, metrics: Default::default(), checkpoint: None };
                 let curve: BTreeMap<u64, Report> = (1..).zip(curves[trial].iter().map(report)).collect();
                 let best = curves[trial][..resource].iter().copied().reduce(f64::min);
                 let decided = median.enter(resource as u64, Entry { trial: TrialId(trial as u64), best, curve: &curve });

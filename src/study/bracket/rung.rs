@@ -24,7 +24,7 @@ pub enum Decision {
 pub struct Entry<'a> {
     /// The trial.
     pub trial: TrialId,
-    /// Its lowest loss up to the rung, finite; none if it has diverged or failed on the way.
+    /// Its lowest cost up to the rung, finite; none if it has diverged or failed on the way.
     pub best: Option<f64>,
     /// All of its validations.
     pub curve: &'a BTreeMap<u64, Report>,
@@ -41,10 +41,10 @@ pub struct Promotion {
     pub to: u64,
 }
 
-/// Orders trials by loss, then by number.
+/// Orders trials by cost, then by number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::study) struct Rank {
-    pub loss: f64,
+    pub cost: f64,
     pub trial: TrialId,
 }
 
@@ -53,8 +53,8 @@ impl Eq for Rank {}
 impl Ord for Rank {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         // Adding zero makes -0.0 and 0.0 a tie.
-        (self.loss + 0.0)
-            .total_cmp(&(other.loss + 0.0))
+        (self.cost + 0.0)
+            .total_cmp(&(other.cost + 0.0))
             .then(self.trial.cmp(&other.trial))
     }
 }

@@ -5,7 +5,7 @@
 mod rungs;
 mod segments;
 
-use hpo_protocol::{Measurement, Values};
+use hpo_protocol::Values;
 
 use super::event::{Fact, Record};
 use super::policy::BracketPlan;
@@ -42,11 +42,10 @@ impl Study {
                 self.spec.confirmation = Some(*confirmation);
                 self.finished = false;
             }
-            Fact::BaselineMeasured { loss, metrics } => {
-                let (loss, metrics) = (*loss, metrics.clone());
-                self.baseline = Some(Measurement { loss, metrics });
+            Fact::BaselineMeasured(measurement) => {
+                self.baseline = Some(measurement.clone());
             }
-            Fact::ModelTested { trial, measurement } => self.test = Some((*trial, measurement.clone())),
+            Fact::ModelTested(tested) => self.test = Some(tested.clone()),
             Fact::StudyFinished { best } => self.study_finished(*best),
             Fact::BracketOpened { first, trials, rungs } => self.bracket_opened(*first, *trials, rungs),
             Fact::TrialCreated {

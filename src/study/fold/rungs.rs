@@ -84,7 +84,7 @@ impl Study {
             matches!(trial.state, TrialState::Waiting { .. } | TrialState::Running { .. }),
             "only of a trial on its way to a rung do reports count: {trial:?}"
         );
-        let diverged = report.loss.is_none();
+        let diverged = report.cost.is_none();
         // A trial whose checkpoint was lost comes by the same rungs again.
         let again = trial.reports.insert(resource, report).is_some();
         trial.stopped_at = None;
@@ -142,21 +142,30 @@ impl Study {
             let open = &mut self.brackets[bracket];
             open.unfinished = one_less(open.unfinished);
         }
-        match trial.best().filter(|_| trial.state == TrialState::Completed) {
-            Some((_, loss)) => {
-                if trial.confirms().is_none() {
-                    self.completed.insert(Rank { loss, trial: id });
-                }
-                self.holders.insert(id);
-                self.trials[id.0 as usize].release_checkpoints(true);
-                self.release_holders();
-            }
-            None => self.trials[id.0 as usize].release_checkpoints(false),
+        let completed = trial.state == TrialState::Completed;
+        if let Some((_, cost)) = trial.best().filter(|_| completed && trial.confirms().is_none()) {
+            self.completed.insert(Rank { cost, trial: id });
+        }
+        if self.may_hold(id) {
+            self.holders.insert(id);
+            self.trials[id.0 as usize].release_checkpoints(true);
+            self.release_holders();
+        } else {
+            self.trials[id.0 as usize].release_checkpoints(false);
         }
     }
 
+    /// Whether the model of a trial that has ended may be kept.
+    pub(in crate::study) fn may_hold(&self, id: TrialId) -> bool {
+        let Some(trial) = self.trial(id).filter(|trial| trial.best().is_some()) else {
+            return false;
+        };
+        let several = self.spec.keep_checkpoints > 1;
+        trial.state == TrialState::Completed || (several && matches!(trial.state, TrialState::Pruned { .. }))
+    }
+
     /// Forgets the checkpoints of trials that can't be the best any more: once confirmation has chosen one, all others; before
-    /// that, all but those that it can choose.
+    /// that, all but those that it can choose. Of the search as many are kept as the study asks for.
     pub(super) fn release_holders(&mut self) {
         let chosen = self.chosen;
         let mut kept: BTreeSet<TrialId> = chosen.into_iter().collect();
@@ -166,13 +175,26 @@ impl Study {
             let originals: BTreeSet<TrialId> = leaders.chain(self.confirmed.keys().copied()).collect();
             let mut lowest: BTreeMap<TrialId, Rank> = BTreeMap::new();
             for trial in self.holders.iter().filter_map(|&id| self.trial(id)) {
-                if let (Some((_, loss)), true) = (trial.best(), originals.contains(&trial.original())) {
-                    let rank = Rank { loss, trial: trial.id };
+                if let (Some((_, cost)), true) = (trial.best(), originals.contains(&trial.original())) {
+                    let rank = Rank { cost, trial: trial.id };
                     let lowest = lowest.entry(trial.original()).or_insert(rank);
                     *lowest = rank.min(*lowest);
                 }
             }
             kept.extend(lowest.values().map(|rank| rank.trial));
+        }
+        let ranked = self.holders.iter().filter_map(|&id| self.trial(id));
+        let ranked = ranked.filter(|trial| trial.confirms().is_none()).filter_map(|trial| {
+            let (cost, trial_id) = (trial.best()?.1, trial.id);
+            Some((trial.state != TrialState::Completed, Rank { cost, trial: trial_id }))
+        });
+        let mut ranked: Vec<(bool, Rank)> = ranked.collect();
+        ranked.sort_unstable();
+        for (_, rank) in ranked {
+            if kept.len() as u64 >= self.spec.keep_checkpoints {
+                break;
+            }
+            kept.insert(rank.trial);
         }
         for &id in self.holders.difference(&kept) {
             self.trials[id.0 as usize].release_checkpoints(false);
@@ -185,7 +207,7 @@ impl Study {
         let trial = &self.trials[id.0 as usize];
         let Some(bracket) = trial.bracket() else { return };
         let lost = matches!(trial.state, TrialState::Diverged { .. } | TrialState::Failed { .. });
-        let best = trial.best_up_to(rung).filter(|_| !lost).map(|(_, loss)| loss);
+        let best = trial.best_up_to(rung).filter(|_| !lost).map(|(_, cost)| cost);
         let entry = Entry {
             trial: id,
             best,

@@ -51,8 +51,10 @@ impl Study {
             last,
             ..
         } = reported;
+        let cost = self.spec.objective.cost(reported);
         let report = Report {
             at: self.updated,
+            cost,
             loss,
             metrics: self.names.share(&reported.metrics),
             checkpoint: reported.checkpoint.clone().map(Box::new),
@@ -61,7 +63,7 @@ impl Study {
         trial.failed_on.clear();
         if let TrialState::Ahead { to, at, .. } = &mut trial.state {
             *at = resource;
-            let over = loss.is_none() || resource == *to || last;
+            let over = cost.is_none() || resource == *to || last;
             trial.ahead.stopped_at = None;
             trial.ahead.ended = last;
             trial.ahead.reports.insert(resource, report);

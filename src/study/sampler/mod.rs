@@ -32,7 +32,7 @@ kinds! {
     /// How configurations are drawn.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     pub enum SamplerSpec as Sampler, read from Settings {
-        /// By a model of the loss over the space and the rungs.
+        /// By a model of the cost over the space and the rungs.
         GaussianProcess(gp::GaussianProcess),
         /// Like good configurations, and unlike bad ones.
         Tpe(tpe::Tpe),

@@ -112,8 +112,8 @@ impl<'a> Shares<'a> {
         let at = |rung: u64| {
             let mut seen: Vec<(f64, &Observation<'_>)> = Vec::new();
             for one in request.history.observations.iter().filter(|one| !one.failed) {
-                let loss = one.losses.iter().find(|(resource, _)| *resource == rung);
-                seen.extend(loss.map(|(_, loss)| (*loss, one)));
+                let cost = one.costs.iter().find(|(resource, _)| *resource == rung);
+                seen.extend(cost.map(|(_, cost)| (*cost, one)));
             }
             seen.sort_by(|a, b| a.0.total_cmp(&b.0));
             seen

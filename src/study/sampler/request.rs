@@ -12,9 +12,9 @@ pub struct Observation<'a> {
     pub trial: TrialId,
     /// Its configuration.
     pub parameters: &'a Values,
-    /// Its lowest validation loss up to each rung that it has reached, by the rung's resource, ascending. Finite. None yet
+    /// Its lowest cost up to each rung that it has reached, by the rung's resource, ascending. Finite. None yet
     /// for a trial that is still on its way to the first rung.
-    pub losses: Vec<(u64, f64)>,
+    pub costs: Vec<(u64, f64)>,
     /// Whether it has diverged, or failed for good: worse than any that has not.
     pub failed: bool,
 }

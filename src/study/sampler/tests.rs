@@ -37,7 +37,7 @@ fn space() -> SearchSpace {
     .unwrap()
 }
 
-fn loss() -> impl Strategy<Value = f64> {
+fn cost() -> impl Strategy<Value = f64> {
     prop_oneof![4 => -1.0..1.0f64, 1 => Just(0.0), 1 => prop_oneof![Just(1e300), Just(-1e300), Just(1e-300)]]
 }
 
@@ -47,20 +47,20 @@ proptest! {
     #[test]
     fn whatever_has_been_seen_draws_lie_in_the_space_and_are_the_same_again(
         seed in 0..1u64 << 50, count in 1..6u64, start in 0..3usize,
-        seen in prop::collection::vec((prop::collection::vec(loss(), 0..4), any::<bool>(), any::<bool>()), 0..20),
+        seen in prop::collection::vec((prop::collection::vec(cost(), 0..4), any::<bool>(), any::<bool>()), 0..20),
     ) {
         let space = space();
         let mut random = generator(seed, 0, Purpose::Training);
         let mut configurations: Vec<Values> = seen.iter().map(|_| space.sample(&mut random)).collect();
         for (place, (_, _, again)) in seen.iter().enumerate() {
-            // The same configuration may have been seen with other losses.
+            // The same configuration may have been seen with other costs.
             if *again { configurations[place] = configurations[0].clone(); }
         }
         let observations = seen.iter().zip(&configurations).enumerate();
-        let observations: Vec<Observation> = observations.map(|(trial, ((losses, failed, _), parameters))| Observation {
+        let observations: Vec<Observation> = observations.map(|(trial, ((costs, failed, _), parameters))| Observation {
             trial: TrialId(trial as u64),
             parameters,
-            losses: RUNGS.into_iter().zip(losses.iter().copied()).collect(),
+            costs: RUNGS.into_iter().zip(costs.iter().copied()).collect(),
             failed: *failed,
         }).collect();
         let request = Request { history: History { space: &space, rungs: &RUNGS, observations: &observations }, seed, start, first: seen.len() as u64, count };
@@ -77,7 +77,7 @@ proptest! {
     }
 }
 
-/// How far above the lowest loss there is the best configuration lies, after some brackets of 6 whose losses at lower rungs mislead.
+/// How far above the lowest cost there is the best configuration lies, after some brackets of 6 whose costs at lower rungs mislead.
 fn regret(sampler: &SamplerSpec, seed: u64, brackets: u64, guess: Option<f64>) -> f64 {
     let prior = guess.map(|value| json!({"value": value, "confidence": "medium"}));
     let space: SearchSpace = serde_json::from_value(json!({ "parameters": [
@@ -86,7 +86,7 @@ fn regret(sampler: &SamplerSpec, seed: u64, brackets: u64, guess: Option<f64>) -
         {"name": "z", "distribution": {"type": "choice", "values": ["good", "bad", "worse"]}},
     ]}))
     .unwrap();
-    let loss = |values: &Values, rung: usize| {
+    let cost = |values: &Values, rung: usize| {
         let number = |name: &str| values[name].as_f64().unwrap();
         let (x, y) = (number("x"), number("y").log10() / 4.0 + 1.0);
         let z = match values["z"].as_str() {
@@ -103,7 +103,7 @@ fn regret(sampler: &SamplerSpec, seed: u64, brackets: u64, guess: Option<f64>) -
             Observation {
                 trial: TrialId(trial as u64),
                 parameters,
-                losses: (0..reached).map(|rung| (RUNGS[rung], loss(parameters, rung))).collect(),
+                costs: (0..reached).map(|rung| (RUNGS[rung], cost(parameters, rung))).collect(),
                 failed: false,
             }
         });
@@ -121,7 +121,7 @@ fn regret(sampler: &SamplerSpec, seed: u64, brackets: u64, guess: Option<f64>) -
         });
         all.extend(next);
     }
-    all.iter().map(|values| loss(values, 2)).fold(f64::INFINITY, f64::min)
+    all.iter().map(|values| cost(values, 2)).fold(f64::INFINITY, f64::min)
 }
 
 fn mean_regret(sampler: &SamplerSpec, brackets: u64, guess: Option<f64>) -> f64 {
@@ -168,7 +168,7 @@ fn nothing_is_drawn_twice_while_there_is_something_else() {
             let observations = all.iter().enumerate().map(|(trial, parameters)| Observation {
                 trial: TrialId(trial as u64),
                 parameters,
-                losses: vec![(9, trial as f64)],
+                costs: vec![(9, trial as f64)],
                 failed: false,
             });
             let observations: Vec<Observation> = observations.collect();

@@ -119,27 +119,27 @@ impl Estimator {
         let searched = axes.iter().filter(|axis| **axis != Axis::Constant).count() as u64;
         let enough = settings.startup_trials.unwrap_or((searched + 3).max(8)).max(2) as usize;
         let mut seen = request.history.rungs.iter().rev().find_map(|&rung| {
-            let at = |(resource, loss): &(u64, f64)| (*resource == rung).then_some(*loss);
+            let at = |(resource, cost): &(u64, f64)| (*resource == rung).then_some(*cost);
             let seen = request.history.observations.iter().filter_map(|one| {
-                let loss = one.losses.iter().find_map(at);
+                let cost = one.costs.iter().find_map(at);
                 // Worse than any other.
-                let loss = loss.filter(|_| !one.failed).or(one.failed.then_some(f64::INFINITY));
-                Some((loss?, space.point(one.parameters)))
+                let cost = cost.filter(|_| !one.failed).or(one.failed.then_some(f64::INFINITY));
+                Some((cost?, space.point(one.parameters)))
             });
             let seen: Vec<(f64, Vec<Option<f64>>)> = seen.collect();
-            (seen.iter().filter(|(loss, _)| loss.is_finite()).count() >= enough).then_some(seen)
+            (seen.iter().filter(|(cost, _)| cost.is_finite()).count() >= enough).then_some(seen)
         })?;
         seen.sort_by(|a, b| a.0.total_cmp(&b.0));
         let good = ((GOOD * seen.len() as f64).ceil() as usize).max(2);
         let bad = seen.split_off(good.min(seen.len() - 1));
         // Better ones count more: Watanabe, section 3.2.4.
-        let threshold = bad.first().map_or(0.0, |(loss, _)| *loss);
-        let better = |loss: f64| if threshold.is_finite() { threshold - loss } else { 1.0 };
-        let mean = seen.iter().map(|(loss, _)| better(*loss)).sum::<f64>() / seen.len() as f64;
+        let threshold = bad.first().map_or(0.0, |(cost, _)| *cost);
+        let better = |cost: f64| if threshold.is_finite() { threshold - cost } else { 1.0 };
+        let mean = seen.iter().map(|(cost, _)| better(*cost)).sum::<f64>() / seen.len() as f64;
         let usable = mean.is_finite() && mean > 0.0;
         let weighed = seen
             .into_iter()
-            .map(|(loss, point)| (if usable { better(loss) / mean } else { 1.0 }, point));
+            .map(|(cost, point)| (if usable { better(cost) / mean } else { 1.0 }, point));
         let priors: Vec<Option<Around>> = space.parameters.iter().map(Around::prior).collect();
         let even = vec![None; axes.len()];
         let mut estimator = Self {
@@ -150,7 +150,7 @@ impl Estimator {
             .history
             .observations
             .iter()
-            .filter(|one| one.losses.is_empty() && !one.failed)
+            .filter(|one| one.costs.is_empty() && !one.failed)
         {
             estimator.bad.add(space.point(one.parameters), 1.0);
         }

@@ -44,7 +44,7 @@ impl<'a> Tried<'a> {
     pub fn to_the_end(history: &History<'a>) -> Self {
         let last = history.rungs.last();
         let known = history.observations.iter();
-        let ended = known.filter(|one| one.failed || one.losses.last().is_none_or(|(rung, _)| Some(rung) == last));
+        let ended = known.filter(|one| one.failed || one.costs.last().is_none_or(|(rung, _)| Some(rung) == last));
         Self(ended.map(|one| Configuration(Cow::Borrowed(one.parameters))).collect())
     }
 

@@ -1,5 +1,6 @@
 //! The core on its own: events go in, and what comes out is looked at.
 
+mod objective;
 mod recovery;
 mod refusal;
 
@@ -30,6 +31,8 @@ pub(crate) fn with(kind: PolicyKind, trials: u64, max_resource: u64, reduction_f
         seed: 7,
         trials,
         retries: 2,
+        objective: Default::default(),
+        keep_checkpoints: 1,
         sampler: SamplerSpec::default(),
         confirmation: None,
         policy: PolicySpec {
@@ -92,7 +95,7 @@ pub(crate) fn at(fact: Fact) -> Record {
 }
 
 /// A study that has come to its end.
-pub(super) fn finished() -> Study {
+pub(crate) fn finished() -> Study {
     let mut core = Core::new(with(PolicyKind::None, 2, 1, 2), 2);
     core.report(TrialId(0), 1, 0.1);
     core.report(TrialId(1), 1, 0.2);
@@ -190,6 +193,7 @@ impl Core {
     fn reported(&self, trial: TrialId, resource: u64, loss: Option<f64>, checkpoint: Option<Checkpoint>) -> Reported {
         let attempt = self.segment(trial).attempt;
         Reported {
+            diverged: false,
             trial,
             attempt,
             resource,

@@ -102,6 +102,7 @@ fn fact() -> impl Strategy<Value = Fact> {
     );
     let report = report.prop_map(move |(trial, resource, loss, checkpoint, last)| {
         Fact::Reported(Reported {
+            diverged: false,
             trial,
             attempt,
             resource,

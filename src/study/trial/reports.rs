@@ -18,8 +18,16 @@ struct Out<'a> {
     rows: Vec<RowOut<'a>>,
 }
 
-/// Resource, time, loss, place of the metrics' names, values of the metrics, checkpoint.
-type RowOut<'a> = (u64, Timestamp, Option<f64>, usize, &'a [f64], Option<&'a Checkpoint>);
+/// Resource, time, cost, loss, place of the metrics' names, values of the metrics, checkpoint.
+type RowOut<'a> = (
+    u64,
+    Timestamp,
+    Option<f64>,
+    Option<f64>,
+    usize,
+    &'a [f64],
+    Option<&'a Checkpoint>,
+);
 
 #[derive(Deserialize)]
 struct In {
@@ -27,7 +35,15 @@ struct In {
     rows: Vec<RowIn>,
 }
 
-type RowIn = (u64, Timestamp, Option<f64>, usize, Box<[f64]>, Option<Box<Checkpoint>>);
+type RowIn = (
+    u64,
+    Timestamp,
+    Option<f64>,
+    Option<f64>,
+    usize,
+    Box<[f64]>,
+    Option<Box<Checkpoint>>,
+);
 
 pub(super) fn serialize<S: Serializer>(reports: &Reports, serializer: S) -> Result<S::Ok, S::Error> {
     let mut names: Vec<&[String]> = Vec::new();
@@ -39,7 +55,7 @@ pub(super) fn serialize<S: Serializer>(reports: &Reports, serializer: S) -> Resu
             names.len() - 1
         });
         let checkpoint = report.checkpoint.as_deref();
-        (resource, report.at, report.loss, place, values, checkpoint)
+        (resource, report.at, report.cost, report.loss, place, values, checkpoint)
     });
     let rows = rows.collect();
     Out { names, rows }.serialize(serializer)
@@ -48,12 +64,13 @@ pub(super) fn serialize<S: Serializer>(reports: &Reports, serializer: S) -> Resu
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Reports, D::Error> {
     let In { names, rows } = In::deserialize(deserializer)?;
     let names: Vec<Arc<Box<[String]>>> = names.into_iter().map(Arc::new).collect();
-    let report = |(resource, at, loss, place, values, checkpoint): RowIn| {
+    let report = |(resource, at, cost, loss, place, values, checkpoint): RowIn| {
         let names = names.get(place).filter(|names| names.len() == values.len());
         let names = names.ok_or_else(|| D::Error::custom("a report has other metrics than it says"))?;
         let metrics = Measures::from_parts(names.clone(), values);
         let report = Report {
             at,
+            cost,
             loss,
             metrics,
             checkpoint,
@@ -95,6 +112,7 @@ mod tests {
         ] {
             let report = Report {
                 at: Timestamp(resource),
+                cost: loss.map(|loss| -loss),
                 loss,
                 metrics: metrics(pairs),
                 checkpoint: loss.map(|_| Box::new(checkpoint.clone())),
@@ -114,9 +132,9 @@ mod tests {
     fn values_without_names_are_refused() {
         let trial = Trial::new(TrialId(0), Role::Search { bracket: 0 }, Default::default(), 1, 1);
         let mut value = serde_json::to_value(&trial).unwrap();
-        value["reports"] = serde_json::json!({ "names": [["a"]], "rows": [[1, 1, 0.5, 0, [1.0, 2.0], null]] });
+        value["reports"] = serde_json::json!({ "names": [["a"]], "rows": [[1, 1, 0.5, 0.5, 0, [1.0, 2.0], null]] });
         assert!(serde_json::from_value::<Trial>(value.clone()).is_err());
-        value["reports"]["rows"][0][4] = serde_json::json!([1.0]);
+        value["reports"]["rows"][0][5] = serde_json::json!([1.0]);
         assert!(serde_json::from_value::<Trial>(value).is_ok());
     }
 }

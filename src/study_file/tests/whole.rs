@@ -51,6 +51,8 @@ fn a_whole_study_is_read() {
         seed: 1,
         trials: 27,
         retries: 5,
+        objective: Default::default(),
+        keep_checkpoints: 1,
         sampler: SamplerSpec::default(),
         confirmation: Some(ConfirmationSpec {
             configurations: 3,

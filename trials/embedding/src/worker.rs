@@ -14,12 +14,12 @@ use hpo_protocol::{Feature, FromWorker, Measurement, Run, Start, ToWorker, VERSI
 use tch::{Device, Kind, Tensor};
 
 use crate::cache::Cache;
-use crate::checkpoint::{self, Trained};
+use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::examples::Examples;
 use crate::export::export;
 use crate::kept_tokens::KeptTokens;
-use crate::model::Base;
+use crate::model::{Base, Head, Weights};
 use crate::segment::{Talk, segment};
 use crate::trial::{CLASSIFIER, Shared, classifier};
 use crate::validate::{Measured, Validation};
@@ -61,13 +61,22 @@ pub fn serve() -> ! {
             },
             ToWorker::Export { checkpoint, directory } => {
                 let done = guarded(|| {
-                    let trained = checkpoint::read_model(&checkpoint, &shared.base)?;
+                    let mut trained = checkpoint::read_model(&checkpoint, &shared.base)?;
                     let max_length = shared.max_length(trained.max_length)?;
+                    // What was measured is what whoever loads the model gets.
+                    trained.max_length = Some(max_length as u64);
                     export(&shared.base, &trained, &directory)?;
-                    test(&shared, &trained, max_length)
+                    let base = &shared.base;
+                    let test = |weights, head, length| test(&shared, (weights, head), length);
+                    let trained = test(&trained.weights, trained.head, max_length)?;
+                    Ok((trained, test(&base.weights, base.head, shared.max_length)?))
                 });
                 match done {
-                    Ok(test) => say(&FromWorker::Exported { directory, test }),
+                    Ok((test, untrained)) => say(&FromWorker::Exported {
+                        directory,
+                        test,
+                        untrained,
+                    }),
                     Err(message) => fatal(&message),
                 }
             }
@@ -195,21 +204,24 @@ fn evaluate(shared: &Shared) -> Result<FromWorker> {
             "the validation loss of this model is not finite; use another one",
         ));
     }
-    Ok(FromWorker::Evaluated {
-        loss: measured.loss,
+    Ok(FromWorker::Evaluated(Measurement {
+        loss: Some(measured.loss),
         metrics: measured.metrics,
-    })
+    }))
 }
 
 /// Measures a model on the test data, if there are any.
-fn test(shared: &Shared, trained: &Trained, max_length: usize) -> Result<Option<Measurement>> {
+fn test(shared: &Shared, (weights, head): (&Weights, Head), max_length: usize) -> Result<Option<Measurement>> {
     let Some(test) = &shared.test else {
         return Ok(None);
     };
-    let model = shared.base.model_with(&trained.weights, trained.head)?;
-    let classifier = classifier(&trained.weights)?;
+    let model = shared.base.model_with(weights, head)?;
+    let classifier = classifier(weights)?;
     let Measured { loss, metrics } = test.measure(&model, classifier.as_ref(), max_length)?;
-    Ok(loss.is_finite().then_some(Measurement { loss, metrics }))
+    Ok(loss.is_finite().then_some(Measurement {
+        loss: Some(loss),
+        metrics,
+    }))
 }
 
 /// Runs `work`; an error or a panic, which libtorch's operators may cause, becomes a message.

@@ -200,14 +200,8 @@ pub enum FromWorker {
         /// What is wrong and how to fix it, for the user.
         message: String,
     },
-    /// The answer to [`ToWorker::Evaluate`].
-    Evaluated {
-        /// Validation loss of the untrained model; lower is better.
-        loss: f64,
-        /// Other metrics of the same validation.
-        #[serde(default)]
-        metrics: Metrics,
-    },
+    /// The answer to [`ToWorker::Evaluate`]: the untrained model on the validation data.
+    Evaluated(Measurement),
     /// A sign of life within a segment, shown to the user and never recorded.
     Progress {
         /// The segment.
@@ -270,14 +264,18 @@ pub enum FromWorker {
         /// The measurement on data that no decision has looked at, if there are any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         test: Option<Measurement>,
+        /// The untrained model on the same data.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        untrained: Option<Measurement>,
     },
 }
 
 /// A model measured on some data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
-    /// The loss; lower is better. Finite.
-    pub loss: f64,
+    /// The loss; lower is better. Finite. Required if it is the study's objective.
+    #[serde(default)]
+    pub loss: Option<f64>,
     /// Metrics other than the loss.
     #[serde(default)]
     pub metrics: Metrics,

@@ -13,7 +13,7 @@ const NOISE_PERCENTILE: usize = 90;
 pub(super) struct Progress {
     last: usize,
     rungs: usize,
-    /// The losses at each resource of the trials that have come to the last rung.
+    /// The costs at each resource of the trials that have come to the last rung.
     curves: BTreeMap<TrialId, BTreeMap<u64, f64>>,
 }
 
@@ -33,10 +33,10 @@ impl Progress {
     }
 
     /// A trial has come to the last rung: raises it if the trials there, given in the order of `above`, stand in another
-    /// order than at the rung below, whose losses are `below`, the best first.
+    /// order than at the rung below, whose costs are `below`, the best first.
     pub fn observe(&mut self, entry: &Entry<'_>, above: &[TrialId], below: &[(TrialId, f64)]) {
-        let losses = entry.curve.iter().filter_map(|(&at, report)| Some((at, report.loss?)));
-        self.curves.insert(entry.trial, losses.collect());
+        let costs = entry.curve.iter().filter_map(|(&at, report)| Some((at, report.cost?)));
+        self.curves.insert(entry.trial, costs.collect());
         let below: Vec<(TrialId, f64)> = below
             .iter()
             .copied()
@@ -48,7 +48,7 @@ impl Progress {
         }
     }
 
-    /// How far two losses may be apart and still be equal: what pairs of curves that cross to and fro are apart at the
+    /// How far two costs may be apart and still be equal: what pairs of curves that cross to and fro are apart at the
     /// highest resource that both have.
     fn tolerance(&self) -> f64 {
         let mut differences = Vec::new();
@@ -74,12 +74,12 @@ impl Progress {
     }
 }
 
-/// Whether each trial stands at a place of the ranking above that it could have below, where losses that differ by no more
+/// Whether each trial stands at a place of the ranking above that it could have below, where costs that differ by no more
 /// than `tolerance` may change places.
 fn is_stable(above: &[TrialId], below: &[(TrialId, f64)], tolerance: f64) -> bool {
-    let loss = |trial: TrialId| below.iter().find(|(other, _)| *other == trial).map(|(_, loss)| *loss);
+    let cost = |trial: TrialId| below.iter().find(|(other, _)| *other == trial).map(|(_, cost)| *cost);
     above.iter().zip(below).all(|(&trial, &(_, there))| {
-        let own = loss(trial);
+        let own = cost(trial);
         own.is_some_and(|own| (own - there).abs() <= tolerance)
     })
 }
@@ -90,14 +90,15 @@ mod tests {
     use crate::ids::Timestamp;
     use crate::study::trial::Report;
 
-    fn curve(losses: &[f64]) -> BTreeMap<u64, Report> {
-        let report = |&loss: &f64| Report {
+    fn curve(costs: &[f64]) -> BTreeMap<u64, Report> {
+        let report = |&cost: &f64| Report {
             at: Timestamp(0),
-            loss: Some(loss),
+            cost: Some(cost),
+            loss: None,
             metrics: Default::default(),
             checkpoint: None,
         };
-        (1..).zip(losses.iter().map(report)).collect()
+        (1..).zip(costs.iter().map(report)).collect()
     }
 
     #[test]
@@ -112,12 +113,12 @@ mod tests {
     #[test]
     fn only_curves_that_cross_twice_are_noise() {
         let mut progress = Progress::new(4);
-        for (trial, losses) in [
+        for (trial, costs) in [
             (0, [0.5, 0.4, 0.3, 0.2]),
             (1, [0.4, 0.45, 0.25, 0.23]),
             (2, [0.9, 0.1, 0.1, 0.1]),
         ] {
-            progress.curves.insert(TrialId(trial), (1..).zip(losses).collect());
+            progress.curves.insert(TrialId(trial), (1..).zip(costs).collect());
         }
         // 0 and 1 cross three times; 2 crosses each of them once.
         assert!((progress.tolerance() - 0.03).abs() < 1e-12);

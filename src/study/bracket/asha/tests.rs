@@ -28,7 +28,7 @@ fn by_definition(rungs: &[Vec<(f64, TrialId)>], promoted: &[Vec<TrialId>], eta: 
         let top = ranked
             .iter()
             .take(ranked.len() / eta)
-            .filter(|(loss, _)| loss.is_finite());
+            .filter(|(cost, _)| cost.is_finite());
         let mut ready = top
             .map(|&(_, trial)| trial)
             .filter(|trial| !promoted[k].contains(trial));
@@ -61,20 +61,20 @@ proptest! {
     #[test]
     fn promotions_are_those_of_the_paper(
         eta in 2usize..5,
-        losses in prop::collection::vec(prop::option::weighted(0.9, 0u8..20), 1..60),
+        costs in prop::collection::vec(prop::option::weighted(0.9, 0u8..20), 1..60),
         promote in prop::collection::vec(any::<bool>(), 120),
     ) {
         let resources = [1, 3, 9];
         let mut asha = Asha::new(&resources, eta as u64, AshaVariant::Promotion);
         let mut rungs = vec![Vec::new(); 3];
         let mut promoted = vec![Vec::new(); 3];
-        let mut arrivals: Vec<(usize, TrialId)> = (0..losses.len() as u64).rev().map(|trial| (0, TrialId(trial))).collect();
+        let mut arrivals: Vec<(usize, TrialId)> = (0..costs.len() as u64).rev().map(|trial| (0, TrialId(trial))).collect();
         let mut promote = promote.into_iter().cycle();
         while let Some((k, trial)) = arrivals.pop() {
-            let loss = losses[trial.0 as usize].map(|loss| f64::from(loss) / (k + 1) as f64);
-            rungs[k].push((loss.unwrap_or(f64::INFINITY), trial));
-            let decided = enter(&mut asha, resources[k], trial, loss);
-            let expected = if k == 2 && loss.is_some() { vec![(trial, Decision::Complete)] } else { vec![] };
+            let cost = costs[trial.0 as usize].map(|cost| f64::from(cost) / (k + 1) as f64);
+            rungs[k].push((cost.unwrap_or(f64::INFINITY), trial));
+            let decided = enter(&mut asha, resources[k], trial, cost);
+            let expected = if k == 2 && cost.is_some() { vec![(trial, Decision::Complete)] } else { vec![] };
             prop_assert_eq!(decided, expected);
             // A free slot promotes, or does something else.
             while promote.next() == Some(true) {
@@ -86,28 +86,28 @@ proptest! {
 
     #[test]
     fn the_stopping_variant_stops_who_is_not_at_the_top_so_far(
-        eta in 2usize..5, losses in prop::collection::vec(0u8..20, 1..60),
+        eta in 2usize..5, costs in prop::collection::vec(0u8..20, 1..60),
     ) {
         let mut asha = Asha::new(&[1, 9], eta as u64, AshaVariant::Stopping);
-        for (trial, loss) in losses.iter().enumerate() {
+        for (trial, cost) in costs.iter().enumerate() {
             // Ties go to the lower number, which came before.
-            let better = losses[..trial].iter().filter(|other| *other <= loss).count();
+            let better = costs[..trial].iter().filter(|other| *other <= cost).count();
             let count = trial + 1;
             let stops = count >= eta && better >= count / eta;
             let expected = if stops { vec![(TrialId(trial as u64), Decision::Prune)] } else { vec![] };
-            prop_assert_eq!(enter(&mut asha, 1, TrialId(trial as u64), Some(f64::from(*loss))), expected);
+            prop_assert_eq!(enter(&mut asha, 1, TrialId(trial as u64), Some(f64::from(*cost))), expected);
         }
     }
 }
 
 /// Bohdal et al. (2023), algorithm 1, by what has come to the rungs: the number of the last rung, given the one before. At each
-/// rung are the losses up to there of who has come with one, the latest last.
+/// rung are the costs up to there of who has come with one, the latest last.
 fn ceiling_by_definition(rungs: &[Vec<(TrialId, Vec<f64>)>], ceiling: usize) -> usize {
-    let best = |losses: &[f64]| losses.iter().copied().fold(f64::INFINITY, f64::min);
+    let best = |costs: &[f64]| costs.iter().copied().fold(f64::INFINITY, f64::min);
     let there = &rungs[ceiling];
     let came = |trial: TrialId| there.iter().any(|(other, _)| *other == trial);
     let order = |rung: &[(TrialId, Vec<f64>)]| {
-        let mut ranked: Vec<(f64, TrialId)> = rung.iter().map(|(trial, losses)| (best(losses), *trial)).collect();
+        let mut ranked: Vec<(f64, TrialId)> = rung.iter().map(|(trial, costs)| (best(costs), *trial)).collect();
         ranked.retain(|(_, trial)| came(*trial));
         ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         ranked
@@ -131,7 +131,7 @@ fn ceiling_by_definition(rungs: &[Vec<(TrialId, Vec<f64>)>], ceiling: usize) -> 
     let stable = (0..above.len()).all(|place| {
         let could_stand_here = below
             .iter()
-            .filter(|(loss, _)| (loss - below[place].0).abs() <= tolerance);
+            .filter(|(cost, _)| (cost - below[place].0).abs() <= tolerance);
         could_stand_here
             .map(|(_, trial)| trial)
             .any(|trial| *trial == above[place].1)
@@ -157,18 +157,18 @@ proptest! {
         let mut arrivals: Vec<(usize, TrialId)> = (0..curves.len() as u64).rev().map(|trial| (0, TrialId(trial))).collect();
         let mut promote = promote.into_iter().cycle();
         while let Some((k, trial)) = arrivals.pop() {
-            let losses: Option<Vec<f64>> = curves[trial.0 as usize][..resources[k] as usize]
+            let costs: Option<Vec<f64>> = curves[trial.0 as usize][..resources[k] as usize]
                 .iter()
-                .map(|loss| loss.map(f64::from))
+                .map(|cost| cost.map(f64::from))
                 .collect();
-            let best = losses.iter().flatten().copied().reduce(f64::min);
-            let report = |loss| Report { at: Timestamp(0), loss: Some(loss), metrics: Default::default(), checkpoint: None };
-            let curve = (1..).zip(losses.iter().flatten().copied().map(report)).collect();
+            let best = costs.iter().flatten().copied().reduce(f64::min);
+            let report = |cost| Report { at: Timestamp(0), cost: Some(cost), loss: None, metrics: Default::default(), checkpoint: None };
+            let curve = (1..).zip(costs.iter().flatten().copied().map(report)).collect();
             let decided = pasha.enter(resources[k], Entry { trial, best, curve: &curve });
             prop_assert_eq!(decided.is_empty(), k < 3 || best.is_none());
             came[k].push((best.unwrap_or(f64::INFINITY), trial));
-            if let Some(losses) = losses {
-                known[k].push((trial, losses));
+            if let Some(costs) = costs {
+                known[k].push((trial, costs));
                 if k == ceiling { ceiling = ceiling_by_definition(&known, ceiling); }
             }
             ceilings.push(ceiling);
@@ -187,9 +187,9 @@ proptest! {
 #[test]
 fn who_has_failed_counts_but_is_never_promoted() {
     let mut asha = Asha::new(&[1, 3], 3, AshaVariant::Promotion);
-    for (trial, loss) in [(0, None), (1, Some(0.5)), (2, None)] {
+    for (trial, cost) in [(0, None), (1, Some(0.5)), (2, None)] {
         assert_eq!(asha.promotion(), None);
-        enter(&mut asha, 1, TrialId(trial), loss);
+        enter(&mut asha, 1, TrialId(trial), cost);
     }
     assert_eq!(asha.promotion(), Some(promotion(TrialId(1), 1, 3)));
 }

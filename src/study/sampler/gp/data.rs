@@ -1,4 +1,4 @@
-//! What the process is shown: configurations as features, and losses of all rungs on one scale.
+//! What the process is shown: configurations as features, and costs of all rungs on one scale.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub(super) struct Data {
     pub points: Vec<Point>,
     /// Where the configurations of the trials that may be the best lie in the unit cube.
     pub seen: Vec<Vec<Option<f64>>>,
-    /// How many trials have a loss, or have failed.
+    /// How many trials have a cost, or have failed.
     pub trials: usize,
 }
 
@@ -28,53 +28,53 @@ impl Data {
     pub fn new(history: &History<'_>) -> Self {
         let space = history.space;
         let rung = |resource: u64| history.rungs.iter().position(|&rung| rung == resource);
-        // Trial, rung and loss.
-        let mut losses: Vec<(usize, usize, f64)> = Vec::new();
+        // Trial, rung and cost.
+        let mut costs: Vec<(usize, usize, f64)> = Vec::new();
         let mut known = Vec::new();
         let mut failed = Vec::new();
         for observation in history.observations {
-            let own = observation.losses.iter();
-            let own = own.filter_map(|&(at, loss)| Some((known.len(), rung(at)?, loss)));
-            let before = losses.len();
-            losses.extend(own);
+            let own = observation.costs.iter();
+            let own = own.filter_map(|&(at, cost)| Some((known.len(), rung(at)?, cost)));
+            let before = costs.len();
+            costs.extend(own);
             if observation.failed {
-                let last = losses.drain(before..).next_back().map_or(0, |(_, rung, _)| rung);
+                let last = costs.drain(before..).next_back().map_or(0, |(_, rung, _)| rung);
                 failed.push((known.len(), last));
             }
-            if observation.failed || losses.len() > before {
+            if observation.failed || costs.len() > before {
                 known.push(observation.parameters);
             }
         }
-        align(&mut losses, history.rungs.len());
-        let levels = Levels::of(losses.iter().map(|(.., loss)| *loss).collect());
-        losses.iter_mut().for_each(|(.., loss)| *loss = levels.squash(*loss));
+        align(&mut costs, history.rungs.len());
+        let levels = Levels::of(costs.iter().map(|(.., cost)| *cost).collect());
+        costs.iter_mut().for_each(|(.., cost)| *cost = levels.squash(*cost));
         // Worse than any that has not failed.
-        let worst = losses.iter().map(|(.., loss)| *loss).fold(1.0, f64::max);
-        losses.extend(failed.into_iter().map(|(trial, rung)| (trial, rung, worst)));
-        // Higher rungs say more, and low losses more than high ones.
-        losses.sort_by(|a, b| b.1.cmp(&a.1).then(a.2.total_cmp(&b.2)));
+        let worst = costs.iter().map(|(.., cost)| *cost).fold(1.0, f64::max);
+        costs.extend(failed.into_iter().map(|(trial, rung)| (trial, rung, worst)));
+        // Higher rungs say more, and low costs more than high ones.
+        costs.sort_by(|a, b| b.1.cmp(&a.1).then(a.2.total_cmp(&b.2)));
         let trials = known.len();
-        if losses.len() > MOST {
+        if costs.len() > MOST {
             // Of the rest some, evenly, to know where not to look.
             let (sure, rest) = (MOST * 3 / 4, MOST / 4);
-            let others = losses.split_off(sure);
-            losses.extend((0..rest).map(|number| others[number * others.len() / rest]));
+            let others = costs.split_off(sure);
+            costs.extend((0..rest).map(|number| others[number * others.len() / rest]));
         }
         if trials > ALL {
-            let shown: BTreeSet<usize> = losses.iter().map(|(trial, ..)| *trial).collect();
+            let shown: BTreeSet<usize> = costs.iter().map(|(trial, ..)| *trial).collect();
             let places: BTreeMap<usize, usize> = shown.iter().copied().zip(0..).collect();
             known = shown.iter().map(|&trial| known[trial]).collect();
-            losses.iter_mut().for_each(|(trial, ..)| *trial = places[trial]);
+            costs.iter_mut().for_each(|(trial, ..)| *trial = places[trial]);
         }
         let seen: Vec<Vec<Option<f64>>> = known.iter().map(|parameters| space.point(parameters)).collect();
         let features: Vec<Vec<f64>> = seen.iter().map(|point| features(space, point)).collect();
-        let point = |(trial, rung, loss): (usize, usize, f64)| Point {
+        let point = |(trial, rung, cost): (usize, usize, f64)| Point {
             features: features[trial].clone(),
             rung,
-            loss,
+            cost,
         };
         Self {
-            points: losses.into_iter().map(point).collect(),
+            points: costs.into_iter().map(point).collect(),
             trials,
             seen,
         }
@@ -115,15 +115,15 @@ pub(super) fn features(space: &SearchSpace, point: &[Option<f64>]) -> Vec<f64> {
     features
 }
 
-/// Moves the losses of each rung by what the same trials' losses changed on average on the way to the last one, so that a
+/// Moves the costs of each rung by what the same trials' costs changed on average on the way to the last one, so that a
 /// trial stands at about the same height at all rungs.
-fn align(losses: &mut [(usize, usize, f64)], rungs: usize) {
+fn align(costs: &mut [(usize, usize, f64)], rungs: usize) {
     let mut changes: Vec<Vec<f64>> = vec![Vec::new(); rungs];
-    // A trial's losses are side by side, by rung.
-    for pair in losses.windows(2) {
-        let [(trial, rung, loss), (other, next, then)] = [pair[0], pair[1]];
+    // A trial's costs are side by side, by rung.
+    for pair in costs.windows(2) {
+        let [(trial, rung, cost), (other, next, then)] = [pair[0], pair[1]];
         if trial == other && rung + 1 == next {
-            changes[rung].push(then - loss);
+            changes[rung].push(then - cost);
         }
     }
     // From the top down: the shift of a rung is that of the one above and the change in between.
@@ -135,12 +135,12 @@ fn align(losses: &mut [(usize, usize, f64)], rungs: usize) {
         let median = changes.get(changes.len() / 2).copied().unwrap_or(0.0);
         shifts[rung] = shifts[rung + 1] + median;
     }
-    for (_, rung, loss) in losses {
-        *loss += shifts[*rung];
+    for (_, rung, cost) in costs {
+        *cost += shifts[*rung];
     }
 }
 
-/// The middle of losses, and how far the good ones are from it.
+/// The middle of costs, and how far the good ones are from it.
 #[derive(Debug, Clone, Copy)]
 struct Levels {
     middle: f64,
@@ -148,11 +148,11 @@ struct Levels {
 }
 
 impl Levels {
-    fn of(mut losses: Vec<f64>) -> Self {
-        losses.sort_by(f64::total_cmp);
+    fn of(mut costs: Vec<f64>) -> Self {
+        costs.sort_by(f64::total_cmp);
         let at = |share: f64| {
-            losses
-                .get(((losses.len() as f64 - 1.0) * share) as usize)
+            costs
+                .get(((costs.len() as f64 - 1.0) * share) as usize)
                 .copied()
                 .unwrap_or(0.0)
         };
@@ -166,8 +166,8 @@ impl Levels {
 
     /// Losses below the middle in units of the spread; those above grow with their logarithm, since how bad a bad
     /// configuration is does not matter.
-    fn squash(self, loss: f64) -> f64 {
-        let away = (loss - self.middle) / self.spread;
+    fn squash(self, cost: f64) -> f64 {
+        let away = (cost - self.middle) / self.spread;
         if away <= 0.0 { away } else { away.ln_1p() }
     }
 }
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn rungs_are_brought_to_the_height_of_the_last() {
-        let mut losses = vec![
+        let mut costs = vec![
             (0, 0, 0.9),
             (0, 1, 0.5),
             (0, 2, 0.4),
@@ -186,8 +186,8 @@ mod tests {
             (1, 1, 0.6),
             (2, 0, 1.5),
         ];
-        align(&mut losses, 3);
-        let heights: Vec<f64> = losses.iter().map(|(.., loss)| (loss * 1e6).round() / 1e6).collect();
+        align(&mut costs, 3);
+        let heights: Vec<f64> = costs.iter().map(|(.., cost)| (cost * 1e6).round() / 1e6).collect();
         assert_eq!(heights, [0.4, 0.4, 0.4, 0.5, 0.5, 1.0]);
     }
 

@@ -1,15 +1,15 @@
-//! How losses covary: Rasmussen and Williams (2006), chapter 4.2 (Matern).
+//! How costs covary: Rasmussen and Williams (2006), chapter 4.2 (Matern).
 
 /// The least share of the signal that is noise, so that matrices stay regular.
 const JITTER: f64 = 1e-6;
 
-/// How two losses covary without noise: Matern 5/2 over configurations times a power of the correlation over rungs.
+/// How two costs covary without noise: Matern 5/2 over configurations times a power of the correlation over rungs.
 #[derive(Debug, Clone)]
 pub(super) struct Kernel {
     lengths: Vec<f64>,
     /// The variance of the noise.
     pub noise: f64,
-    /// The covariance of two losses of one configuration, by how many rungs they are apart.
+    /// The covariance of two costs of one configuration, by how many rungs they are apart.
     scales: Vec<f64>,
 }
 
@@ -26,12 +26,12 @@ impl Kernel {
         }
     }
 
-    /// The variance of a loss without noise.
+    /// The variance of a cost without noise.
     pub fn signal(&self) -> f64 {
         self.scales[0]
     }
 
-    /// The covariance of the losses of one configuration at two rungs.
+    /// The covariance of the costs of one configuration at two rungs.
     pub fn scale(&self, rung: usize, other: usize) -> f64 {
         self.scales[rung.abs_diff(other)]
     }
@@ -55,7 +55,7 @@ impl Kernel {
         }
     }
 
-    /// The covariance of the losses at two places.
+    /// The covariance of the costs at two places.
     pub fn covariance(&self, one: &Places, i: usize, other: &Places, j: usize) -> f64 {
         self.scale(one.rungs[i], other.rungs[j]) * matern(distance(one.at(i), other.at(j))).0
     }

@@ -70,7 +70,7 @@ impl Sampler for GaussianProcess {
 impl GaussianProcess {
     pub(super) const ABOUT: About = About {
         name: "gaussian_process",
-        in_short: "a model of the loss over the space and the rungs proposes the most promising configurations",
+        in_short: "a model of the objective over the space and the rungs proposes the most promising configurations",
         choose: "usually, and by default: it finds better configurations with the same epochs",
         keys: &[STARTUP_TRIALS, RANDOM_SHARE],
         keys_if_learning: &[],
@@ -106,7 +106,7 @@ const BELIEVED: usize = 200;
 
 /// Trials beyond the first rung that must be known before correlations of rungs are.
 const TO_COMPARE: usize = 3;
-/// A rung whose losses are less correlated with those at the last one prunes too many of the good.
+/// A rung whose costs are less correlated with those at the last one prunes too many of the good.
 const TELLING: f64 = 0.85;
 
 /// What has been observed, and the hyperparameters that explain it best.
@@ -191,7 +191,7 @@ fn unknowing(
 struct Candidates {
     configurations: Vec<Values>,
     prediction: Prediction,
-    /// The lowest loss expected of a configuration that has been seen.
+    /// The lowest cost expected of a configuration that has been seen.
     best: f64,
     /// What the user's priors add to the logarithm of each one's improvement.
     expected: Vec<f64>,
@@ -208,7 +208,7 @@ fn prior(space: &SearchSpace, point: &[Option<f64>]) -> f64 {
         .sum()
 }
 
-/// Places by what a process expects of them at a rung, the lowest loss first.
+/// Places by what a process expects of them at a rung, the lowest cost first.
 fn promising(process: &Process, places: &[Vec<f64>], rung: usize) -> Vec<(f64, usize)> {
     let means = process.means(places, rung).into_iter();
     let mut order: Vec<(f64, usize)> = means.zip(0..).collect();
@@ -224,7 +224,7 @@ fn believing(process: Process, request: &Request<'_>, learned: &Learned) -> Opti
         .observations
         .iter()
         .rev()
-        .filter(|one| one.losses.is_empty() && !one.failed)
+        .filter(|one| one.costs.is_empty() && !one.failed)
         .take(UNDER_WAY);
     let places: Vec<Vec<f64>> = under_way
         .map(|one| features(space, &space.point(one.parameters)))
@@ -237,10 +237,10 @@ fn believing(process: Process, request: &Request<'_>, learned: &Learned) -> Opti
         promising(&process, &places, rung)
             .into_iter()
             .take(BELIEVED)
-            .map(|(loss, place)| Point {
+            .map(|(cost, place)| Point {
                 features: places[place].clone(),
                 rung,
-                loss,
+                cost,
             }),
     );
     Process::new(&learned.hyperparameters, &points, rung)
@@ -290,7 +290,7 @@ impl Candidates {
     }
 
     /// The configuration with the greatest expected improvement of those not tried, if there is one. It is taken as tried from then
-    /// on, with the loss that is expected of it, so that the next one is another.
+    /// on, with the cost that is expected of it, so that the next one is another.
     fn next(&mut self, tried: &Tried<'_>) -> Option<Values> {
         let new = (0..self.configurations.len()).filter(|&place| !tried.contains(&self.configurations[place]));
         let improvement = |place: usize| {
@@ -304,7 +304,7 @@ impl Candidates {
     }
 }
 
-/// The logarithm of the expected improvement on `best` of a loss with that mean and variance.
+/// The logarithm of the expected improvement on `best` of a cost with that mean and variance.
 fn improvement(best: f64, mean: f64, variance: f64) -> f64 {
     let deviation = variance.sqrt().max(1e-9);
     let z = (best - mean) / deviation;

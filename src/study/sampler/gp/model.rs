@@ -6,15 +6,15 @@ use nalgebra::{DMatrix, DVector};
 use super::factor::Factor;
 use super::kernel::{Kernel, Places, distance, matern};
 
-/// A loss at a rung of a configuration.
+/// A cost at a rung of a configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
     /// Where the configuration lies: a number for each feature, 0 to 1.
     pub features: Vec<f64>,
     /// The number of the rung, from 0.
     pub rung: usize,
-    /// The loss, transformed to about mean 0 and deviation 1.
-    pub loss: f64,
+    /// The cost, transformed to about mean 0 and deviation 1.
+    pub cost: f64,
 }
 
 /// Logarithms of what is learned: a length scale for each feature, the signal's and the noise's deviation; and the
@@ -120,9 +120,9 @@ impl Hyperparameters {
         let mut noisy = covariance.clone();
         (0..count).for_each(|i| noisy[(i, i)] += kernel.noise);
         let factor = Factor::new(noisy)?;
-        let losses = DVector::from_iterator(count, points.iter().map(|point| point.loss));
-        let weights = factor.solve(&losses);
-        let mut density = -0.5 * losses.dot(&weights) - factor.ln_determinant();
+        let costs = DVector::from_iterator(count, points.iter().map(|point| point.cost));
+        let weights = factor.solve(&costs);
+        let mut density = -0.5 * costs.dot(&weights) - factor.ln_determinant();
         let inverse = factor.inverse();
         let mut slopes = vec![0.0; self.0.len()];
         let correlation = self.correlation();
@@ -178,8 +178,8 @@ impl Process {
             covariance[(j, j)] += kernel.noise;
         }
         let factor = Factor::new(covariance)?;
-        let losses = DVector::from_iterator(count, points.iter().map(|point| point.loss));
-        let weights = factor.solve(&losses);
+        let costs = DVector::from_iterator(count, points.iter().map(|point| point.cost));
+        let weights = factor.solve(&costs);
         Some(Self {
             kernel,
             places,
@@ -199,7 +199,7 @@ impl Process {
             .collect()
     }
 
-    /// The mean of the loss at some places of a rung.
+    /// The mean of the cost at some places of a rung.
     pub fn means(&self, places: &[Vec<f64>], rung: usize) -> Vec<f64> {
         let places = self.places_at(places, rung);
         let covariance = |i: usize, j: usize| self.kernel.covariance(&self.places, i, &places, j);
@@ -213,7 +213,7 @@ impl Process {
         (0..places.count()).map(mean).collect()
     }
 
-    /// Mean and variance of the loss without noise at some places of a rung; more places can be imagined afterwards.
+    /// Mean and variance of the cost without noise at some places of a rung; more places can be imagined afterwards.
     pub fn predict(&self, places: &[Vec<f64>], rung: usize) -> Prediction {
         let places = self.places_at(places, rung);
         let cross = DMatrix::from_fn(self.places.count(), places.count(), |i, j| {
@@ -286,7 +286,7 @@ mod tests {
                 Point {
                     features: vec![x, (7.0 * x).fract()],
                     rung,
-                    loss: (6.0 * x).sin() + 0.1 * rung as f64,
+                    cost: (6.0 * x).sin() + 0.1 * rung as f64,
                 }
             })
             .collect()
@@ -326,7 +326,7 @@ mod tests {
         let process = Process::new(&Hyperparameters::fit(&points), &points, 2).unwrap();
         let seen = points[3].features.clone();
         let prediction = process.predict(&[seen, vec![0.5, 5.0]], points[3].rung);
-        assert!((prediction.means[0] - points[3].loss).abs() < 0.2);
+        assert!((prediction.means[0] - points[3].cost).abs() < 0.2);
         assert!(prediction.variances[0] < 0.1 * prediction.variances[1]);
     }
 
@@ -340,7 +340,7 @@ mod tests {
             let one = others.remove(place);
             let process = Process::new(&hyperparameters, &others, 2).unwrap();
             let expected = process.means(std::slice::from_ref(&one.features), one.rung)[0];
-            assert!((one.loss - expected - error).abs() < 1e-6, "{place}");
+            assert!((one.cost - expected - error).abs() < 1e-6, "{place}");
             let predicted = process.predict(&[one.features], one.rung).means[0];
             assert!((expected - predicted).abs() < 1e-9);
         }
@@ -355,11 +355,11 @@ mod tests {
         let mut prediction = process.predict(&places, 2);
         let mut all = points.clone();
         for place in [0, 2] {
-            let (features, loss) = (places[place].clone(), prediction.means[place]);
+            let (features, cost) = (places[place].clone(), prediction.means[place]);
             all.push(Point {
                 features,
                 rung: 2,
-                loss,
+                cost,
             });
             prediction.imagine(place);
         }
@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn the_same_point_many_times_is_no_harm() {
         let mut points = vec![points()[0].clone(); 40];
-        points[3].loss = 1e3;
+        points[3].cost = 1e3;
         let process = Process::new(&Hyperparameters::fit(&points), &points, 2).unwrap();
         let prediction = process.predict(&[vec![0.0, 0.0], vec![1.0, 1.0]], 0);
         assert!(

@@ -1,4 +1,4 @@
-//! The process as a model of the losses of a study, for whoever wants to know what it has learned.
+//! The process as a model of the costs of a study, for whoever wants to know what it has learned.
 
 use super::super::History;
 use super::LEARN_FROM;
@@ -6,14 +6,14 @@ use super::data::{Data, features};
 use super::model::{Hyperparameters, Process};
 use crate::space::SearchSpace;
 
-/// A model of the loss at the last rung.
+/// A model of the cost at the last rung.
 #[derive(Debug)]
 pub struct Surrogate<'a> {
     space: &'a SearchSpace,
     process: Process,
     trials: usize,
     rung: usize,
-    losses: Vec<f64>,
+    costs: Vec<f64>,
 }
 
 impl<'a> Surrogate<'a> {
@@ -27,7 +27,7 @@ impl<'a> Surrogate<'a> {
             process,
             trials: data.trials,
             rung,
-            losses: data.points.iter().map(|point| point.loss).collect(),
+            costs: data.points.iter().map(|point| point.cost).collect(),
         })
     }
 
@@ -36,16 +36,16 @@ impl<'a> Surrogate<'a> {
         self.trials
     }
 
-    /// The share of the variance of the losses, each left out in turn, that the others explain; none if all are the same.
+    /// The share of the variance of the costs, each left out in turn, that the others explain; none if all are the same.
     pub fn explained(&self) -> Option<f64> {
-        let mean = self.losses.iter().sum::<f64>() / self.losses.len() as f64;
-        let variance: f64 = self.losses.iter().map(|loss| (loss - mean).powi(2)).sum();
+        let mean = self.costs.iter().sum::<f64>() / self.costs.len() as f64;
+        let variance: f64 = self.costs.iter().map(|cost| (cost - mean).powi(2)).sum();
         let missed: f64 = self.process.left_out().iter().map(|error| error * error).sum();
         (variance > 0.0).then(|| 1.0 - missed / variance)
     }
 
-    /// The losses, transformed, that it expects at points of the unit cube; none if the space does not allow one of them.
-    pub fn losses(&self, points: &[Vec<f64>]) -> Option<Vec<f64>> {
+    /// The costs, transformed, that it expects at points of the unit cube; none if the space does not allow one of them.
+    pub fn costs(&self, points: &[Vec<f64>]) -> Option<Vec<f64>> {
         let place = |point: &Vec<f64>| {
             let configuration = self.space.configuration(point)?;
             Some(features(self.space, &self.space.point(&configuration)))

@@ -33,14 +33,14 @@ fn draw(space: &SearchSpace, seed: u64, count: u64, observations: &[Observation<
     })
 }
 
-/// The regret of the best of 24 configurations, in brackets of 6 whose losses at lower rungs mislead.
+/// The regret of the best of 24 configurations, in brackets of 6 whose costs at lower rungs mislead.
 fn regret(adaptive: bool, seed: u64) -> f64 {
     let space = space(json!({
         "x": {"type": "uniform", "low": 0, "high": 1},
         "y": {"type": "log_uniform", "low": 1e-4, "high": 1.0},
     }));
     let number = |values: &Values, name: &str| values[name].as_f64().unwrap();
-    let loss = |values: &Values, rung: usize| {
+    let cost = |values: &Values, rung: usize| {
         let (x, y) = (number(values, "x"), number(values, "y").log10() / 4.0 + 1.0);
         (x - 0.3).powi(2) + (y - 0.6 - 0.1 * (2 - rung) as f64).powi(2) + (2 - rung) as f64
     };
@@ -51,7 +51,7 @@ fn regret(adaptive: bool, seed: u64) -> f64 {
             Observation {
                 trial: TrialId(trial as u64),
                 parameters,
-                losses: (0..reached).map(|rung| (RUNGS[rung], loss(parameters, rung))).collect(),
+                costs: (0..reached).map(|rung| (RUNGS[rung], cost(parameters, rung))).collect(),
                 failed: false,
             }
         });
@@ -65,7 +65,7 @@ fn regret(adaptive: bool, seed: u64) -> f64 {
         };
         all.extend(next);
     }
-    all.iter().map(|values| loss(values, 2)).fold(f64::INFINITY, f64::min)
+    all.iter().map(|values| cost(values, 2)).fold(f64::INFINITY, f64::min)
 }
 
 #[test]
@@ -81,11 +81,11 @@ fn the_first_four_are_spread_and_the_fifth_is_drawn_by_the_model() {
         "x": {"type": "uniform", "low": 0, "high": 1},
         "y": {"type": "choice", "values": ["a", "b", "c", "d"]},
     }));
-    let after = |seed, all: &[Values], loss: fn(usize) -> f64| {
+    let after = |seed, all: &[Values], cost: fn(usize) -> f64| {
         let observations = all.iter().enumerate().map(|(trial, parameters)| Observation {
             trial: TrialId(trial as u64),
             parameters,
-            losses: vec![(9, loss(trial))],
+            costs: vec![(9, cost(trial))],
             failed: false,
         });
         let observations: Vec<Observation> = observations.collect();
@@ -131,11 +131,11 @@ fn where_all_has_been_tried_the_most_promising_is_trained_further() {
     let all: Vec<Values> = (0..10)
         .map(|x| Values::from_iter([("x".to_owned(), json!(x))]))
         .collect();
-    // 3 has the lowest loss, but has come to the end already.
+    // 3 has the lowest cost, but has come to the end already.
     let observations = all.iter().enumerate().map(|(x, parameters)| Observation {
         trial: TrialId(x as u64),
         parameters,
-        losses: RUNGS[..if x == 3 { 3 } else { 1 }]
+        costs: RUNGS[..if x == 3 { 3 } else { 1 }]
             .iter()
             .map(|rung| (*rung, x.abs_diff(3) as f64))
             .collect(),

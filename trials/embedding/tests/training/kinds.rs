@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::study::{Study, report, triplets};
-use hpo_protocol::{FromWorker, ToWorker};
+use hpo_protocol::{FromWorker, Measurement, ToWorker};
 use serde_json::{Value, json};
 
 /// A study whose data are made of its triplets, row by row.
@@ -30,7 +30,10 @@ fn learns(study: &Study, change: Value) -> (f64, f64, hpo_protocol::Metrics) {
         .extend(change.as_object().unwrap().clone());
     let mut worker = study.worker();
     worker.say(&ToWorker::Evaluate);
-    let Some(FromWorker::Evaluated { loss: untrained, .. }) = worker.next() else {
+    let Some(FromWorker::Evaluated(Measurement {
+        loss: Some(untrained), ..
+    })) = worker.next()
+    else {
         panic!("not evaluated");
     };
     let lines = worker.train(&study.run("runs", parameters, 0, 9, None));
@@ -130,13 +133,19 @@ fn the_exported_model_alone_is_measured_on_test_data() {
         let (checkpoint, directory) = (checkpoint.clone(), study.path.join(name));
         worker.say(&ToWorker::Export { checkpoint, directory });
         match worker.next() {
-            Some(FromWorker::Exported { test: Some(test), .. }) => test,
+            Some(FromWorker::Exported {
+                test: Some(test),
+                untrained: Some(untrained),
+                ..
+            }) => (test, untrained),
             other => panic!("{other:?}"),
         }
     };
-    let test = export("one");
-    assert_eq!(test, export("other"));
-    assert_ne!(test.loss, validated);
+    let (test, untrained) = export("one");
+    assert_eq!((test.clone(), untrained.clone()), export("other"));
+    assert_ne!(test, untrained);
+    let tested = test.loss.unwrap();
+    assert_ne!(tested, validated);
     assert_eq!(
         test.metrics.keys().collect::<Vec<_>>(),
         ["mean_cosine", "mrr@10", "ndcg@10", "recall@10", "triplet_accuracy"]
@@ -148,7 +157,7 @@ fn the_exported_model_alone_is_measured_on_test_data() {
         .worker()
         .train(&study.run("again", json!({"learning_rate": 1e-3}), 0, 1, None));
     let report = report(&lines[0]);
-    assert!((report.1 - test.loss).abs() < 1e-6, "{} {}", report.1, test.loss);
+    assert!((report.1 - tested).abs() < 1e-6, "{} {tested}", report.1);
 }
 
 #[test]

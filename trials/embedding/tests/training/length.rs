@@ -99,12 +99,13 @@ fn its_model_is_tested_and_exported_with_that_length() {
     let (model, plain) = (long.path.join("best"), short.path.join("best"));
     assert_eq!(export(&mut one, &ours, &model), export(&mut other, &expected, &plain));
     assert!(tensors(&model.join("model.safetensors")) == tensors(&plain.join("model.safetensors")));
-    let settings = |directory: &Path| std::fs::read_to_string(directory.join("sentence_bert_config.json"));
-    let settings: Value = serde_json::from_str(&settings(&model).unwrap()).unwrap();
+    let read = |directory: &Path| std::fs::read_to_string(directory.join("sentence_bert_config.json"));
+    let settings: Value = serde_json::from_str(&read(&model).unwrap()).unwrap();
     assert_eq!(settings, json!({"max_seq_length": SHORT}));
-    assert!(
-        !plain.join("sentence_bert_config.json").exists(),
-        "no trial has chosen a length"
+    let of_study: Value = serde_json::from_str(&read(&plain).unwrap()).unwrap();
+    assert_eq!(
+        of_study, settings,
+        "the length under `[trial]` is the one that was measured"
     );
 }
 

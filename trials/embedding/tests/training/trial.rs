@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::study::{Study, of, report, triplets};
 use crate::{add_synonyms, prepared};
 use hpo_protocol::embedding::PARAMETERS;
-use hpo_protocol::{FromWorker, ToWorker};
+use hpo_protocol::{FromWorker, Measurement, ToWorker};
 use hpo_trial_embedding::segment::{Talk, segment};
 use serde_json::{Value, json};
 
@@ -137,10 +137,10 @@ fn the_validation_loss_does_not_know_the_margin_of_the_trial() {
     let study = Study::new("margin");
     let mut worker = study.worker();
     worker.say(&ToWorker::Evaluate);
-    let Some(FromWorker::Evaluated {
-        loss: untrained,
+    let Some(FromWorker::Evaluated(Measurement {
+        loss: Some(untrained),
         metrics,
-    }) = worker.next()
+    })) = worker.next()
     else {
         panic!("not evaluated");
     };
@@ -240,7 +240,7 @@ fn every_parameter_moves_the_result() {
     // It learns: the first word distinguishes a positive from a negative.
     let (_, learned) = result(json!({"learning_rate": 3e-3, "batch_size": 8, "dropout": 0.0}));
     worker.say(&ToWorker::Evaluate);
-    let Some(FromWorker::Evaluated { loss, .. }) = worker.next() else {
+    let Some(FromWorker::Evaluated(Measurement { loss: Some(loss), .. })) = worker.next() else {
         panic!("not evaluated");
     };
     assert!(learned < loss, "{learned} after training, {loss} before");

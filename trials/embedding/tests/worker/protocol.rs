@@ -174,6 +174,7 @@ fn an_export_embeds_as_the_checkpoint_does() {
         Some(FromWorker::Exported {
             directory: directory.clone(),
             test: None,
+            untrained: None,
         })
     );
 

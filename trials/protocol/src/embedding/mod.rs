@@ -8,6 +8,19 @@ mod model;
 mod parameters;
 mod settings;
 
+/// The metrics that the embedding trainer reports beside the loss, some of them for some kinds of data only, and whether higher is
+/// better.
+pub const METRICS: &[(&str, bool)] = &[
+    ("ndcg@10", true),
+    ("mrr@10", true),
+    ("recall@10", true),
+    ("triplet_accuracy", true),
+    ("spearman", true),
+    ("pearson", true),
+    ("accuracy", true),
+    ("macro_f1", true),
+];
+
 pub use self::declare::Choice;
 pub use self::domain::Domain;
 pub use self::model::{FAMILIES, FILES, Family, POOLING_MODES, Sizes, WORD_EMBEDDINGS, pooling_mode};

@@ -1,0 +1,199 @@
+//! The model card: what a model was trained on, how, and what it comes to. Hugging Face's hub shows it, and people read it.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use hpo_protocol::Measurement;
+use serde_json::Value;
+
+use crate::study::{Study, Tested, Trial};
+use crate::words::counted;
+
+/// The file of a model card.
+const FILE: &str = "README.md";
+/// What of the base model's card holds for a model that was made of it.
+const INHERITED: [&str; 4] = ["language", "license", "license_name", "license_link"];
+/// The settings that say on what a model was trained.
+const DATA: [&str; 5] = ["train", "validation", "test", "synonyms", "max_length"];
+
+/// The card of a trial's model, but for what it inherits from the base model's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Card {
+    /// The base model's name.
+    base: String,
+    /// What follows the metadata, in Markdown.
+    text: String,
+}
+
+impl Card {
+    /// That of a trial of the embedding trainer; `None` for other trainers, whose models are described by whoever writes them.
+    pub fn of(study: &Study, trial: &Trial, tested: Option<&Tested>) -> Option<Self> {
+        let spec = study.spec();
+        if spec.trainer.command.is_some() {
+            return None;
+        }
+        let base = trial.parameters.get("model").or(spec.trainer.settings.get("model"));
+        let base = name(base.and_then(Value::as_str).unwrap_or_default());
+        let row = study.summary(trial);
+        let objective = &spec.objective;
+        let searched = counted(study.search_trials().count(), "configuration");
+        let (unit, at) = (spec.policy.unit.one(), row.best_at.unwrap_or_default());
+        let mut text = format!(
+            "# {}, trial {}\n\n`{base}`, fine-tuned by a hyperparameter search over {searched} with hpo {}. The trials were compared by \
+             `{}` on validation data ({}); these are the weights of trial {} at {unit} {at}.\n",
+            spec.name,
+            trial.id,
+            env!("CARGO_PKG_VERSION"),
+            objective.metric,
+            objective.direction.name(),
+            trial.id,
+        );
+        let validated = trial.reports.get(&at).map(|report| Measurement {
+            loss: report.loss,
+            metrics: report.metrics.to_metrics(),
+        });
+        if let Some(validated) = validated {
+            text += "\n## Validation\n\nThe search chose by these values, so they are better than what new data will show.\n\n";
+            text += &compared(&validated, study.baseline());
+        }
+        if let Some(tested) = tested {
+            text += "\n## Test\n\nNo decision of the search looked at these data.\n\n";
+            text += &compared(&tested.measurement, tested.untrained.as_ref());
+        }
+        text += "\n## Training\n\n| | |\n|---|---|\n";
+        for (key, value) in DATA
+            .iter()
+            .filter_map(|key| Some((key, spec.trainer.settings.get(*key)?)))
+        {
+            let shown = value.as_str().map_or_else(|| value.to_string(), name);
+            text += &format!("| {key} | `{shown}` |\n");
+        }
+        for (name, value) in &trial.parameters {
+            text += &format!("| {name} | `{value}` |\n");
+        }
+        text += &format!("| seed | `{}` |\n", trial.seed);
+        text += "\n## Use\n\n```python\nfrom sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer(\"path/to/this/directory\")\n\
+                 embeddings = model.encode([\"a text\", \"another text\"])\n```\n";
+        Some(Self { base, text })
+    }
+
+    /// Writes it into a directory of a model, in the place of the base model's.
+    ///
+    /// # Errors
+    /// On an I/O error.
+    pub fn write(&self, directory: &Path) -> io::Result<()> {
+        let path = directory.join(FILE);
+        let before = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            // One that is not text has no metadata.
+            Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::InvalidData].contains(&error.kind()) => {
+                String::new()
+            }
+            Err(error) => return Err(error),
+        };
+        fs::write(&path, self.whole(&before))
+    }
+
+    /// With what it inherits from the base model's card.
+    fn whole(&self, before: &str) -> String {
+        format!(
+            "---\n{}base_model: {}\nlibrary_name: sentence-transformers\npipeline_tag: sentence-similarity\ntags:\n- sentence-transformers\n\
+             - sentence-similarity\n- feature-extraction\n---\n\n{}",
+            inherited(before),
+            Value::from(self.base.as_str()),
+            self.text
+        )
+    }
+}
+
+/// The last part of a path: those before it say nothing elsewhere.
+fn name(path: &str) -> String {
+    let last = Path::new(path).file_name();
+    last.map_or(path, |last| last.to_str().unwrap_or(path)).to_owned()
+}
+
+/// Two columns, or one if the untrained model was not measured.
+fn compared(model: &Measurement, untrained: Option<&Measurement>) -> String {
+    let values = |of: &Measurement| {
+        let loss = of.loss.map(|loss| ("loss".to_owned(), loss));
+        loss.into_iter().chain(of.metrics.clone()).collect::<Vec<_>>()
+    };
+    let before = untrained.map(values);
+    let mut text = match before {
+        Some(_) => "| | untrained | this model |\n|---|---|---|\n".to_owned(),
+        None => "| | this model |\n|---|---|\n".to_owned(),
+    };
+    for (name, value) in values(model) {
+        text += &match &before {
+            Some(before) => {
+                let before = before.iter().find(|(known, _)| *known == name);
+                let before = before.map_or("–".to_owned(), |(_, value)| format!("{value:.4}"));
+                format!("| {name} | {before} | {value:.4} |\n")
+            }
+            None => format!("| {name} | {value:.4} |\n"),
+        };
+    }
+    text
+}
+
+/// The lines of the metadata at the beginning of a card that hold for a model made of that one.
+fn inherited(card: &str) -> String {
+    let Some(metadata) = card.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---")) else {
+        return String::new();
+    };
+    let mut kept = String::new();
+    let mut keeps = false;
+    for line in metadata.0.lines() {
+        // What follows a key and belongs to it is indented, or an item of a list.
+        if !line.starts_with([' ', '-', '\t', '#']) {
+            keeps = line.split_once(':').is_some_and(|(key, _)| INHERITED.contains(&key));
+        }
+        if keeps {
+            kept += line;
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::tests::finished;
+
+    #[test]
+    fn a_card_says_how_good_the_model_is_and_how_it_was_made() {
+        let study = finished();
+        let trial = study.best().unwrap();
+        let measured = |loss, ndcg| Measurement {
+            loss: Some(loss),
+            metrics: [("ndcg@10".to_owned(), ndcg)].into(),
+        };
+        let tested = Tested {
+            trial: trial.id,
+            measurement: measured(0.25, 0.625),
+            untrained: Some(measured(0.5, 0.5)),
+        };
+        let card = Card::of(&study, trial, Some(&tested));
+        let Some(card) = card else {
+            assert!(study.spec().trainer.command.is_some());
+            return;
+        };
+        for line in [
+            "| loss | 0.5000 | 0.2500 |",
+            "| ndcg@10 | 0.5000 | 0.6250 |",
+            "| loss | 0.1000 |",
+            "| seed |",
+        ] {
+            assert!(card.text.contains(line), "{line}: {}", card.text);
+        }
+        let before = "---\nlanguage:\n- en\n- de\nlicense: mit\ntags:\n- x\nlicense_link: here\n---\n# Base\n";
+        let whole = card.whole(before);
+        assert!(
+            whole.starts_with("---\nlanguage:\n- en\n- de\nlicense: mit\nlicense_link: here\nbase_model: \""),
+            "{whole}"
+        );
+        assert!(!whole.contains("# Base") && !whole.contains("- x\n"), "{whole}");
+    }
+}
