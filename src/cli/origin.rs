@@ -100,7 +100,8 @@ fn candidates(origin: Option<&Origin>, directory: &StudyDirectory, spec: &StudyS
         // Files with the right content are the right ones, whatever became of the file that names them.
         let is_there = place.is_file() || spec.trainer.command.is_none();
         let kept = is_there.then(|| study_file::parse(&kept, place).ok()).flatten();
-        [study_file::read(place).ok(), kept]
+        // The file as it is now may be that of a renamed one of the data.
+        [kept, study_file::read(place).ok()]
     });
     let files = files.flatten().filter(|file| file.study.name == spec.name);
     let found = files.map(|file| with_paths(origin, &spec.trainer, &file.study.trainer));
@@ -116,16 +117,20 @@ pub(super) fn trainer(reader: &StudyReader) -> Result<Trainer, CliError> {
     let Some(origin) = reader.origin() else {
         return Ok(spec.trainer.clone());
     };
-    let mut why = None;
+    // Of the places that are wrong the one is meant where most of the files are.
+    let mut nearest = (0, Vec::new());
     for trainer in candidates(Some(origin), reader.directory(), spec) {
         let wrong = wrong(origin, &trainer, &spec.name);
         if wrong.is_empty() {
             return Ok(trainer);
         }
-        why.get_or_insert(wrong);
+        let there = named_inputs(&trainer).iter().filter(|named| named.path.exists()).count();
+        if there > nearest.0 || nearest.1.is_empty() {
+            nearest = (there, wrong);
+        }
     }
-    let why: Vec<String> = why.into_iter().flatten().map(|(_, message)| message).collect();
-    let help = format!("{HELP}; if only the study's directory was moved, move it back");
+    let why: Vec<String> = nearest.1.into_iter().map(|(_, message)| message).collect();
+    let help = format!("{HELP}; if only the study's directory or only its file was moved, `hpo search FILE --studies DIR` goes on with it");
     Err(CliError::usage(why.join("\n"), help))
 }
 

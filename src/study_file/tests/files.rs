@@ -95,10 +95,9 @@ fn wrong(edit: impl FnOnce(&Path), from: &str, to: &str) -> Vec<String> {
     fs::write(here("v.jsonl"), row(3) + &row(4)).unwrap();
     edit(&here("model"));
     let text = GOOD.replace("../.cache/model/m", "model");
+    let text = text.replace("[trial]", "[trial]\nmax_length = 32");
     assert!(text.contains(from));
-    let text = text
-        .replace("[trial]", "[trial]\nmax_length = 32")
-        .replacen(from, to, 1);
+    let text = text.replacen(from, to, 1);
     let file = parse(&text, &here("space.toml")).unwrap();
     let errors = check_files(&file).err().map_or(Vec::new(), |errors| errors.0);
     let shown = errors.iter().map(|error| {
