@@ -45,6 +45,8 @@ fn spec(trials: u64, reports: u64) -> StudySpec {
         seed: 1,
         trials,
         retries: 2,
+        objective: Default::default(),
+        keep_checkpoints: 1,
         policy: PolicySpec {
             kind: PolicyKind::None,
             speculation: true,
@@ -120,6 +122,7 @@ fn report(segment: SegmentId, resource: u64) -> Event {
     let loss = 1.0 / (2.0 + (trial.0 % 977) as f64 + resource as f64).sqrt();
     let metric = |(k, name): (usize, &&str)| ((*name).to_owned(), 1.0 - loss / (k as f64 + 1.5));
     Event::Reported(Reported {
+        diverged: false,
         trial,
         attempt,
         resource,

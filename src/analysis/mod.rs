@@ -3,8 +3,10 @@
 pub mod diagnosis;
 mod importance;
 mod overview;
+mod remaining;
 mod rungs;
 
 pub use importance::{Importance, Importances, importance};
 pub use overview::Overview;
+pub use remaining::remaining;
 pub use rungs::{Foresight, foresight};

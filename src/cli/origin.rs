@@ -124,13 +124,18 @@ pub(super) fn trainer(reader: &StudyReader) -> Result<Trainer, CliError> {
         if wrong.is_empty() {
             return Ok(trainer);
         }
-        let there = named_inputs(&trainer).iter().filter(|named| named.path.exists()).count();
+        let there = named_inputs(&trainer)
+            .iter()
+            .filter(|named| named.path.exists())
+            .count();
         if there > nearest.0 || nearest.1.is_empty() {
             nearest = (there, wrong);
         }
     }
     let why: Vec<String> = nearest.1.into_iter().map(|(_, message)| message).collect();
-    let help = format!("{HELP}; if only the study's directory or only its file was moved, `hpo search FILE --studies DIR` goes on with it");
+    let help = format!(
+        "{HELP}; if only the study's directory or only its file was moved, `hpo search FILE --studies DIR` goes on with it"
+    );
     Err(CliError::usage(why.join("\n"), help))
 }
 

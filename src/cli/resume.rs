@@ -33,7 +33,7 @@ impl Resume {
         let file = origin::file(&reader)?;
         if let Some(mut file) = file {
             if train::is_once(reader.study().spec()) {
-                train::once(&mut file.study);
+                train::once(&mut file);
             }
             return search(&file, directory, &self.slots, &again).map(drop);
         }

@@ -10,7 +10,7 @@ use crate::ids::TrialId;
 use crate::shell::path_word;
 use crate::store::StudyReader;
 use crate::study::{PolicyKind, StudySpec};
-use crate::study_file::{self, StudySettings};
+use crate::study_file::{self, StudyFile};
 
 /// The arguments of `hpo train`.
 #[derive(Debug, clap::Args)]
@@ -47,7 +47,7 @@ impl Train {
         if let Some(output) = &self.output {
             export::refuse_existing(output)?;
         }
-        once(&mut file.study);
+        once(&mut file);
         let (config, output) = (path_word(&self.config), self.output.as_deref().map(path_word));
         let output = output.iter().flat_map(|path| ["--output".as_ref(), path.as_os_str()]);
         let words = ["train".as_ref(), "--config".as_ref(), config.as_os_str()].into_iter();
@@ -63,11 +63,15 @@ impl Train {
     }
 }
 
-/// Makes it a study of one trial that is trained to its end.
-pub(super) fn once(study: &mut StudySettings) {
-    study.trials = 1;
-    study.policy.kind = PolicyKind::None;
-    study.confirmation = None;
+/// Makes it the file of a study of one trial that is trained to its end.
+pub(super) fn once(file: &mut StudyFile) {
+    if file.slots.threads_per_trial.is_none() && file.slots.trials_per_device.is_none() {
+        // There is one trial: it has the whole machine.
+        file.slots.trials_per_device = Some(1);
+    }
+    file.study.trials = 1;
+    file.study.policy.kind = PolicyKind::None;
+    file.study.confirmation = None;
 }
 
 /// Whether [`once`] may have made a study what it is.

@@ -4,6 +4,7 @@ use std::f64::consts::PI;
 
 use hpo_data::mix;
 use hpo_protocol::Values;
+use hpo_protocol::embedding::Parameters;
 
 use crate::space::Value;
 
@@ -58,13 +59,32 @@ impl Formula {
         }
     }
 
-    /// The curve of a configuration. `seed` decides the noise where the configuration does not.
+    /// What the embedding trainer takes for those of its parameters that a study does not have.
+    fn usual(self, name: &str) -> Option<f64> {
+        let usual = Parameters::default();
+        match (self, name) {
+            (Self::Curve, "learning_rate") => Some(usual.learning_rate),
+            (Self::Curve, "batch_size") => Some(usual.batch_size as f64),
+            (Self::Curve, "dropout") => Some(usual.dropout),
+            (Self::Curve, "weight_decay") => Some(usual.weight_decay),
+            (Self::Curve, "margin") => Some(usual.margin),
+            _ => None,
+        }
+    }
+
+    /// The curve of a configuration. `seed` decides the noise where the configuration does not. Of the parameters that it lacks,
+    /// [`Formula::Curve`] takes the embedding trainer's defaults, unless it lacks them all.
     ///
     /// # Errors
     /// If a parameter is missing or not a number.
     pub(super) fn curve(self, configuration: &Values, seed: u64) -> Result<FormulaCurve, Missing> {
+        let has_one = self.parameters().iter().any(|name| configuration.contains_key(*name));
         let number = |&name: &&str| {
-            configuration.get(name).and_then(Value::as_f64).ok_or_else(|| Missing {
+            let given = match configuration.get(name) {
+                Some(given) => given.as_f64(),
+                None => self.usual(name).filter(|_| has_one),
+            };
+            given.ok_or_else(|| Missing {
                 parameter: name.to_owned(),
             })
         };

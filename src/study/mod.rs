@@ -30,7 +30,8 @@ use hpo_protocol::Measurement;
 use serde::{Deserialize, Serialize};
 
 pub use bracket::AshaVariant;
-use bracket::{Bracket, Decision, Rank, rung_sizes};
+pub(crate) use bracket::rung_sizes;
+use bracket::{Bracket, Decision, Rank};
 pub use check::Contradiction;
 pub use confirmation::{Confirmation, Confirmed};
 pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step, Tested};
@@ -273,7 +274,18 @@ impl Study {
     /// How far the search is at each rung.
     pub fn rungs(&self) -> Vec<RungProgress> {
         let planned = self.planned_brackets();
-        let reached = |rung: u64| self.search_trials().filter(|trial| trial.resource() >= rung).count() as u64;
+        // A bracket may begin at a higher rung.
+        let ladders: Vec<Vec<u64>> = self.brackets.iter().map(|open| open.bracket.rungs()).collect();
+        let has = |trial: &Trial, rung: u64| {
+            let ladder = trial.bracket().and_then(|bracket| ladders.get(bracket));
+            ladder.is_some_and(|ladder| ladder.contains(&rung))
+        };
+        let reached = |rung: u64| {
+            let trials = self.search_trials();
+            trials
+                .filter(|trial| trial.resource() >= rung && has(trial, rung))
+                .count() as u64
+        };
         let size = |rung: u64| -> Option<u64> {
             let sizes = planned.as_ref()?.iter().filter_map(|(rungs, trials)| {
                 let place = rungs.iter().position(|&other| other == rung)?;
@@ -292,8 +304,9 @@ impl Study {
         rungs.map(progress).collect()
     }
 
-    /// Rungs and number of trials of all brackets that have been or will be opened; none if trials are added one by one.
-    fn planned_brackets(&self) -> Option<Vec<(Vec<u64>, u64)>> {
+    /// Rungs and number of trials of all brackets that have been or will be opened, by their numbers; `None` if trials are added one by
+    /// one.
+    pub(crate) fn planned_brackets(&self) -> Option<Vec<(Vec<u64>, u64)>> {
         if !self.spec.policy.is_synchronous() {
             return None;
         }

@@ -21,13 +21,9 @@ impl Finding {
         let unit = unit.one();
         let words = Words::of(objective);
         let Words {
-            name,
-            worse,
-            better,
-            change,
-            changing,
-            ..
+            name, worse, better, ..
         } = words;
+        let (change, changing) = (words.change, words.changing);
         match self {
             Self::Divergence { at, value, untrained } => divergence(&words, unit, *at, *value, *untrained),
             Self::Collapse {
@@ -35,12 +31,7 @@ impl Finding {
                 at,
                 mean_cosine,
                 untrained,
-            } => {
-                let before = untrained.map_or(String::new(), |before| format!(" (untrained {before:.3})"));
-                format!(
-                    "all embeddings are nearly alike since {unit} {since}: mean cosine {mean_cosine:.3} at {unit} {at}{before}"
-                )
-            }
+            } => collapse(unit, (*since, *at), *mean_cosine, *untrained),
             Self::Overfitting {
                 best_at,
                 best_value,
@@ -156,6 +147,11 @@ fn divergence(words: &Words<'_>, unit: &str, at: u64, value: Option<f64>, untrai
         metric(value),
         worsens[1]
     )
+}
+
+fn collapse(unit: &str, (since, at): (u64, u64), mean_cosine: f64, untrained: Option<f64>) -> String {
+    let before = untrained.map_or(String::new(), |before| format!(" (untrained {before:.3})"));
+    format!("all embeddings are nearly alike since {unit} {since}: mean cosine {mean_cosine:.3} at {unit} {at}{before}")
 }
 
 fn report(unit: &str, at: u64) -> String {

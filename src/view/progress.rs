@@ -6,6 +6,7 @@ use hpo_protocol::{Measurement, Unit};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::format::{duration, metric, notify};
+use crate::analysis::remaining;
 use crate::clock::now;
 use crate::ids::{SlotId, Timestamp, TrialId};
 use crate::scheduler::Observer;
@@ -23,6 +24,9 @@ pub struct Progress {
     slots: usize,
     lines: Option<Lines>,
     running: BTreeMap<TrialId, (f64, Option<f64>)>,
+    pace: Pace,
+    /// The lowest cost of any trial so far: it may not have been trained to the end.
+    best: Option<f64>,
 }
 
 /// The lines at the bottom of a terminal: one for the study, one for each slot.
@@ -58,6 +62,8 @@ impl Progress {
             slots: slots.max(1),
             lines,
             running: BTreeMap::new(),
+            pace: Pace::default(),
+            best: None,
         }
     }
 
@@ -82,22 +88,18 @@ impl Progress {
         let Some(trial) = study.running().find(|trial| trial.slot() == Some(slot)) else {
             return "-".into();
         };
-        let (to, ahead) = match trial.state {
-            TrialState::Running { to, .. } => (to, ""),
-            TrialState::Ahead { to, .. } => (to, " ahead of the decision"),
+        let (at, to, ahead) = match trial.state {
+            TrialState::Running { at, to, .. } => (at, to, ""),
+            TrialState::Ahead { at, to, .. } => (at, to, " ahead of the decision"),
             // Only the others are on a slot.
             TrialState::Waiting { .. }
             | TrialState::Paused { .. }
             | TrialState::Pruned { .. }
             | TrialState::Completed
             | TrialState::Diverged { .. }
-            | TrialState::Failed { .. } => (0, ""),
+            | TrialState::Failed { .. } => (0, 0, ""),
         };
-        let (at, speed) = self
-            .running
-            .get(&trial.id)
-            .copied()
-            .unwrap_or((trial.resource() as f64, None));
+        let (at, speed) = self.running.get(&trial.id).copied().unwrap_or((at as f64, None));
         let speed = speed.map_or(String::new(), |speed| format!("  {speed:.1} examples/s"));
         let unit = study.spec().policy.unit;
         let decimals = if unit == Unit::Epochs { 2 } else { 0 };
@@ -111,9 +113,8 @@ impl Progress {
         let confirmed = study.confirmation().map_or(String::new(), |confirmation| {
             format!("  confirmed {}/{}", confirmation.over, confirmation.runs)
         });
-        let best = study.best().and_then(Trial::best);
         let objective = &study.spec().objective;
-        let best = best.map_or(String::new(), |(_, cost)| {
+        let best = self.best.map_or(String::new(), |cost| {
             format!("  best {} {}", objective.metric, metric(objective.signed(cost)))
         });
         let speed: f64 = self.running.values().filter_map(|(_, speed)| *speed).sum();
@@ -122,8 +123,13 @@ impl Progress {
         } else {
             String::new()
         };
-        let left = self.remaining(study);
-        let left = left.map_or(String::new(), |ms| format!("  about {} left", duration(ms)));
+        let left = match study.is_finished() {
+            true => "  writing the best model".into(),
+            false => {
+                let left = self.remaining(study);
+                left.map_or(String::new(), |ms| format!("  about {} left", duration(ms)))
+            }
+        };
         let rungs = study.rungs().into_iter();
         let rungs: Vec<String> = rungs
             .filter(|rung| rung.reached > 0 || rung.planned.is_some())
@@ -144,64 +150,59 @@ impl Progress {
         )
     }
 
-    /// Milliseconds still to go, once the time that a resource takes is known: rung by rung, and then the trials that confirm.
+    /// Milliseconds still to go, once the time that a resource takes is known.
     fn remaining(&self, study: &Study) -> Option<u64> {
-        let trained: u64 = study.trained_resource();
+        let trained = study.trained_resource();
         let spent: u64 = study.trials().iter().map(|trial| trial.trained_ms).sum();
-        let each = (trained > 0).then(|| spent as f64 / trained as f64)?;
-        let mut below = 0;
-        let mut left = 0.0;
-        for rung in study.rungs() {
-            let step = (rung.resource - below) as f64;
-            let underway = self.underway(study.search_trials(), rung.resource, step);
-            let to_come = rung.planned?.saturating_sub(rung.reached + underway.len() as u64);
-            left += self.together(&underway, to_come, step);
-            below = rung.resource;
+        let before = (trained > 0).then(|| spent as f64 / trained as f64);
+        let each = self.pace.each().or(before)?;
+        let at = |trial| self.running.get(&trial).map(|(at, _)| *at);
+        Some((remaining(study, self.slots, &at)? * each) as u64)
+    }
+}
+
+/// How long a resource takes on a slot. What trials train ahead of a decision counts, even if it is discarded.
+#[derive(Debug, Default)]
+struct Pace {
+    ms: u64,
+    resource: u64,
+    /// The last moment of each trial on a slot, and its resource.
+    since: BTreeMap<TrialId, (Timestamp, u64)>,
+}
+
+impl Pace {
+    fn observe(&mut self, record: &Record) {
+        let at = record.at;
+        if let &Fact::SegmentStarted { trial, from, .. } = &record.fact {
+            self.since.insert(trial, (at, from));
+        } else if let Fact::Reported(report) = &record.fact
+            && let Some((before, from)) = self.since.insert(report.trial, (at, report.resource))
+        {
+            self.ms += at.since(before);
+            self.resource += report.resource.saturating_sub(from);
         }
-        let max = study.spec().policy.max_resource;
-        let confirm = || study.trials().iter().filter(|trial| trial.confirms().is_some());
-        let underway = self.underway(confirm(), max, max as f64);
-        let to_come = study.planned_runs().saturating_sub(confirm().count() as u64);
-        left += self.together(&underway, to_come, max as f64);
-        Some((left * each) as u64)
     }
 
-    /// How many epochs each trial on its way to a rung, which lies `step` above the previous one, still has to go.
-    fn underway<'a>(&self, trials: impl Iterator<Item = &'a Trial>, rung: u64, step: f64) -> Vec<f64> {
-        let left = trials.filter_map(|trial| match trial.state {
-            TrialState::Running { to, .. } | TrialState::Waiting { to } if to == rung => {
-                let at = self
-                    .running
-                    .get(&trial.id)
-                    .map_or(trial.resource() as f64, |(at, _)| *at);
-                Some((rung as f64 - at).clamp(0.0, step))
-            }
-            TrialState::Running { .. }
-            | TrialState::Waiting { .. }
-            | TrialState::Paused { .. }
-            | TrialState::Ahead { .. }
-            | TrialState::Pruned { .. }
-            | TrialState::Completed
-            | TrialState::Diverged { .. }
-            | TrialState::Failed { .. } => None,
-        });
-        left.collect()
-    }
-
-    /// How many sequential epochs that is: trials share the slots, but the last of them can't be split.
-    fn together(&self, underway: &[f64], to_come: u64, step: f64) -> f64 {
-        let longest = underway
-            .iter()
-            .copied()
-            .fold(if to_come > 0 { step } else { 0.0 }, f64::max);
-        let work = underway.iter().sum::<f64>() + to_come as f64 * step;
-        longest.max(work / self.slots as f64)
+    fn each(&self) -> Option<f64> {
+        (self.resource > 0).then(|| self.ms as f64 / self.resource as f64)
     }
 }
 
 impl Observer for Progress {
     fn recorded(&mut self, study: &Study, records: &[Record]) {
+        let lowest = |trial: &Trial| trial.best().map(|(_, cost)| cost);
+        // The first records may follow those of an earlier scheduler.
+        let news: Vec<&Trial> = match self.best {
+            None => study.trials().iter().collect(),
+            Some(_) => records
+                .iter()
+                .filter_map(|record| study.trial(record.fact.trial()?))
+                .collect(),
+        };
+        let costs = news.into_iter().filter_map(lowest);
+        self.best = costs.chain(self.best).reduce(f64::min);
         for record in records {
+            self.pace.observe(record);
             if let Some(text) = line(study, &record.fact) {
                 self.say(record.at, &text);
             }

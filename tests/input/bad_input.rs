@@ -340,7 +340,11 @@ fn values_and_models_that_the_trainer_cannot_use() {
     let usual = hpo_test_support::bert();
     let space = "[space]\nlearning_rate = 1e-5\n";
     for (config, space, parts) in [
-        (&usual, "[space]\nfrozen_layers = 2\n", &["space.toml:14:17", "must be at most 1"][..]),
+        (
+            &usual,
+            "[space]\nfrozen_layers = 2\n",
+            &["space.toml:14:17", "must be at most 1"][..],
+        ),
         (
             &usual,
             "[space]\nfrozen_layers = { type = \"choice\", values = [0, 6, 12] }\n",
@@ -351,9 +355,21 @@ fn values_and_models_that_the_trainer_cannot_use() {
             "[space]\nfrozen_layers = { type = \"log_integer\", low = 1, high = 2 }\n",
             &["space.toml:14:57", "must be at most 1"],
         ),
-        (&config("max_position_embeddings", 31.into()), space, &["space.toml:8:14", "must be at most 31"]),
-        (&config("model_type", "t5".into()), space, &["space.toml:9:9", "model_type `t5` is not supported"]),
-        (&config("vocab_size", 5.into()), space, &["space.toml:9:9", "`config.json` says [5, 4]"]),
+        (
+            &config("max_position_embeddings", 31.into()),
+            space,
+            &["space.toml:8:14", "must be at most 31"],
+        ),
+        (
+            &config("model_type", "t5".into()),
+            space,
+            &["space.toml:9:9", "model_type `t5` is not supported"],
+        ),
+        (
+            &config("vocab_size", 5.into()),
+            space,
+            &["space.toml:9:9", "`config.json` says [5, 4]"],
+        ),
     ] {
         let directory = directory();
         hpo_test_support::write_model(&directory.path().join("model"), config);
@@ -369,9 +385,15 @@ fn values_and_models_that_the_trainer_cannot_use() {
             .output()
             .unwrap();
         let stderr = String::from_utf8(check.stderr).unwrap();
-        assert!(check.status.code() == Some(2) && parts.iter().all(|part| stderr.contains(part)), "{stderr}");
+        assert!(
+            check.status.code() == Some(2) && parts.iter().all(|part| stderr.contains(part)),
+            "{stderr}"
+        );
         // Nothing twice.
-        assert_eq!(stderr.matches("error: ").count(), parts.iter().filter(|part| part.starts_with("space.toml")).count());
+        assert_eq!(
+            stderr.matches("error: ").count(),
+            parts.iter().filter(|part| part.starts_with("space.toml")).count()
+        );
     }
 }
 

@@ -298,8 +298,23 @@ fn what_cannot_be_simulated_is_refused_with_the_reason() {
         missing.contains("needs a number for the parameter `x1`") && missing.contains("--objective"),
         "{missing}"
     );
+    let nothing = STUDY.split("[space]").next().unwrap().to_owned() + "[space]\nx = 1\n";
+    assert!(simulate(&nothing, &[]).contains("needs a number for the parameter `learning_rate`"));
     assert!(simulate(STUDY, &["--failures", "1"]).contains("from 0 to below 1"));
     assert!(simulate(STUDY, &["--slots", "0"]).contains("--slots"));
+}
+
+/// The README's own study has no weight decay.
+#[test]
+fn a_study_of_the_embedding_trainer_is_simulated_as_it_is() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let studies = readme.split("```toml\n").skip(1);
+    let study = studies
+        .map(|text| text.split("```").next().unwrap())
+        .find(|text| text.contains("[space]"));
+    let directory = tempfile::tempdir().unwrap();
+    let output = hpo(directory.path(), study.unwrap(), &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Curves that a user wrote down: what is found is what the table says, in the time that its epochs took.

@@ -33,7 +33,8 @@ pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Un
         };
         text += &format!(": {name} {value:.6} at {} {resource}", policy.unit.one());
     }
-    text += ".\n# To train it again: hpo train --config THIS_FILE --output MODEL_DIRECTORY\n\n";
+    text += ".\n# To train it again: hpo train --config THIS_FILE --output MODEL_DIRECTORY\n\
+             # As many threads give the same bits again; without `threads_per_trial` it is trained on all cores.\n\n";
     let mut trainer = Map::new();
     if let Some(command) = &spec.trainer.command {
         trainer.insert("command".into(), json!(command));

@@ -104,16 +104,16 @@ pub(crate) fn finished() -> Study {
 }
 
 /// A study that is given events, what it has recorded, and the checkpoints that are on disk.
-struct Core {
+pub(crate) struct Core {
     spec: StudySpec,
-    study: Study,
+    pub study: Study,
     records: Vec<Record>,
     files: BTreeSet<String>,
 }
 
 impl Core {
     /// One that a scheduler has opened, with slots that have nothing to do.
-    fn new(spec: StudySpec, slots: u32) -> Self {
+    pub fn new(spec: StudySpec, slots: u32) -> Self {
         let mut core = Self {
             study: Study::new(spec.clone()),
             spec,
@@ -137,7 +137,7 @@ impl Core {
         self.idle(0..slots);
     }
 
-    fn idle(&mut self, slots: Range<u32>) -> Step {
+    pub fn idle(&mut self, slots: Range<u32>) -> Step {
         let slots = slots.map(SlotId).collect();
         self.send(Event::Idle { slots })
     }
@@ -183,7 +183,7 @@ impl Core {
         self.files = self.study.checkpoint_files().into_iter().map(String::from).collect();
     }
 
-    fn report(&mut self, trial: TrialId, resource: u64, loss: f64) -> Vec<Record> {
+    pub fn report(&mut self, trial: TrialId, resource: u64, loss: f64) -> Vec<Record> {
         let written = format!("{}-{resource}", self.segment(trial).attempt);
         let reported = self.reported(trial, resource, Some(loss), Some(checkpoint(trial, &written)));
         self.send(Event::Reported(reported)).records

@@ -51,6 +51,14 @@ pub fn segment(shared: &Shared, run: &Run, talk: &mut impl Talk) -> Result<()> {
     let mut at = run.from;
     let mut measured = None;
     let mut pace = Pace::new(&trial);
+    if trial.steps() > course.steps(run.from) {
+        // It was stopped between two reports, and nobody else knows where.
+        talk.send(FromWorker::Progress {
+            segment: run.segment,
+            resource: course.resource(trial.steps()),
+            examples_per_second: None,
+        });
+    }
     while at < run.to {
         let due = course.next_report(at, run.to);
         while trial.steps() < course.steps(due) {
