@@ -179,9 +179,10 @@ fn a_finished_study_is_confirmed_when_its_file_asks_for_it() {
         ],
     );
     end(&file, "");
-    place
-        .search(&file)
-        .fails(2, &["confirmation: was {\"configurations\":2,\"seeds\":3}, is null"]);
+    place.search(&file).fails(
+        2,
+        &["[confirmation]: was {\"configurations\":2,\"seeds\":3}, is not there"],
+    );
 }
 
 #[test]
