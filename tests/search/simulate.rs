@@ -257,7 +257,7 @@ fn by_default_a_study_learns_and_many_slots_have_work() {
 fn by_default_slots_are_busy_where_one_bracket_after_the_other_leaves_them_idle() {
     let study = STUDY
         .replace("[sampler]\ntype = \"random\"\n", "")
-        .replace("trials = 60", "trials = 160");
+        .replace("trials = 60", "trials = 100");
     let one_by_one = study.replace(
         "max_resource",
         "parallel_brackets = 1\nspeculation = false\nmax_resource",
