@@ -131,9 +131,9 @@ fn differ(place: &str, old: &Value, new: &Value, differences: &mut Vec<String>) 
 }
 
 fn line(key: &str, old: &Value, new: &Value) -> String {
-    let words = |value: &Value| match value {
-        Value::Null => "not there".to_owned(),
-        value => value.to_string(),
+    let words = |value: &Value| match value.is_null() {
+        true => "not there".to_owned(),
+        false => value.to_string(),
     };
     format!("  {key}: was {}, is {}", words(old), words(new))
 }

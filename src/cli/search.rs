@@ -9,7 +9,7 @@ use super::study::Studies;
 use super::{CliError, origin, same};
 use crate::clock::now;
 use crate::executor::Machine;
-use crate::shell::path_word;
+use crate::shell::{about, path_word};
 use crate::store::{self, StoreError, StudyDirectory, StudyReader};
 use crate::study_file::{self, StudyFile};
 use crate::view::notify;
@@ -26,6 +26,11 @@ pub(super) struct Search {
 
 impl Search {
     pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
+        if StudyDirectory::new(&self.file).has_study() {
+            let resume = about(&self.file, ["resume"]);
+            let message = format!("{} is the directory of a study, not its file", self.file.display());
+            return Err(CliError::usage(message, format!("to go on with it: {resume}")));
+        }
         let file = study_file::read(&self.file)?;
         let again = self
             .slots

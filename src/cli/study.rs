@@ -25,7 +25,7 @@ impl Studies {
         let beside = || file.with_file_name(USUAL);
         let directory = StudyDirectory::new(self.0.clone().unwrap_or_else(beside).join(study));
         let here = StudyDirectory::new(Path::new(USUAL).join(study));
-        if !directory.has_study() && here.has_study() {
+        if self.0.is_none() && !directory.has_study() && here.has_study() {
             notify(&format!(
                 "note: there is a study {study} in {}, but those of {} are kept in {}; to go on with it, add --studies {USUAL}",
                 here.root().display(),
@@ -59,6 +59,10 @@ pub(super) fn find(studies: &Studies, named: Option<&Path>) -> Result<StudyDirec
             return Ok(by_path);
         }
         if named.is_file() && !by_name.root().exists() {
+            if named.extension() != Some("toml".as_ref()) {
+                let help = "give the study's directory, its name, or the TOML file that it was created from";
+                return Err(CliError::usage(format!("{} is no study", named.display()), help));
+            }
             let file = study_file::read(named)?;
             return Ok(studies.of(named, &file.study.name));
         }
@@ -86,12 +90,13 @@ pub(super) fn find(studies: &Studies, named: Option<&Path>) -> Result<StudyDirec
 
 /// That there is no study, where it was looked for, or what is in its place.
 fn nowhere(looked: &StudyDirectory, named: Option<&Path>) -> CliError {
-    match absent(looked) {
-        StoreError::Missing { study } => CliError::NoStudy {
-            also: named.filter(|named| **named != *study).map(Path::to_owned),
-            looked: study,
-        },
-        other => CliError::Store(other),
+    let why = absent(looked);
+    let StoreError::Missing { study } = why else {
+        return CliError::Store(why);
+    };
+    CliError::NoStudy {
+        also: named.filter(|named| **named != *study).map(Path::to_owned),
+        looked: study,
     }
 }
 

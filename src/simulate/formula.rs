@@ -6,8 +6,6 @@ use hpo_data::mix;
 use hpo_protocol::Values;
 use hpo_protocol::embedding::Parameters;
 
-use crate::space::Value;
-
 /// A formula that gives every configuration a learning curve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Formula {

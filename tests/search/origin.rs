@@ -248,6 +248,14 @@ fn the_same_command_from_elsewhere_goes_on_with_the_same_study() {
     ] {
         assert!(place.shell(found).ok().stdout().contains("finished after"), "{found}");
     }
+    let refused = [
+        "deep/er/studies/s is the directory of a study",
+        "to go on with it: hpo resume deep/er/studies/s",
+    ];
+    place.shell("hpo search deep/er/studies/s").fails(2, &refused);
+    place
+        .shell("touch notes && hpo status notes")
+        .fails(2, &["notes is no study", "help: "]);
     place.shell("hpo status s").fails(
         3,
         &[

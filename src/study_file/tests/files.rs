@@ -190,7 +190,8 @@ fn a_model_that_cannot_be_used_is_reported_once_and_at_its_line() {
     };
     let dense = modules("Dense");
     let pooling = modules("Pooling");
-    let cases: Vec<(Box<dyn FnOnce(&Path)>, &str)> = vec![
+    type Edit = Box<dyn FnOnce(&Path)>;
+    let cases: Vec<(Edit, &str)> = vec![
         (
             Box::new(config(|config| config["model_type"] = json!("t5"))),
             "/model/config.json`: model_type `t5` is not supported",
@@ -218,6 +219,10 @@ fn a_model_that_cannot_be_used_is_reported_once_and_at_its_line() {
                 write("2_X/config.json", r#"{"pooling_mode": "lasttoken"}"#)(model);
             }),
             "2_X/config.json`: this pooling is not supported",
+        ),
+        (
+            Box::new(write("tokenizer.json", "{\"a\"")),
+            "/model/tokenizer.json`: EOF",
         ),
         (Box::new(cut(0)), "model.safetensors`: it is no whole safetensors file"),
         (Box::new(cut(7)), "no whole safetensors file"),

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 use hpo_protocol::embedding::{FILES, PoolingKind, Sizes, WORD_EMBEDDINGS, pooling_mode};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 
 use crate::shell::{command, shell_word};
@@ -72,7 +72,10 @@ pub(super) fn files(directory: &Path) -> Vec<String> {
 /// All that is wrong.
 pub(super) fn check(directory: &Path) -> Result<Sizes, Vec<Flaw>> {
     let mut flaws = Vec::new();
-    if !directory.join(TOKENIZER).is_file() {
+    let tokenizer = directory.join(TOKENIZER);
+    if tokenizer.is_file() {
+        flaws.extend(json::<IgnoredAny>(&tokenizer).err());
+    } else {
         let convert = python(directory, "AutoTokenizer");
         let help = format!("if the tokenizer is there in another form, convert it: {convert}");
         flaws.push(Flaw::new(no_file(directory, TOKENIZER), help));
@@ -232,9 +235,9 @@ struct Stored {
 /// The shapes in a file of the format safetensors: the length of the header in 8 bytes, the header as JSON, and the data, which it
 /// says to be as long as they are.
 fn header(path: &PathBuf) -> Result<Shapes, String> {
-    let told = |error: std::io::Error| error.to_string();
-    let mut file = File::open(path).map_err(told)?;
-    let bytes = file.metadata().map_err(told)?.len();
+    let words = |error: std::io::Error| error.to_string();
+    let mut file = File::open(path).map_err(words)?;
+    let bytes = file.metadata().map_err(words)?.len();
     let mut length = [0; 8];
     let cut = "it is no whole safetensors file: it is cut short or damaged";
     file.read_exact(&mut length).map_err(|_| cut.to_owned())?;
@@ -243,7 +246,7 @@ fn header(path: &PathBuf) -> Result<Shapes, String> {
         return Err(cut.to_owned());
     }
     let mut text = Vec::new();
-    file.take(length).read_to_end(&mut text).map_err(told)?;
+    file.take(length).read_to_end(&mut text).map_err(words)?;
     let entries: Map<String, Value> =
         serde_json::from_slice(&text).map_err(|error| format!("{cut} (its header: {error})"))?;
     let mut shapes = Shapes::new();
