@@ -146,7 +146,7 @@ pub(super) fn moved(spec: &StudySpec, directory: &StudyDirectory) -> StudySpec {
         let named = named_inputs(trainer);
         trainer.directory.is_dir() && (trainer.command.is_some() || named.iter().all(|named| named.path.exists()))
     };
-    let trainers = candidates(origin.as_ref(), directory, spec).into_iter();
+    let trainers = candidates(origin.as_ref(), directory, spec);
     StudySpec {
         trainer: trainers
             .into_iter()
