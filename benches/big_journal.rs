@@ -47,6 +47,7 @@ fn spec(trials: u64, reports: u64) -> StudySpec {
         retries: 2,
         objective: Default::default(),
         keep_checkpoints: 1,
+        stop: Default::default(),
         policy: PolicySpec {
             kind: PolicyKind::None,
             speculation: true,

@@ -9,7 +9,7 @@ use super::diagnosis::{Summary, summarise};
 use super::{Foresight, Importances, foresight, importance};
 use crate::ids::{Timestamp, TrialId};
 use crate::study::{
-    Confirmation, RungProgress, SchedulerRun, Study, StudySpec, Tested, Trial, TrialStatus, TrialSummary,
+    Confirmation, Limit, RungProgress, SchedulerRun, Study, StudySpec, Tested, Trial, TrialStatus, TrialSummary,
 };
 
 /// A study without its trials.
@@ -25,6 +25,8 @@ pub struct Overview {
     pub updated: Timestamp,
     /// Whether nothing is left to train.
     pub finished: bool,
+    /// The limit that has ended the search.
+    pub halted: Option<Limit>,
     /// Whether all trials of the search are decided.
     pub search_over: bool,
     /// How many trials there are, those that confirm included.
@@ -77,6 +79,7 @@ impl Overview {
             created,
             updated,
             finished: study.is_finished(),
+            halted: study.halted(),
             search_over: study.is_search_over(),
             trials: study.trials().len(),
             states: states(study),

@@ -165,7 +165,10 @@ pub(super) fn run(
             notify(&format!("stopped; nothing recorded is lost. Resume with:\n  {again}"));
             Err(CliError::Stopped)
         }
-        Outcome::Finished => {
+        Outcome::Finished | Outcome::Limited(_) => {
+            if let Outcome::Limited(limit) = ended.outcome {
+                notify(&view::limit_reached(ended.study.spec(), limit));
+            }
             let ranked = ended.database.as_ref().and_then(|database| database.best(SHOWN).ok());
             let best = ranked.unwrap_or_else(|| {
                 let best = ended.study.best().map(|best| ended.study.summary(best));
@@ -218,7 +221,10 @@ pub(super) fn print_finished(reader: &StudyReader) -> Result<(), CliError> {
     }
     let model = reader.directory().best_model();
     let model = model.exists().then_some(Ok(model));
-    notify(&format!("study {} is finished", study.spec().name));
+    match study.halted() {
+        Some(limit) => notify(&view::limit_reached(study.spec(), limit)),
+        None => notify(&format!("study {} is finished", study.spec().name)),
+    }
     print_outcome(study, reader.directory(), rows, model.as_ref())
 }
 
@@ -230,7 +236,7 @@ fn print_outcome(
     model: Option<&Result<PathBuf, String>>,
 ) -> Result<(), CliError> {
     print(&view::outcome(study, directory, best, model))?;
-    if study.best().is_none() {
+    if study.best().is_none() && study.is_finished() {
         return Err(CliError::Failed(format!(
             "every trial has failed or diverged; their logs are in {}",
             directory.logs().display()

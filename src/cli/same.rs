@@ -26,6 +26,7 @@ pub(super) fn check(reader: &StudyReader, wanted: &StudySpec, file: &StudyFile) 
     {
         comparable.confirmation = recorded.confirmation;
     }
+    comparable.stop = recorded.stop;
     if wanted.trainer.command.is_none() {
         // The embedding trainer's files are absolute: it does not matter where it starts.
         comparable.trainer.directory.clone_from(&recorded.trainer.directory);

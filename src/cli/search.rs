@@ -1,5 +1,6 @@
 //! `hpo search`.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use hpo_data::Report;
@@ -11,6 +12,7 @@ use crate::clock::now;
 use crate::executor::Machine;
 use crate::shell::{about, path_word};
 use crate::store::{self, StoreError, StudyDirectory, StudyReader};
+use crate::study::{Study, StudySpec};
 use crate::study_file::{self, StudyFile};
 use crate::view::notify;
 
@@ -20,8 +22,17 @@ pub(super) struct Search {
     /// The study's file: what to train, on what, and the space to search
     file: PathBuf,
 
+    /// End after so long, such as 90m or 2h 30m, all runs of the search together [default: `time_limit` of the study's file]
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    time_limit: Option<u64>,
+
     #[command(flatten)]
     slots: SlotArguments,
+}
+
+/// The milliseconds of a span of time.
+fn span(text: &str) -> Result<u64, String> {
+    study_file::span_ms(text).ok_or_else(|| study_file::SPAN.to_owned())
 }
 
 impl Search {
@@ -31,10 +42,18 @@ impl Search {
             let message = format!("{} is the directory of a study, not its file", self.file.display());
             return Err(CliError::usage(message, format!("to go on with it: {resume}")));
         }
-        let file = study_file::read(&self.file)?;
+        let mut file = study_file::read(&self.file)?;
+        if self.time_limit.is_some() {
+            file.study.stop.time_ms = self.time_limit;
+        }
+        let limit = self
+            .time_limit
+            .map(|ms| format!("--time-limit={}s", ms as f64 / 1000.0));
+        let path = path_word(&self.file);
+        let words = ["search".as_ref(), path.as_os_str()].into_iter();
         let again = self
             .slots
-            .command(["search".as_ref(), &*path_word(&self.file)], studies);
+            .command(words.chain(limit.as_deref().map(OsStr::new)), studies);
         let directory = studies.of(&file.path, &file.study.name);
         search(&file, directory, &self.slots, &again).map(drop)
     }
@@ -59,6 +78,10 @@ pub(super) fn search(
             Err(error) if reader.study().has_trained() => return Err(error),
             Err(error) => changed = Some(error),
             Ok(_) if reader.study().is_over() && wanted.limits() == recorded.limits() => {
+                run::print_finished(&reader)?;
+                return Ok(directory);
+            }
+            Ok(_) if still_halted(reader.study(), &wanted) => {
                 run::print_finished(&reader)?;
                 return Ok(directory);
             }
@@ -91,6 +114,13 @@ pub(super) fn search(
         again,
     )?;
     Ok(directory)
+}
+
+/// Whether a limit has ended the study that is none the higher now.
+fn still_halted(study: &Study, wanted: &StudySpec) -> bool {
+    let (recorded, wanted) = (study.spec().limits(), wanted.limits());
+    let others = (wanted.trials, wanted.confirmation) == (recorded.trials, recorded.confirmation);
+    study.halted().is_some() && others && study.reached(&wanted.stop, now()).is_some()
 }
 
 /// Removes a study that has not trained anything; for any other the error is `changed`.

@@ -39,13 +39,13 @@ impl Export {
 }
 
 impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
-    /// Once nothing is left to train, has the best trial's model written.
+    /// Once nothing is left to train, or a limit has ended the search, has the best trial's model written.
     pub(super) async fn export_best(&mut self) {
         let asked = !matches!(self.export, Export::Unasked);
-        if asked || !self.can_export || !self.study.is_finished() {
+        if asked || !self.can_export || !self.study.is_at_rest() {
             return;
         }
-        let Some(best) = self.study.best() else { return };
+        let Some(best) = self.study.exportable() else { return };
         let trial = best.id;
         let Some(checkpoint) = best.best_checkpoint().cloned() else {
             self.export = Export::Done(Err(format!(
@@ -62,7 +62,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
 
     /// Moves the model that was written to its place. It may be large: the user may stop that too.
     pub(super) async fn keep_model(&mut self, written: PathBuf, tested: Option<&Tested>) {
-        let best = self.study.best();
+        let best = self.study.exportable();
         let card = best.and_then(|best| Card::of(&self.study, best, tested));
         let placed = tokio::select! {
             biased;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::ids::{Timestamp, TrialId};
 use crate::store::CommitError;
-use crate::study::{Record, Study};
+use crate::study::{Limit, Record, Study};
 
 /// Observes a running study. It need not look at everything.
 pub trait Observer {
@@ -35,6 +35,8 @@ pub trait Observer {
 pub enum Outcome {
     /// Nothing is left to train.
     Finished,
+    /// The search has come to a limit of time, resource, or trials without a better one.
+    Limited(Limit),
     /// The user has stopped it.
     Stopped,
 }

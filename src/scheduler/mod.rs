@@ -114,8 +114,11 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         let step = self.handle(Event::Closed);
         self.carry_out(step).await?;
         ended?;
-        let finished = self.study.is_finished();
-        Ok(if finished { Outcome::Finished } else { Outcome::Stopped })
+        Ok(match self.study.halted() {
+            _ if self.study.is_finished() => Outcome::Finished,
+            Some(limit) if self.stopping.is_none() => Outcome::Limited(limit),
+            _ => Outcome::Stopped,
+        })
     }
 
     async fn close(mut self, outcome: Result<Outcome, SchedulerError>) -> Ended<J> {
@@ -157,6 +160,11 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                         break;
                     }
                     self.observer.tick(&self.study, self.clock.now());
+                    if self.study.spec().stop.time_ms.is_some() {
+                        let step = self.handle(Event::Ticked);
+                        self.carry_out(step).await?;
+                        self.export_best().await;
+                    }
                     if self.is_pause_over() {
                         self.take(Vec::new()).await?;
                     }
@@ -168,10 +176,11 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
     }
 
     fn is_over(&self) -> bool {
-        if !self.study.is_finished() {
-            return self.stopping.is_some() && self.study.running().next().is_none();
+        let stops = self.stopping.is_some() && !self.study.is_finished();
+        if !self.study.is_at_rest() || stops {
+            return stops && self.study.running().next().is_none();
         }
-        let model = self.study.best().and_then(Trial::best_checkpoint);
+        let model = self.study.exportable().and_then(Trial::best_checkpoint);
         self.export.is_done() || !self.can_export || model.is_none()
     }
 

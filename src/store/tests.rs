@@ -13,6 +13,7 @@ fn spec() -> StudySpec {
         retries: 1,
         objective: Default::default(),
         keep_checkpoints: 1,
+        stop: Default::default(),
         sampler: SamplerSpec::default(),
         confirmation: None,
         policy: PolicySpec {

@@ -6,6 +6,7 @@ use super::Study;
 use super::bracket::{Decision, Promotion};
 use super::event::{Command, Event, Fact, Record, Reported, Step};
 use super::objective::{Objective, named};
+use super::stop::Limit;
 use super::trial::{Checkpoint, Trial, TrialState};
 use super::turn::Turn;
 use crate::ids::{SegmentId, SlotId, Timestamp, TrialId};
@@ -40,6 +41,31 @@ pub(super) struct Decider<'a> {
 
 impl Decider<'_> {
     fn handle(&mut self, event: Event) {
+        self.react(event);
+        let study = &self.study;
+        if study.halted.is_none()
+            && !study.finished
+            && !study.spec.stop.is_none()
+            && let Some(limit) = study.reached(&study.spec.stop, self.now)
+        {
+            self.halt(limit);
+        }
+    }
+
+    /// Ends the search for now: running segments are saved where they are.
+    fn halt(&mut self, limit: Limit) {
+        let running: Vec<Segment> = self.study.running.iter().filter_map(|&id| self.running(id)).collect();
+        for segment in running {
+            self.step.commands.push(Command::Stop {
+                slot: segment.slot,
+                segment: segment.id,
+                save: true,
+            });
+        }
+        self.record(Fact::LimitReached { limit });
+    }
+
+    fn react(&mut self, event: Event) {
         match event {
             Event::Opened { process, slots, limits } => {
                 self.record(Fact::SchedulerStarted { process, slots });
@@ -53,6 +79,10 @@ impl Decider<'_> {
                     && recorded.confirmation.is_none_or(|has| confirmation.covers(has))
                 {
                     self.record(Fact::ConfirmationRaised { confirmation });
+                }
+                if limits.stop != recorded.stop {
+                    let stop = limits.stop;
+                    self.record(Fact::StopChanged { stop });
                 }
                 self.decide();
             }
@@ -84,6 +114,7 @@ impl Decider<'_> {
                     self.fail(segment, message, checkpoint_lost);
                 }
             }
+            Event::Ticked => {}
             Event::Closed => self.record(Fact::SchedulerStopped),
         }
     }
@@ -172,7 +203,7 @@ impl Decider<'_> {
             while let Some(due) = self.study.next_decision() {
                 self.carry_out(due);
             }
-            if !self.open_bracket() && !self.close_brackets() {
+            if self.study.halted.is_some() || (!self.open_bracket() && !self.close_brackets()) {
                 break;
             }
         }
@@ -241,6 +272,9 @@ impl Decider<'_> {
     /// Gives slots work: first to trials that wait, then to those that a free slot promotes, to new ones, and last to those
     /// that most likely will go on.
     fn start_segments(&mut self, slots: Vec<SlotId>) {
+        if self.study.halted.is_some() {
+            return;
+        }
         for slot in slots {
             // A promoted trial may have ended by itself before, and then needs no slot.
             while self.study.waiting.is_empty() && (self.promote_one() || self.add_trial()) {}

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::measures::Measures;
 use super::origin::Origin;
 use super::spec::{ConfirmationSpec, Limits, StudySpec};
+use super::stop::{Limit, StopSpec};
 use super::trial::Checkpoint;
 use crate::ids::{SegmentId, SlotId, Timestamp, TrialId};
 
@@ -97,6 +98,8 @@ pub enum Event {
         /// Whether the checkpoint it should have gone on from can't be used.
         checkpoint_lost: bool,
     },
+    /// Time has passed. Only a limit of time makes a difference of it.
+    Ticked,
     /// The scheduler is ending in good order. What still runs has to be done again from its last report.
     Closed,
 }
@@ -147,6 +150,16 @@ pub enum Fact {
     ConfirmationRaised {
         /// How much in all.
         confirmation: ConfirmationSpec,
+    },
+    /// The search ends earlier or later than before.
+    StopChanged {
+        /// When.
+        stop: StopSpec,
+    },
+    /// The search has come to a limit: nothing more is begun before a scheduler takes it over again.
+    LimitReached {
+        /// Which.
+        limit: Limit,
     },
     /// The untrained model was measured.
     BaselineMeasured(Measurement),
@@ -286,6 +299,8 @@ impl Fact {
             | Self::SchedulerStopped
             | Self::TrialsRaised { .. }
             | Self::ConfirmationRaised { .. }
+            | Self::StopChanged { .. }
+            | Self::LimitReached { .. }
             | Self::BaselineMeasured(_)
             | Self::BracketOpened { .. }
             | Self::StudyFinished { .. } => None,

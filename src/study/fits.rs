@@ -44,6 +44,8 @@ impl Study {
             Fact::StudyCreated { .. }
             | Fact::SchedulerStarted { .. }
             | Fact::SchedulerStopped
+            | Fact::StopChanged { .. }
+            | Fact::LimitReached { .. }
             | Fact::BaselineMeasured(_)
             | Fact::StudyFinished { .. } => Ok(()),
             Fact::TrialsRaised { trials } => of_study((self.spec.trials..=MOST_TRIALS).contains(&trials)),

@@ -19,6 +19,7 @@ mod sampler;
 mod spec;
 mod speculation;
 mod statistics;
+mod stop;
 mod summary;
 mod trial;
 mod turn;
@@ -47,6 +48,7 @@ pub use policy::{
 pub use sampler::{GaussianProcess, History, Observation, Request, SamplerSpec, Tpe};
 pub(crate) use sampler::{Purpose, Surrogate, generator};
 pub use spec::{ConfirmationSpec, Limits, StudySpec, Trainer};
+pub use stop::{Limit, StopSpec};
 pub use summary::TrialSummary;
 pub use trial::{Checkpoint, Report, Role, Trial, TrialState, TrialStatus};
 use turn::Turn;
@@ -86,6 +88,10 @@ pub struct Study {
     undecided: BTreeMap<TrialId, Decision>,
     names: Names,
     finished: bool,
+    /// The limit at which the search has ended.
+    halted: Option<Limit>,
+    /// How long schedulers have had the study, up to the last record.
+    active_ms: u64,
     created: Timestamp,
     updated: Timestamp,
 }
@@ -151,6 +157,8 @@ impl Study {
             undecided: BTreeMap::new(),
             names: Names::default(),
             finished: false,
+            halted: None,
+            active_ms: 0,
             created: Timestamp::default(),
             updated: Timestamp::default(),
         }
@@ -257,6 +265,21 @@ impl Study {
         };
         let completed = || self.completed.first().map(|rank| rank.trial);
         self.trial(self.chosen.or_else(completed).or_else(of_all)?)
+    }
+
+    /// The trial whose model is worth exporting: the best one, or, if a limit has ended the search before any trial was trained to the
+    /// end, the best of those whose models are kept.
+    pub fn exportable(&self) -> Option<&Trial> {
+        let best = self.best()?;
+        if self.finished || best.best_checkpoint().is_some() {
+            return Some(best);
+        }
+        let kept = self.search_trials().filter(|trial| trial.best_checkpoint().is_some());
+        let ranked = kept.filter_map(|trial| {
+            let (cost, id) = (trial.best()?.1, trial.id);
+            Some(Rank { cost, trial: id })
+        });
+        ranked.min().and_then(|rank| self.trial(rank.trial)).or(Some(best))
     }
 
     /// The resource that all trials together are trained to if none fails, as far as that is known; confirmation included.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::objective::Objective;
 use super::policy::PolicySpec;
 use super::sampler::SamplerSpec;
+use super::stop::StopSpec;
 use crate::space::SearchSpace;
 
 /// Everything that decides what a study does. It is recorded when the study begins and does not change after that,
@@ -37,6 +38,9 @@ pub struct StudySpec {
     /// How the best configurations are confirmed after the search; none: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmation: Option<ConfirmationSpec>,
+    /// When the search ends early.
+    #[serde(default, skip_serializing_if = "StopSpec::is_none")]
+    pub stop: StopSpec,
     /// The models of how many trials are kept, the best first; at least 1.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub keep_checkpoints: u64,
@@ -52,21 +56,24 @@ fn is_one(number: &u64) -> bool {
     *number == 1
 }
 
-/// What of a study may grow after it has begun.
+/// What of a study may change after it has begun: the numbers may grow, and it may end earlier or later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// As in [`StudySpec`].
     pub trials: u64,
     /// As in [`StudySpec`].
     pub confirmation: Option<ConfirmationSpec>,
+    /// As in [`StudySpec`].
+    pub stop: StopSpec,
 }
 
 impl StudySpec {
-    /// What of it may grow.
+    /// What of it may change.
     pub fn limits(&self) -> Limits {
         Limits {
             trials: self.trials,
             confirmation: self.confirmation,
+            stop: self.stop,
         }
     }
 }

@@ -33,10 +33,11 @@ use self::study::StudyTable;
 use crate::devices::SlotSettings;
 use crate::diagnostic::{Diagnostic, Diagnostics, Source};
 use crate::space::SearchSpace;
-use crate::study::{ConfirmationSpec, Objective, PolicySpec, SamplerSpec, StudySpec, Trainer};
+use crate::study::{ConfirmationSpec, Objective, PolicySpec, SamplerSpec, StopSpec, StudySpec, Trainer};
 
 pub(crate) use self::path::{clean, relative};
 pub use self::schema::schema;
+pub use self::study::{SPAN, span_ms};
 pub use self::trainer::{NamedInput, about_input, check_files, named_inputs};
 
 /// A study's file, read and checked.
@@ -76,6 +77,8 @@ pub struct StudySettings {
     /// As in [`StudySpec`].
     pub keep_checkpoints: u64,
     /// As in [`StudySpec`].
+    pub stop: StopSpec,
+    /// As in [`StudySpec`].
     pub policy: PolicySpec,
     /// How many brackets may be under way at once, if the file says so.
     pub parallel_brackets: Option<u64>,
@@ -100,6 +103,7 @@ impl StudySettings {
             retries: self.retries,
             objective: self.objective.clone(),
             keep_checkpoints: self.keep_checkpoints,
+            stop: self.stop,
             policy: PolicySpec {
                 parallel_brackets: self.parallel_brackets.unwrap_or(parallel_brackets),
                 ..self.policy
@@ -263,6 +267,7 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
             retries: study.retries,
             objective: study.objective,
             keep_checkpoints: study.keep_checkpoints,
+            stop: study.stop,
             policy,
             parallel_brackets,
             sampler: sampler?,

@@ -9,7 +9,7 @@ use super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mea
 use super::settings;
 use crate::ids::MAX_TRIALS;
 use crate::keys::{Fallback, Key, Refusal, Settings, Takes};
-use crate::study::{Direction, LOSS, Objective, PolicySpec};
+use crate::study::{Direction, LOSS, Objective, PolicySpec, StopSpec};
 
 /// JSON readers elsewhere hold numbers as doubles: larger ones would be other ones there.
 pub(super) const MAX_SEED: i64 = (1 << 53) - 1;
@@ -67,6 +67,43 @@ const KEEP_CHECKPOINTS: Key = Key {
     about: "the models of how many trials are kept, the best first: `hpo export STUDY --trial N --model DIR` writes any of them",
 };
 
+const TIME_LIMIT: Key = Key {
+    name: "time_limit",
+    takes: Takes::Text,
+    default: Fallback::Nothing,
+    about: "how long the search may run, such as `\"90m\"`, `\"2h\"` or `\"1d 12h\"`, the time between two runs left out. Then running trials \
+            are saved, the best model so far is exported, and the same command with a higher limit continues. `--time-limit` takes \
+            precedence",
+};
+
+const RESOURCE_LIMIT: Key = Key {
+    name: "resource_limit",
+    takes: Takes::Integer {
+        least: 1,
+        most: i64::MAX,
+    },
+    default: Fallback::Nothing,
+    about: "how many epochs (steps, examples) all trials together may be trained for; then as with `time_limit`",
+};
+
+const STOP_WHEN: Key = Key {
+    name: "stop_when",
+    takes: Takes::Table(&[NO_BETTER_IN]),
+    default: Fallback::Nothing,
+    about: "another reason to end as with `time_limit`: `{ no_better_in = 20 }` once 20 trials that were drawn after the best one are \
+            decided",
+};
+
+const NO_BETTER_IN: Key = Key {
+    name: "no_better_in",
+    takes: Takes::Integer {
+        least: 1,
+        most: MAX_TRIALS as i64,
+    },
+    default: Fallback::Nothing,
+    about: "so many trials without a better one end the search",
+};
+
 const DIRECTIONS: [&str; 2] = [Direction::ALL[0].name(), Direction::ALL[1].name()];
 
 const DIRECTION: Key = Key {
@@ -92,6 +129,9 @@ pub(super) const KEYS: &[Key] = &[
     OBJECTIVE,
     DIRECTION,
     KEEP_CHECKPOINTS,
+    TIME_LIMIT,
+    RESOURCE_LIMIT,
+    STOP_WHEN,
     constraints::KEY,
 ];
 
@@ -103,6 +143,7 @@ pub(super) struct StudyTable {
     pub retries: u32,
     pub objective: Objective,
     pub keep_checkpoints: u64,
+    pub stop: StopSpec,
 }
 
 /// Reads the table; `policy` is that of the study, if it could be read, and `embedding` whether the embedding trainer trains it.
@@ -122,7 +163,56 @@ pub(super) fn read(table: &Table, path: &Path, policy: Option<&PolicySpec>, embe
         retries: settings.count(&RETRIES) as u32,
         objective,
         keep_checkpoints: settings.count(&KEEP_CHECKPOINTS),
+        stop: stop(table, &settings)?,
     })
+}
+
+/// When the search ends early.
+fn stop(table: &Table, settings: &Settings) -> Results<StopSpec> {
+    let time = table.get(TIME_LIMIT.name).map(|item| -> Result<u64> {
+        let text = item.string()?;
+        span_ms(text).ok_or_else(|| item.problem("is not a span of time", "not understood", SPAN))
+    });
+    let no_better = table.get(STOP_WHEN.name).map(|item| -> Results<Option<u64>> {
+        let inner = item.table()?;
+        if let Some(other) = inner.unknown(&[NO_BETTER_IN.name]).first() {
+            return Err(other
+                .problem("is not known", "unknown key", "write `{ no_better_in = 20 }`")
+                .into());
+        }
+        inner.required(NO_BETTER_IN.name, "no_better_in = 20")?;
+        Ok(settings::read(&inner, &[NO_BETTER_IN])?.count_if_any(&NO_BETTER_IN))
+    });
+    Ok(StopSpec {
+        time_ms: time.transpose()?,
+        resource: settings.count_if_any(&RESOURCE_LIMIT),
+        no_better: no_better.transpose()?.flatten(),
+    })
+}
+
+/// How a span of time is written.
+pub const SPAN: &str = "write a number and a unit, such as `45s`, `90m`, `2h` or `1d 12h`";
+
+/// The milliseconds of a span of time such as `1h 30m`; `None` if it is none, or nothing at all.
+pub fn span_ms(text: &str) -> Option<u64> {
+    let mut ms: u64 = 0;
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = rest[digits..].trim_start();
+        let unit = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let each = match &rest[..unit] {
+            "s" | "sec" | "seconds" => 1e3,
+            "m" | "min" | "minutes" => 6e4,
+            "h" | "hour" | "hours" => 3.6e6,
+            "d" | "day" | "days" => 8.64e7,
+            _ => return None,
+        };
+        ms = ms.checked_add((number * each) as u64)?;
+        rest = rest[unit..].trim_start();
+    }
+    (ms > 0).then_some(ms)
 }
 
 /// The objective, whose direction is known or written.

@@ -13,7 +13,7 @@ mod table;
 pub use examination::examination;
 pub use format::{metric, notify};
 pub use progress::Progress;
-pub use report::{outcome, status, status_json, trial_details};
+pub use report::{limit_reached, outcome, status, status_json, trial_details};
 pub use simulation::simulation;
 pub use space::space;
 pub use table::{TrialTable, trial_table};

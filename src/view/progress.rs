@@ -123,7 +123,7 @@ impl Progress {
         } else {
             String::new()
         };
-        let left = match study.is_finished() {
+        let left = match study.is_at_rest() {
             true => "  writing the best model".into(),
             false => {
                 let left = self.remaining(study);
@@ -326,6 +326,8 @@ fn line(study: &Study, fact: &Fact) -> Option<String> {
         Fact::StudyCreated { .. }
         | Fact::SchedulerStarted { .. }
         | Fact::SchedulerStopped
+        | Fact::StopChanged { .. }
+        | Fact::LimitReached { .. }
         | Fact::BracketOpened { .. }
         | Fact::TrialCreated { .. }
         | Fact::TrialCompleted { .. } => return None,

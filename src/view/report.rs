@@ -13,7 +13,7 @@ use crate::analysis::diagnosis::{Kind, diagnose};
 use crate::ids::Timestamp;
 use crate::shell::about;
 use crate::store::StudyDirectory;
-use crate::study::{ConfirmationSpec, LOSS, Study, StudySpec, Trial, TrialState, TrialSummary};
+use crate::study::{ConfirmationSpec, LOSS, Limit, StopSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
 use crate::words::counted;
 
 /// The state of the study: one line on what it is, one on how far it is, the rungs, the best trial.
@@ -29,6 +29,9 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
             counted(scheduler.slots.len(), "slot"),
             scheduler.slots.join("; ")
         ),
+        (LIMITED, _) => overview
+            .halted
+            .map_or(String::new(), |limit| limit_reached(spec, limit) + "\n"),
         ("finished", _) => format!(
             "finished after {}\n",
             duration(overview.updated.since(overview.created))
@@ -65,6 +68,30 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
     text + &findings(overview, directory)
 }
 
+/// That a limit has ended a search, and how it goes on.
+pub fn limit_reached(spec: &StudySpec, limit: Limit) -> String {
+    let StopSpec {
+        time_ms,
+        resource,
+        no_better,
+    } = spec.stop;
+    let (name, what) = match limit {
+        Limit::Time => ("time_limit", duration(time_ms.unwrap_or_default())),
+        Limit::Resource => {
+            let most = resource.unwrap_or_default();
+            ("resource_limit", format!("{most} {}", spec.policy.unit.many()))
+        }
+        Limit::NoBetter => {
+            let trials = counted(no_better.unwrap_or_default(), "trial");
+            ("stop_when", format!("{trials} without a better one"))
+        }
+    };
+    format!(
+        "study {} ends at its limit, {what}; raise `{name}` and run the same command again to continue",
+        spec.name
+    )
+}
+
 /// [`status`] for programs.
 pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: bool) -> Value {
     let states = overview.states.iter().map(|(status, count)| (status.word(), count));
@@ -92,10 +119,14 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
     })
 }
 
+/// The state of a study that a limit has ended.
+const LIMITED: &str = "at its limit";
+
 fn state(overview: &Overview, running: bool) -> &'static str {
     match (running, overview.finished) {
         (true, _) => "running",
         (false, true) => "finished",
+        (false, false) if overview.halted.is_some() => LIMITED,
         (false, false) => "stopped",
     }
 }

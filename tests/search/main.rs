@@ -9,6 +9,7 @@ mod embedding;
 mod end_to_end;
 mod generated;
 mod library;
+mod limits;
 mod objective;
 mod origin;
 mod simulate;

@@ -3,7 +3,7 @@
 use hpo::space::{Distribution, Parameter, SearchSpace};
 use hpo::study::{
     Asha, AshaVariant, AsyncHyperband, ConfirmationSpec, Direction, GaussianProcess, Hyperband, Limits, MedianStopping,
-    Objective, PolicyKind, PolicySpec, SamplerSpec, StudySpec, SuccessiveHalving, Tpe, Trainer,
+    Objective, PolicyKind, PolicySpec, SamplerSpec, StopSpec, StudySpec, SuccessiveHalving, Tpe, Trainer,
 };
 use hpo_protocol::Unit;
 use rand::{RngExt, SeedableRng};
@@ -18,6 +18,8 @@ pub struct Plan {
     /// Whether its records are printed.
     pub told: bool,
     pub spec: StudySpec,
+    /// The resource at which the study ends for a while.
+    pub halt: Option<u64>,
     /// How far the study goes once it has come to its first end.
     pub raised: Option<Limits>,
     /// At most so many slots; another number after each restart.
@@ -78,6 +80,7 @@ impl Plan {
             threads: 1,
             sampler: sampler(rng),
             confirmation: chance(rng, 0.3).then(|| confirmation(rng, 0, 0)),
+            stop: StopSpec::default(),
             space: space(),
         };
         let raised = chance(rng, 0.25).then(|| {
@@ -86,8 +89,11 @@ impl Plan {
             Limits {
                 trials: spec.trials + rng.random_range(0..6),
                 confirmation: more.or(spec.confirmation),
+                stop: StopSpec::default(),
             }
         });
+        let most = spec.trials * spec.policy.max_resource;
+        let halt = chance(rng, 0.3).then(|| rng.random_range(1..=most));
         // Some studies go through one kind of trouble only, so that the others do not cover it up.
         let mut rate = |share: f64, most: f64| {
             if chance(rng, share) {
@@ -99,6 +105,7 @@ impl Plan {
         Self {
             seed,
             told: false,
+            halt,
             raised,
             faults: rate(0.7, 0.3),
             crashes: rate(0.7, 0.15),
@@ -114,6 +121,7 @@ impl Plan {
     pub fn undisturbed(&self) -> Self {
         let mut calm = Self {
             told: false,
+            halt: None,
             slots: 1,
             faults: 0.0,
             crashes: 0.0,

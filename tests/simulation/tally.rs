@@ -12,13 +12,14 @@ pub struct Tally {
     pub lost_checkpoints: u64,
     pub late_messages: u64,
     pub stops: u64,
+    pub halts: u64,
     pub stopped_segments: u64,
     pub segments_ahead: u64,
     pub confirmations: u64,
 }
 
 impl Tally {
-    fn numbers(&mut self) -> [&mut u64; 12] {
+    fn numbers(&mut self) -> [&mut u64; 13] {
         [
             &mut self.events,
             &mut self.records,
@@ -29,6 +30,7 @@ impl Tally {
             &mut self.lost_checkpoints,
             &mut self.late_messages,
             &mut self.stops,
+            &mut self.halts,
             &mut self.stopped_segments,
             &mut self.segments_ahead,
             &mut self.confirmations,

@@ -81,19 +81,29 @@ pub struct World {
 
 /// Runs the study of a plan to its end, through as many schedulers as it takes, and then as far as it is raised.
 pub fn run(plan: Plan) -> (Answer, Tally) {
-    let limits = [Some(plan.spec.limits()), plan.raised];
+    let whole = plan.spec.limits();
+    let halted = plan.halt.map(|resource| {
+        let mut limits = whole;
+        limits.stop.resource = Some(resource);
+        limits
+    });
+    let limits = [halted, Some(whole), plan.raised];
     let world = Rc::new(RefCell::new(World::new(plan)));
     for limits in limits.into_iter().flatten() {
         loop {
             let whole = live(&world, limits);
             let mut world = world.borrow_mut();
             world.bury();
-            if whole && world.durable.is_over() {
+            if whole && (world.durable.is_over() || world.durable.is_at_rest()) {
                 break;
             }
             world.count_event();
         }
-        world.borrow_mut().check_end(limits);
+        let mut world = world.borrow_mut();
+        match world.durable.halted() {
+            Some(_) => world.check_halted(limits),
+            None => world.check_end(limits),
+        }
     }
     let world = Rc::into_inner(world).expect("its schedulers are gone").into_inner();
     (world.answer(), world.tally())
@@ -489,6 +499,14 @@ impl World {
                 segment.trial
             );
         }
+    }
+
+    fn check_halted(&mut self, limits: Limits) {
+        let study = &self.durable;
+        assert_eq!(study.spec().stop, limits.stop);
+        assert!(study.trained_resource() >= limits.stop.resource.unwrap_or(u64::MAX));
+        assert_eq!(study.running().next(), None, "a study at its limit trains nothing");
+        self.tally.halts += 1;
     }
 
     fn check_end(&mut self, limits: Limits) {

@@ -24,6 +24,7 @@ fn study() -> Study {
         retries: 0,
         objective: Default::default(),
         keep_checkpoints: 1,
+        stop: Default::default(),
         sampler: SamplerSpec::default(),
         confirmation: None,
         policy: PolicySpec {

@@ -204,6 +204,7 @@ fn confirmation_can_be_asked_for_and_raised_afterwards() {
     let more = |configurations, seeds, trials| Limits {
         trials,
         confirmation: Some(ConfirmationSpec { configurations, seeds }),
+        stop: Default::default(),
     };
     for limits in [asked, more(2, 3, 6), more(3, 3, 6), more(3, 3, 8), asked] {
         world = world.run_to(limits);

@@ -26,6 +26,10 @@ impl Study {
     }
 
     pub(super) fn apply(&mut self, record: &Record) {
+        let runs = self.scheduler.as_ref().is_some_and(|scheduler| !scheduler.stopped);
+        if runs && !matches!(record.fact, Fact::SchedulerStarted { .. }) {
+            self.active_ms += record.at.since(self.updated);
+        }
         self.updated = record.at;
         if let Some(trial) = record.fact.trial().and_then(|id| self.trials.get_mut(id.0 as usize)) {
             trial.count_time(record.at);
@@ -42,6 +46,8 @@ impl Study {
                 self.spec.confirmation = Some(*confirmation);
                 self.finished = false;
             }
+            Fact::StopChanged { stop } => self.spec.stop = *stop,
+            Fact::LimitReached { limit } => self.halted = Some(*limit),
             Fact::BaselineMeasured(measurement) => {
                 self.baseline = Some(measurement.clone());
             }
@@ -84,6 +90,7 @@ impl Study {
         self.interrupt_all();
         // The slots are others now, or have been repaired.
         self.trials.iter_mut().for_each(|trial| trial.failed_on.clear());
+        self.halted = None;
         self.scheduler = Some(SchedulerRun {
             process,
             slots: slots.to_vec(),

@@ -3,6 +3,7 @@
 mod objective;
 mod recovery;
 mod refusal;
+mod stop;
 
 use std::ops::Range;
 
@@ -33,6 +34,7 @@ pub(crate) fn with(kind: PolicyKind, trials: u64, max_resource: u64, reduction_f
         retries: 2,
         objective: Default::default(),
         keep_checkpoints: 1,
+        stop: Default::default(),
         sampler: SamplerSpec::default(),
         confirmation: None,
         policy: PolicySpec {
@@ -128,6 +130,7 @@ impl Core {
         let limits = Limits {
             trials,
             confirmation: None,
+            stop: self.spec.stop,
         };
         self.send(Event::Opened {
             process: 1,
@@ -150,6 +153,7 @@ impl Core {
             | Event::Evaluated { .. }
             | Event::Tested { .. }
             | Event::Failed { .. }
+            | Event::Ticked
             | Event::Closed => None,
         };
         self.files.extend(written.map(|checkpoint| checkpoint.file.clone()));

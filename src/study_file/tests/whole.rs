@@ -53,6 +53,7 @@ fn a_whole_study_is_read() {
         retries: 5,
         objective: Default::default(),
         keep_checkpoints: 1,
+        stop: Default::default(),
         sampler: SamplerSpec::default(),
         confirmation: Some(ConfirmationSpec {
             configurations: 3,
