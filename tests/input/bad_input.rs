@@ -22,7 +22,7 @@ learning_rate = { type = "log_uniform", low = 1e-5, high = 1e-3 }
 "#;
 
 /// A directory with a study that only a real model would make complete.
-fn directory() -> tempfile::TempDir {
+pub fn directory() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
     fs::create_dir(directory.path().join("model")).unwrap();
@@ -36,7 +36,7 @@ fn directory() -> tempfile::TempDir {
 }
 
 /// Runs `hpo search space.toml` in the directory, which must refuse it with all of `parts` on standard error.
-fn refused(directory: &Path, parts: &[&str]) {
+pub fn refused(directory: &Path, parts: &[&str]) {
     let output = Command::new(env!("CARGO_BIN_EXE_hpo"))
         .args(["search", "space.toml", "--studies", "studies"])
         .current_dir(directory)

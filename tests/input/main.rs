@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bad_data;
 mod bad_input;
 mod hostile;
 mod security;

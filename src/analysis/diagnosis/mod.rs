@@ -13,7 +13,7 @@ pub use finding::{Finding, Kind, Level};
 pub use summary::{Separation, Side, Summary, summarise};
 
 use crate::study::{Measures, Objective, Trial, TrialState};
-use curve::{falls, low, lowest, range, slope, spread};
+use curve::{falls, low, lowest, range, rises, slope, spread};
 
 /// The metric of the training loss. Its scale is the trial's own, so only its direction counts.
 const TRAIN_LOSS: &str = "train_loss";
@@ -31,6 +31,9 @@ const SMALL_SHARE: f64 = 0.05;
 const SMALL_VALUE: f64 = 0.005;
 /// Nor one of 2 % of a ranking metric, for the same reason; it depends on ranks, not distances, so it is coarser.
 const SMALL_RANKING: f64 = 0.02;
+/// A rise that goes on from report to report counts from so many standard deviations of the noise on: over many reports chance alone
+/// makes one of half as much.
+const TREND: f64 = 2.0;
 /// A cost half as high again as the untrained model's is not noise, however few the reports.
 const FAR_ABOVE: f64 = 1.5;
 /// The mean cosine from which on embeddings count as alike: the angle between two texts is 18 degrees on average.
@@ -234,7 +237,12 @@ impl<'a> Curves<'a> {
             return None;
         };
         let learned = self.untrained_cost().is_none_or(|untrained| low < untrained);
-        let rose = before.min(cost) - low > self.counts;
+        let after = &self.costs[best + 1..];
+        // A rise that goes on is one even where each step is within the noise.
+        let trend = slope(after).map_or(0.0, |slope| slope * (after.len() - 1) as f64);
+        let least = self.small.max(TREND * spread(&self.costs));
+        let above = before.min(cost) - low;
+        let rose = above > self.counts || (above > self.small && trend > least && rises(after));
         let training = self.metric(TRAIN_LOSS)?;
         (learned && rose && best + 2 < self.costs.len() && falls(&training[best..])).then_some(Finding::Overfitting {
             best_at: self.resources[best],

@@ -113,6 +113,14 @@ fn overfitting_is_a_rise_while_the_training_loss_falls() {
         "from epoch 3 to 9 the validation loss rose from 0.2000 to 0.2250 while the training loss fell from 0.5500 to 0.2100"
     );
     assert!(finding.advice().contains("weight decay or dropout"));
+    // A trial of the README's own search, whose loss rises for seven epochs, each time by less than its noise.
+    let steady = made(&[0.2105, 0.2074, 0.2109, 0.2092, 0.2135, 0.2116, 0.2130, 0.2131, 0.2186])
+        .metric(
+            TRAIN_LOSS,
+            &[0.6337, 0.3239, 0.1861, 0.1072, 0.0619, 0.0567, 0.0390, 0.0428, 0.0336],
+        )
+        .untrained(0.2372, &[]);
+    assert_eq!(steady.kinds(), [Kind::Overfitting]);
 }
 
 #[test]

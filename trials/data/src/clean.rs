@@ -11,7 +11,7 @@ use crate::rows::{Example, Row};
 pub(crate) fn clean(rows: &mut Vec<Row>, dropped: &mut Dropped) {
     let mut seen = HashSet::new();
     retain(rows, &mut dropped.duplicates, |row| seen.insert(identity(&row.example)));
-    retain(rows, &mut dropped.equal, |row| !names_a_text_twice(&row.example));
+    retain(rows, &mut dropped.equal, |row| !row.example.names_a_text_twice());
     let contradicted = contradictions(rows);
     retain(rows, &mut dropped.conflicts, |row| {
         !claims(&row.example).any(|(claim, _)| contradicted.contains(&claim))
@@ -41,16 +41,6 @@ fn identity(example: &Example) -> [u32; 3] {
         Example::Pair([anchor, positive]) => [anchor, positive, 0],
         Example::Scored([one, other], score) => [one.min(other), one.max(other), score.to_bits()],
         Example::Labelled(text, label) => [text, label, 0],
-    }
-}
-
-fn names_a_text_twice(example: &Example) -> bool {
-    match *example {
-        Example::Triplet([anchor, positive, negative]) => {
-            anchor == positive || anchor == negative || positive == negative
-        }
-        Example::Pair([one, other]) | Example::Scored([one, other], _) => one == other,
-        Example::Labelled(..) => false,
     }
 }
 

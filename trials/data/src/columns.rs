@@ -1,6 +1,7 @@
 //! What the columns of a file are for: the study says it, or else their names do.
 
 use hpo_protocol::embedding::Columns;
+use indexmap::IndexSet;
 
 use crate::Kind;
 use crate::error::shown;
@@ -32,6 +33,8 @@ pub(crate) struct Layout {
 pub(crate) struct Unclear {
     pub message: String,
     pub help: String,
+    /// The place among the columns of the one that is at fault, if it is one.
+    pub at: Option<usize>,
 }
 
 const ANCHOR: &[&str] = &["anchor", "query", "question"];
@@ -83,9 +86,19 @@ const MAPPINGS: &str = "say it under `[trial]` with the file's own names: \
 impl Layout {
     /// The layout of a file whose columns are `found`.
     pub fn of(found: &[&str], mapping: Option<&Columns>) -> Result<Self, Unclear> {
-        match mapping {
+        let layout = match mapping {
             Some(mapping) => mapped(found, mapping),
             None => recognised(found),
+        }?;
+        let second = |name: &str| (0..found.len()).filter(|&at| found[at] == name).nth(1);
+        let mut seconds = layout.columns.iter().filter_map(|(name, _)| second(name));
+        match seconds.next() {
+            Some(at) => Err(Unclear {
+                message: format!("the column `{}` appears twice", shown(found[at])),
+                help: "rename or remove one of the two".to_owned(),
+                at: Some(at),
+            }),
+            None => Ok(layout),
         }
     }
 
@@ -98,6 +111,12 @@ impl Layout {
             Some(Role::Negative) => column > 0 && role(column - 1) == Some(Role::Negative),
             _ => false,
         }
+    }
+
+    /// Whether a column has texts.
+    pub fn is_text(&self, name: &str) -> bool {
+        let role = self.position(name).map(|column| self.columns[column].1);
+        role.is_some_and(|role| matches!(role, Role::Anchor | Role::Positive | Role::Negative | Role::Text))
     }
 
     /// The place of a column that is read.
@@ -147,22 +166,39 @@ fn mapped(found: &[&str], mapping: &Columns) -> Result<Layout, Unclear> {
     let kind = mapping.kind().ok_or_else(|| Unclear {
         message: "`columns` names roles that do not go together".to_owned(),
         help: MAPPINGS.to_owned(),
+        at: None,
     })?;
     let layout = Layout {
         kind,
         columns,
         guessed: false,
     };
+    let names: IndexSet<&str> = layout.columns.iter().map(|(name, _)| name.as_str()).collect();
+    if names.len() < layout.columns.len() {
+        return Err(Unclear {
+            message: "`columns` names one column for two roles".to_owned(),
+            help: "give each role a column of its own under `[trial]`".to_owned(),
+            at: None,
+        });
+    }
     match layout.columns.iter().find(|(name, _)| !found.contains(&name.as_str())) {
         Some((name, _)) => Err(Unclear {
             message: format!("there is no column `{}`; the columns are {}", shown(name), list(found)),
             help: "fix `columns` under `[trial]`, or the file".to_owned(),
+            at: None,
         }),
         None => Ok(layout),
     }
 }
 
 fn recognised(found: &[&str]) -> Result<Layout, Unclear> {
+    // One that is there twice is no choice between two.
+    let found: &[&str] = &found
+        .iter()
+        .copied()
+        .collect::<IndexSet<_>>()
+        .into_iter()
+        .collect::<Vec<_>>();
     let anchor = named(found, ANCHOR, Role::Anchor);
     let positive = named(found, POSITIVE, Role::Positive);
     let (first, second) = (named(found, FIRST, Role::Anchor), named(found, SECOND, Role::Positive));
@@ -189,6 +225,7 @@ fn recognised(found: &[&str]) -> Result<Layout, Unclear> {
     let unclear = |message: String| Unclear {
         message,
         help: MAPPINGS.to_owned(),
+        at: None,
     };
     let (kind, chosen) = match kinds.as_slice() {
         [(kind, chosen)] => (*kind, chosen),
@@ -366,5 +403,25 @@ mod tests {
         let unclear = of(r#"{"anchor": "a", "score": "score"}"#).unwrap_err();
         assert_eq!(unclear.message, "`columns` names roles that do not go together");
         assert!(unclear.help.contains("columns = {"));
+    }
+
+    #[test]
+    fn a_column_that_is_read_is_there_once() {
+        let at = |found: &[&str], mapping: Option<&Columns>| {
+            let unclear = Layout::of(found, mapping).unwrap_err();
+            assert_eq!(
+                unclear.message,
+                format!("the column `{}` appears twice", found[unclear.at.unwrap()])
+            );
+            unclear.at.unwrap()
+        };
+        assert_eq!(at(&["anchor", "positive", "negative", "negative"], None), 3);
+        assert_eq!(at(&["anchor", "id", "anchor", "positive"], None), 2);
+        assert_eq!(at(&["label", "text", "group", "label", "group"], None), 3);
+        let mapping = serde_json::from_str::<Columns>(r#"{"anchor": "a", "positive": "b"}"#).unwrap();
+        assert_eq!(at(&["b", "a", "b"], Some(&mapping)), 2);
+        // Nobody reads these.
+        assert!(Layout::of(&["a", "b", "id", "id"], Some(&mapping)).is_ok());
+        assert!(Layout::of(&["query", "answer", "id", "id"], None).is_ok());
     }
 }

@@ -9,14 +9,18 @@ mod batch;
 mod clean;
 mod columns;
 mod error;
+mod informative;
 mod load;
 mod mix;
+mod moment;
+mod pool;
 mod report;
 mod rows;
 mod source;
 mod split;
 mod statistics;
 mod synonyms;
+mod value;
 
 pub use hpo_protocol::embedding::Kind;
 

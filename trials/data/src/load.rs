@@ -9,8 +9,10 @@ use indexmap::IndexSet;
 use crate::clean;
 use crate::columns::{Layout, Role};
 use crate::error::{DataError, shown};
+use crate::informative;
+use crate::pool::Pool;
 use crate::report::{Read, Report, SetReport};
-use crate::rows::{Example, FileRows, Flaw, Pool, Reader, Record, Row};
+use crate::rows::{Example, FileRows, Flaw, Reader, Record, Row};
 use crate::source::{self, Sink};
 use crate::split::{self, Unsplittable};
 use crate::synonyms::Synonyms;
@@ -41,6 +43,7 @@ pub fn load(settings: &Settings) -> Result<Sets, DataError> {
     for set in [Some(&train), validation.as_ref(), test.as_ref()].into_iter().flatten() {
         something_remains(set)?;
     }
+    is_informative(&train, "training", &pool)?;
 
     // Shares are of what there is before any of it is split off.
     let rows = train.rows.len() as f64;
@@ -59,10 +62,28 @@ pub fn load(settings: &Settings) -> Result<Sets, DataError> {
         drop_leaks(&mut train, Some(&mut validation), test.as_ref());
     }
 
-    let labels = labels(&train, &pool);
-    let finish = |set: &FileRows| -> Result<(Data, SetReport), DataError> {
+    finish(train, validation, test, synonyms, &pool, settings)
+}
+
+/// Makes data of what is left of the rows.
+fn finish(
+    train: FileRows,
+    validation: FileRows,
+    test: Option<FileRows>,
+    synonyms: Option<Synonyms>,
+    pool: &Pool,
+    settings: &Settings,
+) -> Result<Sets, DataError> {
+    let labels = labels(&train, pool);
+    let mut warnings: Vec<String> = informative::scarcity(&train.rows).into_iter().collect();
+    let mut finish = |set: &FileRows, what: &str| -> Result<(Data, SetReport), DataError> {
         something_remains(set)?;
-        let data = data(set, &pool, &labels, settings)?;
+        is_informative(set, what, pool)?;
+        if what != "training" {
+            warnings.extend(informative::uncertainty(&set.rows, set.layout.kind, what));
+            warnings.extend(informative::few_answers(&set.rows, what));
+        }
+        let data = data(set, pool, &labels, settings)?;
         let report = SetReport {
             rows: data.rows.len(),
             texts: data.texts.len(),
@@ -70,9 +91,11 @@ pub fn load(settings: &Settings) -> Result<Sets, DataError> {
         };
         Ok((data, report))
     };
-    let (train_data, train_report) = finish(&train)?;
-    let (validation_data, validation_report) = finish(&validation)?;
-    let (test_data, test_report) = test.as_ref().map(finish).transpose()?.unzip();
+    // What a split could not give the one part may be what the other lacks, and is the better reason.
+    let (validation_data, validation_report) = finish(&validation, "validation")?;
+    let test = test.as_ref().map(|test| finish(test, "test")).transpose()?;
+    let (train_data, train_report) = finish(&train, "training")?;
+    let (test_data, test_report) = test.unzip();
     Ok(Sets {
         train: train_data,
         validation: validation_data,
@@ -83,6 +106,8 @@ pub fn load(settings: &Settings) -> Result<Sets, DataError> {
             train: train_report,
             validation: validation_report,
             test: test_report,
+            rewritten: pool.rewritten(),
+            warnings,
         },
     })
 }
@@ -101,13 +126,46 @@ fn something_remains(set: &FileRows) -> Result<(), DataError> {
     if !set.rows.is_empty() {
         return Ok(());
     }
+    let dropped = set.dropped;
     let message = format!(
-        "no rows of `{}` remain: of {} dropped {}",
+        "no rows of `{}` remain: of {} dropped {dropped}",
         set.file.display(),
-        set.read,
-        set.dropped
+        set.read
     );
-    let help = "fix the file, or keep all rows but empty ones with `clean = false` under `[trial]`";
+    // Without cleaning these would be refused, too.
+    let help = if dropped.empty + dropped.equal + dropped.duplicates == set.read {
+        "fix the file: give each row texts that differ, or check what its columns are for (`columns` under `[trial]`)"
+    } else {
+        "fix the file, or keep all rows but empty ones with `clean = false` under `[trial]`"
+    };
+    Err(DataError::whole(&set.file, message, help))
+}
+
+/// Refuses rows on which all models are equally good; `what` is the set that they are.
+fn is_informative(set: &FileRows, what: &str, pool: &Pool) -> Result<(), DataError> {
+    let Some(common) = informative::in_common(&set.rows, set.layout.kind, pool) else {
+        return Ok(());
+    };
+    let file = set.file.display();
+    let origin = if set.split_off { "split off" } else { "of" };
+    let consequence = match what {
+        "training" => "there is nothing to learn",
+        _ => "no model is better there than another",
+    };
+    let message = match set.rows.len() {
+        1 => format!("there is one {what} row {origin} `{file}`: {consequence}"),
+        count => format!("all {count} {what} rows {origin} `{file}` {common}: {consequence}"),
+    };
+    let help = match (what, set.split_off) {
+        (_, true) => format!(
+            "give a file with `{what} = \"…\"`, or more rows, or a column `group` that says which rows belong together: without \
+             it, those that share texts do"
+        ),
+        ("validation", false) => {
+            "add rows that differ, or leave `validation` out, and a share of the training rows is split off".to_owned()
+        }
+        _ => "add rows that differ, or check what the columns are for (`columns` under `[trial]`)".to_owned(),
+    };
     Err(DataError::whole(&set.file, message, help))
 }
 
@@ -184,9 +242,26 @@ fn read(file: &Path, settings: &Settings, pool: &mut Pool) -> Result<FileRows, D
     };
     source::read(file, settings.columns.as_ref(), &mut collect)?;
     // A source reads at least one record, and begins before it.
-    collect
+    let rows = collect
         .rows
-        .ok_or_else(|| DataError::whole(file, format!("`{}` has no rows", file.display()), "write rows into it"))
+        .ok_or_else(|| DataError::whole(file, format!("`{}` has no rows", file.display()), "write rows into it"))?;
+    has_no_lists_as_texts(&rows)?;
+    Ok(rows)
+}
+
+/// CSV and TSV have no lists, and some programs write what stands for one in a program.
+fn has_no_lists_as_texts(rows: &FileRows) -> Result<(), DataError> {
+    let columns = rows.layout.columns.iter().zip(&rows.lists);
+    let can_be_lists = |role: Role| matches!(role, Role::Positive | Role::Negative) && rows.layout.kind != Kind::Scored;
+    let mut listed = columns.filter(|((_, role), seen)| can_be_lists(*role) && **seen == [true, false]);
+    let Some(((name, _), _)) = listed.next() else {
+        return Ok(());
+    };
+    let (file, name) = (rows.file.display(), shown(name));
+    let message = format!("`{file}`: all texts of `{name}` are lists that are written as texts, such as `['a', 'b']`");
+    let help =
+        format!("write them as lists, which JSON lines and Parquet have, or as columns `{name}_1`, `{name}_2` …");
+    Err(DataError::whole(&rows.file, message, help))
 }
 
 fn same_kind(train: &FileRows, other: &FileRows) -> Result<(), DataError> {

@@ -18,6 +18,10 @@ pub struct Report {
     pub validation: SetReport,
     /// Of the test data.
     pub test: Option<SetReport>,
+    /// Labels that are written in several ways and count as one, each with two of them; only the first.
+    pub rewritten: Vec<[String; 2]>,
+    /// What the user should know of data that are taken all the same.
+    pub warnings: Vec<String>,
 }
 
 /// What became of one set.
@@ -110,6 +114,14 @@ impl fmt::Display for Report {
                 write!(f, "; blanks cut off {} texts", read.trimmed)?;
             }
         }
-        Ok(())
+        for [one, other] in &self.rewritten {
+            write!(
+                f,
+                "\nnote: the labels `{one}` and `{other}` are the same value, and count as one"
+            )?;
+        }
+        self.warnings
+            .iter()
+            .try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }
 }

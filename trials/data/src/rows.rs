@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use hpo_protocol::embedding::Settings;
-use indexmap::IndexSet;
-use serde_json::Value;
 
 use crate::Kind;
 use crate::columns::{Layout, Role};
 use crate::error::shown;
+use crate::pool::{Pool, intern};
 use crate::report::Dropped;
+use crate::value::{Cell, decimal, name};
 
 /// One record may stand for several rows, if it lists positives and negatives, but not for more than these.
 const MAX_ROWS_PER_RECORD: usize = 10_000;
@@ -47,6 +47,17 @@ impl Example {
         }
     }
 
+    /// Whether it compares a text with itself.
+    pub fn names_a_text_twice(&self) -> bool {
+        match *self {
+            Self::Triplet([anchor, positive, negative]) => {
+                anchor == positive || anchor == negative || positive == negative
+            }
+            Self::Pair([one, other]) | Self::Scored([one, other], _) => one == other,
+            Self::Labelled(..) => false,
+        }
+    }
+
     /// The label's place.
     pub fn label(&self) -> Option<u32> {
         match *self {
@@ -66,14 +77,6 @@ pub(crate) struct Row {
     pub number: u64,
 }
 
-/// All texts, labels and groups of a study, each once.
-#[derive(Debug, Default)]
-pub(crate) struct Pool {
-    pub texts: IndexSet<String>,
-    pub labels: IndexSet<String>,
-    pub groups: IndexSet<String>,
-}
-
 /// The rows of a file.
 #[derive(Debug)]
 pub(crate) struct FileRows {
@@ -88,6 +91,8 @@ pub(crate) struct FileRows {
     pub trimmed: usize,
     /// Whether they were read as a part of the training rows.
     pub split_off: bool,
+    /// Of each column, whether it has texts that are lists written as such, and whether it has anything else.
+    pub lists: Vec<[bool; 2]>,
 }
 
 impl FileRows {
@@ -95,6 +100,7 @@ impl FileRows {
     pub fn new(file: &Path, layout: Rc<Layout>) -> Self {
         Self {
             file: file.to_owned(),
+            lists: vec![[false; 2]; layout.columns.len()],
             layout,
             rows: Vec::new(),
             read: 0,
@@ -105,9 +111,6 @@ impl FileRows {
     }
 }
 
-/// Stands for a number that is not finite, which JSON can't say.
-pub(crate) const NOT_FINITE: &str = "\0not finite";
-
 /// How a format stores values.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Storage {
@@ -115,24 +118,12 @@ pub(crate) struct Storage {
     pub record: &'static str,
     /// How they make a text of another value.
     pub as_text: &'static str,
-    pub numbers: Numbers,
-}
-
-/// How a format stores numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Numbers {
-    /// As JSON does.
-    Json,
-    /// Likewise, but for those that are not finite, which are [`NOT_FINITE`].
-    Float,
-    /// As texts.
-    Text,
 }
 
 /// A record: the values of the layout's columns, in its order. None if an optional column is not there.
 #[derive(Debug)]
 pub(crate) struct Record<'a> {
-    pub cells: &'a [Option<Value>],
+    pub cells: &'a [Option<Cell>],
     /// See [`Row::number`].
     pub number: u64,
     pub storage: Storage,
@@ -172,7 +163,15 @@ impl Reader<'_> {
             trimmed: 0,
             empty: 0,
         };
-        let group = sheet.group();
+        for (seen, cell) in into.lists.iter_mut().zip(record.cells) {
+            match cell {
+                Some(Cell::Text(text)) => seen[usize::from(!is_list(text))] = true,
+                Some(Cell::List(_) | Cell::Bool(_) | Cell::Number(_) | Cell::Other(_)) => seen[1] = true,
+                Some(Cell::Null) | None => {}
+            }
+        }
+        sheet.is_no_header()?;
+        let group = sheet.group()?;
         let examples = sheet.examples(self.settings.score_range)?;
         into.trimmed += sheet.trimmed;
         into.dropped.empty += sheet.empty;
@@ -261,63 +260,72 @@ impl Sheet<'_> {
             // A missing cell is one of an optional column: those that must be there are checked where the file is read.
             let Some(value) = cell else { continue };
             let in_lists = matches!(role, Role::Positive | Role::Negative) && layout.kind != Kind::Scored;
-            let is_absent = value.is_null() || value.as_str() == Some("");
-            match value.as_array().filter(|_| in_lists) {
-                Some(elements) => {
-                    if elements.is_empty() && !self.clean {
-                        return Err(self.blank(column));
-                    }
-                    for element in elements {
-                        texts.extend(self.text(column, element)?);
-                    }
+            let is_absent = match value {
+                Cell::Null => true,
+                Cell::Text(text) => text.is_empty(),
+                Cell::Bool(_) | Cell::Number(_) | Cell::List(_) | Cell::Other(_) => false,
+            };
+            if let Cell::List(elements) = value
+                && in_lists
+            {
+                if elements.is_empty() && !self.clean {
+                    return Err(self.blank(column));
                 }
-                None if is_absent && layout.is_optional(column) => {}
-                None => texts.extend(self.text(column, value)?),
+                for element in elements {
+                    texts.extend(self.text(column, element)?);
+                }
+            } else if !is_absent || !layout.is_optional(column) {
+                texts.extend(self.text(column, value)?);
             }
         }
         Ok(texts)
     }
 
-    fn text(&mut self, column: usize, value: &Value) -> Result<Option<u32>, Flaw> {
+    fn text(&mut self, column: usize, value: &Cell) -> Result<Option<u32>, Flaw> {
         let text = match value {
-            Value::String(text) => text.as_str(),
-            Value::Null if self.clean => "",
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                let message = format!("must be a string, not {}", kind(value));
-                let help = match value.is_null() {
-                    true => "give it a text, or remove the row",
-                    false => self.record.storage.as_text,
-                };
-                return Err(self.at(column, &message, help));
+            Cell::Text(text) => text.as_str(),
+            Cell::Null => "",
+            Cell::Bool(_) | Cell::Number(_) | Cell::List(_) | Cell::Other(_) => {
+                let message = format!("must be a string, not {}", value.kind());
+                return Err(self.at(column, &message, self.record.storage.as_text));
             }
         };
-        let trimmed = text.trim();
+        // A byte order mark is no more to be seen than a blank.
+        let trimmed = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         if trimmed.is_empty() {
             return if self.clean { Ok(None) } else { Err(self.blank(column)) };
         }
+        self.trimmed += usize::from(self.clean && trimmed.len() < text.len());
         let text = if self.clean { trimmed } else { text };
-        self.trimmed += usize::from(self.clean && trimmed.len() < value.as_str().map_or(0, str::len));
         Ok(Some(intern(&mut self.pool.texts, text)))
     }
 
-    fn label(&mut self) -> Result<Found<u32>, Flaw> {
-        let Some((column, value)) = self.single(Role::Label) else {
-            return Ok(Found::Empty);
+    /// The text by which a value names something, as it is written; none if it is blank.
+    fn named(&self, role: Role, what: &str) -> Result<Option<(usize, String)>, Flaw> {
+        let Some((column, value)) = self.single(role) else {
+            return Ok(None);
         };
-        let label = match value {
-            Value::String(label) => label.trim().to_owned(),
-            Value::Number(number) => number.to_string(),
-            Value::Bool(value) => value.to_string(),
-            Value::Null => String::new(),
-            Value::Array(_) | Value::Object(_) => {
-                let message = format!("must be a label, not {}", kind(value));
+        let written = match value {
+            Cell::Text(text) => text.trim().to_owned(),
+            Cell::Bool(value) => value.to_string(),
+            Cell::Null => String::new(),
+            Cell::Number(number) if decimal(number).is_some() => number.clone(),
+            Cell::Number(_) => {
+                return Err(self.at(column, "must be a finite number", "give one name or number"));
+            }
+            Cell::List(_) | Cell::Other(_) => {
+                let message = format!("must be {what}, not {}", value.kind());
                 return Err(self.at(column, &message, "give one name or number"));
             }
         };
-        match (label.is_empty(), self.clean) {
-            (false, _) => Ok(Found::Value(intern(&mut self.pool.labels, &label))),
-            (true, true) => Ok(Found::Empty),
-            (true, false) => Err(self.blank(column)),
+        Ok(Some((column, written)))
+    }
+
+    fn label(&mut self) -> Result<Found<u32>, Flaw> {
+        match self.named(Role::Label, "a label")? {
+            Some((_, written)) if !written.is_empty() => Ok(Found::Value(self.pool.label(&written))),
+            Some((column, _)) if !self.clean => Err(self.blank(column)),
+            Some(_) | None => Ok(Found::Empty),
         }
     }
 
@@ -325,23 +333,25 @@ impl Sheet<'_> {
         let Some((column, value)) = self.single(Role::Score) else {
             return Ok(Found::Empty);
         };
-        let number = match value {
-            Value::Number(number) => number.as_f64(),
-            // NaN and infinities, which JSON has no words for.
-            Value::String(text) if self.record.storage.numbers == Numbers::Float && text == NOT_FINITE => None,
-            Value::Bool(value) => Some(f64::from(u8::from(*value))),
-            Value::Null if self.clean => return Ok(Found::Empty),
-            Value::String(text) if self.record.storage.numbers == Numbers::Text => match text.trim() {
-                "" if self.clean => return Ok(Found::Empty),
-                "" => return Err(self.blank(column)),
-                text => text.parse().ok(),
-            },
-            Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => {
-                let message = format!("must be a number, not {}", kind(value));
-                return Err(self.at(column, &message, "give a number, without quotes"));
+        let written = match value {
+            Cell::Number(written) => written.as_str(),
+            Cell::Text(written) => written.trim(),
+            Cell::Bool(true) => "true",
+            Cell::Bool(false) => "false",
+            Cell::Null => "",
+            Cell::List(_) | Cell::Other(_) => {
+                let message = format!("must be a number, not {}", value.kind());
+                return Err(self.at(column, &message, "give a number such as 0.5"));
             }
         };
-        let Some(number) = number.filter(|number: &f64| number.is_finite()) else {
+        let number: Option<f64> = match name(written).as_str() {
+            "" if self.clean => return Ok(Found::Empty),
+            "" => return Err(self.blank(column)),
+            "true" => Some(1.0),
+            "false" => Some(0.0),
+            other => other.parse().ok(),
+        };
+        let Some(number) = number.filter(|number| number.is_finite()) else {
             return Err(self.at(column, "must be a finite number", "give a number such as 0.5"));
         };
         let [low, high] = range.unwrap_or([-1.0, 1.0]);
@@ -364,19 +374,28 @@ impl Sheet<'_> {
         Ok(Found::Value((score + 0.0) as f32))
     }
 
-    fn group(&mut self) -> Option<u32> {
-        let (_, value) = self.single(Role::Group)?;
-        let group = match value.as_str() {
-            Some(text) if text.trim().is_empty() => return None,
-            Some(text) => text.trim().to_owned(),
-            None if value.is_null() => return None,
-            None => value.to_string(),
-        };
-        Some(intern(&mut self.pool.groups, &group))
+    fn group(&mut self) -> Result<Option<u32>, Flaw> {
+        let named = self.named(Role::Group, "the name of a group")?;
+        let written = named.map(|(_, written)| written).filter(|written| !written.is_empty());
+        Ok(written.map(|written| intern(&mut self.pool.groups, &name(&written))))
+    }
+
+    /// A row that has the names of its columns once more is the header of a file that was joined to another.
+    fn is_no_header(&self) -> Result<(), Flaw> {
+        let is_name = |(cell, (name, _)): (&Option<Cell>, &(String, Role))| matches!(cell, Some(Cell::Text(text)) if text.trim() == name.trim());
+        if !std::iter::zip(self.record.cells, &self.layout.columns).all(is_name) {
+            return Ok(());
+        }
+        let record = self.record.storage.record;
+        Err(Flaw {
+            column: 0,
+            message: format!("the {record} has the names of the columns once more"),
+            help: format!("remove the {record}, which is no text to train with"),
+        })
     }
 
     /// The value of a role that only one column has.
-    fn single(&self, role: Role) -> Option<(usize, &Value)> {
+    fn single(&self, role: Role) -> Option<(usize, &Cell)> {
         let column = self.layout.columns.iter().position(|(_, of)| *of == role)?;
         Some((column, self.record.cells.get(column)?.as_ref()?))
     }
@@ -404,23 +423,9 @@ impl Sheet<'_> {
     }
 }
 
-/// The place of a text among the distinct ones. There is no memory for as many as `u32` counts.
-fn intern(texts: &mut IndexSet<String>, text: &str) -> u32 {
-    let place = match texts.get_index_of(text) {
-        Some(place) => place,
-        None => texts.insert_full(text.to_owned()).0,
-    };
-    place as u32
-}
-
-/// What a value is, with its article.
-pub(crate) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
+/// Whether a text is what Python makes of a list of texts where a format has none.
+fn is_list(text: &str) -> bool {
+    let inner = text.trim().strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let is_quoted = |inner: &str| inner.starts_with(['"', '\'']) && inner.ends_with(['"', '\'']);
+    inner.is_some_and(|inner| inner.is_empty() || is_quoted(inner.trim()))
 }

@@ -1,9 +1,10 @@
 //! Splitting rows such that none of one part is known from the other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::mix::finalise;
-use crate::rows::{Pool, Row};
+use crate::pool::Pool;
+use crate::rows::{Example, Row};
 
 /// Why no part of the wanted size can be split off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +18,11 @@ pub(crate) enum Unsplittable {
     Labels,
 }
 
-/// Moves about `wanted` of the rows into a part of their own.
+/// Different positives, or labels, that a part should have if there are so many.
+const ENOUGH: usize = 10;
+
+/// Moves about `wanted` of the rows into a part of their own; more if these would have too few different positives, labels
+/// or scores to distinguish models by, up to a third of the rows, or to half of them if there is only one.
 ///
 /// Rows of one group, and rows without a group that share a text as anchor or positive, directly or by way of others,
 /// go together; a label keeps rows in the first part. What is drawn depends on the seed and the texts, not on the order
@@ -25,40 +30,41 @@ pub(crate) enum Unsplittable {
 pub(crate) fn split_off(rows: &mut Vec<Row>, wanted: usize, seed: u64, pool: &Pool) -> Result<Vec<Row>, Unsplittable> {
     let bundles = bundles(rows, seed, pool);
     let mut sorted: Vec<(&u32, &Bundle)> = bundles.iter().collect();
-    sorted.sort_by_key(|(_, bundle)| bundle.hash);
+    // A group may be called what a text is, and then has its hash.
+    let is_group = |root: u32| root as usize >= pool.texts.len();
+    sorted.sort_by_key(|(root, bundle)| (bundle.hash, is_group(**root)));
 
     let mut left: HashMap<u32, usize> = HashMap::new();
     for label in rows.iter().filter_map(|row| row.example.label()) {
         *left.entry(label).or_default() += 1;
     }
-    let mut kept_for_labels = 0;
-    let mut taken = 0;
-    let mut drawn = Vec::new();
-    let mut take = |(root, bundle): (&u32, &Bundle), taken: &mut usize| {
-        let labels = || bundle.labels.iter();
-        if labels().any(|(label, count)| left.get(label).is_none_or(|left| left <= count)) {
-            kept_for_labels += 1;
-            return;
-        }
-        for (label, count) in labels() {
-            left.entry(*label).and_modify(|left| *left -= count);
-        }
-        drawn.push(*root);
-        *taken += bundle.rows;
+    let mut draw = Draw {
+        left,
+        kept_for_labels: 0,
+        taken: 0,
+        drawn: HashSet::new(),
+        outcomes: HashSet::new(),
     };
     for &(root, bundle) in &sorted {
         // A bundle may make the part too large by less than the part lacks without it.
-        let lacks = wanted.saturating_sub(taken);
-        if bundle.rows < 2 * lacks && taken + bundle.rows < rows.len() {
-            take((root, bundle), &mut taken);
+        let lacks = wanted.saturating_sub(draw.taken);
+        if bundle.rows < 2 * lacks && draw.taken + bundle.rows < rows.len() {
+            draw.take(*root, bundle);
         }
     }
-    if taken == 0 {
+    if draw.taken == 0 {
         let smallest = sorted.iter().min_by_key(|(_, bundle)| bundle.rows);
         if let Some(&(root, bundle)) = smallest.filter(|(_, bundle)| 2 * bundle.rows <= rows.len()) {
-            take((root, bundle), &mut taken);
+            draw.take(*root, bundle);
         }
     }
+    draw.vary(&sorted, rows.len());
+    let Draw {
+        taken,
+        drawn,
+        kept_for_labels,
+        ..
+    } = draw;
     if taken == 0 || 2 * taken < wanted {
         let largest = sorted.iter().map(|(_, bundle)| bundle.rows).max().unwrap_or(0);
         return Err(match kept_for_labels {
@@ -66,11 +72,55 @@ pub(crate) fn split_off(rows: &mut Vec<Row>, wanted: usize, seed: u64, pool: &Po
             _ => Unsplittable::Labels,
         });
     }
-    let drawn: std::collections::HashSet<u32> = drawn.into_iter().collect();
     let mut roots = Roots::of(rows, pool);
     let (part, rest) = rows.iter().partition(|row| drawn.contains(&roots.of_row(row, pool)));
     *rows = rest;
     Ok(part)
+}
+
+/// Bundles that are drawn for a part.
+struct Draw {
+    /// Rows of each label that are not drawn.
+    left: HashMap<u32, usize>,
+    /// Bundles that were not taken because training needs their labels.
+    kept_for_labels: usize,
+    /// Rows.
+    taken: usize,
+    /// The roots of the bundles.
+    drawn: HashSet<u32>,
+    outcomes: HashSet<u32>,
+}
+
+impl Draw {
+    fn take(&mut self, root: u32, bundle: &Bundle) {
+        let labels = || bundle.labels.iter();
+        if labels().any(|(label, count)| self.left.get(label).is_none_or(|left| left <= count)) {
+            self.kept_for_labels += 1;
+            return;
+        }
+        for (label, count) in labels() {
+            self.left.entry(*label).and_modify(|left| *left -= count);
+        }
+        self.drawn.insert(root);
+        self.taken += bundle.rows;
+        self.outcomes.extend(&bundle.outcomes);
+    }
+
+    /// Takes bundles with other outcomes, the smallest first, until there are enough.
+    fn vary(&mut self, sorted: &[(&u32, &Bundle)], rows: usize) {
+        let mut others = sorted.to_vec();
+        others.sort_by_key(|(_, bundle)| bundle.rows);
+        for (root, bundle) in others {
+            let most = if self.outcomes.len() < 2 { rows / 2 } else { rows / 3 };
+            let is_new = bundle.outcomes.iter().any(|outcome| !self.outcomes.contains(outcome));
+            let fits = self.taken + bundle.rows <= most && !self.drawn.contains(root);
+            // What one part lacks the other must not.
+            let leaves_two = self.drawn.len() + 2 < sorted.len();
+            if self.outcomes.len() < ENOUGH && is_new && fits && leaves_two {
+                self.take(*root, bundle);
+            }
+        }
+    }
 }
 
 /// Rows that go together.
@@ -80,6 +130,8 @@ struct Bundle {
     /// The least hash of its texts or group, and so independent of the order of rows.
     hash: u64,
     labels: HashMap<u32, usize>,
+    /// What a model is asked for: positives, labels or the bits of scores.
+    outcomes: HashSet<u32>,
 }
 
 fn bundles(rows: &[Row], seed: u64, pool: &Pool) -> HashMap<u32, Bundle> {
@@ -102,6 +154,11 @@ fn bundles(rows: &[Row], seed: u64, pool: &Pool) -> HashMap<u32, Bundle> {
             }
         };
         bundle.rows += 1;
+        bundle.outcomes.extend(match row.example {
+            Example::Scored(_, score) => Some(score.to_bits()),
+            Example::Labelled(_, label) => Some(label),
+            Example::Pair([_, positive]) | Example::Triplet([_, positive, _]) => Some(positive),
+        });
         bundle.hash = bundle.hash.min(hash);
         if let Some(label) = row.example.label() {
             *bundle.labels.entry(label).or_default() += 1;
@@ -156,7 +213,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::rows::Example;
     use proptest::prelude::*;
 
     fn pool(texts: u32) -> Pool {
@@ -210,6 +266,20 @@ mod tests {
         let groups = |rows: &[Row]| -> BTreeSet<Option<u32>> { rows.iter().map(|row| row.group).collect() };
         assert_eq!((part.len(), rows.len()), (8, 12));
         assert!(groups(&part).is_disjoint(&groups(&rows)));
+    }
+
+    #[test]
+    fn a_group_may_be_called_what_a_text_is() {
+        let mut pool = pool(8);
+        pool.groups = (0..8).map(|n| format!("text {n}")).collect();
+        let mut all = pairs(&[[0, 1], [2, 3], [4, 5], [6, 7]]);
+        all[2].group = Some(0);
+        all[3].group = Some(2);
+        let split = |seed: u64| split_off(&mut all.clone(), 1, seed, &pool);
+        for seed in 0..8 {
+            let first = split(seed);
+            assert!((0..8).all(|_| split(seed) == first));
+        }
     }
 
     #[test]

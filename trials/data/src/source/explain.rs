@@ -2,19 +2,17 @@
 
 use std::ops::Range;
 
-use serde_json::{Map, Value};
-
 use super::lines::Problem;
 use crate::columns::Layout;
 use crate::error::shown;
-use crate::rows::kind;
+use crate::value::Cell;
 
 /// The help where the columns are not known yet.
 pub(super) const FORM: &str = r#"write one {"anchor": "…", "positive": "…", "negative": "…"} per line"#;
 
 /// Why a line is not a row of the layout: the slow way, taken once.
 pub(super) fn explain(line: &str, layout: &Layout) -> Problem {
-    if let Err(problem) = object(line) {
+    if let Err(problem) = object(line, Some(layout)) {
         return problem;
     }
     let all = whole(line);
@@ -30,8 +28,8 @@ pub(super) fn explain(line: &str, layout: &Layout) -> Problem {
                 return Problem::new(line, all, message, layout.example());
             }
             [_, second, ..] => {
-                let message = format!("the key `{}` appears twice", shown(key));
-                return Problem::new(line, second.clone(), message, "keep one of the two");
+                let message = format!("the column `{}` appears twice", shown(key));
+                return Problem::new(line, second.clone(), message, "rename or remove one of the two");
             }
             _ => {}
         }
@@ -47,25 +45,21 @@ pub(super) fn explain(line: &str, layout: &Layout) -> Problem {
     Problem::new(line, all, "the line is not a row", layout.example())
 }
 
-/// The keys of the object in a line, in order.
-pub(super) fn keys(line: &str) -> Result<Vec<String>, Problem> {
-    object(line).map(|object| object.into_iter().map(|(key, _)| key).collect())
-}
-
 /// Where the value of a key stands in a line that is a JSON object.
 pub(super) fn value_span(line: &str, key: &str) -> Range<usize> {
     let member = members(line).into_iter().find(|(name, _)| name == key);
     member.map_or_else(|| whole(line), |(_, span)| span)
 }
 
-fn object(line: &str) -> Result<Map<String, Value>, Problem> {
-    match serde_json::from_str::<Value>(line) {
-        Ok(Value::Object(object)) => Ok(object),
+/// Fails if a line is not a JSON object; of its columns, as far as they are known, which should be.
+pub(super) fn object(line: &str, layout: Option<&Layout>) -> Result<(), Problem> {
+    match serde_json::from_str::<Cell>(line) {
+        Ok(Cell::Other(_)) => Ok(()),
         Ok(other) => {
-            let message = format!("a row is an object, not {}", kind(&other));
+            let message = format!("a row is an object, not {}", other.kind());
             Err(Problem::new(line, whole(line), message, FORM))
         }
-        Err(error) => Err(syntax(line, &error)),
+        Err(error) => Err(syntax(line, layout, &error)),
     }
 }
 
@@ -74,20 +68,37 @@ fn whole(line: &str) -> Range<usize> {
     line.len() - line.trim_start().len()..line.trim_end().len()
 }
 
-/// A line that is not JSON.
-fn syntax(line: &str, error: &serde_json::Error) -> Problem {
+/// A line that is not JSON. Python writes numbers that are not finite by names that JSON does not have.
+fn syntax(line: &str, layout: Option<&Layout>, error: &serde_json::Error) -> Problem {
     let message = error.to_string();
     let message = message
         .rsplit_once(" at line ")
         .map_or(message.as_str(), |(text, _)| text);
     // serde_json counts bytes from 1, and stands at the end of the line if that came too early.
     let start = line.floor_char_boundary(error.column().saturating_sub(1).min(line.len()));
+    let names = ["NaN", "Infinity", "-Infinity"];
+    // It has read the first letters, or the sign, before it stops.
+    let near = start.saturating_sub(1)..=start;
+    let found = |name: &str| {
+        near.clone()
+            .find(|&at| line.get(at..).is_some_and(|rest| rest.starts_with(name)))
+    };
+    if let Some((name, at)) = names.iter().rev().find_map(|name| Some((name, found(name)?))) {
+        let is_text = |key: &str| layout.is_some_and(|layout| layout.is_text(key));
+        let message = match members(line).into_iter().find(|(_, span)| span.start == at) {
+            Some((key, _)) if is_text(&key) => format!("`{}` must be a string, not a number", shown(&key)),
+            Some((key, _)) => format!("`{}` must be a finite number", shown(&key)),
+            None => format!("{name} is not a finite number"),
+        };
+        let help = "write `null` where there is no value";
+        return Problem::new(line, at..at + name.len(), message, help);
+    }
     let end = line.ceil_char_boundary((start + 1).min(line.len()));
     Problem::new(line, start..end, format!("the line is not JSON: {message}"), FORM)
 }
 
 /// The keys of an object and the places of their values. The line must be a valid JSON object.
-fn members(line: &str) -> Vec<(String, Range<usize>)> {
+pub(super) fn members(line: &str) -> Vec<(String, Range<usize>)> {
     let bytes = line.as_bytes();
     let skip = |mut at: usize| {
         while bytes.get(at).is_some_and(|byte| b" \t\r\n{,:".contains(byte)) {

@@ -7,14 +7,14 @@ use std::path::Path;
 use hpo_protocol::embedding::Columns;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
 
-use super::explain::{FORM, explain, keys, value_span};
+use super::explain::{FORM, explain, members, object, value_span};
 use super::lines::{self, Problem};
 use super::{Format, Sink, no_rows};
 use crate::columns::Layout;
 use crate::error::DataError;
-use crate::rows::{Numbers, Record, Storage};
+use crate::rows::{Record, Storage};
+use crate::value::Cell;
 
 pub(super) const JSONL: Format = Format {
     endings: &["jsonl", "json", "ndjson"],
@@ -24,7 +24,6 @@ pub(super) const JSONL: Format = Format {
 const STORAGE: Storage = Storage {
     record: "line",
     as_text: "put the text in quotes",
-    numbers: Numbers::Json,
 };
 
 fn read(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn Sink) -> Result<(), DataError> {
@@ -72,14 +71,18 @@ fn array(problem: &Problem, path: &Path) -> Option<Problem> {
 
 /// What the keys of the first line are for.
 fn first(line: &str, mapping: Option<&Columns>) -> Result<Layout, Problem> {
-    let keys = keys(line)?;
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    object(line, None)?;
+    let members = members(line);
+    let keys: Vec<&str> = members.iter().map(|(key, _)| key.as_str()).collect();
     let all = line.len() - line.trim_start().len()..line.trim_end().len();
-    Layout::of(&keys, mapping).map_err(|unclear| Problem::new(line, all, unclear.message, unclear.help))
+    Layout::of(&keys, mapping).map_err(|unclear| {
+        let span = unclear.at.map_or(all, |at| members[at].1.clone());
+        Problem::new(line, span, unclear.message, unclear.help)
+    })
 }
 
 /// Reads the columns of the layout out of a line.
-fn parse(line: &str, layout: &Layout, cells: &mut Vec<Option<Value>>) -> Result<(), Problem> {
+fn parse(line: &str, layout: &Layout, cells: &mut Vec<Option<Cell>>) -> Result<(), Problem> {
     cells.clear();
     cells.resize(layout.columns.len(), None);
     let mut deserializer = serde_json::Deserializer::from_str(line);
@@ -90,13 +93,19 @@ fn parse(line: &str, layout: &Layout, cells: &mut Vec<Option<Value>>) -> Result<
     if whole.is_err() || (0..cells.len()).any(missing) {
         return Err(explain(line, layout));
     }
+    for (cell, (key, _)) in cells.iter_mut().zip(&layout.columns) {
+        if let Some(Cell::Number(number)) = cell {
+            // As it is written: a long one may be more than a binary number can hold.
+            line[value_span(line, key)].clone_into(number);
+        }
+    }
     Ok(())
 }
 
 /// Reads an object and keeps the values of the layout's columns.
 struct Cells<'a> {
     layout: &'a Layout,
-    cells: &'a mut [Option<Value>],
+    cells: &'a mut [Option<Cell>],
 }
 
 impl<'de> DeserializeSeed<'de> for Cells<'_> {
@@ -138,7 +147,7 @@ mod tests {
         first(GOOD, None).unwrap()
     }
 
-    fn parsed(line: &str, layout: &Layout) -> Result<Vec<Option<Value>>, String> {
+    fn parsed(line: &str, layout: &Layout) -> Result<Vec<Option<Cell>>, String> {
         let mut cells = Vec::new();
         parse(line, layout, &mut cells).map(|()| cells).map_err(|problem| {
             let line = problem.at(Path::new("t.jsonl"), 7);
@@ -150,10 +159,26 @@ mod tests {
     #[test]
     fn the_columns_are_read_in_the_order_of_the_layout() {
         let cells = parsed(r#"{"negative":["x"],"po\u0073itive":null,"anchor":"ä"}"#, &layout()).unwrap();
-        assert_eq!(
-            Value::from_iter(cells.into_iter().flatten()),
-            serde_json::json!(["ä", null, ["x"]])
-        );
+        let text = |text: &str| Cell::Text(text.to_owned());
+        assert_eq!(cells, [text("ä"), Cell::Null, Cell::List(vec![text("x")])].map(Some));
+    }
+
+    #[test]
+    fn numbers_are_read_as_they_are_written() {
+        let layout = first(r#"{"text":"a","label":1}"#, None).unwrap();
+        for number in [
+            "0",
+            "-0.0",
+            "1e0",
+            "123456789012345678901234567890",
+            "0.10000000000000000000001",
+        ] {
+            let line = format!(r#"{{"text":"a","label" : {number} }}"#);
+            assert_eq!(
+                parsed(&line, &layout).unwrap()[1],
+                Some(Cell::Number(number.to_owned()))
+            );
+        }
     }
 
     #[test]
@@ -165,7 +190,7 @@ mod tests {
             ),
             (
                 r#"{"anchor":"a","anchor":"b"}"#,
-                r#"7:24: the key `anchor` appears twice ["b"]"#,
+                r#"7:24: the column `anchor` appears twice ["b"]"#,
             ),
             (r#"["a"]"#, r#"7:1: a row is an object, not an array [["a"]]"#),
             (
@@ -197,7 +222,7 @@ mod tests {
             for byte in [0, b'"', b'{', b'}', b'[', b']', b'\\', b',', b':', b' ', 0xc3, 0xff] {
                 let mut line = GOOD.as_bytes().to_vec();
                 line[end] = byte;
-                if let Ok(line) = text(&line, true, FORM) {
+                if let Ok(line) = text(&line, FORM) {
                     let _ = (first(line, None), parsed(line, &layout));
                 }
             }

@@ -8,32 +8,76 @@ use std::path::Path;
 use super::{MAX_LINE, unreadable};
 use crate::error::{DataError, Place};
 
-/// Gives each line that is not blank to `take`, with its number from 1. `form` is the help for a line that is too long.
+/// The byte order mark, by which some programs begin a file in UTF-8.
+pub(super) const MARK: char = '\u{feff}';
+
+/// The lines of a file.
+pub(super) struct Lines<'a> {
+    path: &'a Path,
+    reader: BufReader<File>,
+    /// The number of the last line read, from 1.
+    pub number: usize,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Lines<'a> {
+    pub fn new(path: &'a Path, file: File) -> Self {
+        Self {
+            path,
+            reader: BufReader::with_capacity(1 << 16, file),
+            number: 0,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// The next line with its end, or nothing at the end of the file. `form` is the help for a line that is too long.
+    pub fn next(&mut self, form: &str) -> Result<Option<&str>, DataError> {
+        self.bytes.clear();
+        let mut limited = self.reader.by_ref().take(MAX_LINE as u64 + 2);
+        let read = limited
+            .read_until(b'\n', &mut self.bytes)
+            .map_err(|error| unreadable(self.path, &error))?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        let is_utf16 = |bytes: &[u8]| bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+        if self.number == 1 && is_utf16(&self.bytes) {
+            let message = format!("`{}` is UTF-16", self.path.display());
+            return Err(DataError::whole(self.path, message, "save it as UTF-8"));
+        }
+        let line = text(&self.bytes, form).map_err(|problem| problem.at(self.path, self.number))?;
+        Ok(Some(line))
+    }
+}
+
+/// Gives each line that is not blank to `take`, with its number from 1 and without its end. `form` is the help for a line
+/// that is too long.
 pub(crate) fn each(
     path: &Path,
     file: File,
     form: &str,
     mut take: impl FnMut(usize, &str) -> Result<(), Problem>,
 ) -> Result<(), DataError> {
-    let mut reader = BufReader::with_capacity(1 << 16, file);
-    let mut line = Vec::new();
-    for number in 1.. {
-        line.clear();
-        let read = reader
-            .by_ref()
-            .take(MAX_LINE as u64 + 2)
-            .read_until(b'\n', &mut line)
-            .map_err(|error| unreadable(path, &error))?;
-        if read == 0 {
-            break;
+    let mut lines = Lines::new(path, file);
+    loop {
+        let number = lines.number + 1;
+        let Some(line) = lines.next(form)? else {
+            return Ok(());
+        };
+        let line = content(line);
+        if !line.trim().is_empty() {
+            take(number, line).map_err(|problem| problem.at(path, number))?;
         }
-        let taken = text(&line, number == 1, form).and_then(|text| match text.trim().is_empty() {
-            true => Ok(()),
-            false => take(number, text),
-        });
-        taken.map_err(|problem| problem.at(path, number))?;
     }
-    Ok(())
+}
+
+/// A line without its end, and without the byte order mark that it begins with if a file begins here, or did before others
+/// were put in front of it.
+pub(super) fn content(line: &str) -> &str {
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    line.strip_prefix(MARK).unwrap_or(line)
 }
 
 /// What is wrong in one line.
@@ -69,26 +113,21 @@ impl Problem {
     }
 }
 
-/// The text of a line without its end and, on the first, without the byte order mark.
-pub(super) fn text<'a>(bytes: &'a [u8], first: bool, form: &str) -> Result<&'a str, Problem> {
-    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    if bytes.len() > MAX_LINE {
+/// The text of a line.
+pub(super) fn text<'a>(bytes: &'a [u8], form: &str) -> Result<&'a str, Problem> {
+    let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    if line.strip_suffix(b"\r").unwrap_or(line).len() > MAX_LINE {
         // Only the beginning is kept: all of it would help nobody.
         let text = String::from_utf8_lossy(&bytes[..100]).into_owned();
         let message = format!("the line is longer than {} MiB", MAX_LINE >> 20);
         return Err(Problem::new(&text, 0..text.len(), message, form));
     }
-    let line = std::str::from_utf8(bytes).map_err(|error| {
+    std::str::from_utf8(bytes).map_err(|error| {
         // The replacement of the first bad byte stands where that byte stood.
         let text = String::from_utf8_lossy(bytes);
         let at = error.valid_up_to();
-        Problem::new(&text, at..at + 3, "the line is not UTF-8", "save the file as UTF-8")
-    })?;
-    Ok(if first {
-        line.strip_prefix('\u{feff}').unwrap_or(line)
-    } else {
-        line
+        let text = text.trim_end_matches(['\r', '\n']);
+        Problem::new(text, at..at + 3, "the line is not UTF-8", "save the file as UTF-8")
     })
 }
 
@@ -97,20 +136,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ends_of_lines_and_the_mark_at_the_beginning_are_no_text() {
-        assert_eq!(text("\u{feff}{}\r\n".as_bytes(), true, "").unwrap(), "{}");
-        assert_eq!(text("\u{feff}".as_bytes(), false, "").unwrap(), "\u{feff}");
+    fn ends_of_lines_and_the_mark_at_their_beginning_are_no_text() {
+        assert_eq!(content("\u{feff}{}\r\n"), "{}");
+        assert_eq!(content("\u{feff}"), "");
+        assert_eq!(content("a\u{feff}\rb\n"), "a\u{feff}\rb");
     }
 
     #[test]
     fn bytes_that_are_no_text_and_endless_lines_are_reported() {
-        let problem = text(b"{\"anchor\":\"\xff\"}", false, "").err().unwrap();
+        let problem = text(b"{\"anchor\":\"\xff\"}", "").err().unwrap();
         assert_eq!(
             (problem.message.as_str(), problem.span),
             ("the line is not UTF-8", 11..14)
         );
         let long = vec![b'x'; MAX_LINE + 1];
-        let problem = text(&long, false, "").err().unwrap();
+        let problem = text(&long, "").err().unwrap();
         assert!(problem.text.len() <= 100 && problem.message.contains("longer than 16 MiB"));
     }
 }

@@ -1,9 +1,11 @@
 //! The formats that data comes in.
 
 mod explain;
+mod fields;
 mod jsonl;
 pub(crate) mod lines;
 mod parquet;
+mod quotes;
 mod table;
 
 use std::fs::File;

@@ -6,16 +6,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hpo_protocol::embedding::Columns;
+use parquet::basic::{ConvertedType, LogicalType, TimeUnit};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use parquet::schema::types::Type;
-use serde_json::{Map, Number, Value};
 
 use super::{Format, MAX_LINE, Sink, no_rows};
 use crate::columns::Layout;
 use crate::error::{DataError, shown};
-use crate::rows::{Flaw, NOT_FINITE, Numbers, Record, Storage};
+use crate::moment;
+use crate::rows::{Flaw, Record, Storage};
+use crate::value::{Cell, decimal, shortest};
 
 const AGAIN: &str = "write it again, with snappy, gzip, zstd or no compression";
 
@@ -27,7 +30,6 @@ pub(super) const PARQUET: Format = Format {
 const STORAGE: Storage = Storage {
     record: "row",
     as_text: "store it as text",
-    numbers: Numbers::Float,
 };
 
 /// Reads a file. The library asserts what only a sound file keeps: its panic is an error here.
@@ -46,18 +48,8 @@ fn read_sound(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn
     };
     let length = file.metadata().map_or(u64::MAX, |metadata| metadata.len());
     let reader = SerializedFileReader::new(file).map_err(refused)?;
-    let chunks = reader.metadata().row_groups().iter().flat_map(|group| group.columns());
-    for chunk in chunks {
-        let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
-        let end = u64::try_from(start)
-            .ok()
-            .zip(u64::try_from(chunk.compressed_size()).ok());
-        if end
-            .and_then(|(start, size)| start.checked_add(size))
-            .is_none_or(|end| end > length)
-        {
-            return Err(damaged(path));
-        }
+    if !lies_within(reader.metadata(), length) {
+        return Err(damaged(path));
     }
     let schema = reader.metadata().file_metadata().schema();
     let names: Vec<&str> = schema.get_fields().iter().map(|field| field.name()).collect();
@@ -67,9 +59,17 @@ fn read_sound(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn
     })?;
     // The others are not even unpacked.
     let fields = schema.get_fields().iter();
-    let used = fields.filter(|field| layout.position(field.name()).is_some());
+    let used: Vec<_> = fields.filter(|field| layout.position(field.name()).is_some()).collect();
+    let mut units = vec![None; layout.columns.len()];
+    for field in &used {
+        let unit = nanoseconds(field).map_err(|what| {
+            let message = format!("`{}`: the column `{}` has {what}", path.display(), shown(field.name()));
+            DataError::whole(path, message, STORAGE.as_text)
+        })?;
+        units[layout.position(field.name()).unwrap_or(0)] = unit;
+    }
     let projection = Type::group_type_builder(schema.name())
-        .with_fields(used.map(Arc::clone).collect())
+        .with_fields(used.into_iter().map(Arc::clone).collect())
         .build()
         .map_err(refused)?;
     sink.begin(layout.clone());
@@ -91,7 +91,7 @@ fn read_sound(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn
         cells.resize(layout.columns.len(), None);
         for (name, field) in row.get_column_iter() {
             let Some(column) = layout.position(name) else { continue };
-            cells[column] = Some(value(field).map_err(|what| {
+            cells[column] = Some(value(field, units[column]).map_err(|what| {
                 let message = format!("`{}` {what}", shown(name));
                 let help = "fix the row, or write the file again".to_owned();
                 wrong(Flaw { column, message, help })
@@ -110,38 +110,86 @@ fn read_sound(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn
     Ok(())
 }
 
-/// A value as JSON has it; those that nothing is made of become empty objects.
-fn value(field: &Field) -> Result<Value, &'static str> {
+/// Whether all that the file is said to hold lies within its length.
+fn lies_within(metadata: &ParquetMetaData, length: u64) -> bool {
+    let mut chunks = metadata.row_groups().iter().flat_map(|group| group.columns());
+    chunks.all(|chunk| {
+        let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+        let end = u64::try_from(start)
+            .ok()
+            .zip(u64::try_from(chunk.compressed_size()).ok());
+        let end = end.and_then(|(start, size)| start.checked_add(size));
+        end.is_some_and(|end| end <= length)
+    })
+}
+
+/// What 64 bits of nanoseconds are, which the library takes for a plain number.
+#[derive(Debug, Clone, Copy)]
+enum Nanoseconds {
+    /// A time of day, from midnight on.
+    Time,
+    /// A moment, from the beginning of 1970 on.
+    Moment,
+}
+
+/// What the numbers of a column are if they are nanoseconds.
+///
+/// # Errors
+/// The name of a type that nothing can be made of.
+fn nanoseconds(field: &Type) -> Result<Option<Nanoseconds>, &'static str> {
+    let about = field.get_basic_info();
+    if about.converted_type() == ConvertedType::INTERVAL {
+        return Err("intervals");
+    }
+    Ok(match about.logical_type_ref() {
+        Some(LogicalType::Uuid) => return Err("UUIDs"),
+        Some(LogicalType::Time(of)) if of.unit == TimeUnit::NANOS => Some(Nanoseconds::Time),
+        Some(LogicalType::Timestamp(of)) if of.unit == TimeUnit::NANOS => Some(Nanoseconds::Moment),
+        _ => None,
+    })
+}
+
+/// A value as the other formats have it. Dates and times are texts there.
+fn value(field: &Field, nanoseconds: Option<Nanoseconds>) -> Result<Cell, &'static str> {
     let text = |text: &str| match text.len() {
-        0..=MAX_LINE => Ok(Value::from(text)),
+        0..=MAX_LINE => Ok(Cell::Text(text.to_owned())),
         _ => Err("is longer than 16 MiB"),
     };
-    let float = |number: f64| Number::from_f64(number).map_or(Value::from(NOT_FINITE), Value::Number);
+    let number = |number: i128| Cell::Number(number.to_string());
+    let float = |written: String| Cell::Number(decimal(&written).unwrap_or(written));
+    let since = |count: i64, unit: i128| i128::from(count) * unit;
     Ok(match field {
-        Field::Null => Value::Null,
-        Field::Bool(value) => Value::from(*value),
-        Field::Byte(value) => Value::from(*value),
-        Field::Short(value) => Value::from(*value),
-        Field::Int(value) => Value::from(*value),
-        Field::Long(value) => Value::from(*value),
-        Field::UByte(value) => Value::from(*value),
-        Field::UShort(value) => Value::from(*value),
-        Field::UInt(value) => Value::from(*value),
-        Field::ULong(value) => Value::from(*value),
-        Field::Float16(value) => float(f64::from(*value)),
-        Field::Float(value) => float(f64::from(*value)),
-        Field::Double(value) => float(*value),
+        Field::Null => Cell::Null,
+        Field::Bool(value) => Cell::Bool(*value),
+        Field::Byte(value) => number((*value).into()),
+        Field::Short(value) => number((*value).into()),
+        Field::Int(value) => number((*value).into()),
+        Field::Long(value) => match nanoseconds {
+            Some(Nanoseconds::Time) => Cell::Text(moment::time((*value).into())),
+            Some(Nanoseconds::Moment) => Cell::Text(moment::moment((*value).into())),
+            None => number((*value).into()),
+        },
+        Field::UByte(value) => number((*value).into()),
+        Field::UShort(value) => number((*value).into()),
+        Field::UInt(value) => number((*value).into()),
+        Field::ULong(value) => number((*value).into()),
+        Field::Float16(value) => float(shortest(*value)),
+        Field::Float(value) => float(shortest(*value)),
+        Field::Double(value) => float(shortest(*value)),
+        // Without decimals it ends in a point.
+        Field::Decimal(_) => Cell::Number(field.to_string().trim_end_matches('.').to_owned()),
         Field::Str(value) => text(value)?,
         Field::Bytes(bytes) => text(std::str::from_utf8(bytes.data()).map_err(|_| "is not UTF-8")?)?,
-        Field::ListInternal(list) => list.elements().iter().map(value).collect::<Result<_, _>>()?,
-        Field::Decimal(_)
-        | Field::Date(_)
-        | Field::TimeMillis(_)
-        | Field::TimeMicros(_)
-        | Field::TimestampMillis(_)
-        | Field::TimestampMicros(_)
-        | Field::Group(_)
-        | Field::MapInternal(_) => Value::Object(Map::new()),
+        Field::Date(days) => Cell::Text(moment::date((*days).into())),
+        Field::TimeMillis(count) => Cell::Text(moment::time(since((*count).into(), 1_000_000))),
+        Field::TimeMicros(count) => Cell::Text(moment::time(since(*count, 1_000))),
+        Field::TimestampMillis(count) => Cell::Text(moment::moment(since(*count, 1_000_000))),
+        Field::TimestampMicros(count) => Cell::Text(moment::moment(since(*count, 1_000))),
+        Field::ListInternal(list) => {
+            let elements = list.elements().iter();
+            Cell::List(elements.map(|element| value(element, None)).collect::<Result<_, _>>()?)
+        }
+        Field::Group(_) | Field::MapInternal(_) => Cell::Other("an object"),
     })
 }
 

@@ -63,14 +63,14 @@ fn every_kind_is_the_same_in_every_format() {
 fn rows_name_texts_and_labels_by_their_places() {
     let place = Place::new();
     place.write("t.csv", "text,label\nb,10\na,9\nb c,10\n");
-    place.write("v.csv", "text,label\nd,9\n");
+    place.write("v.csv", "text,label\nd,9\ne,10\n");
     let sets = place.load(json!({ "train": "t.csv", "validation": "v.csv" })).unwrap();
     assert_eq!(sets.train.texts, ["b", "a", "b c"]);
     assert_eq!(sets.train.labels, ["10", "9"]);
     assert_eq!(sets.train.rows, Rows::Labelled(vec![(0, 0), (1, 1), (2, 0)]));
     assert_eq!(
         (sets.validation.rows, sets.validation.labels),
-        (Rows::Labelled(vec![(0, 1)]), sets.train.labels)
+        (Rows::Labelled(vec![(0, 1), (1, 0)]), sets.train.labels)
     );
 }
 
@@ -114,7 +114,7 @@ fn lists_and_numbered_columns_become_several_rows() {
 #[test]
 fn a_mapping_says_what_columns_are_for() {
     let place = Place::new();
-    place.write("t.csv", "x,y,score,label\na,b,4,z\nc,d,5,z\n");
+    place.write("t.csv", "x,y,score,label\na,b,4,z\nc,d,5,w\n");
     let load = |columns: Value| {
         let mut settings = json!({ "train": "t.csv", "validation": "t.csv", "columns": columns, "clean": false });
         if columns["score"].is_string() {
@@ -128,11 +128,11 @@ fn a_mapping_says_what_columns_are_for() {
     );
     assert_eq!(
         load(json!({ "anchor": "x", "positive": "y", "negative": ["label"] })),
-        Rows::Triplets(vec![[0, 1, 2], [3, 4, 2]])
+        Rows::Triplets(vec![[0, 1, 2], [3, 4, 5]])
     );
     assert_eq!(
         load(json!({ "text": "x", "label": "label" })),
-        Rows::Labelled(vec![(0, 0), (1, 0)])
+        Rows::Labelled(vec![(0, 1), (1, 0)])
     );
 }
 
@@ -187,16 +187,16 @@ fn each_mistake_is_reported_with_its_place() {
         (
             "t.csv",
             b"\xef\xbb\xbfanchor,positive\r\n\r\na,\"\xff\"\r\n",
-            "t.csv:3:3: `positive` is not UTF-8",
-            "\"\u{fffd}\"",
+            "t.csv:3:4: the line is not UTF-8",
+            "\u{fffd}",
             "save the file as UTF-8",
         ),
         (
             "t.csv",
             b"anchor,positive,anchor\na,b,c\n",
-            "t.csv:1:1: more than one column may be the anchor: `anchor`, `anchor`",
+            "t.csv:1:17: the column `anchor` appears twice",
             "anchor",
-            "",
+            "rename or remove one of the two",
         ),
         (
             "t.csv",
@@ -235,10 +235,10 @@ fn each_mistake_is_reported_with_its_place() {
         ),
         (
             "t.jsonl",
-            b"{\"sentence1\":\"a\",\"sentence2\":\"b\",\"score\":\"0.5\"}",
-            "t.jsonl:1:42: `score` must be a number, not a string",
-            "\"0.5\"",
-            "give a number, without quotes",
+            b"{\"sentence1\":\"a\",\"sentence2\":\"b\",\"score\":\"0,5\"}",
+            "t.jsonl:1:42: `score` must be a finite number",
+            "\"0,5\"",
+            "give a number such as 0.5",
         ),
         (
             "t.jsonl",

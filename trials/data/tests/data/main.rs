@@ -6,3 +6,6 @@
 mod cleaning;
 mod common;
 mod formats;
+mod informative;
+mod tables;
+mod values;

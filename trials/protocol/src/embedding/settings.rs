@@ -40,7 +40,8 @@ keys! {
         /// The lowest and the highest score there can be, mapped to 0 and 1; if not given, scores lie in -1 to 1.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         score_range: Option<[f64; 2]>,
-        /// Share of the training rows that become validation rows if there is no file of them; above 0, below 1.
+        /// Share of the training rows that become validation rows if there is no file of them, or more if these had few
+        /// different answers; above 0, below 1.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         validation_share: Option<f64>,
         /// Share of the training rows that become test rows; 0 to 1.
