@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::measures::Measures;
 use super::objective::Objective;
+use super::origin::Origin;
 use super::pause::Pause;
 use super::spec::{ConfirmationSpec, Limits, StudySpec};
 use super::stop::{Limit, StopSpec};
@@ -160,6 +161,9 @@ pub enum Fact {
         /// SHA-256 of the text that it was made from, in hexadecimal.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         file_sha256: Option<String>,
+        /// What it was created from and on; unknown for studies of older versions and those that programs create.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<Box<Origin>>,
     },
     /// A scheduler took the study over; segments that ran before are lost.
     SchedulerStarted {

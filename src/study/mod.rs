@@ -14,6 +14,7 @@ mod fold;
 mod measures;
 mod objective;
 mod open;
+mod origin;
 mod pause;
 mod policy;
 mod sampler;
@@ -42,6 +43,7 @@ pub use fits::Misfit;
 pub use measures::Measures;
 use measures::Names;
 pub use objective::{Direction, LOSS, Objective, named};
+pub use origin::{Change, ChangeKind, FilePlace, Input, Origin};
 pub use pause::Pause;
 pub use policy::{
     Asha, AsyncHyperband, BracketPlan, COMMON_KEYS, Hyperband, MedianStopping, PolicyKind, PolicySpec, PolicyTable,
