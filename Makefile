@@ -30,7 +30,7 @@ build: setup
 	cargo build --locked --release -p hpo -p hpo-trial-embedding
 
 demo: build
-	$(TARGET)/release/hpo search search_spaces/minilm-wordnet.toml
+	$(TARGET)/release/hpo search search_spaces/minilm-wordnet.toml --studies studies
 
 # Everything in the trainer's profile, so that the dependencies that the core and the trainer share are checked once.
 lint: setup

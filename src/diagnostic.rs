@@ -85,6 +85,32 @@ impl fmt::Display for Diagnostic {
 
 impl std::error::Error for Diagnostic {}
 
+/// All that is wrong with what was read, in the order in which it is to be reported; at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostics(pub Vec<Diagnostic>);
+
+impl Diagnostics {
+    /// All of them, as [`Diagnostic::render`] does it, with an empty line between two.
+    pub fn render(&self, colour: bool) -> String {
+        let all: Vec<String> = self.0.iter().map(|one| one.render(colour)).collect();
+        all.join("\n\n")
+    }
+}
+
+impl From<Diagnostic> for Diagnostics {
+    fn from(one: Diagnostic) -> Self {
+        Self(vec![one])
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
 /// Characters shown before and after the start of the span when a line is cut.
 const BEFORE: usize = 40;
 const AFTER: usize = 70;

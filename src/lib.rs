@@ -21,6 +21,7 @@ mod kill;
 mod program;
 pub mod scheduler;
 pub mod session;
+mod shell;
 pub mod signals;
 pub mod simulate;
 pub mod space;

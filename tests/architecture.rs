@@ -24,7 +24,7 @@ const CORE: &[&[&str]] = &[
     &["analysis", "study_file"],
     &["study"],
     &["space"],
-    &["clock", "devices", "disk", "keys", "program", "signals"],
+    &["clock", "devices", "disk", "keys", "program", "shell", "signals"],
     &["diagnostic", "ids", "kill", "words"],
 ];
 

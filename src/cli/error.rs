@@ -1,19 +1,21 @@
 //! Errors as the user sees them.
 
 use std::io::{ErrorKind, IsTerminal, stderr};
+use std::path::{Path, PathBuf};
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::scheduler::SchedulerError;
 use crate::session::SessionError;
+use crate::shell::about;
 use crate::store::{CommitError, JournalError, StoreError};
 use crate::view::notify;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// A file is invalid.
+    /// Files are invalid.
     #[error(transparent)]
-    Input(#[from] Diagnostic),
+    Input(#[from] Diagnostics),
     /// The arguments are invalid.
     #[error("{message}")]
     Usage {
@@ -21,6 +23,14 @@ pub enum CliError {
         message: String,
         /// How to fix it.
         help: String,
+    },
+    /// There is no study of that name or path.
+    #[error("there is no study in {}{}", looked.display(), also.as_ref().map(|also| format!(", and no directory {}", also.display())).unwrap_or_default())]
+    NoStudy {
+        /// Where it would be by its name.
+        looked: PathBuf,
+        /// Where it would be by its path.
+        also: Option<PathBuf>,
     },
     /// The study can't be opened.
     #[error(transparent)]
@@ -47,6 +57,12 @@ pub enum CliError {
     Stopped,
 }
 
+impl From<Diagnostic> for CliError {
+    fn from(one: Diagnostic) -> Self {
+        Self::Input(one.into())
+    }
+}
+
 impl From<SessionError> for CliError {
     fn from(error: SessionError) -> Self {
         match error {
@@ -71,7 +87,7 @@ impl CliError {
         match self {
             Self::Scheduler(_) | Self::Failed(_) | Self::Output { .. } => 1,
             Self::Input(_) | Self::Usage { .. } => 2,
-            Self::Store(_) | Self::Damaged => 3,
+            Self::Store(_) | Self::NoStudy { .. } | Self::Damaged => 3,
             Self::Stopped => 130,
         }
     }
@@ -79,8 +95,9 @@ impl CliError {
     /// What to do about it, where the message does not say so itself.
     fn help(&self) -> Option<String> {
         let help = match self {
+            Self::Store(error) => return store_help(error),
             Self::Usage { help, .. } => help,
-            Self::Store(error) => store_help(error)?,
+            Self::NoStudy { .. } => MISSING,
             Self::Output { source, .. } if source.kind() == ErrorKind::NotFound => {
                 "there is no such directory: create it first, or check the path"
             }
@@ -110,9 +127,14 @@ impl CliError {
     /// Prints the error to standard error.
     pub fn print(&self) {
         match self {
-            Self::Input(diagnostic) => notify(&diagnostic.render(stderr().is_terminal())),
+            Self::Input(diagnostics) => notify(&diagnostics.render(stderr().is_terminal())),
             Self::Stopped | Self::Damaged => {}
-            Self::Usage { .. } | Self::Store(_) | Self::Scheduler(_) | Self::Failed(_) | Self::Output { .. } => {
+            Self::Usage { .. }
+            | Self::NoStudy { .. }
+            | Self::Store(_)
+            | Self::Scheduler(_)
+            | Self::Failed(_)
+            | Self::Output { .. } => {
                 notify(&format!("error: {self}"));
                 if let Some(help) = self.help() {
                     notify(&format!("help: {help}"));
@@ -122,18 +144,30 @@ impl CliError {
     }
 }
 
-fn store_help(error: &StoreError) -> Option<&'static str> {
-    Some(match error {
-        StoreError::InUse { .. } => "wait for it, or stop it with Ctrl-C; `hpo status` shows how far it is",
-        StoreError::NotADirectory { .. } => "move it away, or name another directory for studies with --studies",
-        StoreError::Missing { .. } => "give the study's directory, or its name in --studies",
-        StoreError::JournalGone { .. }
-        | StoreError::Journal(JournalError::Damaged { .. } | JournalError::CutShort { .. }) => {
-            "run hpo fsck to see what is damaged; with --repair it keeps everything that is whole"
+const MISSING: &str = "give the study's directory or its file, or its name and with --studies the directory that it is in (default: \
+                       studies in the current directory)";
+
+fn store_help(error: &StoreError) -> Option<String> {
+    let help = match error {
+        StoreError::InUse { study, .. } => {
+            let status = about(study, ["status"]);
+            return Some(format!("wait for it, or stop it with Ctrl-C; how far it is: {status}"));
         }
+        StoreError::JournalGone { study } => return Some(fsck(study)),
+        StoreError::Journal(JournalError::Damaged { path, .. } | JournalError::CutShort { path, .. }) => {
+            return Some(fsck(path.parent().unwrap_or(path)));
+        }
+        StoreError::NotADirectory { .. } => "move it away, or name another directory for studies with --studies",
+        StoreError::Missing { .. } => MISSING,
         StoreError::Foreign { .. } => "give the study another name, or remove that directory",
         StoreError::Journal(JournalError::Io { .. } | JournalError::Newer { .. })
         | StoreError::Commit(_)
         | StoreError::Io { .. } => return None,
-    })
+    };
+    Some(help.to_owned())
+}
+
+fn fsck(study: &Path) -> String {
+    let fsck = about(study, ["fsck"]);
+    format!("see what is damaged: {fsck}; with --repair it keeps everything that is whole")
 }

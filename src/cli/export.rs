@@ -3,32 +3,34 @@
 use std::path::{Path, PathBuf};
 
 use super::number::trial;
-use super::study::{ask, print, read};
-use super::{CliError, run};
+use super::study::{Studies, ask, print, read};
+use super::{CliError, origin, run};
 use crate::devices::{Devices, SlotSettings};
 use crate::executor::{self, Machine};
-use crate::export::{self, Card, Format};
+use crate::export::{self, Card, Format, Unwritable};
 use crate::ids::TrialId;
+use crate::shell::about;
 use crate::signals::Signals;
-use crate::store::StudyReader;
+use crate::store::{StudyDirectory, StudyReader};
 use crate::study::{Study, StudySpec, Tested, Trial, TrialSummary};
 use crate::view::{metric, notify};
 
 /// The arguments of `hpo export`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Export {
-    /// The study: its name or its directory
+    /// The study: its name, its directory, or its file
     study: PathBuf,
 
-    /// The format of the configuration
-    #[arg(long, value_enum, default_value = "toml")]
-    format: Format,
+    /// The format of the configuration [default: toml]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
 
-    /// Write the configuration to this file [default: standard output]
+    /// Write the configuration to this file, which must not exist [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Write the fine-tuned model to this directory, for sentence-transformers; it must not exist
+    /// Write the fine-tuned model to this directory, for sentence-transformers; it must not exist. The configuration is then written
+    /// only if --format or --output is given
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
 
@@ -36,26 +38,28 @@ pub(super) struct Export {
     #[arg(long, value_name = "TRIAL", allow_negative_numbers = true, value_parser = trial)]
     trial: Option<TrialId>,
 
-    /// Write the best trial's model even if it is no better than the untrained one
+    /// Write the best trial's model even if it is no better than the untrained one, and overwrite the file of the configuration
     #[arg(long)]
     force: bool,
 }
 
 impl Export {
-    pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
-        let (trial, text) = ask(studies, Some(&self.study), |records, _| {
+    pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
+        if let Some(path) = &self.output {
+            self.check_output(path)?;
+        }
+        let (trial, text) = ask(studies, Some(&self.study), |records, directory| {
             let spec = records.spec();
             let trial = match self.trial {
                 Some(id) => {
-                    let trial = records.trial(id)?.ok_or_else(|| {
-                        CliError::usage(format!("the study {} has no trial {id}", spec.name), "see hpo trials")
-                    })?;
+                    let trial = records.trial(id)?.ok_or_else(|| no_trial(spec, id, directory))?;
                     TrialSummary::new(&trial, &spec.objective)
                 }
-                None => records.best().ok_or_else(|| nothing_yet(spec))?,
+                None => records.best().ok_or_else(|| nothing_yet(spec, directory))?,
             };
-            let text = export::configuration(spec, &trial, self.format)
-                .map_err(|error| CliError::Failed(format!("the configuration can't be written: {error}")))?;
+            let moved = origin::moved(spec, directory);
+            let text =
+                export::configuration(&moved, &trial, self.format.unwrap_or(Format::Toml)).map_err(unwritable)?;
             Ok((trial.trial, text))
         })?;
         if let Some(model) = &self.model {
@@ -65,40 +69,80 @@ impl Export {
             }
             write_model(&reader, trial, model)?;
             notify(&format!("model of trial {trial} written to {}", model.display()));
+            if self.format.is_none() && self.output.is_none() {
+                return Ok(());
+            }
         }
         match &self.output {
-            Some(path) => std::fs::write(path, text).map_err(|source| CliError::Output {
-                what: path.display().to_string(),
-                source,
-            }),
+            Some(path) => self.write(path, &text),
             None => print(&text),
         }
     }
+
+    /// Nothing is overwritten unless the user says so.
+    fn check_output(&self, path: &Path) -> Result<(), CliError> {
+        // What is no file, such as a pipe, loses nothing.
+        match path.is_file() && !self.force {
+            true => Err(CliError::usage(
+                format!("{} already exists", path.display()),
+                "name a file that does not exist, or overwrite it with --force",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    fn write(&self, path: &Path, text: &str) -> Result<(), CliError> {
+        self.check_output(path)?;
+        std::fs::write(path, text).map_err(|source| CliError::Output {
+            what: path.display().to_string(),
+            source,
+        })
+    }
 }
 
-fn nothing_yet(spec: &StudySpec) -> CliError {
+fn unwritable(error: Unwritable) -> CliError {
+    match error {
+        Unwritable::Value(_) => CliError::Failed(format!("the configuration can't be written: {error}")),
+        Unwritable::Collision { .. } | Unwritable::Reserved { .. } => CliError::usage(
+            error.to_string(),
+            "use --format json, yaml or toml, which have the parameters' own names",
+        ),
+    }
+}
+
+fn no_trial(spec: &StudySpec, id: TrialId, directory: &StudyDirectory) -> CliError {
+    let trials = about(directory.root(), ["trials"]);
+    CliError::usage(
+        format!("the study {} has no trial {id}", spec.name),
+        format!("list its trials: {trials}"),
+    )
+}
+
+fn nothing_yet(spec: &StudySpec, directory: &StudyDirectory) -> CliError {
+    let status = about(directory.root(), ["status"]);
     CliError::usage(
         format!("the study {} has no result yet", spec.name),
-        "wait for its first report: see hpo status",
+        format!("wait for its first report: {status}"),
     )
 }
 
 /// Of a trial whose model is gone, or has never been.
 fn not_kept(reader: &StudyReader, trial: &Trial) -> CliError {
-    let (id, study) = (trial.id, reader.directory().root().display());
+    let (id, study) = (trial.id, reader.directory().root());
     if trial.best().is_none() {
-        let help = "trials that have one have a value in the table: see hpo trials";
+        let trials = about(study, ["trials"]);
+        let help = format!("trials that have one have a value in the table: {trials}");
         return CliError::usage(format!("trial {id} has no result, so it has no model"), help);
     }
     let kept = reader.study().spec().keep_checkpoints;
+    let export = about(study, ["export"]);
     let help = format!(
-        "train it again with: hpo export {study} --trial {id} --output trial-{id}.toml && hpo train --config trial-{id}.toml --output \
-         MODEL_DIRECTORY; or begin a study with a higher `keep_checkpoints` under `[study]`"
+        "train it again with: {export} --trial {id} --output trial-{id}.toml && hpo train --config trial-{id}.toml --output \
+         model-{id}; or begin a study with a higher `keep_checkpoints` under `[study]`"
     );
-    let models = if kept == 1 {
-        "the best model is".into()
-    } else {
-        format!("the best {kept} models are")
+    let models = match kept {
+        1 => "the best model is".into(),
+        kept => format!("the best {kept} models are"),
     };
     CliError::usage(format!("the model of trial {id} was not kept: only {models}"), help)
 }
@@ -138,9 +182,9 @@ fn refuse_untrained(study: &Study) -> Result<(), CliError> {
 pub(super) fn write_model(reader: &StudyReader, trial: TrialId, directory: &Path) -> Result<(), CliError> {
     refuse_existing(directory)?;
     let study = reader.study();
-    let trial = study.trial(trial).ok_or_else(|| nothing_yet(study.spec()))?;
+    let trial = (study.trial(trial)).ok_or_else(|| nothing_yet(study.spec(), reader.directory()))?;
     let checkpoint = trial.best_checkpoint().ok_or_else(|| not_kept(reader, trial))?;
-    let program = run::program(study.spec(), reader.directory())?;
+    let program = run::program(&study.spec().name, &origin::trainer(reader)?, reader.directory())?;
     // Copying weights needs no GPU, and the memory of those present may be full.
     let settings = SlotSettings {
         devices: Devices::Cpu,

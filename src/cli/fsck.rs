@@ -1,11 +1,11 @@
 //! `hpo fsck`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::CliError;
-use super::study::{find, print, print_json};
+use super::study::{Studies, find, print, print_json};
 use crate::clock::now;
 use crate::fsck;
 use crate::view;
@@ -13,7 +13,7 @@ use crate::view;
 /// The arguments of `hpo fsck`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Fsck {
-    /// The study: its name or its directory
+    /// The study: its name, its directory, or its file
     study: PathBuf,
 
     /// Keep everything that is provably whole: repair the journal, rebuild the trial database, and let trials whose checkpoints are
@@ -27,7 +27,7 @@ pub(super) struct Fsck {
 }
 
 impl Fsck {
-    pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
+    pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
         let directory = find(studies, Some(&self.study))?;
         let examination = match self.repair {
             true => fsck::repair(&directory, now())?,

@@ -4,10 +4,12 @@ mod error;
 mod export;
 mod fsck;
 mod number;
+mod origin;
 mod request;
 mod resume;
 mod retry;
 mod run;
+mod same;
 mod schema;
 mod search;
 mod show;
@@ -25,6 +27,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use error::CliError;
+use study::Studies;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 the study failed, 2 bad input, 3 the study can't be opened (missing, foreign, damaged, in use) or \
@@ -34,15 +37,10 @@ fsck found damage, 130 stopped by the user";
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Arguments {
-    /// Where studies are kept
-    #[arg(
-        long,
-        global = true,
-        env = "HPO_STUDIES",
-        default_value = "studies",
-        value_name = "DIR"
-    )]
-    studies: PathBuf,
+    /// Where studies are kept [default: studies beside the study's file; for a study given by its name alone, studies in the
+    /// current directory]
+    #[arg(long, global = true, env = "HPO_STUDIES", value_name = "DIR")]
+    studies: Option<PathBuf>,
 
     #[command(subcommand)]
     verb: Verb,
@@ -81,7 +79,7 @@ enum Verb {
 
 /// Runs the command; errors go to standard error, rendered for people.
 pub fn main(arguments: Arguments) -> ExitCode {
-    let studies = arguments.studies;
+    let studies = Studies(arguments.studies);
     let done = match arguments.verb {
         Verb::Search(verb) => verb.run(&studies),
         Verb::Resume(verb) => verb.run(&studies),

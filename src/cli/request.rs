@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::CliError;
 use crate::ids::TrialId;
 use crate::session::Session;
+use crate::shell::about;
 use crate::store::{Request, StoreError, StudyDirectory, StudyLock, StudyReader};
 use crate::study::{Study, Trial};
 use crate::view::notify;
@@ -34,10 +35,7 @@ pub(super) fn carry_out(directory: &StudyDirectory, request: &Request, what: &st
         (Some(lock), Some(event)) => {
             let store = StudyReader::open(directory.clone())?.take_over(lock)?;
             Session::new(directory.clone(), store).amend(event)?;
-            notify(&format!(
-                "{what}; resume with: hpo resume {}",
-                directory.root().display()
-            ));
+            notify(&format!("{what}; resume with: {}", about(directory.root(), ["resume"])));
         }
         (None, _) | (_, None) => notify(what),
     }

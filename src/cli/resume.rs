@@ -1,15 +1,20 @@
 //! `hpo resume`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::CliError;
-use super::run::SlotArguments;
-use super::search;
+use super::run::{Private, SlotArguments};
+use super::search::search;
+use super::study::{Studies, find};
+use super::{CliError, origin, run, train};
+use crate::shell::path_word;
+use crate::store::StudyReader;
+use crate::study_file;
+use crate::view::notify;
 
 /// The arguments of `hpo resume`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Resume {
-    /// The study: its name or its directory
+    /// The study: its name, its directory, or its file
     study: PathBuf,
 
     #[command(flatten)]
@@ -17,7 +22,37 @@ pub(super) struct Resume {
 }
 
 impl Resume {
-    pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
-        search::resume(studies, &self.study, &self.slots)
+    /// Goes on with what `hpo search` has begun; with what the study's file says now, if it is still there.
+    pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
+        let _private = Private::new();
+        let directory = find(studies, Some(&self.study))?;
+        let reader = StudyReader::open(directory.clone())?;
+        let again = self
+            .slots
+            .command(["resume".as_ref(), &*path_word(directory.root())], &Studies::default());
+        let file = origin::file(&reader)?;
+        if let Some(mut file) = file {
+            if train::is_once(reader.study().spec()) {
+                train::once(&mut file);
+            }
+            return search(&file, directory, &self.slots, &again).map(drop);
+        }
+        // The study's file sets the slots; if it can no longer be read, the defaults will do.
+        let path = directory.study_file();
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let kept = study_file::parse(&text, &path).ok();
+        if kept.is_none() || reader.is_made_from(&text) == Some(false) {
+            notify(&format!(
+                "note: {} no longer is what the study was created from: only the slots are taken from it, as far as it can be read",
+                path.display()
+            ));
+        }
+        if reader.study().is_over() {
+            return run::print_finished(&reader);
+        }
+        let settings = self.slots.over(&kept.map(|file| file.slots).unwrap_or_default());
+        let trainer = origin::trainer(&reader)?;
+        let store = reader.take_over(directory.lock()?)?;
+        run::run(&directory, store, &trainer, &settings, None, &again).map(drop)
     }
 }

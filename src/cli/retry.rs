@@ -1,11 +1,11 @@
 //! `hpo retry`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::CliError;
 use super::number::trial;
 use super::request::{carry_out, known};
-use super::study::find;
+use super::study::{Studies, find};
 use crate::ids::TrialId;
 use crate::store::{Request, StudyReader};
 use crate::study::{Trial, TrialStatus};
@@ -23,7 +23,7 @@ pub(super) struct Retry {
 }
 
 impl Retry {
-    pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
+    pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
         let directory = find(studies, Some(&self.study))?;
         let reader = StudyReader::open(directory.clone())?;
         let study = reader.study();

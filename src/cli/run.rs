@@ -1,5 +1,6 @@
 //! Running a study to its end: what `search`, `resume` and `train` have in common.
 
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -9,14 +10,15 @@ use rustix::process::umask;
 use tracing_subscriber::EnvFilter;
 
 use super::CliError;
-use super::study::print;
+use super::study::{Studies, print};
 use crate::devices::{Devices, SlotSettings};
 use crate::executor::{Machine, Program, Slot};
 use crate::program::{is_program, on_path};
 use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
+use crate::shell::command;
 use crate::signals::Signals;
 use crate::store::{Store, StudyDirectory, StudyReader};
-use crate::study::{Limits, Study, StudySpec, TrialState, TrialStatus, TrialSummary};
+use crate::study::{Limits, Study, Trainer, TrialState, TrialStatus, TrialSummary};
 use crate::view::{self, Progress, notify};
 use crate::words::counted;
 
@@ -54,6 +56,20 @@ pub(super) struct SlotArguments {
 }
 
 impl SlotArguments {
+    /// The command that does the same again.
+    pub(super) fn command<'w>(&self, words: impl IntoIterator<Item = &'w OsStr>, studies: &Studies) -> String {
+        let devices = self.devices.iter();
+        let devices = devices.flat_map(|devices| ["--devices".into(), devices.to_string().into()]);
+        let words = words.into_iter().map(OsStr::to_owned);
+        command(
+            ["hpo".into()]
+                .into_iter()
+                .chain(words)
+                .chain(studies.option())
+                .chain(devices),
+        )
+    }
+
     /// The settings of the study's file, overridden by the arguments.
     pub(super) fn over(&self, settings: &SlotSettings) -> SlotSettings {
         SlotSettings {
@@ -67,8 +83,7 @@ impl SlotArguments {
 ///
 /// # Errors
 /// If the trainer that comes with `hpo` is not found.
-pub(super) fn program(spec: &StudySpec, directory: &StudyDirectory) -> Result<Program, CliError> {
-    let trainer = &spec.trainer;
+pub(super) fn program(study: &str, trainer: &Trainer, directory: &StudyDirectory) -> Result<Program, CliError> {
     let command = match &trainer.command {
         Some(command) => command.clone(),
         None => vec![embedding_trainer()?.to_string_lossy().into_owned()],
@@ -76,7 +91,7 @@ pub(super) fn program(spec: &StudySpec, directory: &StudyDirectory) -> Result<Pr
     Ok(Program {
         command,
         directory: trainer.directory.clone(),
-        study: spec.name.clone(),
+        study: study.to_owned(),
         settings: trainer.settings.clone(),
         is_own: trainer.command.is_none(),
         cache: directory.cache(),
@@ -108,17 +123,18 @@ pub(super) fn slots(machine: &Machine, settings: &SlotSettings, threads: Option<
         .map_err(|error| CliError::usage(error.to_string(), "list the GPUs with nvidia-smi"))
 }
 
-/// Runs the study in `directory` up to `limits`, or its own, until nothing is left to train, and prints the outcome; `again` is
+/// Runs the study in `directory` with its trainer as its files are now, up to `limits`, or its own, until nothing is left to train, and prints the outcome; `again` is
 /// the command that resumes it if the user stops it.
 pub(super) fn run(
     directory: &StudyDirectory,
     store: Store,
+    trainer: &Trainer,
     settings: &SlotSettings,
     limits: Option<Limits>,
     again: &str,
 ) -> Result<Ended, CliError> {
     let spec = store.study.spec().clone();
-    let program = program(&spec, directory)?;
+    let program = program(&spec.name, trainer, directory)?;
     let machine = Machine::this();
     let slots = slots(&machine, settings, Some(spec.threads))?;
     log_to(directory)?;

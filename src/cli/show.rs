@@ -1,15 +1,16 @@
 //! `hpo show`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use hpo_protocol::Measurement;
 use serde_json::{Value, json};
 
 use super::CliError;
 use super::number::trial;
-use super::study::{as_json, ask, print};
+use super::study::{Studies, as_json, ask, print};
 use crate::analysis::diagnosis::diagnose;
 use crate::ids::TrialId;
+use crate::shell::about;
 use crate::study::{StudySpec, Trial, TrialSummary};
 use crate::view;
 use crate::words::counted;
@@ -21,7 +22,7 @@ pub(super) struct Show {
     #[arg(allow_negative_numbers = true, value_parser = trial)]
     trial: TrialId,
 
-    /// The study: its name or its directory [default: the most recently changed one]
+    /// The study: its name, its directory, or its file [default: the most recently changed one]
     study: Option<PathBuf>,
 
     /// Print JSON
@@ -30,15 +31,16 @@ pub(super) struct Show {
 }
 
 impl Show {
-    pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
-        let text = ask(studies, self.study.as_deref(), |records, _| {
+    pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
+        let text = ask(studies, self.study.as_deref(), |records, directory| {
             let spec = records.spec();
             let trial = records.trial(self.trial)?.ok_or_else(|| {
                 CliError::usage(
                     format!("the study {} has no trial {}", spec.name, self.trial),
                     format!(
-                        "it has {}, numbered from 0: see hpo trials",
-                        counted(records.trials(), "trial")
+                        "it has {}, numbered from 0: {}",
+                        counted(records.trials(), "trial"),
+                        about(directory.root(), ["trials"])
                     ),
                 )
             })?;

@@ -6,19 +6,22 @@ use clap::Subcommand;
 use hpo_protocol::Values;
 use serde_json::json;
 
-use super::CliError;
 use super::study::{print, print_json};
-use crate::study::{History, Request};
-use crate::study_file;
-use crate::view;
+use super::{CliError, run};
+use crate::clock::now;
+use crate::executor::Machine;
+use crate::ids::SlotId;
+use crate::study::{Event, Study};
+use crate::study_file::{self, StudyFile};
+use crate::view::{self, notify};
 
 /// How many configurations are shown.
-const SAMPLES: u64 = 5;
+const SAMPLES: usize = 5;
 
 /// The verbs of `hpo space`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Space {
-    /// Check a study's file, and print its space, the size of the space, and some configurations
+    /// Check a study's file and the files that it names, and print its space, the size of the space, and the first configurations
     Check(Check),
 }
 
@@ -36,19 +39,12 @@ pub(super) struct Check {
 impl Space {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let Self::Check(check) = self;
-        let study = study_file::read(&check.file)?.study;
-        let request = Request {
-            history: History {
-                space: &study.space,
-                rungs: &study.policy.rungs(),
-                observations: &[],
-            },
-            seed: study.seed,
-            start: 0,
-            first: 0,
-            count: SAMPLES.min(study.trials),
-        };
-        let samples: Vec<Values> = study.sampler.draw(&request);
+        let file = study_file::read(&check.file)?;
+        if let Some(data) = study_file::check_files(&file)? {
+            notify(&data.to_string());
+        }
+        let study = &file.study;
+        let samples = first(&file)?;
         if check.json {
             return print_json(&json!({
                 "study": study.name,
@@ -59,4 +55,31 @@ impl Space {
         }
         print(&view::space(&study.name, &study.space, &samples))
     }
+}
+
+/// The configurations with which the search of a file begins on this machine, before there is any result.
+fn first(file: &StudyFile) -> Result<Vec<Values>, CliError> {
+    let slots = run::slots(&Machine::this(), &file.slots, None)?;
+    let threads = slots.first().map_or(1, |slot| slot.threads);
+    let spec = file.study.spec(threads, file.study.brackets_for(slots.len()));
+    // Asynchronous policies draw a configuration when a slot has nothing to do. What an adaptive sampler draws after the first results
+    // is not known.
+    let idle = match spec.sampler.is_adaptive() {
+        true => slots.len().min(SAMPLES),
+        false => SAMPLES,
+    };
+    let mut study = Study::new(spec);
+    let opened = Event::Opened {
+        process: std::process::id(),
+        slots: Vec::new(),
+        limits: study.spec().limits(),
+    };
+    let idle = Event::Idle {
+        slots: (0..idle as u32).map(SlotId).collect(),
+    };
+    for event in [opened, idle] {
+        study.handle(now(), event);
+    }
+    let first = study.trials().iter().take(SAMPLES);
+    Ok(first.map(|trial| trial.parameters.clone()).collect())
 }

@@ -1,16 +1,16 @@
 //! `hpo status`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::CliError;
-use super::study::{as_json, ask, print};
+use super::study::{Studies, as_json, ask, print};
 use crate::clock::now;
 use crate::view;
 
 /// The arguments of `hpo status`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Status {
-    /// The study: its name or its directory [default: the most recently changed one]
+    /// The study: its name, its directory, or its file [default: the most recently changed one]
     study: Option<PathBuf>,
 
     /// Print JSON
@@ -19,7 +19,7 @@ pub(super) struct Status {
 }
 
 impl Status {
-    pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
+    pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
         let text = ask(studies, self.study.as_deref(), |records, directory| {
             let (overview, running) = (records.overview(), directory.is_locked());
             Ok(match self.json {

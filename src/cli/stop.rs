@@ -1,14 +1,15 @@
 //! `hpo stop`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Instant;
 
 use super::CliError;
 use super::number::trial;
 use super::request::{GLANCE, PATIENCE, ask, carry_out, known};
-use super::study::find;
+use super::study::{Studies, find};
 use crate::ids::TrialId;
+use crate::shell::about;
 use crate::store::{Request, StoreError, StudyDirectory, StudyReader};
 use crate::view::notify;
 
@@ -24,7 +25,7 @@ pub(super) struct Stop {
 }
 
 impl Stop {
-    pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
+    pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
         let directory = find(studies, Some(&self.study))?;
         let Some(trial) = self.trial else {
             return stop(&directory);
@@ -64,8 +65,8 @@ fn stop(directory: &StudyDirectory) -> Result<(), CliError> {
         }
     }
     notify(&format!(
-        "stopped; resume with: hpo resume {}",
-        directory.root().display()
+        "stopped; resume with: {}",
+        about(directory.root(), ["resume"])
     ));
     Ok(())
 }

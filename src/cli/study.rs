@@ -1,26 +1,81 @@
 //! Finding the study that the user means.
 
+use std::ffi::OsString;
 use std::io::{ErrorKind, Write, stdout};
 use std::mem::ManuallyDrop;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::CliError;
-use crate::store::{Database, DatabaseError, Records, StoreError, StudyDirectory, StudyReader};
+use crate::shell::path_word;
+use crate::store::{Database, DatabaseError, Records, StoreError, StudyDirectory, StudyReader, absent};
+use crate::study_file;
+use crate::view::notify;
 
-/// The directory of a study named by the user: a path, or a name in `studies`. Without a name, the most recently
-/// changed one.
-pub(super) fn find(studies: &Path, named: Option<&Path>) -> Result<StudyDirectory, CliError> {
+/// The name of the directory of studies, unless the user says otherwise.
+const USUAL: &str = "studies";
+
+/// Where studies are kept, if the user says so.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Studies(pub Option<PathBuf>);
+
+impl Studies {
+    /// The directory of the study of that name that a file has: beside the file, unless the user says otherwise.
+    pub(super) fn of(&self, file: &Path, study: &str) -> StudyDirectory {
+        let beside = || file.with_file_name(USUAL);
+        let directory = StudyDirectory::new(self.0.clone().unwrap_or_else(beside).join(study));
+        let here = StudyDirectory::new(Path::new(USUAL).join(study));
+        if self.0.is_none() && !directory.has_study() && here.has_study() {
+            notify(&format!(
+                "note: there is a study {study} in {}, but those of {} are kept in {}; to go on with it, add --studies {USUAL}",
+                here.root().display(),
+                file.display(),
+                directory.root().with_file_name("").display()
+            ));
+        }
+        directory
+    }
+
+    /// Where studies are looked for by their names alone.
+    fn here(&self) -> &Path {
+        self.0.as_deref().unwrap_or(Path::new(USUAL))
+    }
+
+    /// The option by which another command has the same ones.
+    pub(super) fn option(&self) -> Vec<OsString> {
+        let given = self.0.iter();
+        given.flat_map(|path| ["--studies".into(), path_word(path)]).collect()
+    }
+}
+
+/// The directory of a study named by the user: its path, its name among the studies, or the file that it was created from. Without a
+/// name, the most recently changed one.
+pub(super) fn find(studies: &Studies, named: Option<&Path>) -> Result<StudyDirectory, CliError> {
+    let here = studies.here();
     if let Some(named) = named {
         let by_path = StudyDirectory::new(named);
-        let by_name = StudyDirectory::new(studies.join(named));
-        return Ok(if by_path.has_study() || !by_name.root().exists() && named.exists() {
-            by_path
-        } else {
-            by_name
-        });
+        let by_name = StudyDirectory::new(here.join(named));
+        if by_path.has_study() {
+            return Ok(by_path);
+        }
+        if named.is_file() && !by_name.root().exists() {
+            if named.extension() != Some("toml".as_ref()) {
+                let help = "give the study's directory, its name, or the TOML file that it was created from";
+                return Err(CliError::usage(format!("{} is no study", named.display()), help));
+            }
+            let file = study_file::read(named)?;
+            return Ok(studies.of(named, &file.study.name));
+        }
+        return match (
+            by_name.root().symlink_metadata().is_ok(),
+            named.symlink_metadata().is_ok(),
+        ) {
+            (true, _) => Ok(by_name),
+            (false, true) => Ok(by_path),
+            (false, false) => Err(nowhere(&by_name, Some(named))),
+        };
     }
-    let entries = std::fs::read_dir(studies).into_iter().flatten().flatten();
+    let entries = std::fs::read_dir(here).into_iter().flatten().flatten();
     let changed = |directory: &StudyDirectory| -> Option<SystemTime> {
         std::fs::metadata(directory.journal())
             .and_then(|journal| journal.modified())
@@ -30,16 +85,24 @@ pub(super) fn find(studies: &Path, named: Option<&Path>) -> Result<StudyDirector
         .map(|entry| StudyDirectory::new(entry.path()))
         .filter(StudyDirectory::has_study)
         .max_by_key(changed);
-    latest.ok_or_else(|| {
-        CliError::Store(StoreError::Missing {
-            study: studies.to_owned(),
-        })
-    })
+    latest.ok_or_else(|| nowhere(&StudyDirectory::new(here), None))
+}
+
+/// That there is no study, where it was looked for, or what is in its place.
+fn nowhere(looked: &StudyDirectory, named: Option<&Path>) -> CliError {
+    let why = absent(looked);
+    let StoreError::Missing { study } = why else {
+        return CliError::Store(why);
+    };
+    CliError::NoStudy {
+        also: named.filter(|named| **named != *study).map(Path::to_owned),
+        looked: study,
+    }
 }
 
 /// Reads the study that the user means. It is never freed: the process ends with the command, and freeing a million reports takes a
 /// while.
-pub(super) fn read(studies: &Path, named: Option<&Path>) -> Result<ManuallyDrop<StudyReader>, CliError> {
+pub(super) fn read(studies: &Studies, named: Option<&Path>) -> Result<ManuallyDrop<StudyReader>, CliError> {
     Ok(ManuallyDrop::new(StudyReader::open(find(studies, named)?)?))
 }
 
@@ -67,7 +130,7 @@ impl From<CliError> for Unanswered {
 /// Answers a question about the study that the user means: from its database if that is whole, up to date and free, else from its
 /// journal.
 pub(super) fn ask<T>(
-    studies: &Path,
+    studies: &Studies,
     named: Option<&Path>,
     question: impl Fn(Records<'_>, &StudyDirectory) -> Result<T, Unanswered>,
 ) -> Result<T, CliError> {

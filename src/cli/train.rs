@@ -1,15 +1,16 @@
 //! `hpo train`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::run::SlotArguments;
 use super::search::search;
-use super::study::print;
+use super::study::{Studies, print};
 use super::{CliError, export};
 use crate::ids::TrialId;
+use crate::shell::path_word;
 use crate::store::StudyReader;
-use crate::study::PolicyKind;
-use crate::study_file;
+use crate::study::{PolicyKind, StudySpec};
+use crate::study_file::{self, StudyFile};
 
 /// The arguments of `hpo train`.
 #[derive(Debug, clap::Args)]
@@ -27,7 +28,7 @@ pub(super) struct Train {
 }
 
 impl Train {
-    pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
+    pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
         let mut file = study_file::read(&self.config)?;
         let searched: Vec<&str> = file
             .study
@@ -46,15 +47,13 @@ impl Train {
         if let Some(output) = &self.output {
             export::refuse_existing(output)?;
         }
-        if file.slots.threads_per_trial.is_none() && file.slots.trials_per_device.is_none() {
-            // There is one trial: it has the whole machine.
-            file.slots.trials_per_device = Some(1);
-        }
-        file.study.trials = 1;
-        file.study.policy.kind = PolicyKind::None;
-        file.study.confirmation = None;
-        let again = format!("hpo train --config {}", self.config.display());
-        let directory = search(&file, studies, &self.slots, &again)?;
+        once(&mut file);
+        let (config, output) = (path_word(&self.config), self.output.as_deref().map(path_word));
+        let output = output.iter().flat_map(|path| ["--output".as_ref(), path.as_os_str()]);
+        let words = ["train".as_ref(), "--config".as_ref(), config.as_os_str()].into_iter();
+        let again = self.slots.command(words.chain(output), studies);
+        let directory = studies.of(&file.path, &file.study.name);
+        let directory = search(&file, directory, &self.slots, &again)?;
         if let Some(output) = &self.output {
             let reader = StudyReader::open(directory)?;
             export::write_model(&reader, TrialId(0), output)?;
@@ -62,4 +61,21 @@ impl Train {
         }
         Ok(())
     }
+}
+
+/// Makes it the file of a study of one trial that is trained to its end.
+pub(super) fn once(file: &mut StudyFile) {
+    if file.slots.threads_per_trial.is_none() && file.slots.trials_per_device.is_none() {
+        // There is one trial: it has the whole machine.
+        file.slots.trials_per_device = Some(1);
+    }
+    file.study.trials = 1;
+    file.study.policy.kind = PolicyKind::None;
+    file.study.confirmation = None;
+}
+
+/// Whether [`once`] may have made a study what it is.
+pub(super) fn is_once(spec: &StudySpec) -> bool {
+    let mut parameters = spec.space.parameters.iter();
+    spec.trials == 1 && spec.policy.kind == PolicyKind::None && parameters.all(|one| one.distribution.is_fixed())
 }

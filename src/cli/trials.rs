@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use hpo_protocol::Unit;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::CliError;
 use super::number::whole;
-use super::study::{Unanswered, as_json, ask, print};
+use super::study::{Studies, Unanswered, as_json, ask, print};
 use crate::store::Records;
 use crate::study::{TrialStatus, TrialSummary};
 use crate::view::{TrialTable, trial_table};
@@ -18,7 +18,7 @@ use crate::view::{TrialTable, trial_table};
 /// The arguments of `hpo trials`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Trials {
-    /// The study: its name or its directory [default: the most recently changed one]
+    /// The study: its name, its directory, or its file [default: the most recently changed one]
     study: Option<PathBuf>,
 
     /// Sort by trial, state, resource (or its unit: epochs, steps, examples), objective, loss, a parameter or a metric; if a name is ambiguous,
@@ -97,7 +97,7 @@ impl Condition {
 }
 
 impl Trials {
-    pub(super) fn run(&self, studies: &Path) -> Result<(), CliError> {
+    pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
         self.check_states()?;
         let text = ask(studies, self.study.as_deref(), |records, _| {
             let spec = records.spec();
@@ -110,7 +110,7 @@ impl Trials {
                 });
                 as_json(&Value::from_iter(rows))
             } else {
-                trial_table(spec, records.baseline(), &TrialTable { rows, left_out: 0 })
+                trial_table(spec, records.baseline(), &TrialTable { rows, left_out: None })
             })
         })?;
         print(&text)

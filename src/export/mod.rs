@@ -5,5 +5,5 @@ mod configuration;
 mod model;
 
 pub use card::Card;
-pub use configuration::{Format, configuration};
+pub use configuration::{Format, Unwritable, configuration};
 pub use model::{broken, clear, partial, place, replace, seal, seal_of};

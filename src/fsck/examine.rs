@@ -8,6 +8,7 @@ use super::{Examination, Part};
 use crate::executor::checkpoint::verify;
 use crate::export;
 use crate::ids::TrialId;
+use crate::shell::{about, path_word, shell_word};
 use crate::store::{Copy, Lost, Salvaged, StoreError, StudyDirectory, absent, end_is_damaged, salvage_study};
 use crate::study::{Checkpoint, Study};
 use crate::words::{counted, there_are};
@@ -32,7 +33,7 @@ pub fn examine(directory: &StudyDirectory) -> Result<Examination, StoreError> {
 pub(super) fn look(directory: &StudyDirectory) -> Result<Examination, StoreError> {
     let copy = Copy::of(directory);
     let salvaged = salvage(directory, copy.as_ref().ok())?;
-    let mut parts = vec![journal(&salvaged)];
+    let mut parts = vec![journal(directory, &salvaged)];
     if end_is_damaged(directory) {
         let finding = "damaged: it is written anew when the study goes on".into();
         parts.push(Part::damaged("journal.end", vec![finding]));
@@ -64,7 +65,7 @@ pub(super) fn salvage(directory: &StudyDirectory, copy: Option<&Copy>) -> Result
     })
 }
 
-fn journal(salvaged: &Salvaged) -> Part {
+fn journal(directory: &StudyDirectory, salvaged: &Salvaged) -> Part {
     let records = counted(salvaged.records, "record");
     let trials = counted(salvaged.study.as_ref().map_or(0, |study| study.trials().len()), "trial");
     if salvaged.damage.is_empty() {
@@ -74,10 +75,20 @@ fn journal(salvaged: &Salvaged) -> Part {
     findings.extend(salvaged.saved.iter().cloned());
     findings.push(match (&salvaged.study, lost(&salvaged.lost)) {
         (None, _) => "what the study is is not known any more: it can't be repaired".into(),
-        (_, None) => format!("hpo fsck --repair repairs it without loss: {records}"),
-        (_, Some(lost)) => format!("hpo fsck --repair keeps the first {records}, with {trials}; {lost}"),
+        (_, None) => format!("{} repairs it without loss: {records}", repair(directory)),
+        (_, Some(lost)) => format!("{} keeps the first {records}, with {trials}; {lost}", repair(directory)),
     });
     Part::damaged("journal", findings)
+}
+
+fn repair(directory: &StudyDirectory) -> String {
+    about(directory.root(), ["fsck", "--repair"])
+}
+
+/// The command that writes the best model anew.
+fn export_model(directory: &StudyDirectory) -> String {
+    let model = path_word(&directory.best_model());
+    about(directory.root(), ["export"]) + " --model " + &shell_word(model)
 }
 
 /// What is lost, in words.
@@ -125,7 +136,8 @@ fn database(directory: &StudyDirectory, copy: &Copy, salvaged: &Salvaged) -> Par
         Err(error) => Part::damaged(
             PART,
             vec![format!(
-                "{error}; it is made anew when the study goes on, or by hpo fsck --repair"
+                "{error}; it is made anew when the study goes on, or by {}",
+                repair(directory)
             )],
         ),
     }
@@ -161,7 +173,11 @@ fn best_model(directory: &StudyDirectory, study: &Study) -> Part {
         return match study.is_over() && export::seal_of(&model).exists() {
             true => Part::damaged(
                 PART,
-                vec![format!("{} is gone; write it with hpo export --model", model.display())],
+                vec![format!(
+                    "{} is gone; write it anew: {}",
+                    model.display(),
+                    export_model(directory)
+                )],
             ),
             false => Part::note(PART, "there is none yet"),
         };
@@ -170,7 +186,7 @@ fn best_model(directory: &StudyDirectory, study: &Study) -> Part {
         Ok(None) => Part::note(PART, "what it should be is not recorded"),
         Ok(Some(broken)) if broken.is_empty() => Part::whole(PART, "each file is as it was written"),
         Ok(Some(mut broken)) => {
-            broken.push("remove it and write it anew with hpo export --model".into());
+            broken.push(format!("remove it and write it anew: {}", export_model(directory)));
             Part::damaged(PART, broken)
         }
         Err(error) => Part::damaged(PART, vec![format!("{}: {error}", export::seal_of(&model).display())]),

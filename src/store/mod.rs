@@ -38,7 +38,7 @@ pub use tally::Tally;
 
 use crate::disk::sha256;
 use crate::ids::Timestamp;
-use crate::study::{FORMAT, Fact, Record, Study, StudySpec};
+use crate::study::{FORMAT, Fact, Origin, Record, Study, StudySpec};
 
 /// Why a study can't be opened or made.
 #[derive(Debug, thiserror::Error)]
@@ -103,11 +103,17 @@ pub struct Store {
     pub lock: StudyLock,
 }
 
-/// Makes a new study; `file` is the text it was made from.
+/// Makes a new study; `file` is the text it was made from, and `origin` where that and its data are, if known.
 ///
 /// # Errors
 /// If the directory exists or can't be written.
-pub fn create(directory: &StudyDirectory, spec: &StudySpec, file: &str, now: Timestamp) -> Result<(), StoreError> {
+pub fn create(
+    directory: &StudyDirectory,
+    spec: &StudySpec,
+    file: &str,
+    origin: Option<Origin>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let first = Record {
         at: now,
         fact: Fact::StudyCreated {
@@ -115,6 +121,7 @@ pub fn create(directory: &StudyDirectory, spec: &StudySpec, file: &str, now: Tim
             version: env!("CARGO_PKG_VERSION").into(),
             spec: Box::new(spec.clone()),
             file_sha256: Some(sha256(file.as_bytes())),
+            origin: origin.map(Box::new),
         },
     };
     let created = directory.create(|new| {
@@ -208,12 +215,24 @@ fn first_record(directory: &StudyDirectory) -> Result<(JournalReader, Record, St
     Ok((journal, record, spec))
 }
 
-/// SHA-256 of the text that a study was made from, by its first record.
-fn made_from(first: &Record) -> Option<String> {
-    let Fact::StudyCreated { file_sha256, .. } = &first.fact else {
-        return None;
+/// What a study was created from and on, if that is recorded. It looks at the first record only.
+///
+/// # Errors
+/// If there is no study, or its journal can't be read.
+pub fn origin(directory: &StudyDirectory) -> Result<Option<Origin>, StoreError> {
+    let (_, first, _) = first_record(directory)?;
+    Ok(made_from(&first).1)
+}
+
+/// SHA-256 of the text that a study was made from, and its origin, by its first record.
+fn made_from(first: &Record) -> (Option<String>, Option<Origin>) {
+    let Fact::StudyCreated {
+        file_sha256, origin, ..
+    } = &first.fact
+    else {
+        return (None, None);
     };
-    file_sha256.clone()
+    (file_sha256.clone(), origin.as_deref().cloned())
 }
 
 #[cfg(test)]

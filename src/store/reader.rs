@@ -10,7 +10,7 @@ use super::lines::more_than;
 use super::{
     Committer, Store, StoreError, StudyDirectory, StudyLock, acknowledged, first_record, foreign, in_use, made_from,
 };
-use crate::study::{Record, Study};
+use crate::study::{Origin, Record, Study};
 
 /// A study as its journal gives it. Any number of processes can read one at the same time as it runs.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub struct StudyReader {
     journal: JournalReader,
     study: Study,
     file_sha256: Option<String>,
+    origin: Option<Origin>,
 }
 
 impl StudyReader {
@@ -28,12 +29,13 @@ impl StudyReader {
     /// If there is no study, or its journal can't be read or has lost records.
     pub fn open(directory: StudyDirectory) -> Result<Self, StoreError> {
         let (journal, first, spec) = first_record(&directory)?;
-        let file_sha256 = made_from(&first);
+        let (file_sha256, origin) = made_from(&first);
         let mut reader = Self {
             study: Study::restore(spec, [&first]).map_err(|misfit| foreign(&directory, misfit))?,
             journal,
             directory,
             file_sha256,
+            origin,
         };
         reader.take_in(drop)?;
         Ok(reader)
@@ -118,6 +120,11 @@ impl StudyReader {
     pub fn is_made_from(&self, text: &str) -> Option<bool> {
         let recorded = self.file_sha256.as_ref()?;
         Some(*recorded == crate::disk::sha256(text.as_bytes()))
+    }
+
+    /// What the study was created from and on; none if that is unknown.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
     }
 
     /// Where the study lies.

@@ -171,7 +171,7 @@ pub fn salvage(path: &Path, acknowledged: u64, mut database: BTreeMap<u64, Vec<u
         records: lines.len() as u64,
         tally,
         study,
-        file_sha256: first.and_then(|(record, _)| made_from(&record)),
+        file_sha256: first.and_then(|(record, _)| made_from(&record).0),
         damage,
         saved,
         lost: found.lost(lines.len() as u64, acknowledged),

@@ -139,7 +139,7 @@ impl Decider<'_> {
             return self.drop_checkpoint(report.checkpoint);
         };
         let unfinished = !report.diverged;
-        self.study.spec.objective.settle(&mut report);
+        report.settle(&self.study.spec.objective);
         let due = self.study.spec.policy.next_report(segment.at, segment.to);
         let known = self.study.trial(id.trial).map(Trial::checkpoints).into_iter().flatten();
         let reused = known
@@ -425,7 +425,7 @@ impl Segment {
                 "the worker reported resource {resource}, but {due} of a segment to {to} was due"
             ));
         }
-        if !report.diverged && objective.cost(report).is_none() {
+        if !report.diverged && report.cost(objective).is_none() {
             let reported = named(report.loss.is_some(), report.metrics.keys());
             return Some(objective.missing(&format!("the report at resource {resource}"), &reported));
         }

@@ -4,6 +4,8 @@ use hpo_protocol::{Measurement, Values};
 use serde::{Deserialize, Serialize};
 
 use super::measures::Measures;
+use super::objective::Objective;
+use super::origin::Origin;
 use super::pause::Pause;
 use super::spec::{ConfirmationSpec, Limits, StudySpec};
 use super::stop::{Limit, StopSpec};
@@ -43,6 +45,27 @@ impl Reported {
         SegmentId {
             trial: self.trial,
             attempt: self.attempt,
+        }
+    }
+
+    /// Its cost by an objective; `None` if the trial has diverged, or the objective is missing.
+    pub(super) fn cost(&self, objective: &Objective) -> Option<f64> {
+        let value = match objective.is_loss() {
+            true => self.loss,
+            false => self.metrics.get(&objective.metric).copied(),
+        };
+        value.filter(|_| !self.diverged).map(|value| objective.signed(value))
+    }
+
+    /// Brings it into the form in which it is recorded: without values that are not finite, and diverged if the objective's is not.
+    pub(super) fn settle(&mut self, objective: &Objective) {
+        let metric = self.metrics.get(&objective.metric).copied();
+        let value = if objective.is_loss() { self.loss } else { metric };
+        self.diverged |= value.is_some_and(|value| !value.is_finite());
+        self.loss = self.loss.filter(|loss| loss.is_finite());
+        if self.metrics.iter().any(|(_, value)| !value.is_finite()) {
+            let finite = self.metrics.iter().filter(|(_, value)| value.is_finite());
+            self.metrics = finite.map(|(name, &value)| (name.clone(), value)).collect();
         }
     }
 }
@@ -138,6 +161,9 @@ pub enum Fact {
         /// SHA-256 of the text that it was made from, in hexadecimal.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         file_sha256: Option<String>,
+        /// What it was created from and on; unknown for studies of older versions and those that programs create.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<Box<Origin>>,
     },
     /// A scheduler took the study over; segments that ran before are lost.
     SchedulerStarted {

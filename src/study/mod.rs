@@ -14,6 +14,7 @@ mod fold;
 mod measures;
 mod objective;
 mod open;
+mod origin;
 mod pause;
 mod policy;
 mod sampler;
@@ -42,6 +43,7 @@ pub use fits::Misfit;
 pub use measures::Measures;
 use measures::Names;
 pub use objective::{Direction, LOSS, Objective, named};
+pub use origin::{Change, ChangeKind, FilePlace, Input, Origin};
 pub use pause::Pause;
 pub use policy::{
     Asha, AsyncHyperband, BracketPlan, COMMON_KEYS, Hyperband, MedianStopping, PolicyKind, PolicySpec, PolicyTable,
@@ -208,7 +210,7 @@ impl Study {
 
     /// Whether a report says that its trial has diverged.
     pub fn diverges(&self, report: &Reported) -> bool {
-        self.spec.objective.cost(report).is_none()
+        report.cost(&self.spec.objective).is_none()
     }
 
     /// The row of a trial.

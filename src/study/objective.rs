@@ -3,8 +3,6 @@
 use hpo_protocol::{Measurement, Metrics};
 use serde::{Deserialize, Serialize};
 
-use super::event::Reported;
-
 /// The name of the validation loss, which stands beside the metrics of a report.
 pub const LOSS: &str = "loss";
 
@@ -65,27 +63,6 @@ impl Objective {
         match self.direction {
             Direction::Minimize => value,
             Direction::Maximize => -value,
-        }
-    }
-
-    /// The cost of a report; `None` if the trial has diverged.
-    pub(super) fn cost(&self, report: &Reported) -> Option<f64> {
-        let value = match self.is_loss() {
-            true => report.loss,
-            false => report.metrics.get(&self.metric).copied(),
-        };
-        value.filter(|_| !report.diverged).map(|value| self.signed(value))
-    }
-
-    /// Brings a report into the form in which it is recorded: without values that are not finite, and diverged if the objective's is
-    /// not.
-    pub(super) fn settle(&self, report: &mut Reported) {
-        report.loss = report.loss.filter(|loss| loss.is_finite());
-        let value = report.metrics.get(&self.metric).filter(|_| !self.is_loss());
-        report.diverged |= value.is_some_and(|value| !value.is_finite());
-        if report.metrics.iter().any(|(_, value)| !value.is_finite()) {
-            let finite = report.metrics.iter().filter(|(_, value)| value.is_finite());
-            report.metrics = finite.map(|(name, &value)| (name.clone(), value)).collect();
         }
     }
 

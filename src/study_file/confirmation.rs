@@ -1,6 +1,6 @@
 //! `[confirmation]`: how the best configurations are confirmed.
 
-use super::reader::{Result, Table};
+use super::reader::{Results, Table};
 use super::settings;
 use crate::keys::{Fallback, Key, Takes};
 use crate::study::ConfirmationSpec;
@@ -27,7 +27,7 @@ const SEEDS: Key = Key {
 pub(super) const KEYS: &[Key] = &[CONFIGURATIONS, SEEDS];
 
 /// Reads the table; `trials` is how many the study has, if that could be read.
-pub(super) fn read(table: &Table, trials: Option<u64>) -> Result<ConfirmationSpec> {
+pub(super) fn read(table: &Table, trials: Option<u64>) -> Results<ConfirmationSpec> {
     let settings = settings::read(table, KEYS)?;
     let confirmation = ConfirmationSpec {
         configurations: settings.count(&CONFIGURATIONS),
@@ -36,11 +36,13 @@ pub(super) fn read(table: &Table, trials: Option<u64>) -> Result<ConfirmationSpe
     if let (Some(item), Some(trials)) = (table.get(CONFIGURATIONS.name), trials)
         && confirmation.configurations > trials
     {
-        return Err(item.problem(
-            format_args!("is above `study.trials`, which is {trials}"),
-            "too many",
-            format!("write {trials} or less, or raise `trials`"),
-        ));
+        return Err(item
+            .problem(
+                format_args!("is above `study.trials`, which is {trials}"),
+                "too many",
+                format!("write {trials} or less, or raise `trials`"),
+            )
+            .into());
     }
     Ok(confirmation)
 }

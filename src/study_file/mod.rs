@@ -28,16 +28,17 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use self::reader::{Problem, Table};
+use self::reader::{Problem, Problems, Results, Table};
 use self::study::StudyTable;
 use crate::devices::SlotSettings;
-use crate::diagnostic::{Diagnostic, Source};
+use crate::diagnostic::{Diagnostic, Diagnostics, Source};
 use crate::space::SearchSpace;
 use crate::study::{ConfirmationSpec, Objective, PolicySpec, SamplerSpec, StopSpec, StudySpec, Trainer};
 
+pub(crate) use self::path::{clean, relative};
 pub use self::schema::schema;
 pub use self::study::{SPAN, span_ms};
-pub use self::trainer::{check_files, settings_of_then, settings_of_today};
+pub use self::trainer::{NamedInput, about_input, check_files, named_inputs, settings_of_then, settings_of_today};
 
 /// A study's file, read and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +51,14 @@ pub struct StudyFile {
     pub study: StudySettings,
     /// Where its trials run.
     pub slots: SlotSettings,
+}
+
+impl StudyFile {
+    /// Its absolute path.
+    pub fn absolute_path(&self) -> PathBuf {
+        // It was found out when the file was read.
+        clean(&std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone()))
+    }
 }
 
 /// What a study is, but for the threads per trial, which may depend on the machine.
@@ -119,13 +128,16 @@ impl StudySettings {
 const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads a study's file and checks all that can be checked without looking at other files.
-pub fn read(path: &Path) -> Result<StudyFile, Diagnostic> {
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn read(path: &Path) -> Result<StudyFile, Diagnostics> {
     const HELP: &str = "give the study's TOML file, such as those in `search_spaces/`";
     let shown = path.display();
     let unreadable = |error| Diagnostic::whole_file(path, format!("cannot read `{shown}`: {error}"), HELP);
     let file = File::open(path).map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.is_dir() {
-        return Err(Diagnostic::whole_file(path, format!("`{shown}` is a directory"), HELP));
+        return Err(Diagnostic::whole_file(path, format!("`{shown}` is a directory"), HELP).into());
     }
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -134,14 +146,11 @@ pub fn read(path: &Path) -> Result<StudyFile, Diagnostic> {
             path,
             format!("`{shown}` is larger than 1 MiB, which no study's file is"),
             HELP,
-        ));
+        )
+        .into());
     }
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(Diagnostic::whole_file(
-            path,
-            format!("`{shown}` is UTF-16"),
-            "save it as UTF-8",
-        ));
+        return Err(Diagnostic::whole_file(path, format!("`{shown}` is UTF-16"), "save it as UTF-8").into());
     }
     match std::str::from_utf8(&bytes) {
         Ok(text) => parse(text, path),
@@ -149,15 +158,23 @@ pub fn read(path: &Path) -> Result<StudyFile, Diagnostic> {
             // The replacement of the first bad byte stands where that byte stood.
             let at = error.valid_up_to();
             let problem = Problem::new(at..at + 3, "the file is not UTF-8", "not UTF-8", "save it as UTF-8");
-            Err(diagnostic(problem, &String::from_utf8_lossy(&bytes), path))
+            Err(diagnostic(problem, &String::from_utf8_lossy(&bytes), path).into())
         }
     }
 }
 
 /// Reads the text of a study's file that is, or would be, at `path`.
-pub fn parse(text: &str, path: &Path) -> Result<StudyFile, Diagnostic> {
+///
+/// # Errors
+/// All that is wrong with it, in the order of the file. What is missing comes last.
+pub fn parse(text: &str, path: &Path) -> Result<StudyFile, Diagnostics> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    study_file(text, path).map_err(|problem| diagnostic(problem, text, path))
+    study_file(text, path).map_err(|Problems(mut problems)| {
+        let place = |problem: &Problem| problem.span.as_ref().map_or(usize::MAX, |span| span.start);
+        problems.sort_by_key(|problem| (problem.missing, place(problem)));
+        let all = problems.into_iter().map(|problem| diagnostic(problem, text, path));
+        Diagnostics(all.collect())
+    })
 }
 
 fn diagnostic(problem: Problem, text: &str, path: &Path) -> Diagnostic {
@@ -182,10 +199,10 @@ fn diagnostic(problem: Problem, text: &str, path: &Path) -> Diagnostic {
     }
 }
 
-fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
+fn study_file(text: &str, path: &Path) -> Results<StudyFile> {
     const HELP: &str = "begin with a ready study from `search_spaces/`";
     if text.trim().is_empty() {
-        return Err(Problem::missing(None, "the file is empty", HELP));
+        return Err(Problem::missing(None, "the file is empty", HELP).into());
     }
     let directory = std::path::absolute(path).map_err(|error| {
         Problem::missing(
@@ -198,45 +215,45 @@ fn study_file(text: &str, path: &Path) -> reader::Result<StudyFile> {
     let document = DeTable::parse(text).map_err(|error| syntax(&error))?;
     let mut problems = Problems::default();
     let file = parts(&Table::root(&document), text, path, &directory, &mut problems);
-    match problems.first() {
-        Some(problem) => Err(problem),
-        None => Ok(file.unwrap_or_else(|| unreachable!("a part is missing only for a problem"))),
-    }
+    problems.or(file)
 }
 
 /// Reads all tables, and what must hold of several together as far as these could be read; none if there is a problem.
 fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut Problems) -> Option<StudyFile> {
-    problems.keep(tables::check_names(root));
-    let study = problems.keep(table(root, "study", "`trials = 27`"));
-    let policy = problems.keep(table(root, "policy", "`max_resource = 9`"));
-    let trial = problems.keep(table(root, "trial", "`model` and `train`"));
-    let space = problems.keep(table(root, "space", "the parameters"));
+    let unknown = tables::unknown_names(root);
+    let misspelt = !unknown.is_empty();
+    problems.0.extend(unknown);
+    let mut required = |name: &str, keys: &str| match table(root, name, keys) {
+        // Its name may only be misspelt.
+        Err(problem) if problem.missing && misspelt => None,
+        table => problems.keep(table),
+    };
+    let study = required("study", "`trials = 27`");
+    let policy = required("policy", "`max_resource = 9`");
+    let trial = required("trial", "`model` and `train`");
+    let space = required("space", "the parameters");
 
     let embedding = trial
         .as_ref()
         .is_some_and(|table| table.get(trainer::COMMAND.name).is_none());
-    let sampler = problems.keep(optional(root, "sampler", SamplerSpec::usual, sampler::read));
+    let sampler = optional(root, problems, "sampler", SamplerSpec::usual, sampler::read);
     let learns = sampler.as_ref().is_some_and(SamplerSpec::is_adaptive);
-    let policy = policy.and_then(|table| problems.keep(known(table).and_then(|table| policy::read(&table, learns))));
+    let policy = policy.and_then(|table| known(problems, &table, |table| policy::read(table, learns)));
     let study = study.and_then(|table| {
         let policy = policy.as_ref().map(|(policy, _)| policy);
-        problems.keep(known(table).and_then(|table| study::read(&table, path, policy, embedding)))
+        known(problems, &table, |table| study::read(table, path, policy, embedding))
     });
     let trials = study.as_ref().map(|study| study.trials);
-    let confirmation = problems.keep(optional(
-        root,
-        "confirmation",
-        || None,
-        |table| confirmation::read(table, trials).map(Some),
-    ));
-    let slots = problems.keep(optional(root, "slots", SlotSettings::default, slots::read));
+    let confirmed = |table: &Table| confirmation::read(table, trials).map(Some);
+    let confirmation = optional(root, problems, "confirmation", || None, confirmed);
+    let slots = optional(root, problems, "slots", SlotSettings::default, slots::read);
     let trainer = trial.and_then(|table| problems.keep(trainer::read(&table, directory)));
     let max_length = trainer
         .as_ref()
         .and_then(|trainer| trainer.settings.get(trainer::MAX_LENGTH)?.as_u64());
     let space = space.and_then(|table| {
         let space = parameters::read(table, embedding, max_length);
-        problems.keep(space.and_then(|space| whole_space(root, space, sampler.as_ref(), study.as_ref())))
+        problems.keep(space.and_then(|space| Ok(whole_space(root, space, sampler.as_ref(), study.as_ref())?)))
     });
     let (policy, parallel_brackets) = policy?;
     let study = study?;
@@ -283,42 +300,34 @@ fn whole_space(
     }
 }
 
-/// What is wrong in a file.
-#[derive(Default)]
-struct Problems(Vec<Problem>);
-
-impl Problems {
-    /// The value, or none with a note of what is wrong.
-    fn keep<T>(&mut self, result: reader::Result<T>) -> Option<T> {
-        result.map_err(|problem| self.0.push(problem)).ok()
-    }
-
-    /// The first one in the file. What is missing comes last: it may only have been misspelt.
-    fn first(self) -> Option<Problem> {
-        let place = |problem: &Problem| problem.span.as_ref().map_or(usize::MAX, |span| span.start);
-        self.0
-            .into_iter()
-            .min_by_key(|problem| (problem.missing, place(problem)))
-    }
-}
-
 /// What a table says that need not be there.
 fn optional<T>(
     root: &Table,
+    problems: &mut Problems,
     name: &str,
     usual: impl FnOnce() -> T,
-    read: impl FnOnce(&Table) -> reader::Result<T>,
-) -> reader::Result<T> {
+    read: impl FnOnce(&Table) -> Results<T>,
+) -> Option<T> {
     match root.get(name) {
-        None => Ok(usual()),
-        Some(item) => read(&known(item.table()?)?),
+        None => Some(usual()),
+        Some(item) => {
+            let table = problems.keep(item.table())?;
+            known(problems, &table, read)
+        }
     }
 }
 
-/// The table, all of whose keys are known.
-fn known<'a>(table: Table<'a>) -> reader::Result<Table<'a>> {
-    tables::check_keys(&table)?;
-    Ok(table)
+/// What a table says, all of whose keys must be known. Where one is not, what seems to be missing may only be misspelt.
+fn known<T>(problems: &mut Problems, table: &Table, read: impl FnOnce(&Table) -> Results<T>) -> Option<T> {
+    let unknown = tables::unknown_keys(table);
+    let misspelt = !unknown.is_empty();
+    problems.0.extend(unknown);
+    let mut found = Problems::default();
+    let value = found.keep(read(table));
+    problems
+        .0
+        .extend(found.0.into_iter().filter(|problem| !(misspelt && problem.missing)));
+    value
 }
 
 /// A table that must be there; `keys` is what to write in it.

@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use super::distributions::{self, Drawing};
-use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
+use super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean, shown};
 use super::trainer::MAX_LENGTH;
 use super::trainer::domain;
 use super::{conditions, prior, settings};
@@ -13,32 +13,14 @@ const EXAMPLE: &str = "{ type = \"log_uniform\", low = 1e-5, high = 1e-3 }";
 
 /// Reads the table; `embedding` if the parameters are those of the embedding trainer, whose texts have up to `max_length`
 /// tokens, if that is known.
-pub(super) fn read(mut table: Table, embedding: bool, max_length: Option<u64>) -> Result<SearchSpace> {
+pub(super) fn read(mut table: Table, embedding: bool, max_length: Option<u64>) -> Results<SearchSpace> {
     // Messages call a parameter by its own name.
     table.name.clear();
-    let mut parameters = Vec::new();
+    let (mut parameters, mut problems) = (Vec::new(), Problems::default());
     for item in table.items() {
-        let distribution = if embedding {
-            let domain = domain::of(&item)?;
-            let Drawing { distribution, drawn } = drawing(&item)?;
-            let distribution = domain::check(domain, &item, distribution, &drawn)?;
-            if let (MAX_LENGTH, Some(most)) = (item.key, max_length) {
-                domain::check_length(&drawn, most)?;
-            }
-            distribution
-        } else {
-            check_name(&item)?;
-            drawing(&item)?.distribution
-        };
-        let mut parameter = Parameter {
-            name: item.key.to_owned(),
-            distribution,
-            when: conditions::read(&item)?,
-            prior: None,
-        };
-        parameter.prior = prior::read(&item, &parameter)?;
-        parameters.push(parameter);
+        parameters.extend(problems.keep(parameter(&item, embedding, max_length)));
     }
+    problems.or(Some(()))?;
     conditions::check(&table, &parameters)?;
     if parameters.is_empty() {
         let message = "`[space]` has no parameters";
@@ -46,12 +28,36 @@ pub(super) fn read(mut table: Table, embedding: bool, max_length: Option<u64>) -
             Some(table.span),
             message,
             format!("add one, such as `learning_rate = {EXAMPLE}`"),
-        ));
+        )
+        .into());
     }
     Ok(SearchSpace {
         parameters,
         ..SearchSpace::default()
     })
+}
+
+fn parameter(item: &Item, embedding: bool, max_length: Option<u64>) -> Results<Parameter> {
+    let distribution = if embedding {
+        let domain = domain::of(item)?;
+        let Drawing { distribution, drawn } = drawing(item)?;
+        let distribution = domain::check(domain, item, distribution, &drawn)?;
+        if let (MAX_LENGTH, Some(most)) = (item.key, max_length) {
+            domain::check_length(&drawn, most)?;
+        }
+        distribution
+    } else {
+        check_name(item)?;
+        drawing(item)?.distribution
+    };
+    let mut parameter = Parameter {
+        name: item.key.to_owned(),
+        distribution,
+        when: conditions::read(item)?,
+        prior: None,
+    };
+    parameter.prior = prior::read(item, &parameter)?;
+    Ok(parameter)
 }
 
 fn check_name(item: &Item) -> Result<()> {
@@ -65,7 +71,7 @@ fn check_name(item: &Item) -> Result<()> {
 }
 
 /// How a parameter is drawn.
-fn drawing<'a>(item: &Item<'a>) -> Result<Drawing<'a>> {
+pub(super) fn drawing<'a>(item: &Item<'a>) -> Result<Drawing<'a>> {
     match item.value {
         DeValue::Table(_) => of_table(item, &item.table()?),
         DeValue::Array(_) => {
@@ -112,7 +118,7 @@ fn of_table<'a>(item: &Item<'a>, table: &Table<'a>) -> Result<Drawing<'a>> {
         .into_iter()
         .chain(known.all_keys().map(|key| key.name))
         .collect();
-    if let Some(unknown) = table.unknown(&keys) {
+    if let Some(unknown) = table.unknown(&keys).into_iter().next() {
         let message = format!("`{name}` has no key `{}`", shown(unknown.key));
         return Err(Problem::new(
             unknown.key_span,

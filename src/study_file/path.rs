@@ -16,8 +16,19 @@ pub(super) fn absolute(item: &Item, path: &str, directory: &Path) -> Result<Stri
     })
 }
 
+/// The path of a file as seen from a directory; both are absolute and clean.
+pub(crate) fn relative(path: &Path, directory: &Path) -> PathBuf {
+    let common = path
+        .components()
+        .zip(directory.components())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let up = directory.components().skip(common).map(|_| Component::ParentDir);
+    up.chain(path.components().skip(common)).collect()
+}
+
 /// The path without `.` and `..`, by its text alone: what it names need not exist yet.
-pub(super) fn clean(path: &Path) -> PathBuf {
+pub(crate) fn clean(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for component in path.components() {
         match component {

@@ -1,13 +1,13 @@
 //! `[policy]`: how trials are stopped early.
 
-use super::reader::{Result, Table};
+use super::reader::{Results, Table};
 use super::resource::Resources;
 use super::settings;
 use crate::keys::Key;
 use crate::study::{COMMON_KEYS, PolicyKind, PolicySpec, PolicyTable, policy_keys};
 
 /// Reads the table; `learns` if the sampler does. How many brackets are under way at once is none if the table does not set it.
-pub(super) fn read(table: &Table, learns: bool) -> Result<(PolicySpec, Option<u64>)> {
+pub(super) fn read(table: &Table, learns: bool) -> Results<(PolicySpec, Option<u64>)> {
     let kind = settings::kind(
         table,
         "policy",

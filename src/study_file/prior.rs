@@ -2,7 +2,7 @@
 
 use toml::de::DeValue;
 
-use super::reader::{Item, Problem, Result, Table};
+use super::reader::{Item, Problem, Result, Results, Table};
 use super::{settings, try_first};
 use crate::keys::{Fallback, Key, Kind, Refusal, Settings, Takes};
 use crate::space::{Confidence, Parameter, Prior, SearchSpace};
@@ -39,7 +39,7 @@ pub(super) const CONFIDENCE: Key = Key {
 pub(super) const KEYS: &[Key] = &[PRIOR, CONFIDENCE];
 
 /// The prior of a parameter, whose distribution is known.
-pub(super) fn read(item: &Item, parameter: &Parameter) -> Result<Option<Prior>> {
+pub(super) fn read(item: &Item, parameter: &Parameter) -> Results<Option<Prior>> {
     let DeValue::Table(_) = item.value else {
         return Ok(None);
     };
@@ -51,7 +51,7 @@ pub(super) fn read(item: &Item, parameter: &Parameter) -> Result<Option<Prior>> 
             Some(item) => {
                 let message = format!("`{}` has no effect without `{}`", item.name, PRIOR.name);
                 let help = format!("add the value that you expect to be best, as `{} = …`", PRIOR.name);
-                Err(Problem::new(item.key_span, message, "confidence in what?", help))
+                Err(Problem::new(item.key_span, message, "confidence in what?", help).into())
             }
         };
     };

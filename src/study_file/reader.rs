@@ -51,6 +51,33 @@ impl Problem {
 
 pub(super) type Result<T> = std::result::Result<T, Problem>;
 
+/// What is wrong at several places of the document; at least one as an error.
+#[derive(Debug, Default)]
+pub(super) struct Problems(pub Vec<Problem>);
+
+pub(super) type Results<T> = std::result::Result<T, Problems>;
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+}
+
+impl Problems {
+    /// The value, or none with a note of what is wrong.
+    pub fn keep<T, P: Into<Self>>(&mut self, result: std::result::Result<T, P>) -> Option<T> {
+        result.map_err(|problems| self.0.extend(problems.into().0)).ok()
+    }
+
+    /// The value that was read if nothing is wrong.
+    pub fn or<T>(self, value: Option<T>) -> Results<T> {
+        match value {
+            Some(value) if self.0.is_empty() => Ok(value),
+            _ => Err(self),
+        }
+    }
+}
+
 /// A table of the document.
 #[derive(Debug, Clone)]
 pub(super) struct Table<'a> {
@@ -112,9 +139,9 @@ impl<'a> Table<'a> {
         Problem::missing(Some(self.span.clone()), message, format!("add `{example}`"))
     }
 
-    /// The first entry whose key is none of `known`.
-    pub fn unknown(&self, known: &[&str]) -> Option<Item<'a>> {
-        self.items().find(|item| !known.contains(&item.key))
+    /// The entries whose key is none of `known`.
+    pub fn unknown(&self, known: &[&str]) -> Vec<Item<'a>> {
+        self.items().filter(|item| !known.contains(&item.key)).collect()
     }
 }
 
@@ -294,7 +321,7 @@ pub(super) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k s
         .flatten();
     match best {
         Some((score, name)) if score >= 0.6 => format!("did you mean `{name}`?"),
-        _ if known.len() > MANY => "`docs/study-file.md` lists them all".to_owned(),
+        _ if known.len() > MANY => "`hpo schema` lists them all".to_owned(),
         _ => format!("use {}", list(&known)),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
+use super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean, shown};
 use crate::keys::{Fallback, Given, Key, Kind, Settings, Takes};
 
 /// The key that names one of several kinds.
@@ -10,15 +10,15 @@ pub(super) const TYPE: &str = "type";
 
 /// The values of those of the keys whose values are numbers, words, or true and false. What needs more than a look at the value
 /// is left to whoever needs it.
-pub(super) fn read(table: &Table, keys: &[Key]) -> Result<Settings> {
-    let mut settings = Settings::default();
+pub(super) fn read(table: &Table, keys: &[Key]) -> Results<Settings> {
+    let (mut settings, mut problems) = (Settings::default(), Problems::default());
     for key in keys {
         let Some(item) = table.get(key.name) else { continue };
-        if let Some(given) = given(&item, key)? {
+        if let Some(given) = problems.keep(given(&item, key)).flatten() {
             settings.insert(key, given);
         }
     }
-    Ok(settings)
+    problems.or(Some(settings))
 }
 
 /// The value of a key; none if it takes others than numbers, words, and true and false.
@@ -92,7 +92,13 @@ pub(super) fn kind<T, G>(
             || has(kind.about.keys, item)
             || learns && has(kind.about.keys_if_learning, item)
     };
-    let Some(item) = table.items().find(|item| !known(item)) else {
+    // What no kind has is unknown, and reported as that.
+    let of_another = |item: &Item| {
+        kinds
+            .iter()
+            .any(|kind| has(kind.about.keys, item) || has(kind.about.keys_if_learning, item))
+    };
+    let Some(item) = table.items().find(|item| !known(item) && of_another(item)) else {
         return Ok(kind);
     };
     let with = kinds.iter().filter(|kind| has(kind.about.keys, &item));

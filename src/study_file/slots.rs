@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::reader::{Item, Problem, Result, Table};
+use super::reader::{Item, Problem, Result, Results, Table};
 use super::settings;
 use crate::devices::{Devices, DevicesError, SlotSettings};
 use crate::keys::{Fallback, Interval, Key, Refusal, Takes};
@@ -54,7 +54,7 @@ const SILENCE: Key = Key {
 /// Its keys.
 pub(super) const KEYS: &[Key] = &[DEVICES, TRIALS_PER_DEVICE, THREADS_PER_TRIAL, SILENCE];
 
-pub(super) fn read(table: &Table) -> Result<SlotSettings> {
+pub(super) fn read(table: &Table) -> Results<SlotSettings> {
     let settings = settings::read(table, KEYS)?;
     let devices = table.get(DEVICES.name).map(|item| devices(&item)).transpose()?;
     Ok(SlotSettings {

@@ -5,7 +5,7 @@ use std::path::Path;
 use hpo_protocol::embedding::METRICS;
 
 use super::constraints;
-use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
+use super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean, shown};
 use super::settings;
 use crate::ids::MAX_TRIALS;
 use crate::keys::{Fallback, Key, Refusal, Settings, Takes};
@@ -18,7 +18,7 @@ const NAME: Key = Key {
     name: "name",
     takes: Takes::Text,
     default: Fallback::Described("the file's name"),
-    about: "the study's directory in `--studies` (default `studies/`): letters, digits, `.`, `_`, `-`",
+    about: "the study's directory in `--studies` (`studies/` beside this file if not given): letters, digits, `.`, `_`, `-`",
 };
 
 const SEED: Key = Key {
@@ -147,9 +147,11 @@ pub(super) struct StudyTable {
 }
 
 /// Reads the table; `policy` is that of the study, if it could be read, and `embedding` whether the embedding trainer trains it.
-pub(super) fn read(table: &Table, path: &Path, policy: Option<&PolicySpec>, embedding: bool) -> Result<StudyTable> {
-    let name = name(table, path)?;
-    let settings = settings::read(table, KEYS)?;
+pub(super) fn read(table: &Table, path: &Path, policy: Option<&PolicySpec>, embedding: bool) -> Results<StudyTable> {
+    let mut problems = Problems::default();
+    let name = problems.keep(name(table, path));
+    let settings = problems.keep(settings::read(table, KEYS));
+    let (name, settings) = problems.or(name.zip(settings))?;
     let objective = objective(table, &settings, embedding)?;
     Ok(StudyTable {
         name,
@@ -166,15 +168,17 @@ pub(super) fn read(table: &Table, path: &Path, policy: Option<&PolicySpec>, embe
 }
 
 /// When the search ends early.
-fn stop(table: &Table, settings: &Settings) -> Result<StopSpec> {
-    let time = table.get(TIME_LIMIT.name).map(|item| {
+fn stop(table: &Table, settings: &Settings) -> Results<StopSpec> {
+    let time = table.get(TIME_LIMIT.name).map(|item| -> Result<u64> {
         let text = item.string()?;
         span_ms(text).ok_or_else(|| item.problem("is not a span of time", "not understood", SPAN))
     });
-    let no_better = table.get(STOP_WHEN.name).map(|item| {
+    let no_better = table.get(STOP_WHEN.name).map(|item| -> Results<Option<u64>> {
         let inner = item.table()?;
-        if let Some(other) = inner.unknown(&[NO_BETTER_IN.name]) {
-            return Err(other.problem("is not known", "unknown key", "write `{ no_better_in = 20 }`"));
+        if let Some(other) = inner.unknown(&[NO_BETTER_IN.name]).first() {
+            return Err(other
+                .problem("is not known", "unknown key", "write `{ no_better_in = 20 }`")
+                .into());
         }
         inner.required(NO_BETTER_IN.name, "no_better_in = 20")?;
         Ok(settings::read(&inner, &[NO_BETTER_IN])?.count_if_any(&NO_BETTER_IN))

@@ -1,6 +1,6 @@
 //! The tables of a study's file and the names of their keys.
 
-use super::reader::{Item, Problem, Result, Table, did_you_mean};
+use super::reader::{Item, Problem, Table, did_you_mean};
 use super::{confirmation, settings, slots, study, trainer};
 use crate::keys::{Key, Kind};
 use crate::study::{COMMON_KEYS, PolicyKind, SamplerSpec};
@@ -62,20 +62,24 @@ pub(super) fn rows<T, G>(kinds: &'static [Kind<T, G>]) -> Vec<Row> {
     rows
 }
 
-/// Whether all tables of the file are known.
-pub(super) fn check_names(root: &Table) -> Result<()> {
+/// The tables of the file that are not known.
+pub(super) fn unknown_names(root: &Table) -> Vec<Problem> {
     let names = tables().map(|(name, _)| name);
     root.unknown(&names)
-        .map_or(Ok(()), |item| Err(unknown(&item, &names, "")))
+        .iter()
+        .map(|item| unknown(item, &names, ""))
+        .collect()
 }
 
-/// Whether all keys of a table are known.
-pub(super) fn check_keys(table: &Table) -> Result<()> {
+/// The keys of a table that are not known.
+pub(super) fn unknown_keys(table: &Table) -> Vec<Problem> {
     let keys = tables().into_iter().find(|(name, _)| *name == table.name);
     let keys = keys.map_or(Vec::new(), |(_, keys)| keys);
     table
         .unknown(&keys)
-        .map_or(Ok(()), |item| Err(unknown(&item, &keys, &table.name)))
+        .iter()
+        .map(|item| unknown(item, &keys, &table.name))
+        .collect()
 }
 
 fn unknown(item: &Item, known: &[&str], table: &str) -> Problem {

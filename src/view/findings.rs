@@ -1,5 +1,7 @@
 //! What the records of a study show, in words.
 
+use std::path::Path;
+
 use hpo_protocol::Unit;
 use serde_json::{Value, json};
 
@@ -7,6 +9,7 @@ use super::format::metric;
 use crate::analysis::Foresight;
 use crate::analysis::diagnosis::{Finding, Level, Separation, Side, Summary};
 use crate::ids::TrialId;
+use crate::shell::about;
 use crate::study::{Direction, Objective, StudySpec};
 
 /// More trials than this are only counted.
@@ -167,8 +170,8 @@ fn beside_the_beginning(level: Level) -> &'static str {
 }
 
 impl Summary {
-    /// A line for people, without the newline and the advice.
-    pub fn text(&self) -> String {
+    /// A line for people, without the newline and the advice; `study` is the directory of the study.
+    pub fn text(&self, study: &Path) -> String {
         let noun = if self.of == 1 { "trial" } else { "trials" };
         let mut text = format!("{} of {} {noun} {}", self.trials.len(), self.of, self.finding.verb());
         if let Some(Separation { parameter, side, value }) = &self.separated {
@@ -179,8 +182,15 @@ impl Summary {
             text += &format!(" (all those with {parameter} {side} {}, no others)", short(*value));
         }
         if self.trials.len() <= LISTED {
-            let ids: Vec<String> = self.trials.iter().map(TrialId::to_string).collect();
-            text += &format!(", see hpo show {}", ids.join(", "));
+            let mut shows = self
+                .trials
+                .iter()
+                .map(|trial| about(study, ["show", trial.to_string().as_str()]));
+            text += &format!(", see {}", shows.next().unwrap_or_default());
+            let others: Vec<String> = self.trials.iter().skip(1).map(TrialId::to_string).collect();
+            if !others.is_empty() {
+                text += &format!(" and likewise {}", others.join(", "));
+            }
         }
         text
     }

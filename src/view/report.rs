@@ -11,6 +11,7 @@ use super::table::{TrialTable, trial_table};
 use crate::analysis::Overview;
 use crate::analysis::diagnosis::{Kind, diagnose};
 use crate::ids::Timestamp;
+use crate::shell::about;
 use crate::store::StudyDirectory;
 use crate::study::{ConfirmationSpec, LOSS, Limit, StopSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
 use crate::words::counted;
@@ -37,10 +38,10 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
         ),
         (_, _) if overview.paused.is_some() => {
             let pause = overview.paused.iter().map(ToString::to_string).collect::<String>();
-            let again = directory.root().display();
-            format!("paused: {pause}\nfix that, and resume with: hpo resume {again}\n")
+            let again = about(directory.root(), ["resume"]);
+            format!("paused: {pause}\nfix that, and resume with: {again}\n")
         }
-        _ => format!("stopped; resume with: hpo resume {}\n", directory.root().display()),
+        _ => format!("stopped; resume with: {}\n", about(directory.root(), ["resume"])),
     };
     let states = overview.states.iter();
     let states: Vec<String> = states
@@ -69,7 +70,7 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
         text += &best_line(overview, best);
         text += &tested(overview, best);
     }
-    text + &findings(overview)
+    text + &findings(overview, directory)
 }
 
 /// That a limit has ended a search, and how it goes on.
@@ -274,11 +275,11 @@ fn not_better(overview: &Overview) -> String {
 }
 
 /// What the curves of all trials show together; empty if there is nothing to say.
-fn findings(overview: &Overview) -> String {
+fn findings(overview: &Overview, directory: &StudyDirectory) -> String {
     let lines = overview.findings.iter().map(|summary| {
         let advice = summary.advice.as_ref();
         let advice = advice.map_or(String::new(), |advice| format!("    {advice}\n"));
-        format!("  {}\n{advice}", summary.text())
+        format!("  {}\n{advice}", summary.text(directory.root()))
     });
     let lines: String = lines.collect();
     if lines.is_empty() {
@@ -299,13 +300,15 @@ pub fn outcome(
 ) -> String {
     let overview = Overview::of(study);
     let left_out = overview.searched() - best.len();
+    let all = about(directory.root(), ["trials"]);
+    let left_out = (left_out > 0).then(|| format!("and {left_out} more: {all}"));
     let table = TrialTable { rows: best, left_out };
     let mut text = not_better(&overview);
     text += &format!("\n{}\n", trial_table(study.spec(), study.baseline(), &table));
     text += &compute(&overview);
     text += &foretold(&overview);
     text += &important(&overview);
-    text += &findings(&overview);
+    text += &findings(&overview, directory);
     text += &confirmed(&overview);
     let Some(best) = &overview.best else {
         return text + "no trial has a result\n";
@@ -322,9 +325,9 @@ pub fn outcome(
     match model {
         Some(Ok(path)) => text += &format!("best model: {}\n", path.display()),
         Some(Err(reason)) => {
-            let study = directory.root().display();
+            let export = about(directory.root(), ["export"]);
             text += &format!(
-                "the best model could not be written: {reason}\ntry again with: hpo export {study} --model DIR\n"
+                "the best model could not be written: {reason}\ntry again with: {export} --model best-model\n"
             );
         }
         None => {
@@ -336,7 +339,7 @@ pub fn outcome(
             }
         }
     }
-    text + &format!("its configuration: hpo export {}\n", directory.root().display())
+    text + &format!("its configuration: {}\n", about(directory.root(), ["export"]))
 }
 
 /// Everything about one trial; `baseline` has the loss and metrics of the untrained model, if they were measured.

@@ -13,8 +13,8 @@ use crate::study::{LOSS, StudySpec, TrialSummary};
 pub struct TrialTable {
     /// The rows, in order.
     pub rows: Vec<TrialSummary>,
-    /// How many rows were left out at the end.
-    pub left_out: usize,
+    /// The line after the last row that says how many were left out.
+    pub left_out: Option<String>,
 }
 
 /// A table of trials with the parameters that are searched and the metrics that were reported, the untrained model
@@ -81,8 +81,8 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&Measurement>, shown: &Tri
         }
     }
     let mut text: String = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
-    if shown.left_out > 0 {
-        text += &format!("and {} more: hpo trials {}\n", shown.left_out, spec.name);
+    if let Some(left_out) = &shown.left_out {
+        text += &format!("{left_out}\n");
     }
     text
 }

@@ -328,3 +328,102 @@ fn too_few_rows_to_split() {
     ];
     refused_with("validation = \"validation.jsonl\"\n", "", &parts);
 }
+
+/// What the model can't take is reported by the check and the search alike, and nothing is written.
+#[test]
+fn values_and_models_that_the_trainer_cannot_use() {
+    let config = |key: &str, value: serde_json::Value| {
+        let mut config = hpo_test_support::bert();
+        config[key] = value;
+        config
+    };
+    let usual = hpo_test_support::bert();
+    let space = "[space]\nlearning_rate = 1e-5\n";
+    for (config, space, parts) in [
+        (
+            &usual,
+            "[space]\nfrozen_layers = 2\n",
+            &["space.toml:14:17", "must be at most 1"][..],
+        ),
+        (
+            &usual,
+            "[space]\nfrozen_layers = { type = \"choice\", values = [0, 6, 12] }\n",
+            &["space.toml:14:49", "space.toml:14:52", "the model has 2 layers"],
+        ),
+        (
+            &usual,
+            "[space]\nfrozen_layers = { type = \"log_integer\", low = 1, high = 2 }\n",
+            &["space.toml:14:57", "must be at most 1"],
+        ),
+        (
+            &config("max_position_embeddings", 31.into()),
+            space,
+            &["space.toml:8:14", "must be at most 31"],
+        ),
+        (
+            &config("model_type", "t5".into()),
+            space,
+            &["space.toml:9:9", "model_type `t5` is not supported"],
+        ),
+        (
+            &config("vocab_size", 5.into()),
+            space,
+            &["space.toml:9:9", "`config.json` says [5, 4]"],
+        ),
+    ] {
+        let directory = directory();
+        hpo_test_support::write_model(&directory.path().join("model"), config);
+        let other = GOOD_LINE.replace("cat", "dog").replace("kitten", "puppy");
+        fs::write(directory.path().join("validation.jsonl"), other + "\n").unwrap();
+        let study = STUDY.replace("[trial]", "[trial]\nmax_length = 32");
+        let (head, _) = study.split_once("[space]").unwrap();
+        fs::write(directory.path().join("space.toml"), format!("{head}{space}")).unwrap();
+        refused(directory.path(), parts);
+        let check = Command::new(env!("CARGO_BIN_EXE_hpo"))
+            .args(["space", "check", "space.toml"])
+            .current_dir(directory.path())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(check.stderr).unwrap();
+        assert!(
+            check.status.code() == Some(2) && parts.iter().all(|part| stderr.contains(part)),
+            "{stderr}"
+        );
+        // Nothing twice.
+        assert_eq!(
+            stderr.matches("error: ").count(),
+            parts.iter().filter(|part| part.starts_with("space.toml")).count()
+        );
+    }
+}
+
+#[test]
+fn all_that_is_wrong_at_once() {
+    let directory = directory();
+    let study = STUDY
+        .replace("trials = 27", "trails = 27\nseed = -1\nretries = 1e3")
+        .replace("max_resource = 9", "max_resource = 0")
+        .replace("train = \"train.jsonl\"", "train = 3\nvalidaton = \"x\"")
+        .replace("low = 1e-5", "low = 1e-2")
+        + "dropout = 2\nlr = 1\n";
+    fs::write(directory.path().join("space.toml"), study).unwrap();
+    let parts = [
+        "unknown key `study.trails`",
+        "`study.seed` must be at least 0",
+        "`study.retries` must be a whole number",
+        "`policy.max_resource` must be at least 1",
+        "`trial.train` must be a string",
+        "no setting `trial.validaton`",
+        "the range of `learning_rate` is empty",
+        "`dropout` must be a number from 0 to 0.9",
+        "no parameter `lr`",
+    ];
+    refused(directory.path(), &parts);
+    let output = Command::new(env!("CARGO_BIN_EXE_hpo"))
+        .args(["search", "space.toml"])
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr.matches("error: ").count(), parts.len(), "{stderr}");
+}

@@ -259,9 +259,11 @@ proptest! {
         let text = String::from_utf8_lossy(&text);
         match study_file::parse(&text, &path) {
             Err(error) => {
-                let shown = error.render(true);
-                prop_assert!(shown.len() < 8000, "{}", shown);
-                prop_assert!(!error.help.unwrap_or_default().is_empty());
+                for error in error.0 {
+                    let shown = error.render(true);
+                    prop_assert!(shown.len() < 8000, "{}", shown);
+                    prop_assert!(!error.help.unwrap_or_default().is_empty());
+                }
             }
             // What is read can be begun with.
             Ok(file) if file.study.trials <= 100 => {

@@ -174,14 +174,15 @@ fn a_finished_study_is_confirmed_when_its_file_asks_for_it() {
     place.search(&file).fails(
         2,
         &[
-            "confirmation.seeds: was 3, is 2",
+            "[confirmation] seeds: was 3, is 2",
             "only `trials` and `[confirmation]` may grow",
         ],
     );
     end(&file, "");
-    place
-        .search(&file)
-        .fails(2, &["confirmation: was {\"configurations\":2,\"seeds\":3}, is null"]);
+    place.search(&file).fails(
+        2,
+        &["[confirmation]: was {\"configurations\":2,\"seeds\":3}, is not there"],
+    );
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn an_older_study_keeps_the_validation_loss_that_it_was_made_with() {
     std::fs::write(&journal, format!("{body},\"crc32c\":\"{crc:08x}\"}}\n{rest}")).unwrap();
 
     let refused = place.search(&write("older", 3, "validation_loss = \"cross_entropy\""));
-    refused.fails(2, &["trainer.settings.validation_loss: was null, is \"cross_entropy\""]);
+    refused.fails(2, &["[trial] validation_loss: was not there, is \"cross_entropy\""]);
     place.search(&write("s", 3, triplet)).ok();
     place.search(&write("older", 3, "")).ok();
     assert_eq!(place.answer("s"), place.answer("older"));

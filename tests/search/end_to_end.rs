@@ -289,7 +289,7 @@ fn a_changed_file_is_refused_with_the_difference_but_more_trials_are_welcome() {
     place.search(&file).fails(
         2,
         &[
-            "space.x.high: was 1.0, is 2.0",
+            "[space] x.high: was 1.0, is 2.0",
             "only `trials` and `[confirmation]` may grow",
         ],
     );
@@ -388,7 +388,7 @@ fn a_study_that_has_trained_nothing_takes_the_corrected_file() {
     std::fs::write(&file, good.replace("faulty.py", "fautly.py")).unwrap();
     place.search(&file).fails(
         2,
-        &["has changed since the study s was created from it", "trainer.command"],
+        &["has changed since the study s was created from it", "[trial] command"],
     );
     let left = std::fs::read_dir(place.path("studies")).unwrap();
     assert_eq!(left.count(), 1, "nothing is left of the one before");

@@ -141,7 +141,7 @@ fn toml(value: &Value) -> String {
     }
 }
 
-fn parse(text: &str) -> Result<StudyFile, hpo::diagnostic::Diagnostic> {
+fn parse(text: &str) -> Result<StudyFile, hpo::diagnostic::Diagnostics> {
     study_file::parse(text, Path::new("/here/s.toml"))
 }
 
@@ -361,7 +361,13 @@ fn everything_drawn_lies_in_the_space_that_was_written() {
             Err(error) => {
                 let message = error.to_string();
                 prop_assert!(REASONS.iter().any(|reason| message.contains(reason)), "{message}");
-                prop_assert!(error.line_column().is_some() && error.help.is_some(), "{message}");
+                prop_assert!(
+                    error
+                        .0
+                        .iter()
+                        .all(|one| one.line_column().is_some() && one.help.is_some()),
+                    "{message}"
+                );
                 return Ok(());
             }
         };

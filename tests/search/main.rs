@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod commands;
 mod confirmation;
 mod diagnosis;
 mod embedding;
@@ -10,5 +11,6 @@ mod generated;
 mod library;
 mod limits;
 mod objective;
+mod origin;
 mod simulate;
 mod spaces;

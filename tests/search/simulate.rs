@@ -14,7 +14,7 @@ max_resource = 27
 [sampler]
 type = "random"
 [trial]
-command = ["none"]
+command = ["true"]
 [space]
 learning_rate = { type = "log_uniform", low = 1e-6, high = 1e-3 }
 batch_size = { type = "choice", values = [16, 32, 64, 128] }

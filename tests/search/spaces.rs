@@ -1,6 +1,6 @@
 //! Spaces through the real binary: what cannot be searched is reported at once, and everything drawn lies in the space.
 
-use hpo_test_support::{Place, Run};
+use hpo_test_support::{Place, Run, WHOLE};
 
 const STUDY: &str = r#"[study]
 trials = 27
@@ -9,7 +9,7 @@ trials = 27
 max_resource = 9
 
 [trial]
-command = ["none"]
+command = ["true"]
 
 "#;
 
@@ -200,4 +200,38 @@ fn the_schema_that_editors_read_is_json() {
     let schema = Place::new().run(&["schema"]).ok().json();
     assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
     assert!(schema["properties"]["policy"]["properties"]["max_resource"]["description"].is_string());
+}
+
+#[test]
+fn the_configurations_that_are_shown_are_those_that_the_search_begins_with() {
+    let uniform = "{ type = \"uniform\", low = 0.0, high = 1.0 }";
+    for (policy, sampler, at_least) in [
+        ("hyperband", "gaussian_process", 5),
+        ("successive_halving", "tpe", 5),
+        ("asha", "sobol", 5),
+        ("asha", "tpe", 2),
+        ("async_hyperband", "random", 5),
+        ("median_stopping", "gaussian_process", 2),
+        ("none", "gaussian_process", 4),
+        ("pasha", "grid", 5),
+    ] {
+        let place = Place::new();
+        let file = place.space("s", 7, 2, WHOLE, "");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let text = text.replace("[policy]", &format!("[policy]\ntype = \"{policy}\""));
+        let text = text.replace("\"random\"", &format!("\"{sampler}\""));
+        let text = match sampler {
+            "grid" => text.replace(uniform, "{ type = \"integer\", low = 0, high = 30 }"),
+            _ => text,
+        };
+        std::fs::write(&file, text).unwrap();
+        let shown = place.shell("hpo space check s.toml --json").json();
+        place.search(&file).ok();
+        let trials = place.run(&["trials", "s", "--json"]).json();
+        let shown = shown["samples"].as_array().unwrap();
+        assert!(shown.len() >= at_least, "{policy} {sampler}: {shown:?}");
+        for (shown, trial) in shown.iter().zip(trials.as_array().unwrap()) {
+            assert_eq!(*shown, trial["parameters"], "{policy} {sampler}");
+        }
+    }
 }

@@ -148,6 +148,7 @@ impl World {
                 format: FORMAT,
                 version: "0".into(),
                 file_sha256: None,
+                origin: None,
                 spec: Box::new(plan.spec.clone()),
             },
         };

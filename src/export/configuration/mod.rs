@@ -12,10 +12,31 @@ use serde_json::{Value, json};
 
 use crate::study::{StudySpec, TrialSummary};
 
-/// A value has no place in the format.
+/// Why a configuration can't be written in a format.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct Unwritable(#[from] ::toml::ser::Error);
+pub enum Unwritable {
+    /// A value has no place in it.
+    #[error(transparent)]
+    Value(#[from] ::toml::ser::Error),
+    /// Two parameters would be the same in it.
+    #[error("the parameters `{}` and `{}` would both be the {what} {called}", names[0], names[1])]
+    Collision {
+        /// The parameters.
+        names: [String; 2],
+        /// What they would be.
+        what: &'static str,
+        /// Its name.
+        called: String,
+    },
+    /// A parameter would be a variable that `hpo` itself reads.
+    #[error("the parameter `{name}` would be {variable}, by which hpo itself is given the directory of studies")]
+    Reserved {
+        /// The parameter.
+        name: String,
+        /// The variable.
+        variable: &'static str,
+    },
+}
 
 /// Declares the formats, each with the function that writes it.
 macro_rules! formats {
@@ -47,12 +68,23 @@ formats! {
     Yaml => yaml::write,
     /// `HPO_NAME=value` lines for a shell.
     Env => shell::variables,
-    /// `--name value` words for a command line, quoted for a shell.
+    /// `--name=value` words for a command line, quoted for a shell.
     Args => shell::arguments,
 }
 
 fn each(parameters: &Values, line: impl Fn(&str, &Value) -> String) -> String {
     parameters.iter().map(|(name, value)| line(name, value)).collect()
+}
+
+/// A text in the quotes of JSON, with escapes for what TOML or YAML do not allow as it is.
+fn quoted(text: &str) -> String {
+    let escape = |c: char| match c {
+        '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+            format!("\\u{:04x}", u32::from(c))
+        }
+        c => c.to_string(),
+    };
+    json!(text).to_string().chars().map(escape).collect()
 }
 
 fn facts(spec: &StudySpec, trial: &TrialSummary) -> Value {

@@ -80,11 +80,11 @@ fn yaml_numbers_are_numbers_to_every_reader() {
 fn values_survive_a_shell() {
     assert_eq!(
         write(Format::Env),
-        "HPO_BATCH_SIZE=16\nHPO_LEARNING_RATE=3e-7\nHPO_NOTE='it'\\''s'\n"
+        "HPO_BATCH_SIZE=16\nHPO_LEARNING_RATE=3e-7\nHPO_NOTE=\"it's\"\n"
     );
     assert_eq!(
         write(Format::Args),
-        "--batch_size 16 --learning_rate 3e-7 --note 'it'\\''s'\n"
+        "--batch_size=16 --learning_rate=3e-7 --note=\"it's\"\n"
     );
 }
 

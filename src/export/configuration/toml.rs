@@ -2,17 +2,23 @@
 
 use serde_json::{Map, json};
 
-use super::{Unwritable, each};
+use super::{Unwritable, each, quoted};
 use crate::study::{StudySpec, TrialSummary};
 use crate::study_file::settings_of_today;
 
+/// The most bytes of a study's name.
+const MOST_NAME: usize = 100;
+
 fn toml_key(name: &str) -> String {
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    if plain {
-        name.to_owned()
-    } else {
-        json!(name).to_string()
-    }
+    if plain { name.to_owned() } else { quoted(name) }
+}
+
+/// The name of a study of one trial of another study, whose name may be as long as names can be.
+fn name(spec: &StudySpec, trial: &TrialSummary) -> String {
+    let end = format!("-trial-{}", trial.trial);
+    let most = MOST_NAME.saturating_sub(end.len());
+    format!("{}{end}", &spec.name[..spec.name.floor_char_boundary(most)])
 }
 
 /// The file, which trains the configuration as the trial was trained.
@@ -44,8 +50,7 @@ pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Un
             trial.metrics.contains_key("triplet_accuracy"),
         )),
     }
-    let name = format!("{}-trial-{}", spec.name, trial.trial);
-    let mut study = json!({ "name": name, "seed": spec.seed, "trials": 1 });
+    let mut study = json!({ "name": name(spec, trial), "seed": spec.seed, "trials": 1 });
     if !spec.objective.is_loss() {
         study["objective"] = json!(spec.objective.metric);
         study["direction"] = json!(spec.objective.direction);
@@ -64,8 +69,9 @@ pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Un
     });
     text += &::toml::to_string(&file)?;
     text += "\n[space]\n";
-    // JSON scalars are TOML as they stand, and shorter than what the library writes for small numbers.
+    // Other scalars of JSON are TOML as they stand, and shorter than what the library writes for small numbers.
     text += &each(&trial.parameters, |name, value| {
+        let value = value.as_str().map_or_else(|| value.to_string(), quoted);
         format!("{} = {value}\n", toml_key(name))
     });
     Ok(text)

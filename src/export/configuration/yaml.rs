@@ -1,8 +1,8 @@
 //! YAML.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Unwritable, facts};
+use super::{Unwritable, facts, quoted};
 use crate::study::{StudySpec, TrialSummary};
 
 /// A mapping of all that is known of the trial.
@@ -14,9 +14,10 @@ pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Un
 /// PyYAML among them, take it for a text unless it has a point and the exponent a sign.
 fn yaml(value: &Value, indent: usize) -> String {
     let Some(fields) = value.as_object().filter(|fields| !fields.is_empty()) else {
-        return match value.as_number().filter(|number| number.is_f64()) {
-            Some(number) => float(&number.to_string()),
-            None => value.to_string(),
+        return match (value.as_str(), value.as_number().filter(|number| number.is_f64())) {
+            (Some(text), _) => quoted(text),
+            (None, Some(number)) => float(&number.to_string()),
+            (None, None) => value.to_string(),
         };
     };
     fields.iter().fold(String::new(), |text, (name, value)| {
@@ -48,9 +49,5 @@ fn yaml_key(name: &str) -> String {
             name,
             "y" | "n" | "yes" | "no" | "on" | "off" | "true" | "false" | "null"
         );
-    if plain {
-        name.to_owned()
-    } else {
-        json!(name).to_string()
-    }
+    if plain { name.to_owned() } else { quoted(name) }
 }

@@ -90,6 +90,7 @@ impl World {
             version: "test".into(),
             spec: Box::new(spec.clone()),
             file_sha256: None,
+            origin: None,
         });
         Self {
             study: Study::restore(spec.clone(), [created.clone()]).unwrap(),

@@ -51,7 +51,7 @@ impl Study {
             last,
             ..
         } = reported;
-        let cost = self.spec.objective.cost(reported);
+        let cost = reported.cost(&self.spec.objective);
         let report = Report {
             at: self.updated,
             cost,

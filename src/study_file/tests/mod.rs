@@ -30,7 +30,7 @@ validation = "v.jsonl"
 margin = 1
 "#;
 
-fn parse_at(text: &str) -> Result<StudyFile, Diagnostic> {
+fn parse_at(text: &str) -> Result<StudyFile, Diagnostics> {
     parse(text, Path::new("/here/sub/space.toml"))
 }
 

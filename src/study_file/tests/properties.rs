@@ -51,7 +51,7 @@ proptest! {
         let _ = parse_at(&text);
         let at = GOOD.floor_char_boundary(at);
         if let Err(error) = parse_at(&format!("{}{text}{}", &GOOD[..at], &GOOD[at..])) {
-            prop_assert!(error.render(true).len() < 4000);
+            prop_assert!(error.0.iter().all(|error| error.render(true).len() < 4000));
         }
     }
 
@@ -62,7 +62,7 @@ proptest! {
         for text in [&text, &format!("{}{text}{}", &GOOD[..at], &GOOD[at..])] {
             if let Err(error) = parse_at(text) {
                 prop_assert!(error.render(false).starts_with("error: "));
-                prop_assert!(error.help.is_some_and(|help| !help.is_empty()));
+                prop_assert!(error.0.into_iter().all(|error| error.help.is_some_and(|help| !help.is_empty())));
             }
         }
     }

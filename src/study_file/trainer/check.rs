@@ -3,27 +3,63 @@
 use std::path::Path;
 
 use hpo_data::{DataError, Kind, Report};
-use hpo_protocol::embedding::{Settings, ValidationLoss};
+use hpo_protocol::embedding::{Settings, Sizes, ValidationLoss};
 use toml::de::DeTable;
 
 use super::super::reader::{Item, Problem, Span, Table};
 use super::super::{StudyFile, diagnostic};
 use super::effect::{can_replace, without_effect};
-use super::keys::VALIDATION_LOSS;
-use crate::diagnostic::{Diagnostic, Source};
+use super::inputs::NamedInput;
+use super::keys::{MODEL, VALIDATION_LOSS};
+use super::limits::exceeded;
+use super::model;
+use crate::diagnostic::{Diagnostic, Diagnostics, Source};
 use crate::program::{is_program, on_path};
 
-/// Checks that the files that the trainer will read are there, and that the data in them can be trained with: reports what
-/// they hold. Of a trainer of the user's own it checks that its program is there, and where it runs.
-pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostic> {
+/// Checks that the files that the trainer will read are there, that the model is one that it can use with the values of the file,
+/// and that the data can be trained with: reports what they hold. Of a trainer of the user's own it checks that its program is
+/// there, and where it runs.
+///
+/// # Errors
+/// All that is wrong.
+pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostics> {
     let trainer = &file.study.trainer;
     if let Some(command) = &trainer.command {
-        return check_program(file, command, &trainer.directory).map(|()| None);
+        check_program(file, command, &trainer.directory)?;
+        return Ok(None);
     }
     let settings: Settings = serde_json::from_value(serde_json::json!(trainer.settings))
         .map_err(|error| Diagnostic::whole_file(&file.path, error.to_string(), "check the keys of `[trial]`"))?;
-    check_model(file, &settings.model.to_string_lossy())?;
-    let sets = hpo_data::load(&settings).map_err(|error| match error.place {
+    let model = check_model(file, &settings.model);
+    let data = check_data(file, &settings);
+    let kind = data.as_ref().ok().map(|report| report.kind);
+    let mut wrong = Vec::new();
+    let report = match data {
+        Ok(report) => Some(report),
+        Err(diagnostic) => {
+            wrong.push(diagnostic);
+            None
+        }
+    };
+    match model {
+        Ok(sizes) => {
+            let problems = exceeded(&file.text, &settings, sizes, kind);
+            wrong.extend(
+                problems
+                    .into_iter()
+                    .map(|problem| diagnostic(problem, &file.text, &file.path)),
+            );
+        }
+        Err(flaws) => wrong.splice(0..0, flaws).for_each(drop),
+    }
+    match wrong.is_empty() {
+        true => Ok(report),
+        false => Err(Diagnostics(wrong)),
+    }
+}
+
+fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnostic> {
+    let sets = hpo_data::load(settings).map_err(|error| match error.place {
         Some(_) => in_data(error),
         None => {
             let keys = [
@@ -60,7 +96,7 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostic> {
             &file.text,
             &file.path,
         )),
-        None => Ok(Some(sets.report)),
+        None => Ok(sets.report),
     }
 }
 
@@ -73,7 +109,7 @@ fn no_validation_loss(file: &StudyFile, loss: ValidationLoss, kind: Kind) -> Dia
         .map(|other| format!("`\"{other}\"`"))
         .collect();
     let help = format!("write {}, or remove it", others.join(" or "));
-    let span = place(&file.text, VALIDATION_LOSS.name).unwrap_or_default();
+    let span = place(&file.text, VALIDATION_LOSS.name, 0).unwrap_or_default();
     diagnostic(
         Problem::new(span, message, "not for these data", help),
         &file.text,
@@ -117,29 +153,40 @@ fn parameter_key(text: &str, name: &str) -> Option<Span> {
     Some(item.key_span)
 }
 
-fn check_model(file: &StudyFile, model: &str) -> Result<(), Diagnostic> {
-    const FORM: &str =
-        "it must be a Hugging Face model directory with `config.json`, `tokenizer.json` and `model.safetensors`";
-    let directory = Path::new(model);
-    if !directory.is_dir() {
-        let message = match directory.exists() {
-            true => format!("`{model}` is not a directory"),
-            false => format!("there is no model directory `{model}`"),
-        };
-        return Err(at_key(file, "model", model, message, FORM));
+fn check_model(file: &StudyFile, directory: &Path) -> Result<Sizes, Vec<Diagnostic>> {
+    let shown = directory.to_string_lossy();
+    let at_model = |message: String, help: &str| at_key(file, MODEL.name, &shown, message, help);
+    if directory.is_dir() {
+        let flaws = model::check(directory);
+        return flaws.map_err(|flaws| {
+            let flaws = flaws.into_iter();
+            flaws.map(|flaw| at_model(flaw.message, &flaw.help)).collect()
+        });
     }
-    let wanted: [&[&str]; 3] = [
-        &["config.json"],
-        &["tokenizer.json"],
-        &["model.safetensors", "model.safetensors.index.json"],
-    ];
-    for names in wanted {
-        if !names.iter().any(|name| directory.join(name).is_file()) {
-            let message = format!("the model directory `{model}` has no `{}`", names[0]);
-            return Err(at_key(file, "model", model, message, FORM));
-        }
-    }
-    Ok(())
+    let (message, help) = match directory.exists() {
+        true => (format!("`{shown}` is not a directory"), model::FORM.to_owned()),
+        false => (
+            format!("there is no model directory `{shown}`"),
+            place_text(&file.text, MODEL.name)
+                .and_then(|name| model::download(&name, directory))
+                .unwrap_or_else(|| model::FORM.to_owned()),
+        ),
+    };
+    Err(vec![at_model(message, &help)])
+}
+
+/// What is wrong with a file that the settings of the trainer name.
+pub fn about_input(file: &StudyFile, named: &NamedInput, message: String, help: &str) -> Diagnostic {
+    at_element(file, &named.key, named.place, message, help)
+}
+
+/// About the value of a key of `[trial]`, or an element of it.
+fn at_element(file: &StudyFile, key: &str, element: Option<usize>, message: String, help: &str) -> Diagnostic {
+    let problem = match place(&file.text, key, element.unwrap_or(0)) {
+        Some(span) => Problem::new(span, message, "named here", help),
+        None => Problem::missing(None, message, help),
+    };
+    diagnostic(problem, &file.text, &file.path)
 }
 
 /// About a path that stands under `[trial]`.
@@ -151,19 +198,22 @@ fn at_key(file: &StudyFile, key: &str, path: &str, message: String, help: &str) 
     } else {
         help
     };
-    let problem = match place(&file.text, key) {
-        Some(span) => Problem::new(span, message, "named here", help),
-        None => Problem::missing(None, message, help),
-    };
-    diagnostic(problem, &file.text, &file.path)
+    at_element(file, key, None, message, help)
 }
 
-/// Where the value of a key of `[trial]` stands; of an array, its first element.
-pub(super) fn place(text: &str, key: &str) -> Option<Span> {
+/// The text that a key of `[trial]` has.
+pub(super) fn place_text(text: &str, key: &str) -> Option<String> {
+    let document = DeTable::parse(text).ok()?;
+    let item: Item = Table::root(&document).get("trial")?.table().ok()?.get(key)?;
+    item.string().ok().map(str::to_owned)
+}
+
+/// Where the value of a key of `[trial]` stands; of an array, one of its elements.
+fn place(text: &str, key: &str, element: usize) -> Option<Span> {
     let document = DeTable::parse(text).ok()?;
     let item: Item = Table::root(&document).get("trial")?.table().ok()?.get(key)?;
     match item.array("") {
-        Ok(elements) => elements.first().map(|element| element.span.clone()),
+        Ok(elements) => elements.get(element).map(|element| element.span.clone()),
         Err(_) => Some(item.span),
     }
 }

@@ -7,34 +7,43 @@ use hpo_protocol::embedding::{Settings, ValidationLoss};
 use serde_json::Value;
 
 use super::super::path::absolute;
-use super::super::reader::{Problem, Result, Table, did_you_mean};
+use super::super::reader::{Problem, Problems, Result, Results, Table, did_you_mean};
 use super::super::settings;
 use super::data;
 use super::keys::{COMMAND, KEYS, MAX_TOKENS, MODEL, TRAIN, VALIDATION_LOSS, VALIDATION_MARGIN};
+use crate::keys::{self, Key};
 
 /// Reads the table of a file in `directory`.
-pub(super) fn read(table: &Table, directory: &Path) -> Result<Values> {
+pub(super) fn read(table: &Table, directory: &Path) -> Results<Values> {
     let known: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
-    if let Some(item) = table.unknown(&known) {
-        let help = did_you_mean(item.key, known.into_iter().chain([COMMAND.name]));
+    let mut problems = Problems::default();
+    for item in table.unknown(&known) {
+        let help = did_you_mean(item.key, known.iter().copied().chain([COMMAND.name]));
         let message = format!("the embedding trainer has no setting `{}`", item.name);
-        return Err(Problem::new(item.key_span, message, "unknown key", help));
+        problems
+            .0
+            .push(Problem::new(item.key_span, message, "unknown key", help));
     }
+    let misspelt = !problems.0.is_empty();
     let mut values = Values::new();
     for key in [&MODEL, &TRAIN] {
-        let item = settings::required(table, key).map_err(|mut problem| {
-            if key.name == MODEL.name {
-                problem.help += ", or a `command` if the trainer is a program of yours";
-            }
-            problem
-        })?;
-        values.insert(
-            key.name.to_owned(),
-            Value::from(absolute(&item, item.string()?, directory)?),
-        );
+        match required(table, key, directory) {
+            // Its name may only be misspelt.
+            Err(problem) if problem.missing && misspelt => {}
+            path => values.extend(problems.keep(path).map(|path| (key.name.to_owned(), Value::from(path)))),
+        }
     }
-    let given = settings::read(table, KEYS)?;
-    data::read(table, &given, directory, &mut values)?;
+    if let Some(given) = problems.keep(settings::read(table, KEYS)) {
+        problems.keep(data::read(table, &given, directory, &mut values));
+        problems.keep(validation_loss(table, &given, &mut values));
+        values.insert(MAX_TOKENS.name.to_owned(), Value::from(given.count(&MAX_TOKENS)));
+    }
+    problems.or(Some(()))?;
+    Ok(frozen(table, values)?)
+}
+
+/// Reads what the validation loss is.
+fn validation_loss(table: &Table, given: &keys::Settings, values: &mut Values) -> Result<()> {
     let loss = given.choice(&VALIDATION_LOSS, ValidationLoss::ALL);
     values.insert(VALIDATION_LOSS.name.to_owned(), Value::from(loss.name()));
     if loss == ValidationLoss::Triplet {
@@ -50,7 +59,21 @@ pub(super) fn read(table: &Table, directory: &Path) -> Result<Values> {
         let help = format!("remove it, or {verb} `validation_loss = \"triplet\"`");
         return Err(item.problem(message, "not of this loss", help));
     }
-    values.insert(MAX_TOKENS.name.to_owned(), Value::from(given.count(&MAX_TOKENS)));
+    Ok(())
+}
+
+fn required(table: &Table, key: &Key, directory: &Path) -> Result<String> {
+    let item = settings::required(table, key).map_err(|mut problem| {
+        if key.name == MODEL.name {
+            problem.help += ", or a `command` if the trainer is a program of yours";
+        }
+        problem
+    })?;
+    absolute(&item, item.string()?, directory)
+}
+
+/// The settings with the defaults of today.
+fn frozen(table: &Table, values: Values) -> Result<Values> {
     // By way of `Settings`, so that the defaults of today are frozen with the study.
     let whole = |error: serde_json::Error| {
         Problem::new(

@@ -5,7 +5,10 @@ mod data;
 pub(super) mod domain;
 mod effect;
 mod embedding;
+mod inputs;
 mod keys;
+mod limits;
+mod model;
 mod older;
 
 use std::path::{Path, PathBuf};
@@ -16,18 +19,19 @@ use toml::de::DeValue;
 
 use self::keys::SEED;
 use super::path::absolute;
-use super::reader::{Item, Result, Table};
+use super::reader::{Item, Problems, Result, Results, Table};
 use super::settings;
 use crate::study::Trainer;
 
-pub use check::check_files;
+pub use check::{about_input, check_files};
+pub use inputs::{NamedInput, named_inputs};
 pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH};
 pub use older::{settings_of_then, settings_of_today};
 #[cfg(test)]
 pub(super) use {check::in_data, keys::COLUMNS};
 
 /// Reads the table of a file in `directory`, which is absolute.
-pub(super) fn read(table: &Table, directory: &Path) -> Result<Trainer> {
+pub(super) fn read(table: &Table, directory: &Path) -> Results<Trainer> {
     let command = table.get(COMMAND.name);
     let settings = match command {
         Some(_) => external(table)?,
@@ -45,13 +49,12 @@ pub(super) fn read(table: &Table, directory: &Path) -> Result<Trainer> {
     })
 }
 
-fn external(table: &Table) -> Result<Values> {
-    let own = |item: &Item| ![COMMAND.name, DIRECTORY.name, SEED.name].contains(&item.key);
-    table
-        .items()
-        .filter(own)
-        .map(|item| Ok((item.key.to_owned(), value(&item)?)))
-        .collect()
+fn external(table: &Table) -> Results<Values> {
+    let (mut settings, mut problems) = (Values::new(), Problems::default());
+    for item in table.unknown(&[COMMAND.name, DIRECTORY.name, SEED.name]) {
+        settings.extend(problems.keep(value(&item)).map(|value| (item.key.to_owned(), value)));
+    }
+    problems.or(Some(settings))
 }
 
 fn value(item: &Item) -> Result<Value> {

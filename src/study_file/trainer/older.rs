@@ -5,15 +5,15 @@ use hpo_protocol::embedding::{Settings, ValidationLoss};
 use serde_json::json;
 
 use super::super::StudyFile;
-use super::check::place;
+use super::check::place_text;
 use super::keys::{VALIDATION_LOSS, VALIDATION_MARGIN};
 
 /// The settings of the embedding trainer in a file, as they were when a study with those recorded was made: as long as the file
 /// names no other validation loss, such a study goes on as it was.
 pub fn settings_of_then(file: &StudyFile, recorded: &Values) -> Values {
     let mut settings = file.study.trainer.settings.clone();
-    let named = place(&file.text, VALIDATION_LOSS.name).and(settings.get(VALIDATION_LOSS.name));
-    let goes_on = named.is_none_or(|loss| *loss == json!(ValidationLoss::Triplet));
+    let named = place_text(&file.text, VALIDATION_LOSS.name);
+    let goes_on = named.is_none_or(|loss| loss == ValidationLoss::Triplet.name());
     if goes_on && !recorded.contains_key(VALIDATION_LOSS.name) {
         settings.remove(VALIDATION_LOSS.name);
         let margin = settings.entry(VALIDATION_MARGIN.name.to_owned());

@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod model;
 mod place;
 mod process;
 
 use std::path::Path;
 
+pub use model::{bert, write_model};
 pub use place::{Place, copy_tree};
 pub use process::{Run, Running, is_gone, wait_until_gone};
 

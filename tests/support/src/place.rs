@@ -74,6 +74,26 @@ impl Place {
         copy_tree(from, &self.study(study));
     }
 
+    /// A shell in this place that runs a script in which `hpo` is the real one, without a directory for studies in the environment.
+    pub fn shell(&self, script: &str) -> Run {
+        let hpo = self.hpo::<&str>(&[]);
+        let built = Path::new(hpo.get_program()).parent().unwrap();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let trainers = built.parent().unwrap().join("release");
+        let all = [built.to_owned(), trainers]
+            .into_iter()
+            .chain(std::env::split_paths(&path));
+        let mut command = Command::new("bash");
+        command
+            .args(["-c", script])
+            .env("PATH", std::env::join_paths(all).unwrap())
+            .env_remove("HPO_STUDIES")
+            .env_remove("RUST_LOG")
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null());
+        Run(command.output().unwrap())
+    }
+
     /// The real `hpo` with these arguments, whose studies lie here and whose embedding trainer is the one of the release profile.
     pub fn hpo<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         // Cargo builds it beside the directory of the test binaries, and gives its path to these only.

@@ -110,14 +110,20 @@ fn is_plain(name: &str) -> bool {
 fn missing(directory: &Path) -> String {
     let other = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
     if other.iter().any(|name| directory.join(name).exists()) {
-        let place = directory.display();
-        format!(
-            "the weights are in `pytorch_model.bin` only; convert them to `model.safetensors`: \
-             python -c \"from transformers import AutoModel; d = '{place}'; AutoModel.from_pretrained(d).save_pretrained(d)\""
-        )
+        let convert = conversion(directory, "AutoModel");
+        format!("the weights are in `pytorch_model.bin` only; convert them to `model.safetensors`: {convert}")
     } else {
         "there is neither model.safetensors nor model.safetensors.index.json; fetch the model again".to_owned()
     }
+}
+
+/// The command that has a class of Transformers write what is in a directory in the form that is read here.
+pub(super) fn conversion(directory: &Path, class: &str) -> String {
+    let place = directory.to_string_lossy().replace('\'', r"'\''");
+    format!(
+        "python -c 'import sys; from transformers import {class}; d = sys.argv[1]; {class}.from_pretrained(d).save_pretrained(d)' \
+         '{place}'"
+    )
 }
 
 impl<'a> Tensors<'a> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hpo_protocol::embedding::{Parameters, PoolingKind};
+use hpo_protocol::embedding::{POOLING_MODES, Parameters, PoolingKind, pooling_mode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor};
@@ -26,29 +26,9 @@ struct Module {
     r#type: String,
 }
 
-/// The keys that sentence-transformers had before `pooling_mode`, and the pooling that each asks for.
-const MODES: [(&str, &str); 6] = [
-    ("pooling_mode_cls_token", "cls"),
-    ("pooling_mode_max_tokens", "max"),
-    ("pooling_mode_mean_tokens", "mean"),
-    ("pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens"),
-    ("pooling_mode_weightedmean_tokens", "weightedmean"),
-    ("pooling_mode_lasttoken", "lasttoken"),
-];
-
 /// The pooling of a `Pooling` module's configuration; none if it is one that is not supported, or several at once.
 fn pooling(config: &Map<String, Value>) -> Option<PoolingKind> {
-    let mode = config.get("pooling_mode").cloned().or_else(|| {
-        let mut on = MODES
-            .iter()
-            .filter(|(key, _)| config.get(*key) == Some(&Value::Bool(true)));
-        match (on.next(), on.next()) {
-            (None, _) => Some(json!("mean")),
-            (Some((_, mode)), None) => Some(json!(mode)),
-            _ => None,
-        }
-    })?;
-    serde_json::from_value(mode).ok()
+    serde_json::from_value(json!(pooling_mode(config)?)).ok()
 }
 
 impl Module {
@@ -135,7 +115,7 @@ impl Head {
             pooling.insert("word_embedding_dimension".to_owned(), json!(hidden));
         }
         pooling.remove("pooling_mode");
-        for (key, mode) in MODES {
+        for (key, mode) in POOLING_MODES {
             pooling.insert(key.to_owned(), json!(json!(mode) == json!(self.pooling)));
         }
         std::fs::create_dir_all(directory.join(&place)).map_err(Error::io("create", &config))?;

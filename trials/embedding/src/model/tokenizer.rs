@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use tokenizers::normalizers::{Lowercase, Sequence};
 use tokenizers::{NormalizerWrapper, PreTokenizerWrapper, Tokenizer};
 
+use super::files::conversion;
 use super::json::{read_json, write_json};
 use crate::error::{Error, Result};
 
@@ -53,13 +54,10 @@ pub fn tokenizer_files(directory: &Path) -> impl Iterator<Item = PathBuf> {
 pub fn read_tokenizer(directory: &Path) -> Result<Tokenizer> {
     let path = directory.join("tokenizer.json");
     if !path.exists() {
-        let place = directory.display();
+        let convert = conversion(directory, "AutoTokenizer");
         return Err(Error::file(
             &path,
-            format!(
-                "there is no such file; if the tokenizer is there in another form, convert it: python -c \"from \
-                 transformers import AutoTokenizer; d = '{place}'; AutoTokenizer.from_pretrained(d).save_pretrained(d)\""
-            ),
+            format!("there is no such file; if the tokenizer is there in another form, convert it: {convert}"),
         ));
     }
     let mut tokenizer =

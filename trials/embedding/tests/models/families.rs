@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::tiny_model::directory;
-use hpo_protocol::embedding::{Parameters, PoolingKind};
+use hpo_protocol::embedding::{Parameters, PoolingKind, Sizes};
 use hpo_trial_embedding::checkpoint::Trained;
 use hpo_trial_embedding::export::export;
 use hpo_trial_embedding::layers;
-use hpo_trial_embedding::model::{Base, Dropout, FAMILIES, Frozen, Head, Model, Weights, decays};
+use hpo_trial_embedding::model::{
+    Base, Dropout, FAMILIES, Frozen, Head, Model, Weights, decays, parse_encoder, tokenizer_files,
+};
 use hpo_trial_embedding::tensors;
 use hpo_trial_embedding::tokens::{Tokens, cut};
 use safetensors::SafeTensors;
@@ -498,6 +500,60 @@ fn layers_are_those_of_the_family() {
             for (found, expected) in found.tensors.iter().zip(&whole.tensors) {
                 assert!(difference(found, expected) < 1e-4, "{name}");
             }
+        }
+    }
+}
+
+/// `hpo` checks models without libtorch, by tables of its own.
+#[test]
+fn what_hpo_knows_of_models_is_what_the_trainer_makes_of_them() {
+    let known = hpo_protocol::embedding::FAMILIES.map(|family| family.name);
+    assert_eq!(known, FAMILIES.map(|family| family.name));
+    for name in FIXTURES {
+        let base = Base::load(&fixture(name), Device::Cpu).unwrap();
+        let text = std::fs::read_to_string(fixture(name).join("config.json")).unwrap();
+        let sizes = Sizes::read(&text).unwrap();
+        let config = &base.config;
+        assert_eq!(
+            [sizes.layers, sizes.longest, sizes.vocabulary, sizes.hidden].map(|size| size as i64),
+            [
+                config.num_hidden_layers as i64,
+                config.longest(),
+                config.vocab_size,
+                config.hidden_size
+            ],
+            "{name}"
+        );
+        let layout = base.encoder.layout();
+        let sources: Vec<&String> = layout.iter().flat_map(|weight| &weight.sources).collect();
+        assert_eq!(sources[0], hpo_protocol::embedding::WORD_EMBEDDINGS);
+        for layer in 0..sizes.layers {
+            let begins = format!("{}{layer}.", sizes.family.layer);
+            assert!(
+                sources.iter().any(|source| source.starts_with(&begins)),
+                "{name}: {begins}"
+            );
+        }
+        for (key, value) in [
+            ("model_type", json!("albert")),
+            ("hidden_act", json!("gelu_new")),
+            ("activation", json!("relu")),
+            ("num_attention_heads", json!(3)),
+            ("n_heads", json!(3)),
+            ("position_embedding_type", json!("relative_key")),
+            ("max_position_embeddings", json!(2)),
+            ("pad_token_id", json!(9)),
+        ] {
+            let mut config: Value = serde_json::from_str(&text).unwrap();
+            config[key] = value;
+            let text = config.to_string();
+            let trainer = parse_encoder(&text).map(|encoder| encoder.config().longest());
+            let ours = Sizes::read(&text).map(|sizes| sizes.longest as i64);
+            assert_eq!(ours, trainer, "{name} {key}");
+        }
+        for file in tokenizer_files(&fixture(name)) {
+            let file = file.file_name().unwrap().to_str().unwrap();
+            assert!(hpo_protocol::embedding::FILES.contains(&file), "{file}");
         }
     }
 }

@@ -1,0 +1,209 @@
+//! What a study was created from and on: recording it, and finding it again.
+
+use std::path::{Path, PathBuf};
+
+use super::CliError;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::store::{self, StudyDirectory, StudyReader};
+use crate::study::{Change, ChangeKind, FilePlace, Input, Origin, StudySpec, Trainer};
+use crate::study_file::{self, NamedInput, StudyFile, clean, named_inputs, relative};
+use crate::words::listed;
+
+const HELP: &str = "put back what it was, or give the study another `name` under `[study]` to begin a new one";
+
+/// What a study in `directory` is created from and on.
+///
+/// # Errors
+/// If a file of the data can't be read.
+pub(super) fn of(file: &StudyFile, directory: &StudyDirectory) -> Result<Origin, CliError> {
+    let trainer = &file.study.trainer;
+    let mut inputs: Vec<Input> = Vec::new();
+    for named in named_inputs(trainer) {
+        match named.read() {
+            Ok(read) => inputs.extend(read),
+            // A text among the settings of another trainer that is no name of a file.
+            Err(_) if trainer.command.is_some() => {}
+            Err(error) => return Err(unreadable(file, &named, &error).into()),
+        }
+    }
+    let path = file.absolute_path();
+    let root = absolute(directory.root());
+    let from_study = relative(&path, &root);
+    let file = path.to_str().is_some() && from_study.to_str().is_some();
+    Ok(Origin {
+        file: file.then_some(FilePlace { path, from_study }),
+        inputs,
+    })
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    clean(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
+}
+
+fn unreadable(file: &StudyFile, named: &NamedInput, error: &std::io::Error) -> Diagnostic {
+    let message = format!("cannot read `{}`: {error}", named.path.display());
+    study_file::about_input(file, named, message, "check the path and its permissions")
+}
+
+/// Where the file of a study in a directory may be now: as far from the directory as when it was created, or where it was.
+fn places(origin: &Origin, directory: &StudyDirectory) -> Vec<PathBuf> {
+    let Some(file) = &origin.file else { return Vec::new() };
+    let mut places = vec![
+        clean(&absolute(directory.root()).join(&file.from_study)),
+        file.path.clone(),
+    ];
+    places.dedup();
+    places
+}
+
+/// The file that a study was created from, as it is now; none if there is no such file any more, or it is of another study.
+///
+/// # Errors
+/// If it can't be read, or is no longer a study's file.
+pub(super) fn file(reader: &StudyReader) -> Result<Option<StudyFile>, Diagnostics> {
+    let places = reader.origin().map(|origin| places(origin, reader.directory()));
+    for place in places.into_iter().flatten().filter(|place| place.is_file()) {
+        // Shown as the user would write it.
+        let here = std::env::current_dir().map(|here| relative(&place, &here));
+        let shown = here.ok().filter(|near| !near.starts_with("..")).unwrap_or(place);
+        let file = study_file::read(&shown)?;
+        if file.study.name == reader.study().spec().name {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
+}
+
+/// The trainer of a study as recorded, with the paths that another one has to the same program, and to the files of `origin`.
+pub(super) fn with_paths(origin: Option<&Origin>, recorded: &Trainer, there: &Trainer) -> Trainer {
+    let mut trainer = recorded.clone();
+    trainer.directory.clone_from(&there.directory);
+    if let (Some(to), Some(from)) = (&mut trainer.command, &there.command)
+        && let (Some(to), Some(from)) = (to.first_mut(), from.first())
+        && Path::new(to.as_str()).file_name() == Path::new(from).file_name()
+    {
+        to.clone_from(from);
+    }
+    for named in named_inputs(there) {
+        if origin.is_some_and(|origin| origin.has(&named.role)) {
+            named.copy_setting(there, &mut trainer);
+        }
+    }
+    trainer
+}
+
+/// The trainer of a study with the paths at which its files may be now, the most likely first.
+fn candidates(origin: Option<&Origin>, directory: &StudyDirectory, spec: &StudySpec) -> Vec<Trainer> {
+    let kept = std::fs::read_to_string(directory.study_file()).unwrap_or_default();
+    let places = origin.map_or(Vec::new(), |origin| places(origin, directory));
+    let files = places.iter().flat_map(|place| {
+        // Files with the right content are the right ones, whatever became of the file that names them.
+        let is_there = place.is_file() || spec.trainer.command.is_none();
+        let kept = is_there.then(|| study_file::parse(&kept, place).ok()).flatten();
+        // The file as it is now may be that of a renamed one of the data.
+        [kept, study_file::read(place).ok()]
+    });
+    let files = files.flatten().filter(|file| file.study.name == spec.name);
+    let found = files.map(|file| with_paths(origin, &spec.trainer, &file.study.trainer));
+    found.chain([spec.trainer.clone()]).collect()
+}
+
+/// The trainer of a study with the paths at which its files are now, whose content is that on which the study was created.
+///
+/// # Errors
+/// If it is not, or a file is not there any more.
+pub(super) fn trainer(reader: &StudyReader) -> Result<Trainer, CliError> {
+    let spec = reader.study().spec();
+    let Some(origin) = reader.origin() else {
+        return Ok(spec.trainer.clone());
+    };
+    // Of the places that are wrong the one is meant where most of the files are.
+    let mut nearest = (0, Vec::new());
+    for trainer in candidates(Some(origin), reader.directory(), spec) {
+        let wrong = wrong(origin, &trainer, &spec.name);
+        if wrong.is_empty() {
+            return Ok(trainer);
+        }
+        let there = named_inputs(&trainer)
+            .iter()
+            .filter(|named| named.path.exists())
+            .count();
+        if there > nearest.0 || nearest.1.is_empty() {
+            nearest = (there, wrong);
+        }
+    }
+    let why: Vec<String> = nearest.1.into_iter().map(|(_, message)| message).collect();
+    let help = format!(
+        "{HELP}; if only the study's directory or only its file was moved, `hpo search FILE --studies DIR` goes on with it"
+    );
+    Err(CliError::usage(why.join("\n"), help))
+}
+
+/// The recorded specification with the paths at which the files of the study seem to be now. Their content is not looked at.
+pub(super) fn moved(spec: &StudySpec, directory: &StudyDirectory) -> StudySpec {
+    let origin = store::origin(directory).ok().flatten();
+    let all_there = |trainer: &Trainer| {
+        let named = named_inputs(trainer);
+        trainer.directory.is_dir() && (trainer.command.is_some() || named.iter().all(|named| named.path.exists()))
+    };
+    let trainers = candidates(origin.as_ref(), directory, spec);
+    StudySpec {
+        trainer: trainers
+            .into_iter()
+            .find(all_there)
+            .unwrap_or_else(|| spec.trainer.clone()),
+        ..spec.clone()
+    }
+}
+
+/// What is wrong with the files that a trainer names, compared with those that the study was created on.
+fn wrong(origin: &Origin, trainer: &Trainer, study: &str) -> Vec<(NamedInput, String)> {
+    let check = |named: NamedInput| {
+        let known = origin.has(&named.role);
+        let message = match named.read() {
+            Ok(now) => different(origin, &named, &now, study)?,
+            Err(error) if known => format!("`{}`: cannot read `{}`: {error}", named.role, named.path.display()),
+            Err(_) => return None,
+        };
+        Some((named, message))
+    };
+    named_inputs(trainer).into_iter().filter_map(check).collect()
+}
+
+/// How the files of a role, which are `now`, differ from those that the study was created on; none if they don't.
+fn different(origin: &Origin, named: &NamedInput, now: &[Input], study: &str) -> Option<String> {
+    let changes = origin.changes(&named.role, now);
+    if changes.is_empty() {
+        return None;
+    }
+    let what = |kind| match kind {
+        ChangeKind::Content => "has other content",
+        ChangeKind::Gone => "is gone",
+        ChangeKind::Added => "is new",
+    };
+    let (role, path) = (&named.role, named.path.display());
+    let changed = match changes.as_slice() {
+        [Change { file: None, kind, .. }] => format!("`{path}` {}", what(*kind)),
+        files => {
+            let name = |change: &Change| change.file.clone().unwrap_or_default();
+            let files = files
+                .iter()
+                .map(|change| format!("`{}` {}", name(change), what(change.kind)));
+            format!("in `{path}`, {}", listed(files, ", "))
+        }
+    };
+    Some(format!(
+        "`{role}` is not what the study {study} was created on: {changed}"
+    ))
+}
+
+/// What is wrong with the files that a study's file names, at their places.
+pub(super) fn diagnostics(origin: &Origin, file: &StudyFile, study: &str) -> Vec<Diagnostic> {
+    let external = file.study.trainer.command.is_some();
+    let wrong = wrong(origin, &file.study.trainer, study).into_iter();
+    // Whatever is missing of the embedding trainer's files is reported when they are needed.
+    let wrong = wrong.filter(|(named, _)| external || named.path.exists());
+    wrong
+        .map(|(named, message)| study_file::about_input(file, &named, message, HELP))
+        .collect()
+}

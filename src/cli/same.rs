@@ -1,0 +1,229 @@
+//! Whether a study's file still says what the study was created as.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::{CliError, origin};
+use crate::diagnostic::Diagnostics;
+use crate::store::StudyReader;
+use crate::study::{StudySpec, Trainer};
+use crate::study_file::{StudyFile, clean, named_inputs, relative, settings_of_then};
+
+/// A study is one search: what it was created as and on must not change, except for its limits, which may grow. Returns the trainer as
+/// recorded, with the paths that the file has.
+///
+/// # Errors
+/// What has changed.
+pub(super) fn check(reader: &StudyReader, wanted: &StudySpec, file: &StudyFile) -> Result<Trainer, CliError> {
+    let recorded = reader.study().spec();
+    let mut comparable = wanted.clone();
+    if wanted.trials > recorded.trials {
+        comparable.trials = recorded.trials;
+    }
+    if let Some(confirmation) = wanted.confirmation
+        && recorded.confirmation.is_none_or(|has| confirmation.covers(has))
+    {
+        comparable.confirmation = recorded.confirmation;
+    }
+    comparable.stop = recorded.stop;
+    if wanted.trainer.command.is_none() {
+        // The embedding trainer's files are absolute: it does not matter where it starts.
+        comparable.trainer.directory.clone_from(&recorded.trainer.directory);
+        comparable.trainer.settings = settings_of_then(file, &recorded.trainer.settings);
+    }
+    if let Some(origin) = reader.origin() {
+        let changed = origin::diagnostics(origin, file, &recorded.name);
+        if !changed.is_empty() {
+            return Err(CliError::Input(Diagnostics(changed)));
+        }
+        // The content is the same, whatever the files are called now.
+        for named in named_inputs(&wanted.trainer) {
+            if origin.has(&named.role) {
+                named.copy_setting(&recorded.trainer, &mut comparable.trainer);
+            }
+        }
+        let now = file.absolute_path();
+        if let (Some(was), Some(now)) = (origin.file.as_ref().and_then(|file| file.path.parent()), now.parent()) {
+            place(&recorded.trainer, was, &mut comparable.trainer, now);
+        }
+    }
+    let (Ok(old), Ok(new)) = (serde_json::to_value(recorded), serde_json::to_value(&comparable)) else {
+        return Ok(recorded.trainer.clone());
+    };
+    let mut differences = Vec::new();
+    differ("", &old, &new, &mut differences);
+    if differences.is_empty() {
+        return Ok(origin::with_paths(reader.origin(), &recorded.trainer, &wanted.trainer));
+    }
+    Err(CliError::usage(
+        format!(
+            "{} has changed since the study {} was created from it:\n{}",
+            file.path.display(),
+            recorded.name,
+            differences.join("\n")
+        ),
+        "undo the change, or give the changed study another name; only `trials` and `[confirmation]` may grow",
+    ))
+}
+
+/// Gives the program and its directory the paths that they had when the study's file was in the directory `was`, if they are the same
+/// as seen from the directory that the file is in `now`.
+fn place(recorded: &Trainer, was: &Path, trainer: &mut Trainer, now: &Path) {
+    let is_same = |old: &Path, new: &Path| clean(&was.join(relative(new, now))) == old;
+    if is_same(&recorded.directory, &trainer.directory) {
+        trainer.directory.clone_from(&recorded.directory);
+    }
+    let programs = (
+        recorded.command.as_ref().and_then(|command| command.first()),
+        trainer.command.as_mut().and_then(|command| command.first_mut()),
+    );
+    if let (Some(old), Some(new)) = programs
+        && Path::new(new.as_str()).is_absolute()
+        && is_same(Path::new(old), Path::new(new.as_str()))
+    {
+        new.clone_from(old);
+    }
+}
+
+/// What stands before the name of a parameter in the place of its table.
+const PARAMETER: &str = "space.parameter.";
+
+/// Lists where two specifications differ, one line each, by the keys of the study's file. `place` is that within them.
+fn differ(place: &str, old: &Value, new: &Value, differences: &mut Vec<String>) {
+    use serde_json::Value::{Array, Null, Object};
+    let below = |key: &str| match place {
+        "" => key.to_owned(),
+        place => format!("{place}.{key}"),
+    };
+    match (old, new) {
+        (Object(a), Object(b)) => {
+            let added = b.keys().filter(|key| !a.contains_key(*key));
+            for key in a.keys().chain(added) {
+                let of = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or(Null);
+                differ(&below(key), &of(a), &of(b), differences);
+            }
+        }
+        (Array(a), Array(b)) if place == "space.parameters" => {
+            let named = |list: &[Value]| -> Map<String, Value> {
+                let pair = |parameter: &Value| {
+                    let mut of = parameter.clone();
+                    let name = of.as_object_mut().and_then(|of| of.remove("name"));
+                    (
+                        name.and_then(|name| name.as_str().map(str::to_owned))
+                            .unwrap_or_default(),
+                        of,
+                    )
+                };
+                list.iter().map(pair).collect()
+            };
+            let (old, new) = (named(a), named(b));
+            if old == new && a != b {
+                differences.push("  [space]: the parameters are in another order".into());
+            }
+            let names = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));
+            for name in names {
+                let of = |map: &Map<String, Value>| map.get(name).map_or(Null, flat);
+                differ(&format!("{PARAMETER}{name}"), &of(&old), &of(&new), differences);
+            }
+        }
+        (a, b) if a != b => differences.push(line(&key(place), a, b)),
+        _ => {}
+    }
+}
+
+fn line(key: &str, old: &Value, new: &Value) -> String {
+    let words = |value: &Value| match value.is_null() {
+        true => "not there".to_owned(),
+        false => value.to_string(),
+    };
+    format!("  {key}: was {}, is {}", words(old), words(new))
+}
+
+/// The distribution of a parameter with what else its table has.
+fn flat(parameter: &Value) -> Value {
+    let Some(Value::Object(distribution)) = parameter.get("distribution") else {
+        return parameter.clone();
+    };
+    let mut all = distribution.clone();
+    let others = parameter.as_object().into_iter().flatten();
+    all.extend(
+        others
+            .filter(|(key, _)| *key != "distribution")
+            .map(|(key, of)| (key.clone(), of.clone())),
+    );
+    Value::Object(all)
+}
+
+/// The table and the key of the study's file that set what stands at a place of the specification.
+fn key(place: &str) -> String {
+    if let Some(name) = place.strip_prefix(PARAMETER) {
+        return format!("[space] {name}");
+    }
+    let renamed = match place {
+        "threads" => "slots.threads_per_trial",
+        "space.constraints" => "study.constraints",
+        "space.try_first" => return "[[try_first]]".to_owned(),
+        "confirmation" => return "[confirmation]".to_owned(),
+        place => place,
+    };
+    let (table, key) = match renamed.split_once('.') {
+        Some(("trainer", key)) => ("trial", key.strip_prefix("settings.").unwrap_or(key)),
+        Some((table, key)) => (table, key),
+        None => ("study", renamed),
+    };
+    format!("[{table}] {key}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn differences_have_the_names_that_the_file_has_for_them() {
+        let old = json!({
+            "seed": 1, "threads": 1, "policy": { "type": "asha", "resource": "epochs" }, "confirmation": null,
+            "trainer": { "command": ["a"], "settings": { "max_length": 32 } },
+            "space": {
+                "parameters": [
+                    { "name": "x", "distribution": { "type": "fixed", "value": 1 } },
+                    { "name": "seed", "distribution": { "type": "uniform", "low": 0.0, "high": 1.0 } },
+                ],
+                "constraints": [],
+            }
+        });
+        let new = json!({
+            "seed": 2, "threads": 2, "policy": { "type": "pasha", "resource": "steps" }, "confirmation": { "seeds": 2 },
+            "trainer": { "command": ["b"], "settings": { "max_length": 40, "level": 1 } },
+            "space": {
+                "parameters": [
+                    { "name": "y", "distribution": { "type": "fixed", "value": 1 } },
+                    { "name": "seed", "distribution": { "type": "uniform", "low": 0.0, "high": 2.0 }, "prior": 1.0 },
+                ],
+                "constraints": ["x > 1"],
+            }
+        });
+        let mut differences = Vec::new();
+        differ("", &old, &new, &mut differences);
+        assert_eq!(
+            differences,
+            [
+                "  [study] seed: was 1, is 2",
+                "  [slots] threads_per_trial: was 1, is 2",
+                "  [policy] type: was \"asha\", is \"pasha\"",
+                "  [policy] resource: was \"epochs\", is \"steps\"",
+                "  [confirmation]: was not there, is {\"seeds\":2}",
+                "  [trial] command: was [\"a\"], is [\"b\"]",
+                "  [trial] max_length: was 32, is 40",
+                "  [trial] level: was not there, is 1",
+                "  [space] x: was {\"type\":\"fixed\",\"value\":1}, is not there",
+                "  [space] seed.high: was 1.0, is 2.0",
+                "  [space] seed.prior: was not there, is 1.0",
+                "  [space] y: was not there, is {\"type\":\"fixed\",\"value\":1}",
+                "  [study] constraints: was [], is [\"x > 1\"]",
+            ]
+        );
+    }
+}
