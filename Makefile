@@ -17,7 +17,7 @@ help:
 	@echo "make setup    fetch libtorch, the model and the data into .cache, once"
 	@echo "make bench    compare the trainer's speed with sentence-transformers and PyTorch (5 GB, half an hour)"
 	@echo "make bench-quality  compare the configurations that hpo, Optuna and Syne Tune find with equal epochs, on formulas and measured curves (hours)"
-	@echo "make bench-validation  measure which validation loss foretells how good a model is on test data (hours; Debian or Ubuntu)"
+	@echo "make bench-validation  measure which validation loss foretells how good a model is on test data (an hour; Debian or Ubuntu)"
 	@echo "make bench-store    measure the time and memory it takes to open studies of up to 100,000 trials"
 	@echo "make simulate-faults  simulate 100,000 small studies with every kind of failure"
 	@echo "make lint     formatting and clippy"
