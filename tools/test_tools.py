@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pickle
+import random
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+import help_pairs
 import setup
 import tables
 import wordnet
@@ -323,6 +325,39 @@ class Tables(unittest.TestCase):
         self.assertEqual(collections.Counter(row["parameters"]["learner"] for row in curves), {"a": 2, "b": 2})
         self.assertEqual({len(row["losses"]) for row in curves}, {27})
         self.assertEqual((curves[0]["losses"][0], curves[0]["losses"][26]), (1 / 16, round(1 / 432, 6)))
+
+
+class HelpPairs(unittest.TestCase):
+    def test_paragraphs_that_say_the_same_are_found_by_their_identity(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            english, chinese = Path(scratch, "en.html"), Path(scratch, "zh.html")
+            texts = {
+                "a": ("Opens the <b>Insert&nbsp;Cells</b>\n dialog", "打开<b>插入</b>对话框"),
+                "only_english": ("Opens the other dialog", None),
+                "too_short": ("Sheet", "工作表工作表"),
+                "too_long": ("word " * 30, "工作表工作表"),
+                "not_translated": ("Choose Insert and Cells", "Choose Insert and Cells"),
+                "again": ("Opens the Insert Cells dialog", "打开另一个对话框"),
+            }
+            for path, place in ((english, 0), (chinese, 1)):
+                lines = (f'<p id="{name}" class="x">{both[place]}</p>\n' for name, both in texts.items() if both[place])
+                path.write_text("".join(lines), encoding="utf-8")
+            self.assertEqual(help_pairs.pairs(english, chinese), [("Opens the Insert Cells dialog", "打开插入对话框")])
+
+    def test_a_page_goes_to_one_split_and_no_text_to_two(self):
+        pages = [[(f"e{page}{n}", f"c{page}{n}") for n in range(5)] + [("common", "c")] for page in range(20)]
+        sizes = {"test": 8, "train": 20}
+        made = help_pairs.splits(pages, sizes, random.Random(1))
+        self.assertEqual(made, help_pairs.splits(pages, sizes, random.Random(1)))
+        self.assertEqual({name: len(rows) for name, rows in made.items()}, sizes)
+        texts = [{text for row in rows for text in row.values()} for rows in made.values()]
+        self.assertEqual(texts[0] & texts[1], set())
+        right = {pair for page in pages for pair in page}
+        for row in (row for rows in made.values() for row in rows):
+            self.assertIn((row["anchor"], row["positive"]), right)
+            self.assertNotIn((row["anchor"], row["negative"]), right)
+        with self.assertRaisesRegex(setup.SetupError, "too few paragraphs"):
+            help_pairs.splits(pages, {"test": 1000}, random.Random(1))
 
 
 if __name__ == "__main__":

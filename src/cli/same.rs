@@ -8,7 +8,7 @@ use super::{CliError, origin};
 use crate::diagnostic::Diagnostics;
 use crate::store::StudyReader;
 use crate::study::{StudySpec, Trainer};
-use crate::study_file::{StudyFile, clean, named_inputs, relative};
+use crate::study_file::{StudyFile, clean, named_inputs, relative, settings_of_then};
 
 /// A study is one search: what it was created as and on must not change, except for its limits, which may grow. Returns the trainer as
 /// recorded, with the paths that the file has.
@@ -30,6 +30,7 @@ pub(super) fn check(reader: &StudyReader, wanted: &StudySpec, file: &StudyFile) 
     if wanted.trainer.command.is_none() {
         // The embedding trainer's files are absolute: it does not matter where it starts.
         comparable.trainer.directory.clone_from(&recorded.trainer.directory);
+        comparable.trainer.settings = settings_of_then(file, &recorded.trainer.settings);
     }
     if let Some(origin) = reader.origin() {
         let changed = origin::diagnostics(origin, file, &recorded.name);

@@ -6,7 +6,7 @@ use hpo_test_support::Place;
 use rustix::process::Signal;
 use serde_json::json;
 
-/// A study of the real model that trains in seconds.
+/// A study of the real model that trains in seconds. By ranks alone all models would be alike on so few texts.
 fn space(place: &Place, name: &str) -> PathBuf {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/model/all-MiniLM-L6-v2");
     assert!(model.exists(), "the model is not there: run `make setup`");
@@ -17,7 +17,7 @@ fn space(place: &Place, name: &str) -> PathBuf {
     let text = format!(
         "[study]\ntrials = 4\n[policy]\nmax_resource = 4\nreduction_factor = 2\n[sampler]\ntype = \"random\"\n[slots]\ndevices = \"cpu\"\n\
          trials_per_device = 2\nthreads_per_trial = 1\n[trial]\nmodel = {model:?}\ntrain = \"train.jsonl\"\n\
-         validation = \"validation.jsonl\"\ntest = \"test.jsonl\"\nmax_length = 16\n[space]\n\
+         validation = \"validation.jsonl\"\ntest = \"test.jsonl\"\nvalidation_loss = \"triplet\"\nmax_length = 16\n[space]\n\
          learning_rate = {{ type = \"log_uniform\", low = 1e-5, high = 1e-3 }}\nbatch_size = 4\n\
          margin = {{ type = \"uniform\", low = 0.1, high = 1.0 }}\n"
     );
@@ -108,6 +108,53 @@ fn the_exported_configuration_trains_the_same_model_once_more() {
         searched == std::fs::read(model.join("model.safetensors")).unwrap(),
         "the models differ"
     );
+}
+
+/// The journals of studies of before there was a choice of `validation_loss` do not have it.
+#[test]
+fn an_older_study_keeps_the_validation_loss_that_it_was_made_with() {
+    let place = Place::new();
+    let triplet = "validation_loss = \"triplet\"";
+    let write = |name: &str, trials: u32, key: &str| {
+        let path = space(&place, name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.replace("trials = 4", &format!("trials = {trials}"));
+        let text = text.replace("reduction_factor = 2", "reduction_factor = 4");
+        std::fs::write(&path, text.replace(triplet, key)).unwrap();
+        path
+    };
+    place.search(&write("s", 2, triplet)).ok();
+    place.search(&write("older", 2, triplet)).ok();
+    let journal = place.study("older").join("journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let (first, rest) = text.split_once('\n').unwrap();
+    let (body, _) = first.rsplit_once(",\"crc32c\"").unwrap();
+    let body = body.replace("\"validation_loss\":\"triplet\",", "");
+    assert!(
+        body.contains("\"validation_margin\":0.5") && !body.contains("validation_loss"),
+        "{body}"
+    );
+    let crc = crc32c::crc32c(body.as_bytes());
+    std::fs::write(&journal, format!("{body},\"crc32c\":\"{crc:08x}\"}}\n{rest}")).unwrap();
+
+    let refused = place.search(&write("older", 3, "validation_loss = \"cross_entropy\""));
+    refused.fails(2, &["[trial] validation_loss: was not there, is \"cross_entropy\""]);
+    place.search(&write("s", 3, triplet)).ok();
+    place.search(&write("older", 3, "")).ok();
+    assert_eq!(place.answer("s"), place.answer("older"));
+    place.search(&write("older", 3, triplet)).ok();
+
+    let exported = place.run(&["export", "older"]).ok().stdout();
+    assert!(
+        exported.contains("validation_loss = \"triplet\"\nvalidation_margin = 0.5\n"),
+        "{exported}"
+    );
+    place.search(&write("today", 2, "")).ok();
+    let losses = |study: &str| place.answer(study)[0]["loss"].clone();
+    assert_ne!(losses("today"), losses("s"));
+    let again = place.path("today.toml");
+    std::fs::write(&again, place.run(&["export", "today"]).ok().stdout()).unwrap();
+    place.run(&["space", "check", again.to_str().unwrap()]).ok();
 }
 
 /// The texts have 3, 5 and 6 tokens: 4 cuts two kinds of them, 5 one, and 16 none.
@@ -235,6 +282,7 @@ fn pairs_scored_pairs_and_labelled_texts_are_cleaned_split_and_trained_with() {
         let study = study
             .replace("train.jsonl", file)
             .replace("test = \"test.jsonl\"\n", "")
+            .replace("validation_loss = \"triplet\"\n", "")
             .replace("validation = \"validation.jsonl\"", keys);
         let study = study
             .replace("trials = 4", "trials = 1")

@@ -4,6 +4,7 @@ use serde_json::{Map, json};
 
 use super::{Unwritable, each, quoted};
 use crate::study::{StudySpec, TrialSummary};
+use crate::study_file::settings_of_today;
 
 /// The most bytes of a study's name.
 const MOST_NAME: usize = 100;
@@ -36,12 +37,19 @@ pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Un
     text += ".\n# To train it again: hpo train --config THIS_FILE --output MODEL_DIRECTORY\n\
              # As many threads give the same bits again; without `threads_per_trial` it is trained on all cores.\n\n";
     let mut trainer = Map::new();
-    if let Some(command) = &spec.trainer.command {
-        trainer.insert("command".into(), json!(command));
-        trainer.insert("directory".into(), json!(spec.trainer.directory));
-    }
     trainer.insert("seed".into(), json!(trial.seed));
-    trainer.extend(spec.trainer.settings.clone());
+    let settings = &spec.trainer.settings;
+    match &spec.trainer.command {
+        Some(command) => {
+            trainer.insert("command".into(), json!(command));
+            trainer.insert("directory".into(), json!(spec.trainer.directory));
+            trainer.extend(settings.clone());
+        }
+        None => trainer.extend(settings_of_today(
+            settings,
+            trial.metrics.contains_key("triplet_accuracy"),
+        )),
+    }
     let mut study = json!({ "name": name(spec, trial), "seed": spec.seed, "trials": 1 });
     if !spec.objective.is_loss() {
         study["objective"] = json!(spec.objective.metric);

@@ -80,6 +80,66 @@ fn the_files_of_a_study_are_checked_in_turn() {
 }
 
 #[test]
+fn a_validation_loss_is_refused_for_data_that_it_is_not_made_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = |name: &str| directory.path().join(name);
+    let mut config = hpo_test_support::bert();
+    config["max_position_embeddings"] = json!(128);
+    hpo_test_support::write_model(&here("model"), &config);
+    let check = |rows: &dyn Fn(u32) -> serde_json::Value, loss: &str| {
+        let text: String = (0..20).map(|row| format!("{}\n", rows(row))).collect();
+        fs::write(here("t.jsonl"), text).unwrap();
+        let text = GOOD
+            .replace("../.cache/model/m", "model")
+            .replace("validation = \"v.jsonl\"", &format!("validation_loss = \"{loss}\""))
+            .replace("margin = 1", "dropout = 0");
+        let mut errors = check_files(&parse(&text, &here("space.toml")).unwrap()).err()?.0;
+        let error = errors.remove(0);
+        assert_eq!(errors, []);
+        Some((error.line_column().unwrap(), error.message, error.help.unwrap()))
+    };
+    let triplets =
+        |n: u32| json!({"anchor": format!("a{n}"), "positive": format!("b{n}"), "negative": format!("c{n}")});
+    let pairs = |n: u32| json!({"anchor": format!("a{n}"), "positive": format!("b{n}")});
+    let scored = |n: u32| json!({"sentence1": format!("a{n}"), "sentence2": format!("b{n}"), "score": n % 2});
+    let labelled = |n: u32| json!({"text": format!("a{n}"), "label": n % 2});
+    let refused = |message: &str, help: &str| Some(((10, 19), message.to_owned(), help.to_owned()));
+    for loss in ["auto", "log_rank", "cross_entropy", "triplet"] {
+        assert_eq!(check(&triplets, loss), None);
+    }
+    for loss in ["auto", "log_rank", "cross_entropy"] {
+        assert_eq!(check(&pairs, loss), None);
+    }
+    for loss in ["auto", "cross_entropy"] {
+        assert_eq!(check(&labelled, loss), None);
+    }
+    assert_eq!(check(&scored, "auto"), None);
+    assert_eq!(
+        check(&pairs, "triplet"),
+        refused(
+            "the validation loss `triplet` can't be computed for pairs",
+            "write `\"auto\"` or `\"log_rank\"` or `\"cross_entropy\"`, or remove it"
+        )
+    );
+    assert_eq!(
+        check(&labelled, "triplet"),
+        refused(
+            "the validation loss `triplet` can't be computed for labelled texts",
+            "write `\"auto\"` or `\"cross_entropy\"`, or remove it"
+        )
+    );
+    for loss in ["log_rank", "cross_entropy", "triplet"] {
+        assert_eq!(
+            check(&scored, loss),
+            refused(
+                &format!("the validation loss `{loss}` can't be computed for scored pairs"),
+                "write `\"auto\"`, or remove it"
+            )
+        );
+    }
+}
+
+#[test]
 fn what_make_setup_fetches_is_told_so() {
     let error = check_files(&parse_at(GOOD).unwrap()).unwrap_err().0.remove(0);
     assert_eq!(error.help.as_deref(), Some("run `make setup` to fetch it"));

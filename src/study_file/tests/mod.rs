@@ -39,7 +39,8 @@ fn what_is_left_out_has_its_default() {
     let study = parse_at(GOOD).unwrap().study;
     assert_eq!((study.name.as_str(), study.seed, study.retries), ("space", 0, 2));
     assert_eq!((study.policy.min_resource, study.policy.reduction_factor), (1, 3));
-    assert_eq!(study.trainer.settings["validation_margin"], 0.5);
+    assert_eq!(study.trainer.settings["validation_loss"], "auto");
+    assert_eq!(study.trainer.settings.get("validation_margin"), None);
     assert_eq!(study.trainer.settings["max_length"], 128);
     assert_eq!(study.trainer.seed, None);
 }

@@ -114,7 +114,8 @@ fn words(key: &Key) -> String {
     let Takes::Word(words, _) = key.takes else {
         return String::new();
     };
-    format!(". One of {}", quoted(words.iter().copied()).join(", "))
+    let end = if key.about.ends_with('.') { "" } else { "." };
+    format!("{end} One of {}", quoted(words.iter().copied()).join(", "))
 }
 
 fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {

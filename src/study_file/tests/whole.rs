@@ -24,6 +24,7 @@ threads_per_trial = 3
 model = "../.cache/model"
 train = "/data/./train.jsonl"
 validation = "v.jsonl"
+validation_loss = "triplet"
 validation_margin = 1
 max_length = 64
 seed = 7
@@ -88,6 +89,7 @@ fn trainer() -> Trainer {
             ("train".to_owned(), json!("/data/train.jsonl")),
             ("validation".to_owned(), json!("/here/sub/v.jsonl")),
             ("clean".to_owned(), json!(true)),
+            ("validation_loss".to_owned(), json!("triplet")),
             ("validation_margin".to_owned(), json!(1.0)),
             ("max_length".to_owned(), json!(64)),
         ]

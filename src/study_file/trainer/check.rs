@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use hpo_data::{DataError, Report};
-use hpo_protocol::embedding::{Settings, Sizes};
+use hpo_data::{DataError, Kind, Report};
+use hpo_protocol::embedding::{Settings, Sizes, ValidationLoss};
 use toml::de::DeTable;
 
 use super::super::reader::{Item, Problem, Span, Table};
 use super::super::{StudyFile, diagnostic};
 use super::effect::{can_replace, without_effect};
 use super::inputs::NamedInput;
-use super::keys::MODEL;
+use super::keys::{MODEL, VALIDATION_LOSS};
 use super::limits::exceeded;
 use super::model;
 use crate::diagnostic::{Diagnostic, Diagnostics, Source};
@@ -80,6 +80,11 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
         let help = "remove it, or search `synonym_replacement` under `[space]`";
         return Err(at_key(file, "synonyms", &synonyms.to_string_lossy(), message, help));
     }
+    if let Some(loss) = settings.validation_loss
+        && !loss.is_for(sets.report.kind)
+    {
+        return Err(no_validation_loss(file, loss, sets.report.kind));
+    }
     match without_effect(&file.study.space, sets.report.kind, sets.synonyms.is_some()) {
         Some(idle) => Err(diagnostic(
             Problem::new(
@@ -93,6 +98,23 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
         )),
         None => Ok(sets.report),
     }
+}
+
+/// About a validation loss that the data are not made for.
+fn no_validation_loss(file: &StudyFile, loss: ValidationLoss, kind: Kind) -> Diagnostic {
+    let message = format!("the validation loss `{loss}` can't be computed for {kind}");
+    let others: Vec<String> = ValidationLoss::ALL
+        .iter()
+        .filter(|other| other.is_for(kind))
+        .map(|other| format!("`\"{other}\"`"))
+        .collect();
+    let help = format!("write {}, or remove it", others.join(" or "));
+    let span = place(&file.text, VALIDATION_LOSS.name, 0).unwrap_or_default();
+    diagnostic(
+        Problem::new(span, message, "not for these data", help),
+        &file.text,
+        &file.path,
+    )
 }
 
 fn check_program(file: &StudyFile, command: &[String], directory: &Path) -> Result<(), Diagnostic> {
@@ -180,7 +202,7 @@ fn at_key(file: &StudyFile, key: &str, path: &str, message: String, help: &str) 
 }
 
 /// The text that a key of `[trial]` has.
-fn place_text(text: &str, key: &str) -> Option<String> {
+pub(super) fn place_text(text: &str, key: &str) -> Option<String> {
     let document = DeTable::parse(text).ok()?;
     let item: Item = Table::root(&document).get("trial")?.table().ok()?.get(key)?;
     item.string().ok().map(str::to_owned)

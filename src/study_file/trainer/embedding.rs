@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use hpo_protocol::Values;
-use hpo_protocol::embedding::Settings;
+use hpo_protocol::embedding::{Settings, ValidationLoss};
 use serde_json::Value;
 
 use super::super::path::absolute;
 use super::super::reader::{Problem, Problems, Result, Results, Table, did_you_mean};
 use super::super::settings;
 use super::data;
-use super::keys::{COMMAND, KEYS, MAX_TOKENS, MODEL, TRAIN, VALIDATION_MARGIN};
-use crate::keys::Key;
+use super::keys::{COMMAND, KEYS, MAX_TOKENS, MODEL, TRAIN, VALIDATION_LOSS, VALIDATION_MARGIN};
+use crate::keys::{self, Key};
 
 /// Reads the table of a file in `directory`.
 pub(super) fn read(table: &Table, directory: &Path) -> Results<Values> {
@@ -35,12 +35,31 @@ pub(super) fn read(table: &Table, directory: &Path) -> Results<Values> {
     }
     if let Some(given) = problems.keep(settings::read(table, KEYS)) {
         problems.keep(data::read(table, &given, directory, &mut values));
-        let margin = given.number(&VALIDATION_MARGIN);
-        values.insert(VALIDATION_MARGIN.name.to_owned(), Value::from(margin));
+        problems.keep(validation_loss(table, &given, &mut values));
         values.insert(MAX_TOKENS.name.to_owned(), Value::from(given.count(&MAX_TOKENS)));
     }
     problems.or(Some(()))?;
     Ok(frozen(table, values)?)
+}
+
+/// Reads what the validation loss is.
+fn validation_loss(table: &Table, given: &keys::Settings, values: &mut Values) -> Result<()> {
+    let loss = given.choice(&VALIDATION_LOSS, ValidationLoss::ALL);
+    values.insert(VALIDATION_LOSS.name.to_owned(), Value::from(loss.name()));
+    if loss == ValidationLoss::Triplet {
+        let margin = given.number(&VALIDATION_MARGIN);
+        values.insert(VALIDATION_MARGIN.name.to_owned(), Value::from(margin));
+    } else if let Some(item) = table.get(VALIDATION_MARGIN.name) {
+        let message = format!("has no effect: `validation_loss` is `{loss}`");
+        let verb = if table.get(VALIDATION_LOSS.name).is_some() {
+            "write"
+        } else {
+            "add"
+        };
+        let help = format!("remove it, or {verb} `validation_loss = \"triplet\"`");
+        return Err(item.problem(message, "not of this loss", help));
+    }
+    Ok(())
 }
 
 fn required(table: &Table, key: &Key, directory: &Path) -> Result<String> {

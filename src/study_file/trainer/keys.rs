@@ -1,6 +1,6 @@
 //! The keys of `[trial]`.
 
-use hpo_protocol::embedding::{self, Columns, Settings};
+use hpo_protocol::embedding::{self, Columns, Settings, ValidationLoss};
 
 use super::super::study::MAX_SEED;
 use crate::keys::{Fallback, Interval, Key, Refusal, Takes};
@@ -113,6 +113,24 @@ pub(super) const SPLIT_SEED: Key = setting(
     Fallback::Integer(0),
 );
 pub(super) const SYNONYMS: Key = setting("synonyms", Takes::Path, Fallback::Nothing);
+/// Its words are in the order of [`ValidationLoss::ALL`].
+pub(super) const VALIDATION_LOSS: Key = setting(
+    "validation_loss",
+    Takes::Word(
+        &[
+            ValidationLoss::Auto.name(),
+            ValidationLoss::LogRank.name(),
+            ValidationLoss::CrossEntropy.name(),
+            ValidationLoss::Triplet.name(),
+        ],
+        Refusal {
+            message: "is none of `auto`, `log_rank`, `cross_entropy` and `triplet`",
+            label: "unknown validation loss",
+            help: "",
+        },
+    ),
+    Fallback::Word(ValidationLoss::Auto.name()),
+);
 pub(super) const VALIDATION_MARGIN: Key = setting(
     "validation_margin",
     Takes::Number(
@@ -123,7 +141,7 @@ pub(super) const VALIDATION_MARGIN: Key = setting(
             help: "write a number above 0, such as 0.5",
         },
     ),
-    Fallback::Number(0.5),
+    Fallback::Number(Settings::VALIDATION_MARGIN),
 );
 pub(super) const MAX_TOKENS: Key = setting(
     MAX_LENGTH,
@@ -147,6 +165,7 @@ pub(in super::super) const KEYS: &[Key] = &[
     TEST_SHARE,
     SPLIT_SEED,
     SYNONYMS,
+    VALIDATION_LOSS,
     VALIDATION_MARGIN,
     MAX_TOKENS,
     SEED,
@@ -162,5 +181,9 @@ mod tests {
         let declared = |keys: &[embedding::Key]| keys.iter().map(|key| key.name).collect::<Vec<_>>();
         assert_eq!(names(KEYS), [declared(Settings::KEYS), vec![SEED.name]].concat());
         assert_eq!(names(COLUMNS), declared(Columns::KEYS));
+        let places = ValidationLoss::ALL
+            .iter()
+            .map(|loss| VALIDATION_LOSS.place(loss.name()));
+        assert!(places.eq((0..ValidationLoss::ALL.len()).map(Some)));
     }
 }

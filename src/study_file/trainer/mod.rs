@@ -9,6 +9,7 @@ mod inputs;
 mod keys;
 mod limits;
 mod model;
+mod older;
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,7 @@ use crate::study::Trainer;
 pub use check::{about_input, check_files};
 pub use inputs::{NamedInput, named_inputs};
 pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH};
+pub use older::{settings_of_then, settings_of_today};
 #[cfg(test)]
 pub(super) use {check::in_data, keys::COLUMNS};
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use hpo_protocol::embedding::Settings;
+use hpo_protocol::embedding::{Settings, ValidationLoss};
 use hpo_protocol::{Feature, FromWorker, Measurement, Run, Start, ToWorker, VERSION};
 use tch::{Device, Kind, Tensor};
 
@@ -22,7 +22,7 @@ use crate::kept_tokens::KeptTokens;
 use crate::model::{Base, Head, Weights};
 use crate::segment::{Talk, segment};
 use crate::trial::{CLASSIFIER, Shared, classifier};
-use crate::validate::{Measured, Validation};
+use crate::validate::{Measured, RankingLoss, Validation};
 
 /// Serves `hpo` on standard input and output until the input ends, which ends the process.
 pub fn serve() -> ! {
@@ -116,12 +116,6 @@ pub fn prepare(start: &Start) -> Result<Shared> {
     }
     let settings: Settings = serde_json::from_value(serde_json::json!(start.settings))
         .map_err(|error| Error::Invalid(format!("wrong settings under `[trial]`: {error}")))?;
-    if !(settings.validation_margin > 0.0 && settings.validation_margin.is_finite()) {
-        let margin = settings.validation_margin;
-        return Err(Error::Invalid(format!(
-            "validation_margin is {margin}; it must be above 0"
-        )));
-    }
     let gpu = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
     let device = device(&gpu, tch::Cuda::is_available(), is_built_for_cuda())?;
     let mut base = Base::load(&settings.model, device)?;
@@ -138,7 +132,7 @@ pub fn prepare(start: &Start) -> Result<Shared> {
     let mut train = Examples::of(&sets.train, &tokens)?;
     let validation = Examples::of(&sets.validation, &tokens)?;
     let test = sets.test.as_ref().map(|test| Examples::of(test, &tokens)).transpose()?;
-    let margin = settings.validation_margin;
+    let loss = ranking_loss(&settings, sets.report.kind)?;
     if let Some(synonyms) = sets.synonyms {
         train = train.with_synonyms(sets.train, synonyms, tokens.into_tokens()?);
     }
@@ -153,13 +147,40 @@ pub fn prepare(start: &Start) -> Result<Shared> {
         max_length: settings.max_length,
         digest: train.digest(),
         train,
-        validation: Validation::new(validation, margin),
-        test: test.map(|test| Validation::new(test, margin)),
+        validation: Validation::new(validation, loss),
+        test: test.map(|test| Validation::new(test, loss)),
         threads: start.threads,
         fits: Cell::new(usize::MAX),
         precision: OnceCell::new(),
         frozen: RefCell::default(),
         room: Rc::new(Cell::new(Shared::ROOM)),
+    })
+}
+
+/// The validation loss of triplets and pairs.
+fn ranking_loss(settings: &Settings, kind: hpo_data::Kind) -> Result<RankingLoss> {
+    let margin = settings.validation_margin.unwrap_or(Settings::VALIDATION_MARGIN);
+    if !(margin > 0.0 && margin.is_finite()) {
+        return Err(Error::Invalid(format!(
+            "validation_margin is {margin}; it must be above 0"
+        )));
+    }
+    let of_triplets = kind == hpo_data::Kind::Triplets;
+    let loss = match settings.validation_loss {
+        Some(loss) => loss,
+        None if of_triplets => ValidationLoss::Triplet,
+        None => ValidationLoss::Auto,
+    };
+    if !loss.is_for(kind) {
+        return Err(Error::Invalid(format!(
+            "the validation_loss `{loss}` can't be computed for {kind}; leave it out"
+        )));
+    }
+    Ok(match loss {
+        ValidationLoss::Auto if of_triplets => RankingLoss::LogRank,
+        ValidationLoss::LogRank => RankingLoss::LogRank,
+        ValidationLoss::Auto | ValidationLoss::CrossEntropy => RankingLoss::CrossEntropy,
+        ValidationLoss::Triplet => RankingLoss::Triplet { margin },
     })
 }
 

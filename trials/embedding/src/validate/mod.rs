@@ -10,6 +10,7 @@ use hpo_protocol::Metrics;
 use hpo_protocol::embedding::DistanceKind;
 use tch::{Kind, Tensor};
 
+pub use self::ranking::Ranked;
 use self::ranking::Ranking;
 use self::statistics::{accuracy, macro_f1};
 use crate::alive::LongWork;
@@ -25,8 +26,23 @@ const TOKENS: usize = 4096;
 #[derive(Debug)]
 pub struct Validation {
     examples: Examples,
-    margin: f64,
+    loss: RankingLoss,
     ranking: Option<Ranking>,
+}
+
+/// The loss of triplets and pairs. It does not know the one that a trial trains with: a small margin, or a high temperature, would
+/// make that small whatever the model has learned.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RankingLoss {
+    /// [`Ranked::log_rank`].
+    LogRank,
+    /// [`Ranked::cross_entropy`].
+    CrossEntropy,
+    /// Of triplets, the mean of `max(0, |a-p|^2 - |a-n|^2 + margin)`; of pairs, which have no negatives, the cross-entropy.
+    Triplet {
+        /// The margin, above 0.
+        margin: f64,
+    },
 }
 
 /// What a validation has measured.
@@ -39,13 +55,12 @@ pub struct Measured {
 }
 
 impl Validation {
-    /// A validation on these examples; for triplets, with a margin that is not the trial's: a trial's own margin would
-    /// make its loss small by being small.
-    pub fn new(examples: Examples, margin: f64) -> Self {
+    /// A validation on these examples. Scored pairs and labelled texts have no other loss than their own.
+    pub fn new(examples: Examples, loss: RankingLoss) -> Self {
         Self {
             ranking: Ranking::new(&examples),
             examples,
-            margin,
+            loss,
         }
     }
 
@@ -54,29 +69,54 @@ impl Validation {
         &self.examples
     }
 
-    /// Measures a model in evaluation mode, on embeddings scaled to length 1. Texts are cut to `max_length` tokens: which
-    /// part of a text it sees belongs to a model, as its pooling does, and whoever loads it will cut them there.
+    /// Measures a model in evaluation mode. Texts are cut to `max_length` tokens: which part of a text it sees belongs to a
+    /// model, as its pooling does, and whoever loads it will cut them there.
     ///
-    /// The loss of triplets is the mean of `max(0, |a-p|^2 - |a-n|^2 + margin)`, and `triplet_accuracy` the share with
-    /// `|a-p| < |a-n|`; that of pairs is the cross-entropy of finding the positive among all answers. For both, `mrr@10`, `recall@10` and `ndcg@10`
-    /// are means over the distinct anchors, which rank all distinct positives and negatives; ties count against the
-    /// model, so that equal embeddings of everything earn nothing. The loss of scored pairs is the mean squared error of
+    /// # Errors
+    /// As [`measure_embeddings`](Self::measure_embeddings) has, and those of the model.
+    pub fn measure(&self, model: &Model, classifier: Option<&Classifier>, max_length: usize) -> Result<Measured> {
+        self.measure_embeddings(&self.embeddings(model, max_length)?, classifier)
+    }
+
+    /// Measures embeddings of all texts, `[texts, hidden]`, in the order of their places; all but the classifier sees them
+    /// scaled to length 1.
+    ///
+    /// The loss of triplets and pairs is the [`RankingLoss`]; `mrr@10`, `recall@10` and `ndcg@10` are means over the distinct
+    /// anchors, which rank all distinct positives and negatives; ties count against the model, so that equal embeddings of
+    /// everything earn nothing. `triplet_accuracy` is the share of triplets with `|a-p| < |a-n|`. The loss of scored pairs is the mean squared error of
     /// the cosine, beside `spearman` and `pearson`; that of labelled texts is the cross-entropy of the classifier on
     /// the embeddings as the model gives them, beside `accuracy` and `macro_f1`. `mean_cosine` is the mean over all
     /// pairs of different texts: near 1, all embeddings are alike.
-    pub fn measure(&self, model: &Model, classifier: Option<&Classifier>, max_length: usize) -> Result<Measured> {
+    pub fn measure_embeddings(&self, plain: &Tensor, classifier: Option<&Classifier>) -> Result<Measured> {
         let _no_grad = tch::no_grad_guard();
-        let plain = self.embed(model, max_length)?;
-        let embeddings = normalise(&plain)?;
+        let embeddings = normalise(plain)?;
         let mut metrics = Metrics::from([("mean_cosine".to_owned(), mean_cosine(&embeddings)?)]);
         let mut report = |name: &str, value: f64| metrics.insert(name.to_owned(), value);
+        let mut ranked_loss = f64::NAN;
+        if let Some(ranking) = &self.ranking {
+            let ranked = ranking.measure(&self.examples, &embeddings)?;
+            report("mrr@10", ranked.mrr);
+            report("recall@10", ranked.recall);
+            report("ndcg@10", ranked.ndcg);
+            ranked_loss = match self.loss {
+                RankingLoss::LogRank => ranked.log_rank,
+                RankingLoss::CrossEntropy | RankingLoss::Triplet { .. } => ranked.cross_entropy,
+            };
+        }
         let loss = match self.examples.rows() {
             Rows::Triplets(_) => {
-                let (loss, accuracy) = self.triplet_loss(&embeddings)?;
-                report("triplet_accuracy", accuracy);
-                loss
+                let (near, far) = self.near_and_far(&embeddings)?;
+                let accuracy = near.f_less_tensor(&far)?.f_mean(Kind::Double)?;
+                report("triplet_accuracy", accuracy.f_double_value(&[])?);
+                match self.loss {
+                    RankingLoss::Triplet { margin } => {
+                        let hinge = near.f_sub(&far)?.f_add_scalar(margin)?.f_relu()?;
+                        hinge.f_mean(Kind::Double)?.f_double_value(&[])?
+                    }
+                    RankingLoss::LogRank | RankingLoss::CrossEntropy => ranked_loss,
+                }
             }
-            Rows::Pairs(_) => f64::NAN,
+            Rows::Pairs(_) => ranked_loss,
             Rows::Scored(rows) => {
                 let cosines = cosine(&self.column(&embeddings, 0)?, &self.column(&embeddings, 1)?)?;
                 let cosines: Vec<f64> = Vec::try_from(cosines.f_to_kind(Kind::Double)?)?;
@@ -93,7 +133,7 @@ impl Validation {
                 let missing = || Error::Invalid("labelled texts need a classifier".to_owned());
                 let classifier = classifier.ok_or_else(missing)?;
                 let labels: Vec<i64> = rows.iter().map(|&(_, label)| i64::from(label)).collect();
-                let scores = classifier.forward(&self.column(&plain, 0)?)?;
+                let scores = classifier.forward(&self.column(plain, 0)?)?;
                 let found: Vec<i64> = Vec::try_from(scores.f_argmax(1, false)?)?;
                 report("accuracy", accuracy(&found, &labels));
                 report("macro_f1", macro_f1(&found, &labels));
@@ -102,24 +142,15 @@ impl Validation {
                 loss.f_double_value(&[])?
             }
         };
-        let mut loss = loss;
-        if let Some(ranking) = &self.ranking {
-            let ranked = ranking.measure(&self.examples, &embeddings)?;
-            report("mrr@10", ranked.mrr);
-            report("recall@10", ranked.recall);
-            report("ndcg@10", ranked.ndcg);
-            if matches!(self.examples.rows(), Rows::Pairs(_)) {
-                loss = ranked.cross_entropy;
-            }
-        }
         metrics.retain(|_, value| value.is_finite());
         Ok(Measured { loss, metrics })
     }
 
-    /// Embeddings of all texts, `[texts, hidden]`, in the order of their places.
-    fn embed(&self, model: &Model, max_length: usize) -> Result<Tensor> {
+    /// A model's embeddings of all texts, `[texts, hidden]`, in the order of their places.
+    pub fn embeddings(&self, model: &Model, max_length: usize) -> Result<Tensor> {
         let mut order: Vec<u32> = (0..self.examples.texts() as u32).collect();
         order.sort_by_key(|&text| self.examples.text(text).len().min(max_length));
+        let _no_grad = tch::no_grad_guard();
         let embed = |batch: &[Cow<'_, [u32]>]| model.embed(&batch.iter().map(AsRef::as_ref).collect::<Vec<_>>());
         let mut parts = Vec::new();
         let mut batch = Vec::new();
@@ -149,15 +180,17 @@ impl Validation {
         select(embeddings, &self.examples.rows().column(column))
     }
 
-    fn triplet_loss(&self, embeddings: &Tensor) -> Result<(f64, f64)> {
+    /// The squared distances of anchors to their positives and to their negatives, `[triplets]` each.
+    fn near_and_far(&self, embeddings: &Tensor) -> Result<(Tensor, Tensor)> {
         let anchors = self.column(embeddings, 0)?;
-        let squared = DistanceKind::SquaredEuclidean;
-        let near = distance(squared, &anchors, &self.column(embeddings, 1)?)?;
-        let far = distance(squared, &anchors, &self.column(embeddings, 2)?)?;
-        let hinge = near.f_sub(&far)?.f_add_scalar(self.margin)?.f_relu()?;
-        let loss = hinge.f_mean(Kind::Double)?.f_double_value(&[])?;
-        let accuracy = near.f_less_tensor(&far)?.f_mean(Kind::Double)?.f_double_value(&[])?;
-        Ok((loss, accuracy))
+        let to = |column| {
+            distance(
+                DistanceKind::SquaredEuclidean,
+                &anchors,
+                &self.column(embeddings, column)?,
+            )
+        };
+        Ok((to(1)?, to(2)?))
     }
 }
 

@@ -10,8 +10,10 @@ use crate::alive::LongWork;
 use crate::error::Result;
 use crate::examples::Examples;
 
-/// Anchors compared with the corpus at a time.
+/// Anchors compared with the corpus at a time, at most.
 const QUERIES: usize = 128;
+/// Cosines computed at a time, unless a single anchor has more: 16 MiB.
+const COSINES: usize = 1 << 22;
 /// Places of a ranking that count.
 const TOP: usize = 10;
 /// What cosines are divided by in the cross-entropy: that of the training loss by default, and the same for all trials.
@@ -40,6 +42,9 @@ pub struct Ranked {
     /// Mean over anchors and their positives of the cross-entropy of finding the positive among all answers but the
     /// other right ones, by cosines over a fixed temperature.
     pub cross_entropy: f64,
+    /// Mean over anchors and their positives of the logarithm of the positive's rank among the wrong answers: that of their
+    /// geometric mean. It depends on the order of the answers alone, and not on how far apart they are.
+    pub log_rank: f64,
 }
 
 impl Ranking {
@@ -75,8 +80,9 @@ impl Ranking {
         let mut sum = Ranked::default();
         let mut pairs = 0;
         let mut work = LongWork::new("validation: anchors ranked", self.queries.len());
-        for (chunk, queries) in self.queries.chunks(QUERIES).enumerate() {
-            work.done(chunk * QUERIES);
+        let block = (COSINES / self.corpus.len().max(1)).clamp(1, QUERIES);
+        for (done, queries) in self.queries.chunks(block).enumerate() {
+            work.done(done * block);
             let count = queries.len() * self.corpus.len();
             let mut scores = vec![0f32; count];
             select(embeddings, queries)?
@@ -94,6 +100,7 @@ impl Ranking {
                 sum.recall += ranked.recall;
                 sum.ndcg += ranked.ndcg;
                 sum.cross_entropy += ranked.cross_entropy * right.len() as f64;
+                sum.log_rank += ranked.log_rank * right.len() as f64;
                 pairs += right.len();
             }
         }
@@ -103,6 +110,7 @@ impl Ranking {
             recall: sum.recall / queries,
             ndcg: sum.ndcg / queries,
             cross_entropy: sum.cross_entropy / pairs as f64,
+            log_rank: sum.log_rank / pairs as f64,
         })
     }
 }
@@ -113,9 +121,9 @@ fn standing(scores: &[f32], right: &[usize]) -> Ranked {
     best.sort_by(|one, other| other.total_cmp(one));
     let mut ranked = Ranked::default();
     let mut gain = 0.0;
-    for (before, &score) in best.iter().enumerate().take(TOP) {
-        let wrong = scores.iter().filter(|&&other| other >= score).count();
-        let wrong = wrong - best.iter().filter(|&&other| other >= score).count();
+    let wrong = wrong_before(scores, &best);
+    for (before, &wrong) in wrong.iter().enumerate() {
+        ranked.log_rank += (1.0 + wrong as f64).ln();
         if wrong + before < TOP {
             ranked.recall += 1.0;
             gain += discount(wrong + before);
@@ -126,6 +134,7 @@ fn standing(scores: &[f32], right: &[usize]) -> Ranked {
     }
     let ideal: f64 = (0..right.len().min(TOP)).map(discount).sum();
     ranked.recall /= right.len() as f64;
+    ranked.log_rank /= right.len() as f64;
     ranked.ndcg = gain / ideal;
 
     let scaled = |score: f32| f64::from(score) / TEMPERATURE;
@@ -133,13 +142,37 @@ fn standing(scores: &[f32], right: &[usize]) -> Ranked {
     let share = |score: f32| (scaled(score) - scaled(greatest)).exp();
     let all: f64 = scores.iter().map(|&score| share(score)).sum();
     let of_right: f64 = best.iter().map(|&score| share(score)).sum();
-    // What rounding leaves of the wrong ones may be below 0.
-    let of_wrong = (all - of_right).max(0.0);
+    // What rounding leaves of the wrong ones may be below 0. What is no number stays none, which `max` would not leave it.
+    let of_wrong = all - of_right;
+    let of_wrong = if of_wrong < 0.0 { 0.0 } else { of_wrong };
     let entropies = best
         .iter()
         .map(|&score| (of_wrong + share(score)).ln() - (scaled(score) - scaled(greatest)));
     ranked.cross_entropy = entropies.sum::<f64>() / right.len() as f64;
+    if ranked.cross_entropy.is_nan() {
+        // A score that is no number stands before and behind nothing.
+        ranked.log_rank = f64::NAN;
+    }
     ranked
+}
+
+/// For each right answer, the nearest first, how many wrong ones are at least as near.
+fn wrong_before(scores: &[f32], best: &[f32]) -> Vec<usize> {
+    // Of how many answers is this the first right one that is not nearer than they are?
+    let mut answers = vec![0; best.len() + 1];
+    for &score in scores {
+        answers[best.partition_point(|&right| right > score)] += 1;
+    }
+    let mut all = 0;
+    let at_least_as_near = answers.iter().map(|answers| {
+        all += answers;
+        all
+    });
+    let right = |&score: &f32| best.partition_point(|&other| other >= score);
+    best.iter()
+        .zip(at_least_as_near)
+        .map(|(score, all)| all - right(score).min(all))
+        .collect()
 }
 
 /// What a right answer is worth at a place from 0.
@@ -155,16 +188,28 @@ mod tests {
     fn a_ranking_is_measured() {
         let worth = |scores: &[f32], right: &[usize]| {
             let ranked = standing(scores, right);
-            (ranked.mrr, ranked.recall, (ranked.ndcg * 1e4).round() / 1e4)
+            let places = (ranked.log_rank * right.len() as f64).exp().round();
+            (ranked.mrr, ranked.recall, (ranked.ndcg * 1e4).round() / 1e4, places)
         };
-        assert_eq!(worth(&[0.1, 0.9, 0.5, 0.7], &[2]), (1.0 / 3.0, 1.0, 0.5));
-        // At the first and the fourth place: (1 + 1 / log2(5)) / (1 + 1 / log2(3)).
-        assert_eq!(worth(&[0.1, 0.9, 0.5, 0.7], &[1, 0]), (1.0, 1.0, 0.8772));
+        assert_eq!(worth(&[0.1, 0.9, 0.5, 0.7], &[2]), (1.0 / 3.0, 1.0, 0.5, 3.0));
+        // At the first and the fourth place: (1 + 1 / log2(5)) / (1 + 1 / log2(3)). The first is not in the way of the other.
+        assert_eq!(worth(&[0.1, 0.9, 0.5, 0.7], &[1, 0]), (1.0, 1.0, 0.8772, 3.0));
         // Eleven wrong answers tie with the right one: it is not found.
-        assert_eq!(worth(&[0.5; 12], &[0]), (0.0, 0.0, 0.0));
+        assert_eq!(worth(&[0.5; 12], &[0]), (0.0, 0.0, 0.0, 12.0));
+        assert_eq!(worth(&[0.5; 12], &[0, 3]), (0.0, 0.0, 0.0, 121.0));
         let mut scores = [0.0; 20];
         scores[0] = 1.0;
-        assert_eq!(worth(&scores, &[0, 1]), (1.0, 0.5, 0.6131));
+        assert_eq!(worth(&scores, &[0, 1]), (1.0, 0.5, 0.6131, 19.0));
+    }
+
+    #[test]
+    fn what_is_no_number_is_no_good_rank() {
+        for (score, right) in [(0, 0), (0, 1), (1, 0)] {
+            let mut scores = [0.5, 0.25, 0.0];
+            scores[score] = f32::NAN;
+            assert!(standing(&scores, &[right]).log_rank.is_nan(), "{scores:?}");
+        }
+        assert_eq!(standing(&[0.5, f32::NEG_INFINITY], &[0]).log_rank, 0.0);
     }
 
     #[test]

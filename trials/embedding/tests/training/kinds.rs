@@ -2,8 +2,10 @@
 
 use std::fs;
 
+use crate::one_thread;
 use crate::study::{Study, report, triplets};
 use hpo_protocol::{FromWorker, Measurement, ToWorker};
+use hpo_trial_embedding::worker::prepare;
 use serde_json::{Value, json};
 
 /// A study whose data are made of its triplets, row by row.
@@ -77,8 +79,22 @@ fn scored_pairs_are_regressed() {
         };
         json!({"sentence1": triplet["anchor"], "sentence2": triplet[other], "score": score})
     });
-    let (_, _, metrics) = learns(&study, json!({}));
+    let (_, loss, metrics) = learns(&study, json!({}));
     assert!(metrics["spearman"] > 0.3 && metrics["pearson"] > 0.3, "{metrics:?}");
+
+    let mut start = study.start.clone();
+    start.settings.insert("validation_loss".to_owned(), json!("auto"));
+    let same = Study { start, ..study };
+    assert_eq!(learns(&same, json!({})).1, loss);
+    let mut start = same.start.clone();
+    start
+        .settings
+        .insert("validation_loss".to_owned(), json!("cross_entropy"));
+    one_thread();
+    assert_eq!(
+        prepare(&start).unwrap_err().to_string(),
+        "the validation_loss `cross_entropy` can't be computed for scored pairs; leave it out"
+    );
 }
 
 #[test]

@@ -131,38 +131,60 @@ fn a_stop_without_saving_writes_nothing_and_frees_the_worker() {
     assert!(matches!(lines.last(), Some(FromWorker::Done { .. })), "{lines:?}");
 }
 
-/// A small margin must not look good by being small.
+/// A small margin must not look good by being small, nor a temperature by being high.
 #[test]
-fn the_validation_loss_does_not_know_the_margin_of_the_trial() {
-    let study = Study::new("margin");
-    let mut worker = study.worker();
-    worker.say(&ToWorker::Evaluate);
-    let Some(FromWorker::Evaluated(Measurement {
-        loss: Some(untrained),
-        metrics,
-    })) = worker.next()
-    else {
-        panic!("not evaluated");
+fn the_validation_loss_does_not_know_the_loss_of_the_trial() {
+    let mut study = Study::new("margin");
+    let mut untrained = Vec::new();
+    for chosen in [
+        None,
+        Some("triplet"),
+        Some("auto"),
+        Some("log_rank"),
+        Some("cross_entropy"),
+    ] {
+        if let Some(chosen) = chosen {
+            study.start.settings.insert("validation_loss".to_owned(), json!(chosen));
+        }
+        let mut worker = study.worker();
+        worker.say(&ToWorker::Evaluate);
+        let Some(FromWorker::Evaluated(Measurement {
+            loss: Some(loss),
+            metrics,
+        })) = worker.next()
+        else {
+            panic!("not evaluated");
+        };
+        assert_eq!(
+            metrics.keys().collect::<Vec<_>>(),
+            ["mean_cosine", "mrr@10", "ndcg@10", "recall@10", "triplet_accuracy"]
+        );
+        untrained.push(loss);
+        // At a vanishing rate nothing is learned, so all trials must stand where the untrained model stands.
+        let mut frozen = |mut parameters: Value| {
+            parameters["learning_rate"] = json!(1e-30);
+            let lines = worker.train(&study.run("frozen", parameters, 0, 1, None));
+            let (_, found, metrics, _) = report(&lines[0]);
+            assert_eq!(found, loss, "{chosen:?}");
+            metrics["train_loss"]
+        };
+        assert!(frozen(with("margin", json!(1.0))) > frozen(with("margin", json!(0.1))) + 0.5);
+        let mut warm = |temperature: f64| {
+            frozen(json!({"loss": "multiple_negatives", "temperature": temperature, "batch_size": 8, "dropout": 0.0}))
+        };
+        assert!((warm(1.0) - warm(0.01)).abs() > 0.5);
+        let mut trained = |margin: f64| {
+            let lines = worker.train(&study.run("trained", with("margin", json!(margin)), 0, 2, None));
+            report(&lines[1]).1
+        };
+        assert_ne!(trained(1.0), trained(0.1));
+    }
+    // Without the setting it is what it was before there was one.
+    let [none, triplet, auto, log_rank, cross_entropy] = untrained[..] else {
+        panic!("{untrained:?}");
     };
-    assert_eq!(
-        metrics.keys().collect::<Vec<_>>(),
-        ["mean_cosine", "mrr@10", "ndcg@10", "recall@10", "triplet_accuracy"]
-    );
-    // At a vanishing rate nothing is learned, so all margins must stand where the untrained model stands.
-    let mut frozen = |margin: f64| {
-        let mut parameters = with("margin", json!(margin));
-        parameters["learning_rate"] = json!(1e-30);
-        let lines = worker.train(&study.run("frozen", parameters, 0, 1, None));
-        let (_, loss, metrics, _) = report(&lines[0]);
-        assert_eq!(loss, untrained);
-        metrics["train_loss"]
-    };
-    assert!(frozen(1.0) > frozen(0.1) + 0.5);
-    let mut trained = |margin: f64| {
-        let lines = worker.train(&study.run("trained", with("margin", json!(margin)), 0, 2, None));
-        report(&lines[1]).1
-    };
-    assert_ne!(trained(1.0), trained(0.1));
+    assert_eq!((none, auto), (triplet, log_rank));
+    assert!(auto != triplet && auto != cross_entropy && triplet != cross_entropy);
 }
 
 #[test]

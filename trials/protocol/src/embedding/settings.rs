@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::declare::keys;
+use super::declare::{Choice, choices, keys};
 
 /// A key of a table of the study's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +54,13 @@ keys! {
         /// from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         synonyms: Option<PathBuf>,
-        /// The margin of the validation loss, the same for all trials whatever margin they train with; above 0.
-        #[serde(default = "validation_margin")]
-        validation_margin: f64,
+        /// What a validation loss is, the same for all trials whatever loss they train with.
+        // Without it a study is one of before there was a choice: triplets have the triplet loss.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        validation_loss: Option<ValidationLoss>,
+        /// The margin of `validation_loss = "triplet"`, the same for all trials whatever margin they train with; above 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        validation_margin: Option<f64>,
         /// Tokens per text, special tokens included; longer texts are cut. At least 3. The parameter of this name may
         /// cut them shorter still.
         #[serde(default = "max_length")]
@@ -67,6 +71,38 @@ keys! {
 impl Settings {
     /// [`validation_share`](Self::validation_share) if a study sets none.
     pub const VALIDATION_SHARE: f64 = 0.1;
+
+    /// [`validation_margin`](Self::validation_margin) if a study sets none.
+    pub const VALIDATION_MARGIN: f64 = 0.5;
+}
+
+choices! {
+    /// What a validation loss is.
+    ValidationLoss {
+        /// Of triplets `"log_rank"`, of pairs and labelled texts `"cross_entropy"`, of scored pairs the mean squared error of
+        /// the cosine.
+        // Studies are frozen with this name: what it stands for can't change, and a better loss needs another name.
+        Auto = "auto",
+        /// Of triplets and pairs, the mean logarithm of the positive's rank among all texts that are wrong.
+        LogRank = "log_rank",
+        /// Of triplets and pairs, the cross-entropy of finding the positive among all texts that are wrong, by cosines over
+        /// 0.05; of labelled texts, that of finding the label.
+        CrossEntropy = "cross_entropy",
+        /// Of triplets, how much nearer the positive is than the negative of its own row, by `validation_margin`.
+        Triplet = "triplet",
+    }
+}
+
+impl ValidationLoss {
+    /// Whether it can be computed for rows of a kind.
+    pub fn is_for(self, kind: Kind) -> bool {
+        match self {
+            Self::Auto => true,
+            Self::LogRank => matches!(kind, Kind::Triplets | Kind::Pairs),
+            Self::CrossEntropy => kind != Kind::Scored,
+            Self::Triplet => kind == Kind::Triplets,
+        }
+    }
 }
 
 keys! {
@@ -117,10 +153,6 @@ impl Columns {
 
 fn clean() -> bool {
     true
-}
-
-fn validation_margin() -> f64 {
-    0.5
 }
 
 fn max_length() -> usize {

@@ -1,0 +1,36 @@
+//! Studies of before there was a choice of `validation_loss`: triplets had the triplet loss, and the margin was always there.
+
+use hpo_protocol::Values;
+use hpo_protocol::embedding::{Settings, ValidationLoss};
+use serde_json::json;
+
+use super::super::StudyFile;
+use super::check::place_text;
+use super::keys::{VALIDATION_LOSS, VALIDATION_MARGIN};
+
+/// The settings of the embedding trainer in a file, as they were when a study with those recorded was made: as long as the file
+/// names no other validation loss, such a study goes on as it was.
+pub fn settings_of_then(file: &StudyFile, recorded: &Values) -> Values {
+    let mut settings = file.study.trainer.settings.clone();
+    let named = place_text(&file.text, VALIDATION_LOSS.name);
+    let goes_on = named.is_none_or(|loss| loss == ValidationLoss::Triplet.name());
+    if goes_on && !recorded.contains_key(VALIDATION_LOSS.name) {
+        settings.remove(VALIDATION_LOSS.name);
+        let margin = settings.entry(VALIDATION_MARGIN.name.to_owned());
+        margin.or_insert_with(|| json!(Settings::VALIDATION_MARGIN));
+    }
+    settings
+}
+
+/// The recorded settings of the embedding trainer as a file of today has them. `triplets` if its data are.
+pub fn settings_of_today(recorded: &Values, triplets: bool) -> Values {
+    let mut settings = recorded.clone();
+    if recorded.contains_key(VALIDATION_MARGIN.name) && !recorded.contains_key(VALIDATION_LOSS.name) {
+        if triplets {
+            settings.insert(VALIDATION_LOSS.name.to_owned(), json!(ValidationLoss::Triplet));
+        } else {
+            settings.remove(VALIDATION_MARGIN.name);
+        }
+    }
+    settings
+}
