@@ -116,11 +116,9 @@ pub(super) fn search(
     Ok(directory)
 }
 
-/// Whether a limit has ended the study that is none the higher now.
+/// Whether a limit has ended the study, and all limits are what they were.
 fn still_halted(study: &Study, wanted: &StudySpec) -> bool {
-    let (recorded, wanted) = (study.spec().limits(), wanted.limits());
-    let others = (wanted.trials, wanted.confirmation) == (recorded.trials, recorded.confirmation);
-    study.halted().is_some() && others && study.reached(&wanted.stop, now()).is_some()
+    study.halted().is_some() && study.spec().limits() == wanted.limits()
 }
 
 /// Removes a study that has not trained anything; for any other the error is `changed`.

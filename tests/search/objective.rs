@@ -18,8 +18,8 @@ const FAR: &str = "objective = \"far\"\ndirection = \"maximize\"";
 #[test]
 fn the_metric_of_the_study_decides_from_the_first_rung_to_the_export() {
     let place = Place::new();
-    place.search(&study(&place, "loss", "", "")).ok();
-    let output = place.search(&study(&place, "far", FAR, "")).ok();
+    place.search(&study(&place, "loss", "", "far = 0.0")).ok();
+    let output = place.search(&study(&place, "far", FAR, "far = 0.0")).ok();
     let status = |name: &str| place.run(&["status", name, "--json"]).json();
     let x = |status: &Value| (status["best"]["parameters"]["x"].as_f64().unwrap() - 0.3).abs();
     let (by_loss, by_far) = (status("loss"), status("far"));
@@ -79,7 +79,7 @@ fn the_metric_of_the_study_decides_from_the_first_rung_to_the_export() {
 #[test]
 fn an_objective_that_the_trainer_does_not_report_ends_the_search_before_any_training() {
     let place = Place::new();
-    let file = study(&place, "s", "objective = \"acuracy\"\ndirection = \"maximize\"", "");
+    let file = study(&place, "s", "objective = \"acuracy\"\ndirection = \"maximize\"", "far = 0.0");
     let expected = "lacks `acuracy`, the study's objective: it has loss, accuracy, far";
     place.search(&file).fails(1, &[expected]);
     assert!(place.facts("s", "segment_started").is_empty());
@@ -108,7 +108,7 @@ fn a_direction_that_is_not_known_is_asked_for() {
 #[test]
 fn a_model_that_is_no_better_than_the_untrained_one_is_called_that_and_needs_force() {
     let place = Place::new();
-    let output = place.search(&study(&place, "s", FAR, "untrained = 5.0")).ok();
+    let output = place.search(&study(&place, "s", FAR, "far = 5.0")).ok();
     let status = place.run(&["status", "s"]).ok().stdout();
     for text in [output.stdout(), status] {
         let first = text.lines().find(|line| !line.is_empty()).unwrap();
