@@ -79,7 +79,12 @@ fn the_metric_of_the_study_decides_from_the_first_rung_to_the_export() {
 #[test]
 fn an_objective_that_the_trainer_does_not_report_ends_the_search_before_any_training() {
     let place = Place::new();
-    let file = study(&place, "s", "objective = \"acuracy\"\ndirection = \"maximize\"", "far = 0.0");
+    let file = study(
+        &place,
+        "s",
+        "objective = \"acuracy\"\ndirection = \"maximize\"",
+        "far = 0.0",
+    );
     let expected = "lacks `acuracy`, the study's objective: it has loss, accuracy, far";
     place.search(&file).fails(1, &[expected]);
     assert!(place.facts("s", "segment_started").is_empty());
