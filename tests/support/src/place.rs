@@ -91,6 +91,7 @@ impl Place {
             .env_remove("RUST_LOG")
             .current_dir(self.dir.path())
             .stdin(Stdio::null());
+        heed_signals(&mut command);
         Run(command.output().unwrap())
     }
 
@@ -104,6 +105,7 @@ impl Place {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path = std::env::join_paths([trainers].into_iter().chain(std::env::split_paths(&path))).unwrap();
         let mut command = Command::new(built.join("hpo"));
+        heed_signals(&mut command);
         command
             .args(arguments)
             .env("PATH", path)
@@ -143,6 +145,7 @@ impl Place {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("trap '' {signals}; exec \"$@\""), "sh"]);
         command.arg(search.get_program()).args(search.get_args());
+        heed_signals(&mut command);
         for (name, value) in search.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
@@ -211,6 +214,22 @@ impl Place {
         assert!(made.success());
         fifo
     }
+}
+
+/// Has a command begin with the usual dispositions of signals. What runs the tests may ignore some, as a shell has those that run beside
+/// it ignore SIGINT, and whoever inherits that keeps to it.
+fn heed_signals(command: &mut Command) {
+    let usual = || {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+            // SAFETY: the disposition is one that there always is, and setting it is safe between fork and exec.
+            if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+                return Err(std::io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: it calls only functions that are safe between fork and exec.
+    unsafe { command.pre_exec(usual) };
 }
 
 /// Copies a directory with all that is in it.
