@@ -165,9 +165,10 @@ fn an_export_that_is_stopped_or_killed_leaves_nothing_behind() {
     let (fifo, left, fixed) = (place.pipe("fifo"), place.path("left"), place.path("fixed"));
     let fault = format!("fault = \"export and hang\"\nfifo = {fifo:?}\nleft = {left:?}\nfixed = {fixed:?}");
     let file = place.space("s", 3, 1, FAULTY, &format!("{fault}\nfeatures = [\"export\"]"));
-    std::fs::write(&fixed, "").unwrap();
+    // A directory: a file that a setting names would be data of the study.
+    std::fs::create_dir(&fixed).unwrap();
     place.search(&file).ok();
-    std::fs::remove_file(&fixed).unwrap();
+    std::fs::remove_dir(&fixed).unwrap();
     let models = place.path("models");
     std::fs::create_dir(&models).unwrap();
     let model = models.join("m");
@@ -186,7 +187,7 @@ fn an_export_that_is_stopped_or_killed_leaves_nothing_behind() {
 
     let (_, processes) = hangs(Signal::KILL);
     assert_eq!(count(), 1);
-    std::fs::write(&fixed, "").unwrap();
+    std::fs::create_dir(&fixed).unwrap();
     place.run(&command).ok();
     assert_eq!(count(), 1, "only the model");
     processes.lines().for_each(wait_until_gone);
