@@ -35,6 +35,7 @@ validation = "validation.jsonl"
 test = "test.jsonl"
 synonyms = "synonyms.tsv"
 max_length = 16
+validation_loss = "triplet"
 [space]
 learning_rate = { type = "log_uniform", low = 1e-6, high = 1e-4 }
 batch_size = 4
