@@ -18,7 +18,7 @@ use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
 use crate::shell::command;
 use crate::signals::Signals;
 use crate::store::{Store, StudyDirectory, StudyReader};
-use crate::study::{Limits, Study, Trainer, TrialState, TrialStatus, TrialSummary};
+use crate::study::{Limits, Study, Trainer, TrialStatus, TrialSummary};
 use crate::view::{self, Progress, notify};
 use crate::words::counted;
 
@@ -245,16 +245,8 @@ fn print_outcome(
 
 /// Why a finished study has no result: what failed last, in its own words.
 fn without_result(study: &Study, directory: &StudyDirectory) -> String {
-    let last = study.trials().iter().rev().find_map(|trial| match &trial.state {
-        TrialState::Failed { message } => Some((trial.id, message)),
-        TrialState::Waiting { .. }
-        | TrialState::Running { .. }
-        | TrialState::Paused { .. }
-        | TrialState::Ahead { .. }
-        | TrialState::Pruned { .. }
-        | TrialState::Completed
-        | TrialState::Diverged { .. } => None,
-    });
+    let mut trials = study.trials().iter().rev();
+    let last = trials.find_map(|trial| Some((trial.id, trial.state.failure()?)));
     let logs = directory.logs();
     let has_log = study.trials().iter().any(|trial| {
         let log = format!("{}.log", StudyDirectory::trial_checkpoints(trial.id));

@@ -155,11 +155,7 @@ impl Decider<'_> {
         }
         // Its trainer takes it to be on its way still.
         if unfinished && report.diverged {
-            self.step.commands.push(Command::Stop {
-                slot: segment.slot,
-                segment: id,
-                save: false,
-            });
+            self.stop_segment(id.trial);
         }
         self.record(Fact::Reported(report));
         self.decide();

@@ -1,6 +1,6 @@
 //! The objective: the reported value that trials are compared by.
 
-use hpo_protocol::{Measurement, Metrics};
+use hpo_protocol::Measurement;
 use serde::{Deserialize, Serialize};
 
 /// The name of the validation loss, which stands beside the metrics of a report.
@@ -77,14 +77,9 @@ impl Objective {
 
     /// The value in a measurement, if it is there.
     pub fn measured(&self, measurement: &Measurement) -> Option<f64> {
-        self.value(measurement.loss, &measurement.metrics)
-    }
-
-    /// The value among a loss and metrics, if it is there.
-    pub fn value(&self, loss: Option<f64>, metrics: &Metrics) -> Option<f64> {
         match self.is_loss() {
-            true => loss,
-            false => metrics.get(&self.metric).copied(),
+            true => measurement.loss,
+            false => measurement.metrics.get(&self.metric).copied(),
         }
     }
 

@@ -4,7 +4,7 @@ use hpo_protocol::{Metrics, Values};
 use serde::{Deserialize, Serialize};
 
 use super::objective::Objective;
-use super::trial::{Trial, TrialState, TrialStatus};
+use super::trial::{Trial, TrialStatus};
 use crate::ids::TrialId;
 
 /// One row of the trial table.
@@ -61,16 +61,7 @@ impl TrialSummary {
             attempts: trial.attempts,
             failures: trial.failures,
             trained_seconds: trial.trained_ms as f64 / 1000.0,
-            message: match &trial.state {
-                TrialState::Failed { message } => Some(message.clone()),
-                TrialState::Waiting { .. }
-                | TrialState::Running { .. }
-                | TrialState::Paused { .. }
-                | TrialState::Ahead { .. }
-                | TrialState::Pruned { .. }
-                | TrialState::Completed
-                | TrialState::Diverged { .. } => None,
-            },
+            message: trial.state.failure().map(str::to_owned),
         }
     }
 }

@@ -105,6 +105,20 @@ impl TrialState {
         )
     }
 
+    /// What happened last to a trial that has failed for good.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Failed { message } => Some(message),
+            Self::Waiting { .. }
+            | Self::Running { .. }
+            | Self::Paused { .. }
+            | Self::Ahead { .. }
+            | Self::Pruned { .. }
+            | Self::Completed
+            | Self::Diverged { .. } => None,
+        }
+    }
+
     /// The state without what holds in it.
     pub fn status(&self) -> TrialStatus {
         match self {
