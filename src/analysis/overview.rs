@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hpo_protocol::Measurement;
+use hpo_protocol::Baseline;
 use serde::{Deserialize, Serialize};
 
 use super::diagnosis::{Summary, summarise};
@@ -48,8 +48,8 @@ pub struct Overview {
     pub full_resource: u64,
     /// Time spent training, summed over all slots, in milliseconds.
     pub trained_ms: u64,
-    /// The loss and metrics of the untrained model, once measured.
-    pub baseline: Option<Measurement>,
+    /// The loss and metrics of the untrained model, or of each of those that trials choose from, once measured.
+    pub baseline: Option<Baseline>,
     /// The best trial; see [`Study::best`].
     pub best: Option<TrialSummary>,
     /// The outcome of confirmation so far; `None` if it has not started.
@@ -104,10 +104,11 @@ impl Overview {
         }
     }
 
-    /// Whether the best trial is better than the untrained model, by the study's objective; `None` if one of them is not known.
+    /// Whether the best trial is better than every untrained model, by the study's objective; `None` if one of them is not known.
+    /// A trial that is better than its own base model and worse than another one has found nothing that was not there before.
     pub fn improves(&self) -> Option<bool> {
         let objective = &self.spec.objective;
-        let untrained = objective.measured(self.baseline.as_ref()?)?;
+        let (_, untrained) = objective.best_of(self.baseline.as_ref()?)?;
         let best = self.best.as_ref()?.objective?;
         Some(objective.is_better(best, untrained))
     }

@@ -13,7 +13,7 @@ use crate::shell::about;
 use crate::signals::Signals;
 use crate::store::{StudyDirectory, StudyReader};
 use crate::study::{Study, StudySpec, Tested, Trial, TrialSummary};
-use crate::view::{metric, notify};
+use crate::view::{no_better_than, notify};
 
 /// The arguments of `hpo export`.
 #[derive(Debug, clap::Args)]
@@ -159,22 +159,15 @@ pub(super) fn refuse_existing(directory: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
-/// A model that is no better than the one that it was made of is not worth shipping.
+/// A model that is no better than one that was there before is not worth shipping.
 fn refuse_untrained(study: &Study) -> Result<(), CliError> {
-    let objective = &study.spec().objective;
-    let untrained = study.baseline().and_then(|it| objective.measured(it));
-    let best = study.best().and_then(|best| study.summary(best).objective);
-    match untrained.zip(best) {
-        Some((untrained, best)) if !objective.is_better(best, untrained) => Err(CliError::usage(
-            format!(
-                "the best trial is no better than the untrained model: {} {}, untrained {}",
-                objective.metric,
-                metric(best),
-                metric(untrained)
-            ),
+    let best = study.best().map(|best| study.summary(best)).zip(study.baseline());
+    match best.and_then(|(best, untrained)| no_better_than(&study.spec().objective, &best, untrained)) {
+        Some(values) => Err(CliError::usage(
+            format!("the best trial is no better than {values}"),
             "use the untrained model, or write it nevertheless with --force",
         )),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

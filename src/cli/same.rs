@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use hpo_protocol::BASE_MODEL;
 use serde_json::{Map, Value};
 
 use super::{CliError, origin};
@@ -31,6 +32,11 @@ pub(super) fn check(reader: &StudyReader, wanted: &StudySpec, file: &StudyFile) 
         // The embedding trainer's files are absolute: it does not matter where it starts.
         comparable.trainer.directory.clone_from(&recorded.trainer.directory);
         comparable.trainer.settings = settings_of_then(file, &recorded.trainer.settings);
+        // Which models there are to choose from is said by the space, and their content is compared below.
+        let models = (recorded.trainer.settings.get(BASE_MODEL)).filter(|models| models.is_object());
+        if let (Some(was), Some(now @ Value::Object(_))) = (models, comparable.trainer.settings.get_mut(BASE_MODEL)) {
+            now.clone_from(was);
+        }
     }
     if let Some(origin) = reader.origin() {
         let changed = origin::diagnostics(origin, file, &recorded.name);

@@ -33,8 +33,7 @@ impl Card {
         if spec.trainer.command.is_some() {
             return None;
         }
-        let base = trial.parameters.get("model").or(spec.trainer.settings.get("model"));
-        let base = name(base.and_then(Value::as_str).unwrap_or_default());
+        let base = name(spec.trainer.base_model(&trial.parameters).unwrap_or_default());
         let row = study.summary(trial);
         let objective = &spec.objective;
         let searched = counted(study.search_trials().count(), "configuration");
@@ -55,7 +54,7 @@ impl Card {
         });
         if let Some(validated) = validated {
             text += "\n## Validation\n\nThe search chose by these values, so they are better than what new data will show.\n\n";
-            text += &compared(&validated, study.baseline());
+            text += &compared(&validated, study.untrained(trial));
         }
         if let Some(tested) = tested {
             text += "\n## Test\n\nNo decision of the search looked at these data.\n\n";

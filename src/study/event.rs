@@ -1,6 +1,6 @@
 //! What goes into the core and what comes out of it.
 
-use hpo_protocol::{Measurement, Values};
+use hpo_protocol::{Baseline, Measurement, Values};
 use serde::{Deserialize, Serialize};
 
 use super::measures::Measures;
@@ -77,7 +77,7 @@ pub struct Tested {
     pub trial: TrialId,
     /// What it comes to there.
     pub measurement: Measurement,
-    /// What the untrained model comes to there, if that was measured.
+    /// What the untrained model that it was made of comes to there, if that was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub untrained: Option<Measurement>,
 }
@@ -99,8 +99,8 @@ pub enum Event {
         /// The slots.
         slots: Vec<SlotId>,
     },
-    /// The untrained model was measured.
-    Evaluated(Measurement),
+    /// The untrained model was measured, or each of those that trials choose from.
+    Evaluated(Baseline),
     /// The exported model was measured on data that no decision has looked at.
     Tested(Tested),
     /// A running trial was validated.
@@ -194,8 +194,8 @@ pub enum Fact {
         /// Which.
         limit: Limit,
     },
-    /// The untrained model was measured.
-    BaselineMeasured(Measurement),
+    /// The untrained model was measured, or each of those that trials choose from.
+    BaselineMeasured(Baseline),
     /// The exported model was measured on the test data.
     ModelTested(Tested),
     /// A bracket was opened.

@@ -30,7 +30,7 @@ mod turn;
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use hpo_protocol::Measurement;
+use hpo_protocol::{Baseline, Measurement};
 use serde::{Deserialize, Serialize};
 
 pub use bracket::AshaVariant;
@@ -86,7 +86,7 @@ pub struct Study {
     chosen: Option<TrialId>,
     /// The trials to which nothing more will happen and whose best checkpoint is kept.
     holders: BTreeSet<TrialId>,
-    baseline: Option<Measurement>,
+    baseline: Option<Baseline>,
     test: Option<Tested>,
     scheduler: Option<SchedulerRun>,
     /// Decisions that follow from the records but are not among them yet.
@@ -238,9 +238,14 @@ impl Study {
         self.trials.iter().any(|trial| trial.resource() > 0)
     }
 
-    /// What the untrained model comes to, once measured.
-    pub fn baseline(&self) -> Option<&Measurement> {
+    /// What the untrained model comes to, or each of those that trials choose from, once measured.
+    pub fn baseline(&self) -> Option<&Baseline> {
         self.baseline.as_ref()
+    }
+
+    /// What the model that a trial began with comes to.
+    pub fn untrained(&self, trial: &Trial) -> Option<&Measurement> {
+        self.baseline.as_ref()?.of(&trial.parameters)
     }
 
     /// The trial whose model was exported, and what it comes to on the test data.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::Values;
+use hpo_protocol::{BASE_MODEL, Values};
 use serde::{Deserialize, Serialize};
 
 use super::objective::Objective;
@@ -89,6 +89,16 @@ pub struct Trainer {
     pub settings: Values,
     /// The seed that every trial trains with, instead of one of its own, below 2^53.
     pub seed: Option<u64>,
+}
+
+impl Trainer {
+    /// The directory of the base model of a configuration; `None` if it is not known, as for trainers other than the embedding trainer.
+    pub fn base_model(&self, parameters: &Values) -> Option<&str> {
+        let model = self.settings.get(BASE_MODEL).filter(|_| self.command.is_none())?;
+        model
+            .as_str()
+            .or_else(|| model.get(parameters.get(BASE_MODEL)?.as_str()?)?.as_str())
+    }
 }
 
 /// How much is confirmed.

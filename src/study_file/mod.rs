@@ -247,7 +247,8 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
     let confirmed = |table: &Table| confirmation::read(table, trials).map(Some);
     let confirmation = optional(root, problems, "confirmation", || None, confirmed);
     let slots = optional(root, problems, "slots", SlotSettings::default, slots::read);
-    let trainer = trial.and_then(|table| problems.keep(trainer::read(&table, directory)));
+    let trainer =
+        trial.and_then(|table| problems.keep(trainer::read(&table, trainer::searched(root).as_ref(), directory)));
     let max_length = trainer
         .as_ref()
         .and_then(|trainer| trainer.settings.get(trainer::MAX_LENGTH)?.as_u64());

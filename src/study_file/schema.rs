@@ -3,6 +3,7 @@
 //! It accepts every file that is right, and refuses unknown keys and most wrong values; what depends on several keys is left to
 //! [`read`](super::read).
 
+use hpo_protocol::BASE_MODEL;
 use hpo_protocol::embedding::{self, Domain, PARAMETERS, Parameters};
 use serde_json::{Map, Value, json};
 
@@ -71,6 +72,9 @@ fn embedding_trainer() -> Value {
             "trial": table(trainer::KEYS),
             "space": { "propertyNames": { "enum": names }, "properties": parameters },
         },
+        "if": { "properties": { "space": { "required": [BASE_MODEL] } } },
+        "then": { "properties": { "trial": { "properties": { BASE_MODEL: false } } } },
+        "else": { "properties": { "trial": { "required": [BASE_MODEL] } } },
     })
 }
 
@@ -255,6 +259,7 @@ fn domain(domain: Domain) -> Value {
         }),
         Domain::Integer { low } => json!({ "type": "integer", "minimum": low }),
         Domain::Bool => json!({ "type": "boolean" }),
+        Domain::Directory => json!({ "type": "string", "minLength": 1 }),
         Domain::Choice(choices) => json!({ "enum": choices.iter().map(|choice| choice.name).collect::<Vec<_>>() }),
     }
 }

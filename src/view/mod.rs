@@ -9,11 +9,13 @@ mod report;
 mod simulation;
 mod space;
 mod table;
+mod untrained;
 
 pub use examination::examination;
-pub use format::{metric, notify};
+pub use format::notify;
 pub use progress::Progress;
 pub use report::{limit_reached, outcome, status, status_json, trial_details};
 pub use simulation::simulation;
 pub use space::space;
 pub use table::{TrialTable, trial_table};
+pub use untrained::no_better_than;

@@ -275,7 +275,13 @@ fn line(study: &Study, fact: &Fact) -> Option<String> {
             let Measurement { loss, metrics: of } = measurement;
             format!("trial {trial}: on the test data:{}", values(*loss, of))
         }
-        Fact::BaselineMeasured(Measurement { loss, metrics: of }) => format!("untrained:{}", values(*loss, of)),
+        Fact::BaselineMeasured(baseline) => {
+            let each = baseline.each().into_iter().map(|(model, Measurement { loss, metrics: of })| {
+                let name = model.map_or(String::new(), |model| format!(" {model}"));
+                format!("untrained{name}:{}", values(*loss, of))
+            });
+            each.collect::<Vec<_>>().join("\n          ")
+        }
         Fact::ConfirmationRaised { confirmation } => format!(
             "to be confirmed: the best {} with {} each",
             confirmation.configurations,

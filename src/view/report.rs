@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::Measurement;
+use hpo_protocol::{Baseline, Measurement};
 use serde_json::{Value, json};
 
 use super::confirmation::{confirmed, confirms};
 use super::format::{duration, metric, number, value};
 use super::table::{TrialTable, trial_table};
+use super::untrained::not_better;
 use crate::analysis::Overview;
 use crate::analysis::diagnosis::{Kind, diagnose};
 use crate::ids::Timestamp;
@@ -194,7 +195,7 @@ fn important(overview: &Overview) -> String {
     )
 }
 
-/// The loss and metrics of the best trial's model on the test data, and those of the untrained model.
+/// The loss and metrics of the best trial's model on the test data, and those of the untrained model that it was made of.
 fn tested(overview: &Overview, best: &TrialSummary) -> String {
     let test = overview.test.as_ref();
     let Some(tested) = test.filter(|tested| tested.trial == best.trial) else {
@@ -246,32 +247,14 @@ fn best_line(overview: &Overview, best: &TrialSummary) -> String {
         metric(value),
         overview.spec.policy.unit.one()
     );
-    if let Some(untrained) = overview.baseline.as_ref().and_then(|it| objective.measured(it)) {
+    let untrained = overview.baseline.as_ref().and_then(|it| it.of(&best.parameters));
+    if let Some(untrained) = untrained.and_then(|it| objective.measured(it)) {
         text += &format!(" (untrained {})", metric(untrained));
     }
     if let Some(loss) = best.loss.filter(|_| !objective.is_loss()) {
         text += &format!("; its validation loss is {}", metric(loss));
     }
     text + "\n"
-}
-
-/// What is said of a study whose best trial is not better than the model without training; empty if it is, or if that is not known.
-fn not_better(overview: &Overview) -> String {
-    let (Some(false), Some(best), Some(untrained)) = (overview.improves(), &overview.best, &overview.baseline) else {
-        return String::new();
-    };
-    let objective = &overview.spec.objective;
-    let values = [best.objective, objective.measured(untrained)].map(|value| value.map_or("-".into(), metric));
-    let [best, untrained] = values;
-    let so_far = if overview.finished {
-        "no trial is"
-    } else {
-        "no trial is yet"
-    };
-    format!(
-        "{so_far} better than the untrained model: best {} {best}, untrained {untrained}\n",
-        objective.metric
-    )
 }
 
 /// What the curves of all trials show together; empty if there is nothing to say.
@@ -314,7 +297,8 @@ pub fn outcome(
         return text + "no trial has a result\n";
     };
     text += &best_line(&overview, best);
-    if let (Some(before), Some(_)) = (study.baseline(), best.best_at) {
+    let untrained = study.baseline().and_then(|it| it.of(&best.parameters));
+    if let (Some(before), Some(_)) = (untrained, best.best_at) {
         for (name, after) in &best.metrics {
             if let Some(before) = before.metrics.get(name) {
                 text += &format!("  {name}: {} -> {}\n", metric(*before), metric(*after));
@@ -342,8 +326,8 @@ pub fn outcome(
     text + &format!("its configuration: {}\n", about(directory.root(), ["export"]))
 }
 
-/// Everything about one trial; `baseline` has the loss and metrics of the untrained model, if they were measured.
-pub fn trial_details(spec: &StudySpec, baseline: Option<&Measurement>, trial: &Trial) -> String {
+/// Everything about one trial; `baseline` has the loss and metrics of the untrained models, if they were measured.
+pub fn trial_details(spec: &StudySpec, baseline: Option<&Baseline>, trial: &Trial) -> String {
     let one = spec.policy.unit.one();
     let mut text = format!(
         "trial {}{} of the study {}: {}\n",
@@ -365,7 +349,7 @@ pub fn trial_details(spec: &StudySpec, baseline: Option<&Measurement>, trial: &T
         text += &format!("  {name} = {}\n", value(of));
     }
     text += &reports(trial, one);
-    text += &diagnosed(spec, baseline, trial);
+    text += &diagnosed(spec, baseline.and_then(|it| it.of(&trial.parameters)), trial);
     for checkpoint in trial.checkpoints() {
         text += &format!("checkpoint {} ({} MB)\n", checkpoint.file, checkpoint.bytes / 1_000_000);
     }
@@ -412,9 +396,9 @@ fn reports(trial: &Trial, one: &str) -> String {
 }
 
 /// What the curves of a trial show.
-fn diagnosed(spec: &StudySpec, baseline: Option<&Measurement>, trial: &Trial) -> String {
+fn diagnosed(spec: &StudySpec, untrained: Option<&Measurement>, trial: &Trial) -> String {
     let mut text = String::new();
-    let diagnosis = diagnose(trial, baseline, &spec.objective);
+    let diagnosis = diagnose(trial, untrained, &spec.objective);
     if !diagnosis.findings.is_empty() {
         text += "what the curves show\n";
     }

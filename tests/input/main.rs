@@ -4,5 +4,6 @@
 
 mod bad_data;
 mod bad_input;
+mod base_models;
 mod hostile;
 mod security;

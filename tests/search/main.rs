@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod base_models;
 mod commands;
 mod confirmation;
 mod diagnosis;

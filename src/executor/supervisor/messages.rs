@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::{Feature, FromWorker, Measurement, VERSION};
+use hpo_protocol::{Baseline, Feature, FromWorker, Measurement, VERSION};
 use tokio::time::Instant;
 
 use super::state::{ANSWER, Next, State, Task, Training};
@@ -34,7 +34,7 @@ impl Supervisor {
                 features,
             } => self.ready(worker, protocol, &trainer, features).await,
             FromWorker::Fatal { message } => Err(End::Fatal(Failure::Trainer(shown(&message)))),
-            FromWorker::Evaluated(measurement) => self.evaluated(worker, measurement).await,
+            FromWorker::Evaluated(baseline) => self.evaluated(worker, baseline).await,
             FromWorker::Progress {
                 segment,
                 resource,
@@ -119,12 +119,14 @@ impl Supervisor {
         Ok(())
     }
 
-    async fn evaluated(&mut self, worker: &Attended, measurement: Measurement) -> Result<(), End> {
+    async fn evaluated(&mut self, worker: &Attended, baseline: Baseline) -> Result<(), End> {
         if !self.is_at(&Task::Evaluating) {
             return Err(out_of_turn("evaluated"));
         }
-        check(&measurement.metrics).map_err(died)?;
-        self.report_event(Event::Evaluated(measurement)).await;
+        for (_, measurement) in baseline.each() {
+            check(&measurement.metrics).map_err(died)?;
+        }
+        self.report_event(Event::Evaluated(baseline)).await;
         self.report_idle(worker).await;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! A study's file with nothing left to search.
 
+use hpo_protocol::BASE_MODEL;
 use serde_json::{Map, json};
 
 use super::{Unwritable, each, quoted};
@@ -49,6 +50,10 @@ pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Un
             settings,
             trial.metrics.contains_key("triplet_accuracy"),
         )),
+    }
+    // What the trial has chosen stands among its parameters.
+    if trial.parameters.contains_key(BASE_MODEL) && spec.trainer.command.is_none() {
+        trainer.remove(BASE_MODEL);
     }
     let mut study = json!({ "name": name(spec, trial), "seed": spec.seed, "trials": 1 });
     if !spec.objective.is_loss() {

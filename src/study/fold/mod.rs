@@ -49,9 +49,7 @@ impl Study {
             }
             Fact::StopChanged { stop } => self.spec.stop = *stop,
             Fact::LimitReached { limit } => self.halted = Some(*limit),
-            Fact::BaselineMeasured(measurement) => {
-                self.baseline = Some(measurement.clone());
-            }
+            Fact::BaselineMeasured(baseline) => self.baseline = Some(baseline.clone()),
             Fact::ModelTested(tested) => self.test = Some(tested.clone()),
             Fact::StudyFinished { best } => self.study_finished(*best),
             Fact::BracketOpened { first, trials, rungs } => self.bracket_opened(*first, *trials, rungs),

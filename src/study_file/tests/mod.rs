@@ -1,5 +1,6 @@
 mod files;
 mod mistakes;
+mod models;
 mod properties;
 mod reference;
 mod schema;

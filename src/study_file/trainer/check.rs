@@ -9,10 +9,10 @@ use toml::de::DeTable;
 use super::super::reader::{Item, Problem, Span, Table};
 use super::super::{StudyFile, diagnostic};
 use super::effect::{can_replace, without_effect};
-use super::inputs::NamedInput;
+use super::inputs::{Element, NamedInput};
 use super::keys::{MODEL, VALIDATION_LOSS};
-use super::limits::exceeded;
-use super::model;
+use super::limits::{Base, exceeded};
+use super::{model, models};
 use crate::diagnostic::{Diagnostic, Diagnostics, Source};
 use crate::program::{is_program, on_path};
 
@@ -30,7 +30,7 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostics> {
     }
     let settings: Settings = serde_json::from_value(serde_json::json!(trainer.settings))
         .map_err(|error| Diagnostic::whole_file(&file.path, error.to_string(), "check the keys of `[trial]`"))?;
-    let model = check_model(file, &settings.model);
+    let models = check_models(file, &settings);
     let data = check_data(file, &settings);
     let kind = data.as_ref().ok().map(|report| report.kind);
     let mut wrong = Vec::new();
@@ -41,9 +41,9 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostics> {
             None
         }
     };
-    match model {
-        Ok(sizes) => {
-            let problems = exceeded(&file.text, &settings, sizes, kind);
+    match models {
+        Ok(bases) => {
+            let problems = exceeded(&file.text, &settings, &bases, &file.study.space, kind);
             wrong.extend(
                 problems
                     .into_iter()
@@ -109,7 +109,7 @@ fn no_validation_loss(file: &StudyFile, loss: ValidationLoss, kind: Kind) -> Dia
         .map(|other| format!("`\"{other}\"`"))
         .collect();
     let help = format!("write {}, or remove it", others.join(" or "));
-    let span = place(&file.text, VALIDATION_LOSS.name, 0).unwrap_or_default();
+    let span = place(&file.text, VALIDATION_LOSS.name, &Element::Whole).unwrap_or_default();
     diagnostic(
         Problem::new(span, message, "not for these data", help),
         &file.text,
@@ -153,9 +153,25 @@ fn parameter_key(text: &str, name: &str) -> Option<Span> {
     Some(item.key_span)
 }
 
-fn check_model(file: &StudyFile, directory: &Path) -> Result<Sizes, Vec<Diagnostic>> {
+/// Checks all base models.
+fn check_models<'a>(file: &StudyFile, settings: &'a Settings) -> Result<Vec<Base<'a>>, Vec<Diagnostic>> {
+    let (mut bases, mut flaws) = (Vec::new(), Vec::new());
+    for (name, directory) in settings.model.each() {
+        match check_model(file, name, directory) {
+            Ok(sizes) => bases.push(Base { name, sizes }),
+            Err(found) => flaws.extend(found),
+        }
+    }
+    if flaws.is_empty() { Ok(bases) } else { Err(flaws) }
+}
+
+fn check_model(file: &StudyFile, name: Option<&str>, directory: &Path) -> Result<Sizes, Vec<Diagnostic>> {
     let shown = directory.to_string_lossy();
-    let at_model = |message: String, help: &str| at_key(file, MODEL.name, &shown, message, help);
+    let element = name.map_or(Element::Whole, |name| Element::Named(name.to_owned()));
+    let at_model = |message: String, help: &str| {
+        let help = path_help(&shown, help);
+        at_element(file, MODEL.name, &element, message, help)
+    };
     if directory.is_dir() {
         let flaws = model::check(directory);
         return flaws.map_err(|flaws| {
@@ -167,7 +183,8 @@ fn check_model(file: &StudyFile, directory: &Path) -> Result<Sizes, Vec<Diagnost
         true => (format!("`{shown}` is not a directory"), model::FORM.to_owned()),
         false => (
             format!("there is no model directory `{shown}`"),
-            place_text(&file.text, MODEL.name)
+            (name.map(str::to_owned))
+                .or_else(|| place_text(&file.text, MODEL.name))
                 .and_then(|name| model::download(&name, directory))
                 .unwrap_or_else(|| model::FORM.to_owned()),
         ),
@@ -177,12 +194,12 @@ fn check_model(file: &StudyFile, directory: &Path) -> Result<Sizes, Vec<Diagnost
 
 /// What is wrong with a file that the settings of the trainer name.
 pub fn about_input(file: &StudyFile, named: &NamedInput, message: String, help: &str) -> Diagnostic {
-    at_element(file, &named.key, named.place, message, help)
+    at_element(file, &named.key, &named.element, message, help)
 }
 
 /// About the value of a key of `[trial]`, or an element of it.
-fn at_element(file: &StudyFile, key: &str, element: Option<usize>, message: String, help: &str) -> Diagnostic {
-    let problem = match place(&file.text, key, element.unwrap_or(0)) {
+fn at_element(file: &StudyFile, key: &str, element: &Element, message: String, help: &str) -> Diagnostic {
+    let problem = match place(&file.text, key, element) {
         Some(span) => Problem::new(span, message, "named here", help),
         None => Problem::missing(None, message, help),
     };
@@ -191,14 +208,18 @@ fn at_element(file: &StudyFile, key: &str, element: Option<usize>, message: Stri
 
 /// About a path that stands under `[trial]`.
 fn at_key(file: &StudyFile, key: &str, path: &str, message: String, help: &str) -> Diagnostic {
-    let help = if path.contains("/.cache/") && !Path::new(path).exists() {
+    at_element(file, key, &Element::Whole, message, path_help(path, help))
+}
+
+/// How to fix a path, if there is more to say than `help`.
+fn path_help<'a>(path: &str, help: &'a str) -> &'a str {
+    if path.contains("/.cache/") && !Path::new(path).exists() {
         "run `make setup` to fetch it"
     } else if path.contains("/~/") {
         "`~` is not replaced here: write the whole path"
     } else {
         help
-    };
-    at_element(file, key, None, message, help)
+    }
 }
 
 /// The text that a key of `[trial]` has.
@@ -208,12 +229,22 @@ pub(super) fn place_text(text: &str, key: &str) -> Option<String> {
     item.string().ok().map(str::to_owned)
 }
 
-/// Where the value of a key of `[trial]` stands; of an array, one of its elements.
-fn place(text: &str, key: &str, element: usize) -> Option<Span> {
+/// Where the value of a key of `[trial]` stands; of an array, one of its elements; of a choice of models, one that `[space]` has.
+fn place(text: &str, key: &str, element: &Element) -> Option<Span> {
     let document = DeTable::parse(text).ok()?;
-    let item: Item = Table::root(&document).get("trial")?.table().ok()?.get(key)?;
+    let root = Table::root(&document);
+    if let Element::Named(name) = element
+        && let Some(item) = models::named(&root, name)
+    {
+        return Some(item.span);
+    }
+    let item: Item = root.get("trial")?.table().ok()?.get(key)?;
+    let place = match element {
+        Element::Listed(place) => *place,
+        Element::Whole | Element::Named(_) => 0,
+    };
     match item.array("") {
-        Ok(elements) => elements.get(element).map(|element| element.span.clone()),
+        Ok(elements) => elements.get(place).map(|element| element.span.clone()),
         Err(_) => Some(item.span),
     }
 }

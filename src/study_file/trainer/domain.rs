@@ -41,12 +41,12 @@ pub(in super::super) fn check(
             let help = "use `type = \"integer\"` or `\"log_integer\"`, or a `choice` of whole numbers";
             return Err(Problem::new(item.span.clone(), message, "draws fractions", help));
         }
-        Domain::Bool | Domain::Choice(_) if range => {
+        Domain::Bool | Domain::Choice(_) | Domain::Directory if range => {
             let message = format!("`{}` must be {domain}, and this draws numbers", item.name);
             let help = "use `type = \"choice\"` with `values = […]`";
             return Err(Problem::new(item.span.clone(), message, "draws numbers", help));
         }
-        Domain::Integer { .. } | Domain::Float { .. } | Domain::Bool | Domain::Choice(_) => {}
+        Domain::Integer { .. } | Domain::Float { .. } | Domain::Bool | Domain::Choice(_) | Domain::Directory => {}
     }
     for drawn in drawn {
         check_value(domain, drawn)?;
@@ -133,6 +133,7 @@ fn check_value(domain: Domain, drawn: &Drawn) -> Result<()> {
             None => ("not a number", unquoted(domain, value)),
         },
         Domain::Bool => ("neither true nor false", unquoted(domain, value)),
+        Domain::Directory => ("no path", format!("write {domain}, in quotes")),
         Domain::Choice(choices) => match value.as_str() {
             Some(name) => (
                 "unknown value",

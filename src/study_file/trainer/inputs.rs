@@ -17,12 +17,23 @@ use crate::study::{Input, Trainer};
 pub struct NamedInput {
     /// As in [`Input`].
     pub role: String,
-    /// The key of `[trial]`.
+    /// The key of `[trial]`, or of `[space]` if trials choose among several.
     pub key: String,
-    /// The place in the list that the key has, if it is one.
-    pub(super) place: Option<usize>,
+    /// What of the key's value it is.
+    pub(super) element: Element,
     /// Where it is.
     pub path: PathBuf,
+}
+
+/// A part of the value of a setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Element {
+    /// All of it.
+    Whole,
+    /// Of a list, the one at that place.
+    Listed(usize),
+    /// Of a choice, the one of that name.
+    Named(String),
 }
 
 /// All of them, whether they exist or not. Of the embedding trainer these are the model and the data. What the settings of another
@@ -37,22 +48,30 @@ pub fn named_inputs(trainer: &Trainer) -> Vec<NamedInput> {
         if trainer.command.is_none() && !is_path(key) {
             continue;
         }
-        let mut add = |value: &Value, place: Option<usize>| {
+        let mut add = |value: &Value, element: Element| {
             if let Some(text) = value.as_str() {
                 all.push(NamedInput {
-                    role: place.map_or(key.clone(), |place| format!("{key}[{place}]")),
+                    role: match &element {
+                        Element::Whole => key.clone(),
+                        Element::Listed(place) => format!("{key}[{place}]"),
+                        Element::Named(name) => format!("{key}[{name}]"),
+                    },
                     key: key.clone(),
-                    place,
+                    element,
                     path: trainer.directory.join(text),
                 });
             }
         };
-        match value.as_array() {
-            Some(list) => list
-                .iter()
-                .enumerate()
-                .for_each(|(place, value)| add(value, Some(place))),
-            None => add(value, None),
+        match value {
+            Value::Array(list) => {
+                let list = list.iter().enumerate();
+                list.for_each(|(place, value)| add(value, Element::Listed(place)));
+            }
+            Value::Object(named) => {
+                let named = named.iter();
+                named.for_each(|(name, value)| add(value, Element::Named(name.clone())));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => add(value, Element::Whole),
         }
     }
     all
@@ -73,7 +92,7 @@ impl NamedInput {
             let role = self.role.clone();
             Ok(Input { role, file, sha256 })
         };
-        if self.role != MODEL.name || !self.path.is_dir() {
+        if self.key != MODEL.name || !self.path.is_dir() {
             return Ok(vec![input(None, &self.path)?]);
         }
         let files = model::files(&self.path).into_iter();
@@ -85,9 +104,10 @@ impl NamedInput {
     /// The setting that names it.
     fn setting<'a>(&self, trainer: &'a mut Trainer) -> Option<&'a mut Value> {
         let setting = trainer.settings.get_mut(&self.key)?;
-        match self.place {
-            Some(place) => setting.get_mut(place),
-            None => Some(setting),
+        match &self.element {
+            Element::Whole => Some(setting),
+            Element::Listed(place) => setting.get_mut(place),
+            Element::Named(name) => setting.get_mut(name),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The keys of `[trial]`.
 
+use hpo_protocol::BASE_MODEL;
 use hpo_protocol::embedding::{self, Columns, Settings, ValidationLoss};
 
 use super::super::study::MAX_SEED;
@@ -91,9 +92,9 @@ pub(in super::super) const COLUMNS: &[Key] = &[
 ];
 
 pub(super) const MODEL: Key = setting(
-    "model",
+    BASE_MODEL,
     Takes::Path,
-    Fallback::Required("model = \"path/to/all-MiniLM-L6-v2\""),
+    Fallback::Described("that of the trial: the parameter `model`"),
 );
 pub(super) const TRAIN: Key = setting("train", Takes::Path, Fallback::Required("train = \"train.jsonl\""));
 pub(super) const VALIDATION: Key = setting("validation", Takes::Path, Fallback::Described("a share of `train`"));

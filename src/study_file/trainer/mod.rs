@@ -9,6 +9,7 @@ mod inputs;
 mod keys;
 mod limits;
 mod model;
+mod models;
 mod older;
 
 use std::path::{Path, PathBuf};
@@ -26,16 +27,18 @@ use crate::study::Trainer;
 pub use check::{about_input, check_files};
 pub use inputs::{NamedInput, named_inputs};
 pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH};
+pub(super) use models::searched;
 pub use older::{settings_of_then, settings_of_today};
 #[cfg(test)]
 pub(super) use {check::in_data, keys::COLUMNS};
 
-/// Reads the table of a file in `directory`, which is absolute.
-pub(super) fn read(table: &Table, directory: &Path) -> Results<Trainer> {
+/// Reads the table of a file in `directory`, which is absolute. `model` is the parameter of that name, by which trials of the embedding
+/// trainer choose their base model.
+pub(super) fn read(table: &Table, model: Option<&Item>, directory: &Path) -> Results<Trainer> {
     let command = table.get(COMMAND.name);
     let settings = match command {
         Some(_) => external(table)?,
-        None => embedding::read(table, directory)?,
+        None => embedding::read(table, model, directory)?,
     };
     let runs_in = table.get(DIRECTORY.name).filter(|_| command.is_some());
     let runs_in = runs_in

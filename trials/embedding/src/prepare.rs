@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use hpo_data::Sets;
-use hpo_protocol::embedding::{PrecisionKind, Settings, ValidationLoss};
+use hpo_protocol::embedding::{Models, PrecisionKind, Settings, ValidationLoss};
 use hpo_protocol::{Start, VERSION};
 use tch::{Device, Kind, Tensor};
 
@@ -18,31 +18,26 @@ use crate::shared::Shared;
 use crate::trial::CLASSIFIER;
 use crate::validate::{RankingLoss, Validation};
 
-/// What is the same for all trials of a worker, whatever their base model.
+/// Bytes that the weights of base models may take up in a worker while trials of others are trained. Without a bound, a choice of
+/// many would leave no memory for training; one that was dropped is loaded again in less time than a batch of its texts takes.
+const KEPT: usize = 1 << 30;
+
+/// What a worker has read before its first trial: what is the same for all trials, whatever their base model.
 #[derive(Debug)]
-struct Ground {
+pub struct Prepared {
     settings: Settings,
     device: Device,
     cache: Option<PathBuf>,
     threads: usize,
     loss: RankingLoss,
     precision: Rc<OnceCell<PrecisionKind>>,
+    /// The rows; none if there is but one base model, whose trials have its tokens of them.
+    sets: RefCell<Option<Rc<Sets>>>,
+    /// What trials of the base models used last share, the one used last at the end.
+    loaded: RefCell<Vec<Rc<Shared>>>,
 }
 
-/// What a worker has read before its first trial.
-#[derive(Debug)]
-pub struct Prepared {
-    shared: Rc<Shared>,
-}
-
-impl Prepared {
-    /// What the trials of the base model share.
-    pub fn shared(&self) -> &Rc<Shared> {
-        &self.shared
-    }
-}
-
-/// Reads all that the trials of a study share.
+/// Reads all that the trials of a study share. A base model among which they choose is loaded when it is needed first.
 ///
 /// # Errors
 /// Names the file or setting that is wrong, and the fix.
@@ -63,26 +58,69 @@ pub fn prepare(start: &Start) -> Result<Prepared> {
         sets.train.rows.len(),
         sets.validation.rows.len()
     );
-    let ground = Ground {
+    let prepared = Prepared {
         loss: ranking_loss(&settings, sets.report.kind)?,
         settings,
         device,
         cache: start.cache.clone(),
         threads: start.threads,
         precision: Rc::default(),
+        sets: RefCell::new(Some(Rc::new(sets))),
+        loaded: RefCell::default(),
     };
-    let shared = Rc::new(ground.load(&ground.settings.model, &Rc::new(sets))?);
-    Ok(Prepared { shared })
+    if let Models::One(_) = prepared.settings.model {
+        prepared.shared(None)?;
+        prepared.sets.take();
+    }
+    Ok(prepared)
 }
 
-impl Ground {
+impl Prepared {
+    /// The values of the parameter `model` among which trials choose, or none alone if they all have the same base model.
+    pub fn models(&self) -> Vec<Option<&str>> {
+        let each = self.settings.model.each().into_iter();
+        each.map(|(name, _)| name).collect()
+    }
+
+    /// What the trials of a base model share; `model` is the parameter by which they choose it, if they do.
+    ///
+    /// # Errors
+    /// If there is no such choice, or the model can't be used.
+    pub fn shared(&self, model: Option<&str>) -> Result<Rc<Shared>> {
+        let directory = self.settings.model.directory(model).ok_or_else(|| {
+            let names: Vec<String> = self.models().iter().flatten().map(|name| format!("`{name}`")).collect();
+            Error::Invalid(match (model, names.is_empty()) {
+                (Some(model), false) => format!("`model` is `{model}`; it must be one of {}", names.join(", ")),
+                (Some(_), true) => "`model` is chosen under `[trial]`; leave it out of the parameters".to_owned(),
+                (None, _) => format!("`model` is missing; it must be one of {}", names.join(", ")),
+            })
+        })?;
+        let mut loaded = self.loaded.borrow_mut();
+        let shared = match loaded.iter().position(|shared| shared.base.directory == directory) {
+            Some(place) => loaded.remove(place),
+            None => Rc::new(self.load(directory)?),
+        };
+        loaded.push(Rc::clone(&shared));
+        let bytes = |loaded: &[Rc<Shared>]| loaded.iter().map(|shared| shared.base.weights.bytes()).sum::<usize>();
+        while loaded.len() > 1 && bytes(&loaded) > KEPT {
+            loaded.remove(0);
+        }
+        Ok(shared)
+    }
+
     /// Loads a base model, and tokenises the data for it.
-    fn load(&self, directory: &Path, sets: &Rc<Sets>) -> Result<Shared> {
+    fn load(&self, directory: &Path) -> Result<Shared> {
+        let sets = self.sets.borrow().clone();
+        let sets = sets.ok_or_else(|| Error::Invalid("the data are not there any more".to_owned()))?;
         let mut base = Base::load(directory, self.device)?;
         let (longest, max_length) = (base.config.longest(), self.settings.max_length);
         if i64::try_from(max_length).map_or(true, |length| length > longest) {
             return Err(Error::Invalid(format!(
-                "max_length is {max_length}; this model takes at most {longest}"
+                "max_length is {max_length}; {} takes at most {longest}",
+                match self.settings.model {
+                    Models::One(_) => "this model".to_owned(),
+                    Models::Choice(_) => format!("the model `{}`", directory.display()),
+                }
             )));
         }
         let cache = self.cache.clone().map(Cache::new);
@@ -91,7 +129,7 @@ impl Ground {
         let validation = Examples::of(&sets.validation, &tokens)?;
         let test = sets.test.as_ref().map(|test| Examples::of(test, &tokens)).transpose()?;
         if sets.synonyms.is_some() {
-            train = train.with_synonyms(Rc::clone(sets), tokens.into_tokens()?);
+            train = train.with_synonyms(sets, tokens.into_tokens()?);
         }
         add_classifier(&mut base, train.labels())?;
         Ok(Shared {
@@ -105,7 +143,7 @@ impl Ground {
             fits: Cell::new(usize::MAX),
             precision: Rc::clone(&self.precision),
             frozen: RefCell::default(),
-            room: Rc::new(Cell::new(Shared::ROOM)),
+            room: Rc::new(Cell::new(Shared::ROOM / self.models().len())),
         })
     }
 }

@@ -39,7 +39,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Bytes that the output of frozen layers may take up in a worker.
+    /// Bytes that the output of the frozen layers of all base models may take up in a worker.
     pub const ROOM: usize = 512 << 20;
 
     /// Tokens per text of a trial, or of the model that became of one. `chosen` is the parameter.

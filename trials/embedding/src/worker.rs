@@ -1,21 +1,21 @@
 //! The protocol loop: lines in, work, lines out.
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use hpo_protocol::{Feature, FromWorker, Measurement, Run, ToWorker, VERSION};
+use hpo_protocol::{Baseline, Feature, FromWorker, Measurement, Run, ToWorker, VERSION};
 
-use crate::checkpoint;
+use crate::checkpoint::Saved;
 use crate::error::{Error, Result};
 use crate::export::export;
 use crate::model::{Head, Weights};
-use crate::prepare::prepare;
-use crate::segment::{Talk, segment};
+use crate::prepare::{Prepared, prepare};
+use crate::segment::{Talk, parameters, segment};
 use crate::shared::Shared;
 use crate::trial::classifier;
 use crate::validate::Measured;
@@ -43,7 +43,7 @@ pub fn serve() -> ! {
                     lines: &mut lines,
                     run: &run,
                 };
-                if let Err(message) = guarded(|| segment(prepared.shared(), &run, &mut talk)) {
+                if let Err(message) = guarded(|| train(&prepared, &run, &mut talk)) {
                     eprintln!("trial {}: failed: {message}", run.segment.trial);
                     say(&FromWorker::Failed {
                         segment: run.segment,
@@ -51,12 +51,12 @@ pub fn serve() -> ! {
                     });
                 }
             }
-            ToWorker::Evaluate => match guarded(|| evaluate(prepared.shared())) {
-                Ok(line) => say(&line),
+            ToWorker::Evaluate => match guarded(|| evaluate(&prepared)) {
+                Ok(baseline) => say(&FromWorker::Evaluated(baseline)),
                 Err(message) => fatal(&message),
             },
             ToWorker::Export { checkpoint, directory } => {
-                let done = guarded(|| write_model(prepared.shared(), &checkpoint, &directory));
+                let done = guarded(|| write_model(&prepared, &checkpoint, &directory));
                 match done {
                     Ok([test, untrained]) => say(&FromWorker::Exported {
                         directory,
@@ -89,7 +89,21 @@ pub fn limit_threads(threads: usize) -> Result<()> {
     pool.map_err(|error| Error::Invalid(format!("cannot start {threads} threads: {error}")))
 }
 
-fn evaluate(shared: &Shared) -> Result<FromWorker> {
+/// Measures all untrained models.
+fn evaluate(prepared: &Prepared) -> Result<Baseline> {
+    let mut models = BTreeMap::new();
+    for model in prepared.models() {
+        let shared = prepared.shared(model)?;
+        let measured = untrained(&shared)?;
+        match model {
+            None => return Ok(Baseline::One(measured)),
+            Some(name) => models.insert(name.to_owned(), measured),
+        };
+    }
+    Ok(Baseline::Models { models })
+}
+
+fn untrained(shared: &Shared) -> Result<Measurement> {
     let model = shared.base.model(&shared.base.weights)?;
     let classifier = classifier(&shared.base.weights)?;
     let measured = shared
@@ -101,23 +115,25 @@ fn evaluate(shared: &Shared) -> Result<FromWorker> {
             "the validation loss of this model is not finite; use another one",
         ));
     }
-    Ok(FromWorker::Evaluated(Measurement {
+    Ok(Measurement {
         loss: Some(measured.loss),
         metrics: measured.metrics,
-    }))
+    })
 }
 
 /// Writes the model of a checkpoint, and measures it and the untrained one on the test data, if there are any.
-fn write_model(shared: &Shared, checkpoint: &Path, directory: &Path) -> Result<[Option<Measurement>; 2]> {
+fn write_model(prepared: &Prepared, checkpoint: &Path, directory: &Path) -> Result<[Option<Measurement>; 2]> {
+    let saved = Saved::read(checkpoint)?;
+    let shared = prepared.shared(saved.parameters()?.model.as_deref())?;
     let base = &shared.base;
-    let mut trained = checkpoint::read_model(checkpoint, base)?;
+    let mut trained = saved.model(base)?;
     let max_length = shared.max_length(trained.max_length)?;
     // What was measured is what whoever loads the model gets.
     trained.max_length = Some(max_length as u64);
     export(base, &trained, directory)?;
     Ok([
-        test(shared, (&trained.weights, trained.head), max_length)?,
-        test(shared, (&base.weights, base.head), shared.max_length)?,
+        test(&shared, (&trained.weights, trained.head), max_length)?,
+        test(&shared, (&base.weights, base.head), shared.max_length)?,
     ])
 }
 
@@ -149,6 +165,13 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("the trainer panicked");
     text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Trains a segment of a trial with its base model.
+fn train(prepared: &Prepared, run: &Run, talk: &mut Conversation<'_>) -> Result<()> {
+    let model = parameters(&run.parameters)?.model;
+    let shared = prepared.shared(model.as_deref())?;
+    segment(&shared, run, talk)
 }
 
 struct Conversation<'a> {

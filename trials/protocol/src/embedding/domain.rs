@@ -27,6 +27,8 @@ pub enum Domain {
     Bool,
     /// One of these choices.
     Choice(&'static [Choice]),
+    /// The directory of a model.
+    Directory,
 }
 
 impl Domain {
@@ -45,6 +47,9 @@ impl Domain {
             Self::Choice(choices) => value
                 .as_str()
                 .is_some_and(|name| choices.iter().any(|choice| choice.name == name)),
+            Self::Directory => value
+                .as_str()
+                .is_some_and(|path| !path.is_empty() && !path.contains('\0')),
         }
     }
 }
@@ -65,6 +70,7 @@ impl fmt::Display for Domain {
             },
             Self::Integer { low } => write!(f, "a whole number of at least {low}"),
             Self::Bool => write!(f, "true or false"),
+            Self::Directory => write!(f, "the directory of a model"),
             Self::Choice(choices) => {
                 for (place, choice) in choices.iter().enumerate() {
                     let before = match place {

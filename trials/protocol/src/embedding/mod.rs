@@ -28,4 +28,4 @@ pub use self::parameters::{
     DistanceKind, LossKind, Mining, Needs, OptimizerKind, PARAMETERS, Parameter, Parameters, PoolingKind,
     PrecisionKind, ScheduleKind,
 };
-pub use self::settings::{Columns, Key, Kind, Settings, ValidationLoss};
+pub use self::settings::{Columns, Key, Kind, Models, Settings, ValidationLoss};

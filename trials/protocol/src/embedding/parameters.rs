@@ -329,6 +329,10 @@ parameters! {
         #[serde(skip_serializing_if = "Option::is_none")]
         max_length: Option<u64> = None, at_least(3),
             advice "down if what matters stands at the beginning of your texts: shorter ones are faster to train and to embed";
+        /// The directory of the base model, relative to that of the file, in the place of `model` under `[trial]`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        model: Option<String> = None, Domain::Directory,
+            advice "search it, as a choice, if you don't know which base model suits your data";
     }
 }
 
@@ -340,6 +344,7 @@ mod tests {
     fn every_field_has_a_domain() {
         let all = Parameters {
             max_length: Some(8),
+            model: Some("m".to_owned()),
             ..Parameters::default()
         };
         let fields = serde_json::to_value(all).unwrap();

@@ -1,7 +1,8 @@
 //! The settings of the embedding trainer: the keys of the study's `[trial]` table, and what its data are.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,9 +21,9 @@ keys! {
     /// The settings of the embedding trainer: the keys of the study's `[trial]` table.
     #[serde(deny_unknown_fields)]
     Settings {
-        /// A Hugging Face model directory of the BERT or RoBERTa families: `config.json`, `model.safetensors` or its
-        /// shards, `tokenizer.json`.
-        model: PathBuf,
+        /// The base model: a Hugging Face model directory of the BERT or RoBERTa families with `config.json`,
+        /// `model.safetensors` or its shards, and `tokenizer.json`.
+        model: Models,
         /// Training data: JSONL, CSV, TSV or Parquet, by its ending.
         train: PathBuf,
         /// Validation data of the same kind; if there is none, a share of the training data is split off.
@@ -74,6 +75,40 @@ impl Settings {
 
     /// [`validation_margin`](Self::validation_margin) if a study sets none.
     pub const VALIDATION_MARGIN: f64 = 0.5;
+}
+
+/// The base model of all trials, or those among which they choose by their parameter `model`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Models {
+    /// The directory of the only one.
+    One(PathBuf),
+    /// The directories by the values of the parameter.
+    Choice(BTreeMap<String, PathBuf>),
+}
+
+impl Models {
+    /// The directory of the base model of a trial with that parameter; none if there is no such choice.
+    pub fn directory(&self, chosen: Option<&str>) -> Option<&Path> {
+        match (self, chosen) {
+            (Self::One(directory), None) => Some(directory),
+            (Self::Choice(models), Some(name)) => models.get(name).map(PathBuf::as_path),
+            (Self::One(_), Some(_)) | (Self::Choice(_), None) => None,
+        }
+    }
+
+    /// All of them, with the values of the parameter that choose them, if there is a choice.
+    pub fn each(&self) -> Vec<(Option<&str>, &Path)> {
+        match self {
+            Self::One(directory) => vec![(None, directory)],
+            Self::Choice(models) => {
+                let named = models.iter();
+                named
+                    .map(|(name, directory)| (Some(name.as_str()), directory.as_path()))
+                    .collect()
+            }
+        }
+    }
 }
 
 choices! {
@@ -221,6 +256,6 @@ mod tests {
     fn documentation_is_one_line_a_key() {
         let model = Settings::KEYS[0];
         assert_eq!(model.name, "model");
-        assert!(model.about.starts_with("A Hugging Face model directory") && model.about.contains("or its shards"));
+        assert!(model.about.starts_with("The base model: a") && model.about.contains("or its shards"));
     }
 }
