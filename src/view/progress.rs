@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hpo_protocol::{Measurement, Unit};
+use hpo_protocol::{Baseline, Measurement, Unit};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::format::{duration, metric, notify};
@@ -267,6 +267,16 @@ fn values<'a>(loss: Option<f64>, metrics: impl IntoIterator<Item = (&'a String, 
     loss + &metrics.collect::<String>()
 }
 
+/// A line for each untrained model.
+fn untrained(baseline: &Baseline) -> String {
+    let each = baseline.each().into_iter();
+    let lines = each.map(|(model, Measurement { loss, metrics })| {
+        let name = model.map_or(String::new(), |model| format!(" {model}"));
+        format!("untrained{name}:{}", values(*loss, metrics))
+    });
+    lines.collect::<Vec<_>>().join("\n          ")
+}
+
 /// The line for a record, if it is of interest to people.
 fn line(study: &Study, fact: &Fact) -> Option<String> {
     let unit = study.spec().policy.unit.one();
@@ -275,13 +285,7 @@ fn line(study: &Study, fact: &Fact) -> Option<String> {
             let Measurement { loss, metrics: of } = measurement;
             format!("trial {trial}: on the test data:{}", values(*loss, of))
         }
-        Fact::BaselineMeasured(baseline) => {
-            let each = baseline.each().into_iter().map(|(model, Measurement { loss, metrics: of })| {
-                let name = model.map_or(String::new(), |model| format!(" {model}"));
-                format!("untrained{name}:{}", values(*loss, of))
-            });
-            each.collect::<Vec<_>>().join("\n          ")
-        }
+        Fact::BaselineMeasured(baseline) => untrained(baseline),
         Fact::ConfirmationRaised { confirmation } => format!(
             "to be confirmed: the best {} with {} each",
             confirmation.configurations,

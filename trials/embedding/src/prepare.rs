@@ -18,8 +18,8 @@ use crate::shared::Shared;
 use crate::trial::CLASSIFIER;
 use crate::validate::{RankingLoss, Validation};
 
-/// Bytes that the weights of base models may take up in a worker while trials of others are trained. Without a bound, a choice of
-/// many would leave no memory for training; one that was dropped is loaded again in less time than a batch of its texts takes.
+/// Bytes that the weights of the base models used last may take up in a worker. Without a bound, a choice of many would leave no memory
+/// for training; one that was dropped is loaded again when it is needed.
 const KEPT: usize = 1 << 30;
 
 /// What a worker has read before its first trial: what is the same for all trials, whatever their base model.
