@@ -243,12 +243,8 @@ fn trials_that_choose_a_base_model_have_its_weights_and_its_baseline() {
             panic!("no baseline");
         };
         let run = study.run("alone", json!({ "learning_rate": 1e-3 }), 0, 2, None);
-        let reports = worker
-            .train(&run)
-            .iter()
-            .map(report)
-            .map(|(_, loss, ..)| loss)
-            .collect::<Vec<_>>();
+        let lines = worker.train(&run);
+        let reports: Vec<f64> = lines[..2].iter().map(|line| report(line).1).collect();
         (untrained, reports)
     };
     let model = study.path.join("model");
