@@ -78,6 +78,7 @@ impl Supervisor {
                 directory,
                 test,
                 untrained,
+                ..
             } => self.exported(worker, directory, (test, untrained)).await,
         }
     }

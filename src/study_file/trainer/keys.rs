@@ -179,7 +179,10 @@ mod tests {
     fn the_trainer_declares_the_same_keys() {
         let names = |keys: &[Key]| keys.iter().map(|key| key.name).collect::<Vec<_>>();
         let declared = |keys: &[embedding::Key]| keys.iter().map(|key| key.name).collect::<Vec<_>>();
-        assert_eq!(names(KEYS), [declared(Settings::KEYS), vec![SEED.name]].concat());
+        // Evaluations have tables of their own.
+        let (evaluations, settings) = Settings::KEYS.split_last().unwrap();
+        assert_eq!(evaluations.name, "evaluations");
+        assert_eq!(names(KEYS), [declared(settings), vec![SEED.name]].concat());
         assert_eq!(names(COLUMNS), declared(Columns::KEYS));
         let places = ValidationLoss::ALL
             .iter()

@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use hpo_protocol::embedding::{Settings, ValidationLoss};
-use hpo_protocol::{Feature, FromWorker, Measurement, Run, Start, ToWorker, VERSION};
+use hpo_protocol::{Feature, FromWorker, Measurement, Metrics, Run, Start, ToWorker, VERSION};
 use tch::{Device, Kind, Tensor};
 
 use crate::cache::Cache;
@@ -76,6 +76,8 @@ pub fn serve() -> ! {
                         directory,
                         test,
                         untrained,
+                        evaluations: Metrics::new(),
+                        untrained_evaluations: Metrics::new(),
                     }),
                     Err(message) => fatal(&message),
                 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::study::{Study, Worker, report, triplets, values};
-use hpo_protocol::{FromWorker, Run, ToWorker};
+use hpo_protocol::{FromWorker, Metrics, Run, ToWorker};
 use hpo_trial_embedding::model::Base;
 use hpo_trial_embedding::tokens::Tokens;
 use hpo_trial_embedding::{checkpoint, model};
@@ -175,6 +175,8 @@ fn an_export_embeds_as_the_checkpoint_does() {
             directory: directory.clone(),
             test: None,
             untrained: None,
+            evaluations: Metrics::new(),
+            untrained_evaluations: Metrics::new(),
         })
     );
 

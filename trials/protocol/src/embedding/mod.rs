@@ -4,6 +4,7 @@
 
 mod declare;
 mod domain;
+mod evaluation;
 mod model;
 mod parameters;
 mod settings;
@@ -23,6 +24,7 @@ pub const METRICS: &[(&str, bool)] = &[
 
 pub use self::declare::Choice;
 pub use self::domain::Domain;
+pub use self::evaluation::{Classifier, Evaluation, EvaluationKind, Every};
 pub use self::model::{FAMILIES, FILES, Family, POOLING_MODES, Sizes, WORD_EMBEDDINGS, pooling_mode};
 pub use self::parameters::{
     DistanceKind, LossKind, Mining, Needs, OptimizerKind, PARAMETERS, Parameter, Parameters, PoolingKind,

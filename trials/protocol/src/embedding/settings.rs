@@ -1,11 +1,13 @@
 //! The settings of the embedding trainer: the keys of the study's `[trial]` table, and what its data are.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::declare::{Choice, choices, keys};
+use super::evaluation::Evaluation;
 
 /// A key of a table of the study's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +67,9 @@ keys! {
         /// cut them shorter still.
         #[serde(default = "max_length")]
         max_length: usize,
+        /// What else models are measured on, by its name: the tables `[evaluation.NAME]`.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        evaluations: BTreeMap<String, Evaluation>,
     }
 }
 
