@@ -36,9 +36,9 @@ keys! {
         /// Of classification: the labelled texts that the classifier is fitted on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         train: Option<PathBuf>,
-        /// Of classification: what is fitted on the embeddings.
-        #[serde(default = "classifier")]
-        classifier: Classifier,
+        /// Of classification: what is fitted on the embeddings, a logistic regression if not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        classifier: Option<Classifier>,
         /// When models are measured. All evaluations measure the untrained model and the exported one too.
         #[serde(default = "every")]
         every: Every,
@@ -53,10 +53,6 @@ impl Evaluation {
     pub fn metric(name: &str, metric: &str) -> String {
         format!("{name}.{metric}")
     }
-}
-
-fn classifier() -> Classifier {
-    Classifier::LogisticRegression
 }
 
 fn every() -> Every {
@@ -141,7 +137,7 @@ mod tests {
         let read = |value| serde_json::from_value::<Evaluation>(value);
         let evaluation = read(json!({"type": "classification", "data": "/a", "train": "/b"})).unwrap();
         assert_eq!(evaluation.r#type, EvaluationKind::Classification);
-        assert_eq!(evaluation.classifier, Classifier::LogisticRegression);
+        assert_eq!(evaluation.classifier, None);
         assert_eq!(evaluation.every, Every::Rung);
         assert!(read(json!({"type": "retrieval", "qrel": "/a"})).is_err());
         assert_eq!(Evaluation::KEYS[0].name, "type");
