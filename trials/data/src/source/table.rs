@@ -3,12 +3,9 @@
 use std::fs::File;
 use std::path::Path;
 
-use hpo_protocol::embedding::Columns;
-
 use super::fields::{Dialect, Rows};
 use super::quotes::quotes;
 use super::{Format, Sink, no_rows};
-use crate::columns::Layout;
 use crate::error::DataError;
 use crate::rows::{Flaw, Record, Storage};
 use crate::value::Cell;
@@ -18,23 +15,23 @@ const SEPARATORS: &str = "separate the columns by commas, or by tabs in a file t
 
 pub(super) const CSV: Format = Format {
     endings: &["csv"],
-    read: |path, file, mapping, sink| {
+    read: |path, file, sink| {
         let dialect = Dialect {
             separator: ',',
             quotes: true,
         };
-        read(path, file, dialect, mapping, sink)
+        read(path, file, dialect, sink)
     },
 };
 
 pub(super) const TSV: Format = Format {
     endings: &["tsv"],
-    read: |path, file, mapping, sink| {
+    read: |path, file, sink| {
         let dialect = Dialect {
             separator: '\t',
             quotes: quotes(path)?,
         };
-        read(path, file, dialect, mapping, sink)
+        read(path, file, dialect, sink)
     },
 };
 
@@ -43,29 +40,22 @@ const STORAGE: Storage = Storage {
     as_text: "put the text in quotes",
 };
 
-fn read(
-    path: &Path,
-    file: File,
-    dialect: Dialect,
-    mapping: Option<&Columns>,
-    sink: &mut dyn Sink,
-) -> Result<(), DataError> {
+fn read(path: &Path, file: File, dialect: Dialect, sink: &mut dyn Sink) -> Result<(), DataError> {
     let mut rows = Rows::new(path, file, dialect);
     if !rows.next()? {
         return Err(no_rows(path, HEADER));
     }
     let count = rows.fields.len();
-    let (layout, fields) = header(&rows, mapping)?;
-    sink.begin(layout.clone());
+    let Header { is_record, fields } = header(&rows, sink)?;
 
     let mut cells = Vec::new();
     let mut is_empty = true;
-    while rows.next()? {
+    while (is_record && is_empty) || rows.next()? {
         is_empty = false;
         rows.check_count(count)?;
         cells.clear();
         cells.extend(fields.iter().map(|&field| {
-            let text = rows.value(field);
+            let text = rows.value(field?);
             Some(if text.is_empty() { Cell::Null } else { Cell::Text(text) })
         }));
         let record = Record {
@@ -74,7 +64,7 @@ fn read(
             storage: STORAGE,
         };
         sink.take(&record)
-            .map_err(|Flaw { column, message, help }| rows.error_at(fields[column], message, help))?;
+            .map_err(|Flaw { column, message, help }| rows.error_at(fields[column].unwrap_or(0), message, help))?;
     }
     if is_empty {
         return Err(no_rows(path, "write rows below the header"));
@@ -82,17 +72,27 @@ fn read(
     Ok(())
 }
 
-/// What the columns are for, and the field of each.
-fn header(rows: &Rows, mapping: Option<&Columns>) -> Result<(Layout, Vec<usize>), DataError> {
-    let names: Vec<String> = (0..rows.fields.len()).map(|field| rows.value(field)).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let layout = Layout::of(&names, mapping).map_err(|unclear| {
-        let other = matches!(names.as_slice(), [name] if name.contains([';', '\t', ',']));
+/// The first row of a table.
+struct Header {
+    /// Whether it is a record, since there is no header.
+    is_record: bool,
+    /// The field of each column of the layout; none for optional ones that are not there.
+    fields: Vec<Option<usize>>,
+}
+
+fn header(rows: &Rows, sink: &mut dyn Sink) -> Result<Header, DataError> {
+    let first: Vec<String> = (0..rows.fields.len()).map(|field| rows.value(field)).collect();
+    let first: Vec<&str> = first.iter().map(String::as_str).collect();
+    let known = sink.names(&first);
+    let names = known.unwrap_or(&first);
+    let layout = sink.begin(names).map_err(|unclear| {
+        let other = matches!(names, [name] if name.contains([';', '\t', ',']));
         let help = if other { SEPARATORS } else { &unclear.help };
         rows.error_at(unclear.at.unwrap_or(0), unclear.message, help)
     })?;
-    // A layout names columns of the header, each of which is there once.
-    let field = |(column, _): &(String, _)| names.iter().position(|name| name == column).unwrap_or(0);
-    let fields = layout.columns.iter().map(field).collect();
-    Ok((layout, fields))
+    let field = |(column, _): &(String, _)| names.iter().position(|name| name == column);
+    Ok(Header {
+        is_record: known.is_some(),
+        fields: layout.columns.iter().map(field).collect(),
+    })
 }
