@@ -237,8 +237,8 @@ fn few_rows_are_warned_of_once_with_the_error_that_they_leave() {
     let few = report(json!({ "train": "t.jsonl", "validation": "v.jsonl" }));
     let expected = [
         "only 3 training rows: what a model learns from so few is mostly chance",
-        "only 3 validation rows: a recall@10 of 0.5 has a standard error of 0.29 there, so smaller differences between \
-         models are chance; give 100 or more",
+        "only 3 validation rows: the standard error of ndcg@10, mrr@10 and recall@10 is up to 0.29 at a value of 0.5 and up to 0.17 \
+         at 0.9, so smaller differences between models may be chance; give 100 or more",
         "only 6 different answers in the validation rows: recall@10 is always 1 there, so compare by the loss or mrr@10",
     ];
     assert_eq!(few.warnings, expected);

@@ -1,12 +1,12 @@
 //! Evaluations: data of the user's own, and how a model is measured on them. The tables `[evaluation.NAME]` of a study's file.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::declare::{Choice, choices, keys};
-use super::settings::{Columns, Key};
+use super::settings::{Columns, Key, Kind};
 
 keys! {
     /// An evaluation: the keys of a table `[evaluation.NAME]`.
@@ -14,16 +14,14 @@ keys! {
     Evaluation {
         /// What is measured.
         r#type: EvaluationKind,
-        /// A file of rows: JSONL, CSV, TSV or Parquet, by its ending. Of retrieval and reranking also a directory of
+        /// A file of rows: JSONL, CSV, TSV or Parquet, by its ending. For retrieval and reranking also a directory in
         /// BEIR's layout: `corpus.jsonl`, `queries.jsonl` and `qrels/test.tsv`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         data: Option<PathBuf>,
-        /// Of retrieval instead of `data`, together with `corpus` and `qrels`: the queries, as JSON lines or TSV of
-        /// `_id` and `text`.
+        /// With `corpus` and `qrels` instead of `data`: the queries, as JSON lines or TSV of `_id` and `text`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         queries: Option<PathBuf>,
-        /// The texts among which the relevant ones are searched, as JSON lines or TSV of `_id`, `title` (if any) and
-        /// `text`.
+        /// The texts that are searched, as JSON lines or TSV of `_id`, `title` (if any) and `text`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         corpus: Option<PathBuf>,
         /// Which texts are relevant to which query: TSV of `query-id`, `corpus-id` and `score`, relevant if the score is
@@ -33,13 +31,14 @@ keys! {
         /// What the columns of the files of rows are for; if not given, their names decide.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         columns: Option<Columns>,
-        /// Of classification: the labelled texts that the classifier is fitted on.
+        /// The labelled texts that the classifier is fitted on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         train: Option<PathBuf>,
-        /// Of classification: what is fitted on the embeddings, a logistic regression if not given.
+        /// What is fitted on the embeddings, a logistic regression if not given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         classifier: Option<Classifier>,
-        /// When models are measured. All evaluations measure the untrained model and the exported one too.
+        /// When models are measured: all evaluations measure the untrained model and the exported one, and trials with
+        /// each report, at each rung, or when they end.
         #[serde(default = "every")]
         every: Every,
     }
@@ -48,6 +47,18 @@ keys! {
 impl Evaluation {
     /// The files of [`data`](Self::data) if it is a directory of BEIR's layout, relative to it: corpus, queries, qrels.
     pub const BEIR: [&str; 3] = ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv"];
+
+    /// The paths that it names, each with its key.
+    pub fn paths(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let all = [
+            ("data", &self.data),
+            ("queries", &self.queries),
+            ("corpus", &self.corpus),
+            ("qrels", &self.qrels),
+            ("train", &self.train),
+        ];
+        all.into_iter().filter_map(|(key, path)| Some((key, path.as_deref()?)))
+    }
 
     /// The full name of a metric of an evaluation, by which reports have it and a study's objective names it.
     pub fn metric(name: &str, metric: &str) -> String {
@@ -101,6 +112,16 @@ impl EvaluationKind {
             Self::Triplets => &["accuracy"],
             Self::Classification => &["accuracy", "macro_f1"],
             Self::Reranking => &["map", "mrr@10", "ndcg@10"],
+        }
+    }
+
+    /// The kinds of rows that evaluations of this kind are measured with.
+    pub const fn rows(self) -> &'static [Kind] {
+        match self {
+            Self::Retrieval => &[Kind::Pairs, Kind::Triplets],
+            Self::Similarity => &[Kind::Scored],
+            Self::Triplets | Self::Reranking => &[Kind::Triplets],
+            Self::Classification => &[Kind::Labelled],
         }
     }
 }
