@@ -287,6 +287,12 @@ impl<'a> Sheet<'a> {
     }
 
     fn text(&mut self, column: usize, value: &Cell) -> Result<Option<u32>, Flaw> {
+        let written = self.written(column, value)?;
+        Ok(written.map(|text| intern(&mut self.pool.texts, text)))
+    }
+
+    /// The text of a value, without the blanks around it if data is cleaned; none if it is blank.
+    fn written<'v>(&mut self, column: usize, value: &'v Cell) -> Result<Option<&'v str>, Flaw> {
         let text = match value {
             Cell::Text(text) => text.as_str(),
             Cell::Null => "",
@@ -301,8 +307,15 @@ impl<'a> Sheet<'a> {
             return if self.clean { Ok(None) } else { Err(self.blank(column)) };
         }
         self.trimmed += usize::from(self.clean && trimmed.len() < text.len());
-        let text = if self.clean { trimmed } else { text };
-        Ok(Some(intern(&mut self.pool.texts, text)))
+        Ok(Some(if self.clean { trimmed } else { text }))
+    }
+
+    /// The text of the only column of a role, which is not interned; empty if it is blank or not there.
+    pub fn plain(&mut self, role: Role) -> Result<&'a str, Flaw> {
+        match self.single(role) {
+            Some((column, value)) => Ok(self.written(column, value)?.unwrap_or_default()),
+            None => Ok(""),
+        }
     }
 
     /// The text by which a value names something, as it is written; none if it is blank.
@@ -408,12 +421,12 @@ impl<'a> Sheet<'a> {
     }
 
     /// The value of a role that only one column has.
-    fn single(&self, role: Role) -> Option<(usize, &Cell)> {
+    fn single(&self, role: Role) -> Option<(usize, &'a Cell)> {
         let column = self.layout.columns.iter().position(|(_, of)| *of == role)?;
         Some((column, self.record.cells.get(column)?.as_ref()?))
     }
 
-    pub fn blank(&self, column: usize) -> Flaw {
+    fn blank(&self, column: usize) -> Flaw {
         let help = format!("give it a text, or remove the {}", self.record.storage.record);
         self.at(column, "is blank", &help)
     }

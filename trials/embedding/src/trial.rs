@@ -6,12 +6,14 @@ use std::path::Path;
 use std::rc::Rc;
 
 use hpo_data::Rows;
-use hpo_protocol::embedding::{Parameters, PrecisionKind};
+use hpo_protocol::Metrics;
+use hpo_protocol::embedding::{Every, Parameters, PrecisionKind};
 use tch::{Device, Tensor};
 
 use crate::augment::Augment;
 use crate::checkpoint::{self, Identity, Position, State};
 use crate::error::{Error, Result};
+use crate::evaluate::Evaluations;
 use crate::examples::Examples;
 use crate::gradient::Pass;
 use crate::layers;
@@ -50,6 +52,8 @@ pub struct Shared {
     pub validation: Validation,
     /// What the exported model alone is measured on.
     pub test: Option<Validation>,
+    /// The user's own evaluations.
+    pub evaluations: Evaluations,
     /// CPU threads.
     pub threads: usize,
     /// The largest part of a batch that has been found to fit into memory, in rows.
@@ -320,6 +324,12 @@ impl<'a> Trial<'a> {
     pub fn measure(&self) -> Result<Measured> {
         let classifier = self.classifier.as_ref();
         self.shared.validation.measure(&self.model, classifier, self.max_length)
+    }
+
+    /// Adds what those evaluations measure that are due and not there yet; whether all embeddings were finite.
+    pub fn evaluate(&self, due: impl Fn(Every) -> bool, metrics: &mut Metrics) -> Result<bool> {
+        let evaluations = &self.shared.evaluations;
+        evaluations.measure(&self.model, self.max_length, due, metrics)
     }
 
     /// Remembers a validation loss.

@@ -5,6 +5,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -16,6 +17,7 @@ use tch::{Device, Kind, Tensor};
 use crate::cache::Cache;
 use crate::checkpoint;
 use crate::error::{Error, Result};
+use crate::evaluate::{Evaluations, Source};
 use crate::examples::Examples;
 use crate::export::export;
 use crate::kept_tokens::KeptTokens;
@@ -59,29 +61,10 @@ pub fn serve() -> ! {
                 Ok(line) => say(&line),
                 Err(message) => fatal(&message),
             },
-            ToWorker::Export { checkpoint, directory } => {
-                let done = guarded(|| {
-                    let mut trained = checkpoint::read_model(&checkpoint, &shared.base)?;
-                    let max_length = shared.max_length(trained.max_length)?;
-                    // What was measured is what whoever loads the model gets.
-                    trained.max_length = Some(max_length as u64);
-                    export(&shared.base, &trained, &directory)?;
-                    let base = &shared.base;
-                    let test = |weights, head, length| test(&shared, (weights, head), length);
-                    let trained = test(&trained.weights, trained.head, max_length)?;
-                    Ok((trained, test(&base.weights, base.head, shared.max_length)?))
-                });
-                match done {
-                    Ok((test, untrained)) => say(&FromWorker::Exported {
-                        directory,
-                        test,
-                        untrained,
-                        evaluations: Metrics::new(),
-                        untrained_evaluations: Metrics::new(),
-                    }),
-                    Err(message) => fatal(&message),
-                }
-            }
+            ToWorker::Export { checkpoint, directory } => match guarded(|| exported(&shared, &checkpoint, directory)) {
+                Ok(line) => say(&line),
+                Err(message) => fatal(&message),
+            },
             // Its segment has ended in the meantime.
             ToWorker::Stop { .. } => {}
             ToWorker::Start(_) => fatal("a worker can be started only once"),
@@ -134,6 +117,7 @@ pub fn prepare(start: &Start) -> Result<Shared> {
     let mut train = Examples::of(&sets.train, &tokens)?;
     let validation = Examples::of(&sets.validation, &tokens)?;
     let test = sets.test.as_ref().map(|test| Examples::of(test, &tokens)).transpose()?;
+    let evaluations = Evaluations::of(&Source::all(&settings.evaluations)?, &tokens)?;
     let loss = ranking_loss(&settings, sets.report.kind)?;
     if let Some(synonyms) = sets.synonyms {
         train = train.with_synonyms(sets.train, synonyms, tokens.into_tokens()?);
@@ -151,6 +135,7 @@ pub fn prepare(start: &Start) -> Result<Shared> {
         train,
         validation: Validation::new(validation, loss),
         test: test.map(|test| Validation::new(test, loss)),
+        evaluations,
         threads: start.threads,
         fits: Cell::new(usize::MAX),
         precision: OnceCell::new(),
@@ -221,30 +206,58 @@ fn evaluate(shared: &Shared) -> Result<FromWorker> {
     let measured = shared
         .validation
         .measure(&model, classifier.as_ref(), shared.max_length)?;
-    if !measured.loss.is_finite() {
+    let Measured { loss, mut metrics } = measured;
+    let evaluations = &shared.evaluations;
+    if !loss.is_finite() || !evaluations.measure(&model, shared.max_length, |_| true, &mut metrics)? {
         return Err(Error::file(
             &shared.base.directory,
-            "the validation loss of this model is not finite; use another one",
+            "the embeddings of this model are not finite; use another one",
         ));
     }
     Ok(FromWorker::Evaluated(Measurement {
-        loss: Some(measured.loss),
-        metrics: measured.metrics,
-    }))
-}
-
-/// Measures a model on the test data, if there are any.
-fn test(shared: &Shared, (weights, head): (&Weights, Head), max_length: usize) -> Result<Option<Measurement>> {
-    let Some(test) = &shared.test else {
-        return Ok(None);
-    };
-    let model = shared.base.model_with(weights, head)?;
-    let classifier = classifier(weights)?;
-    let Measured { loss, metrics } = test.measure(&model, classifier.as_ref(), max_length)?;
-    Ok(loss.is_finite().then_some(Measurement {
         loss: Some(loss),
         metrics,
     }))
+}
+
+/// Exports the model of a checkpoint, and measures it and the untrained one.
+fn exported(shared: &Shared, checkpoint: &Path, directory: PathBuf) -> Result<FromWorker> {
+    let mut trained = checkpoint::read_model(checkpoint, &shared.base)?;
+    let max_length = shared.max_length(trained.max_length)?;
+    // What was measured is what whoever loads the model gets.
+    trained.max_length = Some(max_length as u64);
+    export(&shared.base, &trained, &directory)?;
+    let (test, evaluations) = measure_exported(shared, &trained.weights, trained.head, max_length)?;
+    let base = &shared.base;
+    let (untrained, untrained_evaluations) = measure_exported(shared, &base.weights, base.head, shared.max_length)?;
+    Ok(FromWorker::Exported {
+        directory,
+        test,
+        untrained,
+        evaluations,
+        untrained_evaluations,
+    })
+}
+
+/// Measures a model on the test data, if there are any, and by all evaluations.
+fn measure_exported(
+    shared: &Shared,
+    weights: &Weights,
+    head: Head,
+    max_length: usize,
+) -> Result<(Option<Measurement>, Metrics)> {
+    let model = shared.base.model_with(weights, head)?;
+    let mut evaluations = Metrics::new();
+    shared.evaluations.measure(&model, max_length, |_| true, &mut evaluations)?;
+    let Some(test) = &shared.test else {
+        return Ok((None, evaluations));
+    };
+    let Measured { loss, metrics } = test.measure(&model, classifier(weights)?.as_ref(), max_length)?;
+    let test = loss.is_finite().then_some(Measurement {
+        loss: Some(loss),
+        metrics,
+    });
+    Ok((test, evaluations))
 }
 
 /// Runs `work`; an error or a panic, which libtorch's operators may cause, becomes a message.

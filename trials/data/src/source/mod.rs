@@ -18,6 +18,9 @@ use crate::rows::{Flaw, Record};
 /// Longer lines, rows and values are an error, so that a damaged file does not fill the memory.
 pub(crate) const MAX_LINE: usize = 16 << 20;
 
+/// The helps of errors that say how the rows of training data are written.
+pub(crate) const HELPS: [&str; 2] = [explain::FORM, table::HEADER];
+
 /// What becomes of the records of a file.
 pub(crate) trait Sink {
     /// What the columns with these names are for, before the first record.

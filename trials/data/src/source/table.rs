@@ -10,7 +10,7 @@ use crate::error::DataError;
 use crate::rows::{Flaw, Record, Storage};
 use crate::value::Cell;
 
-const HEADER: &str = "begin with a line of column names, such as `anchor`, `positive`, `negative`";
+pub(super) const HEADER: &str = "begin with a line of column names, such as `anchor`, `positive`, `negative`";
 const SEPARATORS: &str = "separate the columns by commas, or by tabs in a file that ends in .tsv";
 
 pub(super) const CSV: Format = Format {
