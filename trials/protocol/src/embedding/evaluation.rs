@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::declare::{Choice, choices, keys};
-use super::settings::{Columns, Key, Kind};
+use super::columns::{Columns, Kind};
+use super::declare::{Choice, Key, choices, keys};
 
 keys! {
     /// An evaluation: the keys of a table `[evaluation.NAME]`.
