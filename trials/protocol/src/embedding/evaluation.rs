@@ -14,8 +14,8 @@ keys! {
     Evaluation {
         /// What is measured.
         r#type: EvaluationKind,
-        /// A file of rows: JSONL, CSV, TSV or Parquet, by its ending. For retrieval and reranking also a directory in
-        /// BEIR's layout: `corpus.jsonl`, `queries.jsonl` and `qrels/test.tsv`.
+        /// A file of rows: JSONL, CSV, TSV or Parquet, by its ending. For retrieval also a directory in BEIR's
+        /// layout: `corpus.jsonl`, `queries.jsonl` and `qrels/test.tsv`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         data: Option<PathBuf>,
         /// With `corpus` and `qrels` instead of `data`: the queries, as JSON lines or TSV of `_id` and `text`.
