@@ -12,7 +12,7 @@ use crate::ids::TrialId;
 use crate::shell::about;
 use crate::signals::Signals;
 use crate::store::{StudyDirectory, StudyReader};
-use crate::study::{Study, StudySpec, Tested, Trial, TrialSummary};
+use crate::study::{Study, StudySpec, Trial, TrialSummary};
 use crate::view::{metric, notify};
 
 /// The arguments of `hpo export`.
@@ -210,14 +210,8 @@ pub(super) fn write_model(reader: &StudyReader, trial: TrialId, directory: &Path
     });
     // This also ends the worker, if it is still running.
     runtime.shutdown_background();
-    let placed = written.and_then(|(partial, [test, untrained])| {
-        let id = trial.id;
-        let tested = test.map(|measurement| Tested {
-            trial: id,
-            measurement,
-            untrained,
-        });
-        let card = Card::of(study, trial, tested.as_ref());
+    let placed = written.and_then(|(partial, results)| {
+        let card = Card::of(study, trial, &results);
         let written = card.map_or(Ok(()), |card| card.write(&partial));
         let placed = written.and_then(|()| export::place(&partial, directory));
         placed.map_err(|error| failed(error.to_string()))

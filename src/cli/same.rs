@@ -86,6 +86,10 @@ fn place(recorded: &Trainer, was: &Path, trainer: &mut Trainer, now: &Path) {
     }
 }
 
+/// The place of the evaluations, and what stands before the name of one.
+const EVALUATIONS: &str = "trainer.settings.evaluations";
+const EVALUATION: &str = "trainer.settings.evaluations.";
+
 /// What stands before the name of a parameter in the place of its table.
 const PARAMETER: &str = "space.parameter.";
 
@@ -104,6 +108,8 @@ fn differ(place: &str, old: &Value, new: &Value, differences: &mut Vec<String>) 
                 differ(&below(key), &of(a), &of(b), differences);
             }
         }
+        (Object(_), Null) if place == EVALUATIONS => differ(place, old, &Object(Map::new()), differences),
+        (Null, Object(_)) if place == EVALUATIONS => differ(place, &Object(Map::new()), new, differences),
         (Array(a), Array(b)) if place == "space.parameters" => {
             let named = |list: &[Value]| -> Map<String, Value> {
                 let pair = |parameter: &Value| {
@@ -160,6 +166,12 @@ fn key(place: &str) -> String {
     if let Some(name) = place.strip_prefix(PARAMETER) {
         return format!("[space] {name}");
     }
+    if let Some(place) = place.strip_prefix(EVALUATION) {
+        return match place.split_once('.') {
+            Some((name, key)) => format!("[evaluation.{name}] {key}"),
+            None => format!("[evaluation.{place}]"),
+        };
+    }
     let renamed = match place {
         "threads" => "slots.threads_per_trial",
         "space.constraints" => "study.constraints",
@@ -185,7 +197,10 @@ mod tests {
     fn differences_have_the_names_that_the_file_has_for_them() {
         let old = json!({
             "seed": 1, "threads": 1, "policy": { "type": "asha", "resource": "epochs" }, "confirmation": null,
-            "trainer": { "command": ["a"], "settings": { "max_length": 32 } },
+            "trainer": {
+                "command": ["a"],
+                "settings": { "evaluations": { "docs": { "type": "retrieval", "every": "rung" } }, "max_length": 32 },
+            },
             "space": {
                 "parameters": [
                     { "name": "x", "distribution": { "type": "fixed", "value": 1 } },
@@ -196,7 +211,14 @@ mod tests {
         });
         let new = json!({
             "seed": 2, "threads": 2, "policy": { "type": "pasha", "resource": "steps" }, "confirmation": { "seeds": 2 },
-            "trainer": { "command": ["b"], "settings": { "max_length": 40, "level": 1 } },
+            "trainer": {
+                "command": ["b"],
+                "settings": {
+                    "evaluations": { "docs": { "type": "retrieval", "every": "end" }, "faq": { "type": "triplets" } },
+                    "max_length": 40,
+                    "level": 1,
+                },
+            },
             "space": {
                 "parameters": [
                     { "name": "y", "distribution": { "type": "fixed", "value": 1 } },
@@ -216,6 +238,8 @@ mod tests {
                 "  [policy] resource: was \"epochs\", is \"steps\"",
                 "  [confirmation]: was not there, is {\"seeds\":2}",
                 "  [trial] command: was [\"a\"], is [\"b\"]",
+                "  [evaluation.docs] every: was \"rung\", is \"end\"",
+                "  [evaluation.faq]: was not there, is {\"type\":\"triplets\"}",
                 "  [trial] max_length: was 32, is 40",
                 "  [trial] level: was not there, is 1",
                 "  [space] x: was {\"type\":\"fixed\",\"value\":1}, is not there",
@@ -224,6 +248,18 @@ mod tests {
                 "  [space] y: was not there, is {\"type\":\"fixed\",\"value\":1}",
                 "  [study] constraints: was [], is [\"x > 1\"]",
             ]
+        );
+        let (mut added, mut removed) = (Vec::new(), Vec::new());
+        let settings = json!({ "docs": { "type": "triplets" } });
+        differ(EVALUATIONS, &Value::Null, &settings, &mut added);
+        differ(EVALUATIONS, &settings, &Value::Null, &mut removed);
+        assert_eq!(
+            added,
+            ["  [evaluation.docs]: was not there, is {\"type\":\"triplets\"}"]
+        );
+        assert_eq!(
+            removed,
+            ["  [evaluation.docs]: was {\"type\":\"triplets\"}, is not there"]
         );
     }
 }

@@ -1,6 +1,6 @@
 //! What goes into the core and what comes out of it.
 
-use hpo_protocol::{Measurement, Values};
+use hpo_protocol::{Measurement, Metrics, Values};
 use serde::{Deserialize, Serialize};
 
 use super::measures::Measures;
@@ -70,16 +70,38 @@ impl Reported {
     }
 }
 
-/// The exported model on data that no decision has looked at.
+/// The exported model, measured once it was written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tested {
     /// Its trial.
     pub trial: TrialId,
-    /// What it comes to there.
-    pub measurement: Measurement,
+    /// What it comes to.
+    #[serde(flatten)]
+    pub results: TestResults,
+}
+
+/// What a model comes to, and the untrained model beside it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TestResults {
+    /// On the test data, which no decision has looked at, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measurement: Option<Measurement>,
     /// What the untrained model comes to there, if that was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub untrained: Option<Measurement>,
+    /// The metrics of evaluations.
+    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+    pub evaluations: Metrics,
+    /// Those of the untrained model.
+    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+    pub untrained_evaluations: Metrics,
+}
+
+impl TestResults {
+    /// Whether nothing was measured.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Something that happened outside the core.

@@ -38,7 +38,7 @@ pub(crate) use bracket::rung_sizes;
 use bracket::{Bracket, Decision, Rank};
 pub use check::Contradiction;
 pub use confirmation::{Confirmation, Confirmed};
-pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step, Tested};
+pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step, TestResults, Tested};
 pub use fits::Misfit;
 pub use measures::Measures;
 use measures::Names;

@@ -1,8 +1,10 @@
 //! What a study is: everything that is frozen when it begins.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use hpo_protocol::Values;
+use hpo_protocol::embedding::Evaluation;
 use serde::{Deserialize, Serialize};
 
 use super::objective::Objective;
@@ -89,6 +91,20 @@ pub struct Trainer {
     pub settings: Values,
     /// The seed that every trial trains with, instead of one of its own, below 2^53.
     pub seed: Option<u64>,
+}
+
+impl Trainer {
+    /// The setting of the embedding trainer that has the evaluations.
+    pub const EVALUATIONS: &str = "evaluations";
+
+    /// What the embedding trainer measures models on beside the validation data, by name.
+    pub fn evaluations(&self) -> BTreeMap<String, Evaluation> {
+        let setting = self.settings.get(Self::EVALUATIONS);
+        let setting = setting.filter(|_| self.command.is_none());
+        setting
+            .and_then(|all| BTreeMap::deserialize(all).ok())
+            .unwrap_or_default()
+    }
 }
 
 /// How much is confirmed.

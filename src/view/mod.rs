@@ -6,6 +6,7 @@ mod findings;
 mod format;
 mod progress;
 mod report;
+mod results;
 mod simulation;
 mod space;
 mod table;

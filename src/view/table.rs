@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use comfy_table::{CellAlignment, Table, presets};
 use hpo_protocol::Measurement;
+use hpo_protocol::embedding::Evaluation;
 
 use super::format::{metric, value};
 use crate::study::{LOSS, StudySpec, TrialSummary};
@@ -17,6 +18,16 @@ pub struct TrialTable {
     pub left_out: Option<String>,
 }
 
+/// The metrics of evaluations that are not shown where there is little room: all but the main one of each, and the objective.
+pub(super) fn minor(spec: &StudySpec) -> BTreeSet<String> {
+    let all = spec.trainer.evaluations().into_iter();
+    let minor = all.flat_map(|(name, evaluation)| {
+        let others = evaluation.r#type.metrics().iter().skip(1);
+        others.map(move |metric| Evaluation::metric(&name, metric))
+    });
+    minor.filter(|metric| *metric != spec.objective.metric).collect()
+}
+
 /// A table of trials with the parameters that are searched and the metrics that were reported, the untrained model
 /// above them for comparison.
 pub fn trial_table(spec: &StudySpec, baseline: Option<&Measurement>, shown: &TrialTable) -> String {
@@ -27,6 +38,7 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&Measurement>, shown: &Tri
         .filter(|parameter| !parameter.distribution.is_fixed())
         .map(|parameter| parameter.name.as_str())
         .collect();
+    let minor = minor(spec);
     // Training loss depends on the margin and can't be compared between trials; the mean cosine shows collapse only.
     let metrics: BTreeSet<&str> = shown
         .rows
@@ -35,6 +47,7 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&Measurement>, shown: &Tri
         .chain(baseline.map(|measured| &measured.metrics))
         .flat_map(|metrics| metrics.keys().map(String::as_str))
         .filter(|name| !["train_loss", "mean_cosine", &spec.objective.metric].contains(name))
+        .filter(|name| !minor.contains(*name))
         .collect();
 
     let mut table = Table::new();

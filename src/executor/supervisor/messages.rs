@@ -14,7 +14,7 @@ use crate::executor::news::News;
 use crate::executor::sanitize::{check, shown};
 use crate::ids::SegmentId;
 use crate::store::StudyDirectory;
-use crate::study::{Checkpoint, Event, Measures, Reported};
+use crate::study::{Checkpoint, Event, Measures, Reported, TestResults};
 
 /// How often the progress of a segment is passed on at most.
 const PROGRESS: Duration = Duration::from_millis(100);
@@ -78,8 +78,17 @@ impl Supervisor {
                 directory,
                 test,
                 untrained,
-                ..
-            } => self.exported(worker, directory, (test, untrained)).await,
+                evaluations,
+                untrained_evaluations,
+            } => {
+                let results = TestResults {
+                    measurement: test,
+                    untrained,
+                    evaluations,
+                    untrained_evaluations,
+                };
+                self.exported(worker, directory, results).await
+            }
         }
     }
 
@@ -184,24 +193,16 @@ impl Supervisor {
         }
     }
 
-    async fn exported(
-        &mut self,
-        worker: &Attended,
-        directory: PathBuf,
-        (test, untrained): (Option<Measurement>, Option<Measurement>),
-    ) -> Result<(), End> {
+    async fn exported(&mut self, worker: &Attended, directory: PathBuf, results: TestResults) -> Result<(), End> {
         if !self.is_at(&Task::Exporting(directory.clone())) {
             return Err(out_of_turn("exported"));
         }
-        for measurement in test.iter().chain(&untrained) {
-            check(&measurement.metrics).map_err(died)?;
+        let measured = results.measurement.iter().chain(&results.untrained);
+        let metrics = measured.map(|measurement| &measurement.metrics);
+        for metrics in metrics.chain([&results.evaluations, &results.untrained_evaluations]) {
+            check(metrics).map_err(died)?;
         }
-        self.report(News::Exported {
-            directory,
-            test,
-            untrained,
-        })
-        .await;
+        self.report(News::Exported { directory, results }).await;
         self.report_idle(worker).await;
         Ok(())
     }

@@ -2,18 +2,20 @@
 
 use std::path::Path;
 
-use hpo_data::{DataError, Kind, Report};
+use hpo_data::{Kind, Report};
 use hpo_protocol::embedding::{Settings, Sizes, ValidationLoss};
 use toml::de::DeTable;
 
 use super::super::reader::{Item, Problem, Span, Table};
 use super::super::{StudyFile, diagnostic};
 use super::effect::{can_replace, without_effect};
+use super::evaluation;
 use super::inputs::NamedInput;
 use super::keys::{MODEL, VALIDATION_LOSS};
 use super::limits::exceeded;
 use super::model;
-use crate::diagnostic::{Diagnostic, Diagnostics, Source};
+use super::places::{at_path, at_span, in_data, place, place_text};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::program::{is_program, on_path};
 
 /// Checks that the files that the trainer will read are there, that the model is one that it can use with the values of the file,
@@ -34,13 +36,12 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostics> {
     let data = check_data(file, &settings);
     let kind = data.as_ref().ok().map(|report| report.kind);
     let mut wrong = Vec::new();
-    let report = match data {
-        Ok(report) => Some(report),
-        Err(diagnostic) => {
-            wrong.push(diagnostic);
-            None
-        }
-    };
+    let mut report = data.map_err(|diagnostic| wrong.push(diagnostic)).ok();
+    match (evaluation::check(file, &settings), &mut report) {
+        (Ok(evaluations), Some(report)) => report.evaluations = evaluations,
+        (Ok(_), None) => {}
+        (Err(problems), _) => wrong.extend(problems),
+    }
     match model {
         Ok(sizes) => {
             let problems = exceeded(&file.text, &settings, sizes, kind);
@@ -109,7 +110,7 @@ fn no_validation_loss(file: &StudyFile, loss: ValidationLoss, kind: Kind) -> Dia
         .map(|other| format!("`\"{other}\"`"))
         .collect();
     let help = format!("write {}, or remove it", others.join(" or "));
-    let span = place(&file.text, VALIDATION_LOSS.name, 0).unwrap_or_default();
+    let span = place(&file.text, VALIDATION_LOSS.name).unwrap_or_default();
     diagnostic(
         Problem::new(span, message, "not for these data", help),
         &file.text,
@@ -177,60 +178,11 @@ fn check_model(file: &StudyFile, directory: &Path) -> Result<Sizes, Vec<Diagnost
 
 /// What is wrong with a file that the settings of the trainer name.
 pub fn about_input(file: &StudyFile, named: &NamedInput, message: String, help: &str) -> Diagnostic {
-    at_element(file, &named.key, named.place, message, help)
-}
-
-/// About the value of a key of `[trial]`, or an element of it.
-fn at_element(file: &StudyFile, key: &str, element: Option<usize>, message: String, help: &str) -> Diagnostic {
-    let problem = match place(&file.text, key, element.unwrap_or(0)) {
-        Some(span) => Problem::new(span, message, "named here", help),
-        None => Problem::missing(None, message, help),
-    };
-    diagnostic(problem, &file.text, &file.path)
+    let span = named.span(&file.text);
+    at_span(file, span, message, help)
 }
 
 /// About a path that stands under `[trial]`.
 fn at_key(file: &StudyFile, key: &str, path: &str, message: String, help: &str) -> Diagnostic {
-    let help = if path.contains("/.cache/") && !Path::new(path).exists() {
-        "run `make setup` to fetch it"
-    } else if path.contains("/~/") {
-        "`~` is not replaced here: write the whole path"
-    } else {
-        help
-    };
-    at_element(file, key, None, message, help)
-}
-
-/// The text that a key of `[trial]` has.
-pub(super) fn place_text(text: &str, key: &str) -> Option<String> {
-    let document = DeTable::parse(text).ok()?;
-    let item: Item = Table::root(&document).get("trial")?.table().ok()?.get(key)?;
-    item.string().ok().map(str::to_owned)
-}
-
-/// Where the value of a key of `[trial]` stands; of an array, one of its elements.
-fn place(text: &str, key: &str, element: usize) -> Option<Span> {
-    let document = DeTable::parse(text).ok()?;
-    let item: Item = Table::root(&document).get("trial")?.table().ok()?.get(key)?;
-    match item.array("") {
-        Ok(elements) => elements.get(element).map(|element| element.span.clone()),
-        Err(_) => Some(item.span),
-    }
-}
-
-pub(in crate::study_file) fn in_data(error: DataError) -> Diagnostic {
-    let source = error.place.map(|place| {
-        Box::new(Source {
-            text: place.text,
-            line_start: place.line,
-            span: place.span,
-        })
-    });
-    Diagnostic {
-        message: error.message,
-        file: error.file,
-        source,
-        label: String::new(),
-        help: Some(error.help),
-    }
+    at_path(file, place(&file.text, key), path, message, help)
 }

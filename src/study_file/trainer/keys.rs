@@ -2,7 +2,7 @@
 
 use hpo_protocol::embedding::{self, Columns, Settings, ValidationLoss};
 
-use super::super::study::MAX_SEED;
+use super::super::settings::MAX_SEED;
 use crate::keys::{Fallback, Interval, Key, Refusal, Takes};
 
 /// The key that makes it another trainer.
@@ -48,7 +48,7 @@ const SHARE: Takes = Takes::Number(
 );
 
 /// A key of one of the tables that the trainer declares with what each key is.
-const fn declared(table: &[embedding::Key], name: &'static str, takes: Takes, default: Fallback) -> Key {
+pub(super) const fn declared(table: &[embedding::Key], name: &'static str, takes: Takes, default: Fallback) -> Key {
     let mut place = 0;
     // What fails here fails the compilation: the trainer has no such key.
     while !same(table[place].name, name) {

@@ -131,7 +131,12 @@ pub(crate) fn uncertainty(rows: &[Row], kind: Kind, what: &str) -> Option<String
         1 => " with one anchor".to_owned(),
         distinct => format!(" with {distinct} different anchors"),
     };
-    few(distinct, &format!("{count} {what} row{plural}{anchors}"), metrics, measure)
+    few(
+        distinct,
+        &format!("{count} {what} row{plural}{anchors}"),
+        metrics,
+        measure,
+    )
 }
 
 /// What there is to say of rows that ask for a ranking of few answers.
@@ -246,10 +251,14 @@ mod tests {
             "only 400 validation rows with 4 different anchors: the standard error of ndcg@10, mrr@10 and recall@10 is up to 0.25"
         )));
         let scored = rows(&[Example::Scored([0, 1], 0.0), Example::Scored([2, 3], 1.0)]);
-        assert!(uncertainty(&scored, Kind::Scored, "test").is_some_and(|said| said.contains("error of spearman and pearson is up to 0.75 at")));
+        assert!(
+            uncertainty(&scored, Kind::Scored, "test")
+                .is_some_and(|said| said.contains("error of spearman and pearson is up to 0.75 at"))
+        );
         let labelled = rows(&[Example::Labelled(0, 1)]);
         assert!(
-            uncertainty(&labelled, Kind::Labelled, "test").is_some_and(|said| said.contains("test row: the standard error of accuracy"))
+            uncertainty(&labelled, Kind::Labelled, "test")
+                .is_some_and(|said| said.contains("test row: the standard error of accuracy"))
         );
         let answers = |count: u32| {
             let pairs: Vec<Example> = (0..200).map(|n| Example::Pair([n, 500 + n % count])).collect();

@@ -1,5 +1,6 @@
 //! From settings to data: the order in which files are read, cleaned and split.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -108,6 +109,7 @@ fn finish(
             test: test_report,
             rewritten: pool.rewritten(),
             warnings,
+            evaluations: BTreeMap::new(),
         },
     })
 }

@@ -12,6 +12,15 @@ pub struct Choice {
     pub about: &'static str,
 }
 
+/// A key of a table of the study's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub about: &'static str,
+}
+
 /// Declares an enum whose variants are names in a study's file: `variant = "name",` with documentation.
 macro_rules! choices {
     (

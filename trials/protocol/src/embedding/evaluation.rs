@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::declare::{Choice, choices, keys};
-use super::settings::{Columns, Key, Kind};
+use super::columns::{Columns, Kind};
+use super::declare::{Choice, Key, choices, keys};
 
 keys! {
     /// An evaluation: the keys of a table `[evaluation.NAME]`.
@@ -14,8 +14,8 @@ keys! {
     Evaluation {
         /// What is measured.
         r#type: EvaluationKind,
-        /// A file of rows: JSONL, CSV, TSV or Parquet, by its ending. For retrieval and reranking also a directory in
-        /// BEIR's layout: `corpus.jsonl`, `queries.jsonl` and `qrels/test.tsv`.
+        /// A file of rows: JSONL, CSV, TSV or Parquet, by its ending. For retrieval also a directory in BEIR's
+        /// layout: `corpus.jsonl`, `queries.jsonl` and `qrels/test.tsv`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         data: Option<PathBuf>,
         /// With `corpus` and `qrels` instead of `data`: the queries, as JSON lines or TSV of `_id` and `text`.

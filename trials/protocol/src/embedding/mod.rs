@@ -2,6 +2,7 @@
 //!
 //! They stand here, and not in the trainer, so that `hpo` can check a study without libtorch.
 
+mod columns;
 mod declare;
 mod domain;
 mod evaluation;
@@ -22,7 +23,8 @@ pub const METRICS: &[(&str, bool)] = &[
     ("macro_f1", true),
 ];
 
-pub use self::declare::Choice;
+pub use self::columns::{Columns, Kind};
+pub use self::declare::{Choice, Key};
 pub use self::domain::Domain;
 pub use self::evaluation::{Classifier, Evaluation, EvaluationKind, Every};
 pub use self::model::{FAMILIES, FILES, Family, POOLING_MODES, Sizes, WORD_EMBEDDINGS, pooling_mode};
@@ -30,4 +32,4 @@ pub use self::parameters::{
     DistanceKind, LossKind, Mining, Needs, OptimizerKind, PARAMETERS, Parameter, Parameters, PoolingKind,
     PrecisionKind, ScheduleKind,
 };
-pub use self::settings::{Columns, Key, Kind, Settings, ValidationLoss};
+pub use self::settings::{Settings, ValidationLoss};

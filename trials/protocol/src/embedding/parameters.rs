@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::columns::Kind;
 use super::declare::{Choice, choices, parameters};
 use super::domain::Domain;
-use super::settings::Kind;
 
 choices! {
     /// What is minimised.
