@@ -31,7 +31,7 @@ pub struct Loaded {
 }
 
 /// What was read, and what the user should know of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvaluationReport {
     /// What is measured.
     pub kind: EvaluationKind,
