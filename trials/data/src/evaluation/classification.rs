@@ -22,7 +22,10 @@ pub(super) fn load(reading: &mut Reading) -> Result<(Task, String), DataError> {
                 return Ok(Some((text, label)));
             }
             let written = sheet.named(Role::Label, "a label")?.map(|(_, written)| written);
-            let message = format!("no text of `train` has the label `{}`", shown(&written.unwrap_or_default()));
+            let message = format!(
+                "no text of `train` has the label `{}`",
+                shown(&written.unwrap_or_default())
+            );
             let help = "remove the row, or fit the classifier on texts with this label too";
             Err(sheet.flaw(Role::Label, message, help))
         })
@@ -39,10 +42,14 @@ pub(super) fn load(reading: &mut Reading) -> Result<(Task, String), DataError> {
     let known = test.rows.iter().filter(|(text, _)| seen.contains(text)).count();
     let number = count(test.rows.len(), "text", "texts");
     if known > 0 {
-        reading.warn(format!("the classifier is fitted on {known} of the {number} that it is asked about"));
+        reading.warn(format!(
+            "the classifier is fitted on {known} of the {number} that it is asked about"
+        ));
     }
     for [one, other] in reading.pool.rewritten() {
-        reading.warn(format!("the labels `{one}` and `{other}` are the same value, and count as one"));
+        reading.warn(format!(
+            "the labels `{one}` and `{other}` are the same value, and count as one"
+        ));
     }
     reading.warn_of_few(test.rows.len(), &number);
     let summary = format!(
@@ -61,7 +68,9 @@ fn in_common(reading: &Reading, rows: &[(u32, u32)]) -> Option<String> {
     if rows.iter().all(|(_, other)| *other == label) {
         return Some(format!("all texts have the label `{}`", shown(name(reading, label))));
     }
-    rows.iter().all(|(other, _)| *other == text).then(|| "all texts are the same".to_owned())
+    rows.iter()
+        .all(|(other, _)| *other == text)
+        .then(|| "all texts are the same".to_owned())
 }
 
 fn name<'a>(reading: &'a Reading, label: u32) -> &'a str {
