@@ -32,8 +32,7 @@ impl Lists {
     /// Refuses a file with a column of which all texts are lists.
     pub fn check(&self, file: &Path, layout: &Layout) -> Result<(), DataError> {
         let columns = layout.columns.iter().zip(&self.0);
-        let can_be_lists =
-            |role: Role| matches!(role, Role::Positive | Role::Negative) && layout.kind != Kind::Scored;
+        let can_be_lists = |role: Role| matches!(role, Role::Positive | Role::Negative) && layout.kind != Kind::Scored;
         let mut listed = columns.filter(|((_, role), seen)| can_be_lists(*role) && **seen == [true, false]);
         let Some(((name, _), _)) = listed.next() else {
             return Ok(());

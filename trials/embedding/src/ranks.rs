@@ -125,7 +125,9 @@ impl Standing {
     /// The average precision of the first `top`, of `all` right answers.
     pub fn average_precision(&self, top: usize, all: usize) -> f64 {
         let precisions = self.places(top).enumerate();
-        let sum: f64 = precisions.map(|(before, place)| (before + 1) as f64 / (place + 1) as f64).sum();
+        let sum: f64 = precisions
+            .map(|(before, place)| (before + 1) as f64 / (place + 1) as f64)
+            .sum();
         sum / all.min(top) as f64
     }
 }

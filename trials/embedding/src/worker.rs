@@ -248,7 +248,9 @@ fn measure_exported(
 ) -> Result<(Option<Measurement>, Metrics)> {
     let model = shared.base.model_with(weights, head)?;
     let mut evaluations = Metrics::new();
-    shared.evaluations.measure(&model, max_length, |_| true, &mut evaluations)?;
+    shared
+        .evaluations
+        .measure(&model, max_length, |_| true, &mut evaluations)?;
     let Some(test) = &shared.test else {
         return Ok((None, evaluations));
     };

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 
-use super::Reading;
+use super::{Reading, count};
 use crate::Kind;
 use crate::columns::{Layout, Role, Unclear, list, named, plain};
 use crate::error::{DataError, shown};
@@ -59,7 +59,9 @@ fn layout(found: &[&str], kind: Kind, roles: &[(&[&'static str], Role)], help: &
             // Lines of JSON may have a title although the first has none.
             None if *role == Role::Title => columns.push((names[0].to_owned(), *role)),
             None => {
-                let own = names[0].replace("query_id", "query-id").replace("corpus_id", "corpus-id");
+                let own = names[0]
+                    .replace("query_id", "query-id")
+                    .replace("corpus_id", "corpus-id");
                 return Err(Unclear {
                     message: format!("there is no column `{own}`; the columns are {}", list(found)),
                     help: help.to_owned(),
@@ -140,7 +142,10 @@ impl Sink for ReadTexts<'_> {
                 return Ok(());
             }
             let kind = record.storage.record;
-            let message = format!("the id `{}` is that of {kind} {number} too, which has another text", shown(&id));
+            let message = format!(
+                "the id `{}` is that of {kind} {number} too, which has another text",
+                shown(&id)
+            );
             let sheet = Sheet::new(layout, record, true, self.pool);
             return Err(sheet.flaw(Role::Id, message, "give each text an id of its own"));
         }
@@ -201,7 +206,11 @@ impl Sink for ReadJudgments<'_> {
         sheet.is_no_header()?;
         let (query, document) = (id(&sheet, Role::Anchor)?, id(&sheet, Role::Positive)?);
         let Found::Value((_, score)) = sheet.number()? else {
-            return Err(sheet.flaw(Role::Score, "there is no score".to_owned(), "give 1 for relevant, 0 for not"));
+            return Err(sheet.flaw(
+                Role::Score,
+                "there is no score".to_owned(),
+                "give 1 for relevant, 0 for not",
+            ));
         };
         let relevant = score > 0.0;
         let number = self.queries.insert_full(query.clone(), ()).0 as u32;
@@ -256,7 +265,8 @@ impl Reading<'_> {
         source::read(file, &mut sink).map_err(|error| reworded(error, TEXTS_HELP))?;
         let texts = sink.texts;
         if texts.repeated > 0 {
-            self.warn(format!("{} rows of `{}` repeat others and count once", texts.repeated, file.display()));
+            let number = count(texts.repeated, "row", "rows");
+            self.warn(format!("{number} of `{}` repeated, which counts once", file.display()));
         }
         Ok(texts)
     }
@@ -274,7 +284,8 @@ impl Reading<'_> {
         source::read(file, &mut sink).map_err(|error| reworded(error, JUDGMENTS_HELP))?;
         let judgments = sink.found;
         if judgments.repeated > 0 {
-            self.warn(format!("{} judgments of `{}` repeat others and count once", judgments.repeated, file.display()));
+            let number = count(judgments.repeated, "judgment", "judgments");
+            self.warn(format!("{number} of `{}` repeated, which counts once", file.display()));
         }
         Ok(judgments)
     }

@@ -126,7 +126,9 @@ pub fn load(name: &str, evaluation: &Evaluation) -> Result<Loaded, DataError> {
         EvaluationKind::Reranking => reranking::load(&mut reading),
     };
     let (task, summary) = found.map_err(|error| DataError {
-        help: error.help.replace("under `[trial]`", &format!("under {}", reading.table())),
+        help: error
+            .help
+            .replace("under `[trial]`", &format!("under {}", reading.table())),
         ..error
     })?;
     Ok(Loaded {

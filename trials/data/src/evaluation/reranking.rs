@@ -23,7 +23,11 @@ pub(super) fn load(reading: &mut Reading) -> Result<(Task, String), DataError> {
         })
     })?;
     let number = count(rows.rows.len(), "query", "queries");
-    let differs = |row: &Candidates| row.positives.iter().any(|text| row.negatives.iter().any(|other| other != text));
+    let differs = |row: &Candidates| {
+        row.positives
+            .iter()
+            .any(|text| row.negatives.iter().any(|other| other != text))
+    };
     if !rows.rows.iter().any(differs) {
         let common = format!("of {number} the positive and the negative are the same text");
         return Err(reading.says_nothing(file, &common));

@@ -18,7 +18,14 @@ const TOP: usize = 10;
 /// Reads the queries and the corpus: BEIR's files, or rows of anchors with positives, and negatives if there are any.
 pub(super) fn load(reading: &mut Reading) -> Result<(Task, String), DataError> {
     let data = match &reading.evaluation.data {
-        None => return beir(reading, reading.path("corpus")?, reading.path("queries")?, reading.path("qrels")?),
+        None => {
+            return beir(
+                reading,
+                reading.path("corpus")?,
+                reading.path("queries")?,
+                reading.path("qrels")?,
+            );
+        }
         Some(data) => data.as_path(),
     };
     if !data.is_dir() {
@@ -62,7 +69,10 @@ fn beir(reading: &mut Reading, corpus: &Path, queries: &Path, qrels: &Path) -> R
     }
     if documents.empty > 0 {
         let empty = count(documents.empty, "document", "documents");
-        reading.warn(format!("{empty} of `{}` without a text: ranked as the others are", corpus.display()));
+        reading.warn(format!(
+            "{empty} of `{}` without a text: ranked as the others are",
+            corpus.display()
+        ));
     }
     let judgments = reading.judgments(qrels, &documents)?;
     let asked = reading.texts(queries, Some(&judgments))?;
@@ -97,13 +107,17 @@ fn beir(reading: &mut Reading, corpus: &Path, queries: &Path, qrels: &Path) -> R
             queries.display(),
             corpus.display()
         );
-        let help = "check that the three files belong together: ids must be written alike, and scores above 0 are relevant";
+        let help =
+            "check that the three files belong together: ids must be written alike, and scores above 0 are relevant";
         return Err(DataError::whole(qrels, message, help));
     }
     let task = Retrieval { copies, queries: all };
     let left_out = match asked.others {
         0 => String::new(),
-        others => format!("; {} without a relevant document left out", count(others, "query", "queries")),
+        others => format!(
+            "; {} without a relevant document left out",
+            count(others, "query", "queries")
+        ),
     };
     check(reading, corpus, &task)?;
     let summary = summary(&task) + &left_out;
@@ -117,7 +131,11 @@ fn is_blank(pool: &Pool, text: u32) -> bool {
 /// Warns of judgments that name what is not there.
 fn warn_of_unknown(reading: &mut Reading, files: [&Path; 3], judgments: &Judgments, asked: &Texts) {
     let [corpus, queries, qrels] = files.map(Path::display);
-    let mut unknown: Vec<&String> = judgments.relevant.keys().filter(|id| !asked.by_id.contains_key(*id)).collect();
+    let mut unknown: Vec<&String> = judgments
+        .relevant
+        .keys()
+        .filter(|id| !asked.by_id.contains_key(*id))
+        .collect();
     unknown.sort();
     if let Some(first) = unknown.first() {
         let number = count(unknown.len(), "query", "queries");
@@ -127,7 +145,12 @@ fn warn_of_unknown(reading: &mut Reading, files: [&Path; 3], judgments: &Judgmen
         ));
     }
     let of_asked = |id: &&String| asked.by_id.contains_key(*id);
-    let missing: usize = judgments.missing.keys().filter(of_asked).map(|id| judgments.missing[id]).sum();
+    let missing: usize = judgments
+        .missing
+        .keys()
+        .filter(of_asked)
+        .map(|id| judgments.missing[id])
+        .sum();
     if let (Some(first), 1..) = (&judgments.unknown, missing) {
         let number = count(missing, "document", "documents");
         reading.warn(format!(
@@ -158,18 +181,25 @@ fn of_rows(reading: &mut Reading, file: &Path) -> Result<(Task, String), DataErr
     for (anchor, positives, _) in &rows.rows {
         let anchor = texts.insert_full(*anchor).0 as u32;
         let positives = positives.iter().filter_map(|text| texts.get_index_of(text));
-        relevant.entry(anchor).or_default().extend(positives.map(|place| place as u32));
+        relevant
+            .entry(anchor)
+            .or_default()
+            .extend(positives.map(|place| place as u32));
     }
     let contradictory: HashSet<(u32, u32)> = rows
         .rows
         .iter()
         .flat_map(|(anchor, _, negatives)| negatives.iter().map(move |negative| (anchor, negative)))
-        .filter_map(|(anchor, negative)| Some((texts.get_index_of(anchor)? as u32, texts.get_index_of(negative)? as u32)))
+        .filter_map(|(anchor, negative)| {
+            Some((texts.get_index_of(anchor)? as u32, texts.get_index_of(negative)? as u32))
+        })
         .filter(|(anchor, negative)| relevant.get(anchor).is_some_and(|relevant| relevant.contains(negative)))
         .collect();
     if !contradictory.is_empty() {
         let number = count(contradictory.len(), "text is", "texts are");
-        reading.warn(format!("{number} both positive and negative to the same anchor: relevant"));
+        reading.warn(format!(
+            "{number} both positive and negative to the same anchor: relevant"
+        ));
     }
     reading.keep_texts(&texts);
     let queries = relevant.into_iter().map(|(text, relevant)| Query {
@@ -188,7 +218,11 @@ fn of_rows(reading: &mut Reading, file: &Path) -> Result<(Task, String), DataErr
 
 fn summary(task: &Retrieval) -> String {
     let documents: u32 = task.copies.iter().sum();
-    let relevant: HashSet<u32> = task.queries.iter().flat_map(|query| query.relevant.iter().copied()).collect();
+    let relevant: HashSet<u32> = task
+        .queries
+        .iter()
+        .flat_map(|query| query.relevant.iter().copied())
+        .collect();
     let relevant: u32 = relevant.iter().map(|&text| task.copies[text as usize]).sum();
     format!(
         "{}, {}, {relevant} of them relevant",
@@ -212,7 +246,11 @@ fn check(reading: &mut Reading, file: &Path, task: &Retrieval) -> Result<(), Dat
         let is_document = (query.text as usize) < texts;
         itself += usize::from(is_document && !relevant.contains(&query.text));
         let of = |text: &u32| query.relevant.iter().filter(|other| *other == text).count();
-        tied += usize::from(relevant.iter().any(|text| of(text) < task.copies[*text as usize] as usize));
+        tied += usize::from(
+            relevant
+                .iter()
+                .any(|text| of(text) < task.copies[*text as usize] as usize),
+        );
         // The query's own text stands first whatever the model.
         let others = texts - usize::from(is_document);
         let found = relevant.iter().filter(|text| **text != query.text).count();
@@ -234,7 +272,9 @@ fn check(reading: &mut Reading, file: &Path, task: &Retrieval) -> Result<(), Dat
     }
     reading.warn_of_few(task.queries.len(), &number);
     if texts <= TOP {
-        reading.warn(format!("only {texts} different texts to find: accuracy@10 and recall@10 are always 1"));
+        reading.warn(format!(
+            "only {texts} different texts to find: accuracy@10 and recall@10 are always 1"
+        ));
     }
     Ok(())
 }

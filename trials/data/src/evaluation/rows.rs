@@ -98,7 +98,11 @@ impl Reading<'_> {
         }
         let rows = collect.rows;
         if rows.rows.is_empty() {
-            let message = format!("no rows of `{}` remain: something is missing in all {}", file.display(), rows.empty);
+            let message = format!(
+                "no rows of `{}` remain: something is missing in all {}",
+                file.display(),
+                rows.empty
+            );
             let help = "fix the file, or check what its columns are for (`columns` under `[trial]`)";
             return Err(DataError::whole(file, message, help));
         }

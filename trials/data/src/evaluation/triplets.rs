@@ -12,17 +12,20 @@ pub(super) fn load(reading: &mut Reading) -> Result<(Task, String), DataError> {
         let negatives = sheet.texts(Role::Negative)?;
         sheet.are_not_too_many(positives.len() * negatives.len())?;
         let of_anchor = |&anchor| {
-            let pairs = positives.iter().flat_map(|&positive| negatives.iter().map(move |&negative| (positive, negative)));
-            pairs.map(move |(positive, negative)| [anchor, positive, negative]).collect::<Vec<[u32; 3]>>()
+            let pairs = positives
+                .iter()
+                .flat_map(|&positive| negatives.iter().map(move |&negative| (positive, negative)));
+            pairs
+                .map(move |(positive, negative)| [anchor, positive, negative])
+                .collect::<Vec<[u32; 3]>>()
         };
         Ok(anchor.first().map(of_anchor).filter(|triplets| !triplets.is_empty()))
     })?;
     let left_out = rows.left_out("an anchor, a positive or a negative");
     let triplets: Vec<[u32; 3]> = rows.rows.into_iter().flatten().collect();
     let number = count(triplets.len(), "triplet", "triplets");
-    let differ = |[anchor, positive, negative]: &&[u32; 3]| {
-        anchor != positive && anchor != negative && positive != negative
-    };
+    let differ =
+        |[anchor, positive, negative]: &&[u32; 3]| anchor != positive && anchor != negative && positive != negative;
     let same = triplets.len() - triplets.iter().filter(differ).count();
     if same == triplets.len() {
         let common = format!("{number}, in each of which a text stands twice");
@@ -30,7 +33,9 @@ pub(super) fn load(reading: &mut Reading) -> Result<(Task, String), DataError> {
     }
     if same > 0 {
         let of = count(triplets.len(), "triplet", "triplets");
-        reading.warn(format!("a text stands twice in {same} of {of}, on which all models are equally good"));
+        reading.warn(format!(
+            "a text stands twice in {same} of {of}, on which all models are equally good"
+        ));
     }
     reading.warn_of_few(triplets.len(), &number);
     Ok((Task::Triplets(triplets), number + &left_out))

@@ -74,12 +74,16 @@ fn a_directory_in_the_layout_of_beir_is_read() {
     beir(&place);
     let loaded = loaded(&place, json!({ "type": "retrieval", "data": "set" }));
     let (documents, queries) = retrieval(&loaded);
-    assert_eq!(documents, ["Trees An oak is a tree.", "A cat is an animal.", "Iron is a metal."]);
+    assert_eq!(
+        documents,
+        ["Trees An oak is a tree.", "A cat is an animal.", "Iron is a metal."]
+    );
     let expected = [
         ("what is an oak", vec!["Trees An oak is a tree."]),
         ("what is iron", vec!["Iron is a metal.", "Trees An oak is a tree."]),
     ];
-    let expected = expected.map(|(query, texts)| (query.to_owned(), texts.iter().map(|&text| text.to_owned()).collect()));
+    let expected =
+        expected.map(|(query, texts)| (query.to_owned(), texts.iter().map(|&text| text.to_owned()).collect()));
     assert_eq!(queries, expected);
     assert_eq!(
         loaded.report.summary,
@@ -100,7 +104,11 @@ fn the_same_in_all_formats_is_the_same_evaluation() {
     let place = Place::new();
     beir(&place);
     let expected = loaded(&place, json!({ "type": "retrieval", "data": "set" }));
-    let documents = ["d1\tTrees An oak is a tree.", "d2\tA cat is an animal.", "d3\tIron is a metal."];
+    let documents = [
+        "d1\tTrees An oak is a tree.",
+        "d2\tA cat is an animal.",
+        "d3\tIron is a metal.",
+    ];
     let queries = ["q1\twhat is an oak", "q2\twhat is iron", "q3\twho asks"];
     let table = |header: &str, rows: &[&str]| format!("{header}{}\n", rows.join("\n"));
     let qrels: Vec<&str> = QRELS.lines().skip(1).collect();
@@ -108,7 +116,10 @@ fn the_same_in_all_formats_is_the_same_evaluation() {
     place.write("queries.tsv", table("query_id\tquery\n", &queries));
     place.write("bare-corpus.tsv", table("", &documents));
     place.write("bare-queries.tsv", table("", &queries));
-    place.write("titled.csv", "id,text,title\nd1,An oak is a tree.,Trees\nd2,A cat is an animal.,\nd3, Iron is a metal. ,\n");
+    place.write(
+        "titled.csv",
+        "id,text,title\nd1,An oak is a tree.,Trees\nd2,A cat is an animal.,\nd3, Iron is a metal. ,\n",
+    );
     place.write("qrels.tsv", table("query-id\tcorpus-id\tscore\n", &qrels));
     place.write("bare.tsv", table("", &qrels));
     place.write("trec.tsv", table("", &qrels).replace("\td", "\tQ0\td"));
@@ -144,8 +155,13 @@ fn rows_make_a_retrieval_of_their_distinct_texts() {
     let found = loaded(&place, json!({ "type": "retrieval", "data": "rows.jsonl" }));
     let (documents, queries) = retrieval(&found);
     assert_eq!(documents, ["p1", "p2", "n1", "n2", "p3", "b"]);
-    let expected = [("a", vec!["p1", "p2", "p3"]), ("b", vec!["p1"]), ("c", vec!["n1", "p1"])];
-    let expected = expected.map(|(query, texts)| (query.to_owned(), texts.iter().map(|&text| text.to_owned()).collect()));
+    let expected = [
+        ("a", vec!["p1", "p2", "p3"]),
+        ("b", vec!["p1"]),
+        ("c", vec!["n1", "p1"]),
+    ];
+    let expected =
+        expected.map(|(query, texts)| (query.to_owned(), texts.iter().map(|&text| text.to_owned()).collect()));
     assert_eq!(queries, expected);
     assert_eq!(
         found.report.summary,
@@ -171,25 +187,30 @@ fn what_judgments_and_ids_have_amiss_is_said_once_with_what_becomes_of_it() {
     beir(&place);
     place.write(
         "set/corpus.jsonl",
-        CORPUS.to_owned() + r#"{"_id": "d4", "text": " "}
+        CORPUS.to_owned()
+            + r#"{"_id": "d4", "text": " "}
 {"_id": "d5", "text": null, "title": null}
 {"_id": "d3", "text": "Iron is a metal."}
 {"_id": 6, "text": "what is iron"}
 {"_id": "d7", "text": "Iron is a metal."}
 "#,
     );
-    place.write("set/queries.jsonl", QUERIES.to_owned() + "{\"_id\": \"q4\", \"text\": \"\"}\n");
+    place.write(
+        "set/queries.jsonl",
+        QUERIES.to_owned() + "{\"_id\": \"q4\", \"text\": \"\"}\n",
+    );
     place.write(
         "set/qrels/test.tsv",
-        QRELS.to_owned() + "q1\td1\t1\nq1\tlost\t1\nq2\tgone\t3\nq9\td1\t1\nq8\td1\t1\nq7\td1\t0\nq4\td2\t1\nq4\t6\t0\n",
+        QRELS.to_owned()
+            + "q1\td1\t1\nq1\tlost\t1\nq2\tgone\t3\nq9\td1\t1\nq8\td1\t1\nq7\td1\t0\nq4\td2\t1\nq4\t6\t0\n",
     );
     let found = loaded(&place, json!({ "type": "retrieval", "data": "set" }));
     assert_eq!(
         warnings(&place, &found),
         [
-            "1 rows of `set/corpus.jsonl` repeat others and count once",
+            "1 row of `set/corpus.jsonl` repeated, which counts once",
             "2 documents of `set/corpus.jsonl` without a text: ranked as the others are",
-            "1 judgments of `set/qrels/test.tsv` repeat others and count once",
+            "1 judgment of `set/qrels/test.tsv` repeated, which counts once",
             "`set/qrels/test.tsv` judges 2 queries that `set/queries.jsonl` does not have, such as `q8`: left out",
             "`set/qrels/test.tsv` calls 2 documents relevant that `set/corpus.jsonl` does not have, such as `lost`: they count as \
              never found, as in sentence-transformers",
@@ -202,7 +223,10 @@ fn what_judgments_and_ids_have_amiss_is_said_once_with_what_becomes_of_it() {
     let Task::Retrieval(task) = &found.data.task else {
         panic!("no retrieval");
     };
-    assert_eq!(task.queries.iter().map(|query| query.missing).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(
+        task.queries.iter().map(|query| query.missing).collect::<Vec<_>>(),
+        [1, 1]
+    );
     assert_eq!(task.copies, [1, 1, 2, 2, 1]);
 }
 
@@ -287,11 +311,17 @@ fn what_is_wrong_in_files_of_beir_is_reported_with_its_place() {
         found,
         "set/qrels/test.tsv:1:1: there is no column `query-id`; the columns are `topic`, `document`, `grade`"
     );
-    assert_eq!(fix, "name the columns `query-id`, `corpus-id` and `score`, as BEIR does");
+    assert_eq!(
+        fix,
+        "name the columns `query-id`, `corpus-id` and `score`, as BEIR does"
+    );
     place.write("set/qrels/test.tsv", "");
     assert_eq!(
         refused(&place, table.clone()),
-        ["`set/qrels/test.tsv` has no rows", "name the columns `query-id`, `corpus-id` and `score`, as BEIR does"]
+        [
+            "`set/qrels/test.tsv` has no rows",
+            "name the columns `query-id`, `corpus-id` and `score`, as BEIR does"
+        ]
     );
     std::fs::rename(place.path("set/qrels/test.tsv"), place.path("set/qrels/dev.tsv")).unwrap();
     assert_eq!(
@@ -308,13 +338,16 @@ fn what_is_wrong_in_files_of_beir_is_reported_with_its_place() {
 #[test]
 fn data_on_which_all_models_are_equally_good_are_refused() {
     let place = Place::new();
-    let scored = |score: f64| move |n: usize| json!({ "text1": format!("a{n}"), "text2": format!("b{n}"), "score": score });
+    let scored =
+        |score: f64| move |n: usize| json!({ "text1": format!("a{n}"), "text2": format!("b{n}"), "score": score });
     let pair = |anchor: &str, positive: &str| json!({ "anchor": anchor, "positive": positive });
-    let triplet = |anchor: &str, positive: &str, negative: &str| {
-        json!({ "anchor": anchor, "positive": positive, "negative": negative })
-    };
+    let triplet = |anchor: &str, positive: &str, negative: &str| json!({ "anchor": anchor, "positive": positive, "negative": negative });
     let cases = [
-        ("retrieval", vec![pair("a", "x"), pair("b", "x")], "there is one text to find"),
+        (
+            "retrieval",
+            vec![pair("a", "x"), pair("b", "x")],
+            "there is one text to find",
+        ),
         (
             "retrieval",
             vec![pair("a", "x"), pair("a", "y"), pair("b", "x"), pair("b", "y")],
@@ -325,14 +358,29 @@ fn data_on_which_all_models_are_equally_good_are_refused() {
             vec![pair("a", "b"), pair("b", "a")],
             "all texts are relevant to each of 2 queries",
         ),
-        ("similarity", (0..3).map(scored(4.5)).collect(), "all 3 scored pairs have the score 4.5"),
-        ("similarity", (0..1).map(scored(4.5)).collect(), "it has one scored pair"),
         (
             "similarity",
-            vec![json!({ "text1": "a", "text2": "a", "score": 1 }), json!({ "text1": "b", "text2": "b", "score": 2 })],
+            (0..3).map(scored(4.5)).collect(),
+            "all 3 scored pairs have the score 4.5",
+        ),
+        (
+            "similarity",
+            (0..1).map(scored(4.5)).collect(),
+            "it has one scored pair",
+        ),
+        (
+            "similarity",
+            vec![
+                json!({ "text1": "a", "text2": "a", "score": 1 }),
+                json!({ "text1": "b", "text2": "b", "score": 2 }),
+            ],
             "2 scored pairs that all have the same text twice",
         ),
-        ("triplets", vec![triplet("a", "x", "x")], "1 triplet, in each of which a text stands twice"),
+        (
+            "triplets",
+            vec![triplet("a", "x", "x")],
+            "1 triplet, in each of which a text stands twice",
+        ),
         (
             "reranking",
             vec![triplet("a", "x", "x"), triplet("b", "y", "y")],
@@ -342,13 +390,22 @@ fn data_on_which_all_models_are_equally_good_are_refused() {
     for (kind, rows, common) in cases {
         place.write("rows.jsonl", lines(rows));
         let [message, help] = refused(&place, json!({ "type": kind, "data": "rows.jsonl" }));
-        assert_eq!(message, format!("`rows.jsonl`: {common}: no model is better there than another"));
-        assert_eq!(help, "add rows that differ, or check what the columns are for (`columns` under `[evaluation.made]`)");
+        assert_eq!(
+            message,
+            format!("`rows.jsonl`: {common}: no model is better there than another")
+        );
+        assert_eq!(
+            help,
+            "add rows that differ, or check what the columns are for (`columns` under `[evaluation.made]`)"
+        );
     }
     let labelled = |n: usize, label: &str| json!({ "text": format!("t{n}"), "label": label });
     place.write("both.jsonl", lines((0..9).map(|n| labelled(n, ["a", "b"][n % 2]))));
     place.write("one.jsonl", lines((0..9).map(|n| labelled(n, "a"))));
-    place.write("other.jsonl", lines((0..9).map(|n| labelled(n, ["a", "b", "c"][n / 4]))));
+    place.write(
+        "other.jsonl",
+        "{\"text\": \"t1\", \"label\": \"a\"}\n{\"text\": \"t2\", \"label\": \"c\"}\n",
+    );
     let table = |train: &str, data: &str| json!({ "type": "classification", "train": train, "data": data });
     for (train, data) in [("one.jsonl", "both.jsonl"), ("both.jsonl", "one.jsonl")] {
         let [message, _] = refused(&place, table(train, data));
@@ -360,7 +417,7 @@ fn data_on_which_all_models_are_equally_good_are_refused() {
     assert_eq!(
         refused(&place, table("both.jsonl", "other.jsonl")),
         [
-            "other.jsonl:9:10: no text of `train` has the label `c`",
+            "other.jsonl:2:24: no text of `train` has the label `c`",
             "remove the row, or fit the classifier on texts with this label too"
         ]
     );
@@ -370,25 +427,37 @@ fn data_on_which_all_models_are_equally_good_are_refused() {
 fn rows_of_another_kind_are_refused_with_the_columns_of_the_evaluation() {
     let place = Place::new();
     place.write("pairs.jsonl", lines([json!({ "anchor": "a", "positive": "b" })]));
-    place.write("odd.jsonl", lines([json!({ "a": "a", "b": "b" })]));
+    place.write("odd.jsonl", lines([json!({ "a": "x", "b": "y" })]));
     for (kind, wanted) in [
         ("similarity", "scored pairs"),
         ("triplets", "triplets"),
         ("reranking", "triplets"),
     ] {
         let [message, help] = refused(&place, json!({ "type": kind, "data": "pairs.jsonl" }));
-        assert_eq!(message, format!("pairs.jsonl:1:1: the columns make pairs, not {wanted}"));
+        assert_eq!(
+            message,
+            format!("pairs.jsonl:1:1: the columns make pairs, not {wanted}")
+        );
         assert!(help.contains("`columns` under `[evaluation.made]`"), "{help}");
         let [message, help] = refused(&place, json!({ "type": kind, "data": "odd.jsonl" }));
-        assert!(message.contains("cannot tell what the columns are for: `a`, `b`"), "{message}");
+        assert!(
+            message.contains("cannot tell what the columns are for: `a`, `b`"),
+            "{message}"
+        );
         assert!(help.contains("say it under `[evaluation.made]`"), "{help}");
     }
     let columns = json!({ "anchor": "a", "positive": "b" });
-    let [message, _] = refused(&place, json!({ "type": "retrieval", "data": "odd.jsonl", "columns": columns }));
+    let [message, _] = refused(
+        &place,
+        json!({ "type": "retrieval", "data": "odd.jsonl", "columns": columns }),
+    );
     assert!(message.contains("there is one text to find"), "{message}");
     place.write("empty.jsonl", lines([json!({ "text1": "a", "text2": "", "score": 1 })]));
     let [message, _] = refused(&place, json!({ "type": "similarity", "data": "empty.jsonl" }));
-    assert_eq!(message, "no rows of `empty.jsonl` remain: something is missing in all 1");
+    assert_eq!(
+        message,
+        "no rows of `empty.jsonl` remain: something is missing in all 1"
+    );
 }
 
 #[test]
@@ -405,7 +474,10 @@ fn rows_keep_what_evaluators_measure() {
     let found = loaded(&place, json!({ "type": "similarity", "data": "scored.jsonl" }));
     let expected = vec![([0, 1], 4.2), ([0, 1], 4.2), ([2, 2], 5.0), ([3, 0], -300.0)];
     assert_eq!(found.data.task, Task::Similarity(expected));
-    assert_eq!(found.report.summary, "4 scored pairs; 1 without a text or a score left out");
+    assert_eq!(
+        found.report.summary,
+        "4 scored pairs; 1 without a text or a score left out"
+    );
 
     let rows = [
         json!({ "query": "q", "positive": ["a", "b"], "negative": ["c", "a"] }),
@@ -419,7 +491,10 @@ fn rows_keep_what_evaluators_measure() {
         positives: positives.to_vec(),
         negatives: negatives.to_vec(),
     };
-    assert_eq!(found.data.task, Task::Reranking(vec![row(&[1, 2], &[3, 1]), row(&[1], &[3, 4])]));
+    assert_eq!(
+        found.data.task,
+        Task::Reranking(vec![row(&[1, 2], &[3, 1]), row(&[1], &[3, 4])])
+    );
     assert_eq!(
         found.report.summary,
         "2 queries, 3 positives, 4 negatives; 1 without a query, a positive or a negative left out"
@@ -432,28 +507,52 @@ fn rows_keep_what_evaluators_measure() {
     let Task::Triplets(triplets) = &found.data.task else {
         panic!("no triplets");
     };
-    assert_eq!(triplets, &[[0, 1, 3], [0, 1, 1], [0, 2, 3], [0, 2, 1], [0, 1, 3], [0, 1, 4]]);
+    assert_eq!(
+        triplets,
+        &[[0, 1, 3], [0, 1, 1], [0, 2, 3], [0, 2, 1], [0, 1, 3], [0, 1, 4]]
+    );
     assert_eq!(
         warnings(&place, &found),
         ["a text stands twice in 1 of 6 triplets, on which all models are equally good"]
     );
 
-    place.write("train.jsonl", lines([json!({ "text": "a", "label": 1 }), json!({ "text": "b", "label": 0 })]));
+    place.write(
+        "train.jsonl",
+        lines([json!({ "text": "a", "label": 1 }), json!({ "text": "b", "label": 0 })]),
+    );
     let test = [
         json!({ "text": "c", "label": 1.0 }),
         json!({ "text": "a", "label": "1" }),
         json!({ "text": "d", "label": false }),
     ];
     place.write("test.jsonl", lines(test));
-    let [message, _] = refused(&place, json!({ "type": "classification", "train": "train.jsonl", "data": "test.jsonl" }));
-    assert!(message.contains("no text of `train` has the label `false`"), "{message}");
-    place.write("test.jsonl", lines([json!({ "text": "c", "label": 1.0 }), json!({ "text": "a", "label": "0" })]));
-    let found = loaded(&place, json!({ "type": "classification", "train": "train.jsonl", "data": "test.jsonl" }));
+    let [message, _] = refused(
+        &place,
+        json!({ "type": "classification", "train": "train.jsonl", "data": "test.jsonl" }),
+    );
+    assert!(
+        message.contains("no text of `train` has the label `false`"),
+        "{message}"
+    );
+    place.write(
+        "test.jsonl",
+        lines([
+            json!({ "text": "c", "label": 1.0 }),
+            json!({ "text": "a", "label": "0" }),
+        ]),
+    );
+    let found = loaded(
+        &place,
+        json!({ "type": "classification", "train": "train.jsonl", "data": "test.jsonl" }),
+    );
     let Task::Classification(task) = &found.data.task else {
         panic!("no classification");
     };
     assert_eq!(task.labels, ["0", "1"]);
-    assert_eq!((&task.train, &task.test), (&vec![(0, 1), (1, 0)], &vec![(2, 1), (0, 0)]));
+    assert_eq!(
+        (&task.train, &task.test),
+        (&vec![(0, 1), (1, 0)], &vec![(2, 1), (0, 0)])
+    );
     assert_eq!(
         warnings(&place, &found),
         [

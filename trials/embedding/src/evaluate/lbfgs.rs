@@ -27,7 +27,11 @@ pub fn minimise(start: Vec<f64>, mut at: impl FnMut(&[f64]) -> Result<(f64, Vec<
         }
         let direction = direction(&gradient, &past);
         let slope = dot(&direction, &gradient);
-        let mut share = if past.is_empty() { 1.0 / dot(&gradient, &gradient).sqrt().max(1.0) } else { 1.0 };
+        let mut share = if past.is_empty() {
+            1.0 / dot(&gradient, &gradient).sqrt().max(1.0)
+        } else {
+            1.0
+        };
         let (next, (next_value, next_gradient)) = loop {
             let next: Vec<f64> = point.iter().zip(&direction).map(|(x, d)| x + share * d).collect();
             let found = at(&next)?;
@@ -44,7 +48,11 @@ pub fn minimise(start: Vec<f64>, mut at: impl FnMut(&[f64]) -> Result<(f64, Vec<
         let change = difference(&next_gradient, &gradient);
         let curvature = dot(&step, &change);
         if curvature > 0.0 {
-            past.push_back(Past { step, change, curvature });
+            past.push_back(Past {
+                step,
+                change,
+                curvature,
+            });
             if past.len() > MEMORY {
                 past.pop_front();
             }
@@ -103,7 +111,11 @@ mod tests {
         let scales = [1.0, 30.0, 1000.0, 0.01];
         let bowl = |point: &[f64]| {
             let away: Vec<f64> = point.iter().enumerate().map(|(place, x)| x - place as f64).collect();
-            let value = away.iter().zip(scales).map(|(x, scale)| scale * x * x / 2.0 + x.powi(4)).sum();
+            let value = away
+                .iter()
+                .zip(scales)
+                .map(|(x, scale)| scale * x * x / 2.0 + x.powi(4))
+                .sum();
             let gradient = away.iter().zip(scales).map(|(x, scale)| scale * x + 4.0 * x.powi(3));
             Ok((value, gradient.collect()))
         };

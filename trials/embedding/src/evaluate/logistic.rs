@@ -60,7 +60,9 @@ impl Logistic {
         for rows in rows.chunks(ROWS) {
             let inputs = doubles(embeddings, rows.iter().map(|(text, _)| *text))?;
             let labels: Vec<i64> = rows.iter().map(|(_, label)| i64::from(*label)).collect();
-            let labels = Tensor::f_from_slice(&labels)?.f_to_device(embeddings.device())?.f_unsqueeze(1)?;
+            let labels = Tensor::f_from_slice(&labels)?
+                .f_to_device(embeddings.device())?
+                .f_unsqueeze(1)?;
             let scores = self.scores(&inputs)?;
             let (losses, slopes) = if outputs == 1 {
                 let right = labels.f_to_kind(Kind::Double)?;
@@ -80,7 +82,10 @@ impl Logistic {
         }
         let count = rows.len() as f64;
         let gradient: Vec<f64> = Vec::try_from(gradient.f_view([-1])?)?;
-        Ok((loss / count, gradient.into_iter().map(|component| component / count).collect()))
+        Ok((
+            loss / count,
+            gradient.into_iter().map(|component| component / count).collect(),
+        ))
     }
 
     /// The labels that it finds for texts; of equally likely ones the first.

@@ -33,7 +33,11 @@ pub struct Evaluations(Vec<Evaluation>);
 impl Evaluations {
     /// Tokenises their texts, those of each evaluation once.
     pub fn of(sources: &[Source], tokens: &KeptTokens) -> Result<Self> {
-        sources.iter().map(|source| Evaluation::of(source, tokens)).collect::<Result<_>>().map(Self)
+        sources
+            .iter()
+            .map(|source| Evaluation::of(source, tokens))
+            .collect::<Result<_>>()
+            .map(Self)
     }
 
     /// Adds to `metrics` what those evaluations measure of a model that are `due` and not among them yet. Texts are cut to
@@ -117,14 +121,19 @@ impl Evaluation {
             return Ok(None);
         }
         let values = values(&self.task, self.classifier, &embeddings)?;
-        let named = values.into_iter().map(|(metric, value)| (Table::metric(&self.name, metric), value));
+        let named = values
+            .into_iter()
+            .map(|(metric, value)| (Table::metric(&self.name, metric), value));
         Ok(Some(named.collect()))
     }
 }
 
 /// Whether embeddings are compared by their cosines, and not used as the model gives them.
 fn is_scaled(task: &Task, classifier: Classifier) -> bool {
-    !matches!((task, classifier), (Task::Classification(_), Classifier::LogisticRegression))
+    !matches!(
+        (task, classifier),
+        (Task::Classification(_), Classifier::LogisticRegression)
+    )
 }
 
 /// What embeddings of the texts of a task, `[texts, hidden]`, as a model gives them, are worth: the metrics of its kind.
@@ -134,7 +143,10 @@ pub fn measure_embeddings(task: &Task, classifier: Classifier, plain: &Tensor) -
     } else {
         values(task, classifier, plain)?
     };
-    Ok(values.into_iter().map(|(metric, value)| (metric.to_owned(), value)).collect())
+    Ok(values
+        .into_iter()
+        .map(|(metric, value)| (metric.to_owned(), value))
+        .collect())
 }
 
 /// The same of embeddings that are scaled if they have to be.

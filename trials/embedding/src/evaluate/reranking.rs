@@ -27,7 +27,10 @@ pub fn measure(rows: &[Candidates], embeddings: &Tensor) -> Result<Values> {
     let cosines = cosines(embeddings, &pairs, "evaluation: candidates")?;
     let mut rest = cosines.as_slice();
     let mut sums = [0.0; METRICS.len()];
-    for Candidates { positives, negatives, .. } in rows {
+    for Candidates {
+        positives, negatives, ..
+    } in rows
+    {
         let (scores, others) = rest.split_at(positives.len() + negatives.len());
         rest = others;
         let right: Vec<usize> = (0..positives.len()).collect();

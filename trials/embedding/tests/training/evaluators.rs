@@ -41,7 +41,9 @@ impl Case {
         }
         let mut table = json!({ "type": self.kind, "data": path.join("data.jsonl") });
         if let Some(qrels) = &self.qrels {
-            let rows = qrels.iter().map(|(query, document, score)| format!("{query}\t{document}\t{score}\n"));
+            let rows = qrels
+                .iter()
+                .map(|(query, document, score)| format!("{query}\t{document}\t{score}\n"));
             std::fs::create_dir_all(path.join("qrels")).unwrap();
             let header = "query-id\tcorpus-id\tscore\n".to_owned();
             std::fs::write(path.join("qrels/test.tsv"), header + &rows.collect::<String>()).unwrap();
@@ -78,7 +80,11 @@ fn metrics_are_those_of_sentence_transformers() {
         assert_eq!(names, known, "the table of metrics");
         for (name, expected) in &case.metrics {
             let found = metrics[name];
-            assert!((found - expected).abs() < 1e-6, "{} {name}: {found}, not {expected}", case.kind);
+            assert!(
+                (found - expected).abs() < 1e-6,
+                "{} {name}: {found}, not {expected}",
+                case.kind
+            );
         }
     }
 }

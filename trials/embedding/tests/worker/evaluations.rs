@@ -44,7 +44,10 @@ fn measured(study: &Study, metrics: &Metrics) -> Vec<String> {
         let table: Evaluation = serde_json::from_value(table.clone()).unwrap();
         let there = |metric: &&&str| metrics.contains_key(&Evaluation::metric(name, metric));
         let count = table.r#type.metrics().iter().filter(there).count();
-        assert!([0, table.r#type.metrics().len()].contains(&count), "{name}: {metrics:?}");
+        assert!(
+            [0, table.r#type.metrics().len()].contains(&count),
+            "{name}: {metrics:?}"
+        );
         (count > 0).then(|| name.clone())
     };
     tables.iter().filter_map(is_measured).collect()
@@ -74,7 +77,9 @@ fn evaluations_are_measured_when_they_are_due() {
     // What is measured does not change what is trained.
     let mut without = Study::new("evaluations-without");
     without.start.settings.remove("evaluations");
-    let plain = without.worker().train(&without.run("runs", parameters.clone(), 0, 2, None));
+    let plain = without
+        .worker()
+        .train(&without.run("runs", parameters.clone(), 0, 2, None));
     assert_eq!(report(&plain[1]).1, rung.1);
     assert!(std::fs::read(report(&plain[1]).3).unwrap() == std::fs::read(&rung.3).unwrap());
 
@@ -110,7 +115,10 @@ fn a_trial_that_ends_by_itself_is_measured_by_all_evaluations() {
     let study = study("evaluations-patience");
     let parameters = json!({"learning_rate": 1e-12, "patience": 1, "batch_size": 8});
     let lines = study.worker().train(&study.run("runs", parameters, 0, 5, None));
-    let Some(FromWorker::Report { last: true, resource, .. }) = lines.last() else {
+    let Some(FromWorker::Report {
+        last: true, resource, ..
+    }) = lines.last()
+    else {
         panic!("{:?}", lines.last());
     };
     assert!(*resource < 5, "{resource}");
@@ -136,7 +144,11 @@ fn an_evaluation_that_cannot_be_read_is_reported_with_its_place() {
     let study = study("evaluations-wrong");
     let path = study.path.join("scored.jsonl");
     let good = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, good + "{\"sentence1\": \"w1\", \"sentence2\": \"w2\", \"score\": \"high\"}\n").unwrap();
+    std::fs::write(
+        &path,
+        good + "{\"sentence1\": \"w1\", \"sentence2\": \"w2\", \"score\": \"high\"}\n",
+    )
+    .unwrap();
     let mut worker = Worker::spawn();
     worker.say(&ToWorker::Start(study.start.clone()));
     let Some(FromWorker::Fatal { message }) = worker.next() else {
@@ -179,5 +191,8 @@ fn neither_all_cosines_nor_all_embeddings_of_a_layer_are_held_in_memory() {
     };
     let (small, large) = (untrained(200, 100), untrained(DOCUMENTS, QUERIES));
     let cosines = DOCUMENTS * QUERIES * size_of::<f32>() / 1024;
-    assert!(large - small < cosines / 3, "{small} and {large} KiB, with {cosines} KiB of cosines");
+    assert!(
+        large - small < cosines / 3,
+        "{small} and {large} KiB, with {cosines} KiB of cosines"
+    );
 }
