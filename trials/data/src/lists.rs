@@ -5,7 +5,6 @@ use std::path::Path;
 use crate::Kind;
 use crate::columns::{Layout, Role};
 use crate::error::{DataError, shown};
-use crate::rows::Record;
 use crate::value::Cell;
 
 /// Of each column of a file, whether it has texts that are lists written as such, and whether it has anything else.
@@ -18,9 +17,9 @@ impl Lists {
         Self(vec![[false; 2]; layout.columns.len()])
     }
 
-    /// Looks at a record.
-    pub fn take(&mut self, record: &Record) {
-        for (seen, cell) in self.0.iter_mut().zip(record.cells) {
+    /// Looks at the values of a record.
+    pub fn take(&mut self, record: &[Option<Cell>]) {
+        for (seen, cell) in self.0.iter_mut().zip(record) {
             match cell {
                 Some(Cell::Text(text)) => seen[usize::from(!is_list(text))] = true,
                 Some(Cell::List(_) | Cell::Bool(_) | Cell::Number(_) | Cell::Other(_)) => seen[1] = true,

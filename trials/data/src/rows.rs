@@ -157,7 +157,7 @@ impl Reader<'_> {
     pub fn take(&mut self, into: &mut FileRows, record: &Record) -> Result<(), Flaw> {
         let layout = Rc::clone(&into.layout);
         let mut sheet = Sheet::new(&layout, record, self.settings.clean, self.pool);
-        into.lists.take(record);
+        into.lists.take(record.cells);
         sheet.is_no_header()?;
         let group = sheet.group()?;
         let examples = sheet.examples(self.settings.score_range)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 
-use super::Reading;
+use super::{Reading, count};
 use crate::Kind;
 use crate::columns::{Layout, Role, Unclear, list, named, plain};
 use crate::error::{DataError, shown};
@@ -265,11 +265,8 @@ impl Reading<'_> {
         source::read(file, &mut sink).map_err(|error| reworded(error, TEXTS_HELP))?;
         let texts = sink.texts;
         if texts.repeated > 0 {
-            self.warn(format!(
-                "{} rows of `{}` repeat others and count once",
-                texts.repeated,
-                file.display()
-            ));
+            let number = count(texts.repeated, "row", "rows");
+            self.warn(format!("{number} of `{}` repeated, which counts once", file.display()));
         }
         Ok(texts)
     }
@@ -287,11 +284,8 @@ impl Reading<'_> {
         source::read(file, &mut sink).map_err(|error| reworded(error, JUDGMENTS_HELP))?;
         let judgments = sink.found;
         if judgments.repeated > 0 {
-            self.warn(format!(
-                "{} judgments of `{}` repeat others and count once",
-                judgments.repeated,
-                file.display()
-            ));
+            let number = count(judgments.repeated, "judgment", "judgments");
+            self.warn(format!("{number} of `{}` repeated, which counts once", file.display()));
         }
         Ok(judgments)
     }

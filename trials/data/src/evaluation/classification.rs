@@ -1,9 +1,11 @@
 //! Labelled texts.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use indexmap::IndexSet;
 
+use super::rows::Rows;
 use super::{Classification, Reading, Task, count};
 use crate::columns::Role;
 use crate::error::{DataError, shown};
@@ -12,32 +14,9 @@ use crate::rows::Found;
 /// Reads the labelled texts. All labels must be among those that the classifier is fitted on.
 pub(super) fn load(reading: &mut Reading) -> Result<(Task, String), DataError> {
     let (train_file, file) = (reading.path("train")?, reading.path("data")?);
-    let mut read = |file, known: Option<&HashSet<u32>>| {
-        reading.rows(file, &mut |sheet| {
-            let text = sheet.texts(Role::Text)?;
-            let (&[text], Found::Value(label)) = (text.as_slice(), sheet.label()?) else {
-                return Ok(None);
-            };
-            if known.is_none_or(|known| known.contains(&label)) {
-                return Ok(Some((text, label)));
-            }
-            let written = sheet.named(Role::Label, "a label")?.map(|(_, written)| written);
-            let message = format!(
-                "no text of `train` has the label `{}`",
-                shown(&written.unwrap_or_default())
-            );
-            let help = "remove the row, or fit the classifier on texts with this label too";
-            Err(sheet.flaw(Role::Label, message, help))
-        })
-    };
-    let train = read(train_file, None)?;
+    let train = read(reading, train_file, None)?;
     let labels: HashSet<u32> = train.rows.iter().map(|(_, label)| *label).collect();
-    let test = read(file, Some(&labels))?;
-    for (file, rows) in [(train_file, &train.rows), (file, &test.rows)] {
-        if let Some(common) = in_common(reading, rows) {
-            return Err(reading.says_nothing(file, &common));
-        }
-    }
+    let test = read(reading, file, Some(&labels))?;
     let seen: HashSet<u32> = train.rows.iter().map(|(text, _)| *text).collect();
     let known = test.rows.iter().filter(|(text, _)| seen.contains(text)).count();
     let number = count(test.rows.len(), "text", "texts");
@@ -60,6 +39,30 @@ pub(super) fn load(reading: &mut Reading) -> Result<(Task, String), DataError> {
         train.left_out("a text or a label")
     );
     Ok((Task::Classification(sorted(reading, train.rows, test.rows)), summary))
+}
+
+/// Reads a file, in which there are no labels but the `known` ones.
+fn read(reading: &mut Reading, file: &Path, known: Option<&HashSet<u32>>) -> Result<Rows<(u32, u32)>, DataError> {
+    let rows = reading.rows(file, &mut |sheet| {
+        let text = sheet.texts(Role::Text)?;
+        let (&[text], Found::Value(label)) = (text.as_slice(), sheet.label()?) else {
+            return Ok(None);
+        };
+        if known.is_none_or(|known| known.contains(&label)) {
+            return Ok(Some((text, label)));
+        }
+        let written = sheet.named(Role::Label, "a label")?.map(|(_, written)| written);
+        let message = format!(
+            "no text of `train` has the label `{}`",
+            shown(&written.unwrap_or_default())
+        );
+        let help = "remove the row, or fit the classifier on texts with this label too";
+        Err(sheet.flaw(Role::Label, message, help))
+    })?;
+    match in_common(reading, &rows.rows) {
+        Some(common) => Err(reading.says_nothing(file, &common)),
+        None => Ok(rows),
+    }
 }
 
 /// What all rows have in common if that leaves nothing to find out.

@@ -5,6 +5,7 @@
 
 mod beir;
 mod classification;
+mod report;
 mod reranking;
 mod retrieval;
 mod rows;
@@ -15,8 +16,8 @@ use std::path::Path;
 
 use hpo_protocol::embedding::{Evaluation, EvaluationKind};
 use indexmap::IndexSet;
-use serde::{Deserialize, Serialize};
 
+pub use self::report::EvaluationReport;
 use crate::error::DataError;
 use crate::informative::{Measure, few};
 use crate::pool::Pool;
@@ -28,17 +29,6 @@ pub struct Loaded {
     pub data: EvaluationData,
     /// What was read.
     pub report: EvaluationReport,
-}
-
-/// What was read, and what the user should know of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EvaluationReport {
-    /// What is measured.
-    pub kind: EvaluationKind,
-    /// What there is: `312 queries, 5000 documents, 498 of them relevant`.
-    pub summary: String,
-    /// Whole sentences, each of which names the evaluation.
-    pub warnings: Vec<String>,
 }
 
 /// The data of an evaluation.

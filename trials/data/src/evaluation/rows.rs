@@ -67,7 +67,7 @@ impl<T> Sink for Collect<'_, T> {
         let Some((layout, lists)) = &mut self.columns else {
             return Ok(());
         };
-        lists.take(record);
+        lists.take(record.cells);
         let mut sheet = Sheet::new(layout, record, true, self.pool);
         sheet.is_no_header()?;
         match (self.make)(&mut sheet)? {
