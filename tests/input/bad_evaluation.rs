@@ -89,7 +89,7 @@ columns = { anchor = "query", positive = "answer" }
             "gone.csv",
             "space.toml:24:8",
             "no model is better there than another",
-            "broken.jsonl:2:27",
+            "broken.jsonl:2:26",
             "`positive` must be a string, not a number",
             "space.toml:31:11",
             "`columns` has no effect: `data` is a directory in BEIR's layout",

@@ -237,7 +237,7 @@ fn other_content_and_other_tables_of_evaluations_are_refused_and_a_moved_project
             r"sed -i '$d' beir/qrels/test.tsv",
             [
                 "`evaluation.docs.data` is not what the study s was created on",
-                "s.toml:19:8",
+                "s.toml:20:8",
                 "`qrels/test.tsv` has other content",
             ],
         ),
@@ -245,7 +245,7 @@ fn other_content_and_other_tables_of_evaluations_are_refused_and_a_moved_project
             "echo '{\"_id\":\"x\",\"text\":\"the cat\"}' >> beir/corpus.jsonl",
             [
                 "`evaluation.docs.data` is not what the study s was created on",
-                "s.toml:19:8",
+                "s.toml:20:8",
                 "`corpus.jsonl` has other content",
             ],
         ),
@@ -253,7 +253,7 @@ fn other_content_and_other_tables_of_evaluations_are_refused_and_a_moved_project
             r"sed -i '$d' near.jsonl",
             [
                 "`evaluation.near-by.data` is not what the study s was created on",
-                "s.toml:22:8",
+                "s.toml:23:8",
                 "near.jsonl` has other content",
             ],
         ),
@@ -273,7 +273,7 @@ fn other_content_and_other_tables_of_evaluations_are_refused_and_a_moved_project
                 "[evaluation.far]: was not there, is {",
             ],
         ),
-        ("rm beir/qrels/test.tsv", ["s.toml:19:8", "beir", "test.tsv"]),
+        ("rm beir/qrels/test.tsv", ["s.toml:20:8", "beir", "test.tsv"]),
     ] {
         place.shell("cp -r project kept").ok();
         place.shell(&format!("cd project && {change}")).ok();

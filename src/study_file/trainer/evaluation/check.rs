@@ -28,6 +28,7 @@ pub(in super::super) fn check(
             Err(problem) => wrong.push(problem),
         }
     }
+    wrong.sort_by_key(Diagnostic::line_column);
     match wrong.is_empty() {
         true => Ok(reports),
         false => Err(wrong),
