@@ -61,6 +61,10 @@ fn not_beir(directory: &Path, missing: &Path) -> DataError {
 }
 
 fn beir(reading: &mut Reading, corpus: &Path, queries: &Path, qrels: &Path) -> Result<(Task, String), DataError> {
+    if reading.evaluation.columns.is_some() {
+        let message = "`columns` is for files of rows; those of BEIR's form have columns of their own";
+        return Err(DataError::whole(corpus, message, "remove `columns` under `[trial]`"));
+    }
     let documents = reading.texts(corpus, None)?;
     // Documents are the first texts.
     let mut copies = vec![0; reading.pool.texts.len()];

@@ -336,6 +336,33 @@ fn what_is_wrong_in_files_of_beir_is_reported_with_its_place() {
 }
 
 #[test]
+fn damaged_files_of_beir_never_cause_a_panic() {
+    let place = Place::new();
+    beir(&place);
+    let table = json!({ "type": "retrieval", "data": "set" });
+    for file in ["set/corpus.jsonl", "set/queries.jsonl", "set/qrels/test.tsv"] {
+        let good = std::fs::read(place.path(file)).unwrap();
+        for at in 0..good.len() {
+            for byte in [b'"', b'\t', b'\n', 0xc3] {
+                let mut bad = good.clone();
+                bad[at] = byte;
+                place.write(file, bad);
+                let _ = try_load(&place, table.clone());
+            }
+            place.write(file, &good[..at]);
+            let _ = try_load(&place, table.clone());
+        }
+        place.write(file, good);
+    }
+    assert!(try_load(&place, table.clone()).is_ok());
+    let mut mapped = table;
+    mapped["columns"] = json!({ "anchor": "text", "positive": "title" });
+    let [message, help] = refused(&place, mapped);
+    assert!(message.starts_with("`columns` is for files of rows"), "{message}");
+    assert_eq!(help, "remove `columns` under `[evaluation.made]`");
+}
+
+#[test]
 fn data_on_which_all_models_are_equally_good_are_refused() {
     let place = Place::new();
     let scored =
@@ -417,7 +444,7 @@ fn data_on_which_all_models_are_equally_good_are_refused() {
     assert_eq!(
         refused(&place, table("both.jsonl", "other.jsonl")),
         [
-            "other.jsonl:2:24: no text of `train` has the label `c`",
+            "other.jsonl:2:25: no text of `train` has the label `c`",
             "remove the row, or fit the classifier on texts with this label too"
         ]
     );
