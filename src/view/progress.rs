@@ -274,14 +274,7 @@ fn values<'a>(study: &Study, loss: Option<f64>, metrics: impl IntoIterator<Item 
 fn line(study: &Study, fact: &Fact) -> Option<String> {
     let unit = study.spec().policy.unit.one();
     Some(match fact {
-        Fact::ModelTested(Tested { trial, results }) => {
-            let test = results.measurement.as_ref();
-            let test = test.map(|test| format!("on the test data:{}", values(study, test.loss, &test.metrics)));
-            let evaluated = values(study, None, &results.evaluations);
-            let evaluated = (!evaluated.is_empty()).then(|| format!("as exported:{evaluated}"));
-            let parts: Vec<String> = test.into_iter().chain(evaluated).collect();
-            format!("trial {trial}: {}", parts.join("; "))
-        }
+        Fact::ModelTested(tested) => exported(study, tested),
         Fact::BaselineMeasured(Measurement { loss, metrics: of }) => {
             format!("untrained:{}", values(study, *loss, of))
         }
@@ -345,6 +338,16 @@ fn line(study: &Study, fact: &Fact) -> Option<String> {
         | Fact::StudyPaused(_)
         | Fact::TrialCompleted { .. } => return None,
     })
+}
+
+/// What the exported model comes to.
+fn exported(study: &Study, Tested { trial, results }: &Tested) -> String {
+    let test = results.measurement.as_ref();
+    let test = test.map(|test| format!("on the test data:{}", values(study, test.loss, &test.metrics)));
+    let evaluated = values(study, None, &results.evaluations);
+    let evaluated = (!evaluated.is_empty()).then(|| format!("as exported:{evaluated}"));
+    let parts: Vec<String> = test.into_iter().chain(evaluated).collect();
+    format!("trial {trial}: {}", parts.join("; "))
 }
 
 fn finished(study: &Study) -> String {

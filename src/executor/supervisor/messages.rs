@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::{Feature, FromWorker, Measurement, VERSION};
+use hpo_protocol::{Feature, FromWorker, Measurement, Metrics, VERSION};
 use tokio::time::Instant;
 
 use super::state::{ANSWER, Next, State, Task, Training};
@@ -81,13 +81,8 @@ impl Supervisor {
                 evaluations,
                 untrained_evaluations,
             } => {
-                let results = TestResults {
-                    measurement: test,
-                    untrained,
-                    evaluations,
-                    untrained_evaluations,
-                };
-                self.exported(worker, directory, results).await
+                let evaluations = [evaluations, untrained_evaluations];
+                self.exported(worker, directory, [test, untrained], evaluations).await
             }
         }
     }
@@ -193,15 +188,27 @@ impl Supervisor {
         }
     }
 
-    async fn exported(&mut self, worker: &Attended, directory: PathBuf, results: TestResults) -> Result<(), End> {
+    async fn exported(
+        &mut self,
+        worker: &Attended,
+        directory: PathBuf,
+        [measurement, untrained]: [Option<Measurement>; 2],
+        [evaluations, untrained_evaluations]: [Metrics; 2],
+    ) -> Result<(), End> {
         if !self.is_at(&Task::Exporting(directory.clone())) {
             return Err(out_of_turn("exported"));
         }
-        let measured = results.measurement.iter().chain(&results.untrained);
+        let measured = measurement.iter().chain(&untrained);
         let metrics = measured.map(|measurement| &measurement.metrics);
-        for metrics in metrics.chain([&results.evaluations, &results.untrained_evaluations]) {
+        for metrics in metrics.chain([&evaluations, &untrained_evaluations]) {
             check(metrics).map_err(died)?;
         }
+        let results = TestResults {
+            measurement,
+            untrained,
+            evaluations,
+            untrained_evaluations,
+        };
         self.report(News::Exported { directory, results }).await;
         self.report_idle(worker).await;
         Ok(())
