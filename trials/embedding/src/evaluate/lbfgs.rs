@@ -9,7 +9,7 @@ const MEMORY: usize = 10;
 /// The greatest component of a gradient that is as good as none.
 const TOLERANCE: f64 = 1e-6;
 /// Steps after which the search ends at the latest.
-const STEPS: usize = 1000;
+pub const STEPS: usize = 1000;
 /// The share of the decrease foretold by the gradient that a step must bring.
 const SUFFICIENT: f64 = 1e-4;
 /// A step that is shorter than this share of a whole one is none.

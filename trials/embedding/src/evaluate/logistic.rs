@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::lbfgs::minimise;
+use super::lbfgs::{STEPS, minimise};
 use crate::alive::LongWork;
 use crate::error::Result;
 use crate::ranks::select;
@@ -24,7 +24,7 @@ impl Logistic {
     pub fn fit(embeddings: &Tensor, rows: &[(u32, u32)], labels: usize) -> Result<Self> {
         let outputs = if labels == 2 { 1 } else { labels };
         let hidden = usize::try_from(embeddings.size2()?.1).unwrap_or_default();
-        let mut work = LongWork::new("evaluation: steps of the logistic regression", 0);
+        let mut work = LongWork::new("evaluation: steps of the logistic regression, at most", STEPS);
         let mut steps = 0;
         let fitted = minimise(vec![0.0; (hidden + 1) * outputs], |weights| {
             work.done(steps);
