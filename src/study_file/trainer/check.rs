@@ -36,8 +36,8 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostics> {
     let mut wrong = Vec::new();
     let report = match data {
         Ok(report) => Some(report),
-        Err(diagnostic) => {
-            wrong.push(diagnostic);
+        Err(Diagnostics(mistakes)) => {
+            wrong.extend(mistakes);
             None
         }
     };
@@ -58,8 +58,8 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostics> {
     }
 }
 
-fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnostic> {
-    let sets = hpo_data::load(settings).map_err(|error| match error.place {
+fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnostics> {
+    let about = |error: DataError| match error.place {
         Some(_) => in_data(error),
         None => {
             let keys = [
@@ -72,18 +72,22 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
             let path = error.file.to_string_lossy();
             at_key(file, key, &path, error.message, &error.help)
         }
+    };
+    let sets = hpo_data::load(settings).map_err(|mut first| {
+        let others = std::mem::take(&mut first.others);
+        Diagnostics([first].into_iter().chain(others).map(about).collect())
     })?;
     if let Some(synonyms) = &settings.synonyms
         && !can_replace(&file.study.space)
     {
         let message = "`synonyms` has no effect: `synonym_replacement` is 0".to_owned();
         let help = "remove it, or search `synonym_replacement` under `[space]`";
-        return Err(at_key(file, "synonyms", &synonyms.to_string_lossy(), message, help));
+        return Err(at_key(file, "synonyms", &synonyms.to_string_lossy(), message, help).into());
     }
     if let Some(loss) = settings.validation_loss
         && !loss.is_for(sets.report.kind)
     {
-        return Err(no_validation_loss(file, loss, sets.report.kind));
+        return Err(no_validation_loss(file, loss, sets.report.kind).into());
     }
     match without_effect(&file.study.space, sets.report.kind, sets.synonyms.is_some()) {
         Some(idle) => Err(diagnostic(
@@ -95,7 +99,8 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
             ),
             &file.text,
             &file.path,
-        )),
+        )
+        .into()),
         None => Ok(sets.report),
     }
 }

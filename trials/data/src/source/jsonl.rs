@@ -29,11 +29,15 @@ const STORAGE: Storage = Storage {
 fn read(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn Sink) -> Result<(), DataError> {
     let mut layout = None;
     let mut cells = Vec::new();
+    let mut unclear = false;
     lines::each(path, file, FORM, |number, text| {
         let layout = match &layout {
             Some(layout) => layout,
+            // What the keys are for is said once.
+            None if unclear => return Ok(()),
             None => {
-                let found = first(text, mapping).map_err(|problem| array(&problem, path).unwrap_or(problem))?;
+                let found = first(text, mapping).map_err(|problem| array(&problem, path).unwrap_or(problem));
+                let found = found.inspect_err(|_| unclear = true)?;
                 sink.begin(found.clone());
                 layout.insert(found)
             }

@@ -9,7 +9,7 @@ use super::fields::{Dialect, Rows};
 use super::quotes::quotes;
 use super::{Format, Sink, no_rows};
 use crate::columns::Layout;
-use crate::error::DataError;
+use crate::error::{DataError, Mistakes};
 use crate::rows::{Flaw, Record, Storage};
 use crate::value::Cell;
 
@@ -60,9 +60,12 @@ fn read(
 
     let mut cells = Vec::new();
     let mut is_empty = true;
-    while rows.next()? {
+    let mut mistakes = Mistakes::of_a_file();
+    while mistakes.keep(rows.next()).unwrap_or(false) {
         is_empty = false;
-        rows.check_count(count)?;
+        if mistakes.keep(rows.check_count(count)).is_none() {
+            continue;
+        }
         cells.clear();
         cells.extend(fields.iter().map(|&field| {
             let text = rows.value(field);
@@ -73,9 +76,10 @@ fn read(
             number: rows.line as u64,
             storage: STORAGE,
         };
-        sink.take(&record)
-            .map_err(|Flaw { column, message, help }| rows.error_at(fields[column], message, help))?;
+        let taken = sink.take(&record);
+        mistakes.keep(taken.map_err(|Flaw { column, message, help }| rows.error_at(fields[column], message, help)));
     }
+    mistakes.end_of(path)?;
     if is_empty {
         return Err(no_rows(path, "write rows below the header"));
     }
