@@ -9,7 +9,8 @@ use super::diagnosis::{Summary, summarise};
 use super::{Foresight, Importances, foresight, importance};
 use crate::ids::{Timestamp, TrialId};
 use crate::study::{
-    Confirmation, Limit, Pause, RungProgress, SchedulerRun, Study, StudySpec, Tested, Trial, TrialStatus, TrialSummary,
+    Confirmation, Earlier, Limit, Pause, RungProgress, SchedulerRun, Study, StudySpec, Tested, Trial, TrialStatus,
+    TrialSummary,
 };
 
 /// A study without its trials.
@@ -17,6 +18,9 @@ use crate::study::{
 pub struct Overview {
     /// What the study is, with the limits that it has by now.
     pub spec: StudySpec,
+    /// The earlier study whose results it knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Earlier>,
     /// The scheduler that has, or last had, the study.
     pub scheduler: Option<SchedulerRun>,
     /// When the first record was made.
@@ -78,6 +82,7 @@ impl Overview {
         };
         Self {
             spec: study.spec().clone(),
+            earlier: study.earlier().cloned(),
             scheduler: study.scheduler().cloned(),
             created,
             updated,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Study;
 use super::bracket::Rank;
+use super::earlier::Earlier;
 use super::trial::{Trial, TrialState};
 use super::turn::Turn;
 use crate::ids::{SlotId, TrialId};
@@ -42,6 +43,12 @@ impl Study {
     /// If they differ, or the trials contradict each other.
     pub fn check(&self) -> Result<(), Contradiction> {
         self.check_counts()?;
+        let taken = self.earlier.as_ref().map_or(0, Earlier::taken);
+        ensure(
+            self.earlier_results.len() as u64 <= taken,
+            "no more results of an earlier study than were taken",
+            || format!("{}, of {taken}", self.earlier_results.len()),
+        )?;
         self.check_sets()?;
         self.check_brackets()?;
         self.check_checkpoints()?;

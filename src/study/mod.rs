@@ -8,6 +8,7 @@ mod by_hand;
 mod check;
 mod confirmation;
 mod decide;
+mod earlier;
 mod event;
 mod fits;
 mod fold;
@@ -38,6 +39,7 @@ pub(crate) use bracket::rung_sizes;
 use bracket::{Bracket, Decision, Rank};
 pub use check::Contradiction;
 pub use confirmation::{Confirmation, Confirmed};
+pub use earlier::{Earlier, EarlierResult, Habits, LeftOut};
 pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step, Tested};
 pub use fits::Misfit;
 pub use measures::Measures;
@@ -64,6 +66,8 @@ use crate::ids::{Timestamp, TrialId};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Study {
     spec: StudySpec,
+    earlier: Option<Earlier>,
+    earlier_results: Vec<EarlierResult>,
     trials: Vec<Trial>,
     brackets: Vec<OpenBracket>,
     /// Trials in [`TrialState::Waiting`], in their turn.
@@ -145,6 +149,8 @@ impl Study {
     pub fn new(spec: StudySpec) -> Self {
         Self {
             spec,
+            earlier: None,
+            earlier_results: Vec::new(),
             trials: Vec::new(),
             brackets: Vec::new(),
             waiting: BTreeSet::new(),

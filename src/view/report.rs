@@ -6,6 +6,7 @@ use hpo_protocol::Measurement;
 use serde_json::{Value, json};
 
 use super::confirmation::{confirmed, confirms};
+use super::earlier::earlier;
 use super::format::{duration, metric, number, value};
 use super::table::{TrialTable, trial_table};
 use crate::analysis::Overview;
@@ -43,6 +44,10 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
         }
         _ => format!("stopped; resume with: {}\n", about(directory.root(), ["resume"])),
     };
+    text += &overview
+        .earlier
+        .as_ref()
+        .map_or_else(String::new, |known| earlier(spec, known));
     let states = overview.states.iter();
     let states: Vec<String> = states
         .map(|(status, count)| format!("{count} {}", status.word()))
@@ -113,6 +118,11 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "full_resource": overview.full_resource,
         "created_ms": overview.created,
         "updated_ms": overview.updated,
+        "from": overview.earlier.as_ref().map(|earlier| {
+            let mut known = json!(earlier);
+            known["taken"] = json!(earlier.taken());
+            known
+        }),
         "objective": overview.spec.objective,
         "untrained": overview.baseline,
         "better_than_untrained": overview.improves(),

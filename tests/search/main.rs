@@ -7,6 +7,7 @@ mod confirmation;
 mod diagnosis;
 mod embedding;
 mod end_to_end;
+mod from;
 mod generated;
 mod library;
 mod limits;

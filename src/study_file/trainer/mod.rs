@@ -5,6 +5,7 @@ mod data;
 pub(super) mod domain;
 mod effect;
 mod embedding;
+mod habits;
 mod inputs;
 mod keys;
 mod limits;
@@ -24,6 +25,7 @@ use super::settings;
 use crate::study::Trainer;
 
 pub use check::{about_input, check_files};
+pub use habits::habits;
 pub use inputs::{NamedInput, named_inputs};
 pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH};
 pub use older::{settings_of_then, settings_of_today};
