@@ -102,6 +102,12 @@ impl Study {
         same("trials that run", &self.running, &running)?;
         same("trials that are paused", &self.paused, &paused)?;
         same("completed trials", &self.completed, &completed)?;
+        let decided = self.search_trials().filter(|trial| trial.state.is_final());
+        let decided: BTreeSet<TrialId> = decided.map(|trial| trial.id).collect();
+        same("decided trials", &self.decided, &decided)?;
+        same("the lowest cost", &self.lowest, &self.lowest_of_all())?;
+        let trained = self.trials.iter().map(Trial::resource).sum();
+        same("the resource trained", &self.trained, &trained)?;
         same("trials that confirm", &self.confirmed, &confirmed)?;
         let over = |id: &TrialId| self.trial(*id).is_none_or(|trial| trial.state.is_final());
         ensure(
@@ -184,6 +190,9 @@ mod tests {
         assert_eq!(found(&|study| study.drawn += 1), "trials of the search");
         assert_eq!(found(&|study| study.unfinished += 1), "trials that can change");
         assert_eq!(found(&|study| study.completed.clear()), "completed trials");
+        assert_eq!(found(&|study| study.decided.clear()), "decided trials");
+        assert_eq!(found(&|study| study.lowest = None), "the lowest cost");
+        assert_eq!(found(&|study| study.trained += 1), "the resource trained");
         assert_eq!(
             found(&|study| study.running.extend([crate::ids::TrialId(0)])),
             "trials that run"

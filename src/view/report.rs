@@ -125,7 +125,7 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         }),
         "objective": overview.spec.objective,
         "untrained": overview.baseline,
-        "better_than_untrained": overview.improves(),
+        "better_than_untrained": overview.improves,
         "best": overview.best,
         "confirmation": overview.confirmation,
         "test": overview.test,
@@ -267,7 +267,7 @@ fn best_line(overview: &Overview, best: &TrialSummary) -> String {
 
 /// What is said of a study whose best trial is not better than the model without training; empty if it is, or if that is not known.
 fn not_better(overview: &Overview) -> String {
-    let (Some(false), Some(best), Some(untrained)) = (overview.improves(), &overview.best, &overview.baseline) else {
+    let (Some(false), Some(best), Some(untrained)) = (overview.improves, &overview.best, &overview.baseline) else {
         return String::new();
     };
     let objective = &overview.spec.objective;
