@@ -161,21 +161,20 @@ pub(super) fn refuse_existing(directory: &Path) -> Result<(), CliError> {
 
 /// A model that is no better than the one that it was made of is not worth shipping.
 fn refuse_untrained(study: &Study) -> Result<(), CliError> {
+    if study.improves() != Some(false) {
+        return Ok(());
+    }
     let objective = &study.spec().objective;
     let untrained = study.baseline().and_then(|it| objective.measured(it));
     let best = study.best().and_then(|best| study.summary(best).objective);
-    match untrained.zip(best) {
-        Some((untrained, best)) if !objective.is_better(best, untrained) => Err(CliError::usage(
-            format!(
-                "the best trial is no better than the untrained model: {} {}, untrained {}",
-                objective.metric,
-                metric(best),
-                metric(untrained)
-            ),
-            "use the untrained model, or write it nevertheless with --force",
-        )),
-        _ => Ok(()),
-    }
+    let [best, untrained] = [best, untrained].map(|value| value.map_or_else(|| "-".into(), metric));
+    Err(CliError::usage(
+        format!(
+            "the best trial is no better than the untrained model: {} {best}, untrained {untrained}",
+            objective.metric
+        ),
+        "use the untrained model, or write it nevertheless with --force",
+    ))
 }
 
 /// Has the trainer write a trial's model to a new directory.

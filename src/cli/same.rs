@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{CliError, origin};
 use crate::diagnostic::Diagnostics;
@@ -17,6 +17,12 @@ use crate::study_file::{StudyFile, clean, named_inputs, relative, settings_of_th
 /// What has changed.
 pub(super) fn check(reader: &StudyReader, wanted: &StudySpec, file: &StudyFile) -> Result<Trainer, CliError> {
     let recorded = reader.study().spec();
+    if let Some(origin) = reader.origin() {
+        let changed = origin::diagnostics(origin, file, &recorded.name);
+        if !changed.is_empty() {
+            return Err(CliError::Input(Diagnostics(changed)));
+        }
+    }
     let mut comparable = wanted.clone();
     if wanted.trials > recorded.trials {
         comparable.trials = recorded.trials;
@@ -27,32 +33,12 @@ pub(super) fn check(reader: &StudyReader, wanted: &StudySpec, file: &StudyFile) 
         comparable.confirmation = recorded.confirmation;
     }
     comparable.stop = recorded.stop;
-    if wanted.trainer.command.is_none() {
-        // The embedding trainer's files are absolute: it does not matter where it starts.
-        comparable.trainer.directory.clone_from(&recorded.trainer.directory);
-        comparable.trainer.settings = settings_of_then(file, &recorded.trainer.settings);
+    comparable.trainer = as_recorded(reader, &wanted.trainer, file);
+    if let Some(earlier) = reader.study().earlier() {
+        comparable.space.try_first.extend(earlier.first.iter().cloned());
     }
-    if let Some(origin) = reader.origin() {
-        let changed = origin::diagnostics(origin, file, &recorded.name);
-        if !changed.is_empty() {
-            return Err(CliError::Input(Diagnostics(changed)));
-        }
-        // The content is the same, whatever the files are called now.
-        for named in named_inputs(&wanted.trainer) {
-            if origin.has(&named.role) {
-                named.copy_setting(&recorded.trainer, &mut comparable.trainer);
-            }
-        }
-        let now = file.absolute_path();
-        if let (Some(was), Some(now)) = (origin.file.as_ref().and_then(|file| file.path.parent()), now.parent()) {
-            place(&recorded.trainer, was, &mut comparable.trainer, now);
-        }
-    }
-    let (Ok(old), Ok(new)) = (serde_json::to_value(recorded), serde_json::to_value(&comparable)) else {
-        return Ok(recorded.trainer.clone());
-    };
     let mut differences = Vec::new();
-    differ("", &old, &new, &mut differences);
+    differ("", &as_value(recorded), &as_value(&comparable), &mut differences);
     if differences.is_empty() {
         return Ok(origin::with_paths(reader.origin(), &recorded.trainer, &wanted.trainer));
     }
@@ -65,6 +51,58 @@ pub(super) fn check(reader: &StudyReader, wanted: &StudySpec, file: &StudyFile) 
         ),
         "undo the change, or give the changed study another name; only `trials` and `[confirmation]` may grow",
     ))
+}
+
+/// What keeps the results of a recorded study from being compared with those of the study that a file is to become, one line each:
+/// its objective, its trainer with all that it measures, and the unit of its resource. Of the trainer's files only the names are
+/// looked at, of those that `reader` knows by their content not even these.
+pub(super) fn incomparable(reader: &StudyReader, wanted: &StudySpec, file: &StudyFile) -> Vec<String> {
+    let compared = |spec: &StudySpec, trainer: &Trainer| {
+        let all = as_value(spec);
+        json!({
+            "objective": all["objective"],
+            "policy": { "resource": all["policy"]["resource"] },
+            "trainer": { "command": trainer.command, "directory": trainer.directory, "settings": trainer.settings },
+        })
+    };
+    let recorded = reader.study().spec();
+    let trainer = as_recorded(reader, &wanted.trainer, file);
+    let mut differences = Vec::new();
+    let (old, new) = (compared(recorded, &recorded.trainer), compared(wanted, &trainer));
+    differ("", &old, &new, &mut differences);
+    differences
+}
+
+/// A specification with all that decides what is compared, even if it is as usual.
+fn as_value(spec: &StudySpec) -> Value {
+    let mut all = json!(spec);
+    all["objective"] = json!(spec.objective);
+    all["policy"]["resource"] = json!(spec.policy.unit);
+    all
+}
+
+/// The trainer of a file as a recorded study has it, where they differ only in where the same things are, or in how versions of then
+/// wrote them. What the study knows by its content is taken to be the same.
+fn as_recorded(reader: &StudyReader, wanted: &Trainer, file: &StudyFile) -> Trainer {
+    let recorded = &reader.study().spec().trainer;
+    let mut trainer = wanted.clone();
+    if wanted.command.is_none() {
+        // The embedding trainer's files are absolute: it does not matter where it starts.
+        trainer.directory.clone_from(&recorded.directory);
+        trainer.settings = settings_of_then(file, &recorded.settings);
+    }
+    let Some(origin) = reader.origin() else { return trainer };
+    // The content is the same, whatever the files are called now.
+    for named in named_inputs(wanted) {
+        if origin.has(&named.role) {
+            named.copy_setting(recorded, &mut trainer);
+        }
+    }
+    let now = file.absolute_path();
+    if let (Some(was), Some(now)) = (origin.file.as_ref().and_then(|file| file.path.parent()), now.parent()) {
+        place(recorded, was, &mut trainer, now);
+    }
+    trainer
 }
 
 /// Gives the program and its directory the paths that they had when the study's file was in the directory `was`, if they are the same
@@ -177,6 +215,8 @@ fn key(place: &str) -> String {
         "space.constraints" => "study.constraints",
         "space.try_first" => return "[[try_first]]".to_owned(),
         "confirmation" => return "[confirmation]".to_owned(),
+        "objective.metric" => "objective",
+        "objective.direction" => "direction",
         place => place,
     };
     let (table, key) = match renamed.split_once('.') {
@@ -189,14 +229,13 @@ fn key(place: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn differences_have_the_names_that_the_file_has_for_them() {
         let old = json!({
-            "seed": 1, "threads": 1, "policy": { "type": "asha", "resource": "epochs" }, "confirmation": null,
+            "seed": 1, "objective": { "metric": "loss", "direction": "minimize" }, "threads": 1,
+            "policy": { "type": "asha", "resource": "epochs" }, "confirmation": null,
             "trainer": {
                 "command": ["a"],
                 "settings": { "evaluations": { "docs": { "type": "retrieval", "every": "rung" } }, "max_length": 32 },
@@ -210,7 +249,8 @@ mod tests {
             }
         });
         let new = json!({
-            "seed": 2, "threads": 2, "policy": { "type": "pasha", "resource": "steps" }, "confirmation": { "seeds": 2 },
+            "seed": 2, "objective": { "metric": "f1", "direction": "maximize" }, "threads": 2,
+            "policy": { "type": "pasha", "resource": "steps" }, "confirmation": { "seeds": 2 },
             "trainer": {
                 "command": ["b"],
                 "settings": {
@@ -233,6 +273,8 @@ mod tests {
             differences,
             [
                 "  [study] seed: was 1, is 2",
+                "  [study] objective: was \"loss\", is \"f1\"",
+                "  [study] direction: was \"minimize\", is \"maximize\"",
                 "  [slots] threads_per_trial: was 1, is 2",
                 "  [policy] type: was \"asha\", is \"pasha\"",
                 "  [policy] resource: was \"epochs\", is \"steps\"",

@@ -3,6 +3,7 @@
 use hpo_protocol::{Measurement, Metrics, Values};
 use serde::{Deserialize, Serialize};
 
+use super::earlier::{Earlier, EarlierResult};
 use super::measures::Measures;
 use super::objective::Objective;
 use super::origin::Origin;
@@ -187,6 +188,10 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         origin: Option<Box<Origin>>,
     },
+    /// The study knows results of an earlier one, which follow.
+    EarlierStudy(Earlier),
+    /// What a trial of the earlier study has come to.
+    EarlierResult(EarlierResult),
     /// A scheduler took the study over; segments that ran before are lost.
     SchedulerStarted {
         /// Its process id.
@@ -346,6 +351,12 @@ pub enum Fact {
 }
 
 impl Fact {
+    /// Those with which a study begins that knows results of an earlier one.
+    pub fn of_earlier(study: Earlier, results: Vec<EarlierResult>) -> Vec<Self> {
+        let results = results.into_iter().map(Self::EarlierResult);
+        [Self::EarlierStudy(study)].into_iter().chain(results).collect()
+    }
+
     /// The trial the fact is about.
     pub fn trial(&self) -> Option<TrialId> {
         match *self {
@@ -364,6 +375,8 @@ impl Fact {
             | Self::TrialRetried { trial }
             | Self::TrialCompleted { trial, .. } => Some(trial),
             Self::StudyCreated { .. }
+            | Self::EarlierStudy(_)
+            | Self::EarlierResult(_)
             | Self::SchedulerStarted { .. }
             | Self::SchedulerStopped
             | Self::TrialsRaised { .. }

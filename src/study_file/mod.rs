@@ -38,7 +38,9 @@ use crate::study::{ConfirmationSpec, Objective, PolicySpec, SamplerSpec, StopSpe
 pub(crate) use self::path::{clean, relative};
 pub use self::schema::schema;
 pub use self::study::{SPAN, span_ms};
-pub use self::trainer::{NamedInput, about_input, check_files, named_inputs, settings_of_then, settings_of_today};
+pub use self::trainer::{
+    NamedInput, about_input, check_files, habits, named_inputs, settings_of_then, settings_of_today,
+};
 
 /// A study's file, read and checked.
 #[derive(Debug, Clone, PartialEq)]

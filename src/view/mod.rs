@@ -1,6 +1,7 @@
 //! Output for people: made from the records only, and never changing them.
 
 mod confirmation;
+mod earlier;
 mod examination;
 mod findings;
 mod format;
@@ -11,6 +12,7 @@ mod simulation;
 mod space;
 mod table;
 
+pub use earlier::{earlier, left_out};
 pub use examination::examination;
 pub use format::{metric, notify};
 pub use progress::Progress;

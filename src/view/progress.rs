@@ -328,6 +328,9 @@ fn line(study: &Study, fact: &Fact) -> Option<String> {
         Fact::CheckpointLost { trial, file } => format!("trial {trial}: its checkpoint {file} is lost"),
         Fact::StudyFinished { .. } => finished(study),
         Fact::StudyCreated { .. }
+        // It is said when they are taken.
+        | Fact::EarlierStudy(_)
+        | Fact::EarlierResult(_)
         | Fact::SchedulerStarted { .. }
         | Fact::SchedulerStopped
         | Fact::StopChanged { .. }

@@ -6,6 +6,7 @@ use hpo_protocol::Measurement;
 use serde_json::{Value, json};
 
 use super::confirmation::{confirmed, confirms};
+use super::earlier::earlier;
 use super::format::{duration, metric, number, value};
 use super::results::{compared, tested};
 use super::table::{TrialTable, minor, trial_table};
@@ -44,6 +45,10 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
         }
         _ => format!("stopped; resume with: {}\n", about(directory.root(), ["resume"])),
     };
+    text += &overview
+        .earlier
+        .as_ref()
+        .map_or_else(String::new, |known| earlier(spec, known));
     let states = overview.states.iter();
     let states: Vec<String> = states
         .map(|(status, count)| format!("{count} {}", status.word()))
@@ -114,9 +119,14 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "full_resource": overview.full_resource,
         "created_ms": overview.created,
         "updated_ms": overview.updated,
+        "from": overview.earlier.as_ref().map(|earlier| {
+            let mut known = json!(earlier);
+            known["taken"] = json!(earlier.taken());
+            known
+        }),
         "objective": overview.spec.objective,
         "untrained": overview.baseline,
-        "better_than_untrained": overview.improves(),
+        "better_than_untrained": overview.improves,
         "best": overview.best,
         "confirmation": overview.confirmation,
         "test": overview.test,
@@ -231,7 +241,7 @@ fn best_line(overview: &Overview, best: &TrialSummary) -> String {
 
 /// What is said of a study whose best trial is not better than the model without training; empty if it is, or if that is not known.
 fn not_better(overview: &Overview) -> String {
-    let (Some(false), Some(best), Some(untrained)) = (overview.improves(), &overview.best, &overview.baseline) else {
+    let (Some(false), Some(best), Some(untrained)) = (overview.improves, &overview.best, &overview.baseline) else {
         return String::new();
     };
     let objective = &overview.spec.objective;

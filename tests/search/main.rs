@@ -8,6 +8,7 @@ mod diagnosis;
 mod embedding;
 mod end_to_end;
 mod evaluation;
+mod from;
 mod generated;
 mod library;
 mod limits;

@@ -36,7 +36,13 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostics> {
     let data = check_data(file, &settings);
     let kind = data.as_ref().ok().map(|report| report.kind);
     let mut wrong = Vec::new();
-    let mut report = data.map_err(|diagnostic| wrong.push(diagnostic)).ok();
+    let mut report = match data {
+        Ok(report) => Some(report),
+        Err(Diagnostics(mistakes)) => {
+            wrong.extend(mistakes);
+            None
+        }
+    };
     match (evaluation::check(file, &settings), &mut report) {
         (Ok(evaluations), Some(report)) => report.evaluations = evaluations,
         (Ok(_), None) => {}
@@ -59,8 +65,8 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostics> {
     }
 }
 
-fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnostic> {
-    let sets = hpo_data::load(settings).map_err(|error| match error.place {
+fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnostics> {
+    let about = |error: DataError| match error.place {
         Some(_) => in_data(error),
         None => {
             let keys = [
@@ -73,18 +79,20 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
             let path = error.file.to_string_lossy();
             at_key(file, key, &path, error.message, &error.help)
         }
-    })?;
+    };
+    let sets =
+        hpo_data::load(settings).map_err(|error| Diagnostics(error.all().into_iter().map(about).collect()))?;
     if let Some(synonyms) = &settings.synonyms
         && !can_replace(&file.study.space)
     {
         let message = "`synonyms` has no effect: `synonym_replacement` is 0".to_owned();
         let help = "remove it, or search `synonym_replacement` under `[space]`";
-        return Err(at_key(file, "synonyms", &synonyms.to_string_lossy(), message, help));
+        return Err(at_key(file, "synonyms", &synonyms.to_string_lossy(), message, help).into());
     }
     if let Some(loss) = settings.validation_loss
         && !loss.is_for(sets.report.kind)
     {
-        return Err(no_validation_loss(file, loss, sets.report.kind));
+        return Err(no_validation_loss(file, loss, sets.report.kind).into());
     }
     match without_effect(&file.study.space, sets.report.kind, sets.synonyms.is_some()) {
         Some(idle) => Err(diagnostic(
@@ -96,7 +104,8 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
             ),
             &file.text,
             &file.path,
-        )),
+        )
+        .into()),
         None => Ok(sets.report),
     }
 }

@@ -6,6 +6,7 @@ pub(super) mod domain;
 mod effect;
 mod embedding;
 mod evaluation;
+mod habits;
 mod inputs;
 mod keys;
 mod limits;
@@ -30,6 +31,7 @@ pub(super) use evaluation::{
     COMMON as EVALUATION_KEYS, Evaluations, KINDS as EVALUATION_KINDS, TABLE as EVALUATION, direction,
     read as evaluations,
 };
+pub use habits::habits;
 pub use inputs::{NamedInput, named_inputs};
 pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH};
 pub use older::{settings_of_then, settings_of_today};

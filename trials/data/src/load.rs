@@ -1,7 +1,7 @@
 //! From settings to data: the order in which files are read, cleaned and split.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use hpo_protocol::embedding::{Columns, Settings};
@@ -9,7 +9,7 @@ use indexmap::IndexSet;
 
 use crate::clean;
 use crate::columns::{Layout, Role, Unclear};
-use crate::error::{DataError, shown};
+use crate::error::{DataError, Mistakes, shown};
 use crate::informative;
 use crate::pool::Pool;
 use crate::report::{Read, Report, SetReport};
@@ -21,19 +21,28 @@ use crate::{Data, Kind, Rows, Sets};
 
 /// Reads, checks, cleans and splits the data of a study.
 ///
-/// The answer depends on the settings and the files alone. An error names the file, in it the place, and the fix.
+/// The answer depends on the settings and the files alone. An error names the file, in it the place, and the fix, and has the other ones
+/// that were found beside it.
 pub fn load(settings: &Settings) -> Result<Sets, DataError> {
-    check_score_range(settings)?;
-    let synonyms = settings.synonyms.as_deref().map(Synonyms::read).transpose()?;
+    let mut mistakes = Mistakes::of_all();
+    mistakes.keep(check_score_range(settings));
+    let synonyms = settings.synonyms.as_deref().map(Synonyms::read).transpose();
+    let synonyms = mistakes.keep(synonyms);
     let mut pool = Pool::default();
     let mut read = |file: &Path| read(file, settings, &mut pool);
-    let mut train = read(&settings.train)?;
-    let mut validation = settings.validation.as_deref().map(&mut read).transpose()?;
-    let mut test = settings.test.as_deref().map(&mut read).transpose()?;
-    for other in [&validation, &test].into_iter().flatten() {
-        same_kind(&train, other)?;
+    let train = mistakes.keep(read(&settings.train));
+    let mut held_out = |file: &Option<PathBuf>| mistakes.keep(file.as_deref().map(&mut read).transpose()).flatten();
+    let (mut validation, mut test) = (held_out(&settings.validation), held_out(&settings.test));
+    if let Some(train) = &train {
+        for other in [&validation, &test].into_iter().flatten() {
+            mistakes.keep(same_kind(train, other));
+        }
+        mistakes.keep(has_scores(train, settings));
     }
-    has_scores(&train, settings)?;
+    mistakes.end()?;
+    let (Some(mut train), Some(synonyms)) = (train, synonyms) else {
+        unreachable!("what could not be read is a mistake");
+    };
     if settings.clean {
         let sets = [Some(&mut train), validation.as_mut(), test.as_mut()];
         for set in sets.into_iter().flatten() {
@@ -41,9 +50,11 @@ pub fn load(settings: &Settings) -> Result<Sets, DataError> {
         }
         drop_leaks(&mut train, validation.as_mut(), test.as_ref());
     }
+    let mut mistakes = Mistakes::of_all();
     for set in [Some(&train), validation.as_ref(), test.as_ref()].into_iter().flatten() {
-        something_remains(set)?;
+        mistakes.keep(something_remains(set));
     }
+    mistakes.end()?;
     is_informative(&train, "training", &pool)?;
 
     // Shares are of what there is before any of it is split off.

@@ -25,7 +25,7 @@ pub(in super::super) fn check(
     for (name, evaluation) in &settings.evaluations {
         match load(file, name, evaluation) {
             Ok(report) => drop(reports.insert(name.clone(), report)),
-            Err(problem) => wrong.push(problem),
+            Err(problems) => wrong.extend(problems),
         }
     }
     wrong.sort_by_key(Diagnostic::line_column);
@@ -35,7 +35,7 @@ pub(in super::super) fn check(
     }
 }
 
-fn load(file: &StudyFile, name: &str, evaluation: &Evaluation) -> Result<EvaluationReport, Diagnostic> {
+fn load(file: &StudyFile, name: &str, evaluation: &Evaluation) -> Result<EvaluationReport, Vec<Diagnostic>> {
     let at = |key: &str, path: &Path, message: String, help: &str| {
         let named = NamedInput::of_evaluation(name, key, path);
         at_path(file, named.span(&file.text), &path.to_string_lossy(), message, help)
@@ -47,15 +47,18 @@ fn load(file: &StudyFile, name: &str, evaluation: &Evaluation) -> Result<Evaluat
             "`{}` has no effect: `{}` is a directory in BEIR's layout",
             COLUMNS_KEY.name, DATA.name
         );
-        return Err(at(COLUMNS_KEY.name, data, message, "remove it"));
+        return Err(vec![at(COLUMNS_KEY.name, data, message, "remove it")]);
     }
-    let loaded = evaluation::load(name, evaluation).map_err(|error: DataError| match error.place {
+    let about = |error: DataError| match error.place {
         Some(_) => in_data(error),
         None => {
             let named = evaluation.paths().find(|(_, path)| error.file.starts_with(path));
             let (key, path) = named.unwrap_or((DATA.name, &error.file));
             at(key, path, error.message, &error.help)
         }
-    })?;
-    Ok(loaded.report)
+    };
+    match evaluation::load(name, evaluation) {
+        Ok(loaded) => Ok(loaded.report),
+        Err(error) => Err(error.all().into_iter().map(about).collect()),
+    }
 }

@@ -246,11 +246,10 @@ impl Sink for ReadJudgments<'_> {
 
 /// What the errors of the readers say of rows that train.
 fn reworded(error: DataError, help: &str) -> DataError {
-    let of_rows = source::HELPS.iter().any(|form| error.help == *form);
-    DataError {
-        help: if of_rows { help.to_owned() } else { error.help },
-        ..error
-    }
+    error.with_help(&|said| match source::HELPS.contains(&said.as_str()) {
+        true => help.to_owned(),
+        false => said,
+    })
 }
 
 impl Reading<'_> {

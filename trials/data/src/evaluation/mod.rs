@@ -115,11 +115,8 @@ pub fn load(name: &str, evaluation: &Evaluation) -> Result<Loaded, DataError> {
         EvaluationKind::Classification => classification::load(&mut reading),
         EvaluationKind::Reranking => reranking::load(&mut reading),
     };
-    let (task, summary) = found.map_err(|error| DataError {
-        help: error
-            .help
-            .replace("under `[trial]`", &format!("under {}", reading.table())),
-        ..error
+    let (task, summary) = found.map_err(|error| {
+        error.with_help(&|help| help.replace("under `[trial]`", &format!("under {}", reading.table())))
     })?;
     Ok(Loaded {
         data: EvaluationData {

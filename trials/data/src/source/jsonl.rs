@@ -28,12 +28,16 @@ const STORAGE: Storage = Storage {
 fn read(path: &Path, file: File, sink: &mut dyn Sink) -> Result<(), DataError> {
     let mut layout = None;
     let mut cells = Vec::new();
+    let mut unclear = false;
     lines::each(path, file, FORM, |number, text| {
         let layout = match &layout {
             Some(layout) => layout,
+            // What the keys are for is said once.
+            None if unclear => return Ok(()),
             None => {
                 let found = first(text, |names| sink.begin(names));
-                layout.insert(found.map_err(|problem| array(&problem, path).unwrap_or(problem))?)
+                let found = found.map_err(|problem| array(&problem, path).unwrap_or(problem));
+                layout.insert(found.inspect_err(|_| unclear = true)?)
             }
         };
         parse(text, layout, &mut cells)?;

@@ -13,7 +13,7 @@ use parquet::record::Field;
 use parquet::schema::types::Type;
 
 use super::{Format, MAX_LINE, Sink, no_rows};
-use crate::error::{DataError, shown};
+use crate::error::{DataError, Mistakes, shown};
 use crate::moment;
 use crate::rows::{Flaw, Record, Storage};
 use crate::value::{Cell, decimal, shortest};
@@ -73,7 +73,8 @@ fn read_sound(path: &Path, file: File, sink: &mut dyn Sink) -> Result<(), DataEr
 
     let mut cells = Vec::new();
     let mut number = 0;
-    for row in reader.get_row_iter(Some(projection)).map_err(refused)? {
+    let mut mistakes = Mistakes::of_a_file();
+    'rows: for row in reader.get_row_iter(Some(projection)).map_err(refused)? {
         let row = row.map_err(refused)?;
         number += 1;
         let wrong = |Flaw {
@@ -88,19 +89,24 @@ fn read_sound(path: &Path, file: File, sink: &mut dyn Sink) -> Result<(), DataEr
         cells.resize(layout.columns.len(), None);
         for (name, field) in row.get_column_iter() {
             let Some(column) = layout.position(name) else { continue };
-            cells[column] = Some(value(field, units[column]).map_err(|what| {
+            let read = value(field, units[column]).map_err(|what| {
                 let message = format!("`{}` {what}", shown(name));
                 let help = "fix the row, or write the file again".to_owned();
                 wrong(Flaw { column, message, help })
-            })?);
+            });
+            let Some(read) = mistakes.keep(read) else {
+                continue 'rows;
+            };
+            cells[column] = Some(read);
         }
         let record = Record {
             cells: &cells,
             number,
             storage: STORAGE,
         };
-        sink.take(&record).map_err(wrong)?;
+        mistakes.keep(sink.take(&record).map_err(wrong));
     }
+    mistakes.end_of(path)?;
     if number == 0 {
         return Err(no_rows(path, "write rows into it"));
     }

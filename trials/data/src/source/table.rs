@@ -6,7 +6,7 @@ use std::path::Path;
 use super::fields::{Dialect, Rows};
 use super::quotes::quotes;
 use super::{Format, Sink, no_rows};
-use crate::error::DataError;
+use crate::error::{DataError, Mistakes};
 use crate::rows::{Flaw, Record, Storage};
 use crate::value::Cell;
 
@@ -50,9 +50,12 @@ fn read(path: &Path, file: File, dialect: Dialect, sink: &mut dyn Sink) -> Resul
 
     let mut cells = Vec::new();
     let mut is_empty = true;
-    while (is_record && is_empty) || rows.next()? {
+    let mut mistakes = Mistakes::of_a_file();
+    while (is_record && is_empty) || mistakes.keep(rows.next()).unwrap_or(false) {
         is_empty = false;
-        rows.check_count(count)?;
+        if mistakes.keep(rows.check_count(count)).is_none() {
+            continue;
+        }
         cells.clear();
         cells.extend(fields.iter().map(|&field| {
             let text = rows.value(field?);
@@ -63,9 +66,12 @@ fn read(path: &Path, file: File, dialect: Dialect, sink: &mut dyn Sink) -> Resul
             number: rows.line as u64,
             storage: STORAGE,
         };
-        sink.take(&record)
-            .map_err(|Flaw { column, message, help }| rows.error_at(fields[column].unwrap_or(0), message, help))?;
+        let taken = sink.take(&record);
+        mistakes.keep(taken.map_err(|Flaw { column, message, help }| {
+            rows.error_at(fields[column].unwrap_or(0), message, help)
+        }));
     }
+    mistakes.end_of(path)?;
     if is_empty {
         return Err(no_rows(path, "write rows below the header"));
     }

@@ -332,6 +332,18 @@ parameters! {
     }
 }
 
+impl Parameters {
+    /// Whether what a trial has learned by some resource depends on the maximum resource, over which its learning rate changes.
+    pub fn follow_maximum(&self) -> bool {
+        let warms_up = self.warmup_steps.is_none() && self.warmup_ratio > 0.0;
+        let falls = match self.schedule {
+            ScheduleKind::Constant | ScheduleKind::Plateau => false,
+            ScheduleKind::Linear | ScheduleKind::Cosine | ScheduleKind::CosineRestarts => true,
+        };
+        warms_up || falls
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
