@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hpo_data::{Kind, Report};
+use hpo_data::{DataError, Kind, Report};
 use hpo_protocol::embedding::{Settings, Sizes, ValidationLoss};
 use toml::de::DeTable;
 
@@ -80,8 +80,7 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
             at_key(file, key, &path, error.message, &error.help)
         }
     };
-    let sets =
-        hpo_data::load(settings).map_err(|error| Diagnostics(error.all().into_iter().map(about).collect()))?;
+    let sets = hpo_data::load(settings).map_err(|error| Diagnostics(error.all().into_iter().map(about).collect()))?;
     if let Some(synonyms) = &settings.synonyms
         && !can_replace(&file.study.space)
     {

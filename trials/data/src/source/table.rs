@@ -67,9 +67,9 @@ fn read(path: &Path, file: File, dialect: Dialect, sink: &mut dyn Sink) -> Resul
             storage: STORAGE,
         };
         let taken = sink.take(&record);
-        mistakes.keep(taken.map_err(|Flaw { column, message, help }| {
-            rows.error_at(fields[column].unwrap_or(0), message, help)
-        }));
+        mistakes.keep(
+            taken.map_err(|Flaw { column, message, help }| rows.error_at(fields[column].unwrap_or(0), message, help)),
+        );
     }
     mistakes.end_of(path)?;
     if is_empty {
