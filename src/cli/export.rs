@@ -12,7 +12,7 @@ use crate::ids::TrialId;
 use crate::shell::about;
 use crate::signals::Signals;
 use crate::store::{StudyDirectory, StudyReader};
-use crate::study::{Study, StudySpec, Tested, Trial, TrialSummary};
+use crate::study::{Study, StudySpec, Trial, TrialSummary};
 use crate::view::{no_better_than, notify};
 
 /// The arguments of `hpo export`.
@@ -161,14 +161,15 @@ pub(super) fn refuse_existing(directory: &Path) -> Result<(), CliError> {
 
 /// A model that is no better than one that was there before is not worth shipping.
 fn refuse_untrained(study: &Study) -> Result<(), CliError> {
-    let best = study.best().map(|best| study.summary(best)).zip(study.baseline());
-    match best.and_then(|(best, untrained)| no_better_than(&study.spec().objective, &best, untrained)) {
-        Some(values) => Err(CliError::usage(
-            format!("the best trial is no better than {values}"),
-            "use the untrained model, or write it nevertheless with --force",
-        )),
-        None => Ok(()),
+    if study.improves() != Some(false) {
+        return Ok(());
     }
+    let best = study.best().map(|best| study.summary(best)).zip(study.baseline());
+    let values = best.and_then(|(best, untrained)| no_better_than(&study.spec().objective, &best, untrained));
+    Err(CliError::usage(
+        format!("the best trial is no better than {}", values.unwrap_or_default()),
+        "use the untrained model, or write it nevertheless with --force",
+    ))
 }
 
 /// Has the trainer write a trial's model to a new directory.
@@ -203,14 +204,8 @@ pub(super) fn write_model(reader: &StudyReader, trial: TrialId, directory: &Path
     });
     // This also ends the worker, if it is still running.
     runtime.shutdown_background();
-    let placed = written.and_then(|(partial, [test, untrained])| {
-        let id = trial.id;
-        let tested = test.map(|measurement| Tested {
-            trial: id,
-            measurement,
-            untrained,
-        });
-        let card = Card::of(study, trial, tested.as_ref());
+    let placed = written.and_then(|(partial, results)| {
+        let card = Card::of(study, trial, &results);
         let written = card.map_or(Ok(()), |card| card.write(&partial));
         let placed = written.and_then(|()| export::place(&partial, directory));
         placed.map_err(|error| failed(error.to_string()))

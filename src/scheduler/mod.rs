@@ -288,20 +288,12 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 let checkpoint = None;
                 Some(Event::Stopped { segment, checkpoint })
             }
-            News::Exported {
-                directory,
-                mut test,
-                mut untrained,
-            } => {
-                let measured = test.iter_mut().chain(&mut untrained);
+            News::Exported { directory, mut results } => {
+                let measured = results.measurement.iter_mut().chain(&mut results.untrained);
                 measured.for_each(|measurement| self.leave_out_of(measurement));
-                let tested = self.export.trial().zip(test).map(|(trial, measurement)| Tested {
-                    trial,
-                    measurement,
-                    untrained,
-                });
-                self.keep_model(directory, tested.as_ref()).await;
-                tested.map(Event::Tested)
+                let trial = self.export.trial().filter(|_| !results.is_empty());
+                self.keep_model(directory, &results).await;
+                trial.map(|trial| Event::Tested(Tested { trial, results }))
             }
             News::ExportFailed { message, again } => {
                 match again {

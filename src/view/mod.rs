@@ -1,16 +1,19 @@
 //! Output for people: made from the records only, and never changing them.
 
 mod confirmation;
+mod earlier;
 mod examination;
 mod findings;
 mod format;
 mod progress;
 mod report;
+mod results;
 mod simulation;
 mod space;
 mod table;
 mod untrained;
 
+pub use earlier::{earlier, left_out};
 pub use examination::examination;
 pub use format::notify;
 pub use progress::Progress;

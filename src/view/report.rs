@@ -6,15 +6,17 @@ use hpo_protocol::{Baseline, Measurement};
 use serde_json::{Value, json};
 
 use super::confirmation::{confirmed, confirms};
+use super::earlier::earlier;
 use super::format::{duration, metric, number, value};
-use super::table::{TrialTable, trial_table};
+use super::results::{compared, tested};
+use super::table::{TrialTable, minor, trial_table};
 use super::untrained::not_better;
 use crate::analysis::Overview;
 use crate::analysis::diagnosis::{Kind, diagnose};
 use crate::ids::Timestamp;
 use crate::shell::about;
 use crate::store::StudyDirectory;
-use crate::study::{ConfirmationSpec, LOSS, Limit, StopSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
+use crate::study::{ConfirmationSpec, Limit, StopSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
 use crate::words::counted;
 
 /// The state of the study: one line on what it is, one on how far it is, the rungs, the best trial.
@@ -44,6 +46,10 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
         }
         _ => format!("stopped; resume with: {}\n", about(directory.root(), ["resume"])),
     };
+    text += &overview
+        .earlier
+        .as_ref()
+        .map_or_else(String::new, |known| earlier(spec, known));
     let states = overview.states.iter();
     let states: Vec<String> = states
         .map(|(status, count)| format!("{count} {}", status.word()))
@@ -114,9 +120,14 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "full_resource": overview.full_resource,
         "created_ms": overview.created,
         "updated_ms": overview.updated,
+        "from": overview.earlier.as_ref().map(|earlier| {
+            let mut known = json!(earlier);
+            known["taken"] = json!(earlier.taken());
+            known
+        }),
         "objective": overview.spec.objective,
         "untrained": overview.baseline,
-        "better_than_untrained": overview.improves(),
+        "better_than_untrained": overview.improves,
         "best": overview.best,
         "confirmation": overview.confirmation,
         "test": overview.test,
@@ -192,33 +203,6 @@ fn important(overview: &Overview) -> String {
         "what {} depends on: {}\n",
         called(&overview.spec),
         parameters.collect::<Vec<_>>().join(", ")
-    )
-}
-
-/// The loss and metrics of the best trial's model on the test data, and those of the untrained model that it was made of.
-fn tested(overview: &Overview, best: &TrialSummary) -> String {
-    let test = overview.test.as_ref();
-    let Some(tested) = test.filter(|tested| tested.trial == best.trial) else {
-        return String::new();
-    };
-    let Measurement { loss, metrics } = &tested.measurement;
-    let untrained = tested.untrained.as_ref();
-    let before = |name: &str| match name {
-        LOSS => untrained?.loss,
-        name => untrained?.metrics.get(name).copied(),
-    };
-    let loss = loss.map(|loss| (LOSS, loss));
-    let metrics = metrics.iter().filter(|(name, _)| *name != "mean_cosine");
-    let values = loss
-        .into_iter()
-        .chain(metrics.map(|(name, value)| (name.as_str(), *value)));
-    let lines = values.map(|(name, after)| match before(name) {
-        Some(before) => format!("  {name}: {} -> {}\n", metric(before), metric(after)),
-        None => format!("  {name}: {}\n", metric(after)),
-    });
-    format!(
-        "on the test data, which no decision has used:\n{}",
-        lines.collect::<String>()
     )
 }
 
@@ -299,9 +283,14 @@ pub fn outcome(
     text += &best_line(&overview, best);
     let untrained = study.baseline().and_then(|it| it.of(&best.parameters));
     if let (Some(before), Some(_)) = (untrained, best.best_at) {
-        for (name, after) in &best.metrics {
+        let minor = minor(study.spec());
+        // What evaluations measured of the exported model is shown as that.
+        let tested = study.test().filter(|tested| tested.trial == best.trial);
+        let again = |name: &String| tested.is_some_and(|tested| tested.results.evaluations.contains_key(name));
+        let shown = |name: &String| !minor.contains(name) && !again(name);
+        for (name, after) in best.metrics.iter().filter(|(name, _)| shown(name)) {
             if let Some(before) = before.metrics.get(name) {
-                text += &format!("  {name}: {} -> {}\n", metric(*before), metric(*after));
+                text += &compared(name, Some(*before), *after);
             }
         }
     }
@@ -348,7 +337,7 @@ pub fn trial_details(spec: &StudySpec, baseline: Option<&Baseline>, trial: &Tria
     for (name, of) in &trial.parameters {
         text += &format!("  {name} = {}\n", value(of));
     }
-    text += &reports(trial, one);
+    text += &reports(spec, trial);
     text += &diagnosed(spec, baseline.and_then(|it| it.of(&trial.parameters)), trial);
     for checkpoint in trial.checkpoints() {
         text += &format!("checkpoint {} ({} MB)\n", checkpoint.file, checkpoint.bytes / 1_000_000);
@@ -372,7 +361,8 @@ fn standing(state: &TrialState, one: &str) -> String {
     }
 }
 
-fn reports(trial: &Trial, one: &str) -> String {
+fn reports(spec: &StudySpec, trial: &Trial) -> String {
+    let (one, minor) = (spec.policy.unit.one(), minor(spec));
     let mut text = String::new();
     if !trial.reports.is_empty() {
         text += "reports\n";
@@ -387,6 +377,7 @@ fn reports(trial: &Trial, one: &str) -> String {
         let metrics: Vec<String> = report
             .metrics
             .iter()
+            .filter(|(name, _)| !minor.contains(*name))
             .map(|(name, m)| format!("{name} {}", number(*m)))
             .collect();
         let mark = if Some(*resource) == best { "  (best)" } else { "" };

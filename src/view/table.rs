@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use comfy_table::{CellAlignment, Table, presets};
+use hpo_protocol::embedding::Evaluation;
 use hpo_protocol::{BASE_MODEL, Baseline};
 
 use super::format::{metric, short};
@@ -18,6 +19,16 @@ pub struct TrialTable {
     pub left_out: Option<String>,
 }
 
+/// The metrics of evaluations that are not shown where there is little room: all but the main one of each, and the objective.
+pub(super) fn minor(spec: &StudySpec) -> BTreeSet<String> {
+    let all = spec.trainer.evaluations().into_iter();
+    let minor = all.flat_map(|(name, evaluation)| {
+        let others = evaluation.r#type.metrics().iter().skip(1);
+        others.map(move |metric| Evaluation::metric(&name, metric))
+    });
+    minor.filter(|metric| *metric != spec.objective.metric).collect()
+}
+
 /// A table of trials with the parameters that are searched and the metrics that were reported, the untrained model, or those
 /// that trials choose from, above them for comparison.
 pub fn trial_table(spec: &StudySpec, baseline: Option<&Baseline>, shown: &TrialTable) -> String {
@@ -26,6 +37,7 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&Baseline>, shown: &TrialT
         .filter(|parameter| !parameter.distribution.is_fixed())
         .collect();
     let untrained = baseline.map(Baseline::each).unwrap_or_default();
+    let minor = minor(spec);
     // Training loss depends on the margin and can't be compared between trials; the mean cosine shows collapse only.
     let metrics: BTreeSet<&str> = shown
         .rows
@@ -34,6 +46,7 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&Baseline>, shown: &TrialT
         .chain(untrained.iter().map(|(_, measured)| &measured.metrics))
         .flat_map(|metrics| metrics.keys().map(String::as_str))
         .filter(|name| !["train_loss", "mean_cosine", &spec.objective.metric].contains(name))
+        .filter(|name| !minor.contains(*name))
         .collect();
 
     let mut table = Table::new();

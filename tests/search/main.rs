@@ -8,6 +8,8 @@ mod confirmation;
 mod diagnosis;
 mod embedding;
 mod end_to_end;
+mod evaluation;
+mod from;
 mod generated;
 mod library;
 mod limits;

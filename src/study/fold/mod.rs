@@ -37,6 +37,11 @@ impl Study {
         }
         match &record.fact {
             Fact::StudyCreated { .. } => self.created = record.at,
+            Fact::EarlierStudy(earlier) => {
+                self.spec.space.try_first.extend(earlier.first.iter().cloned());
+                self.earlier = Some(earlier.clone());
+            }
+            Fact::EarlierResult(result) => self.earlier_results.push(result.clone()),
             Fact::SchedulerStarted { process, slots } => self.scheduler_started(*process, slots),
             Fact::SchedulerStopped => self.scheduler_stopped(),
             Fact::TrialsRaised { trials } => {

@@ -9,11 +9,13 @@ use toml::de::DeTable;
 use super::super::reader::{Item, Problem, Span, Table};
 use super::super::{StudyFile, diagnostic};
 use super::effect::{can_replace, without_effect};
-use super::inputs::{Element, NamedInput};
+use super::evaluation;
+use super::inputs::NamedInput;
 use super::keys::{MODEL, VALIDATION_LOSS};
 use super::limits::{Base, exceeded};
+use super::places::{at_path, at_span, in_data, place, place_text};
 use super::{model, models};
-use crate::diagnostic::{Diagnostic, Diagnostics, Source};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::program::{is_program, on_path};
 
 /// Checks that the files that the trainer will read are there, that the model is one that it can use with the values of the file,
@@ -34,13 +36,18 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostics> {
     let data = check_data(file, &settings);
     let kind = data.as_ref().ok().map(|report| report.kind);
     let mut wrong = Vec::new();
-    let report = match data {
+    let mut report = match data {
         Ok(report) => Some(report),
-        Err(diagnostic) => {
-            wrong.push(diagnostic);
+        Err(Diagnostics(mistakes)) => {
+            wrong.extend(mistakes);
             None
         }
     };
+    match (evaluation::check(file, &settings), &mut report) {
+        (Ok(evaluations), Some(report)) => report.evaluations = evaluations,
+        (Ok(_), None) => {}
+        (Err(problems), _) => wrong.extend(problems),
+    }
     match models {
         Ok(bases) => {
             let problems = exceeded(&file.text, &settings, &bases, &file.study.space, kind);
@@ -58,8 +65,8 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostics> {
     }
 }
 
-fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnostic> {
-    let sets = hpo_data::load(settings).map_err(|error| match error.place {
+fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnostics> {
+    let about = |error: DataError| match error.place {
         Some(_) => in_data(error),
         None => {
             let keys = [
@@ -72,18 +79,19 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
             let path = error.file.to_string_lossy();
             at_key(file, key, &path, error.message, &error.help)
         }
-    })?;
+    };
+    let sets = hpo_data::load(settings).map_err(|error| Diagnostics(error.all().into_iter().map(about).collect()))?;
     if let Some(synonyms) = &settings.synonyms
         && !can_replace(&file.study.space)
     {
         let message = "`synonyms` has no effect: `synonym_replacement` is 0".to_owned();
         let help = "remove it, or search `synonym_replacement` under `[space]`";
-        return Err(at_key(file, "synonyms", &synonyms.to_string_lossy(), message, help));
+        return Err(at_key(file, "synonyms", &synonyms.to_string_lossy(), message, help).into());
     }
     if let Some(loss) = settings.validation_loss
         && !loss.is_for(sets.report.kind)
     {
-        return Err(no_validation_loss(file, loss, sets.report.kind));
+        return Err(no_validation_loss(file, loss, sets.report.kind).into());
     }
     match without_effect(&file.study.space, sets.report.kind, sets.synonyms.is_some()) {
         Some(idle) => Err(diagnostic(
@@ -95,7 +103,8 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
             ),
             &file.text,
             &file.path,
-        )),
+        )
+        .into()),
         None => Ok(sets.report),
     }
 }
@@ -109,7 +118,7 @@ fn no_validation_loss(file: &StudyFile, loss: ValidationLoss, kind: Kind) -> Dia
         .map(|other| format!("`\"{other}\"`"))
         .collect();
     let help = format!("write {}, or remove it", others.join(" or "));
-    let span = place(&file.text, VALIDATION_LOSS.name, &Element::Whole).unwrap_or_default();
+    let span = place(&file.text, VALIDATION_LOSS.name).unwrap_or_default();
     diagnostic(
         Problem::new(span, message, "not for these data", help),
         &file.text,
@@ -167,11 +176,11 @@ fn check_models<'a>(file: &StudyFile, settings: &'a Settings) -> Result<Vec<Base
 
 fn check_model(file: &StudyFile, name: Option<&str>, directory: &Path) -> Result<Sizes, Vec<Diagnostic>> {
     let shown = directory.to_string_lossy();
-    let element = name.map_or(Element::Whole, |name| Element::Named(name.to_owned()));
-    let at_model = |message: String, help: &str| {
-        let help = path_help(&shown, help);
-        at_element(file, MODEL.name, &element, message, help)
+    let span = match name {
+        Some(name) => models::place(&file.text, name),
+        None => place(&file.text, MODEL.name),
     };
+    let at_model = |message: String, help: &str| at_path(file, span.clone(), &shown, message, help);
     if directory.is_dir() {
         let flaws = model::check(directory);
         return flaws.map_err(|flaws| {
@@ -194,74 +203,11 @@ fn check_model(file: &StudyFile, name: Option<&str>, directory: &Path) -> Result
 
 /// What is wrong with a file that the settings of the trainer name.
 pub fn about_input(file: &StudyFile, named: &NamedInput, message: String, help: &str) -> Diagnostic {
-    at_element(file, &named.key, &named.element, message, help)
-}
-
-/// About the value of a key of `[trial]`, or an element of it.
-fn at_element(file: &StudyFile, key: &str, element: &Element, message: String, help: &str) -> Diagnostic {
-    let problem = match place(&file.text, key, element) {
-        Some(span) => Problem::new(span, message, "named here", help),
-        None => Problem::missing(None, message, help),
-    };
-    diagnostic(problem, &file.text, &file.path)
+    let span = named.span(&file.text);
+    at_span(file, span, message, help)
 }
 
 /// About a path that stands under `[trial]`.
 fn at_key(file: &StudyFile, key: &str, path: &str, message: String, help: &str) -> Diagnostic {
-    at_element(file, key, &Element::Whole, message, path_help(path, help))
-}
-
-/// How to fix a path, if there is more to say than `help`.
-fn path_help<'a>(path: &str, help: &'a str) -> &'a str {
-    if path.contains("/.cache/") && !Path::new(path).exists() {
-        "run `make setup` to fetch it"
-    } else if path.contains("/~/") {
-        "`~` is not replaced here: write the whole path"
-    } else {
-        help
-    }
-}
-
-/// The text that a key of `[trial]` has.
-pub(super) fn place_text(text: &str, key: &str) -> Option<String> {
-    let document = DeTable::parse(text).ok()?;
-    let item: Item = Table::root(&document).get("trial")?.table().ok()?.get(key)?;
-    item.string().ok().map(str::to_owned)
-}
-
-/// Where the value of a key of `[trial]` stands; of an array, one of its elements; of a choice of models, one that `[space]` has.
-fn place(text: &str, key: &str, element: &Element) -> Option<Span> {
-    let document = DeTable::parse(text).ok()?;
-    let root = Table::root(&document);
-    if let Element::Named(name) = element
-        && let Some(item) = models::named(&root, name)
-    {
-        return Some(item.span);
-    }
-    let item: Item = root.get("trial")?.table().ok()?.get(key)?;
-    let place = match element {
-        Element::Listed(place) => *place,
-        Element::Whole | Element::Named(_) => 0,
-    };
-    match item.array("") {
-        Ok(elements) => elements.get(place).map(|element| element.span.clone()),
-        Err(_) => Some(item.span),
-    }
-}
-
-pub(in crate::study_file) fn in_data(error: DataError) -> Diagnostic {
-    let source = error.place.map(|place| {
-        Box::new(Source {
-            text: place.text,
-            line_start: place.line,
-            span: place.span,
-        })
-    });
-    Diagnostic {
-        message: error.message,
-        file: error.file,
-        source,
-        label: String::new(),
-        help: Some(error.help),
-    }
+    at_path(file, place(&file.text, key), path, message, help)
 }

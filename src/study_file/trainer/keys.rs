@@ -3,7 +3,7 @@
 use hpo_protocol::BASE_MODEL;
 use hpo_protocol::embedding::{self, Columns, Settings, ValidationLoss};
 
-use super::super::study::MAX_SEED;
+use super::super::settings::MAX_SEED;
 use crate::keys::{Fallback, Interval, Key, Refusal, Takes};
 
 /// The key that makes it another trainer.
@@ -49,7 +49,7 @@ const SHARE: Takes = Takes::Number(
 );
 
 /// A key of one of the tables that the trainer declares with what each key is.
-const fn declared(table: &[embedding::Key], name: &'static str, takes: Takes, default: Fallback) -> Key {
+pub(super) const fn declared(table: &[embedding::Key], name: &'static str, takes: Takes, default: Fallback) -> Key {
     let mut place = 0;
     // What fails here fails the compilation: the trainer has no such key.
     while !same(table[place].name, name) {
@@ -180,7 +180,10 @@ mod tests {
     fn the_trainer_declares_the_same_keys() {
         let names = |keys: &[Key]| keys.iter().map(|key| key.name).collect::<Vec<_>>();
         let declared = |keys: &[embedding::Key]| keys.iter().map(|key| key.name).collect::<Vec<_>>();
-        assert_eq!(names(KEYS), [declared(Settings::KEYS), vec![SEED.name]].concat());
+        // Evaluations have tables of their own.
+        let (evaluations, settings) = Settings::KEYS.split_last().unwrap();
+        assert_eq!(evaluations.name, "evaluations");
+        assert_eq!(names(KEYS), [declared(settings), vec![SEED.name]].concat());
         assert_eq!(names(COLUMNS), declared(Columns::KEYS));
         let places = ValidationLoss::ALL
             .iter()

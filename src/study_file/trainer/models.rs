@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use serde_json::{Map, Value};
+use toml::de::DeTable;
 
 use super::super::parameters;
 use super::super::path::absolute;
-use super::super::reader::{Item, Problem, Result, Table, shown};
+use super::super::reader::{Item, Problem, Result, Span, Table, shown};
 use super::keys::MODEL;
 
 /// Reads the directory that `[trial]` names, or those that `searched` does, the parameter of `[space]` that takes its place: a table
@@ -54,6 +55,12 @@ pub(super) fn named<'a>(root: &Table<'a>, name: &str) -> Option<Item<'a>> {
     let drawn = parameters::drawing(&searched).ok()?.drawn;
     let named = drawn.into_iter().find(|drawn| drawn.value == name);
     named.map(|drawn| drawn.item)
+}
+
+/// The same in its text.
+pub(super) fn place(text: &str, name: &str) -> Option<Span> {
+    let document = DeTable::parse(text).ok()?;
+    named(&Table::root(&document), name).map(|item| item.span)
 }
 
 /// The parameter by which trials choose their base model.

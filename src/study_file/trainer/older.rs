@@ -5,8 +5,8 @@ use hpo_protocol::embedding::{Settings, ValidationLoss};
 use serde_json::json;
 
 use super::super::StudyFile;
-use super::check::place_text;
 use super::keys::{VALIDATION_LOSS, VALIDATION_MARGIN};
+use super::places::place_text;
 
 /// The settings of the embedding trainer in a file, as they were when a study with those recorded was made: as long as the file
 /// names no other validation loss, such a study goes on as it was.

@@ -11,6 +11,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::cache::Cache;
 use crate::error::{Error, Result};
+use crate::evaluate::{Evaluations, Source};
 use crate::examples::Examples;
 use crate::kept_tokens::KeptTokens;
 use crate::model::Base;
@@ -33,6 +34,8 @@ pub struct Prepared {
     precision: Rc<OnceCell<PrecisionKind>>,
     /// The rows; none if there is but one base model, whose trials have its tokens of them.
     sets: RefCell<Option<Rc<Sets>>>,
+    /// The data of evaluations, likewise.
+    sources: RefCell<Rc<Vec<Source>>>,
     /// What trials of the base models used last share, the one used last at the end.
     loaded: RefCell<Vec<Rc<Shared>>>,
 }
@@ -58,6 +61,7 @@ pub fn prepare(start: &Start) -> Result<Prepared> {
         sets.train.rows.len(),
         sets.validation.rows.len()
     );
+    let sources = Source::all(&settings.evaluations)?;
     let prepared = Prepared {
         loss: ranking_loss(&settings, sets.report.kind)?,
         settings,
@@ -66,11 +70,13 @@ pub fn prepare(start: &Start) -> Result<Prepared> {
         threads: start.threads,
         precision: Rc::default(),
         sets: RefCell::new(Some(Rc::new(sets))),
+        sources: RefCell::new(Rc::new(sources)),
         loaded: RefCell::default(),
     };
     if let Models::One(_) = prepared.settings.model {
         prepared.shared(None)?;
         prepared.sets.take();
+        prepared.sources.take();
     }
     Ok(prepared)
 }
@@ -128,6 +134,7 @@ impl Prepared {
         let mut train = Examples::of(&sets.train, &tokens)?;
         let validation = Examples::of(&sets.validation, &tokens)?;
         let test = sets.test.as_ref().map(|test| Examples::of(test, &tokens)).transpose()?;
+        let evaluations = Evaluations::of(&self.sources.borrow(), &tokens)?;
         if sets.synonyms.is_some() {
             train = train.with_synonyms(sets, tokens.into_tokens()?);
         }
@@ -139,6 +146,7 @@ impl Prepared {
             train,
             validation: Validation::new(validation, self.loss),
             test: test.map(|test| Validation::new(test, self.loss)),
+            evaluations,
             threads: self.threads,
             fits: Cell::new(usize::MAX),
             precision: Rc::clone(&self.precision),

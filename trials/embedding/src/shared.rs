@@ -7,6 +7,7 @@ use std::rc::Rc;
 use hpo_protocol::embedding::PrecisionKind;
 
 use crate::error::{Error, Result};
+use crate::evaluate::Evaluations;
 use crate::examples::Examples;
 use crate::model::{Base, Frozen};
 use crate::validate::Validation;
@@ -26,6 +27,8 @@ pub struct Shared {
     pub validation: Validation,
     /// What the exported model alone is measured on.
     pub test: Option<Validation>,
+    /// The user's own evaluations.
+    pub evaluations: Evaluations,
     /// CPU threads.
     pub threads: usize,
     /// The largest part of a batch that has been found to fit into memory, in rows.

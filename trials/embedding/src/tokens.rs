@@ -17,6 +17,13 @@ pub struct Tokenised {
     pub texts: Vec<Box<[u32]>>,
 }
 
+impl Tokenised {
+    /// The text at that place, cut to so many tokens: more than the special ones.
+    pub fn cut(&self, place: u32, max_length: usize) -> Cow<'_, [u32]> {
+        cut(&self.texts[place as usize], self.edges, max_length)
+    }
+}
+
 /// A tokenizer that cuts texts to a number of tokens and never pads.
 #[derive(Debug)]
 pub struct Tokens {

@@ -4,11 +4,11 @@ use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use hpo_protocol::{Baseline, Feature, FromWorker, Measurement, Run, ToWorker, VERSION};
+use hpo_protocol::{Baseline, Feature, FromWorker, Measurement, Metrics, Run, ToWorker, VERSION};
 
 use crate::checkpoint::Saved;
 use crate::error::{Error, Result};
@@ -55,17 +55,11 @@ pub fn serve() -> ! {
                 Ok(baseline) => say(&FromWorker::Evaluated(baseline)),
                 Err(message) => fatal(&message),
             },
-            ToWorker::Export { checkpoint, directory } => {
-                let done = guarded(|| write_model(&prepared, &checkpoint, &directory));
-                match done {
-                    Ok([test, untrained]) => say(&FromWorker::Exported {
-                        directory,
-                        test,
-                        untrained,
-                    }),
-                    Err(message) => fatal(&message),
-                }
-            }
+            ToWorker::Export { checkpoint, directory } => match guarded(|| exported(&prepared, &checkpoint, directory))
+            {
+                Ok(line) => say(&line),
+                Err(message) => fatal(&message),
+            },
             // Its segment has ended in the meantime.
             ToWorker::Stop { .. } => {}
             ToWorker::Start(_) => fatal("a worker can be started only once"),
@@ -109,20 +103,22 @@ fn untrained(shared: &Shared) -> Result<Measurement> {
     let measured = shared
         .validation
         .measure(&model, classifier.as_ref(), shared.max_length)?;
-    if !measured.loss.is_finite() {
+    let Measured { loss, mut metrics } = measured;
+    let evaluations = &shared.evaluations;
+    if !loss.is_finite() || !evaluations.measure(&model, shared.max_length, |_| true, &mut metrics)? {
         return Err(Error::file(
             &shared.base.directory,
-            "the validation loss of this model is not finite; use another one",
+            "the embeddings of this model are not finite; use another one",
         ));
     }
     Ok(Measurement {
-        loss: Some(measured.loss),
-        metrics: measured.metrics,
+        loss: Some(loss),
+        metrics,
     })
 }
 
-/// Writes the model of a checkpoint, and measures it and the untrained one on the test data, if there are any.
-fn write_model(prepared: &Prepared, checkpoint: &Path, directory: &Path) -> Result<[Option<Measurement>; 2]> {
+/// Exports the model of a checkpoint, and measures it and the untrained one.
+fn exported(prepared: &Prepared, checkpoint: &Path, directory: PathBuf) -> Result<FromWorker> {
     let saved = Saved::read(checkpoint)?;
     let shared = prepared.shared(saved.parameters()?.model.as_deref())?;
     let base = &shared.base;
@@ -130,25 +126,39 @@ fn write_model(prepared: &Prepared, checkpoint: &Path, directory: &Path) -> Resu
     let max_length = shared.max_length(trained.max_length)?;
     // What was measured is what whoever loads the model gets.
     trained.max_length = Some(max_length as u64);
-    export(base, &trained, directory)?;
-    Ok([
-        test(&shared, (&trained.weights, trained.head), max_length)?,
-        test(&shared, (&base.weights, base.head), shared.max_length)?,
-    ])
+    export(base, &trained, &directory)?;
+    let (test, evaluations) = measure_exported(&shared, &trained.weights, trained.head, max_length)?;
+    let (untrained, untrained_evaluations) = measure_exported(&shared, &base.weights, base.head, shared.max_length)?;
+    Ok(FromWorker::Exported {
+        directory,
+        test,
+        untrained,
+        evaluations,
+        untrained_evaluations,
+    })
 }
 
-/// Measures a model on the test data, if there are any.
-fn test(shared: &Shared, (weights, head): (&Weights, Head), max_length: usize) -> Result<Option<Measurement>> {
-    let Some(test) = &shared.test else {
-        return Ok(None);
-    };
+/// Measures a model on the test data, if there are any, and by all evaluations.
+fn measure_exported(
+    shared: &Shared,
+    weights: &Weights,
+    head: Head,
+    max_length: usize,
+) -> Result<(Option<Measurement>, Metrics)> {
     let model = shared.base.model_with(weights, head)?;
-    let classifier = classifier(weights)?;
-    let Measured { loss, metrics } = test.measure(&model, classifier.as_ref(), max_length)?;
-    Ok(loss.is_finite().then_some(Measurement {
+    let mut evaluations = Metrics::new();
+    shared
+        .evaluations
+        .measure(&model, max_length, |_| true, &mut evaluations)?;
+    let Some(test) = &shared.test else {
+        return Ok((None, evaluations));
+    };
+    let Measured { loss, metrics } = test.measure(&model, classifier(weights)?.as_ref(), max_length)?;
+    let test = loss.is_finite().then_some(Measurement {
         loss: Some(loss),
         metrics,
-    }))
+    });
+    Ok((test, evaluations))
 }
 
 /// Runs `work`; an error or a panic, which libtorch's operators may cause, becomes a message.

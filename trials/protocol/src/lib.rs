@@ -267,6 +267,12 @@ pub enum FromWorker {
         /// The untrained model that this one was made of, on the same data.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         untrained: Option<Measurement>,
+        /// What the evaluations have measured of the exported model: `NAME.METRIC`.
+        #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+        evaluations: Metrics,
+        /// The same of the untrained model.
+        #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+        untrained_evaluations: Metrics,
     },
 }
 

@@ -3,6 +3,7 @@
 // clippy knows test functions, but not their helpers.
 #![allow(clippy::unwrap_used)]
 
+mod evaluators;
 mod exact;
 mod frozen_trials;
 mod gradient;

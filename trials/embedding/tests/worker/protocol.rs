@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::study::{Study, Worker, report, triplets, values};
 use crate::tiny_model::tiny_model;
-use hpo_protocol::{Baseline, FromWorker, Run, ToWorker};
+use hpo_protocol::{Baseline, FromWorker, Metrics, Run, ToWorker};
 use hpo_trial_embedding::checkpoint::Saved;
 use hpo_trial_embedding::model;
 use hpo_trial_embedding::model::Base;
@@ -177,6 +177,8 @@ fn an_export_embeds_as_the_checkpoint_does() {
             directory: directory.clone(),
             test: None,
             untrained: None,
+            evaluations: Metrics::new(),
+            untrained_evaluations: Metrics::new(),
         })
     );
 

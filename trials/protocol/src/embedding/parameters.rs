@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::columns::Kind;
 use super::declare::{Choice, choices, parameters};
 use super::domain::Domain;
-use super::settings::Kind;
 
 choices! {
     /// What is minimised.
@@ -333,6 +333,18 @@ parameters! {
         #[serde(skip_serializing_if = "Option::is_none")]
         model: Option<String> = None, Domain::Directory,
             advice "search it, as a choice, if you don't know which base model suits your data";
+    }
+}
+
+impl Parameters {
+    /// Whether what a trial has learned by some resource depends on the maximum resource, over which its learning rate changes.
+    pub fn follow_maximum(&self) -> bool {
+        let warms_up = self.warmup_steps.is_none() && self.warmup_ratio > 0.0;
+        let falls = match self.schedule {
+            ScheduleKind::Constant | ScheduleKind::Plateau => false,
+            ScheduleKind::Linear | ScheduleKind::Cosine | ScheduleKind::CosineRestarts => true,
+        };
+        warms_up || falls
     }
 }
 
