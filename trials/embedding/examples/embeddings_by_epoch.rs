@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 
 use hpo_data::Rows;
 use hpo_protocol::{Start, Unit, Values};
+use hpo_trial_embedding::prepare::prepare;
 use hpo_trial_embedding::resource::Goal;
 use hpo_trial_embedding::segment::parameters;
 use hpo_trial_embedding::trial::Trial;
-use hpo_trial_embedding::worker::{limit_threads, prepare};
+use hpo_trial_embedding::worker::limit_threads;
 use serde::Deserialize;
 use tch::Tensor;
 
@@ -32,7 +33,8 @@ struct Task {
 fn main() -> Result<(), Box<dyn Error>> {
     let task: Task = serde_json::from_reader(std::io::stdin())?;
     limit_threads(task.start.threads)?;
-    let shared = prepare(&task.start)?;
+    let prepared = prepare(&task.start)?;
+    let shared = prepared.shared();
     let test = shared.test.as_ref().ok_or("there are no test data")?;
     let sets = [("validation", &shared.validation), ("test", test)];
     for (name, set) in sets {
@@ -46,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         report_every: 1,
         max: task.epochs.last().copied().unwrap_or(1).max(1),
     };
-    let mut trial = Trial::new(&shared, task.seed, parameters(&task.parameters)?, goal)?;
+    let mut trial = Trial::new(shared, task.seed, parameters(&task.parameters)?, goal)?;
     for &epoch in &task.epochs {
         while trial.steps() < trial.course().steps(epoch) {
             if !trial.step()? {

@@ -12,9 +12,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use hpo_protocol::embedding::{Parameters, PrecisionKind};
 use hpo_protocol::{Start, Unit, VERSION};
 use hpo_trial_embedding::model::Config;
+use hpo_trial_embedding::prepare::prepare;
 use hpo_trial_embedding::resource::Goal;
 use hpo_trial_embedding::trial::Trial;
-use hpo_trial_embedding::worker::{limit_threads, prepare};
+use hpo_trial_embedding::worker::limit_threads;
 use tch::{Device, Kind, Tensor};
 
 /// Numbers that a product of square matrices has a side of.
@@ -37,7 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let batch_size = get("batch_size")?.parse()?;
     let seconds: f64 = get("seconds")?.parse()?;
     limit_threads(start.threads)?;
-    let shared = prepare(&start)?;
+    let prepared = prepare(&start)?;
+    let shared = prepared.shared();
     let parameters = Parameters {
         batch_size,
         dropout: get("dropout")?.parse()?,
@@ -52,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         report_every: 1,
         max: 1,
     };
-    let mut trial = Trial::new(&shared, 1, parameters, goal)?;
+    let mut trial = Trial::new(shared, 1, parameters, goal)?;
     trial.step()?;
     let first_step_at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
     // Memory that is used again has been allocated after some steps.

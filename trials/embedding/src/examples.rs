@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::rc::Rc;
 
-use hpo_data::{Data, Rows, Synonyms};
+use hpo_data::{Data, Rows, Sets};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
@@ -25,8 +26,8 @@ pub struct Examples {
 /// What is needed to say a text in other words.
 #[derive(Debug)]
 struct Words {
-    texts: Vec<String>,
-    synonyms: Synonyms,
+    /// With synonyms.
+    sets: Rc<Sets>,
     tokens: Tokens,
 }
 
@@ -62,15 +63,10 @@ impl Examples {
         }
     }
 
-    /// The same examples of `data`, whose words can then be replaced by synonyms.
-    pub fn with_synonyms(self, data: Data, synonyms: Synonyms, tokens: Tokens) -> Self {
-        let words = Words {
-            texts: data.texts,
-            synonyms,
-            tokens,
-        };
+    /// The same examples, which are those to train with of `sets`. If there are synonyms, words can then be replaced by them.
+    pub fn with_synonyms(self, sets: Rc<Sets>, tokens: Tokens) -> Self {
         Self {
-            words: Some(words),
+            words: Some(Words { sets, tokens }),
             ..self
         }
     }
@@ -86,16 +82,15 @@ impl Examples {
         share: f64,
         draws: impl Fn(u32) -> D,
     ) -> Result<Vec<Option<Box<[u32]>>>> {
-        let Some(words) = &self.words else {
+        let words = self.words.as_ref();
+        let Some((words, synonyms)) = words.and_then(|words| Some((words, words.sets.synonyms.as_ref()?))) else {
             return Err(Error::Invalid(
                 "`synonym_replacement` is above 0, but there are no synonyms: name a file of them with `synonyms` under `[trial]`"
                     .to_owned(),
             ));
         };
         let replace = |&place: &u32| {
-            words
-                .synonyms
-                .replace(&words.texts[place as usize], share, draws(place))
+            synonyms.replace(&words.sets.train.texts[place as usize], share, draws(place))
         };
         let replaced: Vec<Option<String>> = places.iter().map(replace).collect();
         let texts: Vec<&str> = replaced.iter().flatten().map(String::as_str).collect();
@@ -169,12 +164,9 @@ impl Examples {
         }
         if let Some(words) = &self.words {
             // Texts of the same tokens may differ in words that have synonyms.
-            let groups = words
-                .synonyms
-                .groups()
-                .iter()
-                .flat_map(|group| group.iter().map(String::as_str).chain([""]));
-            for text in words.texts.iter().map(String::as_str).chain(groups) {
+            let groups = words.sets.synonyms.iter().flat_map(|synonyms| synonyms.groups());
+            let groups = groups.flat_map(|group| group.iter().map(String::as_str).chain([""]));
+            for text in words.sets.train.texts.iter().map(String::as_str).chain(groups) {
                 hash.update((text.len() as u64).to_le_bytes());
                 hash.update(text);
             }

@@ -8,7 +8,8 @@ use hpo_protocol::{FromWorker, Run, Values};
 
 use crate::error::{Error, Result};
 use crate::resource::Goal;
-use crate::trial::{Shared, Trial};
+use crate::shared::Shared;
+use crate::trial::Trial;
 use crate::validate::Measured;
 
 /// How often a sign of life is sent.

@@ -1,9 +1,6 @@
 //! One trial: its state and its training steps.
 
-use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::rc::Rc;
 
 use hpo_data::Rows;
 use hpo_protocol::embedding::{Parameters, PrecisionKind};
@@ -16,13 +13,14 @@ use crate::examples::Examples;
 use crate::gradient::Pass;
 use crate::layers;
 use crate::loss::{Classifier, Loss};
-use crate::model::{Base, Frozen, Gradients, Model, Weights};
+use crate::model::{Gradients, Model, Weights};
 use crate::optimizer::Optimizer;
 use crate::precision::{self, Scaler};
 use crate::resource::{Course, Goal};
 use crate::schedule::{Schedule, Track};
 use crate::seed::{derive, order};
-use crate::validate::{Measured, Validation};
+use crate::shared::Shared;
+use crate::validate::Measured;
 
 /// The purpose of [`derive`] for the randomness of a step.
 const STEP: u64 = 2;
@@ -34,75 +32,6 @@ const READ_EVERY: usize = 32;
 
 /// The names of the weights of [`Classifier`].
 pub const CLASSIFIER: [&str; 2] = ["classifier.weight", "classifier.bias"];
-
-/// What all trials of a worker share.
-#[derive(Debug)]
-pub struct Shared {
-    /// The untrained model.
-    pub base: Base,
-    /// Tokens per text of a trial that says no other number.
-    pub max_length: usize,
-    /// The training examples.
-    pub train: Examples,
-    /// Their digest.
-    pub digest: String,
-    /// The validation.
-    pub validation: Validation,
-    /// What the exported model alone is measured on.
-    pub test: Option<Validation>,
-    /// CPU threads.
-    pub threads: usize,
-    /// The largest part of a batch that has been found to fit into memory, in rows.
-    pub fits: Cell<usize>,
-    /// The precision that `auto` is on this device, once it is known.
-    pub precision: OnceCell<PrecisionKind>,
-    /// The lowest layers that some trial has not trained, by their number.
-    pub frozen: RefCell<BTreeMap<u64, Rc<Frozen>>>,
-    /// How many bytes they may still keep.
-    pub room: Rc<Cell<usize>>,
-}
-
-impl Shared {
-    /// Bytes that the output of frozen layers may take up in a worker.
-    pub const ROOM: usize = 512 << 20;
-
-    /// Tokens per text of a trial, or of the model that became of one. `chosen` is the parameter.
-    ///
-    /// # Errors
-    /// If texts are not kept that long, or special tokens would leave no room for others.
-    pub fn max_length(&self, chosen: Option<u64>) -> Result<usize> {
-        let Some(chosen) = chosen else {
-            return Ok(self.max_length);
-        };
-        let (first, last) = self.train.edges();
-        let (least, most) = (3.max(first + last + 1), self.max_length);
-        let length = usize::try_from(chosen).unwrap_or(usize::MAX);
-        if (least..=most).contains(&length) {
-            return Ok(length);
-        }
-        Err(Error::Invalid(format!(
-            "`max_length` is {chosen}; it must be a whole number from {least} to {most}, the `max_length` under `[trial]`"
-        )))
-    }
-
-    /// The lowest layers of the untrained model, if there are any to be frozen, for a trial with so many tokens per text.
-    fn frozen(&self, layers: u64, max_length: usize) -> Result<Option<Rc<Frozen>>> {
-        if layers == 0 {
-            return Ok(None);
-        }
-        let known = [&self.train, self.validation.examples()];
-        let known = known.into_iter().flat_map(|examples| examples.all(max_length));
-        let mut all = self.frozen.borrow_mut();
-        if let Some(frozen) = all.get(&layers) {
-            frozen.know(known);
-            return Ok(Some(Rc::clone(frozen)));
-        }
-        // Not more than the model has, as checked.
-        let frozen = Rc::new(Frozen::new(&self.base, layers as usize, known, &self.room)?);
-        all.insert(layers, Rc::clone(&frozen));
-        Ok(Some(frozen))
-    }
-}
 
 /// One configuration in training.
 #[derive(Debug)]
@@ -166,7 +95,7 @@ impl<'a> Trial<'a> {
         let model = shared.base.model_mixed(&state.weights, head, kind)?;
         let course = Course::new(goal, shared.train.rows().len(), identity.parameters.batch_size);
         Ok(Self {
-            model: match shared.frozen(identity.parameters.frozen_layers, max_length)? {
+            model: match shared.lowest(identity.parameters.frozen_layers, max_length)? {
                 Some(frozen) => model.over(frozen),
                 None => model,
             },

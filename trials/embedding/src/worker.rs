@@ -1,28 +1,24 @@
 //! The protocol loop: lines in, work, lines out.
 
 use std::any::Any;
-use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use hpo_protocol::embedding::{Settings, ValidationLoss};
-use hpo_protocol::{Feature, FromWorker, Measurement, Run, Start, ToWorker, VERSION};
-use tch::{Device, Kind, Tensor};
+use hpo_protocol::{Feature, FromWorker, Measurement, Run, ToWorker, VERSION};
 
-use crate::cache::Cache;
 use crate::checkpoint;
 use crate::error::{Error, Result};
-use crate::examples::Examples;
 use crate::export::export;
-use crate::kept_tokens::KeptTokens;
-use crate::model::{Base, Head, Weights};
+use crate::model::{Head, Weights};
+use crate::prepare::prepare;
 use crate::segment::{Talk, segment};
-use crate::trial::{CLASSIFIER, Shared, classifier};
-use crate::validate::{Measured, RankingLoss, Validation};
+use crate::shared::Shared;
+use crate::trial::classifier;
+use crate::validate::Measured;
 
 /// Serves `hpo` on standard input and output until the input ends, which ends the process.
 pub fn serve() -> ! {
@@ -31,8 +27,8 @@ pub fn serve() -> ! {
     let ToWorker::Start(start) = first else {
         fatal("the first line must be of type `start`; this worker is started by `hpo`, not by hand");
     };
-    let shared = match guarded(|| limit_threads(start.threads).and_then(|()| prepare(&start))) {
-        Ok(shared) => shared,
+    let prepared = match guarded(|| limit_threads(start.threads).and_then(|()| prepare(&start))) {
+        Ok(prepared) => prepared,
         Err(message) => fatal(&message),
     };
     say(&FromWorker::Ready {
@@ -47,7 +43,7 @@ pub fn serve() -> ! {
                     lines: &mut lines,
                     run: &run,
                 };
-                if let Err(message) = guarded(|| segment(&shared, &run, &mut talk)) {
+                if let Err(message) = guarded(|| segment(prepared.shared(), &run, &mut talk)) {
                     eprintln!("trial {}: failed: {message}", run.segment.trial);
                     say(&FromWorker::Failed {
                         segment: run.segment,
@@ -55,24 +51,14 @@ pub fn serve() -> ! {
                     });
                 }
             }
-            ToWorker::Evaluate => match guarded(|| evaluate(&shared)) {
+            ToWorker::Evaluate => match guarded(|| evaluate(prepared.shared())) {
                 Ok(line) => say(&line),
                 Err(message) => fatal(&message),
             },
             ToWorker::Export { checkpoint, directory } => {
-                let done = guarded(|| {
-                    let mut trained = checkpoint::read_model(&checkpoint, &shared.base)?;
-                    let max_length = shared.max_length(trained.max_length)?;
-                    // What was measured is what whoever loads the model gets.
-                    trained.max_length = Some(max_length as u64);
-                    export(&shared.base, &trained, &directory)?;
-                    let base = &shared.base;
-                    let test = |weights, head, length| test(&shared, (weights, head), length);
-                    let trained = test(&trained.weights, trained.head, max_length)?;
-                    Ok((trained, test(&base.weights, base.head, shared.max_length)?))
-                });
+                let done = guarded(|| write_model(prepared.shared(), &checkpoint, &directory));
                 match done {
-                    Ok((test, untrained)) => say(&FromWorker::Exported {
+                    Ok([test, untrained]) => say(&FromWorker::Exported {
                         directory,
                         test,
                         untrained,
@@ -103,116 +89,6 @@ pub fn limit_threads(threads: usize) -> Result<()> {
     pool.map_err(|error| Error::Invalid(format!("cannot start {threads} threads: {error}")))
 }
 
-/// What all trials of a study share.
-///
-/// # Errors
-/// Names the file or setting that is wrong, and the fix.
-pub fn prepare(start: &Start) -> Result<Shared> {
-    if start.protocol != VERSION {
-        let theirs = start.protocol;
-        return Err(Error::Invalid(format!(
-            "hpo speaks version {theirs} of the worker protocol, this worker version {VERSION}; install both from one release"
-        )));
-    }
-    let settings: Settings = serde_json::from_value(serde_json::json!(start.settings))
-        .map_err(|error| Error::Invalid(format!("wrong settings under `[trial]`: {error}")))?;
-    let gpu = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
-    let device = device(&gpu, tch::Cuda::is_available(), is_built_for_cuda())?;
-    let mut base = Base::load(&settings.model, device)?;
-    let longest = base.config.longest();
-    if i64::try_from(settings.max_length).map_or(true, |length| length > longest) {
-        let length = settings.max_length;
-        return Err(Error::Invalid(format!(
-            "max_length is {length}; this model takes at most {longest}"
-        )));
-    }
-    let cache = start.cache.clone().map(Cache::new);
-    let tokens = KeptTokens::new(&settings.model, settings.max_length, base.config.vocab_size, cache);
-    let sets = hpo_data::load(&settings)?;
-    let mut train = Examples::of(&sets.train, &tokens)?;
-    let validation = Examples::of(&sets.validation, &tokens)?;
-    let test = sets.test.as_ref().map(|test| Examples::of(test, &tokens)).transpose()?;
-    let loss = ranking_loss(&settings, sets.report.kind)?;
-    if let Some(synonyms) = sets.synonyms {
-        train = train.with_synonyms(sets.train, synonyms, tokens.into_tokens()?);
-    }
-    eprintln!(
-        "{} training examples, {} validation examples",
-        train.rows().len(),
-        validation.rows().len()
-    );
-    add_classifier(&mut base, train.labels())?;
-    Ok(Shared {
-        base,
-        max_length: settings.max_length,
-        digest: train.digest(),
-        train,
-        validation: Validation::new(validation, loss),
-        test: test.map(|test| Validation::new(test, loss)),
-        threads: start.threads,
-        fits: Cell::new(usize::MAX),
-        precision: OnceCell::new(),
-        frozen: RefCell::default(),
-        room: Rc::new(Cell::new(Shared::ROOM)),
-    })
-}
-
-/// The validation loss of triplets and pairs.
-fn ranking_loss(settings: &Settings, kind: hpo_data::Kind) -> Result<RankingLoss> {
-    let margin = settings.validation_margin.unwrap_or(Settings::VALIDATION_MARGIN);
-    if !(margin > 0.0 && margin.is_finite()) {
-        return Err(Error::Invalid(format!(
-            "validation_margin is {margin}; it must be above 0"
-        )));
-    }
-    let of_triplets = kind == hpo_data::Kind::Triplets;
-    let loss = match settings.validation_loss {
-        Some(loss) => loss,
-        None if of_triplets => ValidationLoss::Triplet,
-        None => ValidationLoss::Auto,
-    };
-    if !loss.is_for(kind) {
-        return Err(Error::Invalid(format!(
-            "the validation_loss `{loss}` can't be computed for {kind}; leave it out"
-        )));
-    }
-    Ok(match loss {
-        ValidationLoss::Auto if of_triplets => RankingLoss::LogRank,
-        ValidationLoss::LogRank => RankingLoss::LogRank,
-        ValidationLoss::Auto | ValidationLoss::CrossEntropy => RankingLoss::CrossEntropy,
-        ValidationLoss::Triplet => RankingLoss::Triplet { margin },
-    })
-}
-
-/// The device of a slot to which `hpo` has given this GPU, or none. A GPU that is lost must not be made up for by a CPU, on which
-/// a trial would take a hundred times as long; a libtorch without CUDA can only use the CPU.
-fn device(gpu: &str, available: bool, built_for_cuda: bool) -> Result<Device> {
-    match (available, built_for_cuda && !gpu.is_empty()) {
-        (true, _) => Ok(Device::Cuda(0)),
-        (false, false) => Ok(Device::Cpu),
-        (false, true) => Err(Error::Invalid(format!(
-            "the GPU {gpu} can't be used: nvidia-smi may show why; to train on the CPU, give `--devices cpu`"
-        ))),
-    }
-}
-
-/// Whether this libtorch can use GPUs at all.
-fn is_built_for_cuda() -> bool {
-    std::fs::read_to_string("/proc/self/maps").is_ok_and(|maps| maps.contains("libtorch_cuda"))
-}
-
-/// Adds the layer of labels to the untrained model: zeros, so that it begins by finding all labels equally likely.
-fn add_classifier(base: &mut Base, labels: usize) -> Result<()> {
-    if labels > 0 {
-        let options = (Kind::Float, base.device);
-        let shape = [labels as i64, base.config.hidden_size];
-        base.weights.push(CLASSIFIER[0], Tensor::f_zeros(shape, options)?);
-        base.weights
-            .push(CLASSIFIER[1], Tensor::f_zeros([labels as i64], options)?);
-    }
-    Ok(())
-}
-
 fn evaluate(shared: &Shared) -> Result<FromWorker> {
     let model = shared.base.model(&shared.base.weights)?;
     let classifier = classifier(&shared.base.weights)?;
@@ -229,6 +105,20 @@ fn evaluate(shared: &Shared) -> Result<FromWorker> {
         loss: Some(measured.loss),
         metrics: measured.metrics,
     }))
+}
+
+/// Writes the model of a checkpoint, and measures it and the untrained one on the test data, if there are any.
+fn write_model(shared: &Shared, checkpoint: &Path, directory: &Path) -> Result<[Option<Measurement>; 2]> {
+    let base = &shared.base;
+    let mut trained = checkpoint::read_model(checkpoint, base)?;
+    let max_length = shared.max_length(trained.max_length)?;
+    // What was measured is what whoever loads the model gets.
+    trained.max_length = Some(max_length as u64);
+    export(base, &trained, directory)?;
+    Ok([
+        test(shared, (&trained.weights, trained.head), max_length)?,
+        test(shared, (&base.weights, base.head), shared.max_length)?,
+    ])
 }
 
 /// Measures a model on the test data, if there are any.
@@ -358,18 +248,4 @@ fn exit() -> ! {
         safe fn _exit(status: std::ffi::c_int) -> !;
     }
     _exit(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lost_gpu_is_reported_and_not_replaced_by_the_cpu() {
-        assert_eq!(device("GPU-1", true, true).ok(), Some(Device::Cuda(0)));
-        assert_eq!(device("", false, true).ok(), Some(Device::Cpu));
-        assert_eq!(device("GPU-1", false, false).ok(), Some(Device::Cpu));
-        let lost = device("GPU-1", false, true).map_err(|error| error.to_string());
-        assert!(lost.is_err_and(|message| message.starts_with("the GPU GPU-1 can't be used")));
-    }
 }

@@ -6,7 +6,7 @@ use crate::study::{Study, of};
 use crate::{add_synonyms, prepared};
 use hpo_protocol::{FromWorker, Run, Unit};
 use hpo_trial_embedding::segment::{Talk, segment};
-use hpo_trial_embedding::trial::Shared;
+use hpo_trial_embedding::shared::Shared;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};

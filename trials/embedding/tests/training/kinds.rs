@@ -5,7 +5,7 @@ use std::fs;
 use crate::one_thread;
 use crate::study::{Study, report, triplets};
 use hpo_protocol::{FromWorker, Measurement, ToWorker};
-use hpo_trial_embedding::worker::prepare;
+use hpo_trial_embedding::prepare::prepare;
 use serde_json::{Value, json};
 
 /// A study whose data are made of its triplets, row by row.

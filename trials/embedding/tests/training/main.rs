@@ -16,10 +16,12 @@ mod tiny_model;
 mod trial;
 mod validation;
 
+use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use hpo_trial_embedding::trial::Shared;
-use hpo_trial_embedding::worker::{limit_threads, prepare};
+use hpo_trial_embedding::prepare::prepare;
+use hpo_trial_embedding::shared::Shared;
+use hpo_trial_embedding::worker::limit_threads;
 use serde_json::json;
 use study::Study;
 use tiny_model::WORDS;
@@ -32,11 +34,11 @@ fn one_thread() {
 
 /// Prepares trials in this process, and keeps other tests from training while the guard is there: where precision `auto`
 /// is not f32, dropout draws from libtorch's generator, of which a process has one.
-fn prepared(study: &Study) -> (Shared, MutexGuard<'static, ()>) {
+fn prepared(study: &Study) -> (Rc<Shared>, MutexGuard<'static, ()>) {
     static ALONE: Mutex<()> = Mutex::new(());
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     one_thread();
-    (prepare(&study.start).unwrap(), alone)
+    (Rc::clone(prepare(&study.start).unwrap().shared()), alone)
 }
 
 /// Gives a study synonyms, of pairs of neighbours: `w0` and `w1`, `w2` and `w3` …
