@@ -248,11 +248,9 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
     let confirmation = optional(root, problems, "confirmation", || None, confirmed);
     let slots = optional(root, problems, "slots", SlotSettings::default, slots::read);
     let trainer = trial.and_then(|table| problems.keep(trainer::read(&table, directory)));
-    let max_length = trainer
-        .as_ref()
-        .and_then(|trainer| trainer.settings.get(trainer::MAX_LENGTH)?.as_u64());
     let space = space.and_then(|table| {
-        let space = parameters::read(table, embedding, max_length);
+        let trial = trainer.as_ref().map(|trainer| &trainer.settings);
+        let space = parameters::read(table, embedding, trial);
         problems.keep(space.and_then(|space| Ok(whole_space(root, space, sampler.as_ref(), study.as_ref())?)))
     });
     let (policy, parallel_brackets) = policy?;

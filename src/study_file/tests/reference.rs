@@ -35,6 +35,7 @@ fn blocks() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
                     keys(&[trainer::COMMAND, trainer::DIRECTORY]),
                 ),
                 ("columns", keys(trainer::COLUMNS)),
+                ("prompts", keys(trainer::ROLES)),
                 ("distributions", drawn()),
                 ("keys of distributions", keys_of_distributions()),
                 ("keys of parameters", keys(&about_parameters)),

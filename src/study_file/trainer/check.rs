@@ -10,7 +10,7 @@ use super::super::reader::{Item, Problem, Span, Table};
 use super::super::{StudyFile, diagnostic};
 use super::effect::{can_replace, without_effect};
 use super::inputs::NamedInput;
-use super::keys::{MODEL, VALIDATION_LOSS};
+use super::keys::{MODEL, PROMPT_SETS, PROMPTS, VALIDATION_LOSS};
 use super::limits::exceeded;
 use super::model;
 use crate::diagnostic::{Diagnostic, Diagnostics, Source};
@@ -79,6 +79,11 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
         let message = "`synonyms` has no effect: `synonym_replacement` is 0".to_owned();
         let help = "remove it, or search `synonym_replacement` under `[space]`";
         return Err(at_key(file, "synonyms", &synonyms.to_string_lossy(), message, help));
+    }
+    if !settings.prompt_sets.is_empty() && !file.study.space.parameters.iter().any(|own| own.name == PROMPTS) {
+        let message = format!("`{PROMPT_SETS}` has no effect: no trial names one of them");
+        let help = format!("remove it, or search `{PROMPTS}` under `[space]`");
+        return Err(at_key(file, PROMPT_SETS, "", message, &help));
     }
     if let Some(loss) = settings.validation_loss
         && !loss.is_for(sets.report.kind)
@@ -206,6 +211,11 @@ pub(super) fn place_text(text: &str, key: &str) -> Option<String> {
     let document = DeTable::parse(text).ok()?;
     let item: Item = Table::root(&document).get("trial")?.table().ok()?.get(key)?;
     item.string().ok().map(str::to_owned)
+}
+
+/// Whether `[trial]` has a key.
+pub(super) fn has_key(text: &str, key: &str) -> bool {
+    place(text, key, 0).is_some()
 }
 
 /// Where the value of a key of `[trial]` stands; of an array, one of its elements.

@@ -11,6 +11,7 @@ use super::super::reader::{Problem, Problems, Result, Results, Table, did_you_me
 use super::super::settings;
 use super::data;
 use super::keys::{COMMAND, KEYS, MAX_TOKENS, MODEL, TRAIN, VALIDATION_LOSS, VALIDATION_MARGIN};
+use super::prompts;
 use crate::keys::{self, Key};
 
 /// Reads the table of a file in `directory`.
@@ -38,6 +39,7 @@ pub(super) fn read(table: &Table, directory: &Path) -> Results<Values> {
         problems.keep(validation_loss(table, &given, &mut values));
         values.insert(MAX_TOKENS.name.to_owned(), Value::from(given.count(&MAX_TOKENS)));
     }
+    problems.keep(prompts::read(table, &mut values));
     problems.or(Some(()))?;
     Ok(frozen(table, values)?)
 }

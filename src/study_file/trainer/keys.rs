@@ -1,6 +1,6 @@
 //! The keys of `[trial]`.
 
-use hpo_protocol::embedding::{self, Columns, Settings, ValidationLoss};
+use hpo_protocol::embedding::{self, Columns, PromptSource, Prompts, Settings, ValidationLoss};
 
 use super::super::study::MAX_SEED;
 use crate::keys::{Fallback, Interval, Key, Refusal, Takes};
@@ -23,6 +23,12 @@ pub(in super::super) const DIRECTORY: Key = Key {
 
 /// The key that has the tokens per text. The parameter of this name must not exceed it.
 pub(in super::super) const MAX_LENGTH: &str = "max_length";
+
+/// The key that has sets of prompts, of which the parameter [`PROMPTS`] names one.
+pub(in super::super) const PROMPT_SETS: &str = "prompt_sets";
+
+/// The key of the prompts, and the parameter of this name.
+pub(in super::super) const PROMPTS: &str = "prompts";
 
 /// Of any trainer.
 pub(super) const SEED: Key = Key {
@@ -90,6 +96,21 @@ pub(in super::super) const COLUMNS: &[Key] = &[
     column("group", Takes::Text),
 ];
 
+/// The keys of `prompts`.
+pub(in super::super) const ROLES: &[Key] = &[
+    declared(Prompts::KEYS, "anchor", Takes::AnyText, Fallback::Nothing),
+    declared(Prompts::KEYS, "positive", Takes::AnyText, Fallback::Nothing),
+    declared(
+        Prompts::KEYS,
+        "negative",
+        Takes::AnyText,
+        Fallback::Described("`positive`"),
+    ),
+    declared(Prompts::KEYS, "text", Takes::AnyText, Fallback::Described("`anchor`")),
+];
+
+const PROMPT_SET: Takes = Takes::WordOrTable(&[PromptSource::Model.name()], ROLES);
+
 pub(super) const MODEL: Key = setting(
     "model",
     Takes::Path,
@@ -152,6 +173,9 @@ pub(super) const MAX_TOKENS: Key = setting(
     Fallback::Integer(128),
 );
 
+const PROMPTS_KEY: Key = setting(PROMPTS, PROMPT_SET, Fallback::Word(PromptSource::Model.name()));
+const PROMPT_SETS_KEY: Key = setting(PROMPT_SETS, Takes::Named(&PROMPT_SET), Fallback::Nothing);
+
 /// The keys of the table.
 pub(in super::super) const KEYS: &[Key] = &[
     MODEL,
@@ -168,6 +192,8 @@ pub(in super::super) const KEYS: &[Key] = &[
     VALIDATION_LOSS,
     VALIDATION_MARGIN,
     MAX_TOKENS,
+    PROMPTS_KEY,
+    PROMPT_SETS_KEY,
     SEED,
 ];
 
@@ -181,6 +207,7 @@ mod tests {
         let declared = |keys: &[embedding::Key]| keys.iter().map(|key| key.name).collect::<Vec<_>>();
         assert_eq!(names(KEYS), [declared(Settings::KEYS), vec![SEED.name]].concat());
         assert_eq!(names(COLUMNS), declared(Columns::KEYS));
+        assert_eq!(names(ROLES), declared(Prompts::KEYS));
         let places = ValidationLoss::ALL
             .iter()
             .map(|loss| VALIDATION_LOSS.place(loss.name()));

@@ -10,6 +10,7 @@ mod keys;
 mod limits;
 mod model;
 mod older;
+pub(super) mod prompts;
 
 use std::path::{Path, PathBuf};
 
@@ -25,10 +26,10 @@ use crate::study::Trainer;
 
 pub use check::{about_input, check_files};
 pub use inputs::{NamedInput, named_inputs};
-pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH};
+pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH, PROMPT_SETS, PROMPTS};
 pub use older::{settings_of_then, settings_of_today};
 #[cfg(test)]
-pub(super) use {check::in_data, keys::COLUMNS};
+pub(super) use {check::in_data, keys::COLUMNS, keys::ROLES};
 
 /// Reads the table of a file in `directory`, which is absolute.
 pub(super) fn read(table: &Table, directory: &Path) -> Results<Trainer> {

@@ -25,6 +25,22 @@ impl Rows {
         }
     }
 
+    /// The same rows with other places of texts: those that `place` gives for a column and a place, row by row.
+    pub fn map(&self, mut place: impl FnMut(usize, u32) -> u32) -> Self {
+        fn each<const N: usize>(row: &[u32; N], place: &mut impl FnMut(usize, u32) -> u32) -> [u32; N] {
+            std::array::from_fn(|column| place(column, row[column]))
+        }
+        match self {
+            Self::Triplets(rows) => Self::Triplets(rows.iter().map(|row| each(row, &mut place)).collect()),
+            Self::Pairs(rows) => Self::Pairs(rows.iter().map(|row| each(row, &mut place)).collect()),
+            Self::Scored(rows) => {
+                let rows = rows.iter().map(|(row, score)| (each(row, &mut place), *score));
+                Self::Scored(rows.collect())
+            }
+            Self::Labelled(rows) => Self::Labelled(rows.iter().map(|&(text, label)| (place(0, text), label)).collect()),
+        }
+    }
+
     /// One column of texts: the anchors (0), then positives, then negatives.
     pub fn column(&self, column: usize) -> Vec<u32> {
         match self {

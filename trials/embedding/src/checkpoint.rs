@@ -170,6 +170,8 @@ pub struct Trained {
     pub head: Head,
     /// Tokens per text, if the trial has its own number.
     pub max_length: Option<u64>,
+    /// The name of its prompts, if the trial has its own.
+    pub prompts: Option<String>,
 }
 
 /// Reads only the trained model of a checkpoint of that base model.
@@ -186,6 +188,7 @@ pub fn read_model(path: &Path, base: &Base) -> Result<Trained> {
         weights: file.weights(&base.weights, "", base)?,
         head: base.head.chosen(&parameters),
         max_length: parameters.max_length,
+        prompts: parameters.prompts,
     })
 }
 

@@ -1,6 +1,5 @@
 //! The gradients of a batch, in one pass or in parts that need less memory.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use hpo_data::Rows;
@@ -12,6 +11,7 @@ use crate::examples::Examples;
 use crate::loss::{Classifier, Loss};
 use crate::model::{Dropout, Embedded, Gradients, Model};
 use crate::seed::derive;
+use crate::tokens::Prompted;
 
 /// What the gradients of a batch depend on.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Pass<'_> {
             let texts = slice(batch, part);
             let embeddings = self
                 .model
-                .embed_with(&slices(&self.texts(&texts)?), self.dropout(number as u64))?;
+                .embed_with(&self.texts(&texts)?, self.dropout(number as u64))?;
             for (pieces, piece) in pieces.iter_mut().zip(embeddings.f_chunk(columns as i64, 0)?) {
                 pieces.push(piece);
             }
@@ -120,7 +120,7 @@ impl Pass<'_> {
 
     /// Embeds a part of a batch. Its dropout is the same each time.
     fn embed(&self, rows: &Rows, part: u64) -> Result<Embedded> {
-        self.model.train(&slices(&self.texts(rows)?), self.dropout(part))
+        self.model.train(&self.texts(rows)?, self.dropout(part))
     }
 
     fn scaled(&self, loss: &Tensor, embedded: Embedded) -> Result<Gradients> {
@@ -134,7 +134,7 @@ impl Pass<'_> {
         })
     }
 
-    fn texts(&self, rows: &Rows) -> Result<Vec<Cow<'_, [u32]>>> {
+    fn texts(&self, rows: &Rows) -> Result<Vec<Prompted<'_>>> {
         let places = rows.texts();
         match &self.augment {
             Some(augment) => augment.texts(&places, self.data, self.max_length),
@@ -182,10 +182,6 @@ impl Pass<'_> {
         self.model.give_back(part);
         Ok(sum)
     }
-}
-
-fn slices<'a>(texts: &'a [Cow<'_, [u32]>]) -> Vec<&'a [u32]> {
-    texts.iter().map(AsRef::as_ref).collect()
 }
 
 /// Parts of `rows` rows, at most `most` each, as equal as can be.

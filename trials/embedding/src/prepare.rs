@@ -1,11 +1,12 @@
 //! What a worker reads before its first trial, and what it makes of that for a base model.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use hpo_data::Sets;
-use hpo_protocol::embedding::{PrecisionKind, Settings, ValidationLoss};
+use hpo_protocol::embedding::{PrecisionKind, PromptSet, Prompts, Settings, ValidationLoss};
 use hpo_protocol::{Start, VERSION};
 use tch::{Device, Kind, Tensor};
 
@@ -32,13 +33,42 @@ struct Ground {
 /// What a worker has read before its first trial.
 #[derive(Debug)]
 pub struct Prepared {
+    ground: Ground,
     shared: Rc<Shared>,
+    /// The data, if they may be needed again.
+    sets: Option<Rc<Sets>>,
+    /// What trials with prompts of their own share, by their names.
+    prompted: RefCell<BTreeMap<String, Rc<Shared>>>,
 }
 
 impl Prepared {
-    /// What the trials of the base model share.
+    /// What trials share that have no prompts of their own.
     pub fn shared(&self) -> &Rc<Shared> {
         &self.shared
+    }
+
+    /// What trials share whose parameter `prompts` is that.
+    ///
+    /// # Errors
+    /// If there are no prompts of that name, or texts can't be tokenised behind them.
+    pub fn of(&self, prompts: Option<&str>) -> Result<Rc<Shared>> {
+        let Some(name) = prompts else {
+            return Ok(Rc::clone(&self.shared));
+        };
+        if let Some(shared) = self.prompted.borrow().get(name) {
+            return Ok(Rc::clone(shared));
+        }
+        let (Some(sets), Some(prompts)) = (&self.sets, self.ground.settings.prompt_sets.get(name)) else {
+            return Err(Error::Invalid(format!(
+                "`prompts` is `{name}`; it must be the name of one of the `prompt_sets` under `[trial]`"
+            )));
+        };
+        let shared = Rc::new(
+            self.ground
+                .tokenise(Rc::clone(&self.shared.base), prompts, sets, Some(&self.shared))?,
+        );
+        self.prompted.borrow_mut().insert(name.to_owned(), Rc::clone(&shared));
+        Ok(shared)
     }
 }
 
@@ -71,8 +101,14 @@ pub fn prepare(start: &Start) -> Result<Prepared> {
         threads: start.threads,
         precision: Rc::default(),
     };
-    let shared = Rc::new(ground.load(&ground.settings.model, &Rc::new(sets))?);
-    Ok(Prepared { shared })
+    let sets = Rc::new(sets);
+    let shared = Rc::new(ground.load(&ground.settings.model, &sets)?);
+    Ok(Prepared {
+        sets: (!ground.settings.prompt_sets.is_empty()).then_some(sets),
+        ground,
+        shared,
+        prompted: RefCell::default(),
+    })
 }
 
 impl Ground {
@@ -85,27 +121,38 @@ impl Ground {
                 "max_length is {max_length}; this model takes at most {longest}"
             )));
         }
+        add_classifier(&mut base, sets.train.labels.len())?;
+        let none = PromptSet::Own(Prompts::default());
+        let prompts = self.settings.prompts.as_ref().unwrap_or(&none);
+        self.tokenise(Rc::new(base), prompts, sets, None)
+    }
+
+    /// Tokenises the data for a base model, each text behind its prompt. `other` is what trials of this model with other prompts share.
+    fn tokenise(&self, base: Rc<Base>, prompts: &PromptSet, sets: &Rc<Sets>, other: Option<&Shared>) -> Result<Shared> {
+        let prompts = prompts.roles(&base.prompts);
+        let max_length = self.settings.max_length;
         let cache = self.cache.clone().map(Cache::new);
-        let tokens = KeptTokens::new(directory, max_length, base.config.vocab_size, cache);
-        let mut train = Examples::of(&sets.train, &tokens)?;
-        let validation = Examples::of(&sets.validation, &tokens)?;
-        let test = sets.test.as_ref().map(|test| Examples::of(test, &tokens)).transpose()?;
+        let tokens = KeptTokens::new(&base.directory, max_length, base.config.vocab_size, cache);
+        let examples = |data| Examples::of(data, &tokens, &prompts);
+        let mut train = examples(&sets.train)?;
+        let validation = Validation::new(examples(&sets.validation)?, self.loss);
+        let test = sets.test.as_ref().map(examples).transpose()?;
         if sets.synonyms.is_some() {
             train = train.with_synonyms(Rc::clone(sets), tokens.into_tokens()?);
         }
-        add_classifier(&mut base, train.labels())?;
         Ok(Shared {
             base,
+            prompts,
             max_length,
             digest: train.digest(),
             train,
-            validation: Validation::new(validation, self.loss),
+            validation,
             test: test.map(|test| Validation::new(test, self.loss)),
             threads: self.threads,
             fits: Cell::new(usize::MAX),
             precision: Rc::clone(&self.precision),
-            frozen: RefCell::default(),
-            room: Rc::new(Cell::new(Shared::ROOM)),
+            frozen: other.map_or_else(Rc::default, |other| Rc::clone(&other.frozen)),
+            room: other.map_or_else(|| Rc::new(Cell::new(Shared::ROOM)), |other| Rc::clone(&other.room)),
         })
     }
 }

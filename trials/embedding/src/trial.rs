@@ -9,7 +9,6 @@ use tch::{Device, Tensor};
 use crate::augment::Augment;
 use crate::checkpoint::{self, Identity, Position, State};
 use crate::error::{Error, Result};
-use crate::examples::Examples;
 use crate::gradient::Pass;
 use crate::layers;
 use crate::loss::{Classifier, Loss};

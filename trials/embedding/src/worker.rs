@@ -12,10 +12,10 @@ use hpo_protocol::{Feature, FromWorker, Measurement, Run, ToWorker, VERSION};
 
 use crate::checkpoint;
 use crate::error::{Error, Result};
-use crate::export::export;
-use crate::model::{Head, Weights};
-use crate::prepare::prepare;
-use crate::segment::{Talk, segment};
+use crate::export::{export, name_prompts};
+use crate::model::{Head, Weights, read_prompts};
+use crate::prepare::{Prepared, prepare};
+use crate::segment::{Talk, parameters, segment};
 use crate::shared::Shared;
 use crate::trial::classifier;
 use crate::validate::Measured;
@@ -43,7 +43,7 @@ pub fn serve() -> ! {
                     lines: &mut lines,
                     run: &run,
                 };
-                if let Err(message) = guarded(|| segment(prepared.shared(), &run, &mut talk)) {
+                if let Err(message) = guarded(|| train(&prepared, &run, &mut talk)) {
                     eprintln!("trial {}: failed: {message}", run.segment.trial);
                     say(&FromWorker::Failed {
                         segment: run.segment,
@@ -56,7 +56,7 @@ pub fn serve() -> ! {
                 Err(message) => fatal(&message),
             },
             ToWorker::Export { checkpoint, directory } => {
-                let done = guarded(|| write_model(prepared.shared(), &checkpoint, &directory));
+                let done = guarded(|| write_model(&prepared, &checkpoint, &directory));
                 match done {
                     Ok([test, untrained]) => say(&FromWorker::Exported {
                         directory,
@@ -89,6 +89,11 @@ pub fn limit_threads(threads: usize) -> Result<()> {
     pool.map_err(|error| Error::Invalid(format!("cannot start {threads} threads: {error}")))
 }
 
+fn train(prepared: &Prepared, run: &Run, talk: &mut Conversation<'_>) -> Result<()> {
+    let prompts = parameters(&run.parameters)?.prompts;
+    segment(&*prepared.of(prompts.as_deref())?, run, talk)
+}
+
 fn evaluate(shared: &Shared) -> Result<FromWorker> {
     let model = shared.base.model(&shared.base.weights)?;
     let classifier = classifier(&shared.base.weights)?;
@@ -108,16 +113,22 @@ fn evaluate(shared: &Shared) -> Result<FromWorker> {
 }
 
 /// Writes the model of a checkpoint, and measures it and the untrained one on the test data, if there are any.
-fn write_model(shared: &Shared, checkpoint: &Path, directory: &Path) -> Result<[Option<Measurement>; 2]> {
-    let base = &shared.base;
+fn write_model(prepared: &Prepared, checkpoint: &Path, directory: &Path) -> Result<[Option<Measurement>; 2]> {
+    let untrained = prepared.shared();
+    let base = &untrained.base;
     let mut trained = checkpoint::read_model(checkpoint, base)?;
+    let shared = &*prepared.of(trained.prompts.as_deref())?;
     let max_length = shared.max_length(trained.max_length)?;
     // What was measured is what whoever loads the model gets.
     trained.max_length = Some(max_length as u64);
     export(base, &trained, directory)?;
+    let prompts = read_prompts(directory)?.renamed(&shared.prompts, shared.train.rows().kind());
+    if let Some(prompts) = prompts {
+        name_prompts(&prompts, directory)?;
+    }
     Ok([
         test(shared, (&trained.weights, trained.head), max_length)?,
-        test(shared, (&base.weights, base.head), shared.max_length)?,
+        test(untrained, (&base.weights, base.head), untrained.max_length)?,
     ])
 }
 

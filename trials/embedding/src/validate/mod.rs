@@ -3,8 +3,6 @@
 mod ranking;
 mod statistics;
 
-use std::borrow::Cow;
-
 use hpo_data::{Rows, pearson, spearman};
 use hpo_protocol::Metrics;
 use hpo_protocol::embedding::DistanceKind;
@@ -151,23 +149,22 @@ impl Validation {
         let mut order: Vec<u32> = (0..self.examples.texts() as u32).collect();
         order.sort_by_key(|&text| self.examples.text(text).len().min(max_length));
         let _no_grad = tch::no_grad_guard();
-        let embed = |batch: &[Cow<'_, [u32]>]| model.embed(&batch.iter().map(AsRef::as_ref).collect::<Vec<_>>());
         let mut parts = Vec::new();
         let mut batch = Vec::new();
         let mut tokens = 0;
         let mut work = LongWork::new("validation: texts", order.len());
         for (done, &text) in order.iter().enumerate() {
             let text = self.examples.cut(text, max_length);
-            if tokens + text.len() > TOKENS && !batch.is_empty() {
+            if tokens + text.tokens.len() > TOKENS && !batch.is_empty() {
                 work.done(done);
-                parts.push(embed(&batch)?);
+                parts.push(model.embed(&batch)?);
                 batch.clear();
                 tokens = 0;
             }
-            tokens += text.len();
+            tokens += text.tokens.len();
             batch.push(text);
         }
-        parts.push(embed(&batch)?);
+        parts.push(model.embed(&batch)?);
         let mut rows = vec![0u32; order.len()];
         for (row, &text) in order.iter().enumerate() {
             rows[text as usize] = row as u32;

@@ -28,6 +28,8 @@ pub struct Ranking {
     corpus: Vec<u32>,
     /// The place of a text in `corpus`.
     places: HashMap<u32, usize>,
+    /// All places in `corpus` of a text, whatever its prompt, by its origin.
+    twins: HashMap<u32, Vec<usize>>,
 }
 
 /// What a ranking was worth.
@@ -64,6 +66,10 @@ impl Ranking {
                 corpus.len() - 1
             });
         }
+        let mut twins: HashMap<u32, Vec<usize>> = HashMap::new();
+        for (place, &text) in corpus.iter().enumerate() {
+            twins.entry(examples.origin(text)).or_default().push(place);
+        }
         let mut queries = rows.column(0);
         queries.sort_unstable();
         queries.dedup();
@@ -71,6 +77,7 @@ impl Ranking {
             queries,
             corpus,
             places,
+            twins,
         })
     }
 
@@ -90,10 +97,17 @@ impl Ranking {
                 .f_contiguous()?
                 .f_copy_data(&mut scores, count)?;
             for (&query, scores) in queries.iter().zip(scores.chunks_exact_mut(self.corpus.len())) {
-                let right: Vec<usize> = examples.positives(query).iter().map(|text| self.places[text]).collect();
-                // A text is no answer to itself.
-                if let Some(&itself) = self.places.get(&query) {
-                    scores[itself] = f32::NEG_INFINITY;
+                let positives = examples.positives(query);
+                let right: Vec<usize> = positives.iter().map(|text| self.places[text]).collect();
+                let twins = |text: u32| self.twins.get(&examples.origin(text)).into_iter().flatten();
+                // A text is no answer to itself, and a right one is none a second time.
+                twins(query).for_each(|&itself| scores[itself] = f32::NEG_INFINITY);
+                for &twin in positives
+                    .iter()
+                    .flat_map(|&text| twins(text))
+                    .filter(|twin| !right.contains(twin))
+                {
+                    scores[twin] = f32::NEG_INFINITY;
                 }
                 let ranked = standing(scores, &right);
                 sum.mrr += ranked.mrr;

@@ -7,6 +7,7 @@ mod families;
 mod frozen;
 mod model;
 mod native;
+mod prompts;
 mod steps;
 #[path = "../common/tiny_model.rs"]
 mod tiny_model;

@@ -9,6 +9,7 @@ mod gradient;
 mod kinds;
 mod length;
 mod optimizer;
+mod prompts;
 #[path = "../common/study.rs"]
 mod study;
 #[path = "../common/tiny_model.rs"]

@@ -191,6 +191,8 @@ fn the_validation_loss_does_not_know_the_loss_of_the_trial() {
 fn every_parameter_moves_the_result() {
     let mut study = Study::new("effect");
     add_synonyms(&mut study);
+    let sets = json!({"own": {"anchor": "w1 "}});
+    study.start.settings.insert("prompt_sets".to_owned(), sets);
     let mut worker = study.worker();
     let mut result = |parameters: Value| {
         let lines = worker.train(&study.run("runs", parameters, 0, 4, None));
@@ -244,6 +246,7 @@ fn every_parameter_moves_the_result() {
         ("pooling", json!("cls"), json!({})),
         ("normalize", json!(false), json!({})),
         ("max_length", json!(5), json!({})),
+        ("prompts", json!("own"), json!({})),
     ];
     // Labelled texts alone have a head: see the tests of losses.
     let known = PARAMETERS.iter().map(|parameter| parameter.name);

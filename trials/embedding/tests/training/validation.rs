@@ -6,6 +6,7 @@ use crate::one_thread;
 use crate::study::triplets;
 use crate::tiny_model::{directory, tiny_model};
 use hpo_data::Rows;
+use hpo_protocol::embedding::RolePrompts;
 use hpo_trial_embedding::examples::Examples;
 use hpo_trial_embedding::kept_tokens::KeptTokens;
 use hpo_trial_embedding::model::Base;
@@ -35,7 +36,7 @@ fn metrics_are_those_of_the_definition() {
     let settings =
         json!({ "model": path, "train": path.join("train.jsonl"), "validation": path.join("validation.jsonl") });
     let sets = hpo_data::load(&serde_json::from_value(settings).unwrap()).unwrap();
-    let data = Examples::of(&sets.validation, &tokens).unwrap();
+    let data = Examples::of(&sets.validation, &tokens, &RolePrompts::default()).unwrap();
 
     let embed = |place: u32| -> Vec<f64> {
         let row = model.embed(&[data.text(place)]).unwrap();
@@ -92,7 +93,7 @@ fn metrics_are_those_of_the_definition() {
     let pairs = (data.texts() * (data.texts() - 1)) as f64;
 
     let measure = |loss| {
-        let data = Examples::of(&sets.validation, &tokens).unwrap();
+        let data = Examples::of(&sets.validation, &tokens, &RolePrompts::default()).unwrap();
         Validation::new(data, loss).measure(&model, None, usize::MAX).unwrap()
     };
     let measured = measure(TRIPLET);

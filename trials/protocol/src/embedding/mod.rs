@@ -6,6 +6,7 @@ mod declare;
 mod domain;
 mod model;
 mod parameters;
+mod prompts;
 mod settings;
 
 /// The metrics that the embedding trainer reports beside the loss, some of them for some kinds of data only, and whether higher is
@@ -28,4 +29,5 @@ pub use self::parameters::{
     DistanceKind, LossKind, Mining, Needs, OptimizerKind, PARAMETERS, Parameter, Parameters, PoolingKind,
     PrecisionKind, ScheduleKind,
 };
+pub use self::prompts::{ModelPrompts, PromptSet, PromptSource, Prompts, RolePrompts};
 pub use self::settings::{Columns, Key, Kind, Settings, ValidationLoss};

@@ -329,6 +329,11 @@ parameters! {
         #[serde(skip_serializing_if = "Option::is_none")]
         max_length: Option<u64> = None, at_least(3),
             advice "down if what matters stands at the beginning of your texts: shorter ones are faster to train and to embed";
+        /// The prompts of the trial, in training, in validation and once exported: the name of one of the `prompt_sets` under `[trial]`.
+        /// If not given, the `prompts` there.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        prompts: Option<String> = None, Domain::Name,
+            advice "if the model's makers name none, or your texts are of another kind than theirs";
     }
 }
 
@@ -340,6 +345,7 @@ mod tests {
     fn every_field_has_a_domain() {
         let all = Parameters {
             max_length: Some(8),
+            prompts: Some("own".to_owned()),
             ..Parameters::default()
         };
         let fields = serde_json::to_value(all).unwrap();

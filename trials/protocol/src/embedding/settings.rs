@@ -1,11 +1,13 @@
 //! The settings of the embedding trainer: the keys of the study's `[trial]` table, and what its data are.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::declare::{Choice, choices, keys};
+use super::prompts::PromptSet;
 
 /// A key of a table of the study's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +67,14 @@ keys! {
         /// cut them shorter still.
         #[serde(default = "max_length")]
         max_length: usize,
+        /// What stands before each text, in training, validation and test: a table by what the text is for, or `"model"` for what the
+        /// model's directory says. `{}` is nothing.
+        // Without it a study is one of before there were prompts: nothing stands before any text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prompts: Option<PromptSet>,
+        /// Sets of prompts by names of your own, of which the parameter `prompts` names that of a trial.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        prompt_sets: BTreeMap<String, PromptSet>,
     }
 }
 
