@@ -130,9 +130,14 @@ fn an_older_study_keeps_the_validation_loss_that_it_was_made_with() {
     let (first, rest) = text.split_once('\n').unwrap();
     let (body, _) = first.rsplit_once(",\"crc32c\"").unwrap();
     let body = body.replace("\"validation_loss\":\"triplet\",", "");
-    let body = body.replace("\"prompts\":\"model\",", "");
+    let body = body
+        .replace("\"prompts\":\"model\",", "")
+        .replace("\"negatives\":\"together\",", "");
     assert!(
-        body.contains("\"validation_margin\":0.5") && !body.contains("validation_loss") && !body.contains("prompts"),
+        body.contains("\"validation_margin\":0.5")
+            && !body.contains("validation_loss")
+            && !body.contains("prompts")
+            && !body.contains("negatives"),
         "{body}"
     );
     let crc = crc32c::crc32c(body.as_bytes());
@@ -143,8 +148,11 @@ fn an_older_study_keeps_the_validation_loss_that_it_was_made_with() {
     let prompts = format!("{triplet}\nprompts = {{ anchor = \"q: \" }}");
     let refused = place.search(&write("older", 3, &prompts));
     refused.fails(2, &["[trial] prompts: was not there, is {\"anchor\":\"q: \"}"]);
+    let together = format!("{triplet}\nnegatives = \"together\"");
+    let refused = place.search(&write("older", 3, &together));
+    refused.fails(2, &["[trial] negatives: was not there, is \"together\""]);
     place.search(&write("s", 3, triplet)).ok();
-    place.search(&write("older", 3, "")).ok();
+    place.search(&write("older", 3, "negatives = \"apart\"")).ok();
     assert_eq!(place.answer("s"), place.answer("older"));
     place.search(&write("older", 3, triplet)).ok();
 
@@ -153,7 +161,10 @@ fn an_older_study_keeps_the_validation_loss_that_it_was_made_with() {
         exported.contains("validation_loss = \"triplet\"\nvalidation_margin = 0.5\n"),
         "{exported}"
     );
-    assert!(exported.contains("[trial.prompts]\n"), "{exported}");
+    assert!(
+        exported.contains("[trial.prompts]\n") && exported.contains("negatives = \"apart\"\n"),
+        "{exported}"
+    );
     place.search(&write("today", 2, "")).ok();
     let losses = |study: &str| place.answer(study)[0]["loss"].clone();
     assert_ne!(losses("today"), losses("s"));

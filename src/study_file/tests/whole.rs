@@ -93,6 +93,7 @@ fn trainer() -> Trainer {
             ("validation_loss".to_owned(), json!("triplet")),
             ("validation_margin".to_owned(), json!(1.0)),
             ("max_length".to_owned(), json!(64)),
+            ("negatives".to_owned(), json!("together")),
             ("prompts".to_owned(), json!({"anchor": "query: ", "negative": ""})),
         ]
         .into(),

@@ -1,6 +1,6 @@
 //! The keys of `[trial]`.
 
-use hpo_protocol::embedding::{self, Columns, PromptSource, Prompts, Settings, ValidationLoss};
+use hpo_protocol::embedding::{self, Columns, Negatives, PromptSource, Prompts, Settings, ValidationLoss};
 
 use super::super::study::MAX_SEED;
 use crate::keys::{Fallback, Interval, Key, Refusal, Takes};
@@ -173,6 +173,19 @@ pub(super) const MAX_TOKENS: Key = setting(
     Fallback::Integer(128),
 );
 
+/// Its words are in the order of [`Negatives::ALL`].
+pub(super) const NEGATIVES: Key = setting(
+    "negatives",
+    Takes::Word(
+        &[Negatives::Together.name(), Negatives::Apart.name()],
+        Refusal {
+            message: "is neither `together` nor `apart`",
+            label: "neither of these",
+            help: "",
+        },
+    ),
+    Fallback::Word(Negatives::Together.name()),
+);
 const PROMPTS_KEY: Key = setting(PROMPTS, PROMPT_SET, Fallback::Word(PromptSource::Model.name()));
 const PROMPT_SETS_KEY: Key = setting(PROMPT_SETS, Takes::Named(&PROMPT_SET), Fallback::Nothing);
 
@@ -192,6 +205,7 @@ pub(in super::super) const KEYS: &[Key] = &[
     VALIDATION_LOSS,
     VALIDATION_MARGIN,
     MAX_TOKENS,
+    NEGATIVES,
     PROMPTS_KEY,
     PROMPT_SETS_KEY,
     SEED,
@@ -212,5 +226,7 @@ mod tests {
             .iter()
             .map(|loss| VALIDATION_LOSS.place(loss.name()));
         assert!(places.eq((0..ValidationLoss::ALL.len()).map(Some)));
+        let places = Negatives::ALL.iter().map(|choice| NEGATIVES.place(choice.name()));
+        assert!(places.eq((0..Negatives::ALL.len()).map(Some)));
     }
 }

@@ -41,7 +41,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         let Rows::Triplets(rows) = set.examples().rows() else {
             return Err("the data are not triplets".into());
         };
-        fs::write(task.output.join(format!("{name}.json")), serde_json::to_vec(rows)?)?;
+        let rows = rows.iter().flat_map(|row| {
+            row.negatives
+                .iter()
+                .map(|negative| [row.anchor, row.positive, *negative])
+        });
+        let rows: Vec<[u32; 3]> = rows.collect();
+        fs::write(task.output.join(format!("{name}.json")), serde_json::to_vec(&rows)?)?;
     }
     let goal = Goal {
         unit: Unit::Epochs,

@@ -226,6 +226,12 @@ impl Examples {
                 hash.update(id.to_le_bytes());
             }
         }
+        if let Rows::Triplets(rows) = &self.rows
+            && rows.iter().any(|row| row.negatives.len() > 1)
+        {
+            let counts = rows.iter().map(|row| row.negatives.len() as u32);
+            counts.for_each(|count| hash.update(count.to_le_bytes()));
+        }
         match &self.rows {
             Rows::Scored(rows) => rows.iter().for_each(|(_, score)| hash.update(score.to_le_bytes())),
             Rows::Labelled(rows) => rows.iter().for_each(|(_, label)| hash.update(label.to_le_bytes())),

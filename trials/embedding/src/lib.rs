@@ -16,6 +16,7 @@ pub mod kept_tokens;
 pub mod layers;
 pub mod loss;
 pub mod model;
+pub mod negatives;
 pub mod optimizer;
 pub mod precision;
 pub mod prepare;

@@ -59,13 +59,15 @@ impl Ranking {
         let mut places = HashMap::new();
         let mut corpus = Vec::new();
         // Row by row, in the order of the file.
-        let columns: Vec<Vec<u32>> = (1..rows.columns()).map(|column| rows.column(column)).collect();
-        for text in (0..rows.len()).flat_map(|row| columns.iter().map(move |column| column[row])) {
-            places.entry(text).or_insert_with(|| {
-                corpus.push(text);
-                corpus.len() - 1
-            });
-        }
+        rows.map(|column, text| {
+            if column > 0 {
+                places.entry(text).or_insert_with(|| {
+                    corpus.push(text);
+                    corpus.len() - 1
+                });
+            }
+            text
+        });
         let mut twins: HashMap<u32, Vec<usize>> = HashMap::new();
         for (place, &text) in corpus.iter().enumerate() {
             twins.entry(examples.origin(text)).or_default().push(place);

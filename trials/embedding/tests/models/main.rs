@@ -5,6 +5,7 @@
 
 mod families;
 mod frozen;
+mod losses;
 mod model;
 mod native;
 mod prompts;

@@ -8,6 +8,7 @@ mod frozen_trials;
 mod gradient;
 mod kinds;
 mod length;
+mod negatives;
 mod optimizer;
 mod prompts;
 #[path = "../common/study.rs"]

@@ -246,11 +246,15 @@ fn every_parameter_moves_the_result() {
         ("pooling", json!("cls"), json!({})),
         ("normalize", json!(false), json!({})),
         ("max_length", json!(5), json!({})),
+        ("absolute_margin", json!(0.1), json!({})),
+        ("relative_margin", json!(0.1), json!({})),
         ("prompts", json!("own"), json!({})),
     ];
-    // Labelled texts alone have a head: see the tests of losses.
+    // Labelled texts alone have a head, and rows with several negatives another number of them: see the tests of both.
     let known = PARAMETERS.iter().map(|parameter| parameter.name);
-    let known: Vec<_> = known.filter(|name| *name != "head_dropout").collect();
+    let known: Vec<_> = known
+        .filter(|name| !["head_dropout", "negatives_per_row"].contains(name))
+        .collect();
     assert_eq!(cases.each_ref().map(|case| case.0).to_vec(), known);
     for (key, value, needs) in cases {
         let mut usual = parameters();

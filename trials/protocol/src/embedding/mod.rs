@@ -30,4 +30,4 @@ pub use self::parameters::{
     PrecisionKind, ScheduleKind,
 };
 pub use self::prompts::{ModelPrompts, PromptSet, PromptSource, Prompts, RolePrompts};
-pub use self::settings::{Columns, Key, Kind, Settings, ValidationLoss};
+pub use self::settings::{Columns, Key, Kind, Negatives, Settings, ValidationLoss};

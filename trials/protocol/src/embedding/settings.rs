@@ -67,6 +67,10 @@ keys! {
         /// cut them shorter still.
         #[serde(default = "max_length")]
         max_length: usize,
+        /// What becomes of a record that has several negatives.
+        // Without it a study is one of before there was a choice: each negative made a row of its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        negatives: Option<Negatives>,
         /// What stands before each text, in training, validation and test: a table by what the text is for, or `"model"` for what the
         /// model's directory says. `{}` is nothing.
         // Without it a study is one of before there were prompts: nothing stands before any text.
@@ -100,6 +104,16 @@ choices! {
         CrossEntropy = "cross_entropy",
         /// Of triplets, how much nearer the positive is than the negative of its own row, by `validation_margin`.
         Triplet = "triplet",
+    }
+}
+
+choices! {
+    /// What becomes of a record that has several negatives.
+    Negatives {
+        /// They stay together: the record is one row, and one term of the loss.
+        Together = "together",
+        /// Each makes a row of its own.
+        Apart = "apart",
     }
 }
 
