@@ -26,8 +26,9 @@ fn a_search_that_was_stopped_goes_on_with_the_command_that_it_prints() {
         fs::write(place.path("file"), file).unwrap();
         // An epoch takes longer than the search is let run. A shell has those that run beside it ignore SIGINT.
         let stopped = place.shell(&format!(
-            "f=$(cat file); export HPO_TEST_EPOCH=600; exec 3< <(hpo search {options} -- \"$f\" 2>&1; echo \"code $?\"); pid=$!; \
-             while read -r line <&3; do echo \"$line\"; case $line in *'on slot'*) kill -TERM $(pgrep -P $pid);; esac; done"
+            "f=$(cat file); export HPO_TEST_EPOCH=600; exec 3< <((echo \"pid $BASHPID\"; exec hpo search {options} -- \"$f\" 2>&1); echo \"code $?\"); \
+             while read -r line <&3; do echo \"$line\"; \
+             case $line in 'pid '*) pid=${{line#pid }};; *'on slot'*) kill -TERM $pid;; esac; done"
         ));
         let stdout = stopped.stdout();
         assert!(stdout.contains("code 130"), "{stdout}{}", stopped.stderr());

@@ -74,13 +74,19 @@ pub struct World {
     /// What old workers that have outlived their scheduler will still write.
     orphans: Vec<(SegmentId, u64)>,
     events: u32,
+    /// How often the study was paused, over all schedulers.
+    pauses: u32,
     oracle: Oracle,
     tally: Tally,
     process: Process,
 }
 
-/// Runs the study of a plan to its end, through as many schedulers as it takes, and then as far as it is raised.
-pub fn run(plan: Plan) -> (Answer, Tally) {
+/// So often users resume a paused study without having fixed what it is paused for.
+const PATIENCE: u32 = 16;
+
+/// Runs the study of a plan to its end, through as many schedulers as it takes, and then as far as it is raised. There is no answer if
+/// it pauses for ever, since no trial can ever report.
+pub fn run(plan: Plan) -> (Option<Answer>, Tally) {
     let whole = plan.spec.limits();
     let halted = plan.halt.map(|resource| {
         let mut limits = whole;
@@ -97,6 +103,16 @@ pub fn run(plan: Plan) -> (Answer, Tally) {
             if whole && (world.durable.is_over() || world.durable.is_at_rest()) {
                 break;
             }
+            if whole && world.pauses > PATIENCE {
+                assert!(world.durable.pause().is_some());
+                let reports = world.durable.trials().iter().map(|trial| trial.reports.len());
+                assert_eq!(
+                    reports.sum::<usize>(),
+                    0,
+                    "whoever insists gets past trials that can't be trained"
+                );
+                return (None, world.tally.clone());
+            }
             world.count_event();
         }
         let mut world = world.borrow_mut();
@@ -106,7 +122,7 @@ pub fn run(plan: Plan) -> (Answer, Tally) {
         }
     }
     let world = Rc::into_inner(world).expect("its schedulers are gone").into_inner();
-    (world.answer(), world.tally())
+    (Some(world.answer()), world.tally())
 }
 
 /// One scheduler, from its start to its end; whether it came there.
@@ -131,6 +147,9 @@ fn live(world: &Rc<RefCell<World>>, limits: Limits) -> bool {
                     ),
                     "its disk takes everything"
                 );
+                if matches!(outcome, Err(SchedulerError::Paused(_))) {
+                    world.borrow_mut().pauses += 1;
+                }
                 return true;
             }
             Poll::Pending if world.borrow().process.dead => return false,
@@ -166,6 +185,7 @@ impl World {
             past: Vec::new(),
             orphans: Vec::new(),
             events: 0,
+            pauses: 0,
             oracle: Oracle::default(),
             tally: Tally::default(),
             process: Process {
@@ -409,6 +429,13 @@ impl World {
                 if *checkpoint_lost {
                     self.tally.lost_checkpoints += 1;
                     self.reported.remove(trial);
+                }
+            }
+            // One that had failed for good has lost what nothing seemed to need any more.
+            &Fact::TrialRetried { trial } => {
+                let trial = self.durable.trial(trial).unwrap();
+                if matches!(trial.state, TrialState::Failed { .. }) {
+                    self.reported.insert(trial.id, trial.resume_point().0);
                 }
             }
             Fact::SegmentStopped { .. } => self.tally.stopped_segments += 1,

@@ -83,9 +83,10 @@ impl Place {
         let all = [built.to_owned(), trainers]
             .into_iter()
             .chain(std::env::split_paths(&path));
-        let mut command = Command::new("bash");
+        let mut command = Command::new("timeout");
         command
-            .args(["-c", script])
+            .arg(LONGEST.to_string())
+            .args(["bash", "-c", script])
             .env("PATH", std::env::join_paths(all).unwrap())
             .env_remove("HPO_STUDIES")
             .env_remove("RUST_LOG")
@@ -216,16 +217,22 @@ impl Place {
     }
 }
 
-/// Has a command begin with the usual dispositions of signals. What runs the tests may ignore some, as a shell has those that run beside
-/// it ignore SIGINT, and whoever inherits that keeps to it.
+/// Seconds after which a command that has not ended is ended, so that a test that waits for it fails instead of hanging.
+const LONGEST: u32 = 900;
+
+/// Has a command begin with the usual dispositions of signals, and end after the longest time that one may take. What runs the tests may
+/// ignore some signals, as a shell has those that run beside it ignore SIGINT, and whoever inherits that keeps to it.
 fn heed_signals(command: &mut Command) {
     let usual = || {
-        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGALRM] {
             // SAFETY: the disposition is one that there always is, and setting it is safe between fork and exec.
             if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
                 return Err(std::io::Error::last_os_error());
             }
         }
+        // It lasts beyond exec, and no child inherits it.
+        // SAFETY: alarm is safe between fork and exec.
+        unsafe { libc::alarm(LONGEST) };
         Ok(())
     };
     // SAFETY: it calls only functions that are safe between fork and exec.
