@@ -136,8 +136,8 @@ fn an_older_study_keeps_the_validation_loss_that_it_was_made_with() {
     assert!(
         body.contains("\"validation_margin\":0.5")
             && !body.contains("validation_loss")
-            && !body.contains("prompts")
-            && !body.contains("negatives"),
+            && !body.contains("\"prompts\":")
+            && !body.contains("\"negatives\":"),
         "{body}"
     );
     let crc = crc32c::crc32c(body.as_bytes());
