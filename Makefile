@@ -7,7 +7,7 @@ CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-test-support
 # Cargo would otherwise take make's number of jobs for its own.
 unexport MAKEFLAGS
 
-.PHONY: help setup build demo test lint deny install bench bench-quality bench-validation bench-store simulate-faults \
+.PHONY: help setup build demo test lint deny install bench bench-quality bench-validation bench-evaluation bench-store simulate-faults \
 	build-core build-trainer test-tools test-core test-trainer doc
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make bench    compare the trainer's speed with sentence-transformers and PyTorch (5 GB, half an hour)"
 	@echo "make bench-quality  compare the configurations that hpo, Optuna and Syne Tune find with equal epochs, on formulas and measured curves (hours)"
 	@echo "make bench-validation  measure which validation loss foretells how good a model is on test data (an hour; Debian or Ubuntu)"
+	@echo "make bench-evaluation  measure the time and memory that it takes to measure a model on a corpus of 100,000 texts (minutes)"
 	@echo "make bench-store    measure the time and memory it takes to open studies of up to 100,000 trials"
 	@echo "make simulate-faults  simulate 100,000 small studies with every kind of failure"
 	@echo "make lint     formatting and clippy"
@@ -81,6 +82,10 @@ bench-quality:
 bench-validation: setup
 	cargo build --locked $(TRAINER) --example embeddings_by_epoch
 	python3 benches/validation_losses.py --trainer $(TARGET)/release/examples/embeddings_by_epoch
+
+bench-evaluation: setup
+	cargo build --locked $(TRAINER)
+	python3 benches/evaluation.py --worker $(TARGET)/release/hpo-trial-embedding
 
 bench-store:
 	cargo build --locked --release -p hpo --bin hpo --example big_journal

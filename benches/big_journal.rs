@@ -82,7 +82,7 @@ fn write(root: &Path, trials: u64, reports: u64) {
     let directory = StudyDirectory::new(root);
     let spec = spec(trials, reports);
     let limits = spec.limits();
-    store::create(&directory, &spec, "", None, Timestamp(0)).unwrap();
+    store::create(&directory, &spec, "", None, Vec::new(), Timestamp(0)).unwrap();
     let path = directory.journal();
     let mut reader = JournalReader::open(&path).unwrap();
     let first = reader.next_record().unwrap().unwrap();

@@ -49,7 +49,7 @@ fn spec() -> StudySpec {
 fn a_hundred_thousand_records_that_leave_nothing_behind_are_not_held() {
     let place = tempfile::tempdir().unwrap();
     let directory = StudyDirectory::new(place.path().join("s"));
-    store::create(&directory, &spec(), "", None, Timestamp(0)).unwrap();
+    store::create(&directory, &spec(), "", None, Vec::new(), Timestamp(0)).unwrap();
     let mut reader = JournalReader::open(&directory.journal()).unwrap();
     reader.skip().unwrap();
     let mut writer = JournalWriter::resume(&directory.journal(), &reader).unwrap();

@@ -97,7 +97,6 @@ fn all_of<'a>(trial: &'a Trial, rungs: &[u64]) -> Observation<'a> {
     let reached = rungs.iter().take_while(|rung| **rung <= trial.resource());
     let costs = reached.filter_map(|&rung| Some((rung, trial.best_up_to(rung)?.1)));
     Observation {
-        trial: trial.id,
         parameters: &trial.parameters,
         costs: costs.collect(),
         failed: matches!(trial.state, TrialState::Diverged { .. }),

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use hpo_protocol::Measurement;
+use hpo_protocol::Baseline;
 use serde::{Deserialize, Serialize};
 
 use super::diagnosis::{Summary, summarise};
 use super::{Foresight, Importances, foresight, importance};
 use crate::ids::{Timestamp, TrialId};
 use crate::study::{
-    Confirmation, Limit, Pause, RungProgress, SchedulerRun, Study, StudySpec, Tested, Trial, TrialStatus, TrialSummary,
+    Confirmation, Earlier, Limit, Pause, RungProgress, SchedulerRun, Study, StudySpec, Tested, Trial, TrialStatus,
+    TrialSummary,
 };
 
 /// A study without its trials.
@@ -17,6 +18,9 @@ use crate::study::{
 pub struct Overview {
     /// What the study is, with the limits that it has by now.
     pub spec: StudySpec,
+    /// The earlier study whose results it knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Earlier>,
     /// The scheduler that has, or last had, the study.
     pub scheduler: Option<SchedulerRun>,
     /// When the first record was made.
@@ -48,8 +52,10 @@ pub struct Overview {
     pub full_resource: u64,
     /// Time spent training, summed over all slots, in milliseconds.
     pub trained_ms: u64,
-    /// The loss and metrics of the untrained model, once measured.
-    pub baseline: Option<Measurement>,
+    /// The loss and metrics of the untrained model, or of each of those that trials choose from, once measured.
+    pub baseline: Option<Baseline>,
+    /// Whether the best trial is better than all of them; see [`Study::improves`].
+    pub improves: Option<bool>,
     /// The best trial; see [`Study::best`].
     pub best: Option<TrialSummary>,
     /// The outcome of confirmation so far; `None` if it has not started.
@@ -78,6 +84,7 @@ impl Overview {
         };
         Self {
             spec: study.spec().clone(),
+            earlier: study.earlier().cloned(),
             scheduler: study.scheduler().cloned(),
             created,
             updated,
@@ -94,6 +101,7 @@ impl Overview {
             full_resource: study.full_resource(),
             trained_ms: study.trials().iter().map(|trial| trial.trained_ms).sum(),
             baseline: study.baseline().cloned(),
+            improves: study.improves(),
             best: study.best().map(|best| study.summary(best)),
             confirmed: confirmed.filter_map(|one| in_search(one.trial)).collect(),
             confirmation,
@@ -102,14 +110,6 @@ impl Overview {
             importance: importance(study),
             findings: summarise(study),
         }
-    }
-
-    /// Whether the best trial is better than the untrained model, by the study's objective; `None` if one of them is not known.
-    pub fn improves(&self) -> Option<bool> {
-        let objective = &self.spec.objective;
-        let untrained = objective.measured(self.baseline.as_ref()?)?;
-        let best = self.best.as_ref()?.objective?;
-        Some(objective.is_better(best, untrained))
     }
 
     /// How many trials the search has.

@@ -12,8 +12,8 @@ use crate::ids::TrialId;
 use crate::shell::about;
 use crate::signals::Signals;
 use crate::store::{StudyDirectory, StudyReader};
-use crate::study::{Study, StudySpec, Tested, Trial, TrialSummary};
-use crate::view::{metric, notify};
+use crate::study::{Study, StudySpec, Trial, TrialSummary};
+use crate::view::{no_better_than, notify};
 
 /// The arguments of `hpo export`.
 #[derive(Debug, clap::Args)]
@@ -159,23 +159,17 @@ pub(super) fn refuse_existing(directory: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
-/// A model that is no better than the one that it was made of is not worth shipping.
+/// A model that is no better than one that was there before is not worth shipping.
 fn refuse_untrained(study: &Study) -> Result<(), CliError> {
-    let objective = &study.spec().objective;
-    let untrained = study.baseline().and_then(|it| objective.measured(it));
-    let best = study.best().and_then(|best| study.summary(best).objective);
-    match untrained.zip(best) {
-        Some((untrained, best)) if !objective.is_better(best, untrained) => Err(CliError::usage(
-            format!(
-                "the best trial is no better than the untrained model: {} {}, untrained {}",
-                objective.metric,
-                metric(best),
-                metric(untrained)
-            ),
-            "use the untrained model, or write it nevertheless with --force",
-        )),
-        _ => Ok(()),
+    if study.improves() != Some(false) {
+        return Ok(());
     }
+    let best = study.best().map(|best| study.summary(best)).zip(study.baseline());
+    let values = best.and_then(|(best, untrained)| no_better_than(&study.spec().objective, &best, untrained));
+    Err(CliError::usage(
+        format!("the best trial is no better than {}", values.unwrap_or_default()),
+        "use the untrained model, or write it nevertheless with --force",
+    ))
 }
 
 /// Has the trainer write a trial's model to a new directory.
@@ -210,14 +204,8 @@ pub(super) fn write_model(reader: &StudyReader, trial: TrialId, directory: &Path
     });
     // This also ends the worker, if it is still running.
     runtime.shutdown_background();
-    let placed = written.and_then(|(partial, [test, untrained])| {
-        let id = trial.id;
-        let tested = test.map(|measurement| Tested {
-            trial: id,
-            measurement,
-            untrained,
-        });
-        let card = Card::of(study, trial, tested.as_ref());
+    let placed = written.and_then(|(partial, results)| {
+        let card = Card::of(study, trial, &results);
         let written = card.map_or(Ok(()), |card| card.write(&partial));
         let placed = written.and_then(|()| export::place(&partial, directory));
         placed.map_err(|error| failed(error.to_string()))

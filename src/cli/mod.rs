@@ -2,6 +2,7 @@
 
 mod error;
 mod export;
+mod from;
 mod fsck;
 mod number;
 mod origin;

@@ -197,6 +197,16 @@ fn different(origin: &Origin, named: &NamedInput, now: &[Input], study: &str) ->
     ))
 }
 
+/// How the files that a file names, whose content is that of `now`, differ from those that another study was created on, one line each.
+pub(super) fn differences(was: &Origin, now: &Origin, file: &StudyFile, study: &str) -> Vec<String> {
+    let named = named_inputs(&file.study.trainer).into_iter();
+    let different = named.filter_map(|named| {
+        let own = now.inputs.iter().filter(|input| input.role == named.role);
+        different(was, &named, &own.cloned().collect::<Vec<_>>(), study)
+    });
+    different.map(|what| format!("  {what}")).collect()
+}
+
 /// What is wrong with the files that a study's file names, at their places.
 pub(super) fn diagnostics(origin: &Origin, file: &StudyFile, study: &str) -> Vec<Diagnostic> {
     let external = file.study.trainer.command.is_some();

@@ -35,7 +35,7 @@ impl Resume {
             if train::is_once(reader.study().spec()) {
                 train::once(&mut file);
             }
-            return search(&file, directory, &self.slots, &again).map(drop);
+            return search(&file, directory, None, &self.slots, &again).map(drop);
         }
         // The study's file sets the slots; if it can no longer be read, the defaults will do.
         let path = directory.study_file();

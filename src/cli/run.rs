@@ -260,7 +260,10 @@ fn without_result(study: &Study, directory: &StudyDirectory) -> String {
         Some((trial, message)) => {
             format!("every trial has failed or diverged{logs}; trial {trial} failed last: {message}")
         }
-        None => format!("every trial has diverged: none has reported a finite loss{logs}"),
+        None => {
+            let metric = &study.spec().objective.metric;
+            format!("every trial has diverged: none has reported a finite `{metric}`{logs}")
+        }
     }
 }
 

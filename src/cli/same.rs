@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use hpo_data::Kind;
+use hpo_protocol::{BASE_MODEL, Values};
+use serde_json::{Map, Value, json};
 
 use super::{CliError, origin};
 use crate::diagnostic::Diagnostics;
 use crate::store::StudyReader;
 use crate::study::{StudySpec, Trainer};
-use crate::study_file::{StudyFile, clean, named_inputs, relative, settings_of_then};
+use crate::study_file::{PROMPT_SETS, StudyFile, clean, named_inputs, relative, settings_of_then, settings_of_today};
 
 /// A study is one search: what it was created as and on must not change, except for its limits, which may grow. Returns the trainer as
 /// recorded, with the paths that the file has.
@@ -17,6 +19,12 @@ use crate::study_file::{StudyFile, clean, named_inputs, relative, settings_of_th
 /// What has changed.
 pub(super) fn check(reader: &StudyReader, wanted: &StudySpec, file: &StudyFile) -> Result<Trainer, CliError> {
     let recorded = reader.study().spec();
+    if let Some(origin) = reader.origin() {
+        let changed = origin::diagnostics(origin, file, &recorded.name);
+        if !changed.is_empty() {
+            return Err(CliError::Input(Diagnostics(changed)));
+        }
+    }
     let mut comparable = wanted.clone();
     if wanted.trials > recorded.trials {
         comparable.trials = recorded.trials;
@@ -27,32 +35,12 @@ pub(super) fn check(reader: &StudyReader, wanted: &StudySpec, file: &StudyFile) 
         comparable.confirmation = recorded.confirmation;
     }
     comparable.stop = recorded.stop;
-    if wanted.trainer.command.is_none() {
-        // The embedding trainer's files are absolute: it does not matter where it starts.
-        comparable.trainer.directory.clone_from(&recorded.trainer.directory);
-        comparable.trainer.settings = settings_of_then(file, &recorded.trainer.settings);
+    comparable.trainer = as_recorded(reader, &wanted.trainer, file);
+    if let Some(earlier) = reader.study().earlier() {
+        comparable.space.try_first.extend(earlier.first.iter().cloned());
     }
-    if let Some(origin) = reader.origin() {
-        let changed = origin::diagnostics(origin, file, &recorded.name);
-        if !changed.is_empty() {
-            return Err(CliError::Input(Diagnostics(changed)));
-        }
-        // The content is the same, whatever the files are called now.
-        for named in named_inputs(&wanted.trainer) {
-            if origin.has(&named.role) {
-                named.copy_setting(&recorded.trainer, &mut comparable.trainer);
-            }
-        }
-        let now = file.absolute_path();
-        if let (Some(was), Some(now)) = (origin.file.as_ref().and_then(|file| file.path.parent()), now.parent()) {
-            place(&recorded.trainer, was, &mut comparable.trainer, now);
-        }
-    }
-    let (Ok(old), Ok(new)) = (serde_json::to_value(recorded), serde_json::to_value(&comparable)) else {
-        return Ok(recorded.trainer.clone());
-    };
     let mut differences = Vec::new();
-    differ("", &old, &new, &mut differences);
+    differ("", &as_value(recorded), &as_value(&comparable), &mut differences);
     if differences.is_empty() {
         return Ok(origin::with_paths(reader.origin(), &recorded.trainer, &wanted.trainer));
     }
@@ -65,6 +53,93 @@ pub(super) fn check(reader: &StudyReader, wanted: &StudySpec, file: &StudyFile) 
         ),
         "undo the change, or give the changed study another name; only `trials` and `[confirmation]` may grow",
     ))
+}
+
+/// What keeps the results of a recorded study from being compared with those of the study that a file is to become, one line each:
+/// its objective, its trainer with all that it measures, and the unit of its resource. Of the trainer's files only the names are
+/// looked at, of those that `reader` knows by their content not even these. `kind` is that of the data, if known.
+pub(super) fn incomparable(
+    reader: &StudyReader,
+    wanted: &StudySpec,
+    file: &StudyFile,
+    kind: Option<Kind>,
+) -> Vec<String> {
+    let compared = |spec: &StudySpec, trainer: &Trainer| {
+        let all = as_value(spec);
+        json!({
+            "objective": all["objective"],
+            "policy": { "resource": all["policy"]["resource"] },
+            "trainer": { "command": trainer.command, "directory": trainer.directory, "settings": trainer.settings },
+        })
+    };
+    let recorded = reader.study().spec();
+    let (mut was, mut is) = (recorded.trainer.clone(), as_recorded(reader, &wanted.trainer, file));
+    if wanted.trainer.command.is_none() {
+        // A study of before goes on as it was, and a new one does not begin so.
+        let today = settings_of_today(&recorded.trainer.settings, kind == Some(Kind::Triplets));
+        let usual = |(key, _): &(String, Value)| !recorded.trainer.settings.contains_key(key);
+        for (key, value) in today.into_iter().filter(usual) {
+            let now = wanted.trainer.settings.get(&key).cloned();
+            is.settings.extend(now.map(|now| (key.clone(), now)));
+            was.settings.insert(key, value);
+        }
+        keep_common_prompts(&mut was.settings, &mut is.settings);
+    }
+    let mut differences = Vec::new();
+    let (old, new) = (compared(recorded, &was), compared(wanted, &is));
+    differ("", &old, &new, &mut differences);
+    differences
+}
+
+/// Leaves those sets of prompts that both settings have: which there are to choose from is said by the space.
+fn keep_common_prompts(one: &mut Values, other: &mut Values) {
+    let sets = |settings: &mut Values| match settings.remove(PROMPT_SETS) {
+        Some(Value::Object(sets)) => sets,
+        _ => Map::new(),
+    };
+    let (mut ours, mut theirs) = (sets(one), sets(other));
+    ours.retain(|name, _| theirs.contains_key(name));
+    theirs.retain(|name, _| ours.contains_key(name));
+    for (settings, sets) in [(one, ours), (other, theirs)] {
+        settings.insert(PROMPT_SETS.to_owned(), Value::Object(sets));
+    }
+}
+
+/// A specification with all that decides what is compared, even if it is as usual.
+fn as_value(spec: &StudySpec) -> Value {
+    let mut all = json!(spec);
+    all["objective"] = json!(spec.objective);
+    all["policy"]["resource"] = json!(spec.policy.unit);
+    all
+}
+
+/// The trainer of a file as a recorded study has it, where they differ only in where the same things are, or in how versions of then
+/// wrote them. What the study knows by its content is taken to be the same.
+fn as_recorded(reader: &StudyReader, wanted: &Trainer, file: &StudyFile) -> Trainer {
+    let recorded = &reader.study().spec().trainer;
+    let mut trainer = wanted.clone();
+    if wanted.command.is_none() {
+        // The embedding trainer's files are absolute: it does not matter where it starts.
+        trainer.directory.clone_from(&recorded.directory);
+        trainer.settings = settings_of_then(file, &recorded.settings);
+        // Which models there are to choose from is said by the space, and their content is compared elsewhere.
+        let models = recorded.settings.get(BASE_MODEL).filter(|models| models.is_object());
+        if let (Some(was), Some(now @ Value::Object(_))) = (models, trainer.settings.get_mut(BASE_MODEL)) {
+            now.clone_from(was);
+        }
+    }
+    let Some(origin) = reader.origin() else { return trainer };
+    // The content is the same, whatever the files are called now.
+    for named in named_inputs(wanted) {
+        if origin.has(&named.role) {
+            named.copy_setting(recorded, &mut trainer);
+        }
+    }
+    let now = file.absolute_path();
+    if let (Some(was), Some(now)) = (origin.file.as_ref().and_then(|file| file.path.parent()), now.parent()) {
+        place(recorded, was, &mut trainer, now);
+    }
+    trainer
 }
 
 /// Gives the program and its directory the paths that they had when the study's file was in the directory `was`, if they are the same
@@ -86,6 +161,10 @@ fn place(recorded: &Trainer, was: &Path, trainer: &mut Trainer, now: &Path) {
     }
 }
 
+/// The place of the evaluations, and what stands before the name of one.
+const EVALUATIONS: &str = "trainer.settings.evaluations";
+const EVALUATION: &str = "trainer.settings.evaluations.";
+
 /// What stands before the name of a parameter in the place of its table.
 const PARAMETER: &str = "space.parameter.";
 
@@ -104,6 +183,8 @@ fn differ(place: &str, old: &Value, new: &Value, differences: &mut Vec<String>) 
                 differ(&below(key), &of(a), &of(b), differences);
             }
         }
+        (Object(_), Null) if place == EVALUATIONS => differ(place, old, &Object(Map::new()), differences),
+        (Null, Object(_)) if place == EVALUATIONS => differ(place, &Object(Map::new()), new, differences),
         (Array(a), Array(b)) if place == "space.parameters" => {
             let named = |list: &[Value]| -> Map<String, Value> {
                 let pair = |parameter: &Value| {
@@ -160,11 +241,19 @@ fn key(place: &str) -> String {
     if let Some(name) = place.strip_prefix(PARAMETER) {
         return format!("[space] {name}");
     }
+    if let Some(place) = place.strip_prefix(EVALUATION) {
+        return match place.split_once('.') {
+            Some((name, key)) => format!("[evaluation.{name}] {key}"),
+            None => format!("[evaluation.{place}]"),
+        };
+    }
     let renamed = match place {
         "threads" => "slots.threads_per_trial",
         "space.constraints" => "study.constraints",
         "space.try_first" => return "[[try_first]]".to_owned(),
         "confirmation" => return "[confirmation]".to_owned(),
+        "objective.metric" => "objective",
+        "objective.direction" => "direction",
         place => place,
     };
     let (table, key) = match renamed.split_once('.') {
@@ -177,15 +266,17 @@ fn key(place: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn differences_have_the_names_that_the_file_has_for_them() {
         let old = json!({
-            "seed": 1, "threads": 1, "policy": { "type": "asha", "resource": "epochs" }, "confirmation": null,
-            "trainer": { "command": ["a"], "settings": { "max_length": 32 } },
+            "seed": 1, "objective": { "metric": "loss", "direction": "minimize" }, "threads": 1,
+            "policy": { "type": "asha", "resource": "epochs" }, "confirmation": null,
+            "trainer": {
+                "command": ["a"],
+                "settings": { "evaluations": { "docs": { "type": "retrieval", "every": "rung" } }, "max_length": 32 },
+            },
             "space": {
                 "parameters": [
                     { "name": "x", "distribution": { "type": "fixed", "value": 1 } },
@@ -195,8 +286,16 @@ mod tests {
             }
         });
         let new = json!({
-            "seed": 2, "threads": 2, "policy": { "type": "pasha", "resource": "steps" }, "confirmation": { "seeds": 2 },
-            "trainer": { "command": ["b"], "settings": { "max_length": 40, "level": 1 } },
+            "seed": 2, "objective": { "metric": "f1", "direction": "maximize" }, "threads": 2,
+            "policy": { "type": "pasha", "resource": "steps" }, "confirmation": { "seeds": 2 },
+            "trainer": {
+                "command": ["b"],
+                "settings": {
+                    "evaluations": { "docs": { "type": "retrieval", "every": "end" }, "faq": { "type": "triplets" } },
+                    "max_length": 40,
+                    "level": 1,
+                },
+            },
             "space": {
                 "parameters": [
                     { "name": "y", "distribution": { "type": "fixed", "value": 1 } },
@@ -211,11 +310,15 @@ mod tests {
             differences,
             [
                 "  [study] seed: was 1, is 2",
+                "  [study] objective: was \"loss\", is \"f1\"",
+                "  [study] direction: was \"minimize\", is \"maximize\"",
                 "  [slots] threads_per_trial: was 1, is 2",
                 "  [policy] type: was \"asha\", is \"pasha\"",
                 "  [policy] resource: was \"epochs\", is \"steps\"",
                 "  [confirmation]: was not there, is {\"seeds\":2}",
                 "  [trial] command: was [\"a\"], is [\"b\"]",
+                "  [evaluation.docs] every: was \"rung\", is \"end\"",
+                "  [evaluation.faq]: was not there, is {\"type\":\"triplets\"}",
                 "  [trial] max_length: was 32, is 40",
                 "  [trial] level: was not there, is 1",
                 "  [space] x: was {\"type\":\"fixed\",\"value\":1}, is not there",
@@ -224,6 +327,18 @@ mod tests {
                 "  [space] y: was not there, is {\"type\":\"fixed\",\"value\":1}",
                 "  [study] constraints: was [], is [\"x > 1\"]",
             ]
+        );
+        let (mut added, mut removed) = (Vec::new(), Vec::new());
+        let settings = json!({ "docs": { "type": "triplets" } });
+        differ(EVALUATIONS, &Value::Null, &settings, &mut added);
+        differ(EVALUATIONS, &settings, &Value::Null, &mut removed);
+        assert_eq!(
+            added,
+            ["  [evaluation.docs]: was not there, is {\"type\":\"triplets\"}"]
+        );
+        assert_eq!(
+            removed,
+            ["  [evaluation.docs]: was {\"type\":\"triplets\"}, is not there"]
         );
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use hpo_data::Report;
 
+use super::from::EarlierStudy;
 use super::run::{self, Private, SlotArguments};
 use super::study::Studies;
 use super::{CliError, origin, same};
@@ -25,6 +26,11 @@ pub(super) struct Search {
     /// End after so long, such as 90m or 2h 30m, all runs of the search together [default: `time_limit` of the study's file]
     #[arg(long, value_name = "TIME", value_parser = span)]
     time_limit: Option<u64>,
+
+    /// Begin a new study with the results of this one, where they are comparable: the sampler knows them, and the best
+    /// configurations come first. It is given by its name, its directory or its file
+    #[arg(long, value_name = "STUDY")]
+    from: Option<PathBuf>,
 
     #[command(flatten)]
     slots: SlotArguments,
@@ -55,14 +61,20 @@ impl Search {
             .slots
             .command(words.chain(limit.as_deref().map(OsStr::new)), studies);
         let directory = studies.of(&file.path, &file.study.name);
-        search(&file, directory, &self.slots, &again).map(drop)
+        let from = self.from.as_deref();
+        let from = from
+            .map(|named| EarlierStudy::find(studies, named, &directory))
+            .transpose()?;
+        search(&file, directory, from, &self.slots, &again).map(drop)
     }
 }
 
-/// Creates the study of a file in a directory, or resumes it, and returns the directory once it has finished.
+/// Creates the study of a file in a directory, with the results of another one if there is `from`, or resumes it, and returns the
+/// directory once it has finished.
 pub(super) fn search(
     file: &StudyFile,
     directory: StudyDirectory,
+    from: Option<EarlierStudy>,
     arguments: &SlotArguments,
     again: &str,
 ) -> Result<StudyDirectory, CliError> {
@@ -74,8 +86,11 @@ pub(super) fn search(
         let recorded = reader.study().spec();
         let threads = file.slots.threads_per_trial.unwrap_or(recorded.threads);
         let wanted = file.study.spec(threads, recorded.policy.parallel_brackets);
-        match same::check(&reader, &wanted, file) {
+        let is_from = |trainer| from.iter().try_for_each(|from| from.check(&reader)).map(|()| trainer);
+        match same::check(&reader, &wanted, file).and_then(is_from) {
             Err(error) if reader.study().has_trained() => return Err(error),
+            // To begin it anew would lose what it knows.
+            Err(error) if from.is_none() && reader.study().earlier().is_some() => return Err(error),
             Err(error) => changed = Some(error),
             Ok(_) if reader.study().is_over() && wanted.limits() == recorded.limits() => {
                 run::print_finished(&reader)?;
@@ -100,10 +115,19 @@ pub(super) fn search(
     let spec = file.study.spec(threads, file.study.brackets_for(slots.len()));
     run::program(&spec.name, &spec.trainer, &directory)?;
     let origin = origin::of(file, &directory)?;
+    let kind = data.as_ref().map(|report| report.kind);
+    let earlier = from.map(|from| from.take(file, &spec, &origin, kind)).transpose()?;
     if let Some(changed) = changed {
         forget(&directory, changed)?;
     }
-    store::create(&directory, &spec, &file.text, Some(origin), now())?;
+    store::create(
+        &directory,
+        &spec,
+        &file.text,
+        Some(origin),
+        earlier.unwrap_or_default(),
+        now(),
+    )?;
     tell_data(data);
     run::run(
         &directory,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::Measurement;
+use hpo_protocol::Baseline;
 use serde_json::{Value, json};
 
 use super::CliError;
@@ -53,8 +53,8 @@ impl Show {
     }
 }
 
-/// Everything about a trial; `baseline` has the loss and metrics of the untrained model, if they were measured.
-fn details(spec: &StudySpec, baseline: Option<&Measurement>, trial: &Trial) -> Value {
+/// Everything about a trial; `baseline` has the loss and metrics of the untrained models, if they were measured.
+fn details(spec: &StudySpec, baseline: Option<&Baseline>, trial: &Trial) -> Value {
     let reports = trial.reports.iter().map(|(resource, report)| {
         json!({
             "resource": resource,
@@ -65,7 +65,8 @@ fn details(spec: &StudySpec, baseline: Option<&Measurement>, trial: &Trial) -> V
             "checkpoint": report.checkpoint,
         })
     });
-    let diagnosis = diagnose(trial, baseline, &spec.objective);
+    let untrained = baseline.and_then(|baseline| baseline.of(&trial.parameters));
+    let diagnosis = diagnose(trial, untrained, &spec.objective);
     json!({
         "trial": TrialSummary::new(trial, &spec.objective),
         "resource_unit": spec.policy.unit,

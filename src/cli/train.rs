@@ -53,7 +53,7 @@ impl Train {
         let words = ["train".as_ref(), "--config".as_ref(), config.as_os_str()].into_iter();
         let again = self.slots.command(words.chain(output), studies);
         let directory = studies.of(&file.path, &file.study.name);
-        let directory = search(&file, directory, &self.slots, &again)?;
+        let directory = search(&file, directory, None, &self.slots, &again)?;
         if let Some(output) = &self.output {
             let reader = StudyReader::open(directory)?;
             export::write_model(&reader, TrialId(0), output)?;

@@ -4,7 +4,9 @@
 //! the beginning of a sentence. So a message is looked for anywhere in a line, as long as no other text follows it. What Python
 //! and others write for a number that is not finite is not JSON, but understood.
 
-use hpo_protocol::{FromWorker, Metrics};
+use std::collections::BTreeMap;
+
+use hpo_protocol::{Baseline, FromWorker, Metrics};
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
@@ -110,11 +112,19 @@ fn message(json: &[u8], mut value: Value) -> Result<FromWorker, Failure> {
     let take = |of: Option<&mut Value>| of.and_then(Value::as_object_mut).map(take_out).unwrap_or_default();
     let own = take(Some(&mut value));
     let [test, untrained] = ["test", "untrained"].map(|key| take(value.get_mut(key)));
+    let each = value
+        .get_mut("models")
+        .and_then(Value::as_object_mut)
+        .into_iter()
+        .flatten();
+    let models: BTreeMap<String, TakenOut> = each.map(|(name, of)| (name.clone(), take(Some(of)))).collect();
+    let each = value.get("models").and_then(Value::as_object).into_iter().flatten();
     let no_number = [Some(&value), value.get("test"), value.get("untrained")]
         .into_iter()
         .flatten()
+        .chain(each.map(|(_, of)| of))
         .find_map(no_number);
-    let read = match own.nothing && test.nothing && untrained.nothing {
+    let read = match own.nothing && test.nothing && untrained.nothing && models.values().all(|of| of.nothing) {
         // Only here it shows if a key stands there twice.
         true => serde_json::from_slice(json),
         false => serde_json::from_value(value),
@@ -125,7 +135,14 @@ fn message(json: &[u8], mut value: Value) -> Result<FromWorker, Failure> {
     })?;
     match &mut message {
         FromWorker::Report { loss, metrics, .. } => own.put_back(loss, metrics),
-        FromWorker::Evaluated(measured) => own.put_back(&mut measured.loss, &mut measured.metrics),
+        FromWorker::Evaluated(Baseline::One(measured)) => own.put_back(&mut measured.loss, &mut measured.metrics),
+        FromWorker::Evaluated(Baseline::Models { models: measured }) => {
+            for (name, taken) in models {
+                if let Some(measured) = measured.get_mut(&name) {
+                    taken.put_back(&mut measured.loss, &mut measured.metrics);
+                }
+            }
+        }
         FromWorker::Exported {
             test: on_test,
             untrained: without_training,

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::{Feature, Measurement, Run, Unit, Values};
+use hpo_protocol::{Feature, Run, Unit, Values};
 
 use crate::ids::{SegmentId, SlotId, TrialId};
-use crate::study::{Checkpoint, Event};
+use crate::study::{Checkpoint, Event, TestResults};
 
 /// What a slot shall do.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,10 +114,8 @@ pub enum News {
     Exported {
         /// Where.
         directory: PathBuf,
-        /// What it comes to on the test data, if there are any.
-        test: Option<Measurement>,
-        /// What the untrained model comes to there.
-        untrained: Option<Measurement>,
+        /// What it comes to.
+        results: TestResults,
     },
     /// The model was not written.
     ExportFailed {

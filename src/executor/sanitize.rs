@@ -5,7 +5,7 @@ use hpo_protocol::Metrics;
 use crate::diagnostic::visible;
 
 /// No trainer has more metrics; a report of thousands would fill the journal.
-const METRICS: usize = 200;
+const METRICS: usize = 1000;
 
 /// The longest name of a metric, in bytes.
 const METRIC_NAME: usize = 100;

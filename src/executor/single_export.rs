@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::{Feature, Measurement};
+use hpo_protocol::Feature;
 use tokio::sync::mpsc::channel;
 
 use super::launcher::{Leftovers, Purpose};
@@ -11,7 +11,7 @@ use super::program::Program;
 use super::slots::Slot;
 use super::worker::Worker;
 use crate::store::StudyDirectory;
-use crate::study::Checkpoint;
+use crate::study::{Checkpoint, TestResults};
 
 /// Why a model was not written.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum ExportError {
 }
 
 /// Starts a worker for no other purpose than to write the model of a checkpoint to `directory`, and returns that directory, and what
-/// the model and the untrained one come to on the test data, if there are any.
+/// the model comes to.
 ///
 /// # Errors
 /// If the trainer can't write models, or the worker has failed to.
@@ -38,7 +38,7 @@ pub async fn export_model(
     study: &StudyDirectory,
     checkpoint: Checkpoint,
     directory: PathBuf,
-) -> Result<(PathBuf, [Option<Measurement>; 2]), ExportError> {
+) -> Result<(PathBuf, TestResults), ExportError> {
     slot.launcher.end_leftovers(study.root(), Leftovers::Exports);
     let (sender, mut news) = channel(1);
     let purpose = Purpose::Export(std::process::id());
@@ -52,11 +52,7 @@ pub async fn export_model(
                 let (checkpoint, directory) = (checkpoint.clone(), directory.clone());
                 worker.order(Order::Export { checkpoint, directory });
             }
-            News::Exported {
-                directory,
-                test,
-                untrained,
-            } => return Ok((directory, [test, untrained])),
+            News::Exported { directory, results } => return Ok((directory, results)),
             News::ExportFailed { message, .. } | News::Fatal { message } => return Err(ExportError::Failed(message)),
             News::Happened(_) | News::Progress { .. } | News::NoSpace { .. } | News::Remark { .. } => {}
         }

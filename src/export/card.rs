@@ -4,11 +4,11 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use hpo_protocol::Measurement;
 use hpo_protocol::embedding::ModelPrompts;
+use hpo_protocol::{Measurement, Metrics};
 use serde_json::Value;
 
-use crate::study::{Study, Tested, Trial};
+use crate::study::{Objective, Study, TestResults, Trainer, Trial};
 use crate::words::counted;
 
 /// The file of a model card.
@@ -30,14 +30,14 @@ pub struct Card {
 }
 
 impl Card {
-    /// That of a trial of the embedding trainer; `None` for other trainers, whose models are described by whoever writes them.
-    pub fn of(study: &Study, trial: &Trial, tested: Option<&Tested>) -> Option<Self> {
+    /// That of a trial of the embedding trainer, whose model comes to `results`; `None` for other trainers, whose models are described
+    /// by whoever writes them.
+    pub fn of(study: &Study, trial: &Trial, results: &TestResults) -> Option<Self> {
         let spec = study.spec();
         if spec.trainer.command.is_some() {
             return None;
         }
-        let base = trial.parameters.get("model").or(spec.trainer.settings.get("model"));
-        let base = name(base.and_then(Value::as_str).unwrap_or_default());
+        let base = name(spec.trainer.base_model(&trial.parameters).unwrap_or_default());
         let row = study.summary(trial);
         let objective = &spec.objective;
         let searched = counted(study.search_trials().count(), "configuration");
@@ -52,18 +52,19 @@ impl Card {
             objective.direction.name(),
             trial.id,
         );
-        let validated = trial.reports.get(&at).map(|report| Measurement {
-            loss: report.loss,
-            metrics: report.metrics.to_metrics(),
-        });
-        if let Some(validated) = validated {
+        if let Some(report) = trial.reports.get(&at) {
+            let mut metrics = report.metrics.to_metrics();
+            // What evaluations measure has a section of its own.
+            metrics.retain(|name, _| !results.evaluations.contains_key(name));
+            let loss = report.loss;
             text += "\n## Validation\n\nThe search chose by these values, so they are better than what new data will show.\n\n";
-            text += &compared(&validated, study.baseline());
+            text += &compared(&Measurement { loss, metrics }, study.untrained(trial));
         }
-        if let Some(tested) = tested {
+        if let Some(tested) = &results.measurement {
             text += "\n## Test\n\nNo decision of the search looked at these data.\n\n";
-            text += &compared(&tested.measurement, tested.untrained.as_ref());
+            text += &compared(tested, results.untrained.as_ref());
         }
+        text += &evaluated(&spec.trainer, objective, results);
         text += "\n## Training\n\n| | |\n|---|---|\n";
         for (key, value) in DATA
             .iter()
@@ -147,6 +148,31 @@ fn name(path: &str) -> String {
     last.map_or(path, |last| last.to_str().unwrap_or(path)).to_owned()
 }
 
+/// What evaluations have measured of the model.
+fn evaluated(trainer: &Trainer, objective: &Objective, results: &TestResults) -> String {
+    if results.evaluations.is_empty() {
+        return String::new();
+    }
+    let mut text = "\n## Evaluations\n\n".to_owned();
+    for (called, evaluation) in trainer.evaluations() {
+        let files: Vec<String> = evaluation
+            .paths()
+            .map(|(_, path)| format!("`{}`", name(&path.to_string_lossy())))
+            .collect();
+        text += &format!("- {called}: {} on {}\n", evaluation.r#type, files.join(", "));
+    }
+    if results.evaluations.contains_key(&objective.metric) {
+        text += &format!("\nThe search chose by `{}`.\n", objective.metric);
+    }
+    let measured = |metrics: &Metrics| Measurement {
+        loss: None,
+        metrics: metrics.clone(),
+    };
+    let untrained = measured(&results.untrained_evaluations);
+    let untrained = Some(&untrained).filter(|untrained| !untrained.metrics.is_empty());
+    text + "\n" + &compared(&measured(&results.evaluations), untrained)
+}
+
 /// Two columns, or one if the untrained model was not measured.
 fn compared(model: &Measurement, untrained: Option<&Measurement>) -> String {
     let values = |of: &Measurement| {
@@ -204,12 +230,14 @@ mod tests {
             loss: Some(loss),
             metrics: [("ndcg@10".to_owned(), ndcg)].into(),
         };
-        let tested = Tested {
-            trial: trial.id,
-            measurement: measured(0.25, 0.625),
+        let evaluated = |value| [("docs.ndcg@10".to_owned(), value)].into();
+        let results = TestResults {
+            measurement: Some(measured(0.25, 0.625)),
             untrained: Some(measured(0.5, 0.5)),
+            evaluations: evaluated(0.75),
+            untrained_evaluations: evaluated(0.125),
         };
-        let card = Card::of(&study, trial, Some(&tested));
+        let card = Card::of(&study, trial, &results);
         let Some(card) = card else {
             assert!(study.spec().trainer.command.is_some());
             return;
@@ -217,6 +245,7 @@ mod tests {
         for line in [
             "| loss | 0.5000 | 0.2500 |",
             "| ndcg@10 | 0.5000 | 0.6250 |",
+            "| docs.ndcg@10 | 0.1250 | 0.7500 |",
             "| loss | 0.1000 |",
             "| seed |",
         ] {

@@ -59,10 +59,7 @@ pub(super) fn look(directory: &StudyDirectory) -> Result<Examination, StoreError
 }
 
 pub(super) fn salvage(directory: &StudyDirectory, copy: Option<&Copy>) -> Result<Salvaged, StoreError> {
-    salvage_study(directory, copy).map_err(|source| StoreError::Io {
-        path: directory.journal(),
-        source,
-    })
+    Ok(salvage_study(directory, copy)?)
 }
 
 fn journal(directory: &StudyDirectory, salvaged: &Salvaged) -> Part {

@@ -6,7 +6,7 @@ use super::{Clock, Scheduler, Slots, Storage};
 use crate::executor::Order;
 use crate::export::Card;
 use crate::ids::{SlotId, TrialId};
-use crate::study::Tested;
+use crate::study::TestResults;
 
 /// The state of the export.
 pub(super) enum Export {
@@ -61,9 +61,9 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
     }
 
     /// Moves the model that was written to its place. It may be large: the user may stop that too.
-    pub(super) async fn keep_model(&mut self, written: PathBuf, tested: Option<&Tested>) {
+    pub(super) async fn keep_model(&mut self, written: PathBuf, results: &TestResults) {
         let best = self.study.exportable();
-        let card = best.and_then(|best| Card::of(&self.study, best, tested));
+        let card = best.and_then(|best| Card::of(&self.study, best, results));
         let placed = tokio::select! {
             biased;
             () = self.cancellation.requested() => {

@@ -250,13 +250,14 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
 
     /// What is said if the untrained model was measured without the objective: then no trial will have it either.
     fn lacks_objective(&self, event: &Event) -> Option<String> {
-        let Event::Evaluated(measurement) = event else {
+        let Event::Evaluated(baseline) = event else {
             return None;
         };
         let objective = &self.study.spec().objective;
-        let lacks = objective.measured(measurement).is_none();
-        let reported = named(measurement.loss.is_some(), measurement.metrics.keys());
-        lacks.then(|| objective.missing("the trainer's validation of the untrained model", &reported))
+        let mut each = baseline.each().into_iter().map(|(_, measurement)| measurement);
+        let lacking = each.find(|measurement| objective.measured(measurement).is_none())?;
+        let reported = named(lacking.loss.is_some(), lacking.metrics.keys());
+        Some(objective.missing("the trainer's validation of the untrained model", &reported))
     }
 
     /// The event for the core, if any.
@@ -287,20 +288,12 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 let checkpoint = None;
                 Some(Event::Stopped { segment, checkpoint })
             }
-            News::Exported {
-                directory,
-                mut test,
-                mut untrained,
-            } => {
-                let measured = test.iter_mut().chain(&mut untrained);
+            News::Exported { directory, mut results } => {
+                let measured = results.measurement.iter_mut().chain(&mut results.untrained);
                 measured.for_each(|measurement| self.leave_out_of(measurement));
-                let tested = self.export.trial().zip(test).map(|(trial, measurement)| Tested {
-                    trial,
-                    measurement,
-                    untrained,
-                });
-                self.keep_model(directory, tested.as_ref()).await;
-                tested.map(Event::Tested)
+                let trial = self.export.trial().filter(|_| !results.is_empty());
+                self.keep_model(directory, &results).await;
+                trial.map(|trial| Event::Tested(Tested { trial, results }))
             }
             News::ExportFailed { message, again } => {
                 match again {

@@ -1,6 +1,6 @@
 //! What the user should know once, however often it happens.
 
-use hpo_protocol::Measurement;
+use hpo_protocol::{Baseline, Measurement};
 
 use super::{Clock, Scheduler, Slots, Storage};
 use crate::study::{Event, LOSS, Reported};
@@ -26,10 +26,10 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 infinite.iter().for_each(|name| self.remark_on_infinite(name));
                 true
             }
-            Event::Evaluated(measurement) => {
-                let measured = self.study.spec().objective.measured(measurement);
-                self.leave_out_of(measurement);
-                measured.is_none_or(f64::is_finite)
+            Event::Evaluated(Baseline::One(measurement)) => self.leave_out_of_untrained(measurement),
+            Event::Evaluated(Baseline::Models { models }) => {
+                models.retain(|_, measurement| self.leave_out_of_untrained(measurement));
+                !models.is_empty()
             }
             Event::Opened { .. }
             | Event::Idle { .. }
@@ -41,6 +41,13 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             | Event::Ticked
             | Event::Closed => true,
         }
+    }
+
+    /// The same of an untrained model, which is worth nothing without its objective.
+    fn leave_out_of_untrained(&mut self, measurement: &mut Measurement) -> bool {
+        let measured = self.study.spec().objective.measured(measurement);
+        self.leave_out_of(measurement);
+        measured.is_none_or(f64::is_finite)
     }
 
     /// Leaves out what is not finite, with a remark.

@@ -94,7 +94,7 @@ impl Session {
     /// If the directory exists or can't be written.
     pub fn create(directory: impl Into<PathBuf>, spec: &StudySpec, text: &str) -> Result<Self, StoreError> {
         let directory = StudyDirectory::new(directory);
-        store::create(&directory, spec, text, None, now())?;
+        store::create(&directory, spec, text, None, Vec::new(), now())?;
         Self::open(directory.root())
     }
 

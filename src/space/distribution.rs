@@ -303,6 +303,12 @@ impl Distribution {
         }
     }
 
+    /// The lowest and the highest number, where there is one.
+    pub(super) fn bounds(&self) -> [Option<f64>; 2] {
+        let (low, high, _) = self.range();
+        [low, high].map(|bound| Some(bound).filter(|bound| bound.is_finite()))
+    }
+
     /// Whether all values are whole numbers of a range.
     pub fn is_whole(&self) -> bool {
         matches!(self, Self::Integer { .. } | Self::LogInteger { .. })

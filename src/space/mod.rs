@@ -1,5 +1,6 @@
 //! The search space: which parameters there are and how a value of each is drawn.
 
+mod adopt;
 mod cells;
 mod condition;
 mod constraint;
@@ -12,6 +13,7 @@ mod steps;
 mod unit_normal;
 mod value;
 
+pub use adopt::Outside;
 pub use cells::Cells;
 pub use condition::Condition;
 pub(crate) use condition::{Required, require};

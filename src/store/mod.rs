@@ -103,7 +103,8 @@ pub struct Store {
     pub lock: StudyLock,
 }
 
-/// Makes a new study; `file` is the text it was made from, and `origin` where that and its data are, if known.
+/// Makes a new study; `file` is the text it was made from, `origin` where that and its data are, if known, and `earlier` what it knows
+/// of an earlier study.
 ///
 /// # Errors
 /// If the directory exists or can't be written.
@@ -112,23 +113,23 @@ pub fn create(
     spec: &StudySpec,
     file: &str,
     origin: Option<Origin>,
+    earlier: Vec<Fact>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let first = Record {
-        at: now,
-        fact: Fact::StudyCreated {
-            format: FORMAT,
-            version: env!("CARGO_PKG_VERSION").into(),
-            spec: Box::new(spec.clone()),
-            file_sha256: Some(sha256(file.as_bytes())),
-            origin: origin.map(Box::new),
-        },
+    let created = Fact::StudyCreated {
+        format: FORMAT,
+        version: env!("CARGO_PKG_VERSION").into(),
+        spec: Box::new(spec.clone()),
+        file_sha256: Some(sha256(file.as_bytes())),
+        origin: origin.map(Box::new),
     };
+    let facts = [created].into_iter().chain(earlier);
+    let records: Vec<Record> = facts.map(|fact| Record { at: now, fact }).collect();
     let created = directory.create(|new| {
         let mut text = std::fs::File::create_new(new.study_file())?;
         text.write_all(file.as_bytes())?;
         text.sync_all()?;
-        JournalWriter::create(&new.journal())?.append([&first]).map(drop)
+        JournalWriter::create(&new.journal())?.append(&records).map(drop)
     });
     created.map_err(|source| match directory.has_study() {
         true => in_use(directory, None),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use hpo_protocol::Measurement;
+use hpo_protocol::Baseline;
 
 use super::database::Database;
 use super::error::DatabaseError;
@@ -28,8 +28,8 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// What the untrained model comes to, once measured.
-    pub fn baseline(self) -> Option<&'a Measurement> {
+    /// What the untrained model comes to, or each of those that trials choose from, once measured.
+    pub fn baseline(self) -> Option<&'a Baseline> {
         match self {
             Self::Database(database) => database.overview().baseline.as_ref(),
             Self::Journal(study) => study.baseline(),

@@ -11,6 +11,7 @@ use super::directory::StudyDirectory;
 use super::end::JournalEnd;
 use super::engine::guarded;
 use super::error::DatabaseError;
+use super::journal::JournalError;
 use super::lines::{Lines, salvage};
 use super::salvage::{Salvaged, read_whole, salvage as salvage_journal};
 use crate::disk::{make_private, remove_abandoned, sync_directory};
@@ -97,20 +98,27 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What can be saved of a study's journal, also out of the copy of its database.
+/// What can be saved of a study's journal, also out of the copy of its database. What keeps the study from being read is damage.
 ///
 /// # Errors
-/// If the journal is there and can't be read.
-pub fn salvage_study(directory: &StudyDirectory, copy: Option<&Copy>) -> io::Result<Salvaged> {
+/// If the journal is there and can't be read, or another version wrote it.
+pub fn salvage_study(directory: &StudyDirectory, copy: Option<&Copy>) -> Result<Salvaged, JournalError> {
     let journal = directory.journal();
-    // Where nothing else says how long it must be, the second copy may.
-    if let Known::AtLeast(records) = known(&journal)
-        && let Some(whole) = read_whole(&journal, records)
-    {
-        return Ok(whole);
-    }
+    let known = known(&journal);
+    let refused = match read_whole(&journal, known.records()) {
+        // Where nothing else says how long it must be, the second copy may.
+        Ok(Some(whole)) if matches!(known, Known::AtLeast(_)) => return Ok(whole),
+        Ok(_) => None,
+        Err(newer @ JournalError::Newer { .. }) => return Err(newer),
+        Err(refused) => Some(refused),
+    };
     let lines = copy.map(|copy| salvage(&copy.path)).unwrap_or_default();
-    salvage_journal(&journal, known(&journal).records(), lines)
+    let salvaged = salvage_journal(&journal, known.records(), lines);
+    let mut salvaged = salvaged.map_err(|source| JournalError::Io { path: journal, source })?;
+    if salvaged.damage.is_empty() {
+        salvaged.damage.extend(refused.map(|refused| refused.to_string()));
+    }
+    Ok(salvaged)
 }
 
 /// Whether what should say how many records there are is damaged itself.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
-use super::journal::JournalReader;
+use super::journal::{JournalError, JournalReader};
 use super::line::{checksum, decode, sequence};
 use super::{Tally, made_from};
 use crate::ids::TrialId;
@@ -100,17 +100,23 @@ impl Found {
     }
 }
 
-/// Reads a journal that has nothing wrong with it; none if something is. `acknowledged` is how many records it must have.
-pub fn read_whole(path: &Path, acknowledged: u64) -> Option<Salvaged> {
-    let mut journal = JournalReader::open(path).ok()?;
-    let first = journal.next_record().ok()??;
-    let Fact::StudyCreated { spec, file_sha256, .. } = &first.fact else {
-        return None;
+/// Reads a journal that has nothing wrong with it; none if it does not begin with what the study is. `acknowledged` is how many records
+/// it must have.
+///
+/// # Errors
+/// Why whoever reads it as a study refuses it.
+pub fn read_whole(path: &Path, acknowledged: u64) -> Result<Option<Salvaged>, JournalError> {
+    let mut journal = JournalReader::open(path)?;
+    let first = journal.next_record()?;
+    let Some(Fact::StudyCreated { spec, file_sha256, .. }) = first.as_ref().map(|first| &first.fact) else {
+        return Ok(None);
     };
-    let mut study = Study::restore((**spec).clone(), [&first]).ok()?;
-    journal.read_on(|record| study.follow(&record)).ok()?;
-    journal.check_end(acknowledged).ok()?;
-    Some(Salvaged {
+    let Ok(mut study) = Study::restore((**spec).clone(), &first) else {
+        return Ok(None);
+    };
+    journal.read_on(|record| study.follow(&record))?;
+    journal.check_end(acknowledged)?;
+    Ok(Some(Salvaged {
         records: journal.seq(),
         tally: journal.tally(),
         lines: Vec::new(),
@@ -119,7 +125,7 @@ pub fn read_whole(path: &Path, acknowledged: u64) -> Option<Salvaged> {
         damage: Vec::new(),
         saved: Vec::new(),
         lost: Lost::default(),
-    })
+    }))
 }
 
 /// Looks through the journal at `path`, of which `acknowledged` records are known to have been durable, with the whole lines

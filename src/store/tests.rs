@@ -53,7 +53,7 @@ fn of_trials(trials: u64) -> (tempfile::TempDir, StudyDirectory) {
     let parent = tempfile::tempdir().unwrap();
     let directory = StudyDirectory::new(parent.path().join("s"));
     let spec = StudySpec { trials, ..spec() };
-    create(&directory, &spec, "# text", None, Timestamp(1)).unwrap();
+    create(&directory, &spec, "# text", None, Vec::new(), Timestamp(1)).unwrap();
     (parent, directory)
 }
 

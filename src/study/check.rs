@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Study;
 use super::bracket::Rank;
+use super::earlier::Earlier;
 use super::trial::{Trial, TrialState};
 use super::turn::Turn;
 use crate::ids::{SlotId, TrialId};
@@ -42,6 +43,12 @@ impl Study {
     /// If they differ, or the trials contradict each other.
     pub fn check(&self) -> Result<(), Contradiction> {
         self.check_counts()?;
+        let taken = self.earlier.as_ref().map_or(0, Earlier::taken);
+        ensure(
+            self.earlier_results.len() as u64 <= taken,
+            "no more results of an earlier study than were taken",
+            || format!("{}, of {taken}", self.earlier_results.len()),
+        )?;
         self.check_sets()?;
         self.check_brackets()?;
         self.check_checkpoints()?;
@@ -95,6 +102,12 @@ impl Study {
         same("trials that run", &self.running, &running)?;
         same("trials that are paused", &self.paused, &paused)?;
         same("completed trials", &self.completed, &completed)?;
+        let decided = self.search_trials().filter(|trial| trial.state.is_final());
+        let decided: BTreeSet<TrialId> = decided.map(|trial| trial.id).collect();
+        same("decided trials", &self.decided, &decided)?;
+        same("the lowest cost", &self.lowest, &self.lowest_of_all())?;
+        let trained = self.trials.iter().map(Trial::resource).sum();
+        same("the resource trained", &self.trained, &trained)?;
         same("trials that confirm", &self.confirmed, &confirmed)?;
         let over = |id: &TrialId| self.trial(*id).is_none_or(|trial| trial.state.is_final());
         ensure(
@@ -177,6 +190,9 @@ mod tests {
         assert_eq!(found(&|study| study.drawn += 1), "trials of the search");
         assert_eq!(found(&|study| study.unfinished += 1), "trials that can change");
         assert_eq!(found(&|study| study.completed.clear()), "completed trials");
+        assert_eq!(found(&|study| study.decided.clear()), "decided trials");
+        assert_eq!(found(&|study| study.lowest = None), "the lowest cost");
+        assert_eq!(found(&|study| study.trained += 1), "the resource trained");
         assert_eq!(
             found(&|study| study.running.extend([crate::ids::TrialId(0)])),
             "trials that run"

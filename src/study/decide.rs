@@ -88,9 +88,9 @@ impl Decider<'_> {
                 self.decide();
             }
             Event::Idle { slots } => self.start_segments(slots),
-            Event::Evaluated(measurement) => {
+            Event::Evaluated(baseline) => {
                 if self.study.baseline.is_none() {
-                    self.record(Fact::BaselineMeasured(measurement));
+                    self.record(Fact::BaselineMeasured(baseline));
                 }
             }
             Event::Tested(tested) => self.record(Fact::ModelTested(tested)),

@@ -1,8 +1,9 @@
 //! What goes into the core and what comes out of it.
 
-use hpo_protocol::{Measurement, Values};
+use hpo_protocol::{Baseline, Measurement, Metrics, Values};
 use serde::{Deserialize, Serialize};
 
+use super::earlier::{Earlier, EarlierResult};
 use super::measures::Measures;
 use super::objective::Objective;
 use super::origin::Origin;
@@ -70,16 +71,38 @@ impl Reported {
     }
 }
 
-/// The exported model on data that no decision has looked at.
+/// The exported model, measured once it was written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tested {
     /// Its trial.
     pub trial: TrialId,
-    /// What it comes to there.
-    pub measurement: Measurement,
+    /// What it comes to.
+    #[serde(flatten)]
+    pub results: TestResults,
+}
+
+/// What a model comes to, and the untrained model that it was made of beside it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TestResults {
+    /// On the test data, which no decision has looked at, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measurement: Option<Measurement>,
     /// What the untrained model comes to there, if that was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub untrained: Option<Measurement>,
+    /// The metrics of evaluations.
+    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+    pub evaluations: Metrics,
+    /// Those of the untrained model.
+    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+    pub untrained_evaluations: Metrics,
+}
+
+impl TestResults {
+    /// Whether nothing was measured.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Something that happened outside the core.
@@ -99,8 +122,8 @@ pub enum Event {
         /// The slots.
         slots: Vec<SlotId>,
     },
-    /// The untrained model was measured.
-    Evaluated(Measurement),
+    /// The untrained model was measured, or each of those that trials choose from.
+    Evaluated(Baseline),
     /// The exported model was measured on data that no decision has looked at.
     Tested(Tested),
     /// A running trial was validated.
@@ -165,6 +188,10 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         origin: Option<Box<Origin>>,
     },
+    /// The study knows results of an earlier one, which follow.
+    EarlierStudy(Earlier),
+    /// What a trial of the earlier study has come to.
+    EarlierResult(EarlierResult),
     /// A scheduler took the study over; segments that ran before are lost.
     SchedulerStarted {
         /// Its process id.
@@ -194,8 +221,8 @@ pub enum Fact {
         /// Which.
         limit: Limit,
     },
-    /// The untrained model was measured.
-    BaselineMeasured(Measurement),
+    /// The untrained model was measured, or each of those that trials choose from.
+    BaselineMeasured(Baseline),
     /// The exported model was measured on the test data.
     ModelTested(Tested),
     /// A bracket was opened.
@@ -324,6 +351,12 @@ pub enum Fact {
 }
 
 impl Fact {
+    /// Those with which a study begins that knows results of an earlier one.
+    pub fn of_earlier(study: Earlier, results: Vec<EarlierResult>) -> Vec<Self> {
+        let results = results.into_iter().map(Self::EarlierResult);
+        [Self::EarlierStudy(study)].into_iter().chain(results).collect()
+    }
+
     /// The trial the fact is about.
     pub fn trial(&self) -> Option<TrialId> {
         match *self {
@@ -342,6 +375,8 @@ impl Fact {
             | Self::TrialRetried { trial }
             | Self::TrialCompleted { trial, .. } => Some(trial),
             Self::StudyCreated { .. }
+            | Self::EarlierStudy(_)
+            | Self::EarlierResult(_)
             | Self::SchedulerStarted { .. }
             | Self::SchedulerStopped
             | Self::TrialsRaised { .. }

@@ -48,6 +48,8 @@ impl Study {
             | Fact::LimitReached { .. }
             | Fact::BaselineMeasured(_)
             | Fact::StudyFinished { .. } => Ok(()),
+            Fact::EarlierStudy(ref earlier) => of_study(self.can_know(earlier)),
+            Fact::EarlierResult(ref result) => of_study(self.can_have(result)),
             Fact::TrialsRaised { trials } => of_study((self.spec.trials..=MOST_TRIALS).contains(&trials)),
             Fact::ConfirmationRaised { confirmation } => of_study(self.can_confirm(confirmation)),
             Fact::BracketOpened {

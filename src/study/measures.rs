@@ -82,6 +82,22 @@ impl Measures {
     pub fn to_metrics(&self) -> Metrics {
         self.iter().map(|(name, &value)| (name.clone(), value)).collect()
     }
+
+    /// The same, and of metrics that it does not have the values of the first of `others` that has them.
+    pub fn or<'a>(&'a self, others: impl Iterator<Item = &'a Self>) -> Metrics {
+        let mut all = self.to_metrics();
+        // Of those with the same names only the first can have anything to add.
+        let mut seen = vec![&self.names];
+        for other in others {
+            if !seen.iter().any(|names| Arc::ptr_eq(names, &other.names)) {
+                seen.push(&other.names);
+                for (name, &value) in other {
+                    all.entry(name.clone()).or_insert(value);
+                }
+            }
+        }
+        all
+    }
 }
 
 impl<'a> IntoIterator for &'a Measures {
@@ -209,6 +225,24 @@ mod tests {
         let others: Metrics = [("accuracy".to_owned(), 0.5)].into();
         assert_eq!(names.share(&(&others).into()).to_metrics(), others);
         assert_eq!(names.0.len(), 2);
+    }
+
+    #[test]
+    fn a_metric_that_is_not_there_has_the_first_value_of_others() {
+        let mut names = Names::default();
+        let mut make = |pairs: &[(&str, f64)]| {
+            let measures: Measures = pairs.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
+            names.share(&measures)
+        };
+        let own = make(&[("a", 1.0), ("b", 2.0)]);
+        let others = [
+            make(&[("a", 3.0), ("b", 4.0)]),
+            make(&[("a", 5.0), ("c", 6.0)]),
+            make(&[("a", 7.0), ("c", 8.0)]),
+            make(&[("d", 9.0)]),
+        ];
+        let expected = [("a", 1.0), ("b", 2.0), ("c", 6.0), ("d", 9.0)].map(|(name, value)| (name.to_owned(), value));
+        assert_eq!(own.or(others.iter()), expected.into());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod by_hand;
 mod check;
 mod confirmation;
 mod decide;
+mod earlier;
 mod event;
 mod fits;
 mod fold;
@@ -30,7 +31,7 @@ mod turn;
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use hpo_protocol::Measurement;
+use hpo_protocol::{Baseline, Measurement};
 use serde::{Deserialize, Serialize};
 
 pub use bracket::AshaVariant;
@@ -38,7 +39,8 @@ pub(crate) use bracket::rung_sizes;
 use bracket::{Bracket, Decision, Rank};
 pub use check::Contradiction;
 pub use confirmation::{Confirmation, Confirmed};
-pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step, Tested};
+pub use earlier::{Earlier, EarlierResult, Habits, LeftOut};
+pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step, TestResults, Tested};
 pub use fits::Misfit;
 pub use measures::Measures;
 use measures::Names;
@@ -64,6 +66,8 @@ use crate::ids::{Timestamp, TrialId};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Study {
     spec: StudySpec,
+    earlier: Option<Earlier>,
+    earlier_results: Vec<EarlierResult>,
     trials: Vec<Trial>,
     brackets: Vec<OpenBracket>,
     /// Trials in [`TrialState::Waiting`], in their turn.
@@ -78,15 +82,21 @@ pub struct Study {
     searching: u64,
     /// How many trials can still change, those that confirm included.
     unfinished: u64,
+    /// The trials of the search to which nothing more will happen.
+    decided: BTreeSet<TrialId>,
     /// The trials of the search in [`TrialState::Completed`].
     completed: BTreeSet<Rank>,
+    /// The trial of the search with the lowest cost.
+    lowest: Option<Rank>,
+    /// The resource that all trials together have been trained to.
+    trained: u64,
     /// The trials that confirm, by the trial of the search whose configuration they have.
     confirmed: BTreeMap<TrialId, Vec<TrialId>>,
     /// The trial that confirmation has chosen.
     chosen: Option<TrialId>,
     /// The trials to which nothing more will happen and whose best checkpoint is kept.
     holders: BTreeSet<TrialId>,
-    baseline: Option<Measurement>,
+    baseline: Option<Baseline>,
     test: Option<Tested>,
     scheduler: Option<SchedulerRun>,
     /// Decisions that follow from the records but are not among them yet.
@@ -145,6 +155,8 @@ impl Study {
     pub fn new(spec: StudySpec) -> Self {
         Self {
             spec,
+            earlier: None,
+            earlier_results: Vec::new(),
             trials: Vec::new(),
             brackets: Vec::new(),
             waiting: BTreeSet::new(),
@@ -153,7 +165,10 @@ impl Study {
             drawn: 0,
             searching: 0,
             unfinished: 0,
+            decided: BTreeSet::new(),
             completed: BTreeSet::new(),
+            lowest: None,
+            trained: 0,
             confirmed: BTreeMap::new(),
             chosen: None,
             holders: BTreeSet::new(),
@@ -238,9 +253,23 @@ impl Study {
         self.trials.iter().any(|trial| trial.resource() > 0)
     }
 
-    /// What the untrained model comes to, once measured.
-    pub fn baseline(&self) -> Option<&Measurement> {
+    /// Whether the best trial is better than every untrained model, by the objective; `None` if one of them is not known. A trial that is
+    /// better than its own base model and worse than another one has found nothing that was not there before.
+    pub fn improves(&self) -> Option<bool> {
+        let objective = &self.spec.objective;
+        let (_, untrained) = objective.best_of(self.baseline.as_ref()?)?;
+        let (_, best) = self.best()?.best()?;
+        Some(objective.is_better(objective.signed(best), untrained))
+    }
+
+    /// What the untrained model comes to, or each of those that trials choose from, once measured.
+    pub fn baseline(&self) -> Option<&Baseline> {
         self.baseline.as_ref()
+    }
+
+    /// What the model that a trial began with comes to.
+    pub fn untrained(&self, trial: &Trial) -> Option<&Measurement> {
+        self.baseline.as_ref()?.of(&trial.parameters)
     }
 
     /// The trial whose model was exported, and what it comes to on the test data.
@@ -262,16 +291,8 @@ impl Study {
     /// the best run. Else of the search: the best of the trials that have reached the maximum resource, or, before there is one, of
     /// all trials.
     pub fn best(&self) -> Option<&Trial> {
-        let of_all = || {
-            let ranked = self.search_trials().filter_map(|trial| {
-                let (_, cost) = trial.best()?;
-                let trial = trial.id;
-                Some(Rank { cost, trial })
-            });
-            ranked.min().map(|rank| rank.trial)
-        };
-        let completed = || self.completed.first().map(|rank| rank.trial);
-        self.trial(self.chosen.or_else(completed).or_else(of_all)?)
+        let of_search = self.completed.first().or(self.lowest.as_ref());
+        self.trial(self.chosen.or(of_search.map(|rank| rank.trial))?)
     }
 
     /// The trial whose model is worth exporting: the best one, or, if a limit has ended the search before any trial was trained to the
@@ -360,7 +381,7 @@ impl Study {
 
     /// The resource that all trials together have been trained to, as far as it counts.
     pub fn trained_resource(&self) -> u64 {
-        self.trials.iter().map(Trial::resource).sum()
+        self.trained
     }
 
     /// The resource that all trials together would be trained to without a policy; confirmation included, as far as that is

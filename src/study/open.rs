@@ -161,7 +161,7 @@ impl Study {
             };
             self.observation(trial, known)
         };
-        trials.map(observation).collect()
+        self.earlier_observations().chain(trials.map(observation)).collect()
     }
 
     /// What is known of a trial.
@@ -169,7 +169,6 @@ impl Study {
         let whole = known == Known::All;
         if known == Known::Nothing {
             return Observation {
-                trial: trial.id,
                 parameters: &trial.parameters,
                 costs: Vec::new(),
                 failed: false,
@@ -200,7 +199,6 @@ impl Study {
             .take_while(|&&rung| rung <= came)
             .filter_map(|&rung| Some((rung, trial.best_up_to(rung)?.1)));
         Observation {
-            trial: trial.id,
             parameters: &trial.parameters,
             costs: costs.collect(),
             failed,

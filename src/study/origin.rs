@@ -26,7 +26,8 @@ pub struct FilePlace {
 /// A file that a study is based on, identified by its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
-    /// The key of `[trial]` that names it or the directory that it is in, with the place in the list if that is one: `files[1]`.
+    /// The key of `[trial]` that names it or the directory that it is in, with the place in the list if that is one, `files[1]`, or the
+    /// name in the choice, `model[models/mpnet]`; or the key of an evaluation: `evaluation.docs.data`.
     pub role: String,
     /// Its path below that directory; none if the key names the file itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]

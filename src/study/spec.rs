@@ -1,8 +1,10 @@
 //! What a study is: everything that is frozen when it begins.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hpo_protocol::Values;
+use hpo_protocol::embedding::Evaluation;
+use hpo_protocol::{BASE_MODEL, Values};
 use serde::{Deserialize, Serialize};
 
 use super::objective::Objective;
@@ -89,6 +91,28 @@ pub struct Trainer {
     pub settings: Values,
     /// The seed that every trial trains with, instead of one of its own, below 2^53.
     pub seed: Option<u64>,
+}
+
+impl Trainer {
+    /// The setting of the embedding trainer that has the evaluations.
+    pub const EVALUATIONS: &str = "evaluations";
+
+    /// What the embedding trainer measures models on beside the validation data, by name.
+    pub fn evaluations(&self) -> BTreeMap<String, Evaluation> {
+        let setting = self.settings.get(Self::EVALUATIONS);
+        let setting = setting.filter(|_| self.command.is_none());
+        setting
+            .and_then(|all| BTreeMap::deserialize(all).ok())
+            .unwrap_or_default()
+    }
+
+    /// The directory of the base model of a configuration; `None` if it is not known, as for trainers other than the embedding trainer.
+    pub fn base_model(&self, parameters: &Values) -> Option<&str> {
+        let model = self.settings.get(BASE_MODEL).filter(|_| self.command.is_none())?;
+        model
+            .as_str()
+            .or_else(|| model.get(parameters.get(BASE_MODEL)?.as_str()?)?.as_str())
+    }
 }
 
 /// How much is confirmed.

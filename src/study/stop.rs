@@ -1,8 +1,11 @@
 //! Limits at which a search ends before all its trials are decided.
 
+use std::ops::Bound;
+
 use serde::{Deserialize, Serialize};
 
 use super::Study;
+use super::bracket::Rank;
 use crate::ids::Timestamp;
 
 /// When to end a search early; each may be changed at any time.
@@ -72,14 +75,19 @@ impl Study {
 
     /// How many trials that were drawn after the one with the lowest cost are decided, as far as `most`.
     fn decided_since_best(&self, most: u64) -> u64 {
-        let ranked = self
-            .search_trials()
-            .filter_map(|trial| Some((trial.best()?.1, trial.id)));
-        let best = ranked.reduce(|best, next| if next.0 < best.0 { next } else { best });
-        let Some((_, best)) = best else { return 0 };
-        let after = self
-            .search_trials()
-            .filter(|trial| trial.id > best && trial.state.is_final());
+        let Some(Rank { trial: best, .. }) = self.lowest else {
+            return 0;
+        };
+        let after = self.decided.range((Bound::Excluded(best), Bound::Unbounded));
         after.take(usize::try_from(most).unwrap_or(usize::MAX)).count() as u64
+    }
+
+    /// The trial of the search with the lowest cost, by looking at all.
+    pub(super) fn lowest_of_all(&self) -> Option<Rank> {
+        let ranked = self.search_trials().filter_map(|trial| {
+            let (cost, trial) = (trial.best()?.1, trial.id);
+            Some(Rank { cost, trial })
+        });
+        ranked.min()
     }
 }

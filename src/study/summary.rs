@@ -25,7 +25,7 @@ pub struct TrialSummary {
     pub loss: Option<f64>,
     /// The resource at which it had that value.
     pub best_at: Option<u64>,
-    /// The metrics it had there.
+    /// The metrics it had there, and the last values of those that not every report has.
     pub metrics: Metrics,
     /// The configuration.
     pub parameters: Values,
@@ -47,6 +47,7 @@ impl TrialSummary {
     pub fn new(trial: &Trial, objective: &Objective) -> Self {
         let best = trial.best();
         let report = best.and_then(|(resource, _)| trial.reports.get(&resource));
+        let last_first = || trial.reports.values().rev().map(|report| &report.metrics);
         Self {
             trial: trial.id,
             state: trial.state.status(),
@@ -55,7 +56,7 @@ impl TrialSummary {
             objective: best.map(|(_, cost)| objective.signed(cost)),
             loss: report.and_then(|report| report.loss),
             best_at: best.map(|(resource, _)| resource),
-            metrics: report.map(|report| report.metrics.to_metrics()).unwrap_or_default(),
+            metrics: report.map(|report| report.metrics.or(last_first())).unwrap_or_default(),
             parameters: trial.parameters.clone(),
             seed: trial.seed,
             attempts: trial.attempts,

@@ -38,7 +38,10 @@ use crate::study::{ConfirmationSpec, Objective, PolicySpec, SamplerSpec, StopSpe
 pub(crate) use self::path::{clean, relative};
 pub use self::schema::schema;
 pub use self::study::{SPAN, span_ms};
-pub use self::trainer::{NamedInput, about_input, check_files, named_inputs, settings_of_then, settings_of_today};
+pub(crate) use self::trainer::PROMPT_SETS;
+pub use self::trainer::{
+    NamedInput, about_input, check_files, habits, named_inputs, settings_of_then, settings_of_today,
+};
 
 /// A study's file, read and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -233,21 +236,25 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
     let trial = required("trial", "`model` and `train`");
     let space = required("space", "the parameters");
 
-    let embedding = trial
-        .as_ref()
-        .is_some_and(|table| table.get(trainer::COMMAND.name).is_none());
+    let command = trial.as_ref().map(|table| table.get(trainer::COMMAND.name).is_some());
+    let embedding = command == Some(false);
+    let evaluations = problems.keep(trainer::evaluations(root, directory, command == Some(true)));
     let sampler = optional(root, problems, "sampler", SamplerSpec::usual, sampler::read);
     let learns = sampler.as_ref().is_some_and(SamplerSpec::is_adaptive);
     let policy = policy.and_then(|table| known(problems, &table, |table| policy::read(table, learns)));
     let study = study.and_then(|table| {
         let policy = policy.as_ref().map(|(policy, _)| policy);
-        known(problems, &table, |table| study::read(table, path, policy, embedding))
+        known(problems, &table, |table| {
+            study::read(table, path, policy, embedding, evaluations.as_ref())
+        })
     });
     let trials = study.as_ref().map(|study| study.trials);
     let confirmed = |table: &Table| confirmation::read(table, trials).map(Some);
     let confirmation = optional(root, problems, "confirmation", || None, confirmed);
     let slots = optional(root, problems, "slots", SlotSettings::default, slots::read);
-    let trainer = trial.and_then(|table| problems.keep(trainer::read(&table, directory)));
+    let evaluations = evaluations.unwrap_or_default();
+    let model = trainer::searched(root);
+    let trainer = trial.and_then(|table| problems.keep(trainer::read(&table, model.as_ref(), directory, &evaluations)));
     let space = space.and_then(|table| {
         let trial = trainer.as_ref().map(|trainer| &trainer.settings);
         let space = parameters::read(table, embedding, trial);

@@ -1,6 +1,6 @@
 //! `[space]`: the parameters and how their values are drawn.
 
-use hpo_protocol::Values;
+use hpo_protocol::{BASE_MODEL, Values};
 use toml::de::DeValue;
 
 use super::distributions::{self, Drawing};
@@ -58,6 +58,12 @@ fn parameter(item: &Item, embedding: bool, trial: Option<&Values>) -> Results<Pa
         when: conditions::read(item)?,
         prior: None,
     };
+    if embedding && item.key == BASE_MODEL && !parameter.when.is_empty() {
+        let when = item.table()?.get(conditions::KEY.name);
+        let span = when.map_or(item.span.clone(), |when| when.span);
+        let message = "`model` can't depend on other parameters: every trial has a base model";
+        return Err(Problem::new(span, message, "not in every trial", "remove `when`").into());
+    }
     parameter.prior = prior::read(item, &parameter)?;
     Ok(parameter)
 }

@@ -298,6 +298,15 @@ const MANY: usize = 12;
 /// Of the known words the one that was probably meant, or a list of all.
 pub(super) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
+    match similar(word, &known) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None if known.len() > MANY => "`hpo schema` lists them all".to_owned(),
+        None => format!("use {}", list(&known)),
+    }
+}
+
+/// Of the known words the one that was probably meant.
+pub(super) fn similar<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let plain = |word: &str| word.to_lowercase().replace(['-', ' '], "_");
     let score = |candidate: &str| {
         let (word, candidate) = (plain(word), plain(candidate));
@@ -311,19 +320,9 @@ pub(super) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k s
             edits
         }
     };
-    let best = (word.len() <= 100)
-        .then(|| {
-            known
-                .iter()
-                .map(|name| (score(name), name))
-                .max_by(|a, b| a.0.total_cmp(&b.0))
-        })
-        .flatten();
-    match best {
-        Some((score, name)) if score >= 0.6 => format!("did you mean `{name}`?"),
-        _ if known.len() > MANY => "`hpo schema` lists them all".to_owned(),
-        _ => format!("use {}", list(&known)),
-    }
+    let scores = known.iter().map(|name| (score(name), *name));
+    let best = scores.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|_| word.len() <= 100);
+    best.filter(|(score, _)| *score >= 0.6).map(|(_, name)| name)
 }
 
 fn list(words: &[&str]) -> String {

@@ -3,6 +3,7 @@
 //! It accepts every file that is right, and refuses unknown keys and most wrong values; what depends on several keys is left to
 //! [`read`](super::read).
 
+use hpo_protocol::BASE_MODEL;
 use hpo_protocol::embedding::{self, Domain, PARAMETERS, Parameters};
 use serde_json::{Map, Value, json};
 
@@ -34,11 +35,17 @@ pub fn schema() -> Value {
         "additionalProperties": false,
         "properties": {
             "study": described(table(study::KEYS), "How much is searched."),
-            "policy": described(kinds(COMMON_KEYS, PolicyKind::KINDS, PolicyKind::USUAL), "How weak trials are stopped early."),
-            "sampler": described(kinds(&[], SamplerSpec::KINDS, SamplerSpec::USUAL), "How configurations are drawn."),
+            "policy": described(kinds(COMMON_KEYS, PolicyKind::KINDS, Some(PolicyKind::USUAL)), "How weak trials are stopped early."),
+            "sampler": described(kinds(&[], SamplerSpec::KINDS, Some(SamplerSpec::USUAL)), "How configurations are drawn."),
             "confirmation": described(table(confirmation::KEYS), "How the best configurations are confirmed."),
             "slots": described(table(slots::KEYS), "Where trials run."),
             "trial": { "description": "What trains a trial.", "type": "object", "properties": trial },
+            "evaluation": {
+                "description": "What else models are measured on: a table for each name.",
+                "type": "object",
+                "propertyNames": { "pattern": "^[A-Za-z0-9_-]{1,50}$" },
+                "additionalProperties": evaluation(),
+            },
             "space": {
                 "description": "The parameters, each with a value or a distribution.",
                 "type": "object",
@@ -53,6 +60,7 @@ pub fn schema() -> Value {
             },
         },
         "if": { "required": ["trial"], "properties": { "trial": { "required": [trainer::COMMAND.name] } } },
+        "then": { "properties": { "evaluation": false } },
         "else": embedding_trainer(),
         "definitions": { "parameter": { "anyOf": [scalar(), { "$ref": "#/definitions/distribution" }] }, "distribution": distribution() },
     })
@@ -71,7 +79,16 @@ fn embedding_trainer() -> Value {
             "trial": table(trainer::KEYS),
             "space": { "propertyNames": { "enum": names }, "properties": parameters },
         },
+        "if": { "properties": { "space": { "required": [BASE_MODEL] } } },
+        "then": { "properties": { "trial": { "properties": { BASE_MODEL: false } } } },
+        "else": { "properties": { "trial": { "required": [BASE_MODEL] } } },
     })
+}
+
+/// A table `[evaluation.NAME]`.
+fn evaluation() -> Value {
+    let about = "An evaluation. Its metrics are called `NAME.METRIC`, and any of them may be the objective.";
+    described(kinds(trainer::EVALUATION_KEYS, trainer::EVALUATION_KINDS, None), about)
 }
 
 /// A table with these keys alone.
@@ -85,14 +102,19 @@ fn required(keys: &[Key]) -> Vec<&'static str> {
     required.map(|key| key.name).collect()
 }
 
-/// A table that names one of several kinds, or else is the usual one.
-fn kinds<T, G>(common: &[Key], kinds: &'static [Kind<T, G>], usual: &str) -> Value {
+/// A table that names one of several kinds, or else is the usual one, if there is one.
+fn kinds<T, G>(common: &[Key], kinds: &'static [Kind<T, G>], usual: Option<&str>) -> Value {
+    let mut required_keys = required(common);
     let names: Vec<&str> = kinds.iter().map(|kind| kind.about.name).collect();
     let lines = kinds
         .iter()
         .map(|kind| format!("`{}`: {}", kind.about.name, plain(kind.about.in_short)));
     let lines: Vec<String> = lines.collect();
-    let kind = json!({ "description": lines.join("\n\n"), "enum": names, "default": usual });
+    let mut kind = json!({ "description": lines.join("\n\n"), "enum": names });
+    match usual {
+        Some(usual) => kind["default"] = json!(usual),
+        None => required_keys.push(settings::TYPE),
+    }
     let mut properties = Map::from_iter([(settings::TYPE.to_owned(), kind)]);
     properties.extend(common.iter().map(|key| (key.name.to_owned(), property(key))));
     let rows = rows(kinds);
@@ -117,16 +139,16 @@ fn kinds<T, G>(common: &[Key], kinds: &'static [Kind<T, G>], usual: &str) -> Val
         let others = rows.iter().filter(|row| !has(row.key.name));
         let refused: Map<String, Value> = others.map(|row| (row.key.name.to_owned(), json!(false))).collect();
         let named = json!({ "properties": { "type": { "const": kind.about.name } }, "required": ["type"] });
-        let condition = match kind.about.name == usual {
+        let condition = match Some(kind.about.name) == usual {
             true => json!({ "anyOf": [named, { "not": { "required": ["type"] } }] }),
             false => named,
         };
-        json!({ "if": condition, "then": { "properties": refused } })
+        json!({ "if": condition, "then": { "properties": refused, "required": required(kind.about.keys) } })
     };
     json!({
         "type": "object",
         "properties": properties,
-        "required": required(common),
+        "required": required_keys,
         "additionalProperties": false,
         "allOf": kinds.iter().map(own).collect::<Vec<_>>(),
     })
@@ -260,7 +282,7 @@ fn domain(domain: Domain) -> Value {
         }),
         Domain::Integer { low } => json!({ "type": "integer", "minimum": low }),
         Domain::Bool => json!({ "type": "boolean" }),
-        Domain::Name => json!({ "type": "string", "minLength": 1 }),
+        Domain::Name | Domain::Directory => json!({ "type": "string", "minLength": 1 }),
         Domain::Choice(choices) => json!({ "enum": choices.iter().map(|choice| choice.name).collect::<Vec<_>>() }),
     }
 }

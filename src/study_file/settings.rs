@@ -1,9 +1,10 @@
 //! Reads tables by their keys.
 
-use std::fmt::Display;
-
 use super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean, shown};
 use crate::keys::{Fallback, Given, Key, Kind, Settings, Takes};
+
+/// JSON readers elsewhere hold numbers as doubles: larger ones would be other ones there.
+pub(super) const MAX_SEED: i64 = (1 << 53) - 1;
 
 /// The key that names one of several kinds.
 pub(super) const TYPE: &str = "type";
@@ -74,44 +75,64 @@ pub(super) fn required<'a>(table: &Table<'a>, key: &Key) -> Result<Item<'a>> {
 /// study's sampler does.
 pub(super) fn kind<T, G>(
     table: &Table,
-    what: impl Display,
+    what: &str,
     kinds: &'static [Kind<T, G>],
     usual: &'static str,
     common: &[Key],
     learns: bool,
+) -> Results<&'static Kind<T, G>> {
+    let kind = named(table, what, kinds, Some(usual))?;
+    Problems(of_others(table, what, kinds, kind, common, learns)).or(Some(kind))
+}
+
+/// The kind that a table names by its `type`, or the usual one; without one it must name it.
+pub(super) fn named<T, G>(
+    table: &Table,
+    what: &str,
+    kinds: &'static [Kind<T, G>],
+    usual: Option<&'static str>,
 ) -> Result<&'static Kind<T, G>> {
-    let item = table.get(TYPE);
-    let name = item.as_ref().map_or(Ok(usual), Item::string)?;
-    let Some(kind) = kinds.iter().find(|kind| kind.about.name == name) else {
+    let (item, name) = match (table.get(TYPE), usual) {
+        (Some(item), _) => (Some(item.clone()), item.string()?),
+        (None, Some(usual)) => (None, usual),
+        (None, None) => return Err(table.missing(TYPE, &format!("{TYPE} = \"{}\"", kinds[0].about.name))),
+    };
+    kinds.iter().find(|kind| kind.about.name == name).ok_or_else(|| {
         let message = format!("there is no {what} `{}`", shown(name));
         let help = did_you_mean(name, kinds.iter().map(|kind| kind.about.name));
         let place = item.map_or(table.span.clone(), |item| item.span);
-        return Err(Problem::new(place, message, format!("unknown {what}"), help));
-    };
+        Problem::new(place, message, format!("unknown {what}"), help)
+    })
+}
+
+/// The keys of a table that only other kinds have. What no kind has is unknown, and reported as that.
+pub(super) fn of_others<T, G>(
+    table: &Table,
+    what: &str,
+    kinds: &'static [Kind<T, G>],
+    own: &Kind<T, G>,
+    common: &[Key],
+    learns: bool,
+) -> Vec<Problem> {
     let has = |keys: &[Key], item: &Item| keys.iter().any(|key| key.name == item.key);
     let known = |item: &Item| {
         item.key == TYPE
             || has(common, item)
-            || has(kind.about.keys, item)
-            || learns && has(kind.about.keys_if_learning, item)
+            || has(own.about.keys, item)
+            || learns && has(own.about.keys_if_learning, item)
     };
-    // What no kind has is unknown, and reported as that.
     let of_another = |item: &Item| {
         kinds
             .iter()
             .any(|kind| has(kind.about.keys, item) || has(kind.about.keys_if_learning, item))
     };
-    let Some(item) = table.items().find(|item| !known(item) && of_another(item)) else {
-        return Ok(kind);
-    };
-    let with = kinds.iter().filter(|kind| has(kind.about.keys, &item));
-    let with: Vec<String> = with.map(|kind| format!("`{}`", kind.about.name)).collect();
-    let message = format!("`{}` has no effect with the {what} `{name}`", item.name);
-    let help = format!("remove it, or choose a `type` that has it: {}", with.join(", "));
-    Err(Problem::new(
-        item.key_span,
-        message,
-        format!("not of this {what}"),
-        help,
-    ))
+    let idle = table.items().filter(|item| !known(item) && of_another(item));
+    let problems = idle.map(|item| {
+        let with = kinds.iter().filter(|kind| has(kind.about.keys, &item));
+        let with: Vec<String> = with.map(|kind| format!("`{}`", kind.about.name)).collect();
+        let message = format!("`{}` has no effect with the {what} `{}`", item.name, own.about.name);
+        let help = format!("remove it, or choose a `type` that has it: {}", with.join(", "));
+        Problem::new(item.key_span, message, format!("not of this {what}"), help)
+    });
+    problems.collect()
 }

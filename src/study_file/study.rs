@@ -7,12 +7,10 @@ use hpo_protocol::embedding::METRICS;
 use super::constraints;
 use super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean, shown};
 use super::settings;
+use super::trainer::{self, Evaluations};
 use crate::ids::MAX_TRIALS;
 use crate::keys::{Fallback, Key, Refusal, Settings, Takes};
 use crate::study::{Direction, LOSS, Objective, PolicySpec, StopSpec};
-
-/// JSON readers elsewhere hold numbers as doubles: larger ones would be other ones there.
-pub(super) const MAX_SEED: i64 = (1 << 53) - 1;
 
 const NAME: Key = Key {
     name: "name",
@@ -25,7 +23,7 @@ const SEED: Key = Key {
     name: "seed",
     takes: Takes::Integer {
         least: 0,
-        most: MAX_SEED,
+        most: settings::MAX_SEED,
     },
     default: Fallback::Integer(0),
     about: "the seed of all that is random: the same seed gives the same trials, decisions and best configuration, as far as \
@@ -56,8 +54,8 @@ const OBJECTIVE: Key = Key {
     name: "objective",
     takes: Takes::Text,
     default: Fallback::Described("`\"loss\"`, the validation loss"),
-    about: "what decides which trials are better: `loss`, or a metric that the trainer reports, such as `ndcg@10`. Trials are \
-            pruned, sampled, confirmed and exported by it",
+    about: "what decides which trials are better: `loss`, a metric that the trainer reports, such as `ndcg@10`, or one of an \
+            [evaluation](#evaluationname), such as `docs.ndcg@10`. Trials are pruned, sampled, confirmed and exported by it",
 };
 
 const KEEP_CHECKPOINTS: Key = Key {
@@ -146,13 +144,20 @@ pub(super) struct StudyTable {
     pub stop: StopSpec,
 }
 
-/// Reads the table; `policy` is that of the study, if it could be read, and `embedding` whether the embedding trainer trains it.
-pub(super) fn read(table: &Table, path: &Path, policy: Option<&PolicySpec>, embedding: bool) -> Results<StudyTable> {
+/// Reads the table; `policy` is that of the study, if it could be read, and `embedding` whether the embedding trainer trains it, with these
+/// evaluations, if they could be read.
+pub(super) fn read(
+    table: &Table,
+    path: &Path,
+    policy: Option<&PolicySpec>,
+    embedding: bool,
+    evaluations: Option<&Evaluations>,
+) -> Results<StudyTable> {
     let mut problems = Problems::default();
     let name = problems.keep(name(table, path));
     let settings = problems.keep(settings::read(table, KEYS));
     let (name, settings) = problems.or(name.zip(settings))?;
-    let objective = objective(table, &settings, embedding)?;
+    let objective = objective(table, &settings, embedding, evaluations)?;
     Ok(StudyTable {
         name,
         seed: settings.count(&SEED),
@@ -216,26 +221,22 @@ pub fn span_ms(text: &str) -> Option<u64> {
 }
 
 /// The objective, whose direction is known or written.
-fn objective(table: &Table, settings: &Settings, embedding: bool) -> Result<Objective> {
+fn objective(
+    table: &Table,
+    settings: &Settings,
+    embedding: bool,
+    evaluations: Option<&Evaluations>,
+) -> Result<Objective> {
     let item = table.get(OBJECTIVE.name);
     let metric = item.as_ref().map_or(Ok(LOSS), Item::string)?;
     let written = settings.choice_if_any(&DIRECTION, &Direction::ALL);
-    let known = match (metric, embedding) {
-        (LOSS, _) => Some(Direction::Minimize),
-        (_, true) => METRICS
-            .iter()
-            .find(|(name, _)| *name == metric)
-            .map(|(_, higher)| match higher {
-                true => Direction::Maximize,
-                false => Direction::Minimize,
-            }),
-        (_, false) => None,
+    let known = match &item {
+        None => Some(Direction::Minimize),
+        Some(_) if metric == LOSS => Some(Direction::Minimize),
+        Some(item) if embedding && metric.contains('.') => Some(trainer::direction(item, metric, evaluations)?),
+        Some(item) if embedding => Some(own_direction(item, metric)?),
+        Some(_) => None,
     };
-    if let (Some(item), None, true) = (&item, known, embedding) {
-        let names = || METRICS.iter().map(|(name, _)| *name).chain([LOSS]);
-        let help = did_you_mean(metric, names());
-        return Err(item.problem("is not a metric of the embedding trainer", "unknown metric", help));
-    }
     match (known, written, table.get(DIRECTION.name)) {
         (Some(known), Some(written), Some(item)) if known != written => {
             let help = format!("write `{}`, or leave `direction` out", known.name());
@@ -256,6 +257,18 @@ fn objective(table: &Table, settings: &Settings, embedding: bool) -> Result<Obje
             metric: metric.to_owned(),
             direction: known.or(written).unwrap_or_default(),
         }),
+    }
+}
+
+/// The direction of a metric that the embedding trainer reports of the validation data.
+fn own_direction(item: &Item, metric: &str) -> Result<Direction> {
+    match METRICS.iter().find(|(name, _)| *name == metric) {
+        Some((_, true)) => Ok(Direction::Maximize),
+        Some((_, false)) => Ok(Direction::Minimize),
+        None => {
+            let help = did_you_mean(metric, METRICS.iter().map(|(name, _)| *name).chain([LOSS]));
+            Err(item.problem("is not a metric of the embedding trainer", "unknown metric", help))
+        }
     }
 }
 

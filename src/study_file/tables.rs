@@ -7,7 +7,7 @@ use crate::study::{COMMON_KEYS, PolicyKind, SamplerSpec};
 
 /// The names of the tables, each with those of its keys. `[space]` has the names that the trainer knows, and `[[try_first]]` those
 /// of the space.
-fn tables() -> [(&'static str, Vec<&'static str>); 8] {
+fn tables() -> [(&'static str, Vec<&'static str>); 9] {
     let names = |keys: &[Key]| keys.iter().map(|key| key.name).collect();
     [
         ("study", names(study::KEYS)),
@@ -16,6 +16,10 @@ fn tables() -> [(&'static str, Vec<&'static str>); 8] {
         ("confirmation", names(confirmation::KEYS)),
         ("slots", names(slots::KEYS)),
         ("trial", names(trainer::KEYS)),
+        (
+            trainer::EVALUATION,
+            names_of_kinds(trainer::EVALUATION_KEYS, trainer::EVALUATION_KINDS),
+        ),
         ("space", Vec::new()),
         ("try_first", Vec::new()),
     ]
@@ -73,12 +77,14 @@ pub(super) fn unknown_names(root: &Table) -> Vec<Problem> {
 
 /// The keys of a table that are not known.
 pub(super) fn unknown_keys(table: &Table) -> Vec<Problem> {
-    let keys = tables().into_iter().find(|(name, _)| *name == table.name);
+    // Evaluations have tables within a table.
+    let own = table.name.split('.').next().unwrap_or_default();
+    let keys = tables().into_iter().find(|(name, _)| *name == own);
     let keys = keys.map_or(Vec::new(), |(_, keys)| keys);
     table
         .unknown(&keys)
         .iter()
-        .map(|item| unknown(item, &keys, &table.name))
+        .map(|item| unknown(item, &keys, own))
         .collect()
 }
 
@@ -87,6 +93,7 @@ fn unknown(item: &Item, known: &[&str], table: &str) -> Problem {
         .into_iter()
         .find(|(name, keys)| *name != table && keys.contains(&item.key));
     let help = match other {
+        Some((trainer::EVALUATION, _)) => format!("`{}` belongs under `[{}.NAME]`", item.key, trainer::EVALUATION),
         Some((name, _)) => format!("`{}` belongs under `[{name}]`", item.key),
         None => did_you_mean(item.key, known.iter().copied()),
     };

@@ -158,12 +158,9 @@ fn together(table: &Table, space: &SearchSpace, values: &Values) -> Result<()> {
 pub(super) fn value(item: &Item, parameter: &Parameter) -> Result<Value> {
     let given = item.scalar()?;
     let distribution = &parameter.distribution;
-    let is_drawn = |given: &Value| distribution.share(given).is_some();
-    let own = match (distribution.scale(), distribution.is_whole()) {
-        (_, true) => Some(given.clone()).filter(|given| given.is_i64() && is_drawn(given)),
-        (Scale::Continuous, false) => given.as_f64().map(Value::from).filter(is_drawn),
-        (Scale::Constant | Scale::Steps(_) | Scale::Categories(_), false) => distribution.own(&given),
-    };
+    let own = distribution
+        .adopt(&given)
+        .filter(|_| !distribution.is_whole() || given.is_i64());
     own.ok_or_else(|| {
         let message = format!(
             "`{}` is never {}",

@@ -1,8 +1,12 @@
 //! Numbers and times for people.
 
 use std::io::Write;
+use std::path::Path;
 
+use hpo_protocol::BASE_MODEL;
 use serde_json::Value;
+
+use crate::space::Parameter;
 
 /// Prints a message to standard error. A terminal that has gone is no reason to stop.
 pub fn notify(text: &str) {
@@ -42,6 +46,28 @@ pub(super) fn value(value: &Value) -> String {
         (Some(text), _) => text.to_owned(),
         (None, Some(float)) => number(float),
         (None, None) => value.to_string(),
+    }
+}
+
+/// A value of a parameter as tables show it: of a base model the last part of its path, as long as no other choice ends like it.
+pub(super) fn short(parameter: &Parameter, of: &Value) -> String {
+    let last = |value: &Value| {
+        let path = value.as_str().map(Path::new);
+        path.and_then(|path| path.file_name()?.to_str().map(str::to_owned))
+    };
+    let distribution = &parameter.distribution;
+    let listed = distribution.listed().unwrap_or_default();
+    match last(of).filter(|_| parameter.name == BASE_MODEL) {
+        Some(name)
+            if listed
+                .iter()
+                .filter(|other| last(other).as_ref() == Some(&name))
+                .count()
+                <= 1 =>
+        {
+            name
+        }
+        _ => value(of),
     }
 }
 

@@ -1,19 +1,24 @@
 //! Output for people: made from the records only, and never changing them.
 
 mod confirmation;
+mod earlier;
 mod examination;
 mod findings;
 mod format;
 mod progress;
 mod report;
+mod results;
 mod simulation;
 mod space;
 mod table;
+mod untrained;
 
+pub use earlier::{earlier, left_out};
 pub use examination::examination;
-pub use format::{metric, notify};
+pub use format::notify;
 pub use progress::Progress;
 pub use report::{limit_reached, outcome, status, status_json, trial_details};
 pub use simulation::simulation;
 pub use space::space;
 pub use table::{TrialTable, trial_table};
+pub use untrained::no_better_than;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use hpo_protocol::{Measurement, Unit};
+use hpo_protocol::{Baseline, Measurement, Unit};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::format::{duration, metric, notify};
+use super::table::minor;
 use crate::analysis::remaining;
 use crate::clock::now;
 use crate::ids::{SlotId, Timestamp, TrialId};
@@ -260,22 +261,31 @@ impl Observer for Progress {
     }
 }
 
-/// A loss and metrics, each with its name.
-fn values<'a>(loss: Option<f64>, metrics: impl IntoIterator<Item = (&'a String, &'a f64)>) -> String {
+/// A loss and metrics, each with its name, as far as there is room for them.
+fn values<'a>(study: &Study, loss: Option<f64>, metrics: impl IntoIterator<Item = (&'a String, &'a f64)>) -> String {
+    let minor = minor(study.spec());
     let loss = loss.map_or(String::new(), |loss| format!(" loss {}", metric(loss)));
-    let metrics = metrics.into_iter().map(|(name, m)| format!("  {name} {}", metric(*m)));
+    let metrics = metrics.into_iter().filter(|(name, _)| !minor.contains(*name));
+    let metrics = metrics.map(|(name, m)| format!("  {name} {}", metric(*m)));
     loss + &metrics.collect::<String>()
+}
+
+/// A line for each untrained model.
+fn untrained(study: &Study, baseline: &Baseline) -> String {
+    let each = baseline.each().into_iter();
+    let lines = each.map(|(model, Measurement { loss, metrics })| {
+        let name = model.map_or(String::new(), |model| format!(" {model}"));
+        format!("untrained{name}:{}", values(study, *loss, metrics))
+    });
+    lines.collect::<Vec<_>>().join("\n          ")
 }
 
 /// The line for a record, if it is of interest to people.
 fn line(study: &Study, fact: &Fact) -> Option<String> {
     let unit = study.spec().policy.unit.one();
     Some(match fact {
-        Fact::ModelTested(Tested { trial, measurement, .. }) => {
-            let Measurement { loss, metrics: of } = measurement;
-            format!("trial {trial}: on the test data:{}", values(*loss, of))
-        }
-        Fact::BaselineMeasured(Measurement { loss, metrics: of }) => format!("untrained:{}", values(*loss, of)),
+        Fact::ModelTested(tested) => exported(study, tested),
+        Fact::BaselineMeasured(baseline) => untrained(study, baseline),
         Fact::ConfirmationRaised { confirmation } => format!(
             "to be confirmed: the best {} with {} each",
             confirmation.configurations,
@@ -308,7 +318,7 @@ fn line(study: &Study, fact: &Fact) -> Option<String> {
             loss,
             metrics: of,
             ..
-        }) => format!("trial {trial}: {unit} {resource} {}", values(*loss, of)),
+        }) => format!("trial {trial}: {unit} {resource} {}", values(study, *loss, of)),
         Fact::SegmentStopped { trial, checkpoint, .. } => match checkpoint {
             Some(_) => format!("trial {trial}: stopped and saved"),
             None => format!("trial {trial}: stopped"),
@@ -326,6 +336,9 @@ fn line(study: &Study, fact: &Fact) -> Option<String> {
         Fact::CheckpointLost { trial, file } => format!("trial {trial}: its checkpoint {file} is lost"),
         Fact::StudyFinished { .. } => finished(study),
         Fact::StudyCreated { .. }
+        // It is said when they are taken.
+        | Fact::EarlierStudy(_)
+        | Fact::EarlierResult(_)
         | Fact::SchedulerStarted { .. }
         | Fact::SchedulerStopped
         | Fact::StopChanged { .. }
@@ -336,6 +349,16 @@ fn line(study: &Study, fact: &Fact) -> Option<String> {
         | Fact::StudyPaused(_)
         | Fact::TrialCompleted { .. } => return None,
     })
+}
+
+/// What the exported model comes to.
+fn exported(study: &Study, Tested { trial, results }: &Tested) -> String {
+    let test = results.measurement.as_ref();
+    let test = test.map(|test| format!("on the test data:{}", values(study, test.loss, &test.metrics)));
+    let evaluated = values(study, None, &results.evaluations);
+    let evaluated = (!evaluated.is_empty()).then(|| format!("as exported:{evaluated}"));
+    let parts: Vec<String> = test.into_iter().chain(evaluated).collect();
+    format!("trial {trial}: {}", parts.join("; "))
 }
 
 fn finished(study: &Study) -> String {

@@ -2,18 +2,21 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::Measurement;
+use hpo_protocol::{Baseline, Measurement};
 use serde_json::{Value, json};
 
 use super::confirmation::{confirmed, confirms};
+use super::earlier::earlier;
 use super::format::{duration, metric, number, value};
-use super::table::{TrialTable, trial_table};
+use super::results::{compared, tested};
+use super::table::{TrialTable, minor, trial_table};
+use super::untrained::not_better;
 use crate::analysis::Overview;
 use crate::analysis::diagnosis::{Kind, diagnose};
 use crate::ids::Timestamp;
 use crate::shell::about;
 use crate::store::StudyDirectory;
-use crate::study::{ConfirmationSpec, LOSS, Limit, StopSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
+use crate::study::{ConfirmationSpec, Limit, StopSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
 use crate::words::counted;
 
 /// The state of the study: one line on what it is, one on how far it is, the rungs, the best trial.
@@ -43,6 +46,10 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
         }
         _ => format!("stopped; resume with: {}\n", about(directory.root(), ["resume"])),
     };
+    text += &overview
+        .earlier
+        .as_ref()
+        .map_or_else(String::new, |known| earlier(spec, known));
     let states = overview.states.iter();
     let states: Vec<String> = states
         .map(|(status, count)| format!("{count} {}", status.word()))
@@ -113,9 +120,14 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "full_resource": overview.full_resource,
         "created_ms": overview.created,
         "updated_ms": overview.updated,
+        "from": overview.earlier.as_ref().map(|earlier| {
+            let mut known = json!(earlier);
+            known["taken"] = json!(earlier.taken());
+            known
+        }),
         "objective": overview.spec.objective,
         "untrained": overview.baseline,
-        "better_than_untrained": overview.improves(),
+        "better_than_untrained": overview.improves,
         "best": overview.best,
         "confirmation": overview.confirmation,
         "test": overview.test,
@@ -194,33 +206,6 @@ fn important(overview: &Overview) -> String {
     )
 }
 
-/// The loss and metrics of the best trial's model on the test data, and those of the untrained model.
-fn tested(overview: &Overview, best: &TrialSummary) -> String {
-    let test = overview.test.as_ref();
-    let Some(tested) = test.filter(|tested| tested.trial == best.trial) else {
-        return String::new();
-    };
-    let Measurement { loss, metrics } = &tested.measurement;
-    let untrained = tested.untrained.as_ref();
-    let before = |name: &str| match name {
-        LOSS => untrained?.loss,
-        name => untrained?.metrics.get(name).copied(),
-    };
-    let loss = loss.map(|loss| (LOSS, loss));
-    let metrics = metrics.iter().filter(|(name, _)| *name != "mean_cosine");
-    let values = loss
-        .into_iter()
-        .chain(metrics.map(|(name, value)| (name.as_str(), *value)));
-    let lines = values.map(|(name, after)| match before(name) {
-        Some(before) => format!("  {name}: {} -> {}\n", metric(before), metric(after)),
-        None => format!("  {name}: {}\n", metric(after)),
-    });
-    format!(
-        "on the test data, which no decision has used:\n{}",
-        lines.collect::<String>()
-    )
-}
-
 /// The objective in a sentence.
 fn called(spec: &StudySpec) -> &str {
     match spec.objective.is_loss() {
@@ -246,32 +231,14 @@ fn best_line(overview: &Overview, best: &TrialSummary) -> String {
         metric(value),
         overview.spec.policy.unit.one()
     );
-    if let Some(untrained) = overview.baseline.as_ref().and_then(|it| objective.measured(it)) {
+    let untrained = overview.baseline.as_ref().and_then(|it| it.of(&best.parameters));
+    if let Some(untrained) = untrained.and_then(|it| objective.measured(it)) {
         text += &format!(" (untrained {})", metric(untrained));
     }
     if let Some(loss) = best.loss.filter(|_| !objective.is_loss()) {
         text += &format!("; its validation loss is {}", metric(loss));
     }
     text + "\n"
-}
-
-/// What is said of a study whose best trial is not better than the model without training; empty if it is, or if that is not known.
-fn not_better(overview: &Overview) -> String {
-    let (Some(false), Some(best), Some(untrained)) = (overview.improves(), &overview.best, &overview.baseline) else {
-        return String::new();
-    };
-    let objective = &overview.spec.objective;
-    let values = [best.objective, objective.measured(untrained)].map(|value| value.map_or("-".into(), metric));
-    let [best, untrained] = values;
-    let so_far = if overview.finished {
-        "no trial is"
-    } else {
-        "no trial is yet"
-    };
-    format!(
-        "{so_far} better than the untrained model: best {} {best}, untrained {untrained}\n",
-        objective.metric
-    )
 }
 
 /// What the curves of all trials show together; empty if there is nothing to say.
@@ -314,10 +281,16 @@ pub fn outcome(
         return text + "no trial has a result\n";
     };
     text += &best_line(&overview, best);
-    if let (Some(before), Some(_)) = (study.baseline(), best.best_at) {
-        for (name, after) in &best.metrics {
+    let untrained = study.baseline().and_then(|it| it.of(&best.parameters));
+    if let (Some(before), Some(_)) = (untrained, best.best_at) {
+        let minor = minor(study.spec());
+        // What evaluations measured of the exported model is shown as that.
+        let tested = study.test().filter(|tested| tested.trial == best.trial);
+        let again = |name: &String| tested.is_some_and(|tested| tested.results.evaluations.contains_key(name));
+        let shown = |name: &String| !minor.contains(name) && !again(name);
+        for (name, after) in best.metrics.iter().filter(|(name, _)| shown(name)) {
             if let Some(before) = before.metrics.get(name) {
-                text += &format!("  {name}: {} -> {}\n", metric(*before), metric(*after));
+                text += &compared(name, Some(*before), *after);
             }
         }
     }
@@ -342,8 +315,8 @@ pub fn outcome(
     text + &format!("its configuration: {}\n", about(directory.root(), ["export"]))
 }
 
-/// Everything about one trial; `baseline` has the loss and metrics of the untrained model, if they were measured.
-pub fn trial_details(spec: &StudySpec, baseline: Option<&Measurement>, trial: &Trial) -> String {
+/// Everything about one trial; `baseline` has the loss and metrics of the untrained models, if they were measured.
+pub fn trial_details(spec: &StudySpec, baseline: Option<&Baseline>, trial: &Trial) -> String {
     let one = spec.policy.unit.one();
     let mut text = format!(
         "trial {}{} of the study {}: {}\n",
@@ -364,8 +337,8 @@ pub fn trial_details(spec: &StudySpec, baseline: Option<&Measurement>, trial: &T
     for (name, of) in &trial.parameters {
         text += &format!("  {name} = {}\n", value(of));
     }
-    text += &reports(trial, one);
-    text += &diagnosed(spec, baseline, trial);
+    text += &reports(spec, trial);
+    text += &diagnosed(spec, baseline.and_then(|it| it.of(&trial.parameters)), trial);
     for checkpoint in trial.checkpoints() {
         text += &format!("checkpoint {} ({} MB)\n", checkpoint.file, checkpoint.bytes / 1_000_000);
     }
@@ -388,7 +361,8 @@ fn standing(state: &TrialState, one: &str) -> String {
     }
 }
 
-fn reports(trial: &Trial, one: &str) -> String {
+fn reports(spec: &StudySpec, trial: &Trial) -> String {
+    let (one, minor) = (spec.policy.unit.one(), minor(spec));
     let mut text = String::new();
     if !trial.reports.is_empty() {
         text += "reports\n";
@@ -403,6 +377,7 @@ fn reports(trial: &Trial, one: &str) -> String {
         let metrics: Vec<String> = report
             .metrics
             .iter()
+            .filter(|(name, _)| !minor.contains(*name))
             .map(|(name, m)| format!("{name} {}", number(*m)))
             .collect();
         let mark = if Some(*resource) == best { "  (best)" } else { "" };
@@ -412,9 +387,9 @@ fn reports(trial: &Trial, one: &str) -> String {
 }
 
 /// What the curves of a trial show.
-fn diagnosed(spec: &StudySpec, baseline: Option<&Measurement>, trial: &Trial) -> String {
+fn diagnosed(spec: &StudySpec, untrained: Option<&Measurement>, trial: &Trial) -> String {
     let mut text = String::new();
-    let diagnosis = diagnose(trial, baseline, &spec.objective);
+    let diagnosis = diagnose(trial, untrained, &spec.objective);
     if !diagnosis.findings.is_empty() {
         text += "what the curves show\n";
     }

@@ -3,7 +3,7 @@
 use comfy_table::{Table, presets};
 use hpo_protocol::Values;
 
-use super::format::{number, value};
+use super::format::{number, short, value};
 use crate::space::{Condition, Confidence, Distribution, Parameter, Scale, SearchSpace};
 use crate::words::{counted, listed};
 
@@ -24,7 +24,7 @@ pub fn space(study: &str, space: &SearchSpace, samples: &[Values]) -> String {
         let when: Vec<String> = parameter.when.iter().map(condition).collect();
         table.add_row([
             parameter.name.clone(),
-            words(&parameter.distribution) + &prior(parameter),
+            words(parameter) + &prior(parameter),
             when.join(" and "),
         ]);
     }
@@ -42,7 +42,10 @@ pub fn space(study: &str, space: &SearchSpace, samples: &[Values]) -> String {
     let names = || searched.iter().map(|parameter| parameter.name.clone());
     let mut table = self::table(std::iter::once("trial".to_owned()).chain(names()));
     for (trial, sample) in samples.iter().enumerate() {
-        let cells = names().map(|name| sample.get(&name).map_or("-".to_owned(), value));
+        let cells = searched.iter().map(|parameter| {
+            let drawn = sample.get(&parameter.name);
+            drawn.map_or("-".to_owned(), |drawn| short(parameter, drawn))
+        });
         table.add_row(std::iter::once(trial.to_string()).chain(cells));
     }
     text + &format!("{table}\n")
@@ -101,7 +104,7 @@ fn condition(condition: &Condition) -> String {
     format!("{} is {values}", condition.parameter)
 }
 
-fn words(distribution: &Distribution) -> String {
+fn words(parameter: &Parameter) -> String {
     let steps = |step: &Option<f64>| step.map_or(String::new(), |step| format!(", in steps of {}", number(step)));
     let whole = |step: u64| {
         if step == 1 {
@@ -116,8 +119,8 @@ fn words(distribution: &Distribution) -> String {
         (None, Some(high)) => format!(", to {}", number(*high)),
         (None, None) => String::new(),
     };
-    match distribution {
-        Distribution::Fixed { value: fixed } => value(fixed),
+    match &parameter.distribution {
+        Distribution::Fixed { value: fixed } => short(parameter, fixed),
         Distribution::Uniform { low, high, step } => format!("{} to {}{}", number(*low), number(*high), steps(step)),
         Distribution::LogUniform { low, high, step } => {
             format!("{} to {}, logarithmic{}", number(*low), number(*high), steps(step))
@@ -154,6 +157,6 @@ fn words(distribution: &Distribution) -> String {
                 steps(step)
             )
         }
-        Distribution::Choice { values } => listed(values.iter().map(value), ", "),
+        Distribution::Choice { values } => listed(values.iter().map(|value| short(parameter, value)), ", "),
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use comfy_table::{CellAlignment, Table, presets};
-use hpo_protocol::Measurement;
+use hpo_protocol::embedding::Evaluation;
+use hpo_protocol::{BASE_MODEL, Baseline};
 
-use super::format::{metric, value};
+use super::format::{metric, short};
+use crate::space::Parameter;
 use crate::study::{LOSS, StudySpec, TrialSummary};
 
 /// What a table of trials shows.
@@ -17,36 +19,48 @@ pub struct TrialTable {
     pub left_out: Option<String>,
 }
 
-/// A table of trials with the parameters that are searched and the metrics that were reported, the untrained model
-/// above them for comparison.
-pub fn trial_table(spec: &StudySpec, baseline: Option<&Measurement>, shown: &TrialTable) -> String {
-    let searched: Vec<&str> = spec
-        .space
-        .parameters
-        .iter()
+/// The metrics of evaluations that are not shown where there is little room: all but the main one of each, and the objective.
+pub(super) fn minor(spec: &StudySpec) -> BTreeSet<String> {
+    let all = spec.trainer.evaluations().into_iter();
+    let minor = all.flat_map(|(name, evaluation)| {
+        let others = evaluation.r#type.metrics().iter().skip(1);
+        others.map(move |metric| Evaluation::metric(&name, metric))
+    });
+    minor.filter(|metric| *metric != spec.objective.metric).collect()
+}
+
+/// A table of trials with the parameters that are searched and the metrics that were reported, the untrained model, or those
+/// that trials choose from, above them for comparison.
+pub fn trial_table(spec: &StudySpec, baseline: Option<&Baseline>, shown: &TrialTable) -> String {
+    let parameters = spec.space.parameters.iter();
+    let searched: Vec<&Parameter> = parameters
         .filter(|parameter| !parameter.distribution.is_fixed())
-        .map(|parameter| parameter.name.as_str())
         .collect();
+    let untrained = baseline.map(Baseline::each).unwrap_or_default();
+    let minor = minor(spec);
     // Training loss depends on the margin and can't be compared between trials; the mean cosine shows collapse only.
     let metrics: BTreeSet<&str> = shown
         .rows
         .iter()
         .map(|row| &row.metrics)
-        .chain(baseline.map(|measured| &measured.metrics))
+        .chain(untrained.iter().map(|(_, measured)| &measured.metrics))
         .flat_map(|metrics| metrics.keys().map(String::as_str))
         .filter(|name| !["train_loss", "mean_cosine", &spec.objective.metric].contains(name))
+        .filter(|name| !minor.contains(*name))
         .collect();
 
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     let objective = &spec.objective;
-    let loss = !objective.is_loss() && shown_loss(baseline, shown);
+    let has_loss = shown.rows.iter().any(|row| row.loss.is_some()) || untrained.iter().any(|(_, of)| of.loss.is_some());
+    let loss = !objective.is_loss() && has_loss;
     let head = ["trial", "state", spec.policy.unit.many(), &objective.metric].into_iter();
     let head = head.chain(loss.then_some(LOSS));
     let confirms = shown.rows.iter().any(|row| row.confirms.is_some());
     let head = head.chain(confirms.then_some("confirms"));
-    table.set_header(head.chain(metrics.iter().copied()).chain(searched.iter().copied()));
-    if let Some(measured) = baseline {
+    let names = searched.iter().map(|parameter| parameter.name.as_str());
+    table.set_header(head.chain(metrics.iter().copied()).chain(names));
+    for (model, measured) in untrained {
         let values = metrics
             .iter()
             .map(|&name| measured.metrics.get(name).map_or("-".into(), |&m| metric(m)));
@@ -54,15 +68,20 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&Measurement>, shown: &Tri
         let row = ["".into(), "untrained".into(), "0".into(), value].into_iter();
         let row = row.chain(loss.then(|| measured.loss.map_or("-".into(), metric)));
         let row = row.chain(confirms.then(String::new));
-        table.add_row(row.chain(values).chain(searched.iter().map(|_| "-".to_owned())));
+        let parameters = searched.iter().map(|parameter| match model {
+            Some(model) if parameter.name == BASE_MODEL => short(parameter, &model.into()),
+            _ => "-".to_owned(),
+        });
+        table.add_row(row.chain(values).chain(parameters));
     }
     for row in &shown.rows {
         let values = metrics
             .iter()
             .map(|&name| row.metrics.get(name).map_or("-".into(), |&m| metric(m)));
-        let parameters = searched
-            .iter()
-            .map(|&name| row.parameters.get(name).map_or("-".into(), value));
+        let parameters = searched.iter().map(|parameter| {
+            let value = row.parameters.get(&parameter.name);
+            value.map_or("-".into(), |value| short(parameter, value))
+        });
         let cells = [
             row.trial.to_string(),
             row.state.word().into(),
@@ -85,9 +104,4 @@ pub fn trial_table(spec: &StudySpec, baseline: Option<&Measurement>, shown: &Tri
         text += &format!("{left_out}\n");
     }
     text
-}
-
-/// Whether there is a validation loss to be shown.
-fn shown_loss(baseline: Option<&Measurement>, shown: &TrialTable) -> bool {
-    shown.rows.iter().any(|row| row.loss.is_some()) || baseline.is_some_and(|measured| measured.loss.is_some())
 }

@@ -381,10 +381,17 @@ fn a_study_without_a_result_is_reported_as_such_each_time() {
     let place = Place::new();
     let file = place.space("s", 3, 1, FAULTY, "fault = \"diverge\"");
     let search = ["search", file.to_str().unwrap()];
-    let said = "every trial has diverged: none has reported a finite loss";
+    let said = "every trial has diverged: none has reported a finite `loss`";
     let outcomes = [search, search, ["resume", "s"]].map(|command| place.run(&command).fails(1, &[said]).stdout());
     assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "{outcomes:#?}");
     assert_eq!(place.run(&["status", "s", "--json"]).json()["state"], "finished");
+
+    let text = std::fs::read_to_string(&file).unwrap();
+    let objective = "objective = \"accuracy\"\ndirection = \"maximize\"\nname = \"t\"\n[policy]";
+    std::fs::write(&file, text.replacen("[policy]", objective, 1)).unwrap();
+    place
+        .search(&file)
+        .fails(1, &["every trial has diverged: none has reported a finite `accuracy`"]);
 }
 
 #[test]

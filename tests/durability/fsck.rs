@@ -57,6 +57,62 @@ fn a_whole_study_is_reported_part_by_part_with_exit_code_0() {
     );
 }
 
+/// What the reader refuses is damage, whether or not the second copy can repair it.
+#[test]
+fn whatever_keeps_a_journal_from_being_read_is_found() {
+    let place = Place::new();
+    let file = place.space("s", 4, 1, WHOLE, "");
+    place.search(&file).ok();
+    let whole = fs::read_to_string(place.study("s").join("journal.jsonl")).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let middle = lines.len() / 2;
+    let without: Vec<&str> = [&lines[..middle], &lines[middle + 1..]].concat();
+    let twice: Vec<&str> = [&lines[..=middle], &lines[middle..]].concat();
+    let mut swapped = lines.clone();
+    swapped.swap(middle, middle + 1);
+    for (what, lines, lost) in [
+        ("gone", without, true),
+        ("twice", twice, false),
+        ("swapped", swapped, false),
+    ] {
+        for copy in [true, false] {
+            place.copy(&place.study("s"), "t");
+            fs::write(place.study("t").join("journal.jsonl"), lines.join("\n") + "\n").unwrap();
+            if !copy {
+                fs::remove_dir_all(place.study("t").join("db")).unwrap();
+            }
+            let line = format!(
+                "journal.jsonl:{}: the record at byte ",
+                middle + if what == "twice" { 2 } else { 1 }
+            );
+            place
+                .run(&["status", "t"])
+                .fails(3, &[&line, " is damaged: it is record "]);
+            let found = place.run(&["fsck", "t"]).fails(3, &[]).stdout();
+            assert!(found.contains(&line), "{what}: {found}");
+            let kept = match lost && !copy {
+                true => "1 record is lost; ",
+                false => "repairs it without loss",
+            };
+            assert!(found.contains(kept), "{what}: {found}");
+            place.run(&["fsck", "t", "--repair"]).ok();
+            place.run(&["status", "t"]).ok();
+            if !lost || copy {
+                let repaired = fs::read_to_string(place.study("t").join("journal.jsonl")).unwrap();
+                assert!(repaired == whole, "{what}");
+            }
+            fs::remove_dir_all(place.study("t")).unwrap();
+        }
+    }
+    // A later version's is no damage, and is left as it is.
+    let newer = whole.replacen("\"format\":1", "\"format\":9", 1);
+    fs::write(place.study("s").join("journal.jsonl"), &newer).unwrap();
+    for command in [&["status", "s"][..], &["fsck", "s"], &["fsck", "s", "--repair"]] {
+        place.run(command).fails(3, &["whose format this version can't read"]);
+    }
+    assert!(fs::read_to_string(place.study("s").join("journal.jsonl")).unwrap() == newer);
+}
+
 #[test]
 fn lost_checkpoints_make_their_trials_go_back_and_the_answer_is_the_same() {
     let place = Place::new();

@@ -66,6 +66,37 @@ fn ctrl_c_stops_in_good_order_and_says_how_to_go_on() {
 }
 
 #[test]
+fn a_single_training_that_is_stopped_writes_no_model_and_goes_on_with_the_command_that_it_prints() {
+    let place = Place::new();
+    let file = place.space("once", 1, 1, WHOLE, "");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let searched = "x = { type = \"uniform\", low = 0.0, high = 1.0 }";
+    std::fs::write(&file, text.replace(searched, "x = 0.5")).unwrap();
+    let model = place.path("model");
+    let train = [
+        "train".as_ref(),
+        "--config".as_ref(),
+        file.as_os_str(),
+        "--output".as_ref(),
+        model.as_os_str(),
+    ];
+    let mut running = place.start_hpo(&train, &[("HPO_TEST_EPOCH", "0.05")]);
+    assert!(running.wait_for("epoch 1  loss", 1));
+    running.signal(Signal::INT);
+    let (code, stderr) = running.wait();
+    assert_eq!(code, 130, "{stderr}");
+    let (_, again) = stderr
+        .split_once("nothing recorded is lost. Resume with:\n  ")
+        .unwrap_or_else(|| panic!("{stderr}"));
+    assert!(again.starts_with("hpo train --config "), "{again}");
+    assert!(!model.exists() && !place.study("once").join("best-model").exists());
+    assert_eq!(place.run(&["status", "once", "--json"]).json()["state"], "stopped");
+    place.shell(again.lines().next().unwrap()).ok();
+    assert!(model.join("model").is_file());
+    place.check_nothing_twice("once");
+}
+
+#[test]
 fn a_worker_that_ignores_a_stop_is_killed_by_the_second_ctrl_c() {
     let place = Place::new();
     let file = place.space("s", 3, 1, FAULTY, "fault = \"hang\"\ntrial = 0");

@@ -134,3 +134,25 @@ fn files_that_can_be_read_in_two_ways() {
         &["train.jsonl:1:31", "the column `label` appears twice"],
     );
 }
+
+#[test]
+fn the_mistakes_of_all_files_are_reported_in_one_run() {
+    let train = "anchor,positive\na,b\nc\nd,e,f\n".to_owned();
+    let validation = lines(12, |_| r#"{"anchor":"a"}"#.to_owned());
+    let files = [
+        ("train.csv", train),
+        (
+            "validation.jsonl",
+            r#"{"anchor":"a","positive":"b"}"#.to_owned() + "\n" + &validation,
+        ),
+    ];
+    let parts = [
+        "train.csv:3:1",
+        "train.csv:4:1",
+        "validation.jsonl:2:",
+        "validation.jsonl:11:",
+        "validation.jsonl`: and 2 more",
+        "help: fix those above first",
+    ];
+    data_refused(&files, "validation = \"validation.jsonl\"\n", &parts);
+}

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_data;
+mod bad_evaluation;
 mod bad_input;
+mod base_models;
 mod hostile;
 mod security;

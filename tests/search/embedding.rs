@@ -155,6 +155,18 @@ fn an_older_study_keeps_the_validation_loss_that_it_was_made_with() {
     place.search(&write("older", 3, "negatives = \"apart\"")).ok();
     assert_eq!(place.answer("s"), place.answer("older"));
     place.search(&write("older", 3, triplet)).ok();
+    // A new study does not begin as those of before go on.
+    let from = |key: &str| {
+        let new = write("new", 2, key);
+        place.run(&["search", new.to_str().unwrap(), "--from", "older"])
+    };
+    let said = [
+        "[trial] validation_loss: was \"triplet\", is \"auto\"",
+        "[trial] prompts: was {}, is \"model\"",
+        "[trial] negatives: was \"apart\", is \"together\"",
+    ];
+    from("").fails(2, &said);
+    from(&format!("{triplet}\nprompts = {{}}\nnegatives = \"apart\"")).ok();
 
     let exported = place.run(&["export", "older"]).ok().stdout();
     assert!(

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fmt::Write;
 use std::path::Path;
 
-use hpo::ids::{SlotId, Timestamp, TrialId};
+use hpo::ids::{SlotId, Timestamp};
 use hpo::space::{Distribution, Scale, SearchSpace};
 use hpo::study::{Event, History, Observation, Request, Study};
 use hpo::study_file::{self, StudyFile};
@@ -335,7 +335,6 @@ fn drawn(file: &StudyFile) -> Vec<Values> {
     };
     let mut all = draw(0, half, &[]);
     let seen = all.iter().enumerate().map(|(trial, parameters)| Observation {
-        trial: TrialId(trial as u64),
         parameters,
         costs: rungs.iter().map(|rung| (*rung, (trial as f64).sin())).collect(),
         failed: trial % 5 == 4,

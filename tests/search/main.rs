@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod base_models;
 mod commands;
 mod confirmation;
 mod diagnosis;
 mod embedding;
 mod end_to_end;
+mod evaluation;
+mod from;
 mod generated;
 mod library;
 mod limits;

@@ -161,7 +161,7 @@ fn a_project_that_was_moved_or_whose_files_were_renamed_goes_on() {
     goes_on(&place, "renamed", "s.toml", 3);
 
     // Another name of the file, the same of the study; another machine, on which nothing is where it was.
-    place.shell("cp -rL renamed copy && rm -rf renamed && cd copy && sed -i 's/.study./&\\nname = \"s\"/' s.toml && mv s.toml t.toml").ok();
+    place.shell("cp -rL renamed copy && rm -rf renamed && cd copy && sed -i 's/^.study.$/&\\nname = \"s\"/' s.toml && mv s.toml t.toml").ok();
     goes_on(&place, "copy", "t.toml", 4);
 
     // The study's directory alone, or without the file that it was created from.
@@ -291,6 +291,6 @@ fn an_edited_file_is_not_ignored_by_resume() {
         .fails(2, &changed);
     // The file of another study by now.
     place
-        .shell("sed -i 's/.study./&\\nname = \"other\"/' s.toml && hpo resume s")
+        .shell("sed -i 's/^.study.$/&\\nname = \"other\"/' s.toml && hpo resume s")
         .ok();
 }

@@ -1,9 +1,11 @@
 //! Which study is run, and what happens to it: all of it drawn from one seed.
 
+use hpo::ids::Timestamp;
 use hpo::space::{Distribution, Parameter, SearchSpace};
 use hpo::study::{
-    Asha, AshaVariant, AsyncHyperband, ConfirmationSpec, Direction, GaussianProcess, Hyperband, Limits, MedianStopping,
-    Objective, PolicyKind, PolicySpec, SamplerSpec, StopSpec, StudySpec, SuccessiveHalving, Tpe, Trainer,
+    Asha, AshaVariant, AsyncHyperband, ConfirmationSpec, Direction, Earlier, EarlierResult, Fact, GaussianProcess,
+    Hyperband, Limits, MedianStopping, Objective, PolicyKind, PolicySpec, SamplerSpec, StopSpec, StudySpec,
+    SuccessiveHalving, Tpe, Trainer,
 };
 use hpo_protocol::Unit;
 use rand::{RngExt, SeedableRng};
@@ -18,6 +20,8 @@ pub struct Plan {
     /// Whether its records are printed.
     pub told: bool,
     pub spec: StudySpec,
+    /// What it knows of an earlier study.
+    pub earlier: Vec<Fact>,
     /// The resource at which the study ends for a while.
     pub halt: Option<u64>,
     /// How far the study goes once it has come to its first end.
@@ -102,17 +106,25 @@ impl Plan {
                 0.0
             }
         };
+        let [faults, crashes, stops] = [rate(0.7, 0.3), rate(0.7, 0.15), rate(0.3, 0.02)];
+        let [echoes, losses] = [rate(0.3, 0.1), rate(0.3, 0.05)];
+        let slots = rng.random_range(1..=5);
         Self {
             seed,
             told: false,
             halt,
             raised,
-            faults: rate(0.7, 0.3),
-            crashes: rate(0.7, 0.15),
-            stops: rate(0.3, 0.02),
-            echoes: rate(0.3, 0.1),
-            losses: rate(0.3, 0.05),
-            slots: rng.random_range(1..=5),
+            faults,
+            crashes,
+            stops,
+            echoes,
+            losses,
+            slots,
+            earlier: if chance(rng, 0.2) {
+                earlier(rng, &spec)
+            } else {
+                Vec::new()
+            },
             spec,
         }
     }
@@ -137,6 +149,28 @@ impl Plan {
 
 pub fn chance(rng: &mut ChaCha8Rng, probability: f64) -> bool {
     probability > 0.0 && rng.random::<f64>() < probability
+}
+
+/// Results of an earlier study at all rungs, of which some come first.
+fn earlier(rng: &mut ChaCha8Rng, spec: &StudySpec) -> Vec<Fact> {
+    let rungs = spec.policy.rungs();
+    let result = |number| EarlierResult {
+        study: "earlier".into(),
+        number,
+        parameters: spec.space.sample(rng),
+        values: rungs.iter().map(|rung| (*rung, rng.random())).collect(),
+        diverged: chance(rng, 0.1),
+    };
+    let results: Vec<EarlierResult> = (0..6).map(result).collect();
+    let study = Earlier {
+        study: "earlier".into(),
+        created: Timestamp(0),
+        trials: 6,
+        left_out: Vec::new(),
+        assumed: Vec::new(),
+        first: results.iter().take(2).map(|one| one.parameters.clone()).collect(),
+    };
+    Fact::of_earlier(study, results)
 }
 
 fn kind(rng: &mut ChaCha8Rng) -> PolicyKind {

@@ -171,7 +171,13 @@ impl World {
                 spec: Box::new(plan.spec.clone()),
             },
         };
-        disk.append(&lines(0, &[created]));
+        let earlier = plan
+            .earlier
+            .iter()
+            .cloned()
+            .map(|fact| Record { at: Timestamp(1), fact });
+        let records: Vec<Record> = [created].into_iter().chain(earlier).collect();
+        disk.append(&lines(0, &records));
         let mut world = Self {
             rng: ChaCha8Rng::seed_from_u64(plan.seed ^ 0x5EED),
             clock: 1,
@@ -179,7 +185,7 @@ impl World {
             reader: disk.reader(),
             files: Files::default(),
             durable: Study::new(plan.spec.clone()),
-            acknowledged: 1,
+            acknowledged: records.len() as u64,
             begun: BTreeSet::new(),
             reported: BTreeMap::new(),
             past: Vec::new(),

@@ -21,6 +21,8 @@ const TRAIN_LOSS: &str = "train_loss";
 const MEAN_COSINE: &str = "mean_cosine";
 /// How the names of ranking metrics begin; higher is better.
 const RANKING: [&str; 3] = ["mrr@", "recall@", "ndcg@"];
+/// How the names of those of evaluations end. The others of an evaluation are coarser, and say the same.
+const EVALUATED: [&str; 2] = [".ndcg@10", ".map"];
 
 /// A change of less than three standard deviations of the noise does not count.
 const NOISE: f64 = 3.0;
@@ -158,9 +160,10 @@ impl<'a> Curves<'a> {
     /// The ranking metrics of the last report.
     fn rankings(&self) -> impl Iterator<Item = &'a str> {
         let names = self.metrics.last().into_iter().flat_map(|metrics| metrics.keys());
-        names
-            .map(String::as_str)
-            .filter(|name| RANKING.iter().any(|begin| name.starts_with(begin)))
+        names.map(String::as_str).filter(|name| {
+            let evaluated = EVALUATED.iter().any(|end| name.ends_with(end));
+            evaluated || RANKING.iter().any(|begin| name.starts_with(begin))
+        })
     }
 
     /// How many steps at the end are considered.

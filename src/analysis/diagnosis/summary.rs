@@ -63,7 +63,7 @@ pub fn summarise(study: &Study) -> Vec<Summary> {
     let trials: Vec<&Trial> = study.search_trials().collect();
     let diagnoses = trials
         .into_par_iter()
-        .map(|trial| (trial, diagnose(trial, study.baseline(), &study.spec().objective)));
+        .map(|trial| (trial, diagnose(trial, study.untrained(trial), &study.spec().objective)));
     let diagnoses: Vec<_> = diagnoses.collect();
     let of_kind = |kind: Kind| -> Option<Summary> {
         let (mut with, mut without, mut advice) = (Vec::new(), Vec::new(), Vec::new());

@@ -255,6 +255,11 @@ fn ranking_that_gets_worse_while_the_loss_falls_is_reported() {
         since_its_best.only(),
         Finding::RankingDecline { since: 2, .. }
     ));
+    let of_an_evaluation = made(&losses)
+        .metric("docs.ndcg@10", &[0.36, 0.355, 0.35, 0.345])
+        .untrained(0.36, &[("docs.ndcg@10", 0.379)])
+        .state(TrialState::Pruned { rung: 4 });
+    assert!(matches!(of_an_evaluation.only(), Finding::RankingDecline { metric, .. } if metric == "docs.ndcg@10"));
 
     let not = |made: Made| assert_eq!(made.state(TrialState::Pruned { rung: 4 }).kinds(), []);
     // The loss rises too.

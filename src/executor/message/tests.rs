@@ -12,7 +12,11 @@ fn short(line: &str) -> Vec<String> {
     let part = |part: Part<'_>| match part {
         Part::Message(FromWorker::Done { .. }) => "<done>".into(),
         Part::Message(FromWorker::Report { loss, metrics, .. }) => format!("<report{}>", measured(loss, &metrics)),
-        Part::Message(FromWorker::Evaluated(of)) => format!("<evaluated{}>", measured(of.loss, &of.metrics)),
+        Part::Message(FromWorker::Evaluated(of)) => {
+            let each = of.each().into_iter();
+            let each = each.map(|(model, of)| model.unwrap_or_default().to_owned() + &measured(of.loss, &of.metrics));
+            format!("<evaluated{}>", each.collect::<Vec<_>>().join(";"))
+        }
         Part::Message(FromWorker::Exported { test: Some(of), .. }) => {
             format!("<exported{}>", measured(of.loss, &of.metrics))
         }
@@ -141,6 +145,8 @@ fn a_number_that_is_not_finite_is_understood_however_it_is_written() {
     );
     let untrained = r#"{"type":"evaluated","loss":nan,"metrics":{"a":1e999}}"#;
     assert_eq!(short(untrained), ["<evaluated loss NaN a NaN>"]);
+    let several = r#"{"type":"evaluated","models":{"x":{"loss":nan,"metrics":{"a":1}},"y":{"loss":2,"metrics":null}}}"#;
+    assert_eq!(short(several), ["<evaluatedx loss NaN a 1;y loss 2>"]);
     let tested = r#"{"type":"exported","directory":"/m","test":{"loss":0.5,"metrics":{"a":NaN}}}"#;
     assert_eq!(short(tested), ["<exported loss 0.5 a NaN>"]);
 }

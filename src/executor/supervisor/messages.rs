@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::{Feature, FromWorker, Measurement, VERSION};
+use hpo_protocol::{Baseline, Feature, FromWorker, Measurement, Metrics, VERSION};
 use tokio::time::Instant;
 
 use super::state::{ANSWER, Next, State, Task, Training};
@@ -14,7 +14,7 @@ use crate::executor::news::News;
 use crate::executor::sanitize::{check, shown};
 use crate::ids::SegmentId;
 use crate::store::StudyDirectory;
-use crate::study::{Checkpoint, Event, Measures, Reported};
+use crate::study::{Checkpoint, Event, Measures, Reported, TestResults};
 
 /// How often the progress of a segment is passed on at most.
 const PROGRESS: Duration = Duration::from_millis(100);
@@ -34,7 +34,7 @@ impl Supervisor {
                 features,
             } => self.ready(worker, protocol, &trainer, features).await,
             FromWorker::Fatal { message } => Err(End::Fatal(Failure::Trainer(shown(&message)))),
-            FromWorker::Evaluated(measurement) => self.evaluated(worker, measurement).await,
+            FromWorker::Evaluated(baseline) => self.evaluated(worker, baseline).await,
             FromWorker::Progress {
                 segment,
                 resource,
@@ -78,7 +78,12 @@ impl Supervisor {
                 directory,
                 test,
                 untrained,
-            } => self.exported(worker, directory, (test, untrained)).await,
+                evaluations,
+                untrained_evaluations,
+            } => {
+                let evaluations = [evaluations, untrained_evaluations];
+                self.exported(worker, directory, [test, untrained], evaluations).await
+            }
         }
     }
 
@@ -119,12 +124,14 @@ impl Supervisor {
         Ok(())
     }
 
-    async fn evaluated(&mut self, worker: &Attended, measurement: Measurement) -> Result<(), End> {
+    async fn evaluated(&mut self, worker: &Attended, baseline: Baseline) -> Result<(), End> {
         if !self.is_at(&Task::Evaluating) {
             return Err(out_of_turn("evaluated"));
         }
-        check(&measurement.metrics).map_err(died)?;
-        self.report_event(Event::Evaluated(measurement)).await;
+        for (_, measurement) in baseline.each() {
+            check(&measurement.metrics).map_err(died)?;
+        }
+        self.report_event(Event::Evaluated(baseline)).await;
         self.report_idle(worker).await;
         Ok(())
     }
@@ -187,20 +194,24 @@ impl Supervisor {
         &mut self,
         worker: &Attended,
         directory: PathBuf,
-        (test, untrained): (Option<Measurement>, Option<Measurement>),
+        [measurement, untrained]: [Option<Measurement>; 2],
+        [evaluations, untrained_evaluations]: [Metrics; 2],
     ) -> Result<(), End> {
         if !self.is_at(&Task::Exporting(directory.clone())) {
             return Err(out_of_turn("exported"));
         }
-        for measurement in test.iter().chain(&untrained) {
-            check(&measurement.metrics).map_err(died)?;
+        let measured = measurement.iter().chain(&untrained);
+        let metrics = measured.map(|measurement| &measurement.metrics);
+        for metrics in metrics.chain([&evaluations, &untrained_evaluations]) {
+            check(metrics).map_err(died)?;
         }
-        self.report(News::Exported {
-            directory,
-            test,
+        let results = TestResults {
+            measurement,
             untrained,
-        })
-        .await;
+            evaluations,
+            untrained_evaluations,
+        };
+        self.report(News::Exported { directory, results }).await;
         self.report_idle(worker).await;
         Ok(())
     }

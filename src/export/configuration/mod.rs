@@ -7,7 +7,7 @@ mod tests;
 mod toml;
 mod yaml;
 
-use hpo_protocol::Values;
+use hpo_protocol::{BASE_MODEL, Values};
 use serde_json::{Value, json};
 
 use crate::study::{StudySpec, TrialSummary};
@@ -52,6 +52,7 @@ macro_rules! formats {
         /// # Errors
         /// If a value has no place in the format.
         pub fn configuration(spec: &StudySpec, trial: &TrialSummary, format: Format) -> Result<String, Unwritable> {
+            let trial = &with_absolute_model(spec, trial);
             match format {
                 $(Format::$format => $write(spec, trial),)+
             }
@@ -70,6 +71,17 @@ formats! {
     Env => shell::variables,
     /// `--name=value` words for a command line, quoted for a shell.
     Args => shell::arguments,
+}
+
+/// The trial with the whole path of its base model, if it has chosen one: what it has is relative to the study's file, and nobody
+/// knows where the configuration will be read.
+fn with_absolute_model(spec: &StudySpec, trial: &TrialSummary) -> TrialSummary {
+    let mut trial = trial.clone();
+    let path = spec.trainer.base_model(&trial.parameters).map(Value::from);
+    if let (Some(model), Some(path)) = (trial.parameters.get_mut(BASE_MODEL), path) {
+        *model = path;
+    }
+    trial
 }
 
 fn each(parameters: &Values, line: impl Fn(&str, &Value) -> String) -> String {

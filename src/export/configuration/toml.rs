@@ -1,9 +1,10 @@
 //! A study's file with nothing left to search.
 
+use hpo_protocol::BASE_MODEL;
 use serde_json::{Map, json};
 
 use super::{Unwritable, each, quoted};
-use crate::study::{StudySpec, TrialSummary};
+use crate::study::{StudySpec, Trainer, TrialSummary};
 use crate::study_file::settings_of_today;
 
 /// The most bytes of a study's name.
@@ -50,12 +51,21 @@ pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Un
             trial.metrics.contains_key("triplet_accuracy"),
         )),
     }
+    // What the trial has chosen stands among its parameters.
+    if trial.parameters.contains_key(BASE_MODEL) && spec.trainer.command.is_none() {
+        trainer.remove(BASE_MODEL);
+    }
+    // Those of another trainer are settings of its own.
+    let evaluations = match &spec.trainer.command {
+        Some(_) => None,
+        None => trainer.remove(Trainer::EVALUATIONS),
+    };
     let mut study = json!({ "name": name(spec, trial), "seed": spec.seed, "trials": 1 });
     if !spec.objective.is_loss() {
         study["objective"] = json!(spec.objective.metric);
         study["direction"] = json!(spec.objective.direction);
     }
-    let file = json!({
+    let mut file = json!({
         "study": study,
         "policy": {
             "type": "none",
@@ -67,6 +77,9 @@ pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Un
         "slots": { "threads_per_trial": spec.threads },
         "trial": trainer,
     });
+    if let Some(evaluations) = evaluations {
+        file["evaluation"] = evaluations;
+    }
     text += &::toml::to_string(&file)?;
     text += "\n[space]\n";
     // Other scalars of JSON are TOML as they stand, and shorter than what the library writes for small numbers.

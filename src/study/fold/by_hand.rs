@@ -48,6 +48,7 @@ impl Study {
         self.finished = false;
         let Some(bracket) = trial.bracket() else { return };
         self.searching += 1;
+        self.decided.remove(&id);
         let open = &mut self.brackets[bracket];
         open.unfinished += 1;
         if let Some(rung) = lost {

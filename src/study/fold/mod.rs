@@ -37,6 +37,11 @@ impl Study {
         }
         match &record.fact {
             Fact::StudyCreated { .. } => self.created = record.at,
+            Fact::EarlierStudy(earlier) => {
+                self.spec.space.try_first.extend(earlier.first.iter().cloned());
+                self.earlier = Some(earlier.clone());
+            }
+            Fact::EarlierResult(result) => self.earlier_results.push(result.clone()),
             Fact::SchedulerStarted { process, slots } => self.scheduler_started(*process, slots),
             Fact::SchedulerStopped => self.scheduler_stopped(),
             Fact::TrialsRaised { trials } => {
@@ -49,9 +54,7 @@ impl Study {
             }
             Fact::StopChanged { stop } => self.spec.stop = *stop,
             Fact::LimitReached { limit } => self.halted = Some(*limit),
-            Fact::BaselineMeasured(measurement) => {
-                self.baseline = Some(measurement.clone());
-            }
+            Fact::BaselineMeasured(baseline) => self.baseline = Some(baseline.clone()),
             Fact::ModelTested(tested) => self.test = Some(tested.clone()),
             Fact::StudyFinished { best } => self.study_finished(*best),
             Fact::BracketOpened { first, trials, rungs } => self.bracket_opened(*first, *trials, rungs),

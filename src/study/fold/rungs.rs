@@ -86,9 +86,20 @@ impl Study {
         );
         let diverged = report.cost.is_none();
         // A trial whose checkpoint was lost comes by the same rungs again.
+        let (before, cost) = (trial.resource(), report.cost);
         let again = trial.reports.insert(resource, report).is_some();
+        self.trained += trial.resource() - before;
         trial.stopped_at = None;
         trial.exhausted |= last;
+        if trial.confirms().is_none() {
+            let rank = cost.map(|cost| Rank { cost, trial: id });
+            self.lowest = match again {
+                // Another value may have been in its place.
+                true => self.lowest_of_all(),
+                false => self.lowest.into_iter().chain(rank).min(),
+            };
+        }
+        let trial = &mut self.trials[id.0 as usize];
         if diverged {
             trial.state = TrialState::Diverged { resource };
             self.end(id, to, false);
@@ -139,6 +150,7 @@ impl Study {
         let trial = &self.trials[id.0 as usize];
         if let Some(bracket) = trial.bracket() {
             self.searching = one_less(self.searching);
+            self.decided.insert(id);
             let open = &mut self.brackets[bracket];
             open.unfinished = one_less(open.unfinished);
         }

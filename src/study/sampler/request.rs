@@ -2,14 +2,11 @@
 
 use hpo_protocol::Values;
 
-use crate::ids::TrialId;
 use crate::space::SearchSpace;
 
-/// What is known of a trial when others are drawn.
+/// What is known of a trial, of this study or an earlier one, when others are drawn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation<'a> {
-    /// The trial.
-    pub trial: TrialId,
     /// Its configuration.
     pub parameters: &'a Values,
     /// Its lowest cost up to each rung that it has reached, by the rung's resource, ascending. Finite. None yet
@@ -26,7 +23,7 @@ pub struct History<'a> {
     pub space: &'a SearchSpace,
     /// The resources of the rungs, ascending.
     pub rungs: &'a [u64],
-    /// All earlier trials whose results may be used, by number. With a synchronous policy they depend on no timing, so that
+    /// All earlier trials whose results may be used, those of an earlier study first, by number. With a synchronous policy they depend on no timing, so that
     /// the same study draws the same configurations wherever it runs.
     pub observations: &'a [Observation<'a>],
 }

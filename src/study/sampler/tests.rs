@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::ids::TrialId;
 use crate::space::SearchSpace;
 
 const RUNGS: [u64; 3] = [1, 3, 9];
@@ -56,9 +55,8 @@ proptest! {
             // The same configuration may have been seen with other costs.
             if *again { configurations[place] = configurations[0].clone(); }
         }
-        let observations = seen.iter().zip(&configurations).enumerate();
-        let observations: Vec<Observation> = observations.map(|(trial, ((costs, failed, _), parameters))| Observation {
-            trial: TrialId(trial as u64),
+        let observations = seen.iter().zip(&configurations);
+        let observations: Vec<Observation> = observations.map(|((costs, failed, _), parameters)| Observation {
             parameters,
             costs: RUNGS.into_iter().zip(costs.iter().copied()).collect(),
             failed: *failed,
@@ -101,7 +99,6 @@ fn regret(sampler: &SamplerSpec, seed: u64, brackets: u64, guess: Option<f64>) -
         let observations = all.iter().enumerate().map(|(trial, parameters)| {
             let reached = if trial % 2 == 0 { 3 } else { 1 };
             Observation {
-                trial: TrialId(trial as u64),
                 parameters,
                 costs: (0..reached).map(|rung| (RUNGS[rung], cost(parameters, rung))).collect(),
                 failed: false,
@@ -166,7 +163,6 @@ fn nothing_is_drawn_twice_while_there_is_something_else() {
         let mut all: Vec<Values> = Vec::new();
         while all.len() < 8 {
             let observations = all.iter().enumerate().map(|(trial, parameters)| Observation {
-                trial: TrialId(trial as u64),
                 parameters,
                 costs: vec![(9, trial as f64)],
                 failed: false,

@@ -1,5 +1,6 @@
 //! The core on its own: events go in, and what comes out is looked at.
 
+mod earlier;
 mod objective;
 mod recovery;
 mod refusal;
@@ -117,10 +118,16 @@ pub(crate) struct Core {
 impl Core {
     /// One that a scheduler has opened, with slots that have nothing to do.
     pub fn new(spec: StudySpec, slots: u32) -> Self {
+        Self::after(spec, Vec::new(), slots)
+    }
+
+    /// The same for one that begins with these facts.
+    fn after(spec: StudySpec, facts: Vec<Fact>, slots: u32) -> Self {
+        let records: Vec<Record> = facts.into_iter().map(at).collect();
         let mut core = Self {
-            study: Study::new(spec.clone()),
+            study: Study::restore(spec.clone(), &records).unwrap(),
             spec,
-            records: Vec::new(),
+            records,
             files: BTreeSet::new(),
         };
         core.open(core.spec.trials, slots);

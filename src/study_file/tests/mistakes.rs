@@ -59,6 +59,43 @@ fn all_mistakes_are_reported_but_for_what_may_only_be_misspelt() {
 }
 
 #[test]
+fn all_mistakes_of_evaluations_are_reported() {
+    let evaluations = "
+[evaluation.docs]
+type = \"retrieval\"
+queries = 7
+train = \"t.csv\"
+classifier = \"knn\"
+every = \"never\"
+[evaluation.\"a.b\"]
+type = \"tripels\"
+[evaluation.sts]
+type = \"similarity\"
+datum = \"x\"
+columns = { text = \"a\", label = \"b\" }
+";
+    let errors = parse_at(&format!("{GOOD}{evaluations}")).unwrap_err().0.into_iter();
+    let reported: Vec<String> = errors
+        .map(|error| format!("{} {}", error.line_column().unwrap().0, error.message))
+        .collect();
+    assert_eq!(
+        reported,
+        [
+            "17 `evaluation.docs.queries` must be a string, not a whole number",
+            "18 `evaluation.docs.train` has no effect with the type of evaluation `retrieval`",
+            "19 `evaluation.docs.classifier` has no effect with the type of evaluation `retrieval`",
+            "20 `evaluation.docs.every` is none of `rung`, `report` and `end`",
+            "21 `evaluation.a.b` cannot be the beginning of a metric's name",
+            "22 there is no type of evaluation `tripels`",
+            "25 unknown key `evaluation.sts.datum`",
+            "26 `evaluation.sts.columns` are those of labelled texts, and `similarity` is measured with scored pairs",
+            "15 `evaluation.docs.corpus` is missing",
+            "15 `evaluation.docs.qrels` is missing",
+        ]
+    );
+}
+
+#[test]
 fn a_parameter_of_another_trainer_needs_a_plain_name() {
     let text = GOOD
         .replace("model = \"../.cache/model/m\"", "command = [\"a\"]")

@@ -1,5 +1,6 @@
 mod files;
 mod mistakes;
+mod models;
 mod properties;
 mod reference;
 mod schema;
@@ -309,6 +310,82 @@ fn settings_of_data_are_frozen_and_come_back_from_an_exported_configuration() {
         (files.test, files.validation_share, files.split_seed),
         (Some("/here/sub/w.csv".into()), None, None)
     );
+}
+
+#[test]
+fn evaluations_are_frozen_with_their_defaults_and_come_back_from_an_exported_configuration() {
+    let text = GOOD.replace(
+        "trials = 27",
+        "trials = 27
+objective = \"docs.recall@100\"
+
+[evaluation.docs]
+type = \"retrieval\"
+queries = \"q.jsonl\"
+corpus = \"../c.tsv\"
+qrels = \"/q.tsv\"
+
+[evaluation.topics]
+type = \"classification\"
+data = \"d.csv\"
+train = \"t.csv\"
+columns = { text = \"a\", label = \"b\" }
+
+[evaluation.sts]
+type = \"similarity\"
+data = \"sts.csv\"
+every = \"end\"
+",
+    );
+    let study = parse_at(&text).unwrap().study;
+    assert_eq!(
+        (study.objective.metric.as_str(), study.objective.direction),
+        ("docs.recall@100", crate::study::Direction::Maximize)
+    );
+    assert_eq!(
+        study.trainer.settings["evaluations"],
+        json!({
+            "docs": {
+                "type": "retrieval",
+                "queries": "/here/sub/q.jsonl",
+                "corpus": "/here/c.tsv",
+                "qrels": "/q.tsv",
+                "every": "report",
+            },
+            "sts": { "type": "similarity", "data": "/here/sub/sts.csv", "every": "end" },
+            "topics": {
+                "type": "classification",
+                "data": "/here/sub/d.csv",
+                "train": "/here/sub/t.csv",
+                "columns": { "text": "a", "label": "b" },
+                "classifier": "logistic_regression",
+                "every": "rung",
+            },
+        })
+    );
+    let named = named_inputs(&study.trainer).into_iter().map(|named| named.role);
+    assert!(named.eq([
+        "model",
+        "train",
+        "validation",
+        "evaluation.docs.queries",
+        "evaluation.docs.corpus",
+        "evaluation.docs.qrels",
+        "evaluation.sts.data",
+        "evaluation.topics.data",
+        "evaluation.topics.train",
+    ]));
+    let mut trainer = study.trainer.clone();
+    let evaluations = trainer.settings.remove("evaluations").unwrap();
+    let again = json!({
+        "study": { "trials": 1, "objective": "docs.recall@100" },
+        "policy": { "max_resource": 1 },
+        "evaluation": evaluations,
+        "trial": trainer.settings,
+        "space": { "margin": 1 },
+    });
+    let again = parse_at(&toml::to_string(&again).unwrap()).unwrap();
+    assert_eq!(again.study.trainer.settings, study.trainer.settings);
 }
 
 #[test]

@@ -25,8 +25,8 @@ fn blocks() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
             "docs/study-file.md",
             vec![
                 ("study", keys(study::KEYS)),
-                ("policy", kinds(COMMON_KEYS, PolicyKind::KINDS, PolicyKind::USUAL)),
-                ("sampler", kinds(&[], SamplerSpec::KINDS, SamplerSpec::USUAL)),
+                ("policy", kinds(COMMON_KEYS, PolicyKind::KINDS, Some(PolicyKind::USUAL))),
+                ("sampler", kinds(&[], SamplerSpec::KINDS, Some(SamplerSpec::USUAL))),
                 ("confirmation", keys(confirmation::KEYS)),
                 ("slots", keys(slots::KEYS)),
                 ("trial", keys(trainer::KEYS)),
@@ -36,6 +36,11 @@ fn blocks() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
                 ),
                 ("columns", keys(trainer::COLUMNS)),
                 ("prompts", keys(trainer::ROLES)),
+                (
+                    "evaluation",
+                    kinds(trainer::EVALUATION_KEYS, trainer::EVALUATION_KINDS, None),
+                ),
+                ("types of evaluations", evaluations()),
                 ("distributions", drawn()),
                 ("keys of distributions", keys_of_distributions()),
                 ("keys of parameters", keys(&about_parameters)),
@@ -132,10 +137,17 @@ fn all_of(names: &[&str]) -> String {
     }
 }
 
-fn kinds<T, G>(common: &[Key], kinds: &'static [Kind<T, G>], usual: &str) -> String {
-    let others = kinds.iter().map(|kind| kind.about.name).filter(|name| *name != usual);
+fn kinds<T, G>(common: &[Key], kinds: &'static [Kind<T, G>], usual: Option<&str>) -> String {
+    let others = kinds
+        .iter()
+        .map(|kind| kind.about.name)
+        .filter(|name| Some(*name) != usual);
+    let others = quoted(others).join(", ");
     let mut table = "| key | default | meaning |\n|---|---|---|\n".to_owned();
-    writeln!(table, "| `type` | `\"{usual}\"` | or {} |", quoted(others).join(", ")).unwrap();
+    match usual {
+        Some(usual) => writeln!(table, "| `type` | `\"{usual}\"` | or {others} |").unwrap(),
+        None => writeln!(table, "| `type` | required | one of {others} |").unwrap(),
+    }
     for key in common {
         row(&mut table, key, "");
     }
@@ -149,6 +161,18 @@ fn choices<T, G>(kinds: &[Kind<T, G>]) -> String {
     let mut table = "| `type` | in short | when to use it |\n|---|---|---|\n".to_owned();
     for Kind { about, .. } in kinds {
         writeln!(table, "| `{}` | {} | {} |", about.name, about.in_short, about.choose).unwrap();
+    }
+    table
+}
+
+fn evaluations() -> String {
+    let mut table = "| `type` | what it measures | when to use it | metrics |\n|---|---|---|---|\n".to_owned();
+    for kind in trainer::EVALUATION_KINDS {
+        let metrics = (kind.read)(&()).metrics().iter().map(|metric| format!("`{metric}`"));
+        let metrics: Vec<String> = metrics.collect();
+        let about = kind.about;
+        let (name, in_short, choose) = (about.name, about.in_short, about.choose);
+        writeln!(table, "| `{name}` | {in_short} | {choose} | {} |", metrics.join(", ")).unwrap();
     }
     table
 }

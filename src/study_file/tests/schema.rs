@@ -50,6 +50,13 @@ fn holds(word: &str, wanted: &Value, schema: &serde_json::Map<String, Value>, va
             let mut known = fields.iter().filter_map(|(key, value)| Some((wanted.get(key)?, value)));
             known.all(|(wanted, value)| accepts(wanted, value, root))
         }),
+        "pattern" => {
+            assert_eq!(wanted, "^[A-Za-z0-9_-]{1,50}$");
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+            value
+                .as_str()
+                .is_none_or(|text| (1..=50).contains(&text.len()) && text.chars().all(plain))
+        }
         "propertyNames" => fields.is_none_or(|fields| fields.keys().all(|key| accepts(wanted, &json!(key), root))),
         "additionalProperties" => fields.is_none_or(|fields| {
             let named = |key: &String| schema.get("properties").is_some_and(|own| own.get(key).is_some());
@@ -110,6 +117,29 @@ fn the_schema_accepts_what_is_right() {
         );
         assert!(accepted(&schema, &text), "{text}");
     }
+    for kind in trainer::EVALUATION_KINDS {
+        let train = if kind.about.name == "classification" {
+            "train = \"u.csv\"\nclassifier = \"knn\""
+        } else {
+            ""
+        };
+        let lines = format!(
+            "type = \"{}\"\ndata = \"t.csv\"\nevery = \"end\"\n{train}\n",
+            kind.about.name
+        );
+        let text = format!("{GOOD}[evaluation.one]\n{lines}[evaluation.two-2_B]\n{lines}");
+        assert!(accepted(&schema, &text), "{text}");
+        for (known, unknown) in [
+            ("one", "\"a.b\""),
+            ("[evaluation.one]", "[evaluation]"),
+            ("data", "date"),
+            ("\"end\"", "\"never\""),
+            ("model = \"../.cache/model/m\"", "command = [\"a\"]"),
+        ] {
+            let text = text.replacen(known, unknown, 1);
+            assert!(!accepted(&schema, &text), "{text}");
+        }
+    }
     for sampler in SamplerSpec::KINDS {
         let text = format!("{GOOD}[sampler]\ntype = \"{}\"\n", sampler.about.name);
         assert!(accepted(&schema, &text), "{text}");
@@ -127,6 +157,7 @@ fn the_schema_refuses_keys_that_are_not_known() {
         "is nothing that a column can be for",
         "is nothing that a prompt can be for",
         "has no effect with the sampler",
+        "has no effect with the type of evaluation",
     ];
     let mut refused = 0;
     for block in MISTAKES.split("\n\n").filter(|block| !block.trim().is_empty()) {

@@ -9,11 +9,13 @@ use toml::de::DeTable;
 use super::super::reader::{Item, Problem, Span, Table};
 use super::super::{StudyFile, diagnostic};
 use super::effect::{can_replace, without_effect};
+use super::evaluation;
 use super::inputs::NamedInput;
 use super::keys::{MODEL, PROMPT_SETS, PROMPTS, VALIDATION_LOSS};
-use super::limits::exceeded;
-use super::model;
-use crate::diagnostic::{Diagnostic, Diagnostics, Source};
+use super::limits::{Base, exceeded};
+use super::places::{at_path, at_span, in_data, place, place_text};
+use super::{model, models};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::program::{is_program, on_path};
 
 /// Checks that the files that the trainer will read are there, that the model is one that it can use with the values of the file,
@@ -30,20 +32,25 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostics> {
     }
     let settings: Settings = serde_json::from_value(serde_json::json!(trainer.settings))
         .map_err(|error| Diagnostic::whole_file(&file.path, error.to_string(), "check the keys of `[trial]`"))?;
-    let model = check_model(file, &settings.model);
+    let models = check_models(file, &settings);
     let data = check_data(file, &settings);
     let kind = data.as_ref().ok().map(|report| report.kind);
     let mut wrong = Vec::new();
-    let report = match data {
+    let mut report = match data {
         Ok(report) => Some(report),
-        Err(diagnostic) => {
-            wrong.push(diagnostic);
+        Err(Diagnostics(mistakes)) => {
+            wrong.extend(mistakes);
             None
         }
     };
-    match model {
-        Ok(sizes) => {
-            let problems = exceeded(&file.text, &settings, sizes, kind);
+    match (evaluation::check(file, &settings), &mut report) {
+        (Ok(evaluations), Some(report)) => report.evaluations = evaluations,
+        (Ok(_), None) => {}
+        (Err(problems), _) => wrong.extend(problems),
+    }
+    match models {
+        Ok(bases) => {
+            let problems = exceeded(&file.text, &settings, &bases, &file.study.space, kind);
             wrong.extend(
                 problems
                     .into_iter()
@@ -58,8 +65,8 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostics> {
     }
 }
 
-fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnostic> {
-    let sets = hpo_data::load(settings).map_err(|error| match error.place {
+fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnostics> {
+    let about = |error: DataError| match error.place {
         Some(_) => in_data(error),
         None => {
             let keys = [
@@ -72,23 +79,24 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
             let path = error.file.to_string_lossy();
             at_key(file, key, &path, error.message, &error.help)
         }
-    })?;
+    };
+    let sets = hpo_data::load(settings).map_err(|error| Diagnostics(error.all().into_iter().map(about).collect()))?;
     if let Some(synonyms) = &settings.synonyms
         && !can_replace(&file.study.space)
     {
         let message = "`synonyms` has no effect: `synonym_replacement` is 0".to_owned();
         let help = "remove it, or search `synonym_replacement` under `[space]`";
-        return Err(at_key(file, "synonyms", &synonyms.to_string_lossy(), message, help));
+        return Err(at_key(file, "synonyms", &synonyms.to_string_lossy(), message, help).into());
     }
     if !settings.prompt_sets.is_empty() && !file.study.space.parameters.iter().any(|own| own.name == PROMPTS) {
         let message = format!("`{PROMPT_SETS}` has no effect: no trial names one of them");
         let help = format!("remove it, or search `{PROMPTS}` under `[space]`");
-        return Err(at_key(file, PROMPT_SETS, "", message, &help));
+        return Err(at_key(file, PROMPT_SETS, "", message, &help).into());
     }
     if let Some(loss) = settings.validation_loss
         && !loss.is_for(sets.report.kind)
     {
-        return Err(no_validation_loss(file, loss, sets.report.kind));
+        return Err(no_validation_loss(file, loss, sets.report.kind).into());
     }
     match without_effect(&file.study.space, sets.report.kind, sets.synonyms.is_some()) {
         Some(idle) => Err(diagnostic(
@@ -100,7 +108,8 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
             ),
             &file.text,
             &file.path,
-        )),
+        )
+        .into()),
         None => Ok(sets.report),
     }
 }
@@ -114,7 +123,7 @@ fn no_validation_loss(file: &StudyFile, loss: ValidationLoss, kind: Kind) -> Dia
         .map(|other| format!("`\"{other}\"`"))
         .collect();
     let help = format!("write {}, or remove it", others.join(" or "));
-    let span = place(&file.text, VALIDATION_LOSS.name, 0).unwrap_or_default();
+    let span = place(&file.text, VALIDATION_LOSS.name).unwrap_or_default();
     diagnostic(
         Problem::new(span, message, "not for these data", help),
         &file.text,
@@ -158,9 +167,25 @@ fn parameter_key(text: &str, name: &str) -> Option<Span> {
     Some(item.key_span)
 }
 
-fn check_model(file: &StudyFile, directory: &Path) -> Result<Sizes, Vec<Diagnostic>> {
+/// Checks all base models.
+fn check_models<'a>(file: &StudyFile, settings: &'a Settings) -> Result<Vec<Base<'a>>, Vec<Diagnostic>> {
+    let (mut bases, mut flaws) = (Vec::new(), Vec::new());
+    for (name, directory) in settings.model.each() {
+        match check_model(file, name, directory) {
+            Ok(sizes) => bases.push(Base { name, sizes }),
+            Err(found) => flaws.extend(found),
+        }
+    }
+    if flaws.is_empty() { Ok(bases) } else { Err(flaws) }
+}
+
+fn check_model(file: &StudyFile, name: Option<&str>, directory: &Path) -> Result<Sizes, Vec<Diagnostic>> {
     let shown = directory.to_string_lossy();
-    let at_model = |message: String, help: &str| at_key(file, MODEL.name, &shown, message, help);
+    let span = match name {
+        Some(name) => models::place(&file.text, name),
+        None => place(&file.text, MODEL.name),
+    };
+    let at_model = |message: String, help: &str| at_path(file, span.clone(), &shown, message, help);
     if directory.is_dir() {
         let flaws = model::check(directory);
         return flaws.map_err(|flaws| {
@@ -172,7 +197,8 @@ fn check_model(file: &StudyFile, directory: &Path) -> Result<Sizes, Vec<Diagnost
         true => (format!("`{shown}` is not a directory"), model::FORM.to_owned()),
         false => (
             format!("there is no model directory `{shown}`"),
-            place_text(&file.text, MODEL.name)
+            (name.map(str::to_owned))
+                .or_else(|| place_text(&file.text, MODEL.name))
                 .and_then(|name| model::download(&name, directory))
                 .unwrap_or_else(|| model::FORM.to_owned()),
         ),
@@ -182,65 +208,11 @@ fn check_model(file: &StudyFile, directory: &Path) -> Result<Sizes, Vec<Diagnost
 
 /// What is wrong with a file that the settings of the trainer name.
 pub fn about_input(file: &StudyFile, named: &NamedInput, message: String, help: &str) -> Diagnostic {
-    at_element(file, &named.key, named.place, message, help)
-}
-
-/// About the value of a key of `[trial]`, or an element of it.
-fn at_element(file: &StudyFile, key: &str, element: Option<usize>, message: String, help: &str) -> Diagnostic {
-    let problem = match place(&file.text, key, element.unwrap_or(0)) {
-        Some(span) => Problem::new(span, message, "named here", help),
-        None => Problem::missing(None, message, help),
-    };
-    diagnostic(problem, &file.text, &file.path)
+    let span = named.span(&file.text);
+    at_span(file, span, message, help)
 }
 
 /// About a path that stands under `[trial]`.
 fn at_key(file: &StudyFile, key: &str, path: &str, message: String, help: &str) -> Diagnostic {
-    let help = if path.contains("/.cache/") && !Path::new(path).exists() {
-        "run `make setup` to fetch it"
-    } else if path.contains("/~/") {
-        "`~` is not replaced here: write the whole path"
-    } else {
-        help
-    };
-    at_element(file, key, None, message, help)
-}
-
-/// The text that a key of `[trial]` has.
-pub(super) fn place_text(text: &str, key: &str) -> Option<String> {
-    let document = DeTable::parse(text).ok()?;
-    let item: Item = Table::root(&document).get("trial")?.table().ok()?.get(key)?;
-    item.string().ok().map(str::to_owned)
-}
-
-/// Whether `[trial]` has a key.
-pub(super) fn has_key(text: &str, key: &str) -> bool {
-    place(text, key, 0).is_some()
-}
-
-/// Where the value of a key of `[trial]` stands; of an array, one of its elements.
-fn place(text: &str, key: &str, element: usize) -> Option<Span> {
-    let document = DeTable::parse(text).ok()?;
-    let item: Item = Table::root(&document).get("trial")?.table().ok()?.get(key)?;
-    match item.array("") {
-        Ok(elements) => elements.get(element).map(|element| element.span.clone()),
-        Err(_) => Some(item.span),
-    }
-}
-
-pub(in crate::study_file) fn in_data(error: DataError) -> Diagnostic {
-    let source = error.place.map(|place| {
-        Box::new(Source {
-            text: place.text,
-            line_start: place.line,
-            span: place.span,
-        })
-    });
-    Diagnostic {
-        message: error.message,
-        file: error.file,
-        source,
-        label: String::new(),
-        help: Some(error.help),
-    }
+    at_path(file, place(&file.text, key), path, message, help)
 }

@@ -88,7 +88,7 @@ impl Splits {
     }
 }
 
-fn columns(item: &Item) -> Result<Value> {
+pub(super) fn columns(item: &Item) -> Result<Value> {
     const EXAMPLE: &str = "write, for example, `columns = { anchor = \"query\", positive = \"answer\" }`";
     if !matches!(item.value, DeValue::Table(_)) {
         return Err(item.wrong_type("a table", EXAMPLE));

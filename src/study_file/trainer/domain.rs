@@ -41,12 +41,17 @@ pub(in super::super) fn check(
             let help = "use `type = \"integer\"` or `\"log_integer\"`, or a `choice` of whole numbers";
             return Err(Problem::new(item.span.clone(), message, "draws fractions", help));
         }
-        Domain::Bool | Domain::Choice(_) | Domain::Name if range => {
+        Domain::Bool | Domain::Choice(_) | Domain::Name | Domain::Directory if range => {
             let message = format!("`{}` must be {domain}, and this draws numbers", item.name);
             let help = "use `type = \"choice\"` with `values = […]`";
             return Err(Problem::new(item.span.clone(), message, "draws numbers", help));
         }
-        Domain::Integer { .. } | Domain::Float { .. } | Domain::Bool | Domain::Choice(_) | Domain::Name => {}
+        Domain::Integer { .. }
+        | Domain::Float { .. }
+        | Domain::Bool
+        | Domain::Choice(_)
+        | Domain::Name
+        | Domain::Directory => {}
     }
     for drawn in drawn {
         check_value(domain, drawn)?;
@@ -154,6 +159,7 @@ fn check_value(domain: Domain, drawn: &Drawn) -> Result<()> {
         },
         Domain::Bool => ("neither true nor false", unquoted(domain, value)),
         Domain::Name => ("no name", format!("write {domain}, in quotes")),
+        Domain::Directory => ("no path", format!("write {domain}, in quotes")),
         Domain::Choice(choices) => match value.as_str() {
             Some(name) => (
                 "unknown value",

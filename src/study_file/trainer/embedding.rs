@@ -7,15 +7,15 @@ use hpo_protocol::embedding::{Negatives, Settings, ValidationLoss};
 use serde_json::Value;
 
 use super::super::path::absolute;
-use super::super::reader::{Problem, Problems, Result, Results, Table, did_you_mean};
+use super::super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean};
 use super::super::settings;
 use super::data;
 use super::keys::{COMMAND, KEYS, MAX_TOKENS, MODEL, NEGATIVES, TRAIN, VALIDATION_LOSS, VALIDATION_MARGIN};
-use super::prompts;
-use crate::keys::{self, Key};
+use super::{models, prompts};
+use crate::keys;
 
-/// Reads the table of a file in `directory`.
-pub(super) fn read(table: &Table, directory: &Path) -> Results<Values> {
+/// Reads the table of a file in `directory`; `searched` is the parameter by which trials choose their base model, if they do.
+pub(super) fn read(table: &Table, searched: Option<&Item>, directory: &Path) -> Results<Values> {
     let known: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
     let mut problems = Problems::default();
     for item in table.unknown(&known) {
@@ -27,11 +27,15 @@ pub(super) fn read(table: &Table, directory: &Path) -> Results<Values> {
     }
     let misspelt = !problems.0.is_empty();
     let mut values = Values::new();
-    for key in [&MODEL, &TRAIN] {
-        match required(table, key, directory) {
+    let train = settings::required(table, &TRAIN).and_then(|item| absolute(&item, item.string()?, directory));
+    for (key, value) in [
+        (&MODEL, models::read(table, searched, directory)),
+        (&TRAIN, train.map(Value::from)),
+    ] {
+        match value {
             // Its name may only be misspelt.
             Err(problem) if problem.missing && misspelt => {}
-            path => values.extend(problems.keep(path).map(|path| (key.name.to_owned(), Value::from(path)))),
+            value => values.extend(problems.keep(value).map(|value| (key.name.to_owned(), value))),
         }
     }
     if let Some(given) = problems.keep(settings::read(table, KEYS)) {
@@ -64,16 +68,6 @@ fn validation_loss(table: &Table, given: &keys::Settings, values: &mut Values) -
         return Err(item.problem(message, "not of this loss", help));
     }
     Ok(())
-}
-
-fn required(table: &Table, key: &Key, directory: &Path) -> Result<String> {
-    let item = settings::required(table, key).map_err(|mut problem| {
-        if key.name == MODEL.name {
-            problem.help += ", or a `command` if the trainer is a program of yours";
-        }
-        problem
-    })?;
-    absolute(&item, item.string()?, directory)
 }
 
 /// The settings with the defaults of today.

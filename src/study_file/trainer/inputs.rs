@@ -4,10 +4,14 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use hpo_protocol::embedding::Evaluation;
 use serde_json::Value;
 
+use super::super::reader::Span;
+use super::evaluation;
 use super::keys::{KEYS, MODEL};
-use super::model;
+use super::places::place_in;
+use super::{model, models};
 use crate::disk::sha256_of;
 use crate::keys::Takes;
 use crate::study::{Input, Trainer};
@@ -17,16 +21,29 @@ use crate::study::{Input, Trainer};
 pub struct NamedInput {
     /// As in [`Input`].
     pub role: String,
-    /// The key of `[trial]`.
-    pub key: String,
-    /// The place in the list that the key has, if it is one.
-    pub(super) place: Option<usize>,
+    /// The evaluation whose table has the key; none if that is `[trial]`, or `[space]` if trials choose among several.
+    pub(super) evaluation: Option<String>,
+    /// The key.
+    pub(super) key: String,
+    /// What of the key's value it is.
+    pub(super) element: Element,
     /// Where it is.
     pub path: PathBuf,
 }
 
-/// All of them, whether they exist or not. Of the embedding trainer these are the model and the data. What the settings of another
-/// trainer mean is unknown: any text may be the name of a file, relative to where the command runs.
+/// A part of the value of a setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Element {
+    /// All of it.
+    Whole,
+    /// Of a list, the one at that place.
+    Listed(usize),
+    /// Of a choice, the one of that name.
+    Named(String),
+}
+
+/// All of them, whether they exist or not. Of the embedding trainer these are the models, the data and those of evaluations. What the
+/// settings of another trainer mean is unknown: any text may be the name of a file, relative to where the command runs.
 pub fn named_inputs(trainer: &Trainer) -> Vec<NamedInput> {
     let is_path = |name: &str| {
         KEYS.iter()
@@ -37,29 +54,53 @@ pub fn named_inputs(trainer: &Trainer) -> Vec<NamedInput> {
         if trainer.command.is_none() && !is_path(key) {
             continue;
         }
-        let mut add = |value: &Value, place: Option<usize>| {
+        let mut add = |value: &Value, element: Element| {
             if let Some(text) = value.as_str() {
                 all.push(NamedInput {
-                    role: place.map_or(key.clone(), |place| format!("{key}[{place}]")),
+                    role: match &element {
+                        Element::Whole => key.clone(),
+                        Element::Listed(place) => format!("{key}[{place}]"),
+                        Element::Named(name) => format!("{key}[{name}]"),
+                    },
+                    evaluation: None,
                     key: key.clone(),
-                    place,
+                    element,
                     path: trainer.directory.join(text),
                 });
             }
         };
-        match value.as_array() {
-            Some(list) => list
-                .iter()
-                .enumerate()
-                .for_each(|(place, value)| add(value, Some(place))),
-            None => add(value, None),
+        match value {
+            Value::Array(list) => {
+                let list = list.iter().enumerate();
+                list.for_each(|(place, value)| add(value, Element::Listed(place)));
+            }
+            Value::Object(named) => {
+                let named = named.iter();
+                named.for_each(|(name, value)| add(value, Element::Named(name.clone())));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => add(value, Element::Whole),
         }
+    }
+    for (name, evaluation) in trainer.evaluations() {
+        let paths = evaluation.paths();
+        all.extend(paths.map(|(key, path)| NamedInput::of_evaluation(&name, key, path)));
     }
     all
 }
 
 impl NamedInput {
-    /// Its content: one file, or those of a model that the trainer reads. They are read in pieces, however large they are.
+    /// A path that the table of an evaluation has.
+    pub(super) fn of_evaluation(name: &str, key: &str, path: &Path) -> Self {
+        Self {
+            role: format!("{}.{name}.{key}", evaluation::TABLE),
+            evaluation: Some(name.to_owned()),
+            key: key.to_owned(),
+            element: Element::Whole,
+            path: path.to_owned(),
+        }
+    }
+
+    /// Its content: one file, or those in a directory that the trainer reads. They are read in pieces, however large they are.
     ///
     /// # Errors
     /// If it is not there or can't be read.
@@ -73,21 +114,49 @@ impl NamedInput {
             let role = self.role.clone();
             Ok(Input { role, file, sha256 })
         };
-        if self.role != MODEL.name || !self.path.is_dir() {
-            return Ok(vec![input(None, &self.path)?]);
-        }
-        let files = model::files(&self.path).into_iter();
+        let files = match &self.evaluation {
+            None if self.key == MODEL.name && self.path.is_dir() => model::files(&self.path),
+            Some(_) if self.path.is_dir() => {
+                let files = Evaluation::BEIR.into_iter();
+                let there = files.filter(|name| self.path.join(name).is_file());
+                there.map(str::to_owned).collect()
+            }
+            None | Some(_) => return Ok(vec![input(None, &self.path)?]),
+        };
+        let files = files.into_iter();
         files
             .map(|name| input(Some(name.clone()), &self.path.join(name)))
             .collect()
     }
 
+    /// Where its path stands in the text of the study's file.
+    pub(super) fn span(&self, text: &str) -> Option<Span> {
+        let tables = match &self.evaluation {
+            Some(name) => vec![evaluation::TABLE, name.as_str()],
+            None => vec!["trial"],
+        };
+        let element = match &self.element {
+            Element::Named(name) => return models::place(text, name),
+            Element::Listed(place) => *place,
+            Element::Whole => 0,
+        };
+        place_in(text, &tables, &self.key, element)
+    }
+
     /// The setting that names it.
     fn setting<'a>(&self, trainer: &'a mut Trainer) -> Option<&'a mut Value> {
-        let setting = trainer.settings.get_mut(&self.key)?;
-        match self.place {
-            Some(place) => setting.get_mut(place),
-            None => Some(setting),
+        let setting = match &self.evaluation {
+            Some(name) => trainer
+                .settings
+                .get_mut(Trainer::EVALUATIONS)?
+                .get_mut(name)?
+                .get_mut(&self.key)?,
+            None => trainer.settings.get_mut(&self.key)?,
+        };
+        match &self.element {
+            Element::Whole => Some(setting),
+            Element::Listed(place) => setting.get_mut(*place),
+            Element::Named(name) => setting.get_mut(name),
         }
     }
 

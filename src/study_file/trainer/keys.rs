@@ -1,8 +1,9 @@
 //! The keys of `[trial]`.
 
+use hpo_protocol::BASE_MODEL;
 use hpo_protocol::embedding::{self, Columns, Negatives, PromptSource, Prompts, Settings, ValidationLoss};
 
-use super::super::study::MAX_SEED;
+use super::super::settings::MAX_SEED;
 use crate::keys::{Fallback, Interval, Key, Refusal, Takes};
 
 /// The key that makes it another trainer.
@@ -25,7 +26,7 @@ pub(in super::super) const DIRECTORY: Key = Key {
 pub(in super::super) const MAX_LENGTH: &str = "max_length";
 
 /// The key that has sets of prompts, of which the parameter [`PROMPTS`] names one.
-pub(in super::super) const PROMPT_SETS: &str = "prompt_sets";
+pub(crate) const PROMPT_SETS: &str = "prompt_sets";
 
 /// The key of the prompts, and the parameter of this name.
 pub(in super::super) const PROMPTS: &str = "prompts";
@@ -54,7 +55,7 @@ const SHARE: Takes = Takes::Number(
 );
 
 /// A key of one of the tables that the trainer declares with what each key is.
-const fn declared(table: &[embedding::Key], name: &'static str, takes: Takes, default: Fallback) -> Key {
+pub(super) const fn declared(table: &[embedding::Key], name: &'static str, takes: Takes, default: Fallback) -> Key {
     let mut place = 0;
     // What fails here fails the compilation: the trainer has no such key.
     while !same(table[place].name, name) {
@@ -112,9 +113,9 @@ pub(in super::super) const ROLES: &[Key] = &[
 const PROMPT_SET: Takes = Takes::WordOrTable(&[PromptSource::Model.name()], ROLES);
 
 pub(super) const MODEL: Key = setting(
-    "model",
+    BASE_MODEL,
     Takes::Path,
-    Fallback::Required("model = \"path/to/all-MiniLM-L6-v2\""),
+    Fallback::Described("that of the trial: the parameter `model`"),
 );
 pub(super) const TRAIN: Key = setting("train", Takes::Path, Fallback::Required("train = \"train.jsonl\""));
 pub(super) const VALIDATION: Key = setting("validation", Takes::Path, Fallback::Described("a share of `train`"));
@@ -219,7 +220,10 @@ mod tests {
     fn the_trainer_declares_the_same_keys() {
         let names = |keys: &[Key]| keys.iter().map(|key| key.name).collect::<Vec<_>>();
         let declared = |keys: &[embedding::Key]| keys.iter().map(|key| key.name).collect::<Vec<_>>();
-        assert_eq!(names(KEYS), [declared(Settings::KEYS), vec![SEED.name]].concat());
+        // Evaluations have tables of their own.
+        let (evaluations, settings) = Settings::KEYS.split_last().unwrap();
+        assert_eq!(evaluations.name, "evaluations");
+        assert_eq!(names(KEYS), [declared(settings), vec![SEED.name]].concat());
         assert_eq!(names(COLUMNS), declared(Columns::KEYS));
         assert_eq!(names(ROLES), declared(Prompts::KEYS));
         let places = ValidationLoss::ALL

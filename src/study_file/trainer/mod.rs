@@ -5,17 +5,21 @@ mod data;
 pub(super) mod domain;
 mod effect;
 mod embedding;
+mod evaluation;
+mod habits;
 mod inputs;
 mod keys;
 mod limits;
 mod model;
+mod models;
 mod older;
+mod places;
 pub(super) mod prompts;
 
 use std::path::{Path, PathBuf};
 
 use hpo_protocol::Values;
-use serde_json::Value;
+use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use self::keys::SEED;
@@ -25,19 +29,35 @@ use super::settings;
 use crate::study::Trainer;
 
 pub use check::{about_input, check_files};
+pub(super) use evaluation::{
+    COMMON as EVALUATION_KEYS, Evaluations, KINDS as EVALUATION_KINDS, TABLE as EVALUATION, direction,
+    read as evaluations,
+};
+pub use habits::habits;
 pub use inputs::{NamedInput, named_inputs};
-pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH, PROMPT_SETS, PROMPTS};
+pub(crate) use keys::PROMPT_SETS;
+pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH, PROMPTS};
+pub(super) use models::searched;
 pub use older::{settings_of_then, settings_of_today};
 #[cfg(test)]
-pub(super) use {check::in_data, keys::COLUMNS, keys::ROLES};
+pub(super) use {keys::COLUMNS, keys::ROLES, places::in_data};
 
-/// Reads the table of a file in `directory`, which is absolute.
-pub(super) fn read(table: &Table, directory: &Path) -> Results<Trainer> {
+/// Reads the table of a file in `directory`, which is absolute, that has these evaluations. `model` is the parameter of that name, by
+/// which trials of the embedding trainer choose their base model.
+pub(super) fn read(
+    table: &Table,
+    model: Option<&Item>,
+    directory: &Path,
+    evaluations: &Evaluations,
+) -> Results<Trainer> {
     let command = table.get(COMMAND.name);
-    let settings = match command {
+    let mut settings = match command {
         Some(_) => external(table)?,
-        None => embedding::read(table, directory)?,
+        None => embedding::read(table, model, directory)?,
     };
+    if !evaluations.is_empty() {
+        settings.insert(Trainer::EVALUATIONS.to_owned(), json!(evaluations));
+    }
     let runs_in = table.get(DIRECTORY.name).filter(|_| command.is_some());
     let runs_in = runs_in
         .map(|item| absolute(&item, item.string()?, directory))

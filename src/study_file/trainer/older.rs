@@ -7,8 +7,8 @@ use hpo_protocol::embedding::{Negatives, Prompts, Settings, ValidationLoss};
 use serde_json::json;
 
 use super::super::StudyFile;
-use super::check::{has_key, place_text};
 use super::keys::{NEGATIVES, PROMPTS, VALIDATION_LOSS, VALIDATION_MARGIN};
+use super::places::{place, place_text};
 
 /// The settings of the embedding trainer in a file, as they were when a study with those recorded was made: as long as the file
 /// names no other validation loss, no prompts and no `negatives` but that, such a study goes on as it was.
@@ -22,7 +22,7 @@ pub fn settings_of_then(file: &StudyFile, recorded: &Values) -> Values {
         margin.or_insert_with(|| json!(Settings::VALIDATION_MARGIN));
     }
     let none = settings.get(PROMPTS) == Some(&json!(Prompts::default()));
-    if !recorded.contains_key(PROMPTS) && (none || !has_key(&file.text, PROMPTS)) {
+    if !recorded.contains_key(PROMPTS) && (none || place(&file.text, PROMPTS).is_none()) {
         settings.remove(PROMPTS);
     }
     let named = place_text(&file.text, NEGATIVES.name);

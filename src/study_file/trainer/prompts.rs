@@ -92,3 +92,10 @@ pub(in super::super) fn names(settings: &Values) -> Vec<&str> {
     let sets = settings.get(PROMPT_SETS).and_then(Value::as_object);
     sets.into_iter().flatten().map(|(name, _)| name.as_str()).collect()
 }
+
+/// The name of the set of prompts that trials have which name none, if it has one.
+pub(super) fn usual(settings: &Values) -> Option<&str> {
+    let own = settings.get(PROMPTS)?;
+    let sets = settings.get(PROMPT_SETS)?.as_object()?;
+    sets.iter().find(|(_, set)| *set == own).map(|(name, _)| name.as_str())
+}

@@ -9,7 +9,7 @@ mod process;
 
 use std::path::Path;
 
-pub use model::{bert, write_model};
+pub use model::{bert, write_model, write_whole_model};
 pub use place::{Place, copy_tree};
 pub use process::{Run, Running, is_gone, wait_until_gone};
 

@@ -134,7 +134,12 @@ impl Place {
 
     /// The same with further environment.
     pub fn start_with(&self, file: &Path, environment: &[(&str, &str)]) -> Running {
-        let mut command = self.hpo(&["search".as_ref(), file.as_os_str()]);
+        self.start_hpo(&["search".as_ref(), file.as_os_str()], environment)
+    }
+
+    /// Starts `hpo` in a process group of its own.
+    pub fn start_hpo<S: AsRef<OsStr>>(&self, arguments: &[S], environment: &[(&str, &str)]) -> Running {
+        let mut command = self.hpo(arguments);
         command.envs(environment.iter().copied());
         command.stderr(Stdio::piped()).stdout(Stdio::null()).process_group(0);
         Running::new(command.spawn().unwrap())

@@ -16,6 +16,10 @@ pub(crate) enum Role {
     Text,
     Label,
     Group,
+    /// By what other files name a text.
+    Id,
+    /// What belongs in front of a text.
+    Title,
 }
 
 /// The columns of a file that are read, and what their rows are.
@@ -102,11 +106,20 @@ impl Layout {
         }
     }
 
+    /// A layout of columns of which it is known what they are for.
+    pub fn known(kind: Kind, columns: Vec<(String, Role)>) -> Self {
+        Self {
+            kind,
+            columns,
+            guessed: false,
+        }
+    }
+
     /// Whether a record without this column is in order.
     pub fn is_optional(&self, column: usize) -> bool {
         let role = |at: usize| self.columns.get(at).map(|(_, role)| *role);
         match role(column) {
-            Some(Role::Group) => true,
+            Some(Role::Group | Role::Title) => true,
             // Texts may have different numbers of negatives.
             Some(Role::Negative) => column > 0 && role(column - 1) == Some(Role::Negative),
             _ => false,
@@ -134,9 +147,14 @@ impl Layout {
     pub fn example(&self) -> String {
         let member = |(name, role): &(String, Role)| match role {
             Role::Score => format!("\"{}\": 0.5", shown(name)),
-            Role::Anchor | Role::Positive | Role::Negative | Role::Text | Role::Label | Role::Group => {
-                format!("\"{}\": \"…\"", shown(name))
-            }
+            Role::Anchor
+            | Role::Positive
+            | Role::Negative
+            | Role::Text
+            | Role::Label
+            | Role::Group
+            | Role::Id
+            | Role::Title => format!("\"{}\": \"…\"", shown(name)),
         };
         let required = (0..self.columns.len()).filter(|&column| !self.is_optional(column));
         let members: Vec<String> = required.map(|column| member(&self.columns[column])).collect();
@@ -168,11 +186,7 @@ fn mapped(found: &[&str], mapping: &Columns) -> Result<Layout, Unclear> {
         help: MAPPINGS.to_owned(),
         at: None,
     })?;
-    let layout = Layout {
-        kind,
-        columns,
-        guessed: false,
-    };
+    let layout = Layout::known(kind, columns);
     let names: IndexSet<&str> = layout.columns.iter().map(|(name, _)| name.as_str()).collect();
     if names.len() < layout.columns.len() {
         return Err(Unclear {
@@ -240,15 +254,9 @@ fn recognised(found: &[&str]) -> Result<Layout, Unclear> {
     };
     let mut columns = Vec::new();
     let group = named(found, GROUP, Role::Group);
-    for Named { role, own, candidates } in chosen.iter().copied().chain(&group) {
-        match candidates.as_slice() {
-            [name] => columns.push(((*name).to_owned(), *role)),
-            several => {
-                let message = format!("more than one column may be the {own}: {}", list(several));
-                return Err(unclear(message));
-            }
-        }
-        if *role == Role::Positive && kind == Kind::Triplets {
+    for named in chosen.iter().copied().chain(&group) {
+        columns.push(named.only()?);
+        if named.role == Role::Positive && kind == Kind::Triplets {
             columns.extend(negatives.iter().map(|name| ((*name).to_owned(), Role::Negative)));
         }
     }
@@ -260,7 +268,7 @@ fn recognised(found: &[&str]) -> Result<Layout, Unclear> {
 }
 
 /// Columns that may have a role by their names.
-struct Named<'a> {
+pub(crate) struct Named<'a> {
     role: Role,
     /// The role's own name.
     own: &'static str,
@@ -268,8 +276,22 @@ struct Named<'a> {
     candidates: Vec<&'a str>,
 }
 
+impl Named<'_> {
+    /// The one column, and what it is for.
+    pub fn only(&self) -> Result<(String, Role), Unclear> {
+        match self.candidates.as_slice() {
+            [name] => Ok(((*name).to_owned(), self.role)),
+            several => Err(Unclear {
+                message: format!("more than one column may be the {}: {}", self.own, list(several)),
+                help: MAPPINGS.to_owned(),
+                at: None,
+            }),
+        }
+    }
+}
+
 /// The columns with one of the `names`. The first of the names is the role's own and goes before the others.
-fn named<'a>(found: &[&'a str], names: &[&'static str], role: Role) -> Option<Named<'a>> {
+pub(crate) fn named<'a>(found: &[&'a str], names: &[&'static str], role: Role) -> Option<Named<'a>> {
     let of = |wanted: &[&str]| -> Vec<&'a str> {
         let is = |name: &&&str| wanted.contains(&plain(name).as_str());
         found.iter().filter(is).copied().collect()
@@ -280,7 +302,7 @@ fn named<'a>(found: &[&'a str], names: &[&'static str], role: Role) -> Option<Na
     (!candidates.is_empty()).then_some(Named { role, own, candidates })
 }
 
-fn plain(name: &str) -> String {
+pub(crate) fn plain(name: &str) -> String {
     name.trim().to_lowercase().replace(['-', ' '], "_")
 }
 
@@ -297,7 +319,7 @@ fn number(name: &str) -> u64 {
 }
 
 /// The first of the names, quoted.
-fn list(names: &[&str]) -> String {
+pub(crate) fn list(names: &[&str]) -> String {
     const SHOWN: usize = 12;
     let quoted: Vec<String> = names
         .iter()

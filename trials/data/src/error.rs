@@ -15,6 +15,8 @@ pub struct DataError {
     pub message: String,
     /// How to fix it.
     pub help: String,
+    /// Other mistakes that were found in the same run, none of which follows from this one.
+    pub others: Vec<DataError>,
 }
 
 /// A place in a text file.
@@ -44,7 +46,22 @@ impl DataError {
             place: None,
             message: message.into(),
             help: help.into(),
+            others: Vec::new(),
         }
+    }
+
+    /// It and the others, each alone.
+    pub fn all(mut self) -> Vec<Self> {
+        let others = std::mem::take(&mut self.others);
+        std::iter::once(self).chain(others).collect()
+    }
+
+    /// With another help, and so the others.
+    pub(crate) fn with_help(mut self, help: &dyn Fn(String) -> String) -> Self {
+        self.help = help(self.help);
+        let others = self.others.into_iter();
+        self.others = others.map(|other| other.with_help(help)).collect();
+        self
     }
 
     /// About a place in a text file.
@@ -54,7 +71,80 @@ impl DataError {
             place: Some(Box::new(place)),
             message: message.into(),
             help: help.into(),
+            others: Vec::new(),
         }
+    }
+}
+
+/// So many mistakes of a file are reported one by one.
+const MOST: usize = 10;
+
+/// Mistakes, while others are looked for.
+#[derive(Debug)]
+pub(crate) struct Mistakes {
+    found: Vec<DataError>,
+    /// So many are kept.
+    most: usize,
+    /// How many were found beside these.
+    more: usize,
+}
+
+impl Mistakes {
+    /// Of all files together.
+    pub fn of_all() -> Self {
+        Self {
+            found: Vec::new(),
+            most: usize::MAX,
+            more: 0,
+        }
+    }
+
+    /// Of one file, which may be wrong throughout.
+    pub fn of_a_file() -> Self {
+        Self {
+            most: MOST,
+            ..Self::of_all()
+        }
+    }
+
+    /// What was read, if there was no mistake in it.
+    pub fn keep<T>(&mut self, read: Result<T, DataError>) -> Option<T> {
+        let mut error = match read {
+            Ok(read) => return Some(read),
+            Err(error) => error,
+        };
+        if self.found.len() == self.most {
+            self.more += 1;
+            return None;
+        }
+        let others = std::mem::take(&mut error.others);
+        self.found.push(error);
+        self.found.extend(others);
+        None
+    }
+
+    /// The first one, with all others; each once, if the same file is there for two purposes.
+    pub fn end(self) -> Result<(), DataError> {
+        let mut all: Vec<DataError> = Vec::new();
+        for error in self.found {
+            if !all.contains(&error) {
+                all.push(error);
+            }
+        }
+        let mut all = all.into_iter();
+        let Some(mut first) = all.next() else { return Ok(()) };
+        first.others = all.collect();
+        Err(first)
+    }
+
+    /// The same for those of a file.
+    pub fn end_of(mut self, file: &Path) -> Result<(), DataError> {
+        if self.more > 0 {
+            let message = format!("`{}`: and {} more", file.display(), self.more);
+            self.found
+                .push(DataError::whole(file, message, "fix those above first"));
+        }
+        self.end()
     }
 }
 

@@ -72,9 +72,46 @@ fn the_only(mut values: impl Iterator<Item = u32>) -> Option<u32> {
     values.all(|value| value == first).then_some(first)
 }
 
-/// What there is to say of few rows to measure with: how uncertain a metric on them is.
-///
-/// A share of `n` is uncertain by `sqrt(p (1 - p) / n)`, a correlation by about `(1 - r^2) / sqrt(n - 1)`.
+/// What a metric is as far as its uncertainty goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Measure {
+    /// The mean of numbers from 0 to 1, one for each row or question: an accuracy, a recall, an nDCG.
+    Mean,
+    /// A correlation.
+    Correlation,
+}
+
+impl Measure {
+    /// The standard error of the metric where it is `value` and was measured on `count` rows or questions.
+    ///
+    /// A mean of numbers from 0 to 1 varies most if these are all 0 or 1: the error is `sqrt(m (1 - m) / n)`, or less. That of a
+    /// correlation is about `(1 - r^2) / sqrt(n - 1)`.
+    fn standard_error(self, value: f64, count: usize) -> f64 {
+        match self {
+            Self::Mean => (value * (1.0 - value) / count.max(1) as f64).sqrt(),
+            Self::Correlation => (1.0 - value * value) / (count.max(2) as f64 - 1.0).sqrt(),
+        }
+    }
+}
+
+/// What there is to say of few rows or questions to measure with: how uncertain metrics on them are. `of` is what they are, with their
+/// number, and `metrics` the names.
+pub(crate) fn few(count: usize, of: &str, metrics: &[&str], measure: Measure) -> Option<String> {
+    let [at_half, at_high] = [0.5, 0.9].map(|value| measure.standard_error(value, count));
+    let names = match metrics {
+        [] => return None,
+        [one] => (*one).to_owned(),
+        [others @ .., last] => format!("{} and {last}", others.join(", ")),
+    };
+    (count < FEW).then(|| {
+        format!(
+            "only {of}: the standard error of {names} is up to {at_half:.2} at a value of 0.5 and up to {at_high:.2} at 0.9, so \
+             smaller differences between models may be chance; give {FEW} or more"
+        )
+    })
+}
+
+/// The same of the rows of a data set.
 pub(crate) fn uncertainty(rows: &[Row], kind: Kind, what: &str) -> Option<String> {
     let count = rows.len();
     let distinct = match kind {
@@ -84,10 +121,10 @@ pub(crate) fn uncertainty(rows: &[Row], kind: Kind, what: &str) -> Option<String
         }
         Kind::Scored | Kind::Labelled => count,
     };
-    let (metric, error) = match kind {
-        Kind::Pairs | Kind::Triplets => ("a recall@10", 0.5 / (distinct as f64).sqrt()),
-        Kind::Labelled => ("an accuracy", 0.5 / (distinct as f64).sqrt()),
-        Kind::Scored => ("a Spearman correlation", 0.75 / (distinct.max(2) as f64 - 1.0).sqrt()),
+    let (metrics, measure): (&[&str], _) = match kind {
+        Kind::Pairs | Kind::Triplets => (&["ndcg@10", "mrr@10", "recall@10"], Measure::Mean),
+        Kind::Labelled => (&["accuracy", "macro_f1"], Measure::Mean),
+        Kind::Scored => (&["spearman", "pearson"], Measure::Correlation),
     };
     let plural = if count == 1 { "" } else { "s" };
     let anchors = match distinct {
@@ -95,12 +132,12 @@ pub(crate) fn uncertainty(rows: &[Row], kind: Kind, what: &str) -> Option<String
         1 => " with one anchor".to_owned(),
         distinct => format!(" with {distinct} different anchors"),
     };
-    (distinct < FEW).then(|| {
-        format!(
-            "only {count} {what} row{plural}{anchors}: {metric} of 0.5 has a standard error of {error:.2} there, so \
-             smaller differences between models are chance; give {FEW} or more"
-        )
-    })
+    few(
+        distinct,
+        &format!("{count} {what} row{plural}{anchors}"),
+        metrics,
+        measure,
+    )
 }
 
 /// What there is to say of rows that ask for a ranking of few answers.
@@ -207,16 +244,23 @@ mod tests {
         };
         assert_eq!(pairs(100, 100), None);
         assert!(pairs(25, 25).is_some_and(|said| {
-            said.starts_with("only 25 validation rows: a recall@10 of 0.5 has a standard error of 0.10 there")
+            said.starts_with(
+                "only 25 validation rows: the standard error of ndcg@10, mrr@10 and recall@10 is up to 0.10 at a value of 0.5 and up to \
+                 0.06 at 0.9, so",
+            )
         }));
         assert!(pairs(400, 4).is_some_and(|said| said.starts_with(
-            "only 400 validation rows with 4 different anchors: a recall@10 of 0.5 has a standard error of 0.25"
+            "only 400 validation rows with 4 different anchors: the standard error of ndcg@10, mrr@10 and recall@10 is up to 0.25"
         )));
         let scored = rows(&[Example::Scored([0, 1], 0.0), Example::Scored([2, 3], 1.0)]);
-        assert!(uncertainty(&scored, Kind::Scored, "test").is_some_and(|said| said.contains("error of 0.75")));
+        assert!(
+            uncertainty(&scored, Kind::Scored, "test")
+                .is_some_and(|said| said.contains("error of spearman and pearson is up to 0.75 at"))
+        );
         let labelled = rows(&[Example::Labelled(0, 1)]);
         assert!(
-            uncertainty(&labelled, Kind::Labelled, "test").is_some_and(|said| said.contains("test row: an accuracy"))
+            uncertainty(&labelled, Kind::Labelled, "test")
+                .is_some_and(|said| said.contains("test row: the standard error of accuracy"))
         );
         let answers = |count: u32| {
             let pairs: Vec<Example> = (0..200).map(|n| Example::Pair([n, 500 + n % count])).collect();

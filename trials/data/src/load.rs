@@ -1,14 +1,15 @@
 //! From settings to data: the order in which files are read, cleaned and split.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use hpo_protocol::embedding::{Negatives, Settings};
+use hpo_protocol::embedding::{Columns, Negatives, Settings};
 use indexmap::IndexSet;
 
 use crate::clean;
-use crate::columns::{Layout, Role};
-use crate::error::{DataError, shown};
+use crate::columns::{Layout, Role, Unclear};
+use crate::error::{DataError, Mistakes, shown};
 use crate::informative;
 use crate::negatives;
 use crate::pool::Pool;
@@ -21,19 +22,28 @@ use crate::{Data, Kind, Rows, Sets, Triplet};
 
 /// Reads, checks, cleans and splits the data of a study.
 ///
-/// The answer depends on the settings and the files alone. An error names the file, in it the place, and the fix.
+/// The answer depends on the settings and the files alone. An error names the file, in it the place, and the fix, and has the other ones
+/// that were found beside it.
 pub fn load(settings: &Settings) -> Result<Sets, DataError> {
-    check_score_range(settings)?;
-    let synonyms = settings.synonyms.as_deref().map(Synonyms::read).transpose()?;
+    let mut mistakes = Mistakes::of_all();
+    mistakes.keep(check_score_range(settings));
+    let synonyms = settings.synonyms.as_deref().map(Synonyms::read).transpose();
+    let synonyms = mistakes.keep(synonyms);
     let mut pool = Pool::default();
     let mut read = |file: &Path| read(file, settings, &mut pool);
-    let mut train = read(&settings.train)?;
-    let mut validation = settings.validation.as_deref().map(&mut read).transpose()?;
-    let mut test = settings.test.as_deref().map(&mut read).transpose()?;
-    for other in [&validation, &test].into_iter().flatten() {
-        same_kind(&train, other)?;
+    let train = mistakes.keep(read(&settings.train));
+    let mut held_out = |file: &Option<PathBuf>| mistakes.keep(file.as_deref().map(&mut read).transpose()).flatten();
+    let (mut validation, mut test) = (held_out(&settings.validation), held_out(&settings.test));
+    if let Some(train) = &train {
+        for other in [&validation, &test].into_iter().flatten() {
+            mistakes.keep(same_kind(train, other));
+        }
+        mistakes.keep(has_scores(train, settings));
     }
-    has_scores(&train, settings)?;
+    mistakes.end()?;
+    let (Some(mut train), Some(synonyms)) = (train, synonyms) else {
+        unreachable!("what could not be read is a mistake");
+    };
     if settings.clean {
         let sets = [Some(&mut train), validation.as_mut(), test.as_mut()];
         for set in sets.into_iter().flatten() {
@@ -47,9 +57,11 @@ pub fn load(settings: &Settings) -> Result<Sets, DataError> {
             negatives::together(&mut set.rows, &mut pool);
         }
     }
+    let mut mistakes = Mistakes::of_all();
     for set in [Some(&train), validation.as_ref(), test.as_ref()].into_iter().flatten() {
-        something_remains(set)?;
+        mistakes.keep(something_remains(set));
     }
+    mistakes.end()?;
     is_informative(&train, "training", &pool)?;
 
     // Shares are of what there is before any of it is split off.
@@ -115,6 +127,7 @@ fn finish(
             test: test_report,
             rewritten: pool.rewritten(),
             warnings,
+            evaluations: BTreeMap::new(),
         },
     })
 }
@@ -228,8 +241,10 @@ struct Collect<'a> {
 }
 
 impl Sink for Collect<'_> {
-    fn begin(&mut self, layout: Layout) {
-        self.rows = Some(FileRows::new(self.file, Rc::new(layout)));
+    fn begin(&mut self, names: &[&str]) -> Result<Layout, Unclear> {
+        let layout = Layout::of(names, self.reader.settings.columns.as_ref())?;
+        self.rows = Some(FileRows::new(self.file, Rc::new(layout.clone())));
+        Ok(layout)
     }
 
     fn take(&mut self, record: &Record) -> Result<(), Flaw> {
@@ -247,28 +262,13 @@ fn read(file: &Path, settings: &Settings, pool: &mut Pool) -> Result<FileRows, D
         file,
         rows: None,
     };
-    source::read(file, settings.columns.as_ref(), &mut collect)?;
+    source::read(file, &mut collect)?;
     // A source reads at least one record, and begins before it.
     let rows = collect
         .rows
         .ok_or_else(|| DataError::whole(file, format!("`{}` has no rows", file.display()), "write rows into it"))?;
-    has_no_lists_as_texts(&rows)?;
+    rows.lists.check(file, &rows.layout)?;
     Ok(rows)
-}
-
-/// CSV and TSV have no lists, and some programs write what stands for one in a program.
-fn has_no_lists_as_texts(rows: &FileRows) -> Result<(), DataError> {
-    let columns = rows.layout.columns.iter().zip(&rows.lists);
-    let can_be_lists = |role: Role| matches!(role, Role::Positive | Role::Negative) && rows.layout.kind != Kind::Scored;
-    let mut listed = columns.filter(|((_, role), seen)| can_be_lists(*role) && **seen == [true, false]);
-    let Some(((name, _), _)) = listed.next() else {
-        return Ok(());
-    };
-    let (file, name) = (rows.file.display(), shown(name));
-    let message = format!("`{file}`: all texts of `{name}` are lists that are written as texts, such as `['a', 'b']`");
-    let help =
-        format!("write them as lists, which JSON lines and Parquet have, or as columns `{name}_1`, `{name}_2` …");
-    Err(DataError::whole(&rows.file, message, help))
 }
 
 fn same_kind(train: &FileRows, other: &FileRows) -> Result<(), DataError> {
@@ -339,6 +339,7 @@ fn data(set: &FileRows, pool: &Pool, labels: &IndexSet<String>, settings: &Setti
 
 /// Finds the record of a row again, to report its place.
 struct Find<'a> {
+    columns: Option<&'a Columns>,
     number: u64,
     message: &'a str,
     help: &'a str,
@@ -346,9 +347,11 @@ struct Find<'a> {
 }
 
 impl Sink for Find<'_> {
-    fn begin(&mut self, layout: Layout) {
+    fn begin(&mut self, names: &[&str]) -> Result<Layout, Unclear> {
+        let layout = Layout::of(names, self.columns)?;
         let of = |(_, role): &(String, Role)| *role == Role::Label;
         self.column = layout.columns.iter().position(of).unwrap_or(0);
+        Ok(layout)
     }
 
     fn take(&mut self, record: &Record) -> Result<(), Flaw> {
@@ -366,12 +369,13 @@ impl Sink for Find<'_> {
 fn unseen_label(set: &FileRows, row: &Row, label: &str, settings: &Settings) -> DataError {
     let message = format!("no training row has the label `{}`", shown(label));
     let mut find = Find {
+        columns: settings.columns.as_ref(),
         number: row.number,
         message: &message,
         help: "remove the row, or train with this label too",
         column: 0,
     };
-    match source::read(&set.file, settings.columns.as_ref(), &mut find) {
+    match source::read(&set.file, &mut find) {
         Err(error) => error,
         Ok(()) => DataError::whole(&set.file, format!("`{}`: {message}", set.file.display()), find.help),
     }

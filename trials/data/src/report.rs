@@ -1,11 +1,13 @@
 //! What was read and what became of it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Kind;
+use crate::evaluation::EvaluationReport;
 
 /// What was read and what was dropped; its `Display` is a few plain lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +24,8 @@ pub struct Report {
     pub rewritten: Vec<[String; 2]>,
     /// What the user should know of data that are taken all the same.
     pub warnings: Vec<String>,
+    /// What evaluations have, by name.
+    pub evaluations: BTreeMap<String, EvaluationReport>,
 }
 
 /// What became of one set.
@@ -120,8 +124,13 @@ impl fmt::Display for Report {
                 "\nnote: the labels `{one}` and `{other}` are the same value, and count as one"
             )?;
         }
+        for (name, report) in &self.evaluations {
+            write!(f, "\nevaluation {name}: {}, {}", report.kind, report.summary)?;
+        }
+        let of_evaluations = self.evaluations.values().flat_map(|report| &report.warnings);
         self.warnings
             .iter()
+            .chain(of_evaluations)
             .try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }
 }

@@ -8,6 +8,7 @@ use hpo_protocol::embedding::Settings;
 use crate::Kind;
 use crate::columns::{Layout, Role};
 use crate::error::shown;
+use crate::lists::Lists;
 use crate::pool::{Pool, intern};
 use crate::report::Dropped;
 use crate::value::{Cell, decimal, name};
@@ -93,8 +94,8 @@ pub(crate) struct FileRows {
     pub trimmed: usize,
     /// Whether they were read as a part of the training rows.
     pub split_off: bool,
-    /// Of each column, whether it has texts that are lists written as such, and whether it has anything else.
-    pub lists: Vec<[bool; 2]>,
+    /// Texts that are lists written as such.
+    pub lists: Lists,
 }
 
 impl FileRows {
@@ -102,7 +103,7 @@ impl FileRows {
     pub fn new(file: &Path, layout: Rc<Layout>) -> Self {
         Self {
             file: file.to_owned(),
-            lists: vec![[false; 2]; layout.columns.len()],
+            lists: Lists::of(&layout),
             layout,
             rows: Vec::new(),
             read: 0,
@@ -140,7 +141,7 @@ pub(crate) struct Flaw {
 }
 
 /// What a value is good for.
-enum Found<T> {
+pub(crate) enum Found<T> {
     Value(T),
     /// There is nothing in it, and rows without it are left out.
     Empty,
@@ -157,21 +158,8 @@ impl Reader<'_> {
     /// Adds the rows of a record to those of its file.
     pub fn take(&mut self, into: &mut FileRows, record: &Record) -> Result<(), Flaw> {
         let layout = Rc::clone(&into.layout);
-        let mut sheet = Sheet {
-            layout: &layout,
-            record,
-            clean: self.settings.clean,
-            pool: self.pool,
-            trimmed: 0,
-            empty: 0,
-        };
-        for (seen, cell) in into.lists.iter_mut().zip(record.cells) {
-            match cell {
-                Some(Cell::Text(text)) => seen[usize::from(!is_list(text))] = true,
-                Some(Cell::List(_) | Cell::Bool(_) | Cell::Number(_) | Cell::Other(_)) => seen[1] = true,
-                Some(Cell::Null) | None => {}
-            }
-        }
+        let mut sheet = Sheet::new(&layout, record, self.settings.clean, self.pool);
+        into.lists.take(record.cells);
         sheet.is_no_header()?;
         let group = sheet.group()?;
         let examples = sheet.examples(self.settings.score_range)?;
@@ -189,7 +177,7 @@ impl Reader<'_> {
 }
 
 /// A record that is being read.
-struct Sheet<'a> {
+pub(crate) struct Sheet<'a> {
     layout: &'a Layout,
     record: &'a Record<'a>,
     clean: bool,
@@ -198,7 +186,19 @@ struct Sheet<'a> {
     empty: usize,
 }
 
-impl Sheet<'_> {
+impl<'a> Sheet<'a> {
+    /// Of a record of that layout. If data is to be `clean`, blanks around texts are cut off, and there may be blank ones.
+    pub fn new(layout: &'a Layout, record: &'a Record, clean: bool, pool: &'a mut Pool) -> Self {
+        Self {
+            layout,
+            record,
+            clean,
+            pool,
+            trimmed: 0,
+            empty: 0,
+        }
+    }
+
     fn examples(&mut self, score_range: Option<[f64; 2]>) -> Result<Vec<Example>, Flaw> {
         let mut examples = Vec::new();
         match self.layout.kind {
@@ -224,11 +224,7 @@ impl Sheet<'_> {
                 let anchors = self.texts(Role::Anchor)?;
                 let positives = self.texts(Role::Positive)?;
                 let negatives = self.texts(Role::Negative)?;
-                let rows = positives.len() * negatives.len().max(1);
-                if rows > MAX_ROWS_PER_RECORD {
-                    let message = format!("these lists of texts make {rows} rows, more than {MAX_ROWS_PER_RECORD}");
-                    return Err(self.flaw(Role::Positive, message, "shorten the lists"));
-                }
+                self.are_not_too_many(positives.len() * negatives.len().max(1))?;
                 let triplets = self.layout.kind == Kind::Triplets;
                 if anchors.is_empty() || positives.is_empty() || (triplets && negatives.is_empty()) {
                     self.empty = self.empty.max(1);
@@ -252,8 +248,17 @@ impl Sheet<'_> {
         Ok(examples)
     }
 
+    /// That a record does not stand for too many rows.
+    pub fn are_not_too_many(&self, rows: usize) -> Result<(), Flaw> {
+        if rows <= MAX_ROWS_PER_RECORD {
+            return Ok(());
+        }
+        let message = format!("these lists of texts make {rows} rows, more than {MAX_ROWS_PER_RECORD}");
+        Err(self.flaw(Role::Positive, message, "shorten the lists"))
+    }
+
     /// The texts of all columns of a role, interned. Empty ones are left out, or an error if data is not cleaned.
-    fn texts(&mut self, role: Role) -> Result<Vec<u32>, Flaw> {
+    pub fn texts(&mut self, role: Role) -> Result<Vec<u32>, Flaw> {
         let mut texts = Vec::new();
         let (layout, record) = (self.layout, self.record);
         for (column, cell) in record.cells.iter().enumerate() {
@@ -285,6 +290,12 @@ impl Sheet<'_> {
     }
 
     fn text(&mut self, column: usize, value: &Cell) -> Result<Option<u32>, Flaw> {
+        let written = self.written(column, value)?;
+        Ok(written.map(|text| intern(&mut self.pool.texts, text)))
+    }
+
+    /// The text of a value, without the blanks around it if data is cleaned; none if it is blank.
+    fn written<'v>(&mut self, column: usize, value: &'v Cell) -> Result<Option<&'v str>, Flaw> {
         let text = match value {
             Cell::Text(text) => text.as_str(),
             Cell::Null => "",
@@ -299,12 +310,19 @@ impl Sheet<'_> {
             return if self.clean { Ok(None) } else { Err(self.blank(column)) };
         }
         self.trimmed += usize::from(self.clean && trimmed.len() < text.len());
-        let text = if self.clean { trimmed } else { text };
-        Ok(Some(intern(&mut self.pool.texts, text)))
+        Ok(Some(if self.clean { trimmed } else { text }))
+    }
+
+    /// The text of the only column of a role, which is not interned; empty if it is blank or not there.
+    pub fn plain(&mut self, role: Role) -> Result<&'a str, Flaw> {
+        match self.single(role) {
+            Some((column, value)) => Ok(self.written(column, value)?.unwrap_or_default()),
+            None => Ok(""),
+        }
     }
 
     /// The text by which a value names something, as it is written; none if it is blank.
-    fn named(&self, role: Role, what: &str) -> Result<Option<(usize, String)>, Flaw> {
+    pub fn named(&self, role: Role, what: &str) -> Result<Option<(usize, String)>, Flaw> {
         let Some((column, value)) = self.single(role) else {
             return Ok(None);
         };
@@ -324,7 +342,7 @@ impl Sheet<'_> {
         Ok(Some((column, written)))
     }
 
-    fn label(&mut self) -> Result<Found<u32>, Flaw> {
+    pub fn label(&mut self) -> Result<Found<u32>, Flaw> {
         match self.named(Role::Label, "a label")? {
             Some((_, written)) if !written.is_empty() => Ok(Found::Value(self.pool.label(&written))),
             Some((column, _)) if !self.clean => Err(self.blank(column)),
@@ -332,7 +350,8 @@ impl Sheet<'_> {
         }
     }
 
-    fn score(&self, range: Option<[f64; 2]>) -> Result<Found<f32>, Flaw> {
+    /// The score as it is written, and its column.
+    pub fn number(&self) -> Result<Found<(usize, f64)>, Flaw> {
         let Some((column, value)) = self.single(Role::Score) else {
             return Ok(Found::Empty);
         };
@@ -354,8 +373,15 @@ impl Sheet<'_> {
             "false" => Some(0.0),
             other => other.parse().ok(),
         };
-        let Some(number) = number.filter(|number| number.is_finite()) else {
-            return Err(self.at(column, "must be a finite number", "give a number such as 0.5"));
+        match number.filter(|number| number.is_finite()) {
+            Some(number) => Ok(Found::Value((column, number))),
+            None => Err(self.at(column, "must be a finite number", "give a number such as 0.5")),
+        }
+    }
+
+    fn score(&self, range: Option<[f64; 2]>) -> Result<Found<f32>, Flaw> {
+        let Found::Value((column, number)) = self.number()? else {
+            return Ok(Found::Empty);
         };
         let [low, high] = range.unwrap_or([-1.0, 1.0]);
         if !(low..=high).contains(&number) {
@@ -384,7 +410,7 @@ impl Sheet<'_> {
     }
 
     /// A row that has the names of its columns once more is the header of a file that was joined to another.
-    fn is_no_header(&self) -> Result<(), Flaw> {
+    pub fn is_no_header(&self) -> Result<(), Flaw> {
         let is_name = |(cell, (name, _)): (&Option<Cell>, &(String, Role))| matches!(cell, Some(Cell::Text(text)) if text.trim() == name.trim());
         if !std::iter::zip(self.record.cells, &self.layout.columns).all(is_name) {
             return Ok(());
@@ -398,7 +424,7 @@ impl Sheet<'_> {
     }
 
     /// The value of a role that only one column has.
-    fn single(&self, role: Role) -> Option<(usize, &Cell)> {
+    fn single(&self, role: Role) -> Option<(usize, &'a Cell)> {
         let column = self.layout.columns.iter().position(|(_, of)| *of == role)?;
         Some((column, self.record.cells.get(column)?.as_ref()?))
     }
@@ -408,7 +434,7 @@ impl Sheet<'_> {
         self.at(column, "is blank", &help)
     }
 
-    fn flaw(&self, role: Role, message: String, help: &str) -> Flaw {
+    pub fn flaw(&self, role: Role, message: String, help: &str) -> Flaw {
         let column = self.layout.columns.iter().position(|(_, of)| *of == role);
         Flaw {
             column: column.unwrap_or(0),
@@ -424,11 +450,4 @@ impl Sheet<'_> {
             help: help.to_owned(),
         }
     }
-}
-
-/// Whether a text is what Python makes of a list of texts where a format has none.
-fn is_list(text: &str) -> bool {
-    let inner = text.trim().strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-    let is_quoted = |inner: &str| inner.starts_with(['"', '\'']) && inner.ends_with(['"', '\'']);
-    inner.is_some_and(|inner| inner.is_empty() || is_quoted(inner.trim()))
 }

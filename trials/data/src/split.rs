@@ -18,11 +18,11 @@ pub(crate) enum Unsplittable {
     Labels,
 }
 
-/// Different positives, or labels, that a part should have if there are so many.
+/// Different questions and answers, labels or scores that a part should have if there are so many.
 const ENOUGH: usize = 10;
 
-/// Moves about `wanted` of the rows into a part of their own; more if these would have too few different positives, labels
-/// or scores to distinguish models by, up to a third of the rows, or to half of them if there is only one.
+/// Moves about `wanted` of the rows into a part of their own; more if these would have too few different anchors, positives, labels
+/// or scores to distinguish models by, up to a third of the rows, or to half of them if there is only one of a sort.
 ///
 /// Rows of one group, and rows without a group that share a text as anchor or positive, directly or by way of others,
 /// go together; a label keeps rows in the first part. What is drawn depends on the seed and the texts, not on the order
@@ -43,7 +43,7 @@ pub(crate) fn split_off(rows: &mut Vec<Row>, wanted: usize, seed: u64, pool: &Po
         kept_for_labels: 0,
         taken: 0,
         drawn: HashSet::new(),
-        outcomes: HashSet::new(),
+        variety: Variety::default(),
     };
     for &(root, bundle) in &sorted {
         // A bundle may make the part too large by less than the part lacks without it.
@@ -88,7 +88,7 @@ struct Draw {
     taken: usize,
     /// The roots of the bundles.
     drawn: HashSet<u32>,
-    outcomes: HashSet<u32>,
+    variety: Variety,
 }
 
 impl Draw {
@@ -103,20 +103,21 @@ impl Draw {
         }
         self.drawn.insert(root);
         self.taken += bundle.rows;
-        self.outcomes.extend(&bundle.outcomes);
+        self.variety.extend(&bundle.variety);
     }
 
-    /// Takes bundles with other outcomes, the smallest first, until there are enough.
+    /// Takes bundles with other questions or answers, the smallest first, until there are enough of both.
     fn vary(&mut self, sorted: &[(&u32, &Bundle)], rows: usize) {
         let mut others = sorted.to_vec();
         others.sort_by_key(|(_, bundle)| bundle.rows);
         for (root, bundle) in others {
-            let most = if self.outcomes.len() < 2 { rows / 2 } else { rows / 3 };
-            let is_new = bundle.outcomes.iter().any(|outcome| !self.outcomes.contains(outcome));
+            let fewest = self.variety.fewest();
+            let most = if fewest < 2 { rows / 2 } else { rows / 3 };
+            let is_new = self.variety.would_gain(&bundle.variety);
             let fits = self.taken + bundle.rows <= most && !self.drawn.contains(root);
             // What one part lacks the other must not.
             let leaves_two = self.drawn.len() + 2 < sorted.len();
-            if self.outcomes.len() < ENOUGH && is_new && fits && leaves_two {
+            if fewest < ENOUGH && is_new && fits && leaves_two {
                 self.take(*root, bundle);
             }
         }
@@ -130,8 +131,44 @@ struct Bundle {
     /// The least hash of its texts or group, and so independent of the order of rows.
     hash: u64,
     labels: HashMap<u32, usize>,
-    /// What a model is asked for: positives, labels or the bits of scores.
-    outcomes: HashSet<u32>,
+    variety: Variety,
+}
+
+/// What distinguishes models: how many different things they are asked, and how many different answers there are.
+#[derive(Debug, Default)]
+struct Variety {
+    /// Anchors of pairs and triplets. Of other rows every one is a question of its own, and their answers alone count.
+    questions: HashSet<u32>,
+    /// Positives, labels or the bits of scores.
+    answers: HashSet<u32>,
+}
+
+impl Variety {
+    fn add(&mut self, example: Example) {
+        let (question, answer) = match example {
+            Example::Scored(_, score) => (score.to_bits(), score.to_bits()),
+            Example::Labelled(_, label) => (label, label),
+            Example::Pair([anchor, positive]) | Example::Triplet([anchor, positive, _]) => (anchor, positive),
+        };
+        self.questions.insert(question);
+        self.answers.insert(answer);
+    }
+
+    fn extend(&mut self, other: &Self) {
+        self.questions.extend(&other.questions);
+        self.answers.extend(&other.answers);
+    }
+
+    /// How many there are of what there is less of.
+    fn fewest(&self) -> usize {
+        self.questions.len().min(self.answers.len())
+    }
+
+    /// Whether there would be more of something that there is not enough of.
+    fn would_gain(&self, other: &Self) -> bool {
+        let gains = |own: &HashSet<u32>, other: &HashSet<u32>| own.len() < ENOUGH && !other.is_subset(own);
+        gains(&self.questions, &other.questions) || gains(&self.answers, &other.answers)
+    }
 }
 
 fn bundles(rows: &[Row], seed: u64, pool: &Pool) -> HashMap<u32, Bundle> {
@@ -154,11 +191,7 @@ fn bundles(rows: &[Row], seed: u64, pool: &Pool) -> HashMap<u32, Bundle> {
             }
         };
         bundle.rows += 1;
-        bundle.outcomes.extend(match row.example {
-            Example::Scored(_, score) => Some(score.to_bits()),
-            Example::Labelled(_, label) => Some(label),
-            Example::Pair([_, positive]) | Example::Triplet([_, positive, _]) => Some(positive),
-        });
+        bundle.variety.add(row.example);
         bundle.hash = bundle.hash.min(hash);
         if let Some(label) = row.example.label() {
             *bundle.labels.entry(label).or_default() += 1;
@@ -302,6 +335,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_part_has_enough_questions_and_answers_whatever_their_ratio(
+            bundles in 4u32..60, each in 1u32..40, question_has_many: bool, seed: u64, share in 0.02f64..0.3,
+        ) {
+            let pair = |n: u32| if question_has_many { [n / each, 100 + n] } else { [100 + n, n / each] };
+            let all: Vec<[u32; 2]> = (0..bundles * each).map(pair).collect();
+            let mut rest = pairs(&all);
+            let wanted = ((share * all.len() as f64) as usize).max(1);
+            let part = split_off(&mut rest, wanted, seed, &pool(100 + bundles * each)).unwrap();
+            let fewest = |rows: &[Row]| {
+                let questions: BTreeSet<u32> = rows.iter().map(|row| row.example.anchor()).collect();
+                let answers: BTreeSet<u32> = rows.iter().filter_map(|row| row.example.positive()).collect();
+                questions.len().min(answers.len())
+            };
+            prop_assert!(fewest(&part) >= (bundles as usize / 3).clamp(2, ENOUGH), "{}", fewest(&part));
+            prop_assert!(fewest(&rest) >= 2);
+        }
+
         #[test]
         fn no_text_is_on_both_sides_and_the_order_of_rows_does_not_matter(
             drawn in prop::collection::vec((0u32..200, 0u32..200), 2..150), seed: u64, share in 0.05f64..0.5, turn in 0usize..150,

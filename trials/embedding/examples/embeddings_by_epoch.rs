@@ -33,8 +33,7 @@ struct Task {
 fn main() -> Result<(), Box<dyn Error>> {
     let task: Task = serde_json::from_reader(std::io::stdin())?;
     limit_threads(task.start.threads)?;
-    let prepared = prepare(&task.start)?;
-    let shared = prepared.shared();
+    let shared = prepare(&task.start)?.shared(None, None)?;
     let test = shared.test.as_ref().ok_or("there are no test data")?;
     let sets = [("validation", &shared.validation), ("test", test)];
     for (name, set) in sets {
@@ -54,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         report_every: 1,
         max: task.epochs.last().copied().unwrap_or(1).max(1),
     };
-    let mut trial = Trial::new(shared, task.seed, parameters(&task.parameters)?, goal)?;
+    let mut trial = Trial::new(&shared, task.seed, parameters(&task.parameters)?, goal)?;
     for &epoch in &task.epochs {
         while trial.steps() < trial.course().steps(epoch) {
             if !trial.step()? {

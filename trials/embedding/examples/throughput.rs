@@ -38,8 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let batch_size = get("batch_size")?.parse()?;
     let seconds: f64 = get("seconds")?.parse()?;
     limit_threads(start.threads)?;
-    let prepared = prepare(&start)?;
-    let shared = prepared.shared();
+    let shared = prepare(&start)?.shared(None, None)?;
     let parameters = Parameters {
         batch_size,
         dropout: get("dropout")?.parse()?,
@@ -54,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         report_every: 1,
         max: 1,
     };
-    let mut trial = Trial::new(shared, 1, parameters, goal)?;
+    let mut trial = Trial::new(&shared, 1, parameters, goal)?;
     trial.step()?;
     let first_step_at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
     // Memory that is used again has been allocated after some steps.

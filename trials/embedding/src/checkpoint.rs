@@ -1,7 +1,7 @@
 //! Checkpoints: everything a trial needs to continue as if it had never stopped.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hpo_protocol::embedding::{Parameters, PrecisionKind};
 use safetensors::SafeTensors;
@@ -170,26 +170,53 @@ pub struct Trained {
     pub head: Head,
     /// Tokens per text, if the trial has its own number.
     pub max_length: Option<u64>,
-    /// The name of its prompts, if the trial has its own.
-    pub prompts: Option<String>,
 }
 
-/// Reads only the trained model of a checkpoint of that base model.
-pub fn read_model(path: &Path, base: &Base) -> Result<Trained> {
-    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-    let file = File::open(path, &bytes)?;
-    if file.text("model")? != base.identity {
-        let message = format!("this checkpoint is not of the model `{}`", base.directory.display());
-        return Err(Error::file(path, message));
+/// A checkpoint of which only the trained model is wanted.
+#[derive(Debug)]
+pub struct Saved {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl Saved {
+    /// Reads it.
+    pub fn read(path: &Path) -> Result<Self> {
+        Ok(Self {
+            bytes: std::fs::read(path).map_err(Error::io("read", path))?,
+            path: path.to_owned(),
+        })
     }
-    let parameters: Parameters = serde_json::from_str(file.text("parameters")?)
-        .map_err(|error| Error::file(path, format!("the checkpoint is damaged: `parameters`: {error}")))?;
-    Ok(Trained {
-        weights: file.weights(&base.weights, "", base)?,
-        head: base.head.chosen(&parameters),
-        max_length: parameters.max_length,
-        prompts: parameters.prompts,
-    })
+
+    /// The parameters of its trial.
+    ///
+    /// # Errors
+    /// If it is damaged.
+    pub fn parameters(&self) -> Result<Parameters> {
+        self.file()?.parameters()
+    }
+
+    /// The trained model.
+    ///
+    /// # Errors
+    /// If it is damaged, or its trial did not begin with that base model.
+    pub fn model(&self, base: &Base) -> Result<Trained> {
+        let file = self.file()?;
+        if file.text("model")? != base.identity {
+            let message = format!("this checkpoint is not of the model `{}`", base.directory.display());
+            return Err(Error::file(&self.path, message));
+        }
+        let parameters = file.parameters()?;
+        Ok(Trained {
+            weights: file.weights(&base.weights, "", base)?,
+            head: base.head.chosen(&parameters),
+            max_length: parameters.max_length,
+        })
+    }
+
+    fn file(&self) -> Result<File<'_>> {
+        File::open(&self.path, &self.bytes)
+    }
 }
 
 struct File<'a> {
@@ -226,6 +253,11 @@ impl<'a> File<'a> {
             )
         };
         self.metadata.get(key).map(String::as_str).ok_or_else(missing)
+    }
+
+    fn parameters(&self) -> Result<Parameters> {
+        serde_json::from_str(self.text("parameters")?)
+            .map_err(|error| Error::file(self.path, format!("the checkpoint is damaged: `parameters`: {error}")))
     }
 
     fn number(&self, key: &str, radix: u32) -> Result<u64> {

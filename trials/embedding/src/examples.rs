@@ -11,35 +11,17 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::hex::hex;
 use crate::kept_tokens::KeptTokens;
-use crate::tokens::{Prompted, Tokens, prompted};
+use crate::prompted::{Places, PromptedTexts};
+use crate::tokens::{Prompted, Tokens};
 
 /// Examples with each distinct text tokenised once behind each of its prompts. A place is that of a text with one of them.
 #[derive(Debug)]
 pub struct Examples {
     rows: Rows,
-    texts: Vec<Box<[u32]>>,
-    origins: Vec<Origin>,
-    prompts: Vec<Prompt>,
+    texts: PromptedTexts,
     positives: HashMap<u32, Vec<u32>>,
     labels: usize,
-    edges: (usize, usize),
     words: Option<Words>,
-}
-
-/// What stands at a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Origin {
-    /// The place of the text in [`Data::texts`].
-    text: u32,
-    /// The place of its prompt among those of the examples.
-    prompt: u32,
-}
-
-/// A prompt, and how many tokens from the first one are its own.
-#[derive(Debug, Default)]
-struct Prompt {
-    text: String,
-    tokens: usize,
 }
 
 /// What is needed to say a text in other words.
@@ -53,43 +35,18 @@ struct Words {
 impl Examples {
     /// Tokenises data, each text behind the prompt of its column.
     pub fn of(data: &Data, tokens: &KeptTokens, prompts: &RolePrompts) -> Result<Self> {
-        let columns = prompts.columns(data.kind());
-        let mut distinct: Vec<&str> = Vec::new();
-        let of_column = columns.iter().map(|prompt| {
-            distinct.iter().position(|known| known == prompt).unwrap_or_else(|| {
-                distinct.push(prompt);
-                distinct.len() - 1
-            })
-        });
-        let of_column: Vec<u32> = of_column.map(|prompt| prompt as u32).collect();
-        let (rows, origins) = match distinct.len() {
-            1 => (data.rows.clone(), plain(data.texts.len())),
-            _ => with_prompts(&data.rows, &of_column),
-        };
-        let mut all = Self {
-            origins,
-            ..Self::new(rows, Vec::new(), data.labels.len())
-        };
-        all.texts = vec![Box::default(); all.origins.len()];
-        for (number, prompt) in distinct.into_iter().enumerate() {
-            let is_behind = |place: &usize| all.origins[*place].prompt == number as u32;
-            let places: Vec<usize> = (0..all.origins.len()).filter(is_behind).collect();
-            let text = |place: &usize| data.texts[all.origins[*place].text as usize].as_str();
-            let behind = tokens.behind(prompt, &places.iter().map(text).collect::<Vec<_>>())?;
-            all.edges = behind.tokenised.edges;
-            for (place, text) in places.into_iter().zip(behind.tokenised.texts) {
-                all.texts[place] = text;
-            }
-            all.prompts.push(Prompt {
-                text: prompt.to_owned(),
-                tokens: behind.prompt,
-            });
-        }
-        Ok(all)
+        let mut places = Places::new(&prompts.columns(data.kind()), data.texts.len());
+        let rows = data.rows.map(|column, text| places.of(column, text));
+        let texts = places.tokenise(&data.texts, tokens)?;
+        Ok(Self::over(rows, texts, data.labels.len()))
     }
 
     /// Examples over tokenised texts without special tokens and prompts; `labels` is how many labels there are.
     pub fn new(rows: Rows, texts: Vec<Box<[u32]>>, labels: usize) -> Self {
+        Self::over(rows, PromptedTexts::plain(texts), labels)
+    }
+
+    fn over(rows: Rows, texts: PromptedTexts, labels: usize) -> Self {
         let mut positives: HashMap<u32, Vec<u32>> = HashMap::new();
         if matches!(rows, Rows::Triplets(_) | Rows::Pairs(_)) {
             for (anchor, positive) in rows.column(0).into_iter().zip(rows.column(1)) {
@@ -100,13 +57,10 @@ impl Examples {
             }
         }
         Self {
-            origins: plain(texts.len()),
-            prompts: Vec::new(),
             rows,
             texts,
             positives,
             labels,
-            edges: (0, 0),
             words: None,
         }
     }
@@ -138,9 +92,9 @@ impl Examples {
             ));
         };
         let replace = |&place: &u32| {
-            let Origin { text, prompt } = self.origins[place as usize];
-            let replaced = synonyms.replace(&words.sets.train.texts[text as usize], share, draws(place))?;
-            let prompt = self.prompts.get(prompt as usize).map_or("", |prompt| &prompt.text);
+            let text = &words.sets.train.texts[self.origin(place) as usize];
+            let replaced = synonyms.replace(text, share, draws(place))?;
+            let prompt = &self.texts.prompt(place).text;
             Some(format!("{prompt}{replaced}"))
         };
         let replaced: Vec<Option<String>> = places.iter().map(replace).collect();
@@ -159,23 +113,22 @@ impl Examples {
 
     /// Token ids of the text at that place.
     pub fn text(&self, place: u32) -> &[u32] {
-        &self.texts[place as usize]
+        self.texts.text(place)
     }
 
     /// How many tokens of the text at that place are its prompt's, from the first one.
     pub fn prompt(&self, place: u32) -> usize {
-        let prompt = self.origins[place as usize].prompt as usize;
-        self.prompts.get(prompt).map_or(0, |prompt| prompt.tokens)
+        self.texts.prompt(place).tokens
     }
 
     /// How many tokens the longest prompt has, with the special ones before it.
     pub fn longest_prompt(&self) -> usize {
-        self.prompts.iter().map(|prompt| prompt.tokens).max().unwrap_or(0)
+        self.texts.longest_prompt()
     }
 
     /// The text at that place, cut to so many tokens: more than the special ones.
     pub fn cut(&self, place: u32, max_length: usize) -> Prompted<'_> {
-        prompted(self.text(place), self.prompt(place), self.edges, max_length)
+        self.texts.cut(place, max_length)
     }
 
     /// The token ids of all texts in the order of their places, cut likewise.
@@ -185,12 +138,12 @@ impl Examples {
 
     /// How many special tokens each text begins and ends with.
     pub fn edges(&self) -> (usize, usize) {
-        self.edges
+        self.texts.edges()
     }
 
     /// Number of places: distinct texts, each as often as it has different prompts.
     pub fn texts(&self) -> usize {
-        self.texts.len()
+        self.texts.count()
     }
 
     /// How many labels there are.
@@ -212,7 +165,7 @@ impl Examples {
 
     /// What the text at a place shares with the same text behind other prompts.
     pub fn origin(&self, place: u32) -> u32 {
-        self.origins[place as usize].text
+        self.texts.origin(place)
     }
 
     /// The SHA-256 of the tokenised examples, in hexadecimal.
@@ -248,25 +201,4 @@ impl Examples {
         }
         hex(&hash.finalize())
     }
-}
-
-/// Places of texts without prompts, or all with the same.
-fn plain(texts: usize) -> Vec<Origin> {
-    (0..texts as u32).map(|text| Origin { text, prompt: 0 }).collect()
-}
-
-/// The rows by places of texts with the prompts of their columns, and what stands at these places, in the order in which rows name them.
-fn with_prompts(rows: &Rows, of_column: &[u32]) -> (Rows, Vec<Origin>) {
-    let (mut places, mut origins) = (HashMap::new(), Vec::new());
-    let rows = rows.map(|column, text| {
-        let origin = Origin {
-            text,
-            prompt: of_column[column],
-        };
-        *places.entry(origin).or_insert_with(|| {
-            origins.push(origin);
-            origins.len() as u32 - 1
-        })
-    });
-    (rows, origins)
 }

@@ -6,73 +6,52 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use hpo_data::Sets;
-use hpo_protocol::embedding::{PrecisionKind, PromptSet, Prompts, Settings, ValidationLoss};
+use hpo_protocol::embedding::{Models, PrecisionKind, PromptSet, RolePrompts, Settings, ValidationLoss};
 use hpo_protocol::{Start, VERSION};
 use tch::{Device, Kind, Tensor};
 
 use crate::cache::Cache;
 use crate::error::{Error, Result};
+use crate::evaluate::{Evaluations, Source};
 use crate::examples::Examples;
 use crate::kept_tokens::KeptTokens;
-use crate::model::Base;
+use crate::model::{Base, Frozen};
 use crate::shared::Shared;
 use crate::trial::CLASSIFIER;
 use crate::validate::{RankingLoss, Validation};
 
-/// What is the same for all trials of a worker, whatever their base model.
+/// Bytes that the weights of the base models used last may take up in a worker. Without a bound, a choice of many would leave no memory
+/// for training; one that was dropped is loaded again when it is needed.
+const KEPT: usize = 1 << 30;
+
+/// What a worker has read before its first trial: what is the same for all trials, whatever their base model and their prompts.
 #[derive(Debug)]
-struct Ground {
+pub struct Prepared {
     settings: Settings,
     device: Device,
     cache: Option<PathBuf>,
     threads: usize,
     loss: RankingLoss,
     precision: Rc<OnceCell<PrecisionKind>>,
+    /// The rows; none if all trials share their tokens, as there is but one base model and no prompts of trials' own.
+    sets: RefCell<Option<Rc<Sets>>>,
+    /// The data of evaluations, likewise.
+    sources: RefCell<Rc<Vec<Source>>>,
+    /// The base models used last, the one used last at the end.
+    loaded: RefCell<Vec<Loaded>>,
 }
 
-/// What a worker has read before its first trial.
+/// A base model, and what its trials share.
 #[derive(Debug)]
-pub struct Prepared {
-    ground: Ground,
-    shared: Rc<Shared>,
-    /// The data, if they may be needed again.
-    sets: Option<Rc<Sets>>,
-    /// What trials with prompts of their own share, by their names.
-    prompted: RefCell<BTreeMap<String, Rc<Shared>>>,
+struct Loaded {
+    base: Rc<Base>,
+    frozen: Rc<RefCell<BTreeMap<u64, Rc<Frozen>>>>,
+    room: Rc<Cell<usize>>,
+    /// What those with the same prompts share, by the name of these if they are not the study's.
+    shared: BTreeMap<Option<String>, Rc<Shared>>,
 }
 
-impl Prepared {
-    /// What trials share that have no prompts of their own.
-    pub fn shared(&self) -> &Rc<Shared> {
-        &self.shared
-    }
-
-    /// What trials share whose parameter `prompts` is that.
-    ///
-    /// # Errors
-    /// If there are no prompts of that name, or texts can't be tokenised behind them.
-    pub fn of(&self, prompts: Option<&str>) -> Result<Rc<Shared>> {
-        let Some(name) = prompts else {
-            return Ok(Rc::clone(&self.shared));
-        };
-        if let Some(shared) = self.prompted.borrow().get(name) {
-            return Ok(Rc::clone(shared));
-        }
-        let (Some(sets), Some(prompts)) = (&self.sets, self.ground.settings.prompt_sets.get(name)) else {
-            return Err(Error::Invalid(format!(
-                "`prompts` is `{name}`; it must be the name of one of the `prompt_sets` under `[trial]`"
-            )));
-        };
-        let shared = Rc::new(
-            self.ground
-                .tokenise(Rc::clone(&self.shared.base), prompts, sets, Some(&self.shared))?,
-        );
-        self.prompted.borrow_mut().insert(name.to_owned(), Rc::clone(&shared));
-        Ok(shared)
-    }
-}
-
-/// Reads all that the trials of a study share.
+/// Reads all that the trials of a study share. A base model among which they choose is loaded when it is needed first.
 ///
 /// # Errors
 /// Names the file or setting that is wrong, and the fix.
@@ -93,43 +72,95 @@ pub fn prepare(start: &Start) -> Result<Prepared> {
         sets.train.rows.len(),
         sets.validation.rows.len()
     );
-    let ground = Ground {
+    let sources = Source::all(&settings.evaluations)?;
+    let prepared = Prepared {
         loss: ranking_loss(&settings, sets.report.kind)?,
         settings,
         device,
         cache: start.cache.clone(),
         threads: start.threads,
         precision: Rc::default(),
+        sets: RefCell::new(Some(Rc::new(sets))),
+        sources: RefCell::new(Rc::new(sources)),
+        loaded: RefCell::default(),
     };
-    let sets = Rc::new(sets);
-    let shared = Rc::new(ground.load(&ground.settings.model, &sets)?);
-    Ok(Prepared {
-        sets: (!ground.settings.prompt_sets.is_empty()).then_some(sets),
-        ground,
-        shared,
-        prompted: RefCell::default(),
-    })
+    if let Models::One(_) = prepared.settings.model {
+        prepared.shared(None, None)?;
+        if prepared.settings.prompt_sets.is_empty() {
+            prepared.sets.take();
+            prepared.sources.take();
+        }
+    }
+    Ok(prepared)
 }
 
-impl Ground {
-    /// Loads a base model, and tokenises the data for it.
-    fn load(&self, directory: &Path, sets: &Rc<Sets>) -> Result<Shared> {
+impl Prepared {
+    /// The values of the parameter `model` among which trials choose, or none alone if they all have the same base model.
+    pub fn models(&self) -> Vec<Option<&str>> {
+        let each = self.settings.model.each().into_iter();
+        each.map(|(name, _)| name).collect()
+    }
+
+    /// What the trials of a base model with certain prompts share. `model` and `prompts` are the parameters by which they choose these,
+    /// if they do.
+    ///
+    /// # Errors
+    /// If there is no such choice, the model can't be used, or texts can't be tokenised behind the prompts.
+    pub fn shared(&self, model: Option<&str>, prompts: Option<&str>) -> Result<Rc<Shared>> {
+        let directory = self.settings.model.directory(model).ok_or_else(|| {
+            let names: Vec<String> = self.models().iter().flatten().map(|name| format!("`{name}`")).collect();
+            Error::Invalid(match (model, names.is_empty()) {
+                (Some(model), false) => format!("`model` is `{model}`; it must be one of {}", names.join(", ")),
+                (Some(_), true) => "`model` is chosen under `[trial]`; leave it out of the parameters".to_owned(),
+                (None, _) => format!("`model` is missing; it must be one of {}", names.join(", ")),
+            })
+        })?;
+        let mut loaded = self.loaded.borrow_mut();
+        match loaded.iter().position(|own| own.base.directory == directory) {
+            Some(place) => loaded[place..].rotate_left(1),
+            None => loaded.push(self.load(directory)?),
+        }
+        let bytes = |loaded: &[Loaded]| loaded.iter().map(|own| own.base.weights.bytes()).sum::<usize>();
+        while loaded.len() > 1 && bytes(&loaded) > KEPT {
+            loaded.remove(0);
+        }
+        let last = loaded.len() - 1;
+        let own = &mut loaded[last];
+        let name = prompts.map(str::to_owned);
+        if let Some(shared) = own.shared.get(&name) {
+            return Ok(Rc::clone(shared));
+        }
+        let shared = Rc::new(self.tokenise(own, prompts)?);
+        own.shared.insert(name, Rc::clone(&shared));
+        Ok(shared)
+    }
+
+    /// Loads a base model.
+    fn load(&self, directory: &Path) -> Result<Loaded> {
         let mut base = Base::load(directory, self.device)?;
         let (longest, max_length) = (base.config.longest(), self.settings.max_length);
         if i64::try_from(max_length).map_or(true, |length| length > longest) {
             return Err(Error::Invalid(format!(
-                "max_length is {max_length}; this model takes at most {longest}"
+                "max_length is {max_length}; {} takes at most {longest}",
+                match self.settings.model {
+                    Models::One(_) => "this model".to_owned(),
+                    Models::Choice(_) => format!("the model `{}`", directory.display()),
+                }
             )));
         }
-        add_classifier(&mut base, sets.train.labels.len())?;
-        let none = PromptSet::Own(Prompts::default());
-        let prompts = self.settings.prompts.as_ref().unwrap_or(&none);
-        self.tokenise(Rc::new(base), prompts, sets, None)
+        add_classifier(&mut base, self.sets()?.train.labels.len())?;
+        Ok(Loaded {
+            base: Rc::new(base),
+            frozen: Rc::default(),
+            room: Rc::new(Cell::new(Shared::ROOM / self.models().len())),
+            shared: BTreeMap::new(),
+        })
     }
 
-    /// Tokenises the data for a base model, each text behind its prompt. `other` is what trials of this model with other prompts share.
-    fn tokenise(&self, base: Rc<Base>, prompts: &PromptSet, sets: &Rc<Sets>, other: Option<&Shared>) -> Result<Shared> {
-        let prompts = prompts.roles(&base.prompts);
+    /// Tokenises the data for a base model, each text behind its prompt.
+    fn tokenise(&self, Loaded { base, frozen, room, .. }: &Loaded, prompts: Option<&str>) -> Result<Shared> {
+        let prompts = self.prompts(prompts, base)?;
+        let sets = self.sets()?;
         let max_length = self.settings.max_length;
         let cache = self.cache.clone().map(Cache::new);
         let tokens = KeptTokens::new(&base.directory, max_length, base.config.vocab_size, cache);
@@ -137,23 +168,43 @@ impl Ground {
         let mut train = examples(&sets.train)?;
         let validation = Validation::new(examples(&sets.validation)?, self.loss);
         let test = sets.test.as_ref().map(examples).transpose()?;
+        let evaluations = Evaluations::of(&self.sources.borrow(), &tokens, &prompts)?;
         if sets.synonyms.is_some() {
-            train = train.with_synonyms(Rc::clone(sets), tokens.into_tokens()?);
+            train = train.with_synonyms(sets, tokens.into_tokens()?);
         }
         Ok(Shared {
-            base,
+            base: Rc::clone(base),
             prompts,
             max_length,
             digest: train.digest(),
             train,
             validation,
             test: test.map(|test| Validation::new(test, self.loss)),
+            evaluations,
             threads: self.threads,
             fits: Cell::new(usize::MAX),
             precision: Rc::clone(&self.precision),
-            frozen: other.map_or_else(Rc::default, |other| Rc::clone(&other.frozen)),
-            room: other.map_or_else(|| Rc::new(Cell::new(Shared::ROOM)), |other| Rc::clone(&other.room)),
+            frozen: Rc::clone(frozen),
+            room: Rc::clone(room),
         })
+    }
+
+    fn sets(&self) -> Result<Rc<Sets>> {
+        let sets = self.sets.borrow().clone();
+        sets.ok_or_else(|| Error::Invalid("the data are not there any more".to_owned()))
+    }
+
+    /// What stands before each text for a base model: the prompts of that name, or the study's.
+    fn prompts(&self, name: Option<&str>, base: &Base) -> Result<RolePrompts> {
+        let set: Option<&PromptSet> = match name {
+            None => self.settings.prompts.as_ref(),
+            Some(name) => Some(self.settings.prompt_sets.get(name).ok_or_else(|| {
+                Error::Invalid(format!(
+                    "`prompts` is `{name}`; it must be the name of one of the `prompt_sets` under `[trial]`"
+                ))
+            })?),
+        };
+        Ok(set.map_or_else(RolePrompts::default, |set| set.roles(&base.prompts)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use hpo_protocol::embedding::{PARAMETERS, Parameters};
+use hpo_protocol::embedding::{Every, PARAMETERS, Parameters};
 use hpo_protocol::{FromWorker, Run, Values};
 
 use crate::error::{Error, Result};
@@ -84,7 +84,7 @@ pub fn segment(shared: &Shared, run: &Run, talk: &mut impl Talk) -> Result<()> {
                 });
             }
         }
-        let now = match measured.take() {
+        let mut now = match measured.take() {
             Some(measured) => measured,
             None => {
                 let Some(measured) = validate(&mut trial, course.steps(at) < course.steps(due))? else {
@@ -94,7 +94,13 @@ pub fn segment(shared: &Shared, run: &Run, talk: &mut impl Talk) -> Result<()> {
                 measured
             }
         };
-        if !report(&mut trial, run, due, &now, talk)? {
+        let last = trial.is_exhausted();
+        if !trial.evaluate(|every| is_due(every, run, due, last), &mut now.metrics)? {
+            talk.send(diverged(run, due));
+            return Ok(());
+        }
+        report(&mut trial, run, due, &now, last, talk)?;
+        if last {
             return Ok(());
         }
         measured = Some(now);
@@ -141,13 +147,29 @@ fn validate(trial: &mut Trial<'_>, new: bool) -> Result<Option<Measured>> {
     Ok(Some(measured))
 }
 
-/// Writes a checkpoint and reports; returns whether the trial continues.
-fn report(trial: &mut Trial<'_>, run: &Run, resource: u64, measured: &Measured, talk: &mut impl Talk) -> Result<bool> {
+/// Whether an evaluation measures the model of a report. A trial that ends by itself stands at all further rungs with what it has
+/// reported.
+fn is_due(every: Every, run: &Run, resource: u64, last: bool) -> bool {
+    match every {
+        Every::Report => true,
+        Every::Rung => last || resource == run.to,
+        Every::End => last || resource == run.max,
+    }
+}
+
+/// Writes a checkpoint and reports; it is the `last` report if the trial ends by itself.
+fn report(
+    trial: &mut Trial<'_>,
+    run: &Run,
+    resource: u64,
+    measured: &Measured,
+    last: bool,
+    talk: &mut impl Talk,
+) -> Result<()> {
     let path = run
         .checkpoints
         .join(format!("a{}-r{resource}.safetensors", run.segment.attempt));
     trial.save(&path)?;
-    let last = trial.is_exhausted();
     eprintln!(
         "trial {}: {} {resource}, loss {:.4}, training loss {:.4}",
         run.segment.trial,
@@ -163,7 +185,7 @@ fn report(trial: &mut Trial<'_>, run: &Run, resource: u64, measured: &Measured, 
         checkpoint: Some(path),
         last,
     });
-    Ok(!last)
+    Ok(())
 }
 
 fn diverged(run: &Run, resource: u64) -> FromWorker {

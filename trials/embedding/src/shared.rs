@@ -7,6 +7,7 @@ use std::rc::Rc;
 use hpo_protocol::embedding::{PrecisionKind, RolePrompts};
 
 use crate::error::{Error, Result};
+use crate::evaluate::Evaluations;
 use crate::examples::Examples;
 use crate::model::{Base, Frozen};
 use crate::validate::Validation;
@@ -28,6 +29,8 @@ pub struct Shared {
     pub validation: Validation,
     /// What the exported model alone is measured on.
     pub test: Option<Validation>,
+    /// The user's own evaluations.
+    pub evaluations: Evaluations,
     /// CPU threads.
     pub threads: usize,
     /// The largest part of a batch that has been found to fit into memory, in rows.
@@ -41,7 +44,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Bytes that the output of frozen layers may take up in a worker.
+    /// Bytes that the output of the frozen layers of all base models may take up in a worker.
     pub const ROOM: usize = 512 << 20;
 
     /// Tokens per text of a trial, or of the model that became of one. `chosen` is the parameter.
@@ -53,7 +56,8 @@ impl Shared {
             return Ok(self.max_length);
         };
         let (first, last) = self.train.edges();
-        let first = first.max(self.train.longest_prompt());
+        let prompts = [self.train.longest_prompt(), self.evaluations.longest_prompt()];
+        let first = prompts.into_iter().fold(first, usize::max);
         let (least, most) = (3.max(first + last + 1), self.max_length);
         let length = usize::try_from(chosen).unwrap_or(usize::MAX);
         if (least..=most).contains(&length) {

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use hpo_data::Rows;
-use hpo_protocol::embedding::{Parameters, PrecisionKind};
+use hpo_protocol::Metrics;
+use hpo_protocol::embedding::{Every, Parameters, PrecisionKind};
 use tch::{Device, Tensor};
 
 use crate::augment::Augment;
@@ -259,6 +260,12 @@ impl<'a> Trial<'a> {
     pub fn measure(&self) -> Result<Measured> {
         let classifier = self.classifier.as_ref();
         self.shared.validation.measure(&self.model, classifier, self.max_length)
+    }
+
+    /// Adds what those evaluations measure that are due and not there yet; whether all embeddings were finite.
+    pub fn evaluate(&self, due: impl Fn(Every) -> bool, metrics: &mut Metrics) -> Result<bool> {
+        let evaluations = &self.shared.evaluations;
+        evaluations.measure(&self.model, self.max_length, due, metrics)
     }
 
     /// Remembers a validation loss.

@@ -1,16 +1,17 @@
 //! The protocol loop: lines in, work, lines out.
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use hpo_protocol::{Feature, FromWorker, Measurement, Run, ToWorker, VERSION};
+use hpo_protocol::embedding::Parameters;
+use hpo_protocol::{Baseline, Feature, FromWorker, Measurement, Metrics, Run, ToWorker, VERSION};
 
-use crate::checkpoint;
+use crate::checkpoint::Saved;
 use crate::error::{Error, Result};
 use crate::export::{export, name_prompts};
 use crate::model::{Head, Weights, read_prompts};
@@ -51,21 +52,15 @@ pub fn serve() -> ! {
                     });
                 }
             }
-            ToWorker::Evaluate => match guarded(|| evaluate(prepared.shared())) {
+            ToWorker::Evaluate => match guarded(|| evaluate(&prepared)) {
+                Ok(baseline) => say(&FromWorker::Evaluated(baseline)),
+                Err(message) => fatal(&message),
+            },
+            ToWorker::Export { checkpoint, directory } => match guarded(|| exported(&prepared, &checkpoint, directory))
+            {
                 Ok(line) => say(&line),
                 Err(message) => fatal(&message),
             },
-            ToWorker::Export { checkpoint, directory } => {
-                let done = guarded(|| write_model(&prepared, &checkpoint, &directory));
-                match done {
-                    Ok([test, untrained]) => say(&FromWorker::Exported {
-                        directory,
-                        test,
-                        untrained,
-                    }),
-                    Err(message) => fatal(&message),
-                }
-            }
             // Its segment has ended in the meantime.
             ToWorker::Stop { .. } => {}
             ToWorker::Start(_) => fatal("a worker can be started only once"),
@@ -89,61 +84,88 @@ pub fn limit_threads(threads: usize) -> Result<()> {
     pool.map_err(|error| Error::Invalid(format!("cannot start {threads} threads: {error}")))
 }
 
-fn train(prepared: &Prepared, run: &Run, talk: &mut Conversation<'_>) -> Result<()> {
-    let prompts = parameters(&run.parameters)?.prompts;
-    segment(&*prepared.of(prompts.as_deref())?, run, talk)
+/// Measures all untrained models.
+fn evaluate(prepared: &Prepared) -> Result<Baseline> {
+    let mut models = BTreeMap::new();
+    for model in prepared.models() {
+        let shared = prepared.shared(model, None)?;
+        let measured = untrained(&shared)?;
+        match model {
+            None => return Ok(Baseline::One(measured)),
+            Some(name) => models.insert(name.to_owned(), measured),
+        };
+    }
+    Ok(Baseline::Models { models })
 }
 
-fn evaluate(shared: &Shared) -> Result<FromWorker> {
+fn untrained(shared: &Shared) -> Result<Measurement> {
     let model = shared.base.model(&shared.base.weights)?;
     let classifier = classifier(&shared.base.weights)?;
     let measured = shared
         .validation
         .measure(&model, classifier.as_ref(), shared.max_length)?;
-    if !measured.loss.is_finite() {
+    let Measured { loss, mut metrics } = measured;
+    let evaluations = &shared.evaluations;
+    if !loss.is_finite() || !evaluations.measure(&model, shared.max_length, |_| true, &mut metrics)? {
         return Err(Error::file(
             &shared.base.directory,
-            "the validation loss of this model is not finite; use another one",
+            "the embeddings of this model are not finite; use another one",
         ));
     }
-    Ok(FromWorker::Evaluated(Measurement {
-        loss: Some(measured.loss),
-        metrics: measured.metrics,
-    }))
+    Ok(Measurement {
+        loss: Some(loss),
+        metrics,
+    })
 }
 
-/// Writes the model of a checkpoint, and measures it and the untrained one on the test data, if there are any.
-fn write_model(prepared: &Prepared, checkpoint: &Path, directory: &Path) -> Result<[Option<Measurement>; 2]> {
-    let untrained = prepared.shared();
-    let base = &untrained.base;
-    let mut trained = checkpoint::read_model(checkpoint, base)?;
-    let shared = &*prepared.of(trained.prompts.as_deref())?;
+/// Exports the model of a checkpoint, and measures it and the untrained one.
+fn exported(prepared: &Prepared, checkpoint: &Path, directory: PathBuf) -> Result<FromWorker> {
+    let saved = Saved::read(checkpoint)?;
+    let Parameters { model, prompts, .. } = saved.parameters()?;
+    let shared = prepared.shared(model.as_deref(), prompts.as_deref())?;
+    let base = &shared.base;
+    let mut trained = saved.model(base)?;
     let max_length = shared.max_length(trained.max_length)?;
     // What was measured is what whoever loads the model gets.
     trained.max_length = Some(max_length as u64);
-    export(base, &trained, directory)?;
-    let prompts = read_prompts(directory)?.renamed(&shared.prompts, shared.train.rows().kind());
-    if let Some(prompts) = prompts {
-        name_prompts(&prompts, directory)?;
+    export(base, &trained, &directory)?;
+    let named = read_prompts(&directory)?.renamed(&shared.prompts, shared.train.rows().kind());
+    if let Some(named) = named {
+        name_prompts(&named, &directory)?;
     }
-    Ok([
-        test(shared, (&trained.weights, trained.head), max_length)?,
-        test(untrained, (&base.weights, base.head), untrained.max_length)?,
-    ])
+    let (test, evaluations) = measure_exported(&shared, &trained.weights, trained.head, max_length)?;
+    let shared = prepared.shared(model.as_deref(), None)?;
+    let (untrained, untrained_evaluations) = measure_exported(&shared, &base.weights, base.head, shared.max_length)?;
+    Ok(FromWorker::Exported {
+        directory,
+        test,
+        untrained,
+        evaluations,
+        untrained_evaluations,
+    })
 }
 
-/// Measures a model on the test data, if there are any.
-fn test(shared: &Shared, (weights, head): (&Weights, Head), max_length: usize) -> Result<Option<Measurement>> {
-    let Some(test) = &shared.test else {
-        return Ok(None);
-    };
+/// Measures a model on the test data, if there are any, and by all evaluations.
+fn measure_exported(
+    shared: &Shared,
+    weights: &Weights,
+    head: Head,
+    max_length: usize,
+) -> Result<(Option<Measurement>, Metrics)> {
     let model = shared.base.model_with(weights, head)?;
-    let classifier = classifier(weights)?;
-    let Measured { loss, metrics } = test.measure(&model, classifier.as_ref(), max_length)?;
-    Ok(loss.is_finite().then_some(Measurement {
+    let mut evaluations = Metrics::new();
+    shared
+        .evaluations
+        .measure(&model, max_length, |_| true, &mut evaluations)?;
+    let Some(test) = &shared.test else {
+        return Ok((None, evaluations));
+    };
+    let Measured { loss, metrics } = test.measure(&model, classifier(weights)?.as_ref(), max_length)?;
+    let test = loss.is_finite().then_some(Measurement {
         loss: Some(loss),
         metrics,
-    }))
+    });
+    Ok((test, evaluations))
 }
 
 /// Runs `work`; an error or a panic, which libtorch's operators may cause, becomes a message.
@@ -160,6 +182,13 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("the trainer panicked");
     text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Trains a segment of a trial with its base model and its prompts.
+fn train(prepared: &Prepared, run: &Run, talk: &mut Conversation<'_>) -> Result<()> {
+    let Parameters { model, prompts, .. } = parameters(&run.parameters)?;
+    let shared = prepared.shared(model.as_deref(), prompts.as_deref())?;
+    segment(&shared, run, talk)
 }
 
 struct Conversation<'a> {

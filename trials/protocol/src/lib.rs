@@ -47,8 +47,8 @@ pub type Metrics = BTreeMap<String, f64>;
 pub enum ToWorker {
     /// The first line: what all trials of the study share.
     Start(Start),
-    /// Measure the model as it is before any training; answered by [`FromWorker::Evaluated`]. Sent only to a worker
-    /// with [`Feature::Evaluate`].
+    /// Measure the model as it is before any training, or each of those that trials choose from; answered by
+    /// [`FromWorker::Evaluated`]. Sent only to a worker with [`Feature::Evaluate`].
     Evaluate,
     /// Train one segment.
     Run(Run),
@@ -200,8 +200,8 @@ pub enum FromWorker {
         /// What is wrong and how to fix it, for the user.
         message: String,
     },
-    /// The answer to [`ToWorker::Evaluate`]: the untrained model on the validation data.
-    Evaluated(Measurement),
+    /// The answer to [`ToWorker::Evaluate`]: the untrained model, or models, on the validation data.
+    Evaluated(Baseline),
     /// A sign of life within a segment, shown to the user and never recorded.
     Progress {
         /// The segment.
@@ -264,9 +264,15 @@ pub enum FromWorker {
         /// The measurement on data that no decision has looked at, if there are any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         test: Option<Measurement>,
-        /// The untrained model on the same data.
+        /// The untrained model that this one was made of, on the same data.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         untrained: Option<Measurement>,
+        /// What the evaluations have measured of the exported model: `NAME.METRIC`.
+        #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+        evaluations: Metrics,
+        /// The same of the untrained model.
+        #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+        untrained_evaluations: Metrics,
     },
 }
 
@@ -284,6 +290,40 @@ impl FromWorker {
         "exported",
     ];
 }
+
+/// The validation of what there is without training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Baseline {
+    /// Trials choose among base models by their parameter `model`.
+    Models {
+        /// Each of them, by the value of the parameter.
+        models: BTreeMap<String, Measurement>,
+    },
+    /// All trials have the same one.
+    One(Measurement),
+}
+
+impl Baseline {
+    /// The untrained model of a configuration; none if it was not measured.
+    pub fn of(&self, parameters: &Values) -> Option<&Measurement> {
+        match self {
+            Self::One(measurement) => Some(measurement),
+            Self::Models { models } => models.get(parameters.get(BASE_MODEL)?.as_str()?),
+        }
+    }
+
+    /// All untrained models, with the values of the parameter that choose them, if there is a choice.
+    pub fn each(&self) -> Vec<(Option<&str>, &Measurement)> {
+        match self {
+            Self::One(measurement) => vec![(None, measurement)],
+            Self::Models { models } => models.iter().map(|(name, of)| (Some(name.as_str()), of)).collect(),
+        }
+    }
+}
+
+/// The parameter by which trials choose among base models.
+pub const BASE_MODEL: &str = "model";
 
 /// A model measured on some data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -348,6 +388,23 @@ mod tests {
             let error = serde_json::from_str::<FromWorker>(line).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn untrained_models_are_one_or_several() {
+        let one = r#"{"type":"evaluated","loss":0.5,"metrics":{"ndcg@10":0.25}}"#;
+        let several = r#"{"type":"evaluated","models":{"a":{"loss":0.5,"metrics":{}},"b":{"loss":0.25,"metrics":{}}}}"#;
+        let loss = |line: &str, model: &str| {
+            let message: FromWorker = serde_json::from_str(line).unwrap();
+            assert_eq!(serde_json::to_string(&message).unwrap(), line);
+            let FromWorker::Evaluated(baseline) = message else {
+                panic!("{line}")
+            };
+            let parameters = Values::from([(BASE_MODEL.to_owned(), Value::from(model))]);
+            baseline.of(&parameters).and_then(|measured| measured.loss)
+        };
+        assert_eq!((loss(one, "a"), loss(one, "b")), (Some(0.5), Some(0.5)));
+        assert_eq!((loss(several, "b"), loss(several, "c")), (Some(0.25), None));
     }
 
     #[test]

@@ -3,7 +3,6 @@ use std::collections::HashSet;
 use serde_json::json;
 
 use super::*;
-use crate::ids::TrialId;
 use crate::space::SearchSpace;
 use crate::study::{Observation, SamplerSpec};
 
@@ -49,7 +48,6 @@ fn regret(adaptive: bool, seed: u64) -> f64 {
         let observations = all.iter().enumerate().map(|(trial, parameters)| {
             let reached = if trial % 3 == 0 { 3 } else { 1 };
             Observation {
-                trial: TrialId(trial as u64),
                 parameters,
                 costs: (0..reached).map(|rung| (RUNGS[rung], cost(parameters, rung))).collect(),
                 failed: false,
@@ -83,7 +81,6 @@ fn the_first_four_are_spread_and_the_fifth_is_drawn_by_the_model() {
     }));
     let after = |seed, all: &[Values], cost: fn(usize) -> f64| {
         let observations = all.iter().enumerate().map(|(trial, parameters)| Observation {
-            trial: TrialId(trial as u64),
             parameters,
             costs: vec![(9, cost(trial))],
             failed: false,
@@ -133,7 +130,6 @@ fn where_all_has_been_tried_the_most_promising_is_trained_further() {
         .collect();
     // 3 has the lowest cost, but has come to the end already.
     let observations = all.iter().enumerate().map(|(x, parameters)| Observation {
-        trial: TrialId(x as u64),
         parameters,
         costs: RUNGS[..if x == 3 { 3 } else { 1 }]
             .iter()

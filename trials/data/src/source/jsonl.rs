@@ -4,14 +4,13 @@ use std::fmt;
 use std::fs::File;
 use std::path::Path;
 
-use hpo_protocol::embedding::Columns;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::explain::{FORM, explain, members, object, value_span};
 use super::lines::{self, Problem};
 use super::{Format, Sink, no_rows};
-use crate::columns::Layout;
+use crate::columns::{Layout, Unclear};
 use crate::error::DataError;
 use crate::rows::{Record, Storage};
 use crate::value::Cell;
@@ -26,16 +25,19 @@ const STORAGE: Storage = Storage {
     as_text: "put the text in quotes",
 };
 
-fn read(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn Sink) -> Result<(), DataError> {
+fn read(path: &Path, file: File, sink: &mut dyn Sink) -> Result<(), DataError> {
     let mut layout = None;
     let mut cells = Vec::new();
+    let mut unclear = false;
     lines::each(path, file, FORM, |number, text| {
         let layout = match &layout {
             Some(layout) => layout,
+            // What the keys are for is said once.
+            None if unclear => return Ok(()),
             None => {
-                let found = first(text, mapping).map_err(|problem| array(&problem, path).unwrap_or(problem))?;
-                sink.begin(found.clone());
-                layout.insert(found)
+                let found = first(text, |names| sink.begin(names));
+                let found = found.map_err(|problem| array(&problem, path).unwrap_or(problem));
+                layout.insert(found.inspect_err(|_| unclear = true)?)
             }
         };
         parse(text, layout, &mut cells)?;
@@ -70,12 +72,12 @@ fn array(problem: &Problem, path: &Path) -> Option<Problem> {
 }
 
 /// What the keys of the first line are for.
-fn first(line: &str, mapping: Option<&Columns>) -> Result<Layout, Problem> {
+fn first(line: &str, layout: impl FnOnce(&[&str]) -> Result<Layout, Unclear>) -> Result<Layout, Problem> {
     object(line, None)?;
     let members = members(line);
     let keys: Vec<&str> = members.iter().map(|(key, _)| key.as_str()).collect();
     let all = line.len() - line.trim_start().len()..line.trim_end().len();
-    Layout::of(&keys, mapping).map_err(|unclear| {
+    layout(&keys).map_err(|unclear| {
         let span = unclear.at.map_or(all, |at| members[at].1.clone());
         Problem::new(line, span, unclear.message, unclear.help)
     })
@@ -143,8 +145,12 @@ mod tests {
 
     const GOOD: &str = r#"{"anchor":"a","positive":"b","negative":"c","id":{"n":[1,"}"]}}"#;
 
+    fn row(line: &str) -> Result<Layout, Problem> {
+        first(line, |names| Layout::of(names, None))
+    }
+
     fn layout() -> Layout {
-        first(GOOD, None).unwrap()
+        row(GOOD).unwrap()
     }
 
     fn parsed(line: &str, layout: &Layout) -> Result<Vec<Option<Cell>>, String> {
@@ -165,7 +171,7 @@ mod tests {
 
     #[test]
     fn numbers_are_read_as_they_are_written() {
-        let layout = first(r#"{"text":"a","label":1}"#, None).unwrap();
+        let layout = row(r#"{"text":"a","label":1}"#).unwrap();
         for number in [
             "0",
             "-0.0",
@@ -205,7 +211,7 @@ mod tests {
         for (line, expected) in cases {
             assert_eq!(parsed(line, &layout()), Err(format!("t.jsonl:{expected}")));
         }
-        let pairs = first(r#"{"anchor":"a","positive":"b"}"#, None).unwrap();
+        let pairs = row(r#"{"anchor":"a","positive":"b"}"#).unwrap();
         assert_eq!(
             parsed(r#"{"anchor":"a","positive":"b","neg":"c"}"#, &pairs).unwrap_err(),
             r#"t.jsonl:7:36: the key `neg` is here, but not in the first line ["c"]"#
@@ -217,13 +223,13 @@ mod tests {
     fn a_damaged_line_never_panics() {
         let layout = layout();
         for end in 0..GOOD.len() {
-            assert!(first(&GOOD[..end], None).is_err());
+            assert!(row(&GOOD[..end]).is_err());
             assert!(parsed(&GOOD[..end], &layout).is_err());
             for byte in [0, b'"', b'{', b'}', b'[', b']', b'\\', b',', b':', b' ', 0xc3, 0xff] {
                 let mut line = GOOD.as_bytes().to_vec();
                 line[end] = byte;
                 if let Ok(line) = text(&line, FORM) {
-                    let _ = (first(line, None), parsed(line, &layout));
+                    let _ = (row(line), parsed(line, &layout));
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::{MAX_LINE, unreadable};
-use crate::error::{DataError, Place};
+use crate::error::{DataError, Mistakes, Place};
 
 /// The byte order mark, by which some programs begin a file in UTF-8.
 pub(super) const MARK: char = '\u{feff}';
@@ -52,7 +52,7 @@ impl<'a> Lines<'a> {
 }
 
 /// Gives each line that is not blank to `take`, with its number from 1 and without its end. `form` is the help for a line
-/// that is too long.
+/// that is too long. After a line that is wrong it goes on, so that others are found too.
 pub(crate) fn each(
     path: &Path,
     file: File,
@@ -60,14 +60,15 @@ pub(crate) fn each(
     mut take: impl FnMut(usize, &str) -> Result<(), Problem>,
 ) -> Result<(), DataError> {
     let mut lines = Lines::new(path, file);
+    let mut mistakes = Mistakes::of_a_file();
     loop {
         let number = lines.number + 1;
-        let Some(line) = lines.next(form)? else {
-            return Ok(());
+        let Some(Some(line)) = mistakes.keep(lines.next(form)) else {
+            return mistakes.end_of(path);
         };
         let line = content(line);
         if !line.trim().is_empty() {
-            take(number, line).map_err(|problem| problem.at(path, number))?;
+            mistakes.keep(take(number, line).map_err(|problem| problem.at(path, number)));
         }
     }
 }

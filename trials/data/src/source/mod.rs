@@ -11,21 +11,27 @@ mod table;
 use std::fs::File;
 use std::path::Path;
 
-use hpo_protocol::embedding::Columns;
-
-use crate::columns::Layout;
+use crate::columns::{Layout, Unclear};
 use crate::error::DataError;
 use crate::rows::{Flaw, Record};
 
 /// Longer lines, rows and values are an error, so that a damaged file does not fill the memory.
 pub(crate) const MAX_LINE: usize = 16 << 20;
 
+/// The helps of errors that say how the rows of training data are written.
+pub(crate) const HELPS: [&str; 2] = [explain::FORM, table::HEADER];
+
 /// What becomes of the records of a file.
 pub(crate) trait Sink {
-    /// The columns, before the first record.
-    fn begin(&mut self, layout: Layout);
+    /// What the columns with these names are for, before the first record.
+    fn begin(&mut self, names: &[&str]) -> Result<Layout, Unclear>;
 
-    /// A record of the columns given to [`begin`](Self::begin).
+    /// The names of a table's columns, if what stands in its first row are not these, but a record.
+    fn names(&self, _first: &[&str]) -> Option<&'static [&'static str]> {
+        None
+    }
+
+    /// A record of the columns that [`begin`](Self::begin) has chosen.
     fn take(&mut self, record: &Record) -> Result<(), Flaw>;
 }
 
@@ -37,17 +43,17 @@ struct Format {
 }
 
 /// Reads a file, at least one record of it.
-type ReadFile = fn(&Path, File, Option<&Columns>, &mut dyn Sink) -> Result<(), DataError>;
+type ReadFile = fn(&Path, File, &mut dyn Sink) -> Result<(), DataError>;
 
 /// All formats.
 const FORMATS: [Format; 4] = [jsonl::JSONL, table::CSV, table::TSV, parquet::PARQUET];
 
 /// Reads a file of any format, at least one record of it.
-pub(crate) fn read(path: &Path, mapping: Option<&Columns>, sink: &mut dyn Sink) -> Result<(), DataError> {
+pub(crate) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), DataError> {
     let file = open(path)?;
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     match FORMATS.iter().find(|format| format.endings.contains(&ending.as_str())) {
-        Some(format) => (format.read)(path, file, mapping, sink),
+        Some(format) => (format.read)(path, file, sink),
         None => {
             let message = format!("the name of `{}` does not say its format", path.display());
             let mut names = FORMATS.map(|format| format!(".{}", format.endings[0])).to_vec();

@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use hpo_protocol::embedding::Columns;
 use parquet::basic::{ConvertedType, LogicalType, TimeUnit};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
@@ -14,8 +13,7 @@ use parquet::record::Field;
 use parquet::schema::types::Type;
 
 use super::{Format, MAX_LINE, Sink, no_rows};
-use crate::columns::Layout;
-use crate::error::{DataError, shown};
+use crate::error::{DataError, Mistakes, shown};
 use crate::moment;
 use crate::rows::{Flaw, Record, Storage};
 use crate::value::{Cell, decimal, shortest};
@@ -33,15 +31,15 @@ const STORAGE: Storage = Storage {
 };
 
 /// Reads a file. The library asserts what only a sound file keeps: its panic is an error here.
-fn read(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn Sink) -> Result<(), DataError> {
-    catch_unwind(AssertUnwindSafe(|| read_sound(path, file, mapping, sink))).unwrap_or_else(|_| Err(damaged(path)))
+fn read(path: &Path, file: File, sink: &mut dyn Sink) -> Result<(), DataError> {
+    catch_unwind(AssertUnwindSafe(|| read_sound(path, file, sink))).unwrap_or_else(|_| Err(damaged(path)))
 }
 
 fn damaged(path: &Path) -> DataError {
     DataError::whole(path, format!("`{}` is damaged", path.display()), AGAIN)
 }
 
-fn read_sound(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn Sink) -> Result<(), DataError> {
+fn read_sound(path: &Path, file: File, sink: &mut dyn Sink) -> Result<(), DataError> {
     let refused = |error: ParquetError| {
         let message = format!("cannot read `{}`: {}", path.display(), shown_error(&error));
         DataError::whole(path, message, AGAIN)
@@ -53,7 +51,7 @@ fn read_sound(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn
     }
     let schema = reader.metadata().file_metadata().schema();
     let names: Vec<&str> = schema.get_fields().iter().map(|field| field.name()).collect();
-    let layout = Layout::of(&names, mapping).map_err(|unclear| {
+    let layout = sink.begin(&names).map_err(|unclear| {
         let message = format!("`{}`: {}", path.display(), unclear.message);
         DataError::whole(path, message, unclear.help)
     })?;
@@ -72,11 +70,11 @@ fn read_sound(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn
         .with_fields(used.into_iter().map(Arc::clone).collect())
         .build()
         .map_err(refused)?;
-    sink.begin(layout.clone());
 
     let mut cells = Vec::new();
     let mut number = 0;
-    for row in reader.get_row_iter(Some(projection)).map_err(refused)? {
+    let mut mistakes = Mistakes::of_a_file();
+    'rows: for row in reader.get_row_iter(Some(projection)).map_err(refused)? {
         let row = row.map_err(refused)?;
         number += 1;
         let wrong = |Flaw {
@@ -91,19 +89,24 @@ fn read_sound(path: &Path, file: File, mapping: Option<&Columns>, sink: &mut dyn
         cells.resize(layout.columns.len(), None);
         for (name, field) in row.get_column_iter() {
             let Some(column) = layout.position(name) else { continue };
-            cells[column] = Some(value(field, units[column]).map_err(|what| {
+            let read = value(field, units[column]).map_err(|what| {
                 let message = format!("`{}` {what}", shown(name));
                 let help = "fix the row, or write the file again".to_owned();
                 wrong(Flaw { column, message, help })
-            })?);
+            });
+            let Some(read) = mistakes.keep(read) else {
+                continue 'rows;
+            };
+            cells[column] = Some(read);
         }
         let record = Record {
             cells: &cells,
             number,
             storage: STORAGE,
         };
-        sink.take(&record).map_err(wrong)?;
+        mistakes.keep(sink.take(&record).map_err(wrong));
     }
+    mistakes.end_of(path)?;
     if number == 0 {
         return Err(no_rows(path, "write rows into it"));
     }

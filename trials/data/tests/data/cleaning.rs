@@ -66,8 +66,8 @@ fn a_report_says_what_was_dropped() {
          leak into held-out rows; blanks cut off 2 texts
   validation: 1 row, 3 texts
 warning: only 2 training rows: what a model learns from so few is mostly chance
-warning: only 1 validation row: a recall@10 of 0.5 has a standard error of 0.50 there, so smaller differences between \
-         models are chance; give 100 or more
+warning: only 1 validation row: the standard error of ndcg@10, mrr@10 and recall@10 is up to 0.50 at a value of 0.5 and up to \
+         0.30 at 0.9, so smaller differences between models may be chance; give 100 or more
 warning: only 2 different answers in the validation rows: recall@10 is always 1 there, so compare by the loss or mrr@10"
     );
     assert_eq!(named(&sets.train), [vec!["a", "b", "c"], vec!["w", "x", "v"]].into());

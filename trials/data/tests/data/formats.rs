@@ -351,6 +351,68 @@ fn quotes_that_swallow_the_file_do_not_fill_the_memory() {
     );
 }
 
+/// All errors of loading, with their places.
+fn all(place: &Place, settings: Value) -> Vec<String> {
+    let mut error = place.load(settings).map(|sets| sets.report.to_string()).unwrap_err();
+    let others = std::mem::take(&mut error.others);
+    let here = format!("{}/", place.path("").display()).replace("//", "/");
+    let all = [error].into_iter().chain(others);
+    all.map(|error| error.to_string().replace(&here, "")).collect()
+}
+
+#[test]
+fn all_mistakes_of_all_files_are_found_in_one_run() {
+    let place = Place::new();
+    let records: [(&str, &str, [&str; 4]); 3] = [
+        (
+            "t.jsonl",
+            "",
+            [
+                r#"{"anchor":"a","positive":1}"#,
+                r#"{"anchor":"b","positive":"c"}"#,
+                "{",
+                r#"{"positive":"d"}"#,
+            ],
+        ),
+        ("t.csv", "anchor,positive\n", ["a", "b,c", "d,e,f", "g,\"h"]),
+        (
+            "t.tsv",
+            "sentence1\tsentence2\tscore\n",
+            ["a\tb\t7", "c\td\t1", "e\tf", "g\th\tno"],
+        ),
+    ];
+    for (name, head, lines) in records {
+        place.write(name, head.to_owned() + &lines.join("\n") + "\n");
+        let found = all(&place, json!({ "train": name, "validation": name }));
+        assert_eq!(found.len(), 3, "{found:?}");
+        let first = 1 + usize::from(!head.is_empty());
+        for (error, line) in found.iter().zip([first, first + 2, first + 3]) {
+            assert!(error.starts_with(&format!("{name}:{line}:")), "{error}");
+        }
+    }
+    let bad = |count: usize| "a,b\n".to_owned() + &"c\n".repeat(count);
+    place.write("v.csv", "anchor,positive\n".to_owned() + &bad(10));
+    place.write("w.csv", "anchor,positive\n".to_owned() + &bad(13));
+    let found = all(
+        &place,
+        json!({ "train": "gone.csv", "validation": "v.csv", "test": "w.csv" }),
+    );
+    assert_eq!(found.len(), 1 + 10 + 11, "{found:?}");
+    assert!(found[0].starts_with("cannot read `gone.csv`"), "{found:?}");
+    assert!(
+        found[1..11].iter().all(|error| error.starts_with("v.csv:")),
+        "{found:?}"
+    );
+    assert_eq!(found[21], "`w.csv`: and 3 more");
+    // One that all others would follow from is alone.
+    place.write(
+        "one.json",
+        "[\n{\"anchor\":\"a\",\"positive\":\"b\"},\n{\"anchor\":\"c\",\"positive\":\"d\"}\n]\n",
+    );
+    let found = all(&place, json!({ "train": "one.json" }));
+    assert_eq!(found, ["one.json:1:1: the file is one JSON array"]);
+}
+
 #[test]
 fn files_of_one_study_are_of_one_kind() {
     let place = Place::new();

@@ -8,6 +8,12 @@ fn lines(rows: impl IntoIterator<Item = Value>) -> String {
     rows.into_iter().map(|row| row.to_string() + "\n").collect()
 }
 
+/// So many answers to each of so many questions.
+fn answers(questions: usize, each: usize) -> String {
+    let row = |n: usize| json!({ "question": format!("question {}", n / each), "answer": format!("answer {n}") });
+    lines((0..questions * each).map(row))
+}
+
 /// So many questions to each of so many answers.
 fn questions(answers: usize, each: usize) -> String {
     let row = |n: usize| json!({ "question": format!("question {n}"), "answer": format!("answer {}", n / each) });
@@ -150,11 +156,16 @@ fn a_validation_that_no_model_can_fail_is_refused() {
 }
 
 fn positives(data: &Data) -> usize {
+    distinct(data, 1)
+}
+
+/// How many different anchors (0) or positives (1) there are.
+fn distinct(data: &Data, side: usize) -> usize {
     let Rows::Pairs(rows) = &data.rows else {
         panic!("{data:?}")
     };
-    let positives: std::collections::BTreeSet<u32> = rows.iter().map(|[_, positive]| *positive).collect();
-    positives.len()
+    let texts: std::collections::BTreeSet<u32> = rows.iter().map(|row| row[side]).collect();
+    texts.len()
 }
 
 #[test]
@@ -181,6 +192,19 @@ fn a_split_has_different_answers_whatever_the_number_of_questions_to_each() {
         assert!(
             answers < 6 || sets.is_ok_and(|sets| positives(&sets.validation) > 1 && positives(&sets.test.unwrap()) > 1)
         );
+    }
+}
+
+#[test]
+fn a_split_has_different_questions_whatever_the_number_of_answers_to_each() {
+    for (questions, each, fewest) in [(10, 30, 3), (40, 12, 10), (4, 50, 2)] {
+        let place = Place::new();
+        place.write("t.jsonl", answers(questions, each));
+        for seed in 0..5 {
+            let sets = place.load(json!({ "train": "t.jsonl", "split_seed": seed })).unwrap();
+            let (train, validation) = (distinct(&sets.train, 0), distinct(&sets.validation, 0));
+            assert!(validation >= fewest && train >= 2, "{questions} {each}: {validation}");
+        }
     }
 }
 
@@ -237,8 +261,8 @@ fn few_rows_are_warned_of_once_with_the_error_that_they_leave() {
     let few = report(json!({ "train": "t.jsonl", "validation": "v.jsonl" }));
     let expected = [
         "only 3 training rows: what a model learns from so few is mostly chance",
-        "only 3 validation rows: a recall@10 of 0.5 has a standard error of 0.29 there, so smaller differences between \
-         models are chance; give 100 or more",
+        "only 3 validation rows: the standard error of ndcg@10, mrr@10 and recall@10 is up to 0.29 at a value of 0.5 and up to 0.17 \
+         at 0.9, so smaller differences between models may be chance; give 100 or more",
         "only 6 different answers in the validation rows: recall@10 is always 1 there, so compare by the loss or mrr@10",
     ];
     assert_eq!(few.warnings, expected);

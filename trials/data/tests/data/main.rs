@@ -5,6 +5,7 @@
 
 mod cleaning;
 mod common;
+mod evaluations;
 mod formats;
 mod informative;
 mod tables;

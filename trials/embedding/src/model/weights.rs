@@ -146,6 +146,13 @@ impl Weights {
         })
     }
 
+    /// The bytes that they take up.
+    pub fn bytes(&self) -> usize {
+        self.iter()
+            .map(|(_, tensor)| tensor.numel() * tensor.kind().elt_size_in_bytes())
+            .sum()
+    }
+
     /// Adds a weight that is not of the encoder, after all others.
     pub fn push(&mut self, name: &str, tensor: Tensor) {
         self.entries.push(Entry {

@@ -1,7 +1,7 @@
 //! The validation: the same for all trials, whatever they train with.
 
 mod ranking;
-mod statistics;
+pub(crate) mod statistics;
 
 use hpo_data::{Rows, Triplet, pearson, spearman};
 use hpo_protocol::Metrics;
@@ -11,14 +11,12 @@ use tch::{Kind, Tensor};
 pub use self::ranking::Ranked;
 use self::ranking::Ranking;
 use self::statistics::{accuracy, macro_f1};
-use crate::alive::LongWork;
+use crate::embed::embed;
 use crate::error::{Error, Result};
 use crate::examples::Examples;
 use crate::loss::{Classifier, cosine, distance};
 use crate::model::{Model, normalise};
-
-/// Tokens of one packed batch.
-const TOKENS: usize = 4096;
+use crate::ranks::select;
 
 /// Fixed validation examples and what they ask of a model.
 #[derive(Debug)]
@@ -145,30 +143,8 @@ impl Validation {
 
     /// A model's embeddings of all texts, `[texts, hidden]`, in the order of their places.
     pub fn embeddings(&self, model: &Model, max_length: usize) -> Result<Tensor> {
-        let mut order: Vec<u32> = (0..self.examples.texts() as u32).collect();
-        order.sort_by_key(|&text| self.examples.text(text).len().min(max_length));
-        let _no_grad = tch::no_grad_guard();
-        let mut parts = Vec::new();
-        let mut batch = Vec::new();
-        let mut tokens = 0;
-        let mut work = LongWork::new("validation: texts", order.len());
-        for (done, &text) in order.iter().enumerate() {
-            let text = self.examples.cut(text, max_length);
-            if tokens + text.tokens.len() > TOKENS && !batch.is_empty() {
-                work.done(done);
-                parts.push(model.embed(&batch)?);
-                batch.clear();
-                tokens = 0;
-            }
-            tokens += text.tokens.len();
-            batch.push(text);
-        }
-        parts.push(model.embed(&batch)?);
-        let mut rows = vec![0u32; order.len()];
-        for (row, &text) in order.iter().enumerate() {
-            rows[text as usize] = row as u32;
-        }
-        select(&Tensor::f_cat(&parts, 0)?, &rows)
+        let text = |place| self.examples.cut(place, max_length);
+        embed(model, self.examples.texts(), text, false, "validation: texts")
     }
 
     /// The embeddings of one column of the examples.
@@ -204,13 +180,6 @@ fn mean_by_row(of_negatives: &Tensor, rows: &[Triplet]) -> Result<f64> {
     });
     let values = Vec::<f64>::try_from(of_negatives.f_to_kind(Kind::Double)?)?;
     Ok(values.into_iter().zip(shares).map(|(value, share)| value * share).sum())
-}
-
-/// The rows at those places.
-fn select(rows: &Tensor, places: &[u32]) -> Result<Tensor> {
-    let places: Vec<i64> = places.iter().map(|&place| i64::from(place)).collect();
-    let places = Tensor::f_from_slice(&places)?.f_to_device(rows.device())?;
-    Ok(rows.f_index_select(0, &places)?)
 }
 
 /// The mean cosine of different rows of length 1, by way of the length of their sum.

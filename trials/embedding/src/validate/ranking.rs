@@ -5,15 +5,10 @@ use std::collections::HashMap;
 use hpo_data::Rows;
 use tch::Tensor;
 
-use super::select;
-use crate::alive::LongWork;
 use crate::error::Result;
 use crate::examples::Examples;
+use crate::ranks::{Standing, each, nearest, select};
 
-/// Anchors compared with the corpus at a time, at most.
-const QUERIES: usize = 128;
-/// Cosines computed at a time, unless a single anchor has more: 16 MiB.
-const COSINES: usize = 1 << 22;
 /// Places of a ranking that count.
 const TOP: usize = 10;
 /// What cosines are divided by in the cross-entropy: that of the training loss by default, and the same for all trials.
@@ -85,41 +80,29 @@ impl Ranking {
 
     /// Ranks by embeddings `[texts, hidden]` of length 1.
     pub fn measure(&self, examples: &Examples, embeddings: &Tensor) -> Result<Ranked> {
-        let corpus = select(embeddings, &self.corpus)?.f_transpose(0, 1)?;
+        let corpus = select(embeddings, &self.corpus)?;
         let mut sum = Ranked::default();
         let mut pairs = 0;
-        let mut work = LongWork::new("validation: anchors ranked", self.queries.len());
-        let block = (COSINES / self.corpus.len().max(1)).clamp(1, QUERIES);
-        for (done, queries) in self.queries.chunks(block).enumerate() {
-            work.done(done * block);
-            let count = queries.len() * self.corpus.len();
-            let mut scores = vec![0f32; count];
-            select(embeddings, queries)?
-                .f_matmul(&corpus)?
-                .f_contiguous()?
-                .f_copy_data(&mut scores, count)?;
-            for (&query, scores) in queries.iter().zip(scores.chunks_exact_mut(self.corpus.len())) {
-                let positives = examples.positives(query);
-                let right: Vec<usize> = positives.iter().map(|text| self.places[text]).collect();
-                let twins = |text: u32| self.twins.get(&examples.origin(text)).into_iter().flatten();
-                // A text is no answer to itself, and a right one is none a second time.
-                twins(query).for_each(|&itself| scores[itself] = f32::NEG_INFINITY);
-                for &twin in positives
-                    .iter()
-                    .flat_map(|&text| twins(text))
-                    .filter(|twin| !right.contains(twin))
-                {
-                    scores[twin] = f32::NEG_INFINITY;
-                }
-                let ranked = standing(scores, &right);
-                sum.mrr += ranked.mrr;
-                sum.recall += ranked.recall;
-                sum.ndcg += ranked.ndcg;
-                sum.cross_entropy += ranked.cross_entropy * right.len() as f64;
-                sum.log_rank += ranked.log_rank * right.len() as f64;
-                pairs += right.len();
+        let what = "validation: anchors ranked";
+        each(embeddings, &self.queries, &corpus, what, |query, scores| {
+            let query = self.queries[query];
+            let positives = examples.positives(query);
+            let right: Vec<usize> = positives.iter().map(|text| self.places[text]).collect();
+            let twins = |text: u32| self.twins.get(&examples.origin(text)).into_iter().flatten();
+            // A text is no answer to itself, and a right one is none a second time.
+            twins(query).for_each(|&itself| scores[itself] = f32::NEG_INFINITY);
+            let again = positives.iter().flat_map(|&text| twins(text));
+            for &twin in again.filter(|twin| !right.contains(twin)) {
+                scores[twin] = f32::NEG_INFINITY;
             }
-        }
+            let ranked = standing(scores, &right);
+            sum.mrr += ranked.mrr;
+            sum.recall += ranked.recall;
+            sum.ndcg += ranked.ndcg;
+            sum.cross_entropy += ranked.cross_entropy * right.len() as f64;
+            sum.log_rank += ranked.log_rank * right.len() as f64;
+            pairs += right.len();
+        })?;
         let queries = self.queries.len() as f64;
         Ok(Ranked {
             mrr: sum.mrr / queries,
@@ -133,25 +116,16 @@ impl Ranking {
 
 /// What one anchor's ranking is worth.
 fn standing(scores: &[f32], right: &[usize]) -> Ranked {
-    let mut best: Vec<f32> = right.iter().map(|&place| scores[place]).collect();
-    best.sort_by(|one, other| other.total_cmp(one));
-    let mut ranked = Ranked::default();
-    let mut gain = 0.0;
-    let wrong = wrong_before(scores, &best);
-    for (before, &wrong) in wrong.iter().enumerate() {
-        ranked.log_rank += (1.0 + wrong as f64).ln();
-        if wrong + before < TOP {
-            ranked.recall += 1.0;
-            gain += discount(wrong + before);
-            if before == 0 {
-                ranked.mrr = 1.0 / (wrong + 1) as f64;
-            }
-        }
-    }
-    let ideal: f64 = (0..right.len().min(TOP)).map(discount).sum();
-    ranked.recall /= right.len() as f64;
-    ranked.log_rank /= right.len() as f64;
-    ranked.ndcg = gain / ideal;
+    let best = nearest(scores, right);
+    let standing = Standing::of(scores, &best, None);
+    let logarithms = standing.wrong.iter().map(|&wrong| (1.0 + wrong as f64).ln());
+    let mut ranked = Ranked {
+        mrr: standing.reciprocal_rank(TOP),
+        recall: standing.recall(TOP, right.len()),
+        ndcg: standing.ndcg(TOP, right.len()),
+        cross_entropy: 0.0,
+        log_rank: logarithms.sum::<f64>() / right.len() as f64,
+    };
 
     let scaled = |score: f32| f64::from(score) / TEMPERATURE;
     let greatest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -170,30 +144,6 @@ fn standing(scores: &[f32], right: &[usize]) -> Ranked {
         ranked.log_rank = f64::NAN;
     }
     ranked
-}
-
-/// For each right answer, the nearest first, how many wrong ones are at least as near.
-fn wrong_before(scores: &[f32], best: &[f32]) -> Vec<usize> {
-    // Of how many answers is this the first right one that is not nearer than they are?
-    let mut answers = vec![0; best.len() + 1];
-    for &score in scores {
-        answers[best.partition_point(|&right| right > score)] += 1;
-    }
-    let mut all = 0;
-    let at_least_as_near = answers.iter().map(|answers| {
-        all += answers;
-        all
-    });
-    let right = |&score: &f32| best.partition_point(|&other| other >= score);
-    best.iter()
-        .zip(at_least_as_near)
-        .map(|(score, all)| all - right(score).min(all))
-        .collect()
-}
-
-/// What a right answer is worth at a place from 0.
-fn discount(place: usize) -> f64 {
-    1.0 / (place as f64 + 2.0).log2()
 }
 
 #[cfg(test)]

@@ -74,7 +74,6 @@ fn trained(weights: &Weights, head: Head, max_length: Option<u64>) -> Trained {
         weights: weights.copy().unwrap(),
         head,
         max_length,
-        prompts: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::one_thread;
 use crate::study::{Study, report, triplets};
-use hpo_protocol::{FromWorker, Measurement, ToWorker};
+use hpo_protocol::{Baseline, FromWorker, Measurement, ToWorker};
 use hpo_trial_embedding::prepare::prepare;
 use serde_json::{Value, json};
 
@@ -32,9 +32,9 @@ fn learns(study: &Study, change: Value) -> (f64, f64, hpo_protocol::Metrics) {
         .extend(change.as_object().unwrap().clone());
     let mut worker = study.worker();
     worker.say(&ToWorker::Evaluate);
-    let Some(FromWorker::Evaluated(Measurement {
+    let Some(FromWorker::Evaluated(Baseline::One(Measurement {
         loss: Some(untrained), ..
-    })) = worker.next()
+    }))) = worker.next()
     else {
         panic!("not evaluated");
     };

@@ -3,6 +3,7 @@
 // clippy knows test functions, but not their helpers.
 #![allow(clippy::unwrap_used)]
 
+mod evaluators;
 mod exact;
 mod frozen_trials;
 mod gradient;
@@ -40,7 +41,7 @@ fn prepared(study: &Study) -> (Rc<Shared>, MutexGuard<'static, ()>) {
     static ALONE: Mutex<()> = Mutex::new(());
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     one_thread();
-    (Rc::clone(prepare(&study.start).unwrap().shared()), alone)
+    (prepare(&study.start).unwrap().shared(None, None).unwrap(), alone)
 }
 
 /// Gives a study synonyms, of pairs of neighbours: `w0` and `w1`, `w2` and `w3` …

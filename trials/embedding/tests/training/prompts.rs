@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::study::{Study, Worker, report, triplets};
-use hpo_protocol::{FromWorker, Measurement, Metrics, ToWorker};
+use hpo_protocol::{Baseline, FromWorker, Measurement, Metrics, ToWorker};
 use serde_json::{Value, json};
 
 /// A study with test data.
@@ -26,12 +26,62 @@ fn write_into_texts(study: &Study, prompts: &Value) {
         let rows = rows.lines().map(|line| {
             let mut row: Value = serde_json::from_str(line).unwrap();
             for (column, prompt) in prompts.as_object().unwrap() {
-                row[column] = json!(format!("{}{}", prompt.as_str().unwrap(), row[column].as_str().unwrap()));
+                if let Some(text) = row.get(column).and_then(Value::as_str) {
+                    row[column] = json!(format!("{}{text}", prompt.as_str().unwrap()));
+                }
             }
             format!("{row}\n")
         });
         std::fs::write(&path, rows.collect::<String>()).unwrap();
     }
+}
+
+fn write(path: &Path, rows: impl IntoIterator<Item = Value>) {
+    let lines = rows.into_iter().map(|row| format!("{row}\n"));
+    std::fs::write(path, lines.collect::<String>()).unwrap();
+}
+
+/// Adds an evaluation of each kind to a study, with prompts written into its texts by what they are for. Most texts are there for
+/// several things.
+fn add_evaluations(study: &mut Study, prompts: &Value) {
+    let file = |name: &str| study.path.join(name);
+    let text = |role: &str, n: usize| {
+        let prompt = prompts[role].as_str().unwrap_or_default();
+        json!(format!("{prompt}w{} w{}", n % 7, n % 31))
+    };
+    let id = |kind: &str, n: usize| json!(format!("{kind}{n}"));
+    std::fs::create_dir_all(file("beir/qrels")).unwrap();
+    let document = |n: usize| json!({"_id": id("d", n), "text": text("positive", n / 2)});
+    write(&file("beir/corpus.jsonl"), (0..90).map(document));
+    let query = |n: usize| json!({"_id": id("q", n), "text": text("anchor", n)});
+    write(&file("beir/queries.jsonl"), (0..30).map(query));
+    let judged = (0..30).map(|n| format!("q{n}\td{}\t1\n", n * 3));
+    let header = "query-id\tcorpus-id\tscore\n".to_owned();
+    std::fs::write(file("beir/qrels/test.tsv"), header + &judged.collect::<String>()).unwrap();
+    let pair = |n: usize| json!({"anchor": text("anchor", n), "positive": text("positive", n + 1)});
+    write(&file("pairs.jsonl"), (0..60).map(pair));
+    let triplet = |n: usize| {
+        let negative = text("negative", n + 2);
+        json!({"anchor": text("anchor", n), "positive": text("positive", n + 1), "negative": negative})
+    };
+    write(&file("triplets.jsonl"), (0..60).map(triplet));
+    let scored =
+        |n: usize| json!({"sentence1": text("anchor", n), "sentence2": text("positive", n + 1), "score": n % 6});
+    write(&file("scored.jsonl"), (0..60).map(scored));
+    let labelled = |n: usize| json!({"text": text("text", n), "label": n % 3});
+    write(&file("labelled.jsonl"), (0..60).map(labelled));
+    write(&file("fitted.jsonl"), (30..120).map(labelled));
+    let classification = |classifier: &str| {
+        let (data, train) = (file("labelled.jsonl"), file("fitted.jsonl"));
+        json!({"type": "classification", "data": data, "train": train, "classifier": classifier, "every": "report"})
+    };
+    let of = |kind: &str, name: &str| json!({"type": kind, "data": file(name), "every": "report"});
+    let evaluations = json!({
+        "beir": of("retrieval", "beir"), "search": of("retrieval", "pairs.jsonl"), "nearer": of("triplets", "triplets.jsonl"),
+        "order": of("reranking", "triplets.jsonl"), "pairs": of("similarity", "scored.jsonl"),
+        "labels": classification("logistic_regression"), "knn": classification("knn"),
+    });
+    study.start.settings.insert("evaluations".to_owned(), evaluations);
 }
 
 fn parameters(more: &Value) -> Value {
@@ -49,12 +99,24 @@ fn train(study: &Study, worker: &mut Worker, parameters: Value) -> (Vec<(u64, Me
 }
 
 fn export(worker: &mut Worker, checkpoint: &Path, directory: &Path) -> Measurement {
+    let [(test, _), _] = export_all(worker, checkpoint, directory);
+    test
+}
+
+/// Writes the model of a checkpoint; what it and the untrained one are worth on the test data, and by evaluations.
+fn export_all(worker: &mut Worker, checkpoint: &Path, directory: &Path) -> [(Measurement, Metrics); 2] {
     worker.say(&ToWorker::Export {
         checkpoint: checkpoint.to_owned(),
         directory: directory.to_owned(),
     });
     match worker.next() {
-        Some(FromWorker::Exported { test: Some(test), .. }) => test,
+        Some(FromWorker::Exported {
+            test: Some(test),
+            untrained: Some(untrained),
+            evaluations,
+            untrained_evaluations,
+            ..
+        }) => [(test, evaluations), (untrained, untrained_evaluations)],
         other => panic!("{other:?}"),
     }
 }
@@ -154,6 +216,66 @@ fn a_trial_with_prompts_of_its_own_is_one_of_a_study_with_these() {
         message,
         "`prompts` is `other`; it must be the name of one of the `prompt_sets` under `[trial]`"
     );
+}
+
+/// What evaluations measure of the untrained model.
+fn untrained(worker: &mut Worker) -> Metrics {
+    worker.say(&ToWorker::Evaluate);
+    let Some(FromWorker::Evaluated(Baseline::One(untrained))) = worker.next() else {
+        panic!("not evaluated");
+    };
+    untrained.metrics
+}
+
+#[test]
+fn evaluations_put_prompts_before_texts_by_what_they_are_for() {
+    let roles = json!({"anchor": "w50 w51 ", "positive": "w52 ", "negative": "w53 w54 ", "text": "w55 "});
+    let alike = json!({"anchor": "w50 ", "positive": "w50 ", "negative": "w50 ", "text": "w50 "});
+    let mut all = Vec::new();
+    for (number, prompts) in [roles, alike].into_iter().enumerate() {
+        let mut ours = study(&format!("prompts-evaluated-{number}"), Some(prompts.clone()));
+        add_evaluations(&mut ours, &json!({}));
+        let mut written = study(&format!("prompts-evaluated-written-{number}"), None);
+        write_into_texts(&written, &prompts);
+        add_evaluations(&mut written, &prompts);
+        let mut searched = study(&format!("prompts-evaluated-searched-{number}"), None);
+        add_evaluations(&mut searched, &json!({}));
+        let sets = json!({"own": prompts});
+        searched.start.settings.insert("prompt_sets".to_owned(), sets);
+        let (mut one, mut other, mut third) = (ours.worker(), written.worker(), searched.worker());
+        let metrics = untrained(&mut one);
+        assert_eq!(metrics, untrained(&mut other), "{prompts}");
+        assert_ne!(metrics, untrained(&mut third), "{prompts}");
+        for name in ["beir", "search", "nearer", "order", "pairs", "labels", "knn"] {
+            assert!(
+                metrics.keys().any(|metric| metric.starts_with(&format!("{name}."))),
+                "{name}"
+            );
+        }
+        all.push(metrics);
+        for more in [json!({}), json!({"max_length": 6})] {
+            let (found, checkpoint) = train(&ours, &mut one, parameters(&more));
+            let (expected, theirs) = train(&written, &mut other, parameters(&more));
+            assert_eq!(found, expected, "{prompts} {more}");
+            let mut own = parameters(&more);
+            own["prompts"] = json!("own");
+            let (again, of_third) = train(&searched, &mut third, own);
+            assert_eq!(again, expected, "{prompts} {more}");
+            let model = ours.path.join("best");
+            let exported = export_all(&mut one, &checkpoint, &model);
+            assert_eq!(exported, export_all(&mut other, &theirs, &written.path.join("best")));
+            assert_eq!(
+                exported[0],
+                export_all(&mut third, &of_third, &searched.path.join("best"))[0]
+            );
+            let evaluated = found[1].1.iter().filter(|(name, _)| name.contains('.'));
+            assert_eq!(
+                exported[0].1,
+                evaluated.map(|(name, value)| (name.clone(), *value)).collect()
+            );
+        }
+    }
+    assert!(all[0] != all[1]);
 }
 
 /// `include_prompt` of the pooling decides what is pooled, in training too.

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use crate::study::{Study, report};
 use crate::with_memory;
 use hpo_protocol::ToWorker;
-use hpo_trial_embedding::checkpoint;
+use hpo_trial_embedding::checkpoint::Saved;
 use hpo_trial_embedding::model::Base;
 use proptest::prelude::*;
 use serde_json::json;
@@ -143,7 +143,7 @@ proptest! {
         let base = Base::load(&study.path.join("model"), Device::Cpu).unwrap();
         let path = study.path.join("changed.safetensors");
         std::fs::write(&path, damage(bytes, header(bytes), at, length, word, lengths, cut)).unwrap();
-        if let Err(error) = checkpoint::read_model(&path, &base) {
+        if let Err(error) = Saved::read(&path).and_then(|saved| saved.model(&base)) {
             prop_assert!(error.to_string().contains("changed.safetensors"), "{}", error);
         }
     }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cache;
+mod evaluations;
 mod hostile;
 #[cfg(target_os = "linux")]
 mod memory;

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use crate::study::{Study, Worker, report, triplets, values};
-use hpo_protocol::{FromWorker, Run, ToWorker};
+use crate::tiny_model::tiny_model;
+use hpo_protocol::{Baseline, FromWorker, Metrics, Run, ToWorker};
+use hpo_trial_embedding::checkpoint::Saved;
+use hpo_trial_embedding::model;
 use hpo_trial_embedding::model::Base;
 use hpo_trial_embedding::tokens::Tokens;
-use hpo_trial_embedding::{checkpoint, model};
 use safetensors::SafeTensors;
 use serde_json::json;
 use tch::Device;
@@ -175,12 +177,14 @@ fn an_export_embeds_as_the_checkpoint_does() {
             directory: directory.clone(),
             test: None,
             untrained: None,
+            evaluations: Metrics::new(),
+            untrained_evaluations: Metrics::new(),
         })
     );
 
     let base = Base::load(&source, Device::Cpu).unwrap();
     let exported = Base::load(&directory, Device::Cpu).unwrap();
-    let trained = checkpoint::read_model(&checkpoint, &base).unwrap();
+    let trained = Saved::read(&checkpoint).unwrap().model(&base).unwrap();
     assert_eq!((trained.head, trained.max_length), (base.head, None));
     let tokens = Tokens::read(&directory, 16, 65).unwrap();
     let ids = tokens.encode(&["w1 w2 w3", "w4", "w5 w6 w7 w8 w9"]).unwrap();
@@ -221,4 +225,66 @@ fn an_export_embeds_as_the_checkpoint_does() {
             .unwrap()
             .contains("\"float32\"")
     );
+}
+
+#[test]
+fn trials_that_choose_a_base_model_have_its_weights_and_its_baseline() {
+    let mut study = Study::new("choice");
+    let other = study.path.join("other");
+    std::fs::create_dir_all(&other).unwrap();
+    tiny_model(&other, "bert.");
+    std::fs::write(
+        other.join("1_Pooling/config.json"),
+        r#"{"pooling_mode_cls_token": true}"#,
+    )
+    .unwrap();
+    let alone = |study: &Study| {
+        let mut worker = study.worker();
+        worker.say(&ToWorker::Evaluate);
+        let Some(FromWorker::Evaluated(Baseline::One(untrained))) = worker.next() else {
+            panic!("no baseline");
+        };
+        let run = study.run("alone", json!({ "learning_rate": 1e-3 }), 0, 2, None);
+        let lines = worker.train(&run);
+        let reports: Vec<f64> = lines[..2].iter().map(|line| report(line).1).collect();
+        (untrained, reports)
+    };
+    let model = study.path.join("model");
+    let mean = alone(&study);
+    study.start.settings.insert("model".to_owned(), json!(other));
+    let cls = alone(&study);
+    assert_ne!(mean, cls);
+
+    let choice = json!({ "mean": model, "cls": other });
+    study.start.settings.insert("model".to_owned(), choice);
+    let mut worker = study.worker();
+    worker.say(&ToWorker::Evaluate);
+    let Some(FromWorker::Evaluated(Baseline::Models { models })) = worker.next() else {
+        panic!("no baselines");
+    };
+    assert_eq!((&models["mean"], &models["cls"]), (&mean.0, &cls.0));
+    // A segment each in turns, so that models change within the worker.
+    let mut checkpoints = [None, None];
+    for epoch in 0..2 {
+        for (place, (name, (_, alone))) in [("mean", &mean), ("cls", &cls)].into_iter().enumerate() {
+            let parameters = json!({ "learning_rate": 1e-3, "model": name });
+            let run = study.run(name, parameters, epoch, epoch + 1, checkpoints[place].take());
+            let (_, loss, _, checkpoint) = report(&worker.train(&run)[0]);
+            assert_eq!(loss, alone[epoch as usize], "{name}");
+            checkpoints[place] = Some(checkpoint);
+        }
+    }
+    let wrong = study.run("wrong", json!({ "model": "cls" }), 1, 2, checkpoints[0].clone());
+    assert!(failure(&worker.train(&wrong)).contains("another `"));
+    for (parameters, message) in [
+        (json!({}), "`model` is missing; it must be one of `cls`, `mean`"),
+        (
+            json!({ "model": "max" }),
+            "`model` is `max`; it must be one of `cls`, `mean`",
+        ),
+        (json!({ "model": 3 }), "wrong parameters"),
+    ] {
+        let lines = worker.train(&study.run("wrong", parameters, 0, 1, None));
+        assert!(failure(&lines).contains(message), "{lines:?}");
+    }
 }

@@ -12,6 +12,15 @@ pub struct Choice {
     pub about: &'static str,
 }
 
+/// A key of a table of the study's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub about: &'static str,
+}
+
 /// Declares an enum whose variants are names in a study's file: `variant = "name",` with documentation.
 macro_rules! choices {
     (
@@ -75,10 +84,21 @@ macro_rules! keys {
         impl $table {
             /// Its keys, in the order of the fields.
             pub const KEYS: &'static [Key] = &[
-                $(Key { name: stringify!($name), about: concat!($($about),+).trim_ascii_start() }),+
+                $(Key {
+                    name: $crate::embedding::declare::plain(stringify!($name)),
+                    about: concat!($($about),+).trim_ascii_start(),
+                }),+
             ];
         }
     };
+}
+
+/// The name of a field without the `r#` of one that is a keyword.
+pub(super) const fn plain(name: &str) -> &str {
+    match name.as_bytes() {
+        [b'r', b'#', ..] => name.split_at(2).1,
+        _ => name,
+    }
 }
 
 /// Declares the parameters: the struct of one configuration, its default, and the table by which `hpo` checks a study.

@@ -29,6 +29,8 @@ pub enum Domain {
     Choice(&'static [Choice]),
     /// A name that the study's file gives to something.
     Name,
+    /// The directory of a model.
+    Directory,
 }
 
 impl Domain {
@@ -48,6 +50,9 @@ impl Domain {
             Self::Choice(choices) => value
                 .as_str()
                 .is_some_and(|name| choices.iter().any(|choice| choice.name == name)),
+            Self::Directory => value
+                .as_str()
+                .is_some_and(|path| !path.is_empty() && !path.contains('\0')),
         }
     }
 }
@@ -69,6 +74,7 @@ impl fmt::Display for Domain {
             Self::Integer { low } => write!(f, "a whole number of at least {low}"),
             Self::Bool => write!(f, "true or false"),
             Self::Name => write!(f, "a name"),
+            Self::Directory => write!(f, "the directory of a model"),
             Self::Choice(choices) => {
                 for (place, choice) in choices.iter().enumerate() {
                     let before = match place {

@@ -2,8 +2,10 @@
 //!
 //! They stand here, and not in the trainer, so that `hpo` can check a study without libtorch.
 
+mod columns;
 mod declare;
 mod domain;
+mod evaluation;
 mod model;
 mod parameters;
 mod prompts;
@@ -22,12 +24,14 @@ pub const METRICS: &[(&str, bool)] = &[
     ("macro_f1", true),
 ];
 
-pub use self::declare::Choice;
+pub use self::columns::{Columns, Kind};
+pub use self::declare::{Choice, Key};
 pub use self::domain::Domain;
+pub use self::evaluation::{Classifier, Evaluation, EvaluationKind, Every};
 pub use self::model::{FAMILIES, FILES, Family, POOLING_MODES, Sizes, WORD_EMBEDDINGS, pooling_mode};
 pub use self::parameters::{
     DistanceKind, LossKind, Mining, Needs, OptimizerKind, PARAMETERS, Parameter, Parameters, PoolingKind,
     PrecisionKind, ScheduleKind,
 };
 pub use self::prompts::{ModelPrompts, PromptSet, PromptSource, Prompts, RolePrompts};
-pub use self::settings::{Columns, Key, Kind, Negatives, Settings, ValidationLoss};
+pub use self::settings::{Models, Negatives, Settings, ValidationLoss};

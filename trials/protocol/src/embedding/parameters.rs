@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::columns::Kind;
 use super::declare::{Choice, choices, parameters};
 use super::domain::Domain;
-use super::settings::Kind;
 
 choices! {
     /// What is minimised.
@@ -359,6 +359,22 @@ parameters! {
         #[serde(skip_serializing_if = "Option::is_none")]
         prompts: Option<String> = None, Domain::Name,
             advice "if the model's makers name none, or your texts are of another kind than theirs";
+        /// The directory of the base model, relative to that of the file, in the place of `model` under `[trial]`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        model: Option<String> = None, Domain::Directory,
+            advice "search it, as a choice, if you don't know which base model suits your data";
+    }
+}
+
+impl Parameters {
+    /// Whether what a trial has learned by some resource depends on the maximum resource, over which its learning rate changes.
+    pub fn follow_maximum(&self) -> bool {
+        let warms_up = self.warmup_steps.is_none() && self.warmup_ratio > 0.0;
+        let falls = match self.schedule {
+            ScheduleKind::Constant | ScheduleKind::Plateau => false,
+            ScheduleKind::Linear | ScheduleKind::Cosine | ScheduleKind::CosineRestarts => true,
+        };
+        warms_up || falls
     }
 }
 
@@ -379,6 +395,7 @@ mod tests {
             absolute_margin: Some(0.1),
             relative_margin: Some(0.1),
             prompts: Some("own".to_owned()),
+            model: Some("m".to_owned()),
             ..Parameters::default()
         };
         let fields = serde_json::to_value(all).unwrap();

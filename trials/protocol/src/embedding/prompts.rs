@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::declare::{Choice, choices, keys};
-use super::settings::{Key, Kind};
+use super::columns::Kind;
+use super::declare::{Choice, Key, choices, keys};
 
 keys! {
     /// A set of prompts: what stands before each text, by what it is for. The prompt and the text make one text, without anything in

@@ -2,29 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::declare::{Choice, choices, keys};
+use super::columns::{Columns, Kind};
+use super::declare::{Choice, Key, choices, keys};
+use super::evaluation::Evaluation;
 use super::prompts::PromptSet;
-
-/// A key of a table of the study's file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key {
-    /// Its name.
-    pub name: &'static str,
-    /// What it is.
-    pub about: &'static str,
-}
 
 keys! {
     /// The settings of the embedding trainer: the keys of the study's `[trial]` table.
     #[serde(deny_unknown_fields)]
     Settings {
-        /// A Hugging Face model directory of the BERT or RoBERTa families: `config.json`, `model.safetensors` or its
-        /// shards, `tokenizer.json`.
-        model: PathBuf,
+        /// The base model: a Hugging Face model directory of the BERT or RoBERTa families with `config.json`,
+        /// `model.safetensors` or its shards, and `tokenizer.json`.
+        model: Models,
         /// Training data: JSONL, CSV, TSV or Parquet, by its ending.
         train: PathBuf,
         /// Validation data of the same kind; if there is none, a share of the training data is split off.
@@ -43,7 +36,7 @@ keys! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         score_range: Option<[f64; 2]>,
         /// Share of the training rows that become validation rows if there is no file of them, or more if these had few
-        /// different answers; above 0, below 1.
+        /// different questions or answers; above 0, below 1.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         validation_share: Option<f64>,
         /// Share of the training rows that become test rows; 0 to 1.
@@ -71,14 +64,17 @@ keys! {
         // Without it a study is one of before there was a choice: each negative made a row of its own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         negatives: Option<Negatives>,
-        /// What stands before each text, in training, validation and test: a table by what the text is for, or `"model"` for what the
-        /// model's directory says. `{}` is nothing.
+        /// What stands before each text, in training, validation, test and evaluations: a table by what the text is for, or `"model"` for
+        /// what the model's directory says. `{}` is nothing.
         // Without it a study is one of before there were prompts: nothing stands before any text.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         prompts: Option<PromptSet>,
         /// Sets of prompts by names of your own, of which the parameter `prompts` names that of a trial.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         prompt_sets: BTreeMap<String, PromptSet>,
+        /// What else models are measured on, by its name: the tables `[evaluation.NAME]`.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        evaluations: BTreeMap<String, Evaluation>,
     }
 }
 
@@ -88,6 +84,40 @@ impl Settings {
 
     /// [`validation_margin`](Self::validation_margin) if a study sets none.
     pub const VALIDATION_MARGIN: f64 = 0.5;
+}
+
+/// The base model of all trials, or those among which they choose by their parameter `model`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Models {
+    /// The directory of the only one.
+    One(PathBuf),
+    /// The directories by the values of the parameter.
+    Choice(BTreeMap<String, PathBuf>),
+}
+
+impl Models {
+    /// The directory of the base model of a trial with that parameter; none if there is no such choice.
+    pub fn directory(&self, chosen: Option<&str>) -> Option<&Path> {
+        match (self, chosen) {
+            (Self::One(directory), None) => Some(directory),
+            (Self::Choice(models), Some(name)) => models.get(name).map(PathBuf::as_path),
+            (Self::One(_), Some(_)) | (Self::Choice(_), None) => None,
+        }
+    }
+
+    /// All of them, with the values of the parameter that choose them, if there is a choice.
+    pub fn each(&self) -> Vec<(Option<&str>, &Path)> {
+        match self {
+            Self::One(directory) => vec![(None, directory)],
+            Self::Choice(models) => {
+                let named = models.iter();
+                named
+                    .map(|(name, directory)| (Some(name.as_str()), directory.as_path()))
+                    .collect()
+            }
+        }
+    }
 }
 
 choices! {
@@ -129,52 +159,6 @@ impl ValidationLoss {
     }
 }
 
-keys! {
-    /// The columns of a file that are read, by what they are for. Anchor and positive make pairs; with a score they make
-    /// scored pairs, with negatives triplets. Text and label make labelled texts.
-    #[derive(Default, Eq)]
-    #[serde(deny_unknown_fields, default)]
-    Columns {
-        /// The text compared with the others.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        anchor: Option<String>,
-        /// The text that belongs to the anchor, or that is scored with it. May hold lists.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        positive: Option<String>,
-        /// Texts that do not belong to the anchor. May hold lists.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        negative: Vec<String>,
-        /// How near anchor and positive are.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        score: Option<String>,
-        /// A text that has a label.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        text: Option<String>,
-        /// The label of the text.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        label: Option<String>,
-        /// Rows with equal values here are never split.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        group: Option<String>,
-    }
-}
-
-impl Columns {
-    /// What the rows of these columns are; none if they do not go together.
-    pub fn kind(&self) -> Option<Kind> {
-        let pair = (self.anchor.is_some(), self.positive.is_some());
-        let negative = !self.negative.is_empty();
-        let labelled = (self.text.is_some(), self.label.is_some());
-        match (pair, negative, self.score.is_some(), labelled) {
-            ((true, true), true, false, (false, false)) => Some(Kind::Triplets),
-            ((true, true), false, false, (false, false)) => Some(Kind::Pairs),
-            ((true, true), false, true, (false, false)) => Some(Kind::Scored),
-            ((false, false), false, false, (true, true)) => Some(Kind::Labelled),
-            _ => None,
-        }
-    }
-}
-
 fn clean() -> bool {
     true
 }
@@ -183,68 +167,14 @@ fn max_length() -> usize {
     128
 }
 
-/// What the rows of a study's data are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// An anchor, a text near to it in meaning, and one that is not.
-    Triplets,
-    /// An anchor and a text near to it.
-    Pairs,
-    /// Two texts and how near they are.
-    Scored,
-    /// A text and the label that it shares with others.
-    Labelled,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Triplets => "triplets",
-            Self::Pairs => "pairs",
-            Self::Scored => "scored pairs",
-            Self::Labelled => "labelled texts",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn columns_make_rows_of_a_kind_or_do_not_go_together() {
-        let kind = |columns: serde_json::Value| serde_json::from_value::<Columns>(columns).unwrap().kind();
-        let cases = [
-            (
-                json!({"anchor": "a", "positive": "b", "negative": ["c"], "group": "g"}),
-                Some(Kind::Triplets),
-            ),
-            (json!({"anchor": "a", "positive": "b"}), Some(Kind::Pairs)),
-            (
-                json!({"anchor": "a", "positive": "b", "score": "s"}),
-                Some(Kind::Scored),
-            ),
-            (json!({"text": "a", "label": "b"}), Some(Kind::Labelled)),
-            (
-                json!({"anchor": "a", "positive": "b", "negative": ["c"], "score": "s"}),
-                None,
-            ),
-            (json!({"anchor": "a", "positive": "b", "text": "t"}), None),
-            (json!({"anchor": "a"}), None),
-            (json!({"text": "a", "score": "b"}), None),
-            (json!({}), None),
-        ];
-        for (columns, expected) in cases {
-            assert_eq!(kind(columns.clone()), expected, "{columns}");
-        }
-    }
 
     #[test]
     fn documentation_is_one_line_a_key() {
         let model = Settings::KEYS[0];
         assert_eq!(model.name, "model");
-        assert!(model.about.starts_with("A Hugging Face model directory") && model.about.contains("or its shards"));
+        assert!(model.about.starts_with("The base model: a") && model.about.contains("or its shards"));
     }
 }

@@ -1,0 +1,223 @@
+//! Searches over several base models: two tiny ones of different families, under the real trainer.
+
+use std::fs;
+
+use hpo_test_support::{Place, write_whole_model};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+const MODELS: [&str; 2] = ["models/deep", "models/small"];
+
+/// What studies of them have in common; `[trial]` comes last.
+const HEAD: &str = "[study]\ntrials = 6\nkeep_checkpoints = 6\n[policy]\nmax_resource = 4\nreduction_factor = 2\n[sampler]\ntype = \"random\"\n\
+                    [slots]\ndevices = \"cpu\"\ntrials_per_device = 2\nthreads_per_trial = 1\n";
+const DATA: &str = "train = \"train.jsonl\"\nvalidation = \"validation.jsonl\"\ntest = \"test.jsonl\"\nvalidation_loss = \"cross_entropy\"\n\
+                    max_length = 24\n";
+const SPACE: &str = "model = { type = \"choice\", values = [\"models/small\", \"models/deep\"] }\n\
+                     learning_rate = { type = \"log_uniform\", low = 1e-4, high = 1e-2 }\nbatch_size = 4\n";
+const FIRST: &str = "[[try_first]]\nmodel = \"models/small\"\nlearning_rate = 1e-3\n[[try_first]]\nmodel = \"models/deep\"\n\
+                     learning_rate = 1e-3\n";
+
+/// A project in the directory `p` with the models and the data.
+fn project() -> Place {
+    let place = Place::new();
+    write_whole_model(&place.path("p/models/small"), "bert", 2, 24);
+    write_whole_model(&place.path("p/models/deep"), "distilbert", 3, 40);
+    place.triplets("p/train.jsonl", 0..12);
+    place.triplets("p/validation.jsonl", 12..18);
+    place.triplets("p/test.jsonl", 18..24);
+    place
+}
+
+fn study(place: &Place, name: &str) {
+    let text = format!("{HEAD}[trial]\n{DATA}[space]\n{SPACE}{FIRST}");
+    fs::write(place.path(&format!("p/{name}.toml")), text).unwrap();
+}
+
+fn facts(place: &Place, study: &str, kind: &str) -> Vec<Value> {
+    let journal = fs::read_to_string(place.path(&format!("p/studies/{study}/journal.jsonl"))).unwrap();
+    let facts = journal
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["fact"].clone());
+    facts.filter(|fact| fact["type"] == kind).collect()
+}
+
+/// What must be the same however a study came about.
+fn answer(place: &Place, study: &str) -> Value {
+    let mut trials = place.shell(&format!("hpo trials p/studies/{study} --json")).json();
+    for trial in trials.as_array_mut().unwrap() {
+        let trial = trial.as_object_mut().unwrap();
+        trial.retain(|key, _| !["trained_seconds", "attempts", "failures"].contains(&key.as_str()));
+    }
+    trials
+}
+
+#[test]
+fn each_trial_has_its_base_model_and_is_compared_with_it() {
+    let place = project();
+    study(&place, "plain");
+    study(&place, "rough");
+    let stdout = place.shell("cd p && hpo search plain.toml").ok().stdout();
+    let rough = place.path("p/rough.toml");
+    for (what, signal) in [
+        ("on slot", Signal::KILL),
+        ("epoch 1  loss", Signal::KILL),
+        ("promoted", Signal::INT),
+    ] {
+        let mut running = place.start_with(&rough, &[("HPO_STUDIES", place.path("p/studies").to_str().unwrap())]);
+        if running.wait_for(what, 1) {
+            running.signal(signal);
+        }
+        running.wait();
+    }
+    place.shell("cd p && hpo search rough.toml").ok();
+    assert_eq!(answer(&place, "plain"), answer(&place, "rough"));
+
+    // Each untrained model comes to what it comes to in a study of its own.
+    let baselines = facts(&place, "plain", "baseline_measured");
+    assert_eq!(baselines, facts(&place, "rough", "baseline_measured"));
+    let [baseline] = &baselines[..] else {
+        panic!("{baselines:?}")
+    };
+    let mut untrained_on_test = Vec::new();
+    for (number, model) in MODELS.iter().enumerate() {
+        let alone = format!("{HEAD}[trial]\nmodel = {model:?}\n{DATA}[space]\nlearning_rate = 1e-3\nbatch_size = 4\n");
+        let alone = alone.replace("trials = 6", "trials = 1");
+        fs::write(place.path(&format!("p/alone{number}.toml")), alone).unwrap();
+        place.shell(&format!("cd p && hpo search alone{number}.toml")).ok();
+        let study = format!("alone{number}");
+        let alone = &facts(&place, &study, "baseline_measured")[0];
+        assert!(alone["loss"].is_f64());
+        assert_eq!(baseline["models"][model]["loss"], alone["loss"]);
+        assert_eq!(baseline["models"][model]["metrics"], alone["metrics"]);
+        untrained_on_test.push(facts(&place, &study, "model_tested")[0]["untrained"].clone());
+    }
+
+    let trials = answer(&place, "plain");
+    let of = |model: &'static str| {
+        trials
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(move |trial| trial["parameters"]["model"] == model)
+    };
+    assert!(MODELS.iter().all(|model| of(model).count() > 0));
+    let rows: Vec<&str> = stdout
+        .lines()
+        .filter(|line| line.trim_start().starts_with("untrained"))
+        .collect();
+    assert_eq!(rows.len(), 2, "{stdout}");
+    assert!(rows[0].contains(" deep") && rows[1].contains(" small"), "{stdout}");
+    let status = place.shell("hpo status p/studies/plain --json").json();
+    assert_eq!(status["untrained"], json!({ "models": baseline["models"] }));
+    let best = status["best"]["parameters"]["model"].as_str().unwrap();
+    let own = MODELS.iter().position(|model| *model == best).unwrap();
+    assert_eq!(status["test"]["untrained"], untrained_on_test[own]);
+
+    // A model has the sizes of its base model, whichever is the best.
+    for model in MODELS {
+        let trial = of(model).next().unwrap()["trial"].clone();
+        let out = format!("exported-{trial}");
+        place
+            .shell(&format!("hpo export p/studies/plain --trial {trial} --model {out}"))
+            .ok();
+        let read = |path: String| -> Value { serde_json::from_slice(&fs::read(place.path(&path)).unwrap()).unwrap() };
+        assert_eq!(
+            read(format!("{out}/config.json")),
+            read(format!("p/{model}/config.json"))
+        );
+        let card = fs::read_to_string(place.path(&format!("{out}/README.md"))).unwrap();
+        let name = model.strip_prefix("models/").unwrap();
+        assert!(card.contains(&format!("base_model: \"{name}\"")), "{card}");
+    }
+
+    // Elsewhere, the exported configuration trains the same model once more.
+    let trial = &status["best"]["trial"];
+    place
+        .shell(
+            "mkdir q && hpo export p/studies/plain -o q/best.toml && cd q && hpo train --config best.toml --output m",
+        )
+        .ok();
+    place
+        .shell(&format!("hpo export p/studies/plain --trial {trial} --model best"))
+        .ok();
+    let weights = |path: &str| fs::read(place.path(path)).unwrap();
+    assert!(
+        weights("q/m/model.safetensors") == weights("best/model.safetensors"),
+        "the models differ"
+    );
+    let parameters = &place.shell("hpo export p/studies/plain --format json").json()["parameters"];
+    assert_eq!(
+        parameters["model"],
+        json!(place.path("p").canonicalize().unwrap().join(best))
+    );
+}
+
+#[test]
+fn the_content_of_each_base_model_belongs_to_the_study() {
+    let place = project();
+    study(&place, "s");
+    let text = fs::read_to_string(place.path("p/s.toml")).unwrap();
+    fs::write(place.path("p/s.toml"), text.replace("trials = 6", "trials = 2")).unwrap();
+    place.shell("cd p && hpo search s.toml").ok();
+    let origin = facts(&place, "s", "study_created")[0]["origin"].to_string();
+    assert!(
+        origin.contains("model[models/deep]") && origin.contains("model[models/small]"),
+        "{origin}"
+    );
+
+    // Moved, it continues.
+    place.shell("mv p r && mkdir p && rmdir p").ok();
+    fs::write(place.path("r/s.toml"), text.replace("trials = 6", "trials = 4")).unwrap();
+    place.shell("cd r && hpo search s.toml").ok();
+    place
+        .shell("hpo export r/studies/s --model m && test -e m/config.json")
+        .ok();
+    place
+        .shell("cd r && hpo resume s && hpo export s -o best.toml && hpo space check best.toml")
+        .ok();
+
+    let other = text.replace("trials = 6", "trials = 5");
+    fs::write(place.path("r/s.toml"), &other).unwrap();
+    let parts = [
+        "`model[models/deep]` is not what the study s was created on",
+        "in `",
+        "`tokenizer.json` has other content",
+        "s.toml:20:54",
+    ];
+    place
+        .shell("cd r && cp models/deep/tokenizer.json kept.json && echo >> models/deep/tokenizer.json && hpo search s.toml")
+        .fails(2, &parts);
+    place.shell("cd r && hpo export s --model ../n").fails(2, &parts[..3]);
+    place
+        .shell("cd r && mv kept.json models/deep/tokenizer.json && hpo search s.toml")
+        .ok();
+    fs::write(place.path("r/s.toml"), other.replace(", \"models/deep\"]", "]")).unwrap();
+    place
+        .shell("cd r && hpo search s.toml")
+        .fails(2, &["`model` is never \"models/deep\"", "s.toml:27:9"]);
+    let fewer = other.replace(", \"models/deep\"]", "]").replace(FIRST, "");
+    fs::write(place.path("r/s.toml"), fewer).unwrap();
+    place
+        .shell("cd r && hpo search s.toml")
+        .fails(2, &["[space] model.values: was [\"models/small\",\"models/deep\"], is"]);
+}
+
+#[test]
+fn a_space_with_base_models_is_printed_and_simulated_without_training() {
+    let place = project();
+    study(&place, "s");
+    let check = place.shell("cd p && hpo space check s.toml").ok().stdout();
+    assert!(check.contains("small, deep") && !check.contains("models/"), "{check}");
+    // Two that end alike keep what tells them apart.
+    place.shell("mkdir p/other && cp -r p/models/small p/other/small").ok();
+    let text = fs::read_to_string(place.path("p/s.toml")).unwrap();
+    fs::write(
+        place.path("p/t.toml"),
+        text.replace("\"models/deep\"]", "\"models/deep\", \"other/small\"]"),
+    )
+    .unwrap();
+    let check = place.shell("cd p && hpo space check t.toml").ok().stdout();
+    assert!(check.contains("models/small, deep, other/small"), "{check}");
+    place.shell("cd p && rm -r models && hpo simulate s.toml").ok();
+}
