@@ -8,6 +8,7 @@ mod domain;
 mod evaluation;
 mod model;
 mod parameters;
+mod prompts;
 mod settings;
 
 /// The metrics that the embedding trainer reports beside the loss, some of them for some kinds of data only, and whether higher is
@@ -32,4 +33,5 @@ pub use self::parameters::{
     DistanceKind, LossKind, Mining, Needs, OptimizerKind, PARAMETERS, Parameter, Parameters, PoolingKind,
     PrecisionKind, ScheduleKind,
 };
-pub use self::settings::{Models, Settings, ValidationLoss};
+pub use self::prompts::{ModelPrompts, PromptSet, PromptSource, Prompts, RolePrompts};
+pub use self::settings::{Models, Negatives, Settings, ValidationLoss};
