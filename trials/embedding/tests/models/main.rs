@@ -10,6 +10,7 @@ mod native;
 mod steps;
 #[path = "../common/tiny_model.rs"]
 mod tiny_model;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 

@@ -9,6 +9,7 @@ mod evaluation;
 mod model;
 mod parameters;
 mod settings;
+mod tokenizer;
 
 /// The metrics that the embedding trainer reports beside the loss, some of them for some kinds of data only, and whether higher is
 /// better.
@@ -33,3 +34,4 @@ pub use self::parameters::{
     PrecisionKind, ScheduleKind,
 };
 pub use self::settings::{Models, Settings, ValidationLoss};
+pub use self::tokenizer::{AddedToken, Rebuilt, Refusal, SENTENCE_FILES, Splits, Tokenization};
