@@ -5,6 +5,7 @@
 //! after a power cut; mounting the copy replays ext4's journal, as a machine does that comes up again.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use hpo::fsck;
 use hpo::ids::TrialId;
@@ -87,6 +88,16 @@ fn step(running: &mut Running, acknowledged: &mut Acknowledged) -> bool {
     true
 }
 
+/// Copies the disk as it is at one moment: once more if the kernel has written to it meanwhile, which no stopped scheduler prevents.
+fn snapshot(image: &Path, copy: &Path) {
+    loop {
+        std::fs::copy(image, copy).unwrap();
+        if std::fs::read(image).unwrap() == std::fs::read(copy).unwrap() {
+            return;
+        }
+    }
+}
+
 #[test]
 fn after_a_power_cut_at_any_moment_everything_acknowledged_is_there() {
     let place = Place::new();
@@ -108,7 +119,7 @@ fn after_a_power_cut_at_any_moment_everything_acknowledged_is_there() {
         rounds += 1;
         acknowledged.read_orders(&std::fs::read_to_string(&orders).unwrap_or_default());
         let copy = place.path("copy");
-        std::fs::copy(&image, &copy).unwrap();
+        snapshot(&image, &copy);
         running.signal(Signal::CONT);
         let after = Mount::of_image(place.path("after"), &copy).unwrap();
         acknowledged.check(&StudyDirectory::new(after.path.join("s")), rounds);
