@@ -333,7 +333,8 @@ def fixture(found: list) -> None:
     """Writes the cases of each class that have tokens of their own: those texts of them that the first case has otherwise."""
     kept, seen, firsts = [], set(), {}
     for base, name, override, edits, _, theirs in found:
-        if isinstance(theirs, str) or (base, name) not in KEPT:
+        # A text without any token has no embedding: the trainer refuses it.
+        if isinstance(theirs, str) or (base, name) not in KEPT or not all(theirs[-1]):
             continue
         ids = theirs[-1]
         first = firsts.setdefault((base, name), ids)
