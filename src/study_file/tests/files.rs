@@ -324,6 +324,21 @@ fn a_model_that_cannot_be_used_is_reported_once_and_at_its_line() {
             Box::new(write("tokenizer.json", "{\"a\"")),
             "/model/tokenizer.json`: EOF",
         ),
+        (
+            Box::new(write(
+                "tokenizer_config.json",
+                r#"{"tokenizer_class": "BertJapaneseTokenizer"}"#,
+            )),
+            "/model/tokenizer_config.json`: tokenizer_class `BertJapaneseTokenizer` is not supported; use a model with one of",
+        ),
+        (
+            Box::new(write("tokenizer_config.json", r#"{"truncation_side": "left"}"#)),
+            "/model/tokenizer_config.json`: truncation_side `left` is not supported; set `truncation_side` to `right`",
+        ),
+        (
+            Box::new(write("tokenizer.json", r#"{"model": {"type": "Unigram"}}"#)),
+            "needs a model of type WordPiece, and `tokenizer.json` has a Unigram; set `tokenizer_class`",
+        ),
         (Box::new(cut(0)), "model.safetensors`: it is no whole safetensors file"),
         (Box::new(cut(7)), "no whole safetensors file"),
         (Box::new(cut(60)), "no whole safetensors file"),

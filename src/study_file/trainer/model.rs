@@ -7,9 +7,9 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
-use hpo_protocol::embedding::{FILES, ModelPrompts, PoolingKind, Sizes, WORD_EMBEDDINGS, pooling_mode};
+use hpo_protocol::embedding::{FILES, ModelPrompts, PoolingKind, Sizes, Tokenization, WORD_EMBEDDINGS, pooling_mode};
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::shell::{command, shell_word};
@@ -72,14 +72,7 @@ pub(super) fn files(directory: &Path) -> Vec<String> {
 /// All that is wrong.
 pub(super) fn check(directory: &Path) -> Result<Sizes, Vec<Flaw>> {
     let mut flaws = Vec::new();
-    let tokenizer = directory.join(TOKENIZER);
-    if tokenizer.is_file() {
-        flaws.extend(json::<IgnoredAny>(&tokenizer).err());
-    } else {
-        let convert = python(directory, "AutoTokenizer");
-        let help = format!("if the tokenizer is there in another form, convert it: {convert}");
-        flaws.push(Flaw::new(no_file(directory, TOKENIZER), help));
-    }
+    flaws.extend(tokenizer(directory).err());
     flaws.extend(modules(directory).err());
     flaws.extend(prompts(directory).err());
     let config = directory.join(CONFIG);
@@ -139,6 +132,34 @@ fn python(directory: &Path, class: &str) -> String {
 fn json<T: DeserializeOwned>(path: &Path) -> Result<T, Flaw> {
     let text = fs::read_to_string(path).map_err(|error| Flaw::of(path, &error.to_string()))?;
     serde_json::from_str(&text).map_err(|error| Flaw::of(path, &error.to_string()))
+}
+
+/// Checks that the trainer has the tokens that Transformers has.
+fn tokenizer(directory: &Path) -> Result<(), Flaw> {
+    let path = directory.join(TOKENIZER);
+    if !path.is_file() {
+        let convert = python(directory, "AutoTokenizer");
+        let help = format!("if the tokenizer is there in another form, convert it: {convert}");
+        return Err(Flaw::new(no_file(directory, TOKENIZER), help));
+    }
+    let text = fs::read_to_string(&path).map_err(|error| Flaw::of(&path, &error.to_string()))?;
+    let read = |name: &str| match fs::read_to_string(directory.join(name)) {
+        // That of the model is checked by itself.
+        Ok(text) if name == CONFIG && serde_json::from_str::<Map<String, Value>>(&text).is_err() => Ok(None),
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.to_string()),
+    };
+    match Tokenization::read(&text, read) {
+        Ok(_) => Ok(()),
+        Err(refusal) => {
+            let path = directory.join(refusal.file);
+            Err(Flaw::new(
+                format!("`{}`: {}", path.display(), refusal.message),
+                refusal.help,
+            ))
+        }
+    }
 }
 
 #[derive(Deserialize)]

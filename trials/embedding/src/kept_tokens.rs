@@ -13,6 +13,9 @@ use crate::tokens::{Prompted, Tokenised, Tokens, prompted};
 /// The version of the library that tokenises: another one may do it otherwise.
 const LIBRARY: &str = "tokenizers 0.23.2";
 
+/// Is raised whenever the same files and texts become other tokens.
+const READING: u32 = 2;
+
 /// [`Tokens`] that are read when they are needed, and of whose work a [`Cache`] keeps the results.
 #[derive(Debug)]
 pub struct KeptTokens {
@@ -123,6 +126,7 @@ impl KeptTokens {
         };
         add(LIBRARY.as_bytes());
         add(env!("CARGO_PKG_VERSION").as_bytes());
+        add(&READING.to_le_bytes());
         for path in tokenizer_files(&self.directory) {
             match std::fs::read(&path) {
                 Ok(bytes) => {

@@ -65,9 +65,7 @@ impl Tokens {
 
     /// Token ids of each text, special tokens included; at least one each.
     pub fn encode(&self, texts: &[&str]) -> Result<Vec<Box<[u32]>>> {
-        // sentence-transformers stripped texts up to version 5, which matters to tokenizers that see spaces.
-        let stripped = texts.iter().map(|text| text.trim()).collect();
-        let encodings = self.tokenizer.encode_batch_fast::<&str>(stripped, true);
+        let encodings = self.tokenizer.encode_batch_fast::<&str>(texts.to_vec(), true);
         let check = |(encoding, text): (tokenizers::Encoding, &&str)| {
             let ids: Box<[u32]> = encoding.get_ids().into();
             match ids.iter().max() {

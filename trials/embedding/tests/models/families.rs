@@ -53,7 +53,7 @@ struct Spread {
     deviation: Vec<f32>,
 }
 
-fn fixture(name: &str) -> PathBuf {
+pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
@@ -97,7 +97,7 @@ fn difference(one: &Tensor, other: &Tensor) -> f64 {
 }
 
 /// A copy of a fixture that a test may change.
-fn copy(name: &str, of: &str) -> PathBuf {
+pub fn copy(name: &str, of: &str) -> PathBuf {
     let target = directory(name);
     copy_all(&fixture(of), &target);
     target
@@ -117,7 +117,7 @@ fn copy_all(from: &Path, to: &Path) {
 }
 
 /// Changes a JSON file.
-fn edit(path: &Path, change: impl FnOnce(&mut Value)) {
+pub fn edit(path: &Path, change: impl FnOnce(&mut Value)) {
     let mut value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     change(&mut value);
     std::fs::write(path, value.to_string()).unwrap();

@@ -12,6 +12,7 @@ mod prompts;
 mod steps;
 #[path = "../common/tiny_model.rs"]
 mod tiny_model;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 

@@ -10,6 +10,7 @@ mod model;
 mod parameters;
 mod prompts;
 mod settings;
+mod tokenizer;
 
 /// The metrics that the embedding trainer reports beside the loss, some of them for some kinds of data only, and whether higher is
 /// better.
@@ -35,3 +36,4 @@ pub use self::parameters::{
 };
 pub use self::prompts::{ModelPrompts, PromptSet, PromptSource, Prompts, RolePrompts};
 pub use self::settings::{Models, Negatives, Settings, ValidationLoss};
+pub use self::tokenizer::{AddedToken, Rebuilt, Refusal, SENTENCE_FILES, Splits, Tokenization};

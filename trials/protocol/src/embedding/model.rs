@@ -85,12 +85,14 @@ pub const WORD_EMBEDDINGS: &str = "embeddings.word_embeddings.weight";
 
 /// The files at the top of a model directory, weights aside, that decide what the trainer makes of it. Those of the modules that
 /// `modules.json` names come in addition.
-pub const FILES: [&str; 12] = [
+pub const FILES: [&str; 14] = [
     "config.json",
     "modules.json",
     "config_sentence_transformers.json",
     "tokenizer.json",
     "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
     "sentence_bert_config.json",
     "sentence_roberta_config.json",
     "sentence_distilbert_config.json",
