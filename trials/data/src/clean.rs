@@ -4,8 +4,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::example::{Example, Row};
 use crate::report::Dropped;
-use crate::rows::{Example, Row};
 
 /// Drops rows that repeat, contradict or compare a text with itself.
 pub(crate) fn clean(rows: &mut Vec<Row>, dropped: &mut Dropped) {

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use crate::Kind;
 use crate::error::shown;
+use crate::example::{Example, Row};
 use crate::negatives::others;
 use crate::pool::Pool;
-use crate::rows::{Example, Row};
 
 /// Rows to measure with, or different anchors in them, below which a metric is too uncertain to go without a word.
 const FEW: usize = 100;

@@ -10,6 +10,7 @@ mod clean;
 mod columns;
 mod error;
 pub mod evaluation;
+mod example;
 mod informative;
 mod lists;
 mod load;

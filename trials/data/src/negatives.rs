@@ -1,7 +1,7 @@
 //! Several negatives of a record.
 
+use crate::example::{Example, Row};
 use crate::pool::Pool;
-use crate::rows::{Example, Row};
 
 /// Makes one row of those that come of one record and differ only in their negatives.
 pub(crate) fn together(rows: &mut Vec<Row>, pool: &mut Pool) {

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::example::{Example, Row};
 use crate::mix::finalise;
 use crate::pool::Pool;
-use crate::rows::{Example, Row};
 
 /// Why no part of the wanted size can be split off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -367,6 +367,9 @@ parameters! {
 }
 
 impl Parameters {
+    /// [`negatives_per_row`](Self::negatives_per_row) if a trial has none.
+    pub const NEGATIVES_PER_ROW: u64 = 8;
+
     /// Whether what a trial has learned by some resource depends on the maximum resource, over which its learning rate changes.
     pub fn follow_maximum(&self) -> bool {
         let warms_up = self.warmup_steps.is_none() && self.warmup_ratio > 0.0;
@@ -376,11 +379,6 @@ impl Parameters {
         };
         warms_up || falls
     }
-}
-
-impl Parameters {
-    /// [`negatives_per_row`](Self::negatives_per_row) if a trial has none.
-    pub const NEGATIVES_PER_ROW: u64 = 8;
 }
 
 #[cfg(test)]
