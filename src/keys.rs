@@ -51,6 +51,12 @@ pub enum Takes {
     Conditions,
     /// A table with these keys.
     Table(&'static [Key]),
+    /// Any text, the empty one too.
+    AnyText,
+    /// One of these words, or a table with these keys.
+    WordOrTable(&'static [&'static str], &'static [Key]),
+    /// A table whose keys are names of the user's own, each with a value of this kind.
+    Named(&'static Takes),
 }
 
 /// An interval of numbers.

@@ -89,7 +89,7 @@ impl EarlierStudy {
         let there = reader.study().spec();
         let export = about(reader.directory().root(), ["export"]);
         let help = format!("search without --from; what `{export}` prints may stand under `[[try_first]]`");
-        let mut differences = same::incomparable(&reader, spec, file);
+        let mut differences = same::incomparable(&reader, spec, file, kind);
         match reader.origin() {
             Some(was) => differences.extend(origin::differences(was, origin, file, &there.name)),
             None => differences.push("  the study does not record the content of its data".to_owned()),

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use hpo_protocol::BASE_MODEL;
+use hpo_data::Kind;
+use hpo_protocol::{BASE_MODEL, Values};
 use serde_json::{Map, Value, json};
 
 use super::{CliError, origin};
 use crate::diagnostic::Diagnostics;
 use crate::store::StudyReader;
 use crate::study::{StudySpec, Trainer};
-use crate::study_file::{StudyFile, clean, named_inputs, relative, settings_of_then};
+use crate::study_file::{PROMPT_SETS, StudyFile, clean, named_inputs, relative, settings_of_then, settings_of_today};
 
 /// A study is one search: what it was created as and on must not change, except for its limits, which may grow. Returns the trainer as
 /// recorded, with the paths that the file has.
@@ -56,8 +57,13 @@ pub(super) fn check(reader: &StudyReader, wanted: &StudySpec, file: &StudyFile) 
 
 /// What keeps the results of a recorded study from being compared with those of the study that a file is to become, one line each:
 /// its objective, its trainer with all that it measures, and the unit of its resource. Of the trainer's files only the names are
-/// looked at, of those that `reader` knows by their content not even these.
-pub(super) fn incomparable(reader: &StudyReader, wanted: &StudySpec, file: &StudyFile) -> Vec<String> {
+/// looked at, of those that `reader` knows by their content not even these. `kind` is that of the data, if known.
+pub(super) fn incomparable(
+    reader: &StudyReader,
+    wanted: &StudySpec,
+    file: &StudyFile,
+    kind: Option<Kind>,
+) -> Vec<String> {
     let compared = |spec: &StudySpec, trainer: &Trainer| {
         let all = as_value(spec);
         json!({
@@ -67,11 +73,36 @@ pub(super) fn incomparable(reader: &StudyReader, wanted: &StudySpec, file: &Stud
         })
     };
     let recorded = reader.study().spec();
-    let trainer = as_recorded(reader, &wanted.trainer, file);
+    let (mut was, mut is) = (recorded.trainer.clone(), as_recorded(reader, &wanted.trainer, file));
+    if wanted.trainer.command.is_none() {
+        // A study of before goes on as it was, and a new one does not begin so.
+        let today = settings_of_today(&recorded.trainer.settings, kind == Some(Kind::Triplets));
+        let usual = |(key, _): &(String, Value)| !recorded.trainer.settings.contains_key(key);
+        for (key, value) in today.into_iter().filter(usual) {
+            let now = wanted.trainer.settings.get(&key).cloned();
+            is.settings.extend(now.map(|now| (key.clone(), now)));
+            was.settings.insert(key, value);
+        }
+        keep_common_prompts(&mut was.settings, &mut is.settings);
+    }
     let mut differences = Vec::new();
-    let (old, new) = (compared(recorded, &recorded.trainer), compared(wanted, &trainer));
+    let (old, new) = (compared(recorded, &was), compared(wanted, &is));
     differ("", &old, &new, &mut differences);
     differences
+}
+
+/// Leaves those sets of prompts that both settings have: which there are to choose from is said by the space.
+fn keep_common_prompts(one: &mut Values, other: &mut Values) {
+    let sets = |settings: &mut Values| match settings.remove(PROMPT_SETS) {
+        Some(Value::Object(sets)) => sets,
+        _ => Map::new(),
+    };
+    let (mut ours, mut theirs) = (sets(one), sets(other));
+    ours.retain(|name, _| theirs.contains_key(name));
+    theirs.retain(|name, _| ours.contains_key(name));
+    for (settings, sets) in [(one, ours), (other, theirs)] {
+        settings.insert(PROMPT_SETS.to_owned(), Value::Object(sets));
+    }
 }
 
 /// A specification with all that decides what is compared, even if it is as usual.

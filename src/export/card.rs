@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use hpo_protocol::embedding::ModelPrompts;
 use hpo_protocol::{Measurement, Metrics};
 use serde_json::Value;
 
@@ -24,6 +25,8 @@ pub struct Card {
     base: String,
     /// What follows the metadata, in Markdown.
     text: String,
+    /// Whether it was trained to rank, so that queries and documents may have prompts of their own.
+    ranks: bool,
 }
 
 impl Card {
@@ -74,9 +77,36 @@ impl Card {
             text += &format!("| {name} | `{value}` |\n");
         }
         text += &format!("| seed | `{}` |\n", trial.seed);
-        text += "\n## Use\n\n```python\nfrom sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer(\"path/to/this/directory\")\n\
-                 embeddings = model.encode([\"a text\", \"another text\"])\n```\n";
-        Some(Self { base, text })
+        let ranks = row.metrics.contains_key("ndcg@10");
+        Some(Self { base, text, ranks })
+    }
+
+    /// How the model is used, and what is put before texts in that.
+    fn usage(&self, prompts: &ModelPrompts) -> String {
+        let roles = prompts.roles();
+        let of_sides = prompts.default_name().is_none() && !(roles.anchor.is_empty() && roles.positive.is_empty());
+        let mut text = "\n## Use\n\n".to_owned();
+        let named = prompts.prompts().iter().filter(|(_, prompt)| !prompt.is_empty());
+        let lines: Vec<String> = named
+            .map(|(name, prompt)| format!("| {name} | `{prompt}` |\n"))
+            .collect();
+        if let Some(name) = prompts.default_name() {
+            text += &format!("`encode` puts the prompt `{name}` before every text, as in training.\n\n");
+        } else if self.ranks && of_sides {
+            text += "`encode_query` and `encode_document` put before texts what stood before anchors and positives in training; `encode` \
+                     puts nothing there.\n\n";
+        }
+        if !lines.is_empty() {
+            text += &format!("| prompt | |\n|---|---|\n{}\n", lines.concat());
+        }
+        text += "```python\nfrom sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer(\"path/to/this/directory\")\n";
+        text += match self.ranks && of_sides {
+            true => {
+                "queries = model.encode_query([\"a question\"])\ndocuments = model.encode_document([\"an answer\", \"another answer\"])\n"
+            }
+            false => "embeddings = model.encode([\"a text\", \"another text\"])\n",
+        };
+        text + "```\n"
     }
 
     /// Writes it into a directory of a model, in the place of the base model's.
@@ -93,17 +123,21 @@ impl Card {
             }
             Err(error) => return Err(error),
         };
-        fs::write(&path, self.whole(&before))
+        let prompts = fs::read_to_string(directory.join(ModelPrompts::FILE));
+        // The trainer has written it, or it is not there.
+        let prompts = prompts.ok().and_then(|text| ModelPrompts::read(&text).ok());
+        fs::write(&path, self.whole(&before, &prompts.unwrap_or_default()))
     }
 
-    /// With what it inherits from the base model's card.
-    fn whole(&self, before: &str) -> String {
+    /// With what it inherits from the base model's card, and the prompts of the exported model.
+    fn whole(&self, before: &str, prompts: &ModelPrompts) -> String {
         format!(
             "---\n{}base_model: {}\nlibrary_name: sentence-transformers\npipeline_tag: sentence-similarity\ntags:\n- sentence-transformers\n\
-             - sentence-similarity\n- feature-extraction\n---\n\n{}",
+             - sentence-similarity\n- feature-extraction\n---\n\n{}{}",
             inherited(before),
             Value::from(self.base.as_str()),
-            self.text
+            self.text,
+            self.usage(prompts)
         )
     }
 }
@@ -218,11 +252,29 @@ mod tests {
             assert!(card.text.contains(line), "{line}: {}", card.text);
         }
         let before = "---\nlanguage:\n- en\n- de\nlicense: mit\ntags:\n- x\nlicense_link: here\n---\n# Base\n";
-        let whole = card.whole(before);
+        let whole = card.whole(before, &ModelPrompts::default());
         assert!(
             whole.starts_with("---\nlanguage:\n- en\n- de\nlicense: mit\nlicense_link: here\nbase_model: \""),
             "{whole}"
         );
         assert!(!whole.contains("# Base") && !whole.contains("- x\n"), "{whole}");
+    }
+
+    #[test]
+    fn a_card_says_what_stands_before_texts() {
+        let usage = |ranks, prompts: &str| {
+            let card = Card {
+                base: "base".to_owned(),
+                text: String::new(),
+                ranks,
+            };
+            card.usage(&ModelPrompts::read(prompts).unwrap())
+        };
+        let sides = r#"{"prompts": {"query": "q: ", "document": ""}}"#;
+        assert!(usage(true, sides).contains("| query | `q: ` |") && usage(true, sides).contains("model.encode_query("));
+        assert!(usage(false, sides).contains("model.encode("));
+        let default = usage(true, r#"{"prompts": {"query": "q: "}, "default_prompt_name": "query"}"#);
+        assert!(default.contains("the prompt `query` before every text") && default.contains("model.encode("));
+        assert!(!usage(true, "{}").contains("prompt"));
     }
 }

@@ -38,6 +38,7 @@ use crate::study::{ConfirmationSpec, Objective, PolicySpec, SamplerSpec, StopSpe
 pub(crate) use self::path::{clean, relative};
 pub use self::schema::schema;
 pub use self::study::{SPAN, span_ms};
+pub(crate) use self::trainer::PROMPT_SETS;
 pub use self::trainer::{
     NamedInput, about_input, check_files, habits, named_inputs, settings_of_then, settings_of_today,
 };
@@ -254,11 +255,9 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
     let evaluations = evaluations.unwrap_or_default();
     let model = trainer::searched(root);
     let trainer = trial.and_then(|table| problems.keep(trainer::read(&table, model.as_ref(), directory, &evaluations)));
-    let max_length = trainer
-        .as_ref()
-        .and_then(|trainer| trainer.settings.get(trainer::MAX_LENGTH)?.as_u64());
     let space = space.and_then(|table| {
-        let space = parameters::read(table, embedding, max_length);
+        let trial = trainer.as_ref().map(|trainer| &trainer.settings);
+        let space = parameters::read(table, embedding, trial);
         problems.keep(space.and_then(|space| Ok(whole_space(root, space, sampler.as_ref(), study.as_ref())?)))
     });
     let (policy, parallel_brackets) = policy?;

@@ -1,25 +1,23 @@
 //! `[space]`: the parameters and how their values are drawn.
 
-use hpo_protocol::BASE_MODEL;
+use hpo_protocol::{BASE_MODEL, Values};
 use toml::de::DeValue;
 
 use super::distributions::{self, Drawing};
 use super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean, shown};
-use super::trainer::MAX_LENGTH;
-use super::trainer::domain;
+use super::trainer::{MAX_LENGTH, PROMPTS, domain, prompts};
 use super::{conditions, prior, settings};
 use crate::space::{Parameter, SearchSpace};
 
 const EXAMPLE: &str = "{ type = \"log_uniform\", low = 1e-5, high = 1e-3 }";
 
-/// Reads the table; `embedding` if the parameters are those of the embedding trainer, whose texts have up to `max_length`
-/// tokens, if that is known.
-pub(super) fn read(mut table: Table, embedding: bool, max_length: Option<u64>) -> Results<SearchSpace> {
+/// Reads the table; `embedding` if the parameters are those of the embedding trainer, which has these settings, if they are known.
+pub(super) fn read(mut table: Table, embedding: bool, trial: Option<&Values>) -> Results<SearchSpace> {
     // Messages call a parameter by its own name.
     table.name.clear();
     let (mut parameters, mut problems) = (Vec::new(), Problems::default());
     for item in table.items() {
-        parameters.extend(problems.keep(parameter(&item, embedding, max_length)));
+        parameters.extend(problems.keep(parameter(&item, embedding, trial)));
     }
     problems.or(Some(()))?;
     conditions::check(&table, &parameters)?;
@@ -38,13 +36,16 @@ pub(super) fn read(mut table: Table, embedding: bool, max_length: Option<u64>) -
     })
 }
 
-fn parameter(item: &Item, embedding: bool, max_length: Option<u64>) -> Results<Parameter> {
+fn parameter(item: &Item, embedding: bool, trial: Option<&Values>) -> Results<Parameter> {
     let distribution = if embedding {
         let domain = domain::of(item)?;
         let Drawing { distribution, drawn } = drawing(item)?;
         let distribution = domain::check(domain, item, distribution, &drawn)?;
-        if let (MAX_LENGTH, Some(most)) = (item.key, max_length) {
-            domain::check_length(&drawn, most)?;
+        let most = trial.and_then(|trial| trial.get(MAX_LENGTH)?.as_u64());
+        match (item.key, trial, most) {
+            (MAX_LENGTH, _, Some(most)) => domain::check_length(&drawn, most)?,
+            (PROMPTS, Some(trial), _) => domain::check_prompts(&drawn, &prompts::names(trial))?,
+            _ => {}
         }
         distribution
     } else {

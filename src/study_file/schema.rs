@@ -234,6 +234,11 @@ fn values(takes: Takes) -> Value {
             json!({ "type": "object", "minProperties": 1, "additionalProperties": { "anyOf": [scalar(), some] } })
         }
         Takes::Table(keys) => table(keys),
+        Takes::AnyText => json!({ "type": "string" }),
+        Takes::WordOrTable(words, keys) => json!({ "anyOf": [{ "enum": words }, table(keys)] }),
+        Takes::Named(of) => {
+            json!({ "type": "object", "propertyNames": text(), "minProperties": 1, "additionalProperties": values(*of) })
+        }
     }
 }
 
@@ -277,7 +282,7 @@ fn domain(domain: Domain) -> Value {
         }),
         Domain::Integer { low } => json!({ "type": "integer", "minimum": low }),
         Domain::Bool => json!({ "type": "boolean" }),
-        Domain::Directory => json!({ "type": "string", "minLength": 1 }),
+        Domain::Name | Domain::Directory => json!({ "type": "string", "minLength": 1 }),
         Domain::Choice(choices) => json!({ "enum": choices.iter().map(|choice| choice.name).collect::<Vec<_>>() }),
     }
 }

@@ -51,7 +51,10 @@ pub(super) fn given(item: &Item, key: &Key) -> Result<Option<Given>> {
         | Takes::Scalar
         | Takes::Scalars
         | Takes::Conditions
-        | Takes::Table(_) => return Ok(None),
+        | Takes::Table(_)
+        | Takes::AnyText
+        | Takes::WordOrTable(..)
+        | Takes::Named(_) => return Ok(None),
     }))
 }
 

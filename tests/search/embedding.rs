@@ -110,7 +110,7 @@ fn the_exported_configuration_trains_the_same_model_once_more() {
     );
 }
 
-/// The journals of studies of before there was a choice of `validation_loss` do not have it.
+/// The journals of studies of before there was a choice of `validation_loss`, and `prompts`, do not have them.
 #[test]
 fn an_older_study_keeps_the_validation_loss_that_it_was_made_with() {
     let place = Place::new();
@@ -130,8 +130,14 @@ fn an_older_study_keeps_the_validation_loss_that_it_was_made_with() {
     let (first, rest) = text.split_once('\n').unwrap();
     let (body, _) = first.rsplit_once(",\"crc32c\"").unwrap();
     let body = body.replace("\"validation_loss\":\"triplet\",", "");
+    let body = body
+        .replace("\"prompts\":\"model\",", "")
+        .replace("\"negatives\":\"together\",", "");
     assert!(
-        body.contains("\"validation_margin\":0.5") && !body.contains("validation_loss"),
+        body.contains("\"validation_margin\":0.5")
+            && !body.contains("validation_loss")
+            && !body.contains("\"prompts\":")
+            && !body.contains("\"negatives\":"),
         "{body}"
     );
     let crc = crc32c::crc32c(body.as_bytes());
@@ -139,14 +145,36 @@ fn an_older_study_keeps_the_validation_loss_that_it_was_made_with() {
 
     let refused = place.search(&write("older", 3, "validation_loss = \"cross_entropy\""));
     refused.fails(2, &["[trial] validation_loss: was not there, is \"cross_entropy\""]);
+    let prompts = format!("{triplet}\nprompts = {{ anchor = \"q: \" }}");
+    let refused = place.search(&write("older", 3, &prompts));
+    refused.fails(2, &["[trial] prompts: was not there, is {\"anchor\":\"q: \"}"]);
+    let together = format!("{triplet}\nnegatives = \"together\"");
+    let refused = place.search(&write("older", 3, &together));
+    refused.fails(2, &["[trial] negatives: was not there, is \"together\""]);
     place.search(&write("s", 3, triplet)).ok();
-    place.search(&write("older", 3, "")).ok();
+    place.search(&write("older", 3, "negatives = \"apart\"")).ok();
     assert_eq!(place.answer("s"), place.answer("older"));
     place.search(&write("older", 3, triplet)).ok();
+    // A new study does not begin as those of before go on.
+    let from = |key: &str| {
+        let new = write("new", 2, key);
+        place.run(&["search", new.to_str().unwrap(), "--from", "older"])
+    };
+    let said = [
+        "[trial] validation_loss: was \"triplet\", is \"auto\"",
+        "[trial] prompts: was {}, is \"model\"",
+        "[trial] negatives: was \"apart\", is \"together\"",
+    ];
+    from("").fails(2, &said);
+    from(&format!("{triplet}\nprompts = {{}}\nnegatives = \"apart\"")).ok();
 
     let exported = place.run(&["export", "older"]).ok().stdout();
     assert!(
         exported.contains("validation_loss = \"triplet\"\nvalidation_margin = 0.5\n"),
+        "{exported}"
+    );
+    assert!(
+        exported.contains("[trial.prompts]\n") && exported.contains("negatives = \"apart\"\n"),
         "{exported}"
     );
     place.search(&write("today", 2, "")).ok();
@@ -202,6 +230,50 @@ fn a_search_of_the_length_is_exact_and_ships_the_best_length() {
         "tokenizer_config.json",
     ] {
         assert!(read(&model.join(file)) == read(&again.join(file)), "{file} differs");
+    }
+}
+
+#[test]
+fn a_search_of_the_prompts_ships_the_best_ones_and_names_them() {
+    let place = Place::new();
+    let path = space(&place, "prompted");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let sets = "[trial.prompt_sets]\nquery = { anchor = \"query: \", positive = \"passage: \" }\nsame = { anchor = \"text: \", positive = \"text: \" }\n[space]\n";
+    let text = text.replace("[space]\n", sets);
+    std::fs::write(
+        &path,
+        text + "prompts = { type = \"choice\", values = [\"query\", \"same\"] }\n",
+    )
+    .unwrap();
+    place.search(&path).ok();
+
+    let model = place.study("prompted").join("best-model");
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    let config: serde_json::Value =
+        serde_json::from_str(&read(&model.join("config_sentence_transformers.json"))).unwrap();
+    let card = read(&model.join("README.md"));
+    let exported = place.run(&["export", "prompted", "--format", "json"]).json();
+    let (query, document, default, used) = match exported["parameters"]["prompts"].as_str().unwrap() {
+        "query" => ("query: ", "passage: ", serde_json::Value::Null, "model.encode_query("),
+        _ => ("text: ", "text: ", "query".into(), "model.encode("),
+    };
+    assert_eq!(
+        config["prompts"],
+        serde_json::json!({"query": query, "document": document})
+    );
+    assert_eq!(config["default_prompt_name"], default);
+    assert!(
+        card.contains(&format!("| query | `{query}` |")) && card.contains(used),
+        "{card}"
+    );
+
+    let (config, again) = (place.path("best.toml"), place.path("model"));
+    let (config, target) = (config.to_str().unwrap(), again.to_str().unwrap());
+    place.run(&["export", "prompted", "-o", config]).ok();
+    place.run(&["train", "--config", config, "--output", target]).ok();
+    for file in ["model.safetensors", "config_sentence_transformers.json"] {
+        let same = std::fs::read(model.join(file)).unwrap() == std::fs::read(again.join(file)).unwrap();
+        assert!(same, "{file} differs");
     }
 }
 

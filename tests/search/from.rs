@@ -327,6 +327,23 @@ batch_size = 4
     fs::write(place.path("other.toml"), other).unwrap();
     let said = ["no trial of the study old can be taken: 1 with `dropout` outside 0.2 to 0.3"];
     place.shell("hpo search other.toml --from old").fails(2, &said);
+
+    let sets = |query: &str| {
+        let sets = format!("[trial.prompt_sets]\nusual = \"model\"\ne5 = {{ anchor = {query:?} }}\n[space]");
+        let choice = "prompts = { type = \"choice\", values = [\"usual\", \"e5\"] }\nnegatives_per_row = 8\n";
+        text.replace("[space]", &sets) + choice
+    };
+    fs::write(place.path("sets.toml"), sets("query: ")).unwrap();
+    place.shell("hpo search sets.toml --from old").ok();
+    let trial = &place.facts("sets", "trial_created")[0]["parameters"];
+    assert_eq!(
+        (&trial["prompts"], &trial["negatives_per_row"]),
+        (&"usual".into(), &8.into())
+    );
+    fs::write(place.path("other.toml"), sets("q: ")).unwrap();
+    let said = ["  [trial] prompt_sets.e5.anchor: was \"query: \", is \"q: \""];
+    place.shell("hpo search other.toml --from sets").fails(2, &said);
+
     let other = text.replace("max_length = 16", "max_length = 20");
     fs::write(place.path("other.toml"), other).unwrap();
     place

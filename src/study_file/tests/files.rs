@@ -140,6 +140,46 @@ fn a_validation_loss_is_refused_for_data_that_it_is_not_made_for() {
 }
 
 #[test]
+fn prompts_that_no_trial_has_and_those_that_a_model_cannot_have_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = |name: &str| directory.path().join(name);
+    let mut config = hpo_test_support::bert();
+    config["max_position_embeddings"] = json!(128);
+    hpo_test_support::write_model(&here("model"), &config);
+    let row = |n: u32| json!({"anchor": format!("a{n}"), "positive": format!("b{n}")});
+    let rows: String = (0..20).map(|n| format!("{}\n", row(n))).collect();
+    fs::write(here("t.jsonl"), rows).unwrap();
+    let check = |space: &str| {
+        let sets = "prompt_sets = { plain = {}, e5 = { anchor = \"query: \" } }";
+        let text = GOOD
+            .replace("../.cache/model/m", "model")
+            .replace("validation = \"v.jsonl\"", sets)
+            .replace("margin = 1", space);
+        let errors = check_files(&parse(&text, &here("space.toml")).unwrap()).err()?.0;
+        let said = errors
+            .iter()
+            .map(|error| (error.line_column().unwrap().0, error.message.clone()));
+        Some(said.collect::<Vec<_>>())
+    };
+    let choice = "prompts = { type = \"choice\", values = [\"plain\", \"e5\"] }";
+    assert_eq!(check(choice), None);
+    let unused = "`prompt_sets` has no effect: no trial names one of them";
+    assert_eq!(check("dropout = 0"), Some(vec![(10, unused.to_owned())]));
+    fs::write(here("model/modules.json"), "[]").unwrap();
+    let path = here("model/config_sentence_transformers.json");
+    fs::write(
+        &path,
+        r#"{"prompts": {"query": "q: "}, "default_prompt_name": "search"}"#,
+    )
+    .unwrap();
+    let said = check(choice).unwrap().remove(0);
+    assert!(
+        said.0 == 8 && said.1.contains("`default_prompt_name` is `search`"),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn what_make_setup_fetches_is_told_so() {
     let error = check_files(&parse_at(GOOD).unwrap()).unwrap_err().0.remove(0);
     assert_eq!(error.help.as_deref(), Some("run `make setup` to fetch it"));

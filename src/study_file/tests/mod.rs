@@ -43,6 +43,8 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(study.trainer.settings["validation_loss"], "auto");
     assert_eq!(study.trainer.settings.get("validation_margin"), None);
     assert_eq!(study.trainer.settings["max_length"], 128);
+    assert_eq!(study.trainer.settings["prompts"], "model");
+    assert_eq!(study.trainer.settings["negatives"], "together");
     assert_eq!(study.trainer.seed, None);
 }
 

@@ -35,6 +35,7 @@ fn blocks() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
                     keys(&[trainer::COMMAND, trainer::DIRECTORY]),
                 ),
                 ("columns", keys(trainer::COLUMNS)),
+                ("prompts", keys(trainer::ROLES)),
                 (
                     "evaluation",
                     kinds(trainer::EVALUATION_KEYS, trainer::EVALUATION_KINDS, None),

@@ -25,6 +25,7 @@ model = "../.cache/model"
 train = "/data/./train.jsonl"
 validation = "v.jsonl"
 validation_loss = "triplet"
+prompts = { anchor = "query: ", negative = "" }
 validation_margin = 1
 max_length = 64
 seed = 7
@@ -92,6 +93,8 @@ fn trainer() -> Trainer {
             ("validation_loss".to_owned(), json!("triplet")),
             ("validation_margin".to_owned(), json!(1.0)),
             ("max_length".to_owned(), json!(64)),
+            ("negatives".to_owned(), json!("together")),
+            ("prompts".to_owned(), json!({"anchor": "query: ", "negative": ""})),
         ]
         .into(),
         seed: Some(7),

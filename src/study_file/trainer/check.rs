@@ -11,7 +11,7 @@ use super::super::{StudyFile, diagnostic};
 use super::effect::{can_replace, without_effect};
 use super::evaluation;
 use super::inputs::NamedInput;
-use super::keys::{MODEL, VALIDATION_LOSS};
+use super::keys::{MODEL, PROMPT_SETS, PROMPTS, VALIDATION_LOSS};
 use super::limits::{Base, exceeded};
 use super::places::{at_path, at_span, in_data, place, place_text};
 use super::{model, models};
@@ -87,6 +87,11 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
         let message = "`synonyms` has no effect: `synonym_replacement` is 0".to_owned();
         let help = "remove it, or search `synonym_replacement` under `[space]`";
         return Err(at_key(file, "synonyms", &synonyms.to_string_lossy(), message, help).into());
+    }
+    if !settings.prompt_sets.is_empty() && !file.study.space.parameters.iter().any(|own| own.name == PROMPTS) {
+        let message = format!("`{PROMPT_SETS}` has no effect: no trial names one of them");
+        let help = format!("remove it, or search `{PROMPTS}` under `[space]`");
+        return Err(at_key(file, PROMPT_SETS, "", message, &help).into());
     }
     if let Some(loss) = settings.validation_loss
         && !loss.is_for(sets.report.kind)

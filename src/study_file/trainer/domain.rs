@@ -3,8 +3,8 @@
 use hpo_protocol::embedding::{Domain, PARAMETERS};
 use serde_json::Value;
 
-use super::super::reader::{Item, Problem, Result, did_you_mean};
-use super::MAX_LENGTH;
+use super::super::reader::{Item, Problem, Result, did_you_mean, shown};
+use super::{MAX_LENGTH, PROMPT_SETS};
 use crate::space::Distribution;
 
 /// A value at the edge of a distribution, and where it is written.
@@ -41,12 +41,17 @@ pub(in super::super) fn check(
             let help = "use `type = \"integer\"` or `\"log_integer\"`, or a `choice` of whole numbers";
             return Err(Problem::new(item.span.clone(), message, "draws fractions", help));
         }
-        Domain::Bool | Domain::Choice(_) | Domain::Directory if range => {
+        Domain::Bool | Domain::Choice(_) | Domain::Name | Domain::Directory if range => {
             let message = format!("`{}` must be {domain}, and this draws numbers", item.name);
             let help = "use `type = \"choice\"` with `values = […]`";
             return Err(Problem::new(item.span.clone(), message, "draws numbers", help));
         }
-        Domain::Integer { .. } | Domain::Float { .. } | Domain::Bool | Domain::Choice(_) | Domain::Directory => {}
+        Domain::Integer { .. }
+        | Domain::Float { .. }
+        | Domain::Bool
+        | Domain::Choice(_)
+        | Domain::Name
+        | Domain::Directory => {}
     }
     for drawn in drawn {
         check_value(domain, drawn)?;
@@ -84,6 +89,26 @@ pub(in super::super) fn check_length(drawn: &[Drawn], most: u64) -> Result<()> {
     let message = format!("must be at most {most}, the `{MAX_LENGTH}` under `[trial]`");
     let help = format!("lower it, or write a larger `{MAX_LENGTH}` under `[trial]`");
     Err(item.problem(message, "too large", help))
+}
+
+/// Whether every name is that of a set of prompts, which are `known`.
+pub(in super::super) fn check_prompts(drawn: &[Drawn], known: &[&str]) -> Result<()> {
+    let unknown = drawn.iter().find_map(|drawn| {
+        let name = drawn.value.as_str()?;
+        (!known.contains(&name)).then_some((&drawn.item, name))
+    });
+    let Some((item, name)) = unknown else {
+        return Ok(());
+    };
+    let message = format_args!("must be the name of one of the `{PROMPT_SETS}` under `[trial]`");
+    let help = match known {
+        [] => format!(
+            "add, for example, `{PROMPT_SETS} = {{ {} = {{ anchor = \"query: \" }} }}` under `[trial]`",
+            shown(name)
+        ),
+        known => did_you_mean(name, known.iter().copied()),
+    };
+    Err(item.problem(message, "no such prompts", help))
 }
 
 /// The bound that a distribution lacks to stay in the domain.
@@ -133,6 +158,7 @@ fn check_value(domain: Domain, drawn: &Drawn) -> Result<()> {
             None => ("not a number", unquoted(domain, value)),
         },
         Domain::Bool => ("neither true nor false", unquoted(domain, value)),
+        Domain::Name => ("no name", format!("write {domain}, in quotes")),
         Domain::Directory => ("no path", format!("write {domain}, in quotes")),
         Domain::Choice(choices) => match value.as_str() {
             Some(name) => (

@@ -100,6 +100,14 @@ fn idle(space: &SearchSpace, name: &str, kind: Kind, values: &dyn Fn(&str) -> Ve
             help: "remove it".to_owned(),
         });
     }
+    if name == "negatives_per_row" && kind == Kind::Pairs {
+        return Some(NoEffect {
+            parameter: name.to_owned(),
+            message: "`negatives_per_row` has no effect on pairs, which have no negatives of their own".to_owned(),
+            label: "searched for nothing",
+            help: "remove it".to_owned(),
+        });
+    }
     if name == "warmup_ratio" && !never("warmup_steps", &Value::is_number) {
         return Some(no_effect(name, "warmup_steps", &json!("set"), "left out"));
     }
@@ -201,6 +209,16 @@ mod tests {
                 format!("batch_negatives = {RANGE}\nloss = \"triplet\""),
                 Kind::Pairs,
                 "`batch_negatives` has no effect on pairs, which have no other negatives; remove it",
+            ),
+            (
+                "negatives_per_row = { type = \"choice\", values = [1, 4] }".to_owned(),
+                Kind::Pairs,
+                "`negatives_per_row` has no effect on pairs, which have no negatives of their own; remove it",
+            ),
+            (
+                format!("absolute_margin = {RANGE}"),
+                Kind::Labelled,
+                "`absolute_margin` has no effect: `loss` is classification; remove it, or let `loss` be `triplet` or `multiple_negatives`",
             ),
             (
                 "momentum = { type = \"uniform\", low = 0.1, high = 0.5, when = { optimizer = \"adamw\" } }\n\

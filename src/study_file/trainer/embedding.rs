@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use hpo_protocol::Values;
-use hpo_protocol::embedding::{Settings, ValidationLoss};
+use hpo_protocol::embedding::{Negatives, Settings, ValidationLoss};
 use serde_json::Value;
 
 use super::super::path::absolute;
 use super::super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean};
 use super::super::settings;
 use super::data;
-use super::keys::{COMMAND, KEYS, MAX_TOKENS, MODEL, TRAIN, VALIDATION_LOSS, VALIDATION_MARGIN};
-use super::models;
+use super::keys::{COMMAND, KEYS, MAX_TOKENS, MODEL, NEGATIVES, TRAIN, VALIDATION_LOSS, VALIDATION_MARGIN};
+use super::{models, prompts};
 use crate::keys;
 
 /// Reads the table of a file in `directory`; `searched` is the parameter by which trials choose their base model, if they do.
@@ -41,8 +41,11 @@ pub(super) fn read(table: &Table, searched: Option<&Item>, directory: &Path) -> 
     if let Some(given) = problems.keep(settings::read(table, KEYS)) {
         problems.keep(data::read(table, &given, directory, &mut values));
         problems.keep(validation_loss(table, &given, &mut values));
+        let negatives = given.choice(&NEGATIVES, Negatives::ALL);
+        values.insert(NEGATIVES.name.to_owned(), Value::from(negatives.name()));
         values.insert(MAX_TOKENS.name.to_owned(), Value::from(given.count(&MAX_TOKENS)));
     }
+    problems.keep(prompts::read(table, &mut values));
     problems.or(Some(()))?;
     Ok(frozen(table, values)?)
 }

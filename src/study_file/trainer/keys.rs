@@ -1,7 +1,7 @@
 //! The keys of `[trial]`.
 
 use hpo_protocol::BASE_MODEL;
-use hpo_protocol::embedding::{self, Columns, Settings, ValidationLoss};
+use hpo_protocol::embedding::{self, Columns, Negatives, PromptSource, Prompts, Settings, ValidationLoss};
 
 use super::super::settings::MAX_SEED;
 use crate::keys::{Fallback, Interval, Key, Refusal, Takes};
@@ -24,6 +24,12 @@ pub(in super::super) const DIRECTORY: Key = Key {
 
 /// The key that has the tokens per text. The parameter of this name must not exceed it.
 pub(in super::super) const MAX_LENGTH: &str = "max_length";
+
+/// The key that has sets of prompts, of which the parameter [`PROMPTS`] names one.
+pub(crate) const PROMPT_SETS: &str = "prompt_sets";
+
+/// The key of the prompts, and the parameter of this name.
+pub(in super::super) const PROMPTS: &str = "prompts";
 
 /// Of any trainer.
 pub(super) const SEED: Key = Key {
@@ -91,6 +97,21 @@ pub(in super::super) const COLUMNS: &[Key] = &[
     column("group", Takes::Text),
 ];
 
+/// The keys of `prompts`.
+pub(in super::super) const ROLES: &[Key] = &[
+    declared(Prompts::KEYS, "anchor", Takes::AnyText, Fallback::Nothing),
+    declared(Prompts::KEYS, "positive", Takes::AnyText, Fallback::Nothing),
+    declared(
+        Prompts::KEYS,
+        "negative",
+        Takes::AnyText,
+        Fallback::Described("`positive`"),
+    ),
+    declared(Prompts::KEYS, "text", Takes::AnyText, Fallback::Described("`anchor`")),
+];
+
+const PROMPT_SET: Takes = Takes::WordOrTable(&[PromptSource::Model.name()], ROLES);
+
 pub(super) const MODEL: Key = setting(
     BASE_MODEL,
     Takes::Path,
@@ -153,6 +174,22 @@ pub(super) const MAX_TOKENS: Key = setting(
     Fallback::Integer(128),
 );
 
+/// Its words are in the order of [`Negatives::ALL`].
+pub(super) const NEGATIVES: Key = setting(
+    "negatives",
+    Takes::Word(
+        &[Negatives::Together.name(), Negatives::Apart.name()],
+        Refusal {
+            message: "is neither `together` nor `apart`",
+            label: "neither of these",
+            help: "",
+        },
+    ),
+    Fallback::Word(Negatives::Together.name()),
+);
+const PROMPTS_KEY: Key = setting(PROMPTS, PROMPT_SET, Fallback::Word(PromptSource::Model.name()));
+const PROMPT_SETS_KEY: Key = setting(PROMPT_SETS, Takes::Named(&PROMPT_SET), Fallback::Nothing);
+
 /// The keys of the table.
 pub(in super::super) const KEYS: &[Key] = &[
     MODEL,
@@ -169,6 +206,9 @@ pub(in super::super) const KEYS: &[Key] = &[
     VALIDATION_LOSS,
     VALIDATION_MARGIN,
     MAX_TOKENS,
+    NEGATIVES,
+    PROMPTS_KEY,
+    PROMPT_SETS_KEY,
     SEED,
 ];
 
@@ -185,9 +225,12 @@ mod tests {
         assert_eq!(evaluations.name, "evaluations");
         assert_eq!(names(KEYS), [declared(settings), vec![SEED.name]].concat());
         assert_eq!(names(COLUMNS), declared(Columns::KEYS));
+        assert_eq!(names(ROLES), declared(Prompts::KEYS));
         let places = ValidationLoss::ALL
             .iter()
             .map(|loss| VALIDATION_LOSS.place(loss.name()));
         assert!(places.eq((0..ValidationLoss::ALL.len()).map(Some)));
+        let places = Negatives::ALL.iter().map(|choice| NEGATIVES.place(choice.name()));
+        assert!(places.eq((0..Negatives::ALL.len()).map(Some)));
     }
 }

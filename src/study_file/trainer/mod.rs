@@ -14,6 +14,7 @@ mod model;
 mod models;
 mod older;
 mod places;
+pub(super) mod prompts;
 
 use std::path::{Path, PathBuf};
 
@@ -34,11 +35,12 @@ pub(super) use evaluation::{
 };
 pub use habits::habits;
 pub use inputs::{NamedInput, named_inputs};
-pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH};
+pub(crate) use keys::PROMPT_SETS;
+pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH, PROMPTS};
 pub(super) use models::searched;
 pub use older::{settings_of_then, settings_of_today};
 #[cfg(test)]
-pub(super) use {keys::COLUMNS, places::in_data};
+pub(super) use {keys::COLUMNS, keys::ROLES, places::in_data};
 
 /// Reads the table of a file in `directory`, which is absolute, that has these evaluations. `model` is the parameter of that name, by
 /// which trials of the embedding trainer choose their base model.

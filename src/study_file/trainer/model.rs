@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
-use hpo_protocol::embedding::{FILES, PoolingKind, Sizes, Tokenization, WORD_EMBEDDINGS, pooling_mode};
+use hpo_protocol::embedding::{FILES, ModelPrompts, PoolingKind, Sizes, Tokenization, WORD_EMBEDDINGS, pooling_mode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -74,6 +74,7 @@ pub(super) fn check(directory: &Path) -> Result<Sizes, Vec<Flaw>> {
     let mut flaws = Vec::new();
     flaws.extend(tokenizer(directory).err());
     flaws.extend(modules(directory).err());
+    flaws.extend(prompts(directory).err());
     let config = directory.join(CONFIG);
     let sizes = match fs::read_to_string(&config) {
         Ok(text) => Sizes::read(&text).map_err(|message| Flaw::of(&config, &message)),
@@ -198,6 +199,18 @@ fn modules(directory: &Path) -> Result<(), Flaw> {
         }
     }
     Ok(())
+}
+
+/// Checks that the prompts that a directory names can be read.
+fn prompts(directory: &Path) -> Result<(), Flaw> {
+    let path = directory.join(ModelPrompts::FILE);
+    // Without modules nobody looks for them.
+    if !path.exists() || !directory.join(MODULES).exists() {
+        return Ok(());
+    }
+    let text = fs::read_to_string(&path).map_err(|error| Flaw::of(&path, &error.to_string()))?;
+    let read = ModelPrompts::read(&text).map_err(|message| Flaw::of(&path, &message));
+    read.map(drop)
 }
 
 /// The shapes of all tensors by their names in the weight files.

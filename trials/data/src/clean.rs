@@ -76,6 +76,7 @@ mod tests {
     fn row(example: Example) -> Row {
         Row {
             example,
+            others: None,
             group: None,
             number: 1,
         }

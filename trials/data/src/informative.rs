@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::Kind;
 use crate::error::shown;
+use crate::negatives::others;
 use crate::pool::Pool;
 use crate::rows::{Example, Row};
 
@@ -140,9 +141,9 @@ pub(crate) fn uncertainty(rows: &[Row], kind: Kind, what: &str) -> Option<String
 }
 
 /// What there is to say of rows that ask for a ranking of few answers.
-pub(crate) fn few_answers(rows: &[Row], what: &str) -> Option<String> {
+pub(crate) fn few_answers(rows: &[Row], pool: &Pool, what: &str) -> Option<String> {
     let answers = rows.iter().flat_map(|row| match row.example {
-        Example::Triplet([_, positive, negative]) => vec![positive, negative],
+        Example::Triplet([_, positive, negative]) => [&[positive, negative], others(row, pool)].concat(),
         Example::Pair([_, positive]) => vec![positive],
         Example::Scored(..) | Example::Labelled(..) => Vec::new(),
     });
@@ -167,6 +168,7 @@ mod tests {
     fn rows(examples: &[Example]) -> Vec<Row> {
         let row = |example: &Example| Row {
             example: *example,
+            others: None,
             group: None,
             number: 1,
         };
@@ -262,10 +264,13 @@ mod tests {
         );
         let answers = |count: u32| {
             let pairs: Vec<Example> = (0..200).map(|n| Example::Pair([n, 500 + n % count])).collect();
-            few_answers(&rows(&pairs), "test")
+            few_answers(&rows(&pairs), &Pool::default(), "test")
         };
         assert!(answers(10).is_some_and(|said| said.starts_with("only 10 different answers in the test rows")));
-        assert_eq!((answers(11), few_answers(&scored, "test")), (None, None));
+        assert_eq!(
+            (answers(11), few_answers(&scored, &Pool::default(), "test")),
+            (None, None)
+        );
         assert!(scarcity(&scored).is_some() && scarcity(&[scored[0]; 32]).is_none());
     }
 }

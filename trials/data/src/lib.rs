@@ -15,6 +15,7 @@ mod lists;
 mod load;
 mod mix;
 mod moment;
+mod negatives;
 mod pool;
 mod report;
 mod rows;
@@ -47,14 +48,35 @@ pub struct Data {
 /// Rows of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rows {
-    /// Anchor, positive, negative.
-    Triplets(Vec<[u32; 3]>),
+    /// Anchor, positive, and one or more negatives.
+    Triplets(Vec<Triplet>),
     /// Anchor and positive.
     Pairs(Vec<[u32; 2]>),
     /// Two texts and their score, -1 (opposite) to 1 (the same).
     Scored(Vec<([u32; 2], f32)>),
     /// A text and the place of its label in [`Data::labels`].
     Labelled(Vec<(u32, u32)>),
+}
+
+/// A row of an anchor, a positive, and at least one negative.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Triplet {
+    /// The text that the others are compared with.
+    pub anchor: u32,
+    /// The one that belongs to it.
+    pub positive: u32,
+    /// Those that do not.
+    pub negatives: Vec<u32>,
+}
+
+impl From<[u32; 3]> for Triplet {
+    fn from([anchor, positive, negative]: [u32; 3]) -> Self {
+        Self {
+            anchor,
+            positive,
+            negatives: vec![negative],
+        }
+    }
 }
 
 impl Rows {

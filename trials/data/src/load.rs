@@ -4,20 +4,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use hpo_protocol::embedding::{Columns, Settings};
+use hpo_protocol::embedding::{Columns, Negatives, Settings};
 use indexmap::IndexSet;
 
 use crate::clean;
 use crate::columns::{Layout, Role, Unclear};
 use crate::error::{DataError, Mistakes, shown};
 use crate::informative;
+use crate::negatives;
 use crate::pool::Pool;
 use crate::report::{Read, Report, SetReport};
 use crate::rows::{Example, FileRows, Flaw, Reader, Record, Row};
 use crate::source::{self, Sink};
 use crate::split::{self, Unsplittable};
 use crate::synonyms::Synonyms;
-use crate::{Data, Kind, Rows, Sets};
+use crate::{Data, Kind, Rows, Sets, Triplet};
 
 /// Reads, checks, cleans and splits the data of a study.
 ///
@@ -49,6 +50,12 @@ pub fn load(settings: &Settings) -> Result<Sets, DataError> {
             clean::clean(&mut set.rows, &mut set.dropped);
         }
         drop_leaks(&mut train, validation.as_mut(), test.as_ref());
+    }
+    if settings.negatives == Some(Negatives::Together) {
+        let sets = [Some(&mut train), validation.as_mut(), test.as_mut()];
+        for set in sets.into_iter().flatten() {
+            negatives::together(&mut set.rows, &mut pool);
+        }
     }
     let mut mistakes = Mistakes::of_all();
     for set in [Some(&train), validation.as_ref(), test.as_ref()].into_iter().flatten() {
@@ -93,7 +100,7 @@ fn finish(
         is_informative(set, what, pool)?;
         if what != "training" {
             warnings.extend(informative::uncertainty(&set.rows, set.layout.kind, what));
-            warnings.extend(informative::few_answers(&set.rows, what));
+            warnings.extend(informative::few_answers(&set.rows, pool, what));
         }
         let data = data(set, pool, &labels, settings)?;
         let report = SetReport {
@@ -301,7 +308,12 @@ fn data(set: &FileRows, pool: &Pool, labels: &IndexSet<String>, settings: &Setti
     };
     for row in &set.rows {
         match (&mut rows, row.example) {
-            (Rows::Triplets(rows), Example::Triplet(texts)) => rows.push(texts.map(&mut text)),
+            (Rows::Triplets(rows), Example::Triplet(texts)) => {
+                let mut triplet = Triplet::from(texts.map(&mut text));
+                let others = negatives::others(row, pool).iter();
+                triplet.negatives.extend(others.map(|&other| text(other)));
+                rows.push(triplet);
+            }
             (Rows::Pairs(rows), Example::Pair(texts)) => rows.push(texts.map(&mut text)),
             (Rows::Scored(rows), Example::Scored(texts, score)) => rows.push((texts.map(&mut text), score)),
             (Rows::Labelled(rows), Example::Labelled(old, label)) => {

@@ -18,6 +18,8 @@ pub(crate) struct Pool {
     /// Labels that were also written in another way, each with the first of these.
     pub rewritten: BTreeMap<u32, String>,
     pub groups: IndexSet<String>,
+    /// Negatives of rows that have several, but for the first one of each.
+    pub others: Vec<Vec<u32>>,
 }
 
 impl Pool {

@@ -72,6 +72,8 @@ impl Example {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Row {
     pub example: Example,
+    /// The further negatives, if there are several: a place in [`Pool::others`].
+    pub others: Option<u32>,
     /// Rows of one group are never split: a place in [`Pool::groups`].
     pub group: Option<u32>,
     /// The number of its record in the file: that of its first line, in Parquet that of its row; from 1.
@@ -166,6 +168,7 @@ impl Reader<'_> {
         into.read += sheet.empty + examples.len();
         into.rows.extend(examples.into_iter().map(|example| Row {
             example,
+            others: None,
             group,
             number: record.number,
         }));

@@ -259,6 +259,7 @@ mod tests {
     fn pairs(pairs: &[[u32; 2]]) -> Vec<Row> {
         let row = |pair: &[u32; 2]| Row {
             example: Example::Pair(*pair),
+            others: None,
             group: None,
             number: 0,
         };
@@ -319,6 +320,7 @@ mod tests {
     fn every_label_keeps_a_row() {
         let row = |n: u32| Row {
             example: Example::Labelled(n, n.min(3)),
+            others: None,
             group: None,
             number: 0,
         };

@@ -33,14 +33,20 @@ struct Task {
 fn main() -> Result<(), Box<dyn Error>> {
     let task: Task = serde_json::from_reader(std::io::stdin())?;
     limit_threads(task.start.threads)?;
-    let shared = prepare(&task.start)?.shared(None)?;
+    let shared = prepare(&task.start)?.shared(None, None)?;
     let test = shared.test.as_ref().ok_or("there are no test data")?;
     let sets = [("validation", &shared.validation), ("test", test)];
     for (name, set) in sets {
         let Rows::Triplets(rows) = set.examples().rows() else {
             return Err("the data are not triplets".into());
         };
-        fs::write(task.output.join(format!("{name}.json")), serde_json::to_vec(rows)?)?;
+        let rows = rows.iter().flat_map(|row| {
+            row.negatives
+                .iter()
+                .map(|negative| [row.anchor, row.positive, *negative])
+        });
+        let rows: Vec<[u32; 3]> = rows.collect();
+        fs::write(task.output.join(format!("{name}.json")), serde_json::to_vec(&rows)?)?;
     }
     let goal = Goal {
         unit: Unit::Epochs,

@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let batch_size = get("batch_size")?.parse()?;
     let seconds: f64 = get("seconds")?.parse()?;
     limit_threads(start.threads)?;
-    let shared = prepare(&start)?.shared(None)?;
+    let shared = prepare(&start)?.shared(None, None)?;
     let parameters = Parameters {
         batch_size,
         dropout: get("dropout")?.parse()?,

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::error::Result;
 use crate::examples::Examples;
 use crate::seed::derive;
-use crate::tokens::cut;
+use crate::tokens::{Prompted, prompted};
 
 /// Changes of a text, drawn again for each text in each epoch: synonym replacement, random deletion and swaps (Wei & Zou,
 /// 2019, section 2), and random crops (Wu et al., 2020, section 3.2).
@@ -36,21 +36,31 @@ impl Augment {
         shares.into_iter().any(|share| share > 0.0).then_some(augment)
     }
 
-    /// The token ids of the texts at some places, cut to `max_length` and then changed.
+    /// The texts at some places, cut to `max_length` and then changed, all but their prompts.
     ///
     /// # Errors
     /// If words are to be replaced by synonyms, of which the data have none.
-    pub fn texts<'a>(&self, places: &[u32], data: &'a Examples, max_length: usize) -> Result<Vec<Cow<'a, [u32]>>> {
+    pub fn texts<'a>(&self, places: &[u32], data: &'a Examples, max_length: usize) -> Result<Vec<Prompted<'a>>> {
         let mut reworded = match self.synonyms > 0.0 {
             true => data.reworded(places, self.synonyms, |place| self.draws(1, place))?,
             false => vec![None; places.len()],
         };
-        let text = |(&place, reworded): (&u32, &mut Option<Box<[u32]>>)| match reworded.take() {
-            Some(tokens) => {
-                let tokens = cut(&tokens, data.edges(), max_length);
-                Cow::Owned(self.tokens(place, tokens, data.edges()).into_owned())
+        let text = |(&place, reworded): (&u32, &mut Option<Box<[u32]>>)| {
+            let (text, own) = match reworded.take() {
+                Some(tokens) => {
+                    let text = prompted(&tokens, data.prompt(place), data.edges(), max_length);
+                    (Cow::Owned(text.tokens.into_owned()), text.prompt)
+                }
+                None => {
+                    let text = data.cut(place, max_length);
+                    (text.tokens, text.prompt)
+                }
+            };
+            let (first, last) = data.edges();
+            Prompted {
+                tokens: self.tokens(place, text, (first.max(own), last)),
+                prompt: own,
             }
-            None => self.tokens(place, data.cut(place, max_length), data.edges()),
         };
         Ok(places.iter().zip(&mut reworded).map(text).collect())
     }
@@ -62,8 +72,8 @@ impl Augment {
         move || (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// The tokens of the text at a place, changed. The first `edges.0` and the last `edges.1` tokens are special and stay;
-    /// of the others at least one does.
+    /// The tokens of the text at a place, changed. The first `edges.0` tokens, special ones and the prompt's, and the last
+    /// `edges.1`, which are special, stay; of the others at least one does.
     fn tokens<'a>(&self, place: u32, tokens: Cow<'a, [u32]>, edges: (usize, usize)) -> Cow<'a, [u32]> {
         let (first, last) = edges;
         if tokens.len() < first + last + 2 {

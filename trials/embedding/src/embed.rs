@@ -1,12 +1,11 @@
 //! Embeddings of many texts.
 
-use std::borrow::Cow;
-
 use tch::{Kind, Tensor};
 
 use crate::alive::LongWork;
 use crate::error::Result;
 use crate::model::{Model, normalise};
+use crate::tokens::Prompted;
 
 /// Tokens of one packed batch.
 const TOKENS: usize = 4096;
@@ -17,16 +16,16 @@ const TOKENS: usize = 4096;
 pub fn embed<'t>(
     model: &Model,
     count: usize,
-    text: impl Fn(u32) -> Cow<'t, [u32]>,
+    text: impl Fn(u32) -> Prompted<'t>,
     scaled: bool,
     what: &'static str,
 ) -> Result<Tensor> {
     let mut order: Vec<u32> = (0..count as u32).collect();
-    order.sort_by_cached_key(|&place| text(place).len());
+    order.sort_by_cached_key(|&place| text(place).tokens.len());
     let _no_grad = tch::no_grad_guard();
     let mut all: Option<Tensor> = None;
-    let mut add = |places: &[i64], texts: &[Cow<'_, [u32]>]| -> Result<()> {
-        let rows = model.embed(&texts.iter().map(AsRef::as_ref).collect::<Vec<_>>())?;
+    let mut add = |places: &[i64], texts: &[Prompted<'_>]| -> Result<()> {
+        let rows = model.embed(texts)?;
         let rows = if scaled { normalise(&rows)? } else { rows };
         let places = Tensor::f_from_slice(places)?.f_to_device(rows.device())?;
         let all = match &mut all {
@@ -44,14 +43,14 @@ pub fn embed<'t>(
     let mut work = LongWork::new(what, count);
     for (done, &place) in order.iter().enumerate() {
         let text = text(place);
-        if tokens + text.len() > TOKENS && !texts.is_empty() {
+        if tokens + text.tokens.len() > TOKENS && !texts.is_empty() {
             work.done(done);
             add(&places, &texts)?;
             places.clear();
             texts.clear();
             tokens = 0;
         }
-        tokens += text.len();
+        tokens += text.tokens.len();
         places.push(i64::from(place));
         texts.push(text);
     }

@@ -5,21 +5,22 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use hpo_data::{Data, Rows, Sets};
+use hpo_protocol::embedding::RolePrompts;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::hex::hex;
 use crate::kept_tokens::KeptTokens;
-use crate::tokens::{Tokens, cut};
+use crate::prompted::{Places, PromptedTexts};
+use crate::tokens::{Prompted, Tokens};
 
-/// Examples with each distinct text tokenised once.
+/// Examples with each distinct text tokenised once behind each of its prompts. A place is that of a text with one of them.
 #[derive(Debug)]
 pub struct Examples {
     rows: Rows,
-    texts: Vec<Box<[u32]>>,
+    texts: PromptedTexts,
     positives: HashMap<u32, Vec<u32>>,
     labels: usize,
-    edges: (usize, usize),
     words: Option<Words>,
 }
 
@@ -32,18 +33,20 @@ struct Words {
 }
 
 impl Examples {
-    /// Tokenises data.
-    pub fn of(data: &Data, tokens: &KeptTokens) -> Result<Self> {
-        let texts: Vec<&str> = data.texts.iter().map(String::as_str).collect();
-        let tokenised = tokens.encode(&texts)?;
-        Ok(Self {
-            edges: tokenised.edges,
-            ..Self::new(data.rows.clone(), tokenised.texts, data.labels.len())
-        })
+    /// Tokenises data, each text behind the prompt of its column.
+    pub fn of(data: &Data, tokens: &KeptTokens, prompts: &RolePrompts) -> Result<Self> {
+        let mut places = Places::new(&prompts.columns(data.kind()), data.texts.len());
+        let rows = data.rows.map(|column, text| places.of(column, text));
+        let texts = places.tokenise(&data.texts, tokens)?;
+        Ok(Self::over(rows, texts, data.labels.len()))
     }
 
-    /// Examples over tokenised texts without special tokens; `labels` is how many labels there are.
+    /// Examples over tokenised texts without special tokens and prompts; `labels` is how many labels there are.
     pub fn new(rows: Rows, texts: Vec<Box<[u32]>>, labels: usize) -> Self {
+        Self::over(rows, PromptedTexts::plain(texts), labels)
+    }
+
+    fn over(rows: Rows, texts: PromptedTexts, labels: usize) -> Self {
         let mut positives: HashMap<u32, Vec<u32>> = HashMap::new();
         if matches!(rows, Rows::Triplets(_) | Rows::Pairs(_)) {
             for (anchor, positive) in rows.column(0).into_iter().zip(rows.column(1)) {
@@ -58,7 +61,6 @@ impl Examples {
             texts,
             positives,
             labels,
-            edges: (0, 0),
             words: None,
         }
     }
@@ -89,7 +91,12 @@ impl Examples {
                     .to_owned(),
             ));
         };
-        let replace = |&place: &u32| synonyms.replace(&words.sets.train.texts[place as usize], share, draws(place));
+        let replace = |&place: &u32| {
+            let text = &words.sets.train.texts[self.origin(place) as usize];
+            let replaced = synonyms.replace(text, share, draws(place))?;
+            let prompt = &self.texts.prompt(place).text;
+            Some(format!("{prompt}{replaced}"))
+        };
         let replaced: Vec<Option<String>> = places.iter().map(replace).collect();
         let texts: Vec<&str> = replaced.iter().flatten().map(String::as_str).collect();
         let mut tokens = words.tokens.encode(&texts)?.into_iter();
@@ -106,27 +113,37 @@ impl Examples {
 
     /// Token ids of the text at that place.
     pub fn text(&self, place: u32) -> &[u32] {
-        &self.texts[place as usize]
+        self.texts.text(place)
     }
 
-    /// The same, cut to so many tokens: more than the special ones.
-    pub fn cut(&self, place: u32, max_length: usize) -> Cow<'_, [u32]> {
-        cut(self.text(place), self.edges, max_length)
+    /// How many tokens of the text at that place are its prompt's, from the first one.
+    pub fn prompt(&self, place: u32) -> usize {
+        self.texts.prompt(place).tokens
     }
 
-    /// All texts in the order of their places, cut likewise.
+    /// How many tokens the longest prompt has, with the special ones before it.
+    pub fn longest_prompt(&self) -> usize {
+        self.texts.longest_prompt()
+    }
+
+    /// The text at that place, cut to so many tokens: more than the special ones.
+    pub fn cut(&self, place: u32, max_length: usize) -> Prompted<'_> {
+        self.texts.cut(place, max_length)
+    }
+
+    /// The token ids of all texts in the order of their places, cut likewise.
     pub fn all(&self, max_length: usize) -> impl Iterator<Item = Cow<'_, [u32]>> {
-        (0..self.texts() as u32).map(move |place| self.cut(place, max_length))
+        (0..self.texts() as u32).map(move |place| self.cut(place, max_length).tokens)
     }
 
     /// How many special tokens each text begins and ends with.
     pub fn edges(&self) -> (usize, usize) {
-        self.edges
+        self.texts.edges()
     }
 
-    /// Number of distinct texts.
+    /// Number of places: distinct texts, each as often as it has different prompts.
     pub fn texts(&self) -> usize {
-        self.texts.len()
+        self.texts.count()
     }
 
     /// How many labels there are.
@@ -140,8 +157,15 @@ impl Examples {
     }
 
     /// Whether a text is no wrong answer to an anchor: it is one of its positives, or the anchor itself.
+    /// Behind another prompt it is the same text.
     pub fn is_right(&self, anchor: u32, text: u32) -> bool {
-        text == anchor || self.positives(anchor).contains(&text)
+        let is = |other: u32| self.origin(text) == self.origin(other);
+        is(anchor) || self.positives(anchor).iter().any(|&positive| is(positive))
+    }
+
+    /// What the text at a place shares with the same text behind other prompts.
+    pub fn origin(&self, place: u32) -> u32 {
+        self.texts.origin(place)
     }
 
     /// The SHA-256 of the tokenised examples, in hexadecimal.
@@ -154,6 +178,12 @@ impl Examples {
             for id in text {
                 hash.update(id.to_le_bytes());
             }
+        }
+        if let Rows::Triplets(rows) = &self.rows
+            && rows.iter().any(|row| row.negatives.len() > 1)
+        {
+            let counts = rows.iter().map(|row| row.negatives.len() as u32);
+            counts.for_each(|count| hash.update(count.to_le_bytes()));
         }
         match &self.rows {
             Rows::Scored(rows) => rows.iter().for_each(|(_, score)| hash.update(score.to_le_bytes())),

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::path::Path;
 
+use hpo_protocol::embedding::ModelPrompts;
 use safetensors::tensor::Dtype;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::checkpoint::Trained;
 use crate::error::{Error, Result};
@@ -26,6 +27,7 @@ pub fn export(base: &Base, trained: &Trained, directory: &Path) -> Result<()> {
         weights,
         head,
         max_length,
+        ..
     } = trained;
     copy(&base.directory, directory)?;
     let config = directory.join("config.json");
@@ -107,4 +109,13 @@ fn write_config(from: &Path, to: &Path) -> Result<()> {
         write_json(to, &config)?;
     }
     Ok(())
+}
+
+/// Makes an exported directory name these prompts in place of the base model's.
+pub fn name_prompts(prompts: &ModelPrompts, directory: &Path) -> Result<()> {
+    let path = directory.join(ModelPrompts::FILE);
+    let mut config: Map<String, Value> = if path.exists() { read_json(&path)? } else { Map::new() };
+    config.insert("prompts".to_owned(), json!(prompts.prompts()));
+    config.insert("default_prompt_name".to_owned(), json!(prompts.default_name()));
+    write_json(&path, &Value::Object(config))
 }

@@ -1,6 +1,5 @@
 //! The gradients of a batch, in one pass or in parts that need less memory.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use hpo_data::Rows;
@@ -9,9 +8,10 @@ use tch::Tensor;
 use crate::augment::Augment;
 use crate::error::{Error, Result};
 use crate::examples::Examples;
-use crate::loss::{Classifier, Loss};
+use crate::loss::{Classifier, Loss, columns};
 use crate::model::{Dropout, Embedded, Gradients, Model};
 use crate::seed::derive;
+use crate::tokens::Prompted;
 
 /// What the gradients of a batch depend on.
 #[derive(Debug)]
@@ -80,14 +80,12 @@ impl Pass<'_> {
     }
 
     fn coupled(&self, batch: &Rows, parts: &[Range<usize>]) -> Result<(Tensor, Gradients)> {
-        let columns = batch.columns();
-        let mut pieces: Vec<Vec<Tensor>> = (0..columns).map(|_| Vec::new()).collect();
+        let mut pieces: Vec<Vec<Tensor>> = (0..batch.columns()).map(|_| Vec::new()).collect();
         for (number, part) in parts.iter().enumerate() {
-            let texts = slice(batch, part);
-            let embeddings = self
-                .model
-                .embed_with(&slices(&self.texts(&texts)?), self.dropout(number as u64))?;
-            for (pieces, piece) in pieces.iter_mut().zip(embeddings.f_chunk(columns as i64, 0)?) {
+            let rows = slice(batch, part);
+            let texts = self.texts(&rows)?;
+            let embeddings = self.model.embed_with(&texts, self.dropout(number as u64))?;
+            for (pieces, piece) in pieces.iter_mut().zip(columns(&embeddings, &rows)?) {
                 pieces.push(piece);
             }
         }
@@ -96,16 +94,19 @@ impl Pass<'_> {
             .f_set_requires_grad(true)?;
         let loss = self.loss.of(&embeddings, batch, self.data, self.classifier)?;
         let slopes = Tensor::f_run_backward(&[&loss], &[&embeddings], false, false)?.remove(0);
-        let slopes = slopes.f_chunk(columns as i64, 0)?;
+        let slopes = columns(&slopes, batch)?;
+        let mut done = vec![0; slopes.len()];
         let mut sum = None;
         for (number, part) in parts.iter().enumerate() {
-            let embedded = self.embed(&slice(batch, part), number as u64)?;
-            let (from, length) = (part.start as i64, part.len() as i64);
-            let slopes: Vec<Tensor> = slopes
-                .iter()
-                .map(|slopes| slopes.f_narrow(0, from, length))
-                .collect::<std::result::Result<_, _>>()?;
-            let slopes = Tensor::f_cat(&slopes, 0)?;
+            let rows = slice(batch, part);
+            let embedded = self.embed(&rows, number as u64)?;
+            let own = slopes.iter().zip(&mut done).zip(rows.sizes());
+            let own = own.map(|((slopes, done), size)| {
+                let own = slopes.f_narrow(0, *done, size as i64);
+                *done += size as i64;
+                own
+            });
+            let slopes = Tensor::f_cat(&own.collect::<std::result::Result<Vec<_>, _>>()?, 0)?;
             // Its gradient at each embedding is that of the loss.
             let stand_in = embedded.embeddings.f_mul(&slopes)?.f_sum(tch::Kind::Float)?;
             let gradients = self.scaled(&stand_in, embedded)?;
@@ -120,7 +121,7 @@ impl Pass<'_> {
 
     /// Embeds a part of a batch. Its dropout is the same each time.
     fn embed(&self, rows: &Rows, part: u64) -> Result<Embedded> {
-        self.model.train(&slices(&self.texts(rows)?), self.dropout(part))
+        self.model.train(&self.texts(rows)?, self.dropout(part))
     }
 
     fn scaled(&self, loss: &Tensor, embedded: Embedded) -> Result<Gradients> {
@@ -134,7 +135,7 @@ impl Pass<'_> {
         })
     }
 
-    fn texts(&self, rows: &Rows) -> Result<Vec<Cow<'_, [u32]>>> {
+    fn texts(&self, rows: &Rows) -> Result<Vec<Prompted<'_>>> {
         let places = rows.texts();
         match &self.augment {
             Some(augment) => augment.texts(&places, self.data, self.max_length),
@@ -182,10 +183,6 @@ impl Pass<'_> {
         self.model.give_back(part);
         Ok(sum)
     }
-}
-
-fn slices<'a>(texts: &'a [Cow<'_, [u32]>]) -> Vec<&'a [u32]> {
-    texts.iter().map(AsRef::as_ref).collect()
 }
 
 /// Parts of `rows` rows, at most `most` each, as equal as can be.

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::cache::{Cache, Key};
 use crate::error::{Error, Result};
 use crate::model::tokenizer_files;
-use crate::tokens::{Tokenised, Tokens};
+use crate::tokens::{Prompted, Tokenised, Tokens, prompted};
 
 /// The version of the library that tokenises: another one may do it otherwise.
 const LIBRARY: &str = "tokenizers 0.23.2";
@@ -24,6 +24,27 @@ pub struct KeptTokens {
     vocabulary: i64,
     cache: Option<Cache>,
     tokens: OnceCell<Tokens>,
+}
+
+/// Texts behind one prompt.
+#[derive(Debug)]
+pub struct Behind {
+    /// The prompt and the text as one, each.
+    pub tokenised: Tokenised,
+    /// How many tokens of each, from the first one, are the prompt's; 0 if it is empty.
+    pub prompt: usize,
+}
+
+impl Behind {
+    /// The text at a place, cut to so many tokens: more than the special ones.
+    pub fn cut(&self, place: usize, max_length: usize) -> Prompted<'_> {
+        prompted(
+            &self.tokenised.texts[place],
+            self.prompt,
+            self.tokenised.edges,
+            max_length,
+        )
+    }
 }
 
 impl KeptTokens {
@@ -54,6 +75,31 @@ impl KeptTokens {
         self.tokens()?;
         let read = || Tokens::read(&self.directory, self.max_length, self.vocabulary);
         self.tokens.into_inner().map_or_else(read, Ok)
+    }
+
+    /// The texts, each behind the same prompt, as token ids.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode) has, and if the prompt leaves no room for a text.
+    pub fn behind(&self, prompt: &str, texts: &[&str]) -> Result<Behind> {
+        if prompt.is_empty() {
+            let tokenised = self.encode(texts)?;
+            return Ok(Behind { tokenised, prompt: 0 });
+        }
+        let whole: Vec<String> = texts.iter().map(|text| format!("{prompt}{text}")).collect();
+        let tokenised = self.encode(&whole.iter().map(String::as_str).collect::<Vec<_>>())?;
+        // As sentence-transformers counts them.
+        let alone = self.encode(&[prompt])?.texts.first().map_or(0, |tokens| tokens.len());
+        if alone >= self.max_length {
+            let length = self.max_length;
+            return Err(Error::Invalid(format!(
+                "the prompt {prompt:?} alone has {length} tokens or more, and `max_length` is {length}: shorten it, or raise `max_length`"
+            )));
+        }
+        Ok(Behind {
+            prompt: alone - alone.min(tokenised.edges.1.min(1)),
+            tokenised,
+        })
     }
 
     /// The texts as token ids.

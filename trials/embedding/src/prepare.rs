@@ -1,11 +1,12 @@
 //! What a worker reads before its first trial, and what it makes of that for a base model.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use hpo_data::Sets;
-use hpo_protocol::embedding::{Models, PrecisionKind, Settings, ValidationLoss};
+use hpo_protocol::embedding::{Models, PrecisionKind, PromptSet, RolePrompts, Settings, ValidationLoss};
 use hpo_protocol::{Start, VERSION};
 use tch::{Device, Kind, Tensor};
 
@@ -14,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Evaluations, Source};
 use crate::examples::Examples;
 use crate::kept_tokens::KeptTokens;
-use crate::model::Base;
+use crate::model::{Base, Frozen};
 use crate::shared::Shared;
 use crate::trial::CLASSIFIER;
 use crate::validate::{RankingLoss, Validation};
@@ -23,7 +24,7 @@ use crate::validate::{RankingLoss, Validation};
 /// for training; one that was dropped is loaded again when it is needed.
 const KEPT: usize = 1 << 30;
 
-/// What a worker has read before its first trial: what is the same for all trials, whatever their base model.
+/// What a worker has read before its first trial: what is the same for all trials, whatever their base model and their prompts.
 #[derive(Debug)]
 pub struct Prepared {
     settings: Settings,
@@ -32,12 +33,22 @@ pub struct Prepared {
     threads: usize,
     loss: RankingLoss,
     precision: Rc<OnceCell<PrecisionKind>>,
-    /// The rows; none if there is but one base model, whose trials have its tokens of them.
+    /// The rows; none if all trials share their tokens, as there is but one base model and no prompts of trials' own.
     sets: RefCell<Option<Rc<Sets>>>,
     /// The data of evaluations, likewise.
     sources: RefCell<Rc<Vec<Source>>>,
-    /// What trials of the base models used last share, the one used last at the end.
-    loaded: RefCell<Vec<Rc<Shared>>>,
+    /// The base models used last, the one used last at the end.
+    loaded: RefCell<Vec<Loaded>>,
+}
+
+/// A base model, and what its trials share.
+#[derive(Debug)]
+struct Loaded {
+    base: Rc<Base>,
+    frozen: Rc<RefCell<BTreeMap<u64, Rc<Frozen>>>>,
+    room: Rc<Cell<usize>>,
+    /// What those with the same prompts share, by the name of these if they are not the study's.
+    shared: BTreeMap<Option<String>, Rc<Shared>>,
 }
 
 /// Reads all that the trials of a study share. A base model among which they choose is loaded when it is needed first.
@@ -74,9 +85,11 @@ pub fn prepare(start: &Start) -> Result<Prepared> {
         loaded: RefCell::default(),
     };
     if let Models::One(_) = prepared.settings.model {
-        prepared.shared(None)?;
-        prepared.sets.take();
-        prepared.sources.take();
+        prepared.shared(None, None)?;
+        if prepared.settings.prompt_sets.is_empty() {
+            prepared.sets.take();
+            prepared.sources.take();
+        }
     }
     Ok(prepared)
 }
@@ -88,11 +101,12 @@ impl Prepared {
         each.map(|(name, _)| name).collect()
     }
 
-    /// What the trials of a base model share; `model` is the parameter by which they choose it, if they do.
+    /// What the trials of a base model with certain prompts share. `model` and `prompts` are the parameters by which they choose these,
+    /// if they do.
     ///
     /// # Errors
-    /// If there is no such choice, or the model can't be used.
-    pub fn shared(&self, model: Option<&str>) -> Result<Rc<Shared>> {
+    /// If there is no such choice, the model can't be used, or texts can't be tokenised behind the prompts.
+    pub fn shared(&self, model: Option<&str>, prompts: Option<&str>) -> Result<Rc<Shared>> {
         let directory = self.settings.model.directory(model).ok_or_else(|| {
             let names: Vec<String> = self.models().iter().flatten().map(|name| format!("`{name}`")).collect();
             Error::Invalid(match (model, names.is_empty()) {
@@ -102,22 +116,27 @@ impl Prepared {
             })
         })?;
         let mut loaded = self.loaded.borrow_mut();
-        let shared = match loaded.iter().position(|shared| shared.base.directory == directory) {
-            Some(place) => loaded.remove(place),
-            None => Rc::new(self.load(directory)?),
-        };
-        loaded.push(Rc::clone(&shared));
-        let bytes = |loaded: &[Rc<Shared>]| loaded.iter().map(|shared| shared.base.weights.bytes()).sum::<usize>();
+        match loaded.iter().position(|own| own.base.directory == directory) {
+            Some(place) => loaded[place..].rotate_left(1),
+            None => loaded.push(self.load(directory)?),
+        }
+        let bytes = |loaded: &[Loaded]| loaded.iter().map(|own| own.base.weights.bytes()).sum::<usize>();
         while loaded.len() > 1 && bytes(&loaded) > KEPT {
             loaded.remove(0);
         }
+        let last = loaded.len() - 1;
+        let own = &mut loaded[last];
+        let name = prompts.map(str::to_owned);
+        if let Some(shared) = own.shared.get(&name) {
+            return Ok(Rc::clone(shared));
+        }
+        let shared = Rc::new(self.tokenise(own, prompts)?);
+        own.shared.insert(name, Rc::clone(&shared));
         Ok(shared)
     }
 
-    /// Loads a base model, and tokenises the data for it.
-    fn load(&self, directory: &Path) -> Result<Shared> {
-        let sets = self.sets.borrow().clone();
-        let sets = sets.ok_or_else(|| Error::Invalid("the data are not there any more".to_owned()))?;
+    /// Loads a base model.
+    fn load(&self, directory: &Path) -> Result<Loaded> {
         let mut base = Base::load(directory, self.device)?;
         let (longest, max_length) = (base.config.longest(), self.settings.max_length);
         if i64::try_from(max_length).map_or(true, |length| length > longest) {
@@ -129,30 +148,63 @@ impl Prepared {
                 }
             )));
         }
+        add_classifier(&mut base, self.sets()?.train.labels.len())?;
+        Ok(Loaded {
+            base: Rc::new(base),
+            frozen: Rc::default(),
+            room: Rc::new(Cell::new(Shared::ROOM / self.models().len())),
+            shared: BTreeMap::new(),
+        })
+    }
+
+    /// Tokenises the data for a base model, each text behind its prompt.
+    fn tokenise(&self, Loaded { base, frozen, room, .. }: &Loaded, prompts: Option<&str>) -> Result<Shared> {
+        let prompts = self.prompts(prompts, base)?;
+        let sets = self.sets()?;
+        let max_length = self.settings.max_length;
         let cache = self.cache.clone().map(Cache::new);
-        let tokens = KeptTokens::new(directory, max_length, base.config.vocab_size, cache);
-        let mut train = Examples::of(&sets.train, &tokens)?;
-        let validation = Examples::of(&sets.validation, &tokens)?;
-        let test = sets.test.as_ref().map(|test| Examples::of(test, &tokens)).transpose()?;
-        let evaluations = Evaluations::of(&self.sources.borrow(), &tokens)?;
+        let tokens = KeptTokens::new(&base.directory, max_length, base.config.vocab_size, cache);
+        let examples = |data| Examples::of(data, &tokens, &prompts);
+        let mut train = examples(&sets.train)?;
+        let validation = Validation::new(examples(&sets.validation)?, self.loss);
+        let test = sets.test.as_ref().map(examples).transpose()?;
+        let evaluations = Evaluations::of(&self.sources.borrow(), &tokens, &prompts)?;
         if sets.synonyms.is_some() {
             train = train.with_synonyms(sets, tokens.into_tokens()?);
         }
-        add_classifier(&mut base, train.labels())?;
         Ok(Shared {
-            base,
+            base: Rc::clone(base),
+            prompts,
             max_length,
             digest: train.digest(),
             train,
-            validation: Validation::new(validation, self.loss),
+            validation,
             test: test.map(|test| Validation::new(test, self.loss)),
             evaluations,
             threads: self.threads,
             fits: Cell::new(usize::MAX),
             precision: Rc::clone(&self.precision),
-            frozen: RefCell::default(),
-            room: Rc::new(Cell::new(Shared::ROOM / self.models().len())),
+            frozen: Rc::clone(frozen),
+            room: Rc::clone(room),
         })
+    }
+
+    fn sets(&self) -> Result<Rc<Sets>> {
+        let sets = self.sets.borrow().clone();
+        sets.ok_or_else(|| Error::Invalid("the data are not there any more".to_owned()))
+    }
+
+    /// What stands before each text for a base model: the prompts of that name, or the study's.
+    fn prompts(&self, name: Option<&str>, base: &Base) -> Result<RolePrompts> {
+        let set: Option<&PromptSet> = match name {
+            None => self.settings.prompts.as_ref(),
+            Some(name) => Some(self.settings.prompt_sets.get(name).ok_or_else(|| {
+                Error::Invalid(format!(
+                    "`prompts` is `{name}`; it must be the name of one of the `prompt_sets` under `[trial]`"
+                ))
+            })?),
+        };
+        Ok(set.map_or_else(RolePrompts::default, |set| set.roles(&base.prompts)))
     }
 }
 

@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use hpo_protocol::embedding::PrecisionKind;
+use hpo_protocol::embedding::{PrecisionKind, RolePrompts};
 
 use crate::error::{Error, Result};
 use crate::evaluate::Evaluations;
@@ -12,11 +12,13 @@ use crate::examples::Examples;
 use crate::model::{Base, Frozen};
 use crate::validate::Validation;
 
-/// What all trials of a worker that begin with the same base model share.
+/// What all trials of a worker that begin with the same base model and have the same prompts share.
 #[derive(Debug)]
 pub struct Shared {
     /// The untrained model.
-    pub base: Base,
+    pub base: Rc<Base>,
+    /// What stands before each text.
+    pub prompts: RolePrompts,
     /// Tokens per text of a trial that says no other number.
     pub max_length: usize,
     /// The training examples.
@@ -36,7 +38,7 @@ pub struct Shared {
     /// The precision that `auto` is on this device, once it is known.
     pub precision: Rc<OnceCell<PrecisionKind>>,
     /// The lowest layers that some trial has not trained, by their number.
-    pub frozen: RefCell<BTreeMap<u64, Rc<Frozen>>>,
+    pub frozen: Rc<RefCell<BTreeMap<u64, Rc<Frozen>>>>,
     /// How many bytes they may still keep.
     pub room: Rc<Cell<usize>>,
 }
@@ -54,6 +56,8 @@ impl Shared {
             return Ok(self.max_length);
         };
         let (first, last) = self.train.edges();
+        let prompts = [self.train.longest_prompt(), self.evaluations.longest_prompt()];
+        let first = prompts.into_iter().fold(first, usize::max);
         let (least, most) = (3.max(first + last + 1), self.max_length);
         let length = usize::try_from(chosen).unwrap_or(usize::MAX);
         if (least..=most).contains(&length) {

@@ -17,13 +17,6 @@ pub struct Tokenised {
     pub texts: Vec<Box<[u32]>>,
 }
 
-impl Tokenised {
-    /// The text at that place, cut to so many tokens: more than the special ones.
-    pub fn cut(&self, place: u32, max_length: usize) -> Cow<'_, [u32]> {
-        cut(&self.texts[place as usize], self.edges, max_length)
-    }
-}
-
 /// A tokenizer that cuts texts to a number of tokens and never pads.
 #[derive(Debug)]
 pub struct Tokens {
@@ -88,6 +81,42 @@ impl Tokens {
     }
 }
 
+/// A text as a model takes it.
+pub trait Text {
+    /// Its token ids, at least one.
+    fn tokens(&self) -> &[u32];
+
+    /// How many of them, from the first one, are its prompt's.
+    fn prompt(&self) -> usize {
+        0
+    }
+}
+
+impl Text for &[u32] {
+    fn tokens(&self) -> &[u32] {
+        self
+    }
+}
+
+/// A text behind its prompt.
+#[derive(Debug, Clone)]
+pub struct Prompted<'a> {
+    /// The token ids of both, at least one.
+    pub tokens: Cow<'a, [u32]>,
+    /// How many of them, from the first one, are the prompt's: the special ones before it are, those at the end are not.
+    pub prompt: usize,
+}
+
+impl Text for Prompted<'_> {
+    fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    fn prompt(&self) -> usize {
+        self.prompt
+    }
+}
+
 /// The token ids of a text as [`Tokens::read`] with that `max_length` would have given them. `edges` is how many special
 /// tokens the text begins and ends with: they stay, so `max_length` must be above their sum.
 pub fn cut(tokens: &[u32], edges: (usize, usize), max_length: usize) -> Cow<'_, [u32]> {
@@ -96,6 +125,15 @@ pub fn cut(tokens: &[u32], edges: (usize, usize), max_length: usize) -> Cow<'_, 
     }
     let kept = &tokens[..max_length - edges.1];
     Cow::Owned([kept, &tokens[tokens.len() - edges.1..]].concat())
+}
+
+/// A text of which so many tokens are its prompt's, cut as [`cut`] does. Something is always left behind the prompt.
+pub fn prompted(tokens: &[u32], prompt: usize, edges: (usize, usize), max_length: usize) -> Prompted<'_> {
+    let tokens = cut(tokens, edges, max_length);
+    Prompted {
+        prompt: prompt.min(tokens.len() - 1),
+        tokens,
+    }
 }
 
 fn refused(error: tokenizers::Error) -> Error {

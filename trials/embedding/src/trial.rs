@@ -14,6 +14,7 @@ use crate::gradient::Pass;
 use crate::layers;
 use crate::loss::{Classifier, Loss};
 use crate::model::{Gradients, Model, Weights};
+use crate::negatives;
 use crate::optimizer::Optimizer;
 use crate::precision::{self, Scaler};
 use crate::resource::{Course, Goal};
@@ -26,6 +27,9 @@ use crate::validate::Measured;
 const STEP: u64 = 2;
 /// That for the changes of texts in an epoch.
 const AUGMENT: u64 = 3;
+
+/// That for the negatives of an epoch.
+const NEGATIVES: u64 = 4;
 
 /// Steps after which losses are read from a device that must be waited for.
 const READ_EVERY: usize = 32;
@@ -151,7 +155,14 @@ impl<'a> Trial<'a> {
         let size = self.batch_size();
         let from = (position.batch as usize).saturating_mul(size).min(self.order.len());
         let to = from.saturating_add(size).min(self.order.len());
-        let batch = self.shared.train.rows().select(&self.order[from..to]);
+        let parameters = &self.identity.parameters;
+        let most = parameters.negatives_per_row.unwrap_or(Parameters::NEGATIVES_PER_ROW);
+        let batch = negatives::drawn(
+            self.shared.train.rows(),
+            &self.order[from..to],
+            usize::try_from(most).unwrap_or(usize::MAX),
+            derive(self.identity.seed, NEGATIVES, position.epoch),
+        );
         let (loss, gradients) = self.gradients(&batch)?;
         let on_cpu = self.shared.base.device == Device::Cpu;
         let known = on_cpu.then(|| loss.f_double_value(&[])).transpose()?;

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
+use hpo_protocol::embedding::Parameters;
 use hpo_protocol::{Baseline, Feature, FromWorker, Measurement, Metrics, Run, ToWorker, VERSION};
 
 use crate::checkpoint::Saved;
 use crate::error::{Error, Result};
-use crate::export::export;
-use crate::model::{Head, Weights};
+use crate::export::{export, name_prompts};
+use crate::model::{Head, Weights, read_prompts};
 use crate::prepare::{Prepared, prepare};
 use crate::segment::{Talk, parameters, segment};
 use crate::shared::Shared;
@@ -87,7 +88,7 @@ pub fn limit_threads(threads: usize) -> Result<()> {
 fn evaluate(prepared: &Prepared) -> Result<Baseline> {
     let mut models = BTreeMap::new();
     for model in prepared.models() {
-        let shared = prepared.shared(model)?;
+        let shared = prepared.shared(model, None)?;
         let measured = untrained(&shared)?;
         match model {
             None => return Ok(Baseline::One(measured)),
@@ -120,14 +121,20 @@ fn untrained(shared: &Shared) -> Result<Measurement> {
 /// Exports the model of a checkpoint, and measures it and the untrained one.
 fn exported(prepared: &Prepared, checkpoint: &Path, directory: PathBuf) -> Result<FromWorker> {
     let saved = Saved::read(checkpoint)?;
-    let shared = prepared.shared(saved.parameters()?.model.as_deref())?;
+    let Parameters { model, prompts, .. } = saved.parameters()?;
+    let shared = prepared.shared(model.as_deref(), prompts.as_deref())?;
     let base = &shared.base;
     let mut trained = saved.model(base)?;
     let max_length = shared.max_length(trained.max_length)?;
     // What was measured is what whoever loads the model gets.
     trained.max_length = Some(max_length as u64);
     export(base, &trained, &directory)?;
+    let named = read_prompts(&directory)?.renamed(&shared.prompts, shared.train.rows().kind());
+    if let Some(named) = named {
+        name_prompts(&named, &directory)?;
+    }
     let (test, evaluations) = measure_exported(&shared, &trained.weights, trained.head, max_length)?;
+    let shared = prepared.shared(model.as_deref(), None)?;
     let (untrained, untrained_evaluations) = measure_exported(&shared, &base.weights, base.head, shared.max_length)?;
     Ok(FromWorker::Exported {
         directory,
@@ -177,10 +184,10 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-/// Trains a segment of a trial with its base model.
+/// Trains a segment of a trial with its base model and its prompts.
 fn train(prepared: &Prepared, run: &Run, talk: &mut Conversation<'_>) -> Result<()> {
-    let model = parameters(&run.parameters)?.model;
-    let shared = prepared.shared(model.as_deref())?;
+    let Parameters { model, prompts, .. } = parameters(&run.parameters)?;
+    let shared = prepared.shared(model.as_deref(), prompts.as_deref())?;
     segment(&shared, run, talk)
 }
 

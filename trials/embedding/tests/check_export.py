@@ -52,9 +52,16 @@ TEXTS = [
 def difference(directory: str) -> float:
     model = SentenceTransformer(directory, device="cpu")
     model.max_seq_length = min(model.max_seq_length, 128)
-    theirs = model.encode(TEXTS).tolist()
+    ways = {"": model.encode}
+    if model.default_prompt_name is None:
+        ways |= {"query": model.encode_query, "document": model.encode_document}
+    return max(of_one_way(directory, model.max_seq_length, way, encode) for way, encode in ways.items())
+
+
+def of_one_way(directory: str, max_length: int, way: str, encode) -> float:
+    theirs = encode(TEXTS).tolist()
     command = ["cargo", "run", "--release", "-q", "-p", "hpo-trial-embedding", "--example", "embed", "--"]
-    command += [directory, str(model.max_seq_length)]
+    command += [directory, str(max_length), *way.split()]
     output = subprocess.run(command, input="\n".join(TEXTS), capture_output=True, text=True, check=True).stdout
     ours = [json.loads(line) for line in output.splitlines()]
     pairs = (pair for rows in zip(ours, theirs, strict=True) for pair in zip(*rows, strict=True))

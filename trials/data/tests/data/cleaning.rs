@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::common::Place;
-use hpo_data::{Data, Dropped, Rows};
+use hpo_data::{Data, Dropped, Rows, Triplet};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 fn named(data: &Data) -> BTreeSet<Vec<&str>> {
     let text = |place: &u32| data.texts[*place as usize].as_str();
     match &data.rows {
-        Rows::Triplets(rows) => rows.iter().map(|row| row.iter().map(text).collect()).collect(),
+        Rows::Triplets(rows) => {
+            let texts = |row: &Triplet| [&[row.anchor, row.positive], row.negatives.as_slice()].concat();
+            rows.iter().map(|row| texts(row).iter().map(text).collect()).collect()
+        }
         Rows::Pairs(rows) => rows.iter().map(|row| row.iter().map(text).collect()).collect(),
         Rows::Scored(rows) => rows.iter().map(|(row, _)| row.iter().map(text).collect()).collect(),
         Rows::Labelled(rows) => rows.iter().map(|(row, _)| vec![text(row)]).collect(),

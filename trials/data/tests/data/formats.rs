@@ -1,7 +1,7 @@
 //! The same rows in every format are the same data.
 
 use crate::common::{Place, write_all, write_parquet};
-use hpo_data::{Kind, Rows};
+use hpo_data::{Kind, Rows, Triplet};
 use parquet::basic::{Compression, GzipLevel};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -10,6 +10,10 @@ const FORMATS: [&str; 4] = ["jsonl", "csv", "tsv", "parquet"];
 
 fn rows(rows: Value) -> Vec<Vec<Value>> {
     serde_json::from_value(rows).unwrap()
+}
+
+fn triplets(rows: &[[u32; 3]]) -> Rows {
+    Rows::Triplets(rows.iter().copied().map(Triplet::from).collect())
 }
 
 /// Texts that a format might stumble over.
@@ -103,12 +107,56 @@ fn lists_and_numbered_columns_become_several_rows() {
         "columns.csv",
         "anchor,positive,negative_1,negative_2\nq,p,m,n\nq,o,m,n\nr,p,m,\n",
     );
-    let both = json!({ "train": "columns.csv", "validation": "list.jsonl", "clean": false });
-    let sets = place.load(both).unwrap();
-    let all = [[0, 1, 2], [0, 1, 3], [0, 4, 2], [0, 4, 3], [5, 1, 2]];
+    let both = |negatives: Option<&str>| {
+        let mut settings = json!({ "train": "columns.csv", "validation": "list.jsonl", "clean": false });
+        if let Some(negatives) = negatives {
+            settings["negatives"] = json!(negatives);
+        }
+        place.load(settings).unwrap()
+    };
+    for negatives in [None, Some("apart")] {
+        let sets = both(negatives);
+        let all = [[0, 1, 2], [0, 1, 3], [0, 4, 2], [0, 4, 3], [5, 1, 2]];
+        assert_eq!(sets.train.rows, triplets(&all));
+        assert_eq!(sets.train.texts, ["q", "p", "m", "n", "o", "r"]);
+        assert_eq!(sets.validation.rows, triplets(&all[..4]));
+    }
+    let sets = both(Some("together"));
+    let row = |anchor: u32, positive: u32, negatives: &[u32]| Triplet {
+        anchor,
+        positive,
+        negatives: negatives.to_vec(),
+    };
+    let all = [row(0, 1, &[2, 3]), row(0, 4, &[2, 3]), row(5, 1, &[2])];
     assert_eq!(sets.train.rows, Rows::Triplets(all.to_vec()));
     assert_eq!(sets.train.texts, ["q", "p", "m", "n", "o", "r"]);
-    assert_eq!(sets.validation.rows, Rows::Triplets(all[..4].to_vec()));
+    assert_eq!(sets.validation.rows, Rows::Triplets(all[..2].to_vec()));
+    assert_eq!((sets.report.train.rows, sets.report.validation.rows), (3, 2));
+}
+
+/// What is wrong with a negative is no matter of the others of its row.
+#[test]
+fn negatives_that_stay_together_are_cleaned_one_by_one() {
+    let place = Place::new();
+    place.write(
+        "t.jsonl",
+        "{\"anchor\":\"a\",\"positive\":\"b\",\"negative\":[\"c\",\"a\",\"\",\"c\",\"d\"]}\n{\"anchor\":\"e\",\"positive\":\"f\",\"negative\":[\"e\",\"f\"]}\n",
+    );
+    place.write(
+        "v.jsonl",
+        "{\"anchor\":\"v\",\"positive\":\"w\",\"negative\":[\"x\",\"y\"]}\n",
+    );
+    let sets = place
+        .load(json!({ "train": "t.jsonl", "validation": "v.jsonl", "negatives": "together" }))
+        .unwrap();
+    assert_eq!(sets.train.texts, ["a", "b", "c", "d"]);
+    let row = Triplet {
+        anchor: 0,
+        positive: 1,
+        negatives: vec![2, 3],
+    };
+    assert_eq!(sets.train.rows, Rows::Triplets(vec![row]));
+    assert_eq!((sets.report.train.rows, sets.report.train.texts), (1, 4));
 }
 
 #[test]
@@ -128,7 +176,7 @@ fn a_mapping_says_what_columns_are_for() {
     );
     assert_eq!(
         load(json!({ "anchor": "x", "positive": "y", "negative": ["label"] })),
-        Rows::Triplets(vec![[0, 1, 2], [3, 4, 5]])
+        triplets(&[[0, 1, 2], [3, 4, 5]])
     );
     assert_eq!(
         load(json!({ "text": "x", "label": "label" })),

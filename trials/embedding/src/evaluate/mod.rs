@@ -7,6 +7,7 @@ mod logistic;
 mod neighbours;
 mod reranking;
 mod retrieval;
+mod roles;
 mod similarity;
 mod triplets;
 
@@ -14,14 +15,14 @@ use std::collections::BTreeMap;
 
 use hpo_data::evaluation::{self, EvaluationData, Task};
 use hpo_protocol::Metrics;
-use hpo_protocol::embedding::{Classifier, Evaluation as Table, EvaluationKind, Every};
+use hpo_protocol::embedding::{Classifier, Evaluation as Table, EvaluationKind, Every, RolePrompts};
 use tch::{Kind, Tensor};
 
 use crate::embed::embed;
 use crate::error::Result;
 use crate::kept_tokens::KeptTokens;
 use crate::model::{Model, normalise};
-use crate::tokens::Tokenised;
+use crate::prompted::{Places, PromptedTexts};
 
 /// Names and values of metrics.
 type Values = Vec<(&'static str, f64)>;
@@ -31,13 +32,19 @@ type Values = Vec<(&'static str, f64)>;
 pub struct Evaluations(Vec<Evaluation>);
 
 impl Evaluations {
-    /// Tokenises their texts, those of each evaluation once.
-    pub fn of(sources: &[Source], tokens: &KeptTokens) -> Result<Self> {
+    /// Tokenises their texts, those of each evaluation once behind each of their prompts.
+    pub fn of(sources: &[Source], tokens: &KeptTokens, prompts: &RolePrompts) -> Result<Self> {
         sources
             .iter()
-            .map(|source| Evaluation::of(source, tokens))
+            .map(|source| Evaluation::of(source, tokens, prompts))
             .collect::<Result<_>>()
             .map(Self)
+    }
+
+    /// How many tokens their longest prompt has, with the special ones before it.
+    pub fn longest_prompt(&self) -> usize {
+        let of_each = self.0.iter().map(|evaluation| evaluation.texts.longest_prompt());
+        of_each.max().unwrap_or(0)
     }
 
     /// Adds to `metrics` what those evaluations measure of a model that are `due` and not among them yet. Texts are cut to
@@ -95,20 +102,23 @@ pub struct Evaluation {
     kind: EvaluationKind,
     every: Every,
     classifier: Classifier,
-    texts: Tokenised,
+    texts: PromptedTexts,
+    /// What is asked of places of `texts`.
     task: Task,
 }
 
 impl Evaluation {
-    fn of(source: &Source, tokens: &KeptTokens) -> Result<Self> {
-        let texts: Vec<&str> = source.data.texts.iter().map(String::as_str).collect();
+    fn of(source: &Source, tokens: &KeptTokens, prompts: &RolePrompts) -> Result<Self> {
+        let EvaluationData { texts, task } = &source.data;
+        let mut places = Places::new(&prompts.columns(roles::columns(task)), texts.len());
+        let task = roles::placed(task, |column, text| places.of(column, text));
         Ok(Self {
             name: source.name.clone(),
             kind: source.table.r#type,
             every: source.table.every,
             classifier: source.table.classifier.unwrap_or(Classifier::LogisticRegression),
-            texts: tokens.encode(&texts)?,
-            task: source.data.task.clone(),
+            texts: places.tokenise(texts, tokens)?,
+            task,
         })
     }
 
@@ -116,7 +126,7 @@ impl Evaluation {
     fn measure(&self, model: &Model, max_length: usize) -> Result<Option<Metrics>> {
         let text = |place| self.texts.cut(place, max_length);
         let scaled = is_scaled(&self.task, self.classifier);
-        let embeddings = embed(model, self.texts.texts.len(), text, scaled, "evaluation: texts")?;
+        let embeddings = embed(model, self.texts.count(), text, scaled, "evaluation: texts")?;
         if !embeddings.f_sum(Kind::Double)?.f_double_value(&[])?.is_finite() {
             return Ok(None);
         }

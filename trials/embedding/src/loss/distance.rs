@@ -29,11 +29,13 @@ pub fn all(kind: DistanceKind, left: &Tensor, right: &Tensor) -> Result<Tensor> 
     Ok(match kind {
         DistanceKind::SquaredEuclidean => squares(left, right)?,
         DistanceKind::Euclidean => squares(left, right)?.f_clamp_min(1e-12)?.f_sqrt()?,
-        DistanceKind::Cosine => {
-            let products = normalise(left)?.f_matmul(&normalise(right)?.f_transpose(0, 1)?)?;
-            products.f_neg()?.f_add_scalar(1.0)?
-        }
+        DistanceKind::Cosine => cosines(left, right)?.f_neg()?.f_add_scalar(1.0)?,
     })
+}
+
+/// Cosines of all `[left, hidden]` with all `[right, hidden]`, `[left, right]`.
+pub fn cosines(left: &Tensor, right: &Tensor) -> Result<Tensor> {
+    Ok(normalise(left)?.f_matmul(&normalise(right)?.f_transpose(0, 1)?)?)
 }
 
 /// Squared Euclidean distances of all from all.

@@ -3,6 +3,7 @@
 mod classification;
 mod cosine_similarity;
 mod distance;
+mod false_negatives;
 mod multiple_negatives;
 #[cfg(test)]
 mod tests;
@@ -44,9 +45,9 @@ fn computed(kind: LossKind, parameters: &Parameters) -> Box<dyn Objective> {
 #[derive(Debug)]
 struct Batch<'a> {
     rows: &'a Rows,
-    /// `[columns * rows, hidden]`: all anchors, then all positives, and so on, as in [`Rows::texts`].
+    /// `[texts, hidden]`: all anchors, then all positives, and so on, as in [`Rows::texts`].
     embeddings: &'a Tensor,
-    /// The same, `[rows, hidden]` for each column.
+    /// The same column by column: `[rows, hidden]`, or `[negatives, hidden]`.
     columns: Vec<Tensor>,
     /// The places of the texts, likewise.
     texts: Vec<Vec<u32>>,
@@ -80,8 +81,8 @@ impl Loss {
         self.0.couples(data)
     }
 
-    /// The scalar loss of a batch of `data`. `embeddings` is `[columns * rows, hidden]`: all anchors, then all
-    /// positives, and so on, as in [`Rows::texts`]. Labelled texts need a classifier.
+    /// The scalar loss of a batch of `data`. `embeddings` is `[texts, hidden]`: all anchors, then all positives, and so on,
+    /// as in [`Rows::texts`]. Labelled texts need a classifier.
     pub fn of(
         &self,
         embeddings: &Tensor,
@@ -89,16 +90,21 @@ impl Loss {
         data: &Examples,
         classifier: Option<&Classifier>,
     ) -> Result<Tensor> {
-        let columns = rows.columns();
         self.0.of(&Batch {
             rows,
             embeddings,
-            columns: embeddings.f_chunk(columns as i64, 0)?,
-            texts: (0..columns).map(|column| rows.column(column)).collect(),
+            columns: columns(embeddings, rows)?,
+            texts: (0..rows.columns()).map(|column| rows.column(column)).collect(),
             data,
             classifier,
         })
     }
+}
+
+/// Something of each text `[texts, …]`, column by column of the rows.
+pub fn columns(texts: &Tensor, rows: &Rows) -> Result<Vec<Tensor>> {
+    let sizes: Vec<i64> = rows.sizes().into_iter().map(|size| size as i64).collect();
+    Ok(texts.f_split_with_sizes(&sizes, 0)?)
 }
 
 /// The error of a loss and rows that are not made for each other.

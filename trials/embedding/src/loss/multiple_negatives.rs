@@ -3,6 +3,7 @@
 use hpo_protocol::embedding::Parameters;
 use tch::{Kind, Tensor};
 
+use super::false_negatives::FalseNegatives;
 use super::{Batch, Objective};
 use crate::error::Result;
 use crate::examples::Examples;
@@ -15,13 +16,15 @@ pub struct MultipleNegatives {
     temperature: f64,
     /// Whether positives are asked for their anchors too.
     symmetric: bool,
+    /// What is not counted as a negative.
+    false_negatives: FalseNegatives,
 }
 
 impl Objective for MultipleNegatives {
     /// InfoNCE (van den Oord et al., 2018, section 2.3) with cosines over a temperature, as
     /// the multiple-negatives ranking loss of Henderson et al. (2017, section 4). Each anchor must find its positive
-    /// among all positives and negatives of the batch; texts that are right answers to it as well are left out. If
-    /// symmetric, it is the mean of that and of each positive finding its anchor among all anchors.
+    /// among all positives and negatives of the batch, of which its row may have several; texts that are right answers to it as
+    /// well, or are taken for such, are left out. If symmetric, it is the mean of that and of each positive finding its anchor among all anchors.
     fn of(&self, batch: &Batch<'_>) -> Result<Tensor> {
         let anchors = normalise(&batch.columns[0])?;
         let candidates = normalise(&Tensor::f_cat(&batch.columns[1..], 0)?)?;
@@ -49,6 +52,7 @@ impl MultipleNegatives {
         Self {
             temperature: parameters.temperature,
             symmetric: parameters.symmetric,
+            false_negatives: FalseNegatives::new(parameters),
         }
     }
 
@@ -68,8 +72,15 @@ impl MultipleNegatives {
         let mask = Tensor::f_from_slice(&also_right)?
             .f_view([count as i64, width as i64])?
             .f_to_device(rows.device())?;
-        let scores = rows
-            .f_matmul(&candidates.f_transpose(0, 1)?)?
+        let cosines = rows.f_matmul(&candidates.f_transpose(0, 1)?)?;
+        let mask = match self.false_negatives.limit(|| Ok(cosines.f_diagonal(0, 0, 1)?))? {
+            Some(limit) => {
+                let mut too_near = cosines.f_gt_tensor(&limit.f_unsqueeze(1)?)?;
+                mask.f_logical_or(&too_near.f_fill_diagonal_(0.0, false)?)?
+            }
+            None => mask,
+        };
+        let scores = cosines
             .f_div_scalar(self.temperature)?
             .f_masked_fill(&mask, f64::NEG_INFINITY)?;
         let own = Tensor::f_arange(count as i64, (Kind::Int64, rows.device()))?;

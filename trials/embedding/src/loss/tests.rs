@@ -9,7 +9,7 @@ fn examples(rows: Rows) -> Examples {
 }
 
 fn triplets(rows: &[[u32; 3]]) -> Rows {
-    Rows::Triplets(rows.to_vec())
+    Rows::Triplets(rows.iter().copied().map(Into::into).collect())
 }
 
 fn loss(parameters: &Parameters, batch: &Rows, data: &Examples, numbers: &[f32], width: i64) -> f64 {

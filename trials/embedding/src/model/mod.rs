@@ -17,6 +17,7 @@ mod weights;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use hpo_protocol::embedding::ModelPrompts;
 use tch::{Device, Kind, Tensor};
 
 pub use self::dropout::{Dropout, Mask, Site};
@@ -32,6 +33,7 @@ pub use self::portable::{Drops, Layers, Portable};
 pub use self::tokenizer::{read_tokenizer, tokenizer_files, write_max_length};
 pub use self::weights::{Weight, Weights, decays};
 use crate::error::{Error, Result};
+use crate::tokens::Text;
 
 /// The untrained model, loaded once per worker; trials start from copies of its weights.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub struct Base {
     pub config: Config,
     /// What follows the encoder.
     pub head: Head,
+    /// The prompts that it names.
+    pub prompts: ModelPrompts,
     /// Its weights.
     pub weights: Weights,
     /// The digest of its weight files: [`Files::digest`].
@@ -68,6 +72,7 @@ impl Base {
             config: *encoder.config(),
             encoder,
             head,
+            prompts: read_prompts(directory)?,
             weights,
             identity: files.digest(),
             device,
@@ -194,22 +199,25 @@ impl Model {
         frozen.map(|frozen| frozen.below(texts, batch)).transpose()
     }
 
-    /// Embeddings `[texts, hidden]` in the order of `texts`, each a non-empty list of token ids, in evaluation mode.
-    /// Scaled to length 1 only if the model does so.
-    pub fn embed(&self, texts: &[&[u32]]) -> Result<Tensor> {
+    /// Embeddings `[texts, hidden]` in the order of `texts`, in evaluation mode. Scaled to length 1 only if the model does so.
+    pub fn embed<T: Text>(&self, texts: &[T]) -> Result<Tensor> {
         let _no_grad = tch::no_grad_guard();
+        let (texts, prompts) = self.split(texts);
+        let texts = texts.as_slice();
         let batch = Packed::new(texts, self.positions);
         let below = self.below(texts, &batch)?;
         let tokens = match &self.engine {
             Engine::Native(native) => native.embed(&batch, &Dropout::NONE, below.as_ref())?,
             Engine::Portable(portable) => encode(portable, &batch, &Dropout::NONE, below.as_ref())?.0,
         };
-        self.pool(&tokens, &batch)
+        self.pool(&tokens, &batch, &prompts)
     }
 
     /// The same as [`Model::train`], without the means for a gradient.
-    pub fn embed_with(&self, texts: &[&[u32]], dropout: Dropout) -> Result<Tensor> {
+    pub fn embed_with<T: Text>(&self, texts: &[T], dropout: Dropout) -> Result<Tensor> {
         let _no_grad = tch::no_grad_guard();
+        let (texts, prompts) = self.split(texts);
+        let texts = texts.as_slice();
         let batch = Packed::new(texts, self.positions);
         let below = self.below(texts, &batch)?;
         let tokens = match (&self.mixed, &self.engine) {
@@ -218,11 +226,13 @@ impl Model {
                 encode(portable, &batch, &dropout, below.as_ref())?.0
             }
         };
-        self.pool(&tokens, &batch)
+        self.pool(&tokens, &batch, &prompts)
     }
 
     /// The same for training, with dropout and in the precision of training: [`Model::gradients`] can follow.
-    pub fn train(&self, texts: &[&[u32]], dropout: Dropout) -> Result<Embedded> {
+    pub fn train<T: Text>(&self, texts: &[T], dropout: Dropout) -> Result<Embedded> {
+        let (texts, prompts) = self.split(texts);
+        let texts = texts.as_slice();
         // The kernels draw from no generator of the process, but what follows them may: the dropout of a layer of labels.
         tch::manual_seed(dropout.seed as i64);
         let batch = Packed::new(texts, self.positions);
@@ -232,22 +242,36 @@ impl Model {
                 let (tokens, pass) = native.train(batch, dropout, below.as_ref())?;
                 let tokens = tokens.f_set_requires_grad(true)?;
                 Ok(Embedded {
-                    embeddings: self.pool(&tokens, pass.batch())?,
+                    embeddings: self.pool(&tokens, pass.batch(), &prompts)?,
                     trace: Trace::Native(tokens, Box::new(pass)),
                 })
             }
             (Some(portable), _) | (None, Engine::Portable(portable)) => {
                 let (tokens, rows) = encode(portable, &batch, &dropout, below.as_ref())?;
                 Ok(Embedded {
-                    embeddings: self.pool(&tokens, &batch)?,
+                    embeddings: self.pool(&tokens, &batch, &prompts)?,
                     trace: Trace::Portable(batch.words, rows),
                 })
             }
         }
     }
 
-    fn pool(&self, tokens: &Tensor, batch: &Packed) -> Result<Tensor> {
-        let packed = self.head.forward(tokens, &batch.groups)?;
+    /// The token ids of texts, and how many of each from the first one are not pooled; none if all are.
+    fn split<'a, T: Text>(&self, texts: &'a [T]) -> (Vec<&'a [u32]>, Vec<usize>) {
+        let mut prompts = Vec::new();
+        if !self.head.include_prompt && texts.iter().any(|text| text.prompt() > 0) {
+            prompts = texts.iter().map(Text::prompt).collect();
+        }
+        (texts.iter().map(Text::tokens).collect(), prompts)
+    }
+
+    /// The embeddings of a batch; `prompts` is as [`split`](Self::split) has them.
+    fn pool(&self, tokens: &Tensor, batch: &Packed, prompts: &[usize]) -> Result<Tensor> {
+        let mut left_out = vec![0; prompts.len()];
+        for (&row, &prompt) in batch.rows.iter().zip(prompts) {
+            left_out[row as usize] = prompt as i64;
+        }
+        let packed = self.head.forward(tokens, &batch.groups, &left_out)?;
         let rows = Tensor::f_from_slice(&batch.rows)?.f_to_device(self.device)?;
         Ok(packed.f_index_select(0, &rows)?)
     }
@@ -303,4 +327,17 @@ fn encode(portable: &Portable, batch: &Packed, dropout: &Dropout, below: Option<
     tch::manual_seed(dropout.seed as i64);
     let rows = portable.words(batch)?;
     Ok((portable.forward(batch, &rows, dropout, below)?, rows))
+}
+
+/// The prompts that a model's directory names. Where it has no `modules.json`, sentence-transformers does not look for them.
+pub fn read_prompts(directory: &Path) -> Result<ModelPrompts> {
+    let path = directory.join(ModelPrompts::FILE);
+    if !directory.join("modules.json").exists() {
+        return Ok(ModelPrompts::default());
+    }
+    match std::fs::read_to_string(&path) {
+        Ok(text) => ModelPrompts::read(&text).map_err(|message| Error::file(&path, message)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(ModelPrompts::default()),
+        Err(error) => Err(Error::io("read", &path)(error)),
+    }
 }

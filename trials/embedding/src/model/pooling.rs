@@ -18,6 +18,8 @@ pub struct Head {
     pub pooling: PoolingKind,
     /// Whether embeddings are scaled to length 1.
     pub normalise: bool,
+    /// Whether the tokens of a prompt are pooled with those of its text.
+    pub include_prompt: bool,
 }
 
 #[derive(Deserialize)]
@@ -45,6 +47,7 @@ impl Head {
         let mut head = Self {
             pooling: PoolingKind::Mean,
             normalise: false,
+            include_prompt: true,
         };
         let path = directory.join("modules.json");
         if !path.exists() {
@@ -55,7 +58,9 @@ impl Head {
                 "Transformer" if module.path.is_empty() => {}
                 "Pooling" => {
                     let path = directory.join(&module.path).join("config.json");
-                    head.pooling = pooling(&read_json(&path)?).ok_or_else(|| {
+                    let config: Map<String, Value> = read_json(&path)?;
+                    head.include_prompt = config.get("include_prompt") != Some(&Value::Bool(false));
+                    head.pooling = pooling(&config).ok_or_else(|| {
                         Error::file(
                             &path,
                             "this pooling is not supported; use a model with mean, cls or max pooling",
@@ -81,6 +86,7 @@ impl Head {
         Self {
             pooling: parameters.pooling.unwrap_or(self.pooling),
             normalise: parameters.normalize.unwrap_or(self.normalise),
+            ..self
         }
     }
 
@@ -132,21 +138,51 @@ impl Head {
     }
 
     /// Embeddings `[texts, hidden]` of packed token vectors `[tokens, hidden]`, in the order of the groups; scaled to
-    /// length 1 only if the model does so.
-    pub fn forward(&self, tokens: &Tensor, groups: &[Group]) -> Result<Tensor> {
+    /// length 1 only if the model does so. `left_out` is how many tokens of each text, in that order, are not pooled, from the first
+    /// one; always fewer than it has. If it is empty, all are pooled.
+    pub fn forward(&self, tokens: &Tensor, groups: &[Group], left_out: &[i64]) -> Result<Tensor> {
         let sizes: Vec<i64> = groups.iter().map(Group::tokens).collect();
         let mut pooled = Vec::with_capacity(groups.len());
+        let mut from = 0;
         for (part, group) in tokens.f_split_with_sizes(&sizes, 0)?.iter().zip(groups) {
             let part = part.f_view([group.texts, group.length, -1])?;
-            pooled.push(match self.pooling {
-                PoolingKind::Mean => part.f_mean_dim(1, false, Kind::Float)?,
-                PoolingKind::Cls => part.f_select(1, 0)?,
-                // With `amax` equal values would share the gradient; the reference gives it to one of them.
-                PoolingKind::Max => part.f_max_dim(1, false)?.0,
+            let to = from + group.texts as usize;
+            let left_out = left_out.get(from..to).unwrap_or_default();
+            from = to;
+            pooled.push(if left_out.iter().any(|&tokens| tokens > 0) {
+                self.behind(&part, left_out)?
+            } else {
+                match self.pooling {
+                    PoolingKind::Mean => part.f_mean_dim(1, false, Kind::Float)?,
+                    PoolingKind::Cls => part.f_select(1, 0)?,
+                    // With `amax` equal values would share the gradient; the reference gives it to one of them.
+                    PoolingKind::Max => part.f_max_dim(1, false)?.0,
+                }
             });
         }
         let pooled = Tensor::f_cat(&pooled, 0)?;
         if self.normalise { normalise(&pooled) } else { Ok(pooled) }
+    }
+
+    /// The same of token vectors `[texts, length, hidden]` but for the first of each text.
+    fn behind(&self, part: &Tensor, left_out: &[i64]) -> Result<Tensor> {
+        let (texts, length, _) = part.size3()?;
+        let first = Tensor::f_from_slice(left_out)?
+            .f_to_device(part.device())?
+            .f_view([texts, 1, 1])?;
+        let places = Tensor::f_arange(length, (Kind::Int64, part.device()))?.f_view([1, length, 1])?;
+        let without = places.f_less_tensor(&first)?;
+        Ok(match self.pooling {
+            PoolingKind::Mean => {
+                let sum = part
+                    .f_masked_fill(&without, 0.0)?
+                    .f_sum_dim_intlist(1, false, Kind::Float)?;
+                let counts = first.f_neg()?.f_add_scalar(length as f64)?.f_view([texts, 1])?;
+                sum.f_div(&counts)?
+            }
+            PoolingKind::Cls => part.f_take_along_dim(&first, 1)?.f_squeeze_dim(1)?,
+            PoolingKind::Max => part.f_masked_fill(&without, f64::NEG_INFINITY)?.f_max_dim(1, false)?.0,
+        })
     }
 }
 

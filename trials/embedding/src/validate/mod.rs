@@ -3,7 +3,7 @@
 mod ranking;
 pub(crate) mod statistics;
 
-use hpo_data::{Rows, pearson, spearman};
+use hpo_data::{Rows, Triplet, pearson, spearman};
 use hpo_protocol::Metrics;
 use hpo_protocol::embedding::DistanceKind;
 use tch::{Kind, Tensor};
@@ -34,7 +34,7 @@ pub enum RankingLoss {
     LogRank,
     /// [`Ranked::cross_entropy`].
     CrossEntropy,
-    /// Of triplets, the mean of `max(0, |a-p|^2 - |a-n|^2 + margin)`; of pairs, which have no negatives, the cross-entropy.
+    /// Of triplets, the mean over the rows of the mean of `max(0, |a-p|^2 - |a-n|^2 + margin)` over the negatives of each; of pairs, which have no negatives, the cross-entropy.
     Triplet {
         /// The margin, above 0.
         margin: f64,
@@ -79,7 +79,8 @@ impl Validation {
     ///
     /// The loss of triplets and pairs is the [`RankingLoss`]; `mrr@10`, `recall@10` and `ndcg@10` are means over the distinct
     /// anchors, which rank all distinct positives and negatives; ties count against the model, so that equal embeddings of
-    /// everything earn nothing. `triplet_accuracy` is the share of triplets with `|a-p| < |a-n|`. The loss of scored pairs is the mean squared error of
+    /// everything earn nothing. `triplet_accuracy` is the share
+    /// of negatives with `|a-p| < |a-n|`, the mean over the rows. The loss of scored pairs is the mean squared error of
     /// the cosine, beside `spearman` and `pearson`; that of labelled texts is the cross-entropy of the classifier on
     /// the embeddings as the model gives them, beside `accuracy` and `macro_f1`. `mean_cosine` is the mean over all
     /// pairs of different texts: near 1, all embeddings are alike.
@@ -100,14 +101,12 @@ impl Validation {
             };
         }
         let loss = match self.examples.rows() {
-            Rows::Triplets(_) => {
+            Rows::Triplets(rows) => {
                 let (near, far) = self.near_and_far(&embeddings)?;
-                let accuracy = near.f_less_tensor(&far)?.f_mean(Kind::Double)?;
-                report("triplet_accuracy", accuracy.f_double_value(&[])?);
+                report("triplet_accuracy", mean_by_row(&near.f_less_tensor(&far)?, rows)?);
                 match self.loss {
                     RankingLoss::Triplet { margin } => {
-                        let hinge = near.f_sub(&far)?.f_add_scalar(margin)?.f_relu()?;
-                        hinge.f_mean(Kind::Double)?.f_double_value(&[])?
+                        mean_by_row(&near.f_sub(&far)?.f_add_scalar(margin)?.f_relu()?, rows)?
                     }
                     RankingLoss::LogRank | RankingLoss::CrossEntropy => ranked_loss,
                 }
@@ -153,18 +152,34 @@ impl Validation {
         select(embeddings, &self.examples.rows().column(column))
     }
 
-    /// The squared distances of anchors to their positives and to their negatives, `[triplets]` each.
+    /// The squared distances of anchors to their positives and to their negatives, `[negatives]` each.
     fn near_and_far(&self, embeddings: &Tensor) -> Result<(Tensor, Tensor)> {
+        let owners: Vec<u32> = self
+            .examples
+            .rows()
+            .owners()
+            .into_iter()
+            .map(|row| row as u32)
+            .collect();
         let anchors = self.column(embeddings, 0)?;
-        let to = |column| {
-            distance(
-                DistanceKind::SquaredEuclidean,
-                &anchors,
-                &self.column(embeddings, column)?,
-            )
-        };
-        Ok((to(1)?, to(2)?))
+        let near = distance(DistanceKind::SquaredEuclidean, &anchors, &self.column(embeddings, 1)?)?;
+        let negatives = self.column(embeddings, 2)?;
+        let far = distance(DistanceKind::SquaredEuclidean, &select(&anchors, &owners)?, &negatives)?;
+        Ok((select(&near, &owners)?, far))
     }
+}
+
+/// The mean over rows of the mean over the negatives of each, of something of each negative, `[negatives]`.
+fn mean_by_row(of_negatives: &Tensor, rows: &[Triplet]) -> Result<f64> {
+    if rows.iter().all(|row| row.negatives.len() == 1) {
+        return Ok(of_negatives.f_mean(Kind::Double)?.f_double_value(&[])?);
+    }
+    let shares = rows.iter().flat_map(|row| {
+        let count = row.negatives.len();
+        std::iter::repeat_n(1.0 / (count * rows.len()) as f64, count)
+    });
+    let values = Vec::<f64>::try_from(of_negatives.f_to_kind(Kind::Double)?)?;
+    Ok(values.into_iter().zip(shares).map(|(value, share)| value * share).sum())
 }
 
 /// The mean cosine of different rows of length 1, by way of the length of their sum.

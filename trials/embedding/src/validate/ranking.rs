@@ -23,6 +23,8 @@ pub struct Ranking {
     corpus: Vec<u32>,
     /// The place of a text in `corpus`.
     places: HashMap<u32, usize>,
+    /// All places in `corpus` of a text, whatever its prompt, by its origin.
+    twins: HashMap<u32, Vec<usize>>,
 }
 
 /// What a ranking was worth.
@@ -52,12 +54,18 @@ impl Ranking {
         let mut places = HashMap::new();
         let mut corpus = Vec::new();
         // Row by row, in the order of the file.
-        let columns: Vec<Vec<u32>> = (1..rows.columns()).map(|column| rows.column(column)).collect();
-        for text in (0..rows.len()).flat_map(|row| columns.iter().map(move |column| column[row])) {
-            places.entry(text).or_insert_with(|| {
-                corpus.push(text);
-                corpus.len() - 1
-            });
+        rows.map(|column, text| {
+            if column > 0 {
+                places.entry(text).or_insert_with(|| {
+                    corpus.push(text);
+                    corpus.len() - 1
+                });
+            }
+            text
+        });
+        let mut twins: HashMap<u32, Vec<usize>> = HashMap::new();
+        for (place, &text) in corpus.iter().enumerate() {
+            twins.entry(examples.origin(text)).or_default().push(place);
         }
         let mut queries = rows.column(0);
         queries.sort_unstable();
@@ -66,6 +74,7 @@ impl Ranking {
             queries,
             corpus,
             places,
+            twins,
         })
     }
 
@@ -77,10 +86,14 @@ impl Ranking {
         let what = "validation: anchors ranked";
         each(embeddings, &self.queries, &corpus, what, |query, scores| {
             let query = self.queries[query];
-            let right: Vec<usize> = examples.positives(query).iter().map(|text| self.places[text]).collect();
-            // A text is no answer to itself.
-            if let Some(&itself) = self.places.get(&query) {
-                scores[itself] = f32::NEG_INFINITY;
+            let positives = examples.positives(query);
+            let right: Vec<usize> = positives.iter().map(|text| self.places[text]).collect();
+            let twins = |text: u32| self.twins.get(&examples.origin(text)).into_iter().flatten();
+            // A text is no answer to itself, and a right one is none a second time.
+            twins(query).for_each(|&itself| scores[itself] = f32::NEG_INFINITY);
+            let again = positives.iter().flat_map(|&text| twins(text));
+            for &twin in again.filter(|twin| !right.contains(twin)) {
+                scores[twin] = f32::NEG_INFINITY;
             }
             let ranked = standing(scores, &right);
             sum.mrr += ranked.mrr;

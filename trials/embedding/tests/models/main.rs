@@ -5,8 +5,10 @@
 
 mod families;
 mod frozen;
+mod losses;
 mod model;
 mod native;
+mod prompts;
 mod steps;
 #[path = "../common/tiny_model.rs"]
 mod tiny_model;

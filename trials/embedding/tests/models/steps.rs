@@ -30,7 +30,7 @@ fn the_losses_of_100_steps_are_those_of_pytorch() {
     let base = Base::load(&minilm(), Device::Cpu).unwrap();
     let tokens = Tokens::read(&base.directory, 128, base.config.vocab_size).unwrap();
     let texts: Vec<&str> = reference.texts.iter().map(String::as_str).collect();
-    let rows = Rows::Triplets(reference.triplets.clone());
+    let rows = Rows::Triplets(reference.triplets.iter().copied().map(Into::into).collect());
     let data = Examples::new(rows, tokens.encode(&texts).unwrap(), 0);
     let parameters = Parameters {
         learning_rate: reference.learning_rate,

@@ -36,12 +36,17 @@ fn parts_have_the_gradients_of_the_whole() {
             .map(|text| shared.train.text(text).into())
             .collect()
     };
-    let pairs = triplets.iter().map(|&[anchor, positive, _]| [anchor, positive]);
+    let pairs = triplets.iter().map(|row| [row.anchor, row.positive]);
+    let mut several = triplets.to_vec();
+    for (number, row) in several.iter_mut().enumerate() {
+        let others = triplets.iter().take(number % 3).map(|other| other.negatives[0]);
+        row.negatives.extend(others);
+    }
     let scored = pairs.clone().enumerate().map(|(row, pair)| (pair, row as f32 / 7.0));
     let labelled = triplets
         .iter()
         .enumerate()
-        .map(|(row, triplet)| (triplet[0], row as u32 % 3));
+        .map(|(row, triplet)| (triplet.anchor, row as u32 % 3));
     let classifier = Classifier {
         weight: Tensor::arange(3 * HIDDEN as i64, (Kind::Float, Device::Cpu))
             .sin()
@@ -56,6 +61,9 @@ fn parts_have_the_gradients_of_the_whole() {
             0.0,
             Rows::Triplets(triplets.to_vec()),
         ),
+        (None, 0.0, Rows::Triplets(several.clone())),
+        (None, 2.0, Rows::Triplets(several.clone())),
+        (Some(LossKind::MultipleNegatives), 0.0, Rows::Triplets(several)),
         (Some(LossKind::Triplet), 0.0, Rows::Pairs(pairs.clone().collect())),
         (None, 0.0, Rows::Pairs(pairs.collect())),
         (None, 0.0, Rows::Scored(scored.collect())),

@@ -9,7 +9,9 @@ mod frozen_trials;
 mod gradient;
 mod kinds;
 mod length;
+mod negatives;
 mod optimizer;
+mod prompts;
 #[path = "../common/study.rs"]
 mod study;
 #[path = "../common/tiny_model.rs"]
@@ -39,7 +41,7 @@ fn prepared(study: &Study) -> (Rc<Shared>, MutexGuard<'static, ()>) {
     static ALONE: Mutex<()> = Mutex::new(());
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     one_thread();
-    (prepare(&study.start).unwrap().shared(None).unwrap(), alone)
+    (prepare(&study.start).unwrap().shared(None, None).unwrap(), alone)
 }
 
 /// Gives a study synonyms, of pairs of neighbours: `w0` and `w1`, `w2` and `w3` …

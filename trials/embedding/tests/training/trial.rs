@@ -191,6 +191,8 @@ fn the_validation_loss_does_not_know_the_loss_of_the_trial() {
 fn every_parameter_moves_the_result() {
     let mut study = Study::new("effect");
     add_synonyms(&mut study);
+    let sets = json!({"own": {"anchor": "w1 "}});
+    study.start.settings.insert("prompt_sets".to_owned(), sets);
     let mut worker = study.worker();
     let mut result = |parameters: Value| {
         let lines = worker.train(&study.run("runs", parameters, 0, 4, None));
@@ -244,10 +246,16 @@ fn every_parameter_moves_the_result() {
         ("pooling", json!("cls"), json!({})),
         ("normalize", json!(false), json!({})),
         ("max_length", json!(5), json!({})),
+        ("absolute_margin", json!(0.1), json!({})),
+        ("relative_margin", json!(0.1), json!({})),
+        ("prompts", json!("own"), json!({})),
     ];
-    // Labelled texts alone have a head: see the tests of losses. Base models are chosen in a study of several: see those of the worker.
+    // Labelled texts alone have a head, and rows with several negatives another number of them: see the tests of both. Base models are
+    // chosen in a study of several: see those of the worker.
     let known = PARAMETERS.iter().map(|parameter| parameter.name);
-    let known: Vec<_> = known.filter(|name| !["head_dropout", "model"].contains(name)).collect();
+    let known: Vec<_> = known
+        .filter(|name| !["head_dropout", "negatives_per_row", "model"].contains(name))
+        .collect();
     assert_eq!(cases.each_ref().map(|case| case.0).to_vec(), known);
     for (key, value, needs) in cases {
         let mut usual = parameters();

@@ -6,6 +6,7 @@ use crate::one_thread;
 use crate::study::triplets;
 use crate::tiny_model::{directory, tiny_model};
 use hpo_data::Rows;
+use hpo_protocol::embedding::RolePrompts;
 use hpo_trial_embedding::examples::Examples;
 use hpo_trial_embedding::kept_tokens::KeptTokens;
 use hpo_trial_embedding::model::Base;
@@ -35,7 +36,7 @@ fn metrics_are_those_of_the_definition() {
     let settings =
         json!({ "model": path, "train": path.join("train.jsonl"), "validation": path.join("validation.jsonl") });
     let sets = hpo_data::load(&serde_json::from_value(settings).unwrap()).unwrap();
-    let data = Examples::of(&sets.validation, &tokens).unwrap();
+    let data = Examples::of(&sets.validation, &tokens, &RolePrompts::default()).unwrap();
 
     let embed = |place: u32| -> Vec<f64> {
         let row = model.embed(&[data.text(place)]).unwrap();
@@ -46,12 +47,16 @@ fn metrics_are_those_of_the_definition() {
         let pairs = texts[one as usize].iter().zip(&texts[other as usize]);
         pairs.map(|(a, b)| (a - b).powi(2)).sum()
     };
-    let Rows::Triplets(triplets) = data.rows() else {
+    let Rows::Triplets(rows) = data.rows() else {
         panic!("no triplets");
     };
+    let triplets: Vec<[u32; 3]> = rows
+        .iter()
+        .map(|row| [row.anchor, row.positive, row.negatives[0]])
+        .collect();
     let count = triplets.len() as f64;
     let (mut loss, mut accuracy) = (0.0, 0.0);
-    for &[anchor, positive, negative] in triplets {
+    for &[anchor, positive, negative] in &triplets {
         let (near, far) = (distance(anchor, positive), distance(anchor, negative));
         loss += (near - far + MARGIN).max(0.0) / count;
         accuracy += f64::from(near < far) / count;
@@ -92,7 +97,7 @@ fn metrics_are_those_of_the_definition() {
     let pairs = (data.texts() * (data.texts() - 1)) as f64;
 
     let measure = |loss| {
-        let data = Examples::of(&sets.validation, &tokens).unwrap();
+        let data = Examples::of(&sets.validation, &tokens, &RolePrompts::default()).unwrap();
         Validation::new(data, loss).measure(&model, None, usize::MAX).unwrap()
     };
     let measured = measure(TRIPLET);
@@ -133,13 +138,13 @@ fn texts_that_are_equal_once_cut_earn_nothing() {
     let texts: [&[u32]; 4] = [&[7, 8], &[9, 10, 11], &[9, 10, 12], &[13, 14]];
     let validation = |rows, loss| Validation::new(Examples::new(rows, texts.map(Box::from).into(), 0), loss);
     let measure = |validation: &Validation, max_length| validation.measure(&model, None, max_length).unwrap();
-    let triplets = validation(Rows::Triplets(vec![[0, 1, 2]]), TRIPLET);
+    let triplets = validation(Rows::Triplets(vec![[0, 1, 2].into()]), TRIPLET);
     let (whole, cut) = (measure(&triplets, 3), measure(&triplets, 2));
     assert_ne!(whole.loss, cut.loss);
     assert!((cut.loss - MARGIN).abs() < 1e-6, "{}", cut.loss);
     assert_eq!((cut.metrics["triplet_accuracy"], cut.metrics["mrr@10"]), (0.0, 0.5));
     for loss in [RankingLoss::CrossEntropy, RankingLoss::LogRank] {
-        let ranked = measure(&validation(Rows::Triplets(vec![[0, 1, 2]]), loss), 2);
+        let ranked = measure(&validation(Rows::Triplets(vec![[0, 1, 2].into()]), loss), 2);
         assert!((ranked.loss - 2f64.ln()).abs() < 1e-6, "{}", ranked.loss);
     }
     let pairs = measure(

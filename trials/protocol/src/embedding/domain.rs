@@ -27,6 +27,8 @@ pub enum Domain {
     Bool,
     /// One of these choices.
     Choice(&'static [Choice]),
+    /// A name that the study's file gives to something.
+    Name,
     /// The directory of a model.
     Directory,
 }
@@ -44,6 +46,7 @@ impl Domain {
                 .is_some_and(|x| (x > low || low_included && x == low) && x <= high),
             Self::Integer { low } => value.as_i64().is_some_and(|n| n >= low),
             Self::Bool => value.is_boolean(),
+            Self::Name => value.as_str().is_some_and(|name| !name.is_empty()),
             Self::Choice(choices) => value
                 .as_str()
                 .is_some_and(|name| choices.iter().any(|choice| choice.name == name)),
@@ -70,6 +73,7 @@ impl fmt::Display for Domain {
             },
             Self::Integer { low } => write!(f, "a whole number of at least {low}"),
             Self::Bool => write!(f, "true or false"),
+            Self::Name => write!(f, "a name"),
             Self::Directory => write!(f, "the directory of a model"),
             Self::Choice(choices) => {
                 for (place, choice) in choices.iter().enumerate() {

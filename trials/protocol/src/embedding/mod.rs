@@ -8,6 +8,7 @@ mod domain;
 mod evaluation;
 mod model;
 mod parameters;
+mod prompts;
 mod settings;
 mod tokenizer;
 
@@ -33,5 +34,6 @@ pub use self::parameters::{
     DistanceKind, LossKind, Mining, Needs, OptimizerKind, PARAMETERS, Parameter, Parameters, PoolingKind,
     PrecisionKind, ScheduleKind,
 };
-pub use self::settings::{Models, Settings, ValidationLoss};
+pub use self::prompts::{ModelPrompts, PromptSet, PromptSource, Prompts, RolePrompts};
+pub use self::settings::{Models, Negatives, Settings, ValidationLoss};
 pub use self::tokenizer::{AddedToken, Rebuilt, Refusal, SENTENCE_FILES, Splits, Tokenization};

@@ -179,6 +179,15 @@ const NOT_NEGATIVE: Domain = from_zero(f64::MAX);
 /// Numbers above 0.
 const POSITIVE: Domain = above_zero(f64::MAX);
 
+/// Numbers from `-most` to `most`.
+const fn from_minus(most: f64) -> Domain {
+    Domain::Float {
+        low: -most,
+        low_included: true,
+        high: most,
+    }
+}
+
 /// Decay rates of running means: 1 would never forget.
 const MEANS: Domain = from_zero(0.999_999);
 
@@ -329,6 +338,27 @@ parameters! {
         #[serde(skip_serializing_if = "Option::is_none")]
         max_length: Option<u64> = None, at_least(3),
             advice "down if what matters stands at the beginning of your texts: shorter ones are faster to train and to embed";
+        /// How many negatives of a row a step uses at most, drawn again in each epoch; if not given, 8.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        negatives_per_row: Option<u64> = None, at_least(1),
+            if loss is [LossKind::Triplet, LossKind::MultipleNegatives],
+            advice "down if memory is short or steps are slow, up if rows have many hard negatives";
+        /// False negatives: a text whose cosine with the anchor is above the positive's less this is not counted as a negative. If not
+        /// given, all are.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        absolute_margin: Option<f64> = None, from_minus(2.0),
+            if loss is [LossKind::Triplet, LossKind::MultipleNegatives],
+            advice "0 to 0.1 if negatives are often right answers, as mined ones are; below 0 to leave out only what is far nearer than the positive";
+        /// Likewise, as a share of the positive's cosine.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        relative_margin: Option<f64> = None, from_minus(1.0),
+            if loss is [LossKind::Triplet, LossKind::MultipleNegatives],
+            advice "0.05 counts texts up to 95 % of the positive's cosine as negatives";
+        /// The prompts of the trial, in training, in validation and once exported: the name of one of the `prompt_sets` under `[trial]`.
+        /// If not given, the `prompts` there.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        prompts: Option<String> = None, Domain::Name,
+            advice "if the model's makers name none, or your texts are of another kind than theirs";
         /// The directory of the base model, relative to that of the file, in the place of `model` under `[trial]`.
         #[serde(skip_serializing_if = "Option::is_none")]
         model: Option<String> = None, Domain::Directory,
@@ -348,6 +378,11 @@ impl Parameters {
     }
 }
 
+impl Parameters {
+    /// [`negatives_per_row`](Self::negatives_per_row) if a trial has none.
+    pub const NEGATIVES_PER_ROW: u64 = 8;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -356,6 +391,10 @@ mod tests {
     fn every_field_has_a_domain() {
         let all = Parameters {
             max_length: Some(8),
+            negatives_per_row: Some(1),
+            absolute_margin: Some(0.1),
+            relative_margin: Some(0.1),
+            prompts: Some("own".to_owned()),
             model: Some("m".to_owned()),
             ..Parameters::default()
         };

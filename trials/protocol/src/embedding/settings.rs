@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::columns::{Columns, Kind};
 use super::declare::{Choice, Key, choices, keys};
 use super::evaluation::Evaluation;
+use super::prompts::PromptSet;
 
 keys! {
     /// The settings of the embedding trainer: the keys of the study's `[trial]` table.
@@ -59,6 +60,18 @@ keys! {
         /// cut them shorter still.
         #[serde(default = "max_length")]
         max_length: usize,
+        /// What becomes of a record that has several negatives.
+        // Without it a study is one of before there was a choice: each negative made a row of its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        negatives: Option<Negatives>,
+        /// What stands before each text, in training, validation, test and evaluations: a table by what the text is for, or `"model"` for
+        /// what the model's directory says. `{}` is nothing.
+        // Without it a study is one of before there were prompts: nothing stands before any text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prompts: Option<PromptSet>,
+        /// Sets of prompts by names of your own, of which the parameter `prompts` names that of a trial.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        prompt_sets: BTreeMap<String, PromptSet>,
         /// What else models are measured on, by its name: the tables `[evaluation.NAME]`.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         evaluations: BTreeMap<String, Evaluation>,
@@ -121,6 +134,16 @@ choices! {
         CrossEntropy = "cross_entropy",
         /// Of triplets, how much nearer the positive is than the negative of its own row, by `validation_margin`.
         Triplet = "triplet",
+    }
+}
+
+choices! {
+    /// What becomes of a record that has several negatives.
+    Negatives {
+        /// They stay together: the record is one row, and one term of the loss.
+        Together = "together",
+        /// Each makes a row of its own.
+        Apart = "apart",
     }
 }
 
