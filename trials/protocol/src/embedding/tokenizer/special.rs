@@ -57,7 +57,7 @@ impl Stored {
         match value {
             Value::Null => Ok(None),
             Value::String(content) => Ok(Some(Self::special(content))),
-            value => {
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
                 let read = Self::deserialize(value);
                 read.map(Some).map_err(|error| {
                     let help = "write a token's text, or download the model again";
@@ -159,9 +159,9 @@ pub(super) fn named(
     let mut all = Vec::new();
     let padding = json.padding.as_ref().and_then(|padding| padding.pad_token.clone());
     for key in NAMED {
-        let default = match class {
-            Class::Whole if key == "pad_token" => padding.clone(),
-            class => class.token(key).map(str::to_owned),
+        let default = match class == Class::Whole && key == "pad_token" {
+            true => padding.clone(),
+            false => class.token(key).map(str::to_owned),
         };
         let written = settings.contains_key(key);
         let value = settings
