@@ -1,34 +1,10 @@
 //! What is not supported of a tokenizer.
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::class::Class;
-use super::special::Stored;
+use super::special::File;
 use super::{Object, Refusal, SENTENCE_FILES, SETTINGS, TOKENIZER};
-
-/// What matters of a `tokenizer.json` beside its vocabulary.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct File {
-    pub(super) truncation: Option<Side>,
-    pub(super) padding: Option<Side>,
-    pub(super) added_tokens: Vec<Stored>,
-    model: Model,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Model {
-    r#type: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Side {
-    pub(super) direction: Option<String>,
-    pub(super) pad_token: Option<String>,
-}
 
 /// Refuses a class whose model is not that of `tokenizer.json`: Transformers would read the vocabulary as one of another kind.
 pub(super) fn check_model(class: Class, name: &str, json: &File) -> Result<(), Refusal> {

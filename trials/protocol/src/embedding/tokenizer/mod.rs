@@ -10,9 +10,9 @@ mod special;
 
 use serde_json::{Map, Value};
 
-use self::checks::{File, check_ends, check_files, check_model, check_sides};
+use self::checks::{check_ends, check_files, check_model, check_sides};
 use self::class::Class;
-use self::special::{Stored, extra, merge_special, named, numbered, older, take_specific, to_add};
+use self::special::{File, Stored, extra, merge_special, named, numbered, older, take_specific, to_add};
 
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";

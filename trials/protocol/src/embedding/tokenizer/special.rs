@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::checks::File;
 use super::class::Class;
 use super::{AddedToken, Object, Refusal, SETTINGS};
 
@@ -19,6 +18,29 @@ const NAMED: [&str; 7] = [
     "cls_token",
     "mask_token",
 ];
+
+/// What matters of a `tokenizer.json` beside its vocabulary.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct File {
+    pub(super) truncation: Option<Side>,
+    pub(super) padding: Option<Side>,
+    pub(super) added_tokens: Vec<Stored>,
+    pub(super) model: Model,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Model {
+    pub(super) r#type: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Side {
+    pub(super) direction: Option<String>,
+    pub(super) pad_token: Option<String>,
+}
 
 /// An added token as the files have it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
