@@ -81,6 +81,8 @@ pub struct Waiting<'a> {
     pub observer: &'a mut dyn Observer,
     /// Ends the wait.
     pub cancellation: &'a mut Cancellation,
+    /// Whether there is none: records that find no space are given up, since nothing comes after them that needs them.
+    pub ends: bool,
 }
 
 /// The time.

@@ -334,6 +334,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             let waiting = Waiting {
                 observer: self.observer,
                 cancellation: &mut self.cancellation,
+                ends: self.stopping.is_some(),
             };
             self.storage.commit(&self.study, &records, waiting).await?;
             for record in &records {

@@ -131,6 +131,7 @@ impl Session {
         let waiting = Waiting {
             observer: &mut Quiet,
             cancellation: &mut Cancellation::new(),
+            ends: true,
         };
         let committed =
             runtime

@@ -40,7 +40,7 @@ impl Directory {
 }
 
 impl Storage for Directory {
-    /// It waits as long as the disk is full, unless that is cancelled.
+    /// It waits as long as the disk is full, unless that is cancelled, or the records are the last ones.
     async fn commit(&mut self, _: &Study, records: &[Record], waiting: Waiting<'_>) -> Result<(), CommitError> {
         let committer = &self.committer;
         let mut blocked = committer.blocked();
@@ -60,7 +60,10 @@ impl Storage for Directory {
                 }
                 Ok(()) = blocked.changed() => {
                     let full = *blocked.borrow_and_update();
-                    if let Some(full) = full.filter(|_| !paused) {
+                    if full.is_some() && waiting.ends {
+                        cancelled = true;
+                        committer.give_up();
+                    } else if let Some(full) = full.filter(|_| !paused) {
                         paused = true;
                         waiting.observer.paused(&format!("the journal can't be written: {full}"));
                     }

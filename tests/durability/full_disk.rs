@@ -86,6 +86,38 @@ fn a_study_on_a_full_disk_can_be_stopped_and_gone_on_with() {
     assert_eq!(place.answer("s"), answer_without_trouble());
 }
 
+/// Whether its last record still finds space or not: that depends on where the pages of the journal end.
+#[test]
+fn a_search_on_a_full_disk_ends_when_it_is_stopped_even_if_it_can_not_record_that() {
+    const PAGE: usize = 4096;
+    let stopped = |pad: usize| {
+        let (place, disk, file) = small()?;
+        let text = std::fs::read_to_string(&file).unwrap();
+        let pad = format!("bytes = {CHECKPOINT}\nnote = \"{}\"", "x".repeat(pad));
+        std::fs::write(&file, text.replace(&format!("bytes = {CHECKPOINT}"), &pad)).unwrap();
+        let mut running = place.start_with(&file, &[("HPO_TEST_EPOCH", "0.05")]);
+        assert!(running.wait_for("loss", 2));
+        fill(&disk, 0);
+        assert!(running.wait_for("the disk is full", 1));
+        running.signal(Signal::INT);
+        let (code, stderr) = running.wait();
+        assert_eq!(code, 130, "{stderr}");
+        assert!(place.run(&["status", "s"]).ok().stdout().contains("stopped"));
+        let journal = std::fs::read_to_string(place.study("s").join("journal.jsonl")).unwrap();
+        free(&disk);
+        place.search(&file).ok();
+        Some((journal.len(), journal.contains("scheduler_stopped")))
+    };
+    let Some((length, true)) = stopped(0) else { return };
+    // The record has some 80 bytes, and begins in the page before.
+    let over = (0..8).find_map(|more| {
+        let pad = PAGE - (length - 40 + 10 * more) % PAGE;
+        let (_, recorded) = stopped(pad)?;
+        (!recorded).then_some(more)
+    });
+    assert!(over.is_some(), "there was space each time");
+}
+
 #[test]
 fn a_study_that_can_not_be_made_for_want_of_space_leaves_nothing_behind() {
     let Some((place, disk, file)) = small() else { return };
