@@ -69,19 +69,27 @@ fn a_study_pauses_on_a_full_disk_and_goes_on_by_itself_once_there_is_space() {
     place.run(&["fsck", "s"]).ok();
 }
 
-#[test]
-fn a_study_on_a_full_disk_can_be_stopped_and_gone_on_with() {
-    let Some((place, disk, file)) = small() else { return };
-    let mut running = place.start_with(&file, &[("HPO_TEST_EPOCH", "0.05")]);
+/// Runs a study until its disk is full, stops it, and makes space again; its journal as it was until then.
+#[track_caller]
+fn stopped_on_a_full_disk(place: &Place, disk: &Mount, file: &Path) -> String {
+    let mut running = place.start_with(file, &[("HPO_TEST_EPOCH", "0.05")]);
     assert!(running.wait_for("loss", 2));
-    fill(&disk, 0);
+    fill(disk, 0);
     assert!(running.wait_for("the disk is full", 1));
     running.signal(Signal::INT);
     let (code, stderr) = running.wait();
     assert_eq!(code, 130, "{stderr}");
     assert!(stderr.contains("nothing recorded is lost"), "{stderr}");
     assert!(place.run(&["status", "s"]).ok().stdout().contains("stopped"));
-    free(&disk);
+    let journal = std::fs::read_to_string(place.study("s").join("journal.jsonl")).unwrap();
+    free(disk);
+    journal
+}
+
+#[test]
+fn a_study_on_a_full_disk_can_be_stopped_and_gone_on_with() {
+    let Some((place, disk, file)) = small() else { return };
+    stopped_on_a_full_disk(&place, &disk, &file);
     place.search(&file).ok();
     assert_eq!(place.answer("s"), answer_without_trouble());
 }
@@ -95,16 +103,7 @@ fn a_search_on_a_full_disk_ends_when_it_is_stopped_even_if_it_can_not_record_tha
         let text = std::fs::read_to_string(&file).unwrap();
         let pad = format!("bytes = {CHECKPOINT}\nnote = \"{}\"", "x".repeat(pad));
         std::fs::write(&file, text.replace(&format!("bytes = {CHECKPOINT}"), &pad)).unwrap();
-        let mut running = place.start_with(&file, &[("HPO_TEST_EPOCH", "0.05")]);
-        assert!(running.wait_for("loss", 2));
-        fill(&disk, 0);
-        assert!(running.wait_for("the disk is full", 1));
-        running.signal(Signal::INT);
-        let (code, stderr) = running.wait();
-        assert_eq!(code, 130, "{stderr}");
-        assert!(place.run(&["status", "s"]).ok().stdout().contains("stopped"));
-        let journal = std::fs::read_to_string(place.study("s").join("journal.jsonl")).unwrap();
-        free(&disk);
+        let journal = stopped_on_a_full_disk(&place, &disk, &file);
         place.search(&file).ok();
         Some((journal.len(), journal.contains("scheduler_stopped")))
     };
