@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::tokenizer::SENTENCE_FILES;
+
 /// A family of encoders that the trainer supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Family {
@@ -85,22 +87,25 @@ pub const WORD_EMBEDDINGS: &str = "embeddings.word_embeddings.weight";
 
 /// The files at the top of a model directory, weights aside, that decide what the trainer makes of it. Those of the modules that
 /// `modules.json` names come in addition.
-pub const FILES: [&str; 14] = [
-    "config.json",
-    "modules.json",
-    "config_sentence_transformers.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "sentence_bert_config.json",
-    "sentence_roberta_config.json",
-    "sentence_distilbert_config.json",
-    "sentence_camembert_config.json",
-    "sentence_albert_config.json",
-    "sentence_xlm-roberta_config.json",
-    "sentence_xlnet_config.json",
-];
+pub const FILES: [&str; 14] = {
+    let [a, b, c, d, e, f, g] = SENTENCE_FILES;
+    [
+        "config.json",
+        "modules.json",
+        "config_sentence_transformers.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+    ]
+};
 
 /// The keys that sentence-transformers had in a pooling's `config.json` before `pooling_mode`, and the pooling that each asks for.
 pub const POOLING_MODES: [(&str, &str); 6] = [
