@@ -1,10 +1,10 @@
 //! A trial with a length of its own trains as if the study had that length, and is measured and exported with it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::add_synonyms;
-use crate::study::{Study, Worker, report, triplets};
-use hpo_protocol::{FromWorker, Measurement, Metrics, ToWorker};
+use crate::study::{Study, Worker, triplets};
+use crate::{add_synonyms, train};
+use hpo_protocol::{FromWorker, Measurement, ToWorker};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
@@ -43,14 +43,6 @@ fn tensors(path: &Path) -> Vec<(String, Vec<u8>)> {
         .collect();
     all.sort();
     all
-}
-
-/// What two epochs report, and their weights and moments.
-fn train(study: &Study, worker: &mut Worker, parameters: Value) -> (Vec<(u64, Metrics)>, PathBuf) {
-    let lines = worker.train(&study.run("runs", parameters, 0, 2, None));
-    let reports = lines[..2].iter().map(report);
-    let reports = reports.map(|(_, loss, metrics, _)| (loss.to_bits(), metrics)).collect();
-    (reports, report(&lines[1]).3)
 }
 
 fn export(worker: &mut Worker, checkpoint: &Path, directory: &Path) -> Measurement {

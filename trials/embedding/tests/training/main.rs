@@ -19,14 +19,16 @@ mod tiny_model;
 mod trial;
 mod validation;
 
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
+use hpo_protocol::Metrics;
 use hpo_trial_embedding::prepare::prepare;
 use hpo_trial_embedding::shared::Shared;
 use hpo_trial_embedding::worker::limit_threads;
-use serde_json::json;
-use study::Study;
+use serde_json::{Value, json};
+use study::{Study, Worker, report};
 use tiny_model::WORDS;
 
 /// Computes with one thread, as the workers of these studies do. A process sets that once, before anything else.
@@ -42,6 +44,14 @@ fn prepared(study: &Study) -> (Rc<Shared>, MutexGuard<'static, ()>) {
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     one_thread();
     (prepare(&study.start).unwrap().shared(None, None).unwrap(), alone)
+}
+
+/// What two epochs report, and their checkpoint.
+fn train(study: &Study, worker: &mut Worker, parameters: Value) -> (Vec<(u64, Metrics)>, PathBuf) {
+    let lines = worker.train(&study.run("runs", parameters, 0, 2, None));
+    let reports = lines[..2].iter().map(report);
+    let reports = reports.map(|(_, loss, metrics, _)| (loss.to_bits(), metrics)).collect();
+    (reports, report(&lines[1]).3)
 }
 
 /// Gives a study synonyms, of pairs of neighbours: `w0` and `w1`, `w2` and `w3` …

@@ -1,8 +1,9 @@
 //! Trials train, are measured and exported behind their prompts.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::study::{Study, Worker, report, triplets};
+use crate::study::{Study, Worker, triplets};
+use crate::train;
 use hpo_protocol::{Baseline, FromWorker, Measurement, Metrics, ToWorker};
 use serde_json::{Value, json};
 
@@ -88,14 +89,6 @@ fn parameters(more: &Value) -> Value {
     let mut all = json!({"learning_rate": 3e-3, "batch_size": 8});
     all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     all
-}
-
-/// What two epochs report, and their checkpoint.
-fn train(study: &Study, worker: &mut Worker, parameters: Value) -> (Vec<(u64, Metrics)>, PathBuf) {
-    let lines = worker.train(&study.run("runs", parameters, 0, 2, None));
-    let reports = lines[..2].iter().map(report);
-    let reports = reports.map(|(_, loss, metrics, _)| (loss.to_bits(), metrics)).collect();
-    (reports, report(&lines[1]).3)
 }
 
 fn export(worker: &mut Worker, checkpoint: &Path, directory: &Path) -> Measurement {
