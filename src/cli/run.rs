@@ -9,10 +9,10 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 use tracing_subscriber::EnvFilter;
 
-use super::CliError;
 use super::study::{Studies, print};
+use super::{CliError, origin};
 use crate::devices::{Devices, SlotSettings};
-use crate::executor::{Machine, Program, Slot};
+use crate::executor::{Inspection, Machine, Program, Slot};
 use crate::program::{is_program, on_path};
 use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
 use crate::shell::command;
@@ -95,6 +95,7 @@ pub(super) fn program(study: &str, trainer: &Trainer, directory: &StudyDirectory
         settings: trainer.settings.clone(),
         is_own: trainer.command.is_none(),
         cache: directory.cache(),
+        inspection: Inspection::default(),
     })
 }
 
@@ -134,7 +135,8 @@ pub(super) fn run(
     again: &str,
 ) -> Result<Ended, CliError> {
     let spec = store.study.spec().clone();
-    let program = program(&spec.name, trainer, directory)?;
+    let mut program = program(&spec.name, trainer, directory)?;
+    program.inspection = origin::inspection(directory, trainer, &spec.name);
     let machine = Machine::this();
     let slots = slots(&machine, settings, Some(spec.threads))?;
     log_to(directory)?;
