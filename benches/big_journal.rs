@@ -63,6 +63,7 @@ fn spec(trials: u64, reports: u64) -> StudySpec {
             directory: "/".into(),
             settings: Default::default(),
             seed: None,
+            script: false,
         },
         threads: 1,
         sampler: SamplerSpec::Random,
