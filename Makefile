@@ -7,13 +7,14 @@ CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-script -p hpo-test-support
 # Cargo would otherwise take make's number of jobs for its own.
 unexport MAKEFLAGS
 
-.PHONY: help setup build demo test lint deny install bench bench-quality bench-validation bench-evaluation bench-store bench-script simulate-faults \
+.PHONY: help setup build demo test lint deny wheel install bench bench-quality bench-validation bench-evaluation bench-store bench-script simulate-faults \
 	build-core build-trainer test-tools test-core test-trainer doc
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
 	@echo "make test     everything that CI runs"
 	@echo "make install  install hpo and its trainer with cargo; the libtorch in .cache must stay where it is"
+	@echo "make wheel    make the Python package, with hpo and a module for scripts and notebooks"
 	@echo "make setup    fetch libtorch, the model and the data into .cache, once"
 	@echo "make bench    compare the trainer's speed with sentence-transformers and PyTorch (5 GB, half an hour)"
 	@echo "make bench-quality  compare the configurations that hpo, Optuna and Syne Tune find with equal epochs, on formulas and measured curves (hours)"
@@ -69,6 +70,11 @@ test-trainer: build-trainer
 
 doc: setup
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps $(CORE) $(TRAINER)
+
+# The Python package: `hpo` and its module, in target/wheels.
+wheel:
+	python3 tools/setup.py maturin
+	.cache/maturin/maturin build --locked --release --manifest-path python/pyproject.toml
 
 install: setup
 	cargo install --locked --path .

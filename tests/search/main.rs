@@ -15,6 +15,7 @@ mod library;
 mod limits;
 mod objective;
 mod origin;
+mod python;
 mod script;
 mod simulate;
 mod spaces;
