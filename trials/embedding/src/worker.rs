@@ -56,8 +56,11 @@ pub fn serve() -> ! {
                 Ok(baseline) => say(&FromWorker::Evaluated(baseline)),
                 Err(message) => fatal(&message),
             },
-            ToWorker::Export { checkpoint, directory } => match guarded(|| exported(&prepared, &checkpoint, directory))
-            {
+            ToWorker::Export {
+                checkpoint,
+                directory,
+                known,
+            } => match guarded(|| exported(&prepared, &checkpoint, directory, known)) {
                 Ok(line) => say(&line),
                 Err(message) => fatal(&message),
             },
@@ -118,8 +121,8 @@ fn untrained(shared: &Shared) -> Result<Measurement> {
     })
 }
 
-/// Exports the model of a checkpoint, and measures it and the untrained one.
-fn exported(prepared: &Prepared, checkpoint: &Path, directory: PathBuf) -> Result<FromWorker> {
+/// Exports the model of a checkpoint, and measures what is not `known` of it and the untrained one.
+fn exported(prepared: &Prepared, checkpoint: &Path, directory: PathBuf, known: Evaluated) -> Result<FromWorker> {
     let saved = Saved::read(checkpoint)?;
     let Parameters { model, prompts, .. } = saved.parameters()?;
     let shared = prepared.shared(model.as_deref(), prompts.as_deref())?;
@@ -133,9 +136,11 @@ fn exported(prepared: &Prepared, checkpoint: &Path, directory: PathBuf) -> Resul
     if let Some(named) = named {
         name_prompts(&named, &directory)?;
     }
-    let (test, evaluations) = measure_exported(&shared, &trained.weights, trained.head, max_length)?;
+    let weights = (&trained.weights, trained.head);
+    let (test, evaluations) = measure_exported(&shared, weights, max_length, known.evaluations)?;
     let shared = prepared.shared(model.as_deref(), None)?;
-    let (untrained, untrained_evaluations) = measure_exported(&shared, &base.weights, base.head, shared.max_length)?;
+    let (weights, known) = ((&base.weights, base.head), known.untrained_evaluations);
+    let (untrained, untrained_evaluations) = measure_exported(&shared, weights, shared.max_length, known)?;
     Ok(FromWorker::Exported {
         directory,
         test,
@@ -145,15 +150,14 @@ fn exported(prepared: &Prepared, checkpoint: &Path, directory: PathBuf) -> Resul
     })
 }
 
-/// Measures a model on the test data, if there are any, and by all evaluations.
+/// Measures a model on the test data, if there are any, and by those evaluations of which `evaluations` has no metrics yet.
 fn measure_exported(
     shared: &Shared,
-    weights: &Weights,
-    head: Head,
+    (weights, head): (&Weights, Head),
     max_length: usize,
 ) -> Result<(Option<Measurement>, Metrics)> {
+    mut evaluations: Metrics,
     let model = shared.base.model_with(weights, head)?;
-    let mut evaluations = Metrics::new();
     shared
         .evaluations
         .measure(&model, max_length, |_| true, &mut evaluations)?;

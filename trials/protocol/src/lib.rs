@@ -68,7 +68,21 @@ pub enum ToWorker {
         checkpoint: PathBuf,
         /// The directory to create and fill.
         directory: PathBuf,
+        /// What need not be measured again.
+        #[serde(flatten)]
+        known: Evaluated,
     },
+}
+
+/// What evaluations have measured of a model and of the untrained one that it was made of: `NAME.METRIC`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluated {
+    /// Of the model.
+    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+    pub evaluations: Metrics,
+    /// Of the untrained one.
+    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+    pub untrained_evaluations: Metrics,
 }
 
 /// What all trials of a study share.
@@ -357,6 +371,22 @@ mod tests {
         .unwrap();
         assert!(matches!(report, FromWorker::Report { loss: None, .. }));
     }
+        let mut export = ToWorker::Export {
+            checkpoint: "/c".into(),
+            directory: "/d".into(),
+            known: Evaluated::default(),
+        };
+        let line = r#"{"type":"export","checkpoint":"/c","directory":"/d"}"#;
+        assert_eq!(serde_json::to_string(&export).unwrap(), line);
+        if let ToWorker::Export { known, .. } = &mut export {
+            known.untrained_evaluations = [("docs.map@100".to_owned(), 1.0)].into();
+        }
+        let line = serde_json::to_string(&export).unwrap();
+        assert!(
+            line.ends_with(r#","untrained_evaluations":{"docs.map@100":1.0}}"#),
+            "{line}"
+        );
+        assert_eq!(serde_json::from_str::<ToWorker>(&line).unwrap(), export);
 
     /// Workers in other languages read and write these lines, and a trial may be named twice only by mistake.
     #[test]
