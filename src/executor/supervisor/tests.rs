@@ -104,6 +104,7 @@ impl Played {
             protocol: VERSION,
             trainer: "played".into(),
             features: vec![Feature::Export],
+            release: None,
         })
         .await;
     }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use hpo_protocol::embedding::Parameters;
-use hpo_protocol::{Baseline, Feature, FromWorker, Measurement, Metrics, Run, ToWorker, VERSION};
+use hpo_protocol::embedding::{Parameters, release};
+use hpo_protocol::{Baseline, Evaluated, Feature, FromWorker, Measurement, Metrics, Run, ToWorker, VERSION};
 
 use crate::checkpoint::Saved;
 use crate::error::{Error, Result};
@@ -36,6 +36,7 @@ pub fn serve() -> ! {
         protocol: VERSION,
         trainer: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned(),
         features: vec![Feature::Evaluate, Feature::Export, Feature::Heartbeats],
+        release: Some(release()),
     });
     loop {
         match lines.next() {
@@ -155,8 +156,8 @@ fn measure_exported(
     shared: &Shared,
     (weights, head): (&Weights, Head),
     max_length: usize,
-) -> Result<(Option<Measurement>, Metrics)> {
     mut evaluations: Metrics,
+) -> Result<(Option<Measurement>, Metrics)> {
     let model = shared.base.model_with(weights, head)?;
     shared
         .evaluations
@@ -278,6 +279,7 @@ fn fatal(message: &str) -> ! {
     eprintln!("{message}");
     say(&FromWorker::Fatal {
         message: message.to_owned(),
+        release: Some(release()),
     });
     exit()
 }

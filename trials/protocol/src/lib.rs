@@ -208,11 +208,17 @@ pub enum FromWorker {
         /// What it can do beyond training.
         #[serde(default)]
         features: Vec<Feature>,
+        /// What [`embedding::release`] is; only of the trainer that comes with `hpo`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<String>,
     },
     /// No trial can run here, and no other worker would do better: the study stops with this message.
     Fatal {
         /// What is wrong and how to fix it, for the user.
         message: String,
+        /// As in [`FromWorker::Ready`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<String>,
     },
     /// The answer to [`ToWorker::Evaluate`]: the untrained model, or models, on the validation data.
     Evaluated(Baseline),
@@ -365,12 +371,6 @@ mod tests {
             serde_json::to_string(&stop).unwrap(),
             r#"{"type":"stop","trial":3,"attempt":2,"save":true}"#
         );
-        let report: FromWorker = serde_json::from_str(
-            r#"{"type":"report","trial":3,"attempt":2,"resource":1,"loss":null,"checkpoint":null,"new":1}"#,
-        )
-        .unwrap();
-        assert!(matches!(report, FromWorker::Report { loss: None, .. }));
-    }
         let mut export = ToWorker::Export {
             checkpoint: "/c".into(),
             directory: "/d".into(),
@@ -387,6 +387,12 @@ mod tests {
             "{line}"
         );
         assert_eq!(serde_json::from_str::<ToWorker>(&line).unwrap(), export);
+        let report: FromWorker = serde_json::from_str(
+            r#"{"type":"report","trial":3,"attempt":2,"resource":1,"loss":null,"checkpoint":null,"new":1}"#,
+        )
+        .unwrap();
+        assert!(matches!(report, FromWorker::Report { loss: None, .. }));
+    }
 
     /// Workers in other languages read and write these lines, and a trial may be named twice only by mistake.
     #[test]

@@ -176,7 +176,7 @@ fn an_evaluation_that_cannot_be_read_is_reported_with_its_place() {
     .unwrap();
     let mut worker = Worker::spawn();
     worker.say(&ToWorker::Start(study.start.clone()));
-    let Some(FromWorker::Fatal { message }) = worker.next() else {
+    let Some(FromWorker::Fatal { message, .. }) = worker.next() else {
         panic!("it has started");
     };
     assert!(message.contains("scored.jsonl:121:"), "{message}");

@@ -18,7 +18,7 @@ fn fatal(study: &Study) -> String {
     let mut worker = Worker::spawn();
     worker.say(&ToWorker::Start(study.start.clone()));
     match worker.next() {
-        Some(FromWorker::Fatal { message }) => message,
+        Some(FromWorker::Fatal { message, .. }) => message,
         other => panic!("{other:?}"),
     }
 }
