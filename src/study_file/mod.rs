@@ -40,7 +40,8 @@ pub use self::schema::schema;
 pub use self::study::{SPAN, span_ms};
 pub(crate) use self::trainer::PROMPT_SETS;
 pub use self::trainer::{
-    NamedInput, about_input, check_files, habits, named_inputs, settings_of_then, settings_of_today,
+    NamedInput, PromptOrigin, PromptsInUse, about_input, check_files, habits, named_inputs, prompts_in_use,
+    settings_of_then, settings_of_today,
 };
 
 /// A study's file, read and checked.

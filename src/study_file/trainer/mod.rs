@@ -15,6 +15,7 @@ mod models;
 mod older;
 mod places;
 pub(super) mod prompts;
+mod prompts_in_use;
 
 use std::path::{Path, PathBuf};
 
@@ -39,6 +40,7 @@ pub(crate) use keys::PROMPT_SETS;
 pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH, PROMPTS};
 pub(super) use models::searched;
 pub use older::{settings_of_then, settings_of_today};
+pub use prompts_in_use::{PromptOrigin, PromptsInUse, prompts_in_use};
 #[cfg(test)]
 pub(super) use {keys::COLUMNS, keys::ROLES, places::in_data};
 
