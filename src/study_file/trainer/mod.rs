@@ -36,8 +36,8 @@ pub(super) use evaluation::{
 };
 pub use habits::habits;
 pub use inputs::{NamedInput, named_inputs};
-pub(crate) use keys::PROMPT_SETS;
-pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH, PROMPTS};
+pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH};
+pub(crate) use keys::{PROMPT_SETS, PROMPTS};
 pub(super) use models::searched;
 pub use older::{settings_of_then, settings_of_today};
 pub use prompts_in_use::{PromptOrigin, PromptsInUse, prompts_in_use};
