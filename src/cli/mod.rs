@@ -12,6 +12,7 @@ mod retry;
 mod run;
 mod same;
 mod schema;
+mod script_worker;
 mod search;
 mod show;
 mod simulate;
@@ -76,6 +77,9 @@ enum Verb {
     Export(export::Export),
     /// Check a study for damage, and repair it
     Fsck(fsck::Fsck),
+    /// Train with a script, as a worker that is given orders on its standard input
+    #[command(name = script_worker::NAME, hide = true)]
+    ScriptWorker,
 }
 
 /// Runs the command; errors go to standard error, rendered for people.
@@ -95,6 +99,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Verb::Show(verb) => verb.run(&studies),
         Verb::Export(verb) => verb.run(&studies),
         Verb::Fsck(verb) => verb.run(&studies),
+        Verb::ScriptWorker => return hpo_script::work(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -52,6 +52,7 @@ impl Resume {
         }
         let settings = self.slots.over(&kept.map(|file| file.slots).unwrap_or_default());
         let trainer = origin::trainer(&reader)?;
+        origin::tell_changed_program(&reader, &trainer);
         let store = reader.take_over(directory.lock()?)?;
         run::run(&directory, store, &trainer, &settings, None, &again).map(drop)
     }

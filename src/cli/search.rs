@@ -102,6 +102,7 @@ pub(super) fn search(
             }
             Ok(trainer) => {
                 tell_data(study_file::check_files(file)?);
+                origin::tell_changed_program(&reader, &trainer);
                 let store = reader.take_over(directory.lock()?)?;
                 run::run(&directory, store, &trainer, &settings, Some(wanted.limits()), again)?;
                 return Ok(directory);
@@ -113,7 +114,7 @@ pub(super) fn search(
     let slots = run::slots(&machine, &settings, None)?;
     let threads = slots.first().map_or(1, |slot| slot.threads);
     let spec = file.study.spec(threads, file.study.brackets_for(slots.len()));
-    run::program(&spec.name, &spec.trainer, &directory)?;
+    run::program(&spec, &spec.trainer, &directory)?;
     let origin = origin::of(file, &directory)?;
     let kind = data.as_ref().map(|report| report.kind);
     let earlier = from.map(|from| from.take(file, &spec, &origin, kind)).transpose()?;
@@ -129,6 +130,7 @@ pub(super) fn search(
         now(),
     )?;
     tell_data(data);
+    study_file::script_notes(file).iter().for_each(|note| notify(note));
     run::run(
         &directory,
         store::open(&directory)?,

@@ -48,6 +48,7 @@ impl Space {
         if let Some(data) = data {
             notify(&data.to_string());
         }
+        study_file::script_notes(&file).iter().for_each(|note| notify(note));
         let study = &file.study;
         let samples = first(&file)?;
         if check.json {

@@ -40,7 +40,7 @@ pub use self::schema::schema;
 pub use self::study::{SPAN, span_ms};
 pub use self::trainer::{
     NamedInput, PromptOrigin, PromptsInUse, about_input, check_files, habits, named_inputs, prompts_in_use,
-    settings_of_then, settings_of_today,
+    script_notes, settings_of_then, settings_of_today,
 };
 pub(crate) use self::trainer::{PROMPT_SETS, PROMPTS};
 
@@ -254,8 +254,14 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
     let confirmation = optional(root, problems, "confirmation", || None, confirmed);
     let slots = optional(root, problems, "slots", SlotSettings::default, slots::read);
     let evaluations = evaluations.unwrap_or_default();
-    let model = trainer::searched(root);
-    let trainer = trial.and_then(|table| problems.keep(trainer::read(&table, model.as_ref(), directory, &evaluations)));
+    let trainer = trial.and_then(|table| {
+        let trainer = problems.keep(trained_by(root, &table, directory, &evaluations))?;
+        let objective = study.as_ref().map(|study| &study.objective);
+        problems
+            .0
+            .extend(objective.and_then(|objective| trainer::lacks_objective(&table, &trainer, objective)));
+        Some(trainer)
+    });
     let space = space.and_then(|table| {
         let trial = trainer.as_ref().map(|trainer| &trainer.settings);
         let space = parameters::read(table, embedding, trial);
@@ -283,6 +289,14 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
         },
         slots: slots?,
     })
+}
+
+/// The trainer, with what the space says of it.
+fn trained_by(root: &Table, trial: &Table, directory: &Path, evaluations: &trainer::Evaluations) -> Results<Trainer> {
+    let model = trainer::searched(root);
+    let space = root.get("space").and_then(|item| item.table().ok());
+    let parameters: Vec<reader::Item> = space.iter().flat_map(Table::items).collect();
+    trainer::read(trial, model.as_ref(), &parameters, directory, evaluations)
 }
 
 /// The space with what other tables say of it.

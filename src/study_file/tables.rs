@@ -15,7 +15,7 @@ fn tables() -> [(&'static str, Vec<&'static str>); 9] {
         ("sampler", names_of_kinds(&[], SamplerSpec::KINDS)),
         ("confirmation", names(confirmation::KEYS)),
         ("slots", names(slots::KEYS)),
-        ("trial", names(trainer::KEYS)),
+        ("trial", names(&[trainer::KEYS, trainer::SCRIPT_KEYS].concat())),
         (
             trainer::EVALUATION,
             names_of_kinds(trainer::EVALUATION_KEYS, trainer::EVALUATION_KINDS),

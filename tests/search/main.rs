@@ -15,5 +15,6 @@ mod library;
 mod limits;
 mod objective;
 mod origin;
+mod script;
 mod simulate;
 mod spaces;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::{Baseline, Feature, FromWorker, Measurement, Metrics, VERSION, embedding};
+use hpo_protocol::{Baseline, Feature, FromWorker, Measurement, Metrics, VERSION};
 use tokio::time::Instant;
 
 use super::state::{ANSWER, Next, State, Task, Training};
@@ -77,6 +77,10 @@ impl Supervisor {
                 self.done(worker, segment).await;
                 Ok(())
             }
+            FromWorker::Remark { about, text } => {
+                self.remark(&shown(&about), shown(&text)).await;
+                Ok(())
+            }
             FromWorker::Failed { segment, message } => self.failed(segment, &message),
             FromWorker::Exported {
                 directory,
@@ -106,7 +110,7 @@ impl Supervisor {
 
     /// What is wrong with the trainer that comes with hpo if it is of another release; `said` is what it says itself.
     fn other_release(&self, theirs: Option<String>, said: Option<&Failure>) -> Option<Failure> {
-        let is_other = self.program.is_own && theirs != Some(embedding::release());
+        let is_other = self.program.release.is_some() && theirs != self.program.release;
         let trainer = self.program.command.first().cloned().unwrap_or_default();
         let said = said.map_or(String::new(), |said| format!("; it says: {said}"));
         is_other.then_some(Failure::Release { trainer, said })

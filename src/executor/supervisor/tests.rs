@@ -168,6 +168,7 @@ impl Bench {
             study: "s".into(),
             settings: [].into(),
             is_own: false,
+            release: None,
             cache: None,
         };
         let study = StudyDirectory::new(directory.path().join("s"));

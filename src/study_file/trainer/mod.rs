@@ -16,6 +16,7 @@ mod older;
 mod places;
 pub(super) mod prompts;
 mod prompts_in_use;
+mod script;
 
 use std::path::{Path, PathBuf};
 
@@ -41,19 +42,24 @@ pub(crate) use keys::{PROMPT_SETS, PROMPTS};
 pub(super) use models::searched;
 pub use older::{settings_of_then, settings_of_today};
 pub use prompts_in_use::{PromptOrigin, PromptsInUse, prompts_in_use};
+pub use script::script_notes;
+pub(super) use script::{KEYS as SCRIPT_KEYS, lacks_objective};
 #[cfg(test)]
 pub(super) use {keys::COLUMNS, keys::ROLES, places::in_data};
 
 /// Reads the table of a file in `directory`, which is absolute, that has these evaluations. `model` is the parameter of that name, by
-/// which trials of the embedding trainer choose their base model.
+/// which trials of the embedding trainer choose their base model, and `parameters` are all of `[space]`.
 pub(super) fn read(
     table: &Table,
     model: Option<&Item>,
+    parameters: &[Item],
     directory: &Path,
     evaluations: &Evaluations,
 ) -> Results<Trainer> {
     let command = table.get(COMMAND.name);
+    let script = command.is_some() && script::is_script(table, parameters);
     let mut settings = match command {
+        Some(_) if script => script::read(table, parameters)?,
         Some(_) => external(table)?,
         None => embedding::read(table, model, directory)?,
     };
@@ -69,6 +75,7 @@ pub(super) fn read(
         directory: runs_in.map_or_else(|| directory.to_owned(), PathBuf::from),
         settings,
         seed: settings::read(table, &[SEED])?.count_if_any(&SEED),
+        script,
     })
 }
 
