@@ -196,7 +196,8 @@ pub(super) fn write_model(reader: &StudyReader, trial: TrialId, directory: &Path
     let partial = export::partial(directory);
     let written = runtime.block_on(async {
         let mut signals = Signals::listen().map_err(|error| failed(error.to_string()))?;
-        let export = executor::export_model(slot, program, reader.directory(), checkpoint.clone(), partial);
+        let known = (checkpoint.clone(), study.evaluated(trial));
+        let export = executor::export_model(slot, program, reader.directory(), known, partial);
         tokio::select! {
             written = export => written.map_err(|error| failed(error.to_string())),
             () = signals.received() => Err(CliError::Stopped),

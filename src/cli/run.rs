@@ -5,6 +5,7 @@ use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use hpo_protocol::embedding::release;
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tracing_subscriber::EnvFilter;
@@ -102,6 +103,7 @@ pub(super) fn program(spec: &StudySpec, trainer: &Trainer, directory: &StudyDire
         study: spec.name.clone(),
         settings,
         is_own: trainer.command.is_none() || trainer.script,
+        release: trainer.command.is_none().then(release),
         cache: directory.cache(),
     })
 }

@@ -38,10 +38,11 @@ use crate::study::{ConfirmationSpec, Objective, PolicySpec, SamplerSpec, StopSpe
 pub(crate) use self::path::{clean, relative};
 pub use self::schema::schema;
 pub use self::study::{SPAN, span_ms};
-pub(crate) use self::trainer::PROMPT_SETS;
 pub use self::trainer::{
-    NamedInput, about_input, check_files, habits, named_inputs, script_notes, settings_of_then, settings_of_today,
+    NamedInput, PromptOrigin, PromptsInUse, about_input, check_files, habits, named_inputs, prompts_in_use,
+    script_notes, settings_of_then, settings_of_today,
 };
+pub(crate) use self::trainer::{PROMPT_SETS, PROMPTS};
 
 /// A study's file, read and checked.
 #[derive(Debug, Clone, PartialEq)]

@@ -104,6 +104,7 @@ impl Played {
             protocol: VERSION,
             trainer: "played".into(),
             features: vec![Feature::Export],
+            release: None,
         })
         .await;
     }
@@ -167,6 +168,7 @@ impl Bench {
             study: "s".into(),
             settings: [].into(),
             is_own: false,
+            release: None,
             cache: None,
         };
         let study = StudyDirectory::new(directory.path().join("s"));

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::super::reader::{Item, Problem, Span, Table};
 use super::super::{StudyFile, diagnostic};
-use super::effect::{can_replace, without_effect};
+use super::effect::{self, can_replace, fixed_for_nothing, without_effect};
 use super::evaluation;
 use super::inputs::NamedInput;
 use super::keys::{MODEL, PROMPT_SETS, PROMPTS, VALIDATION_LOSS};
@@ -80,7 +80,8 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
             at_key(file, key, &path, error.message, &error.help)
         }
     };
-    let sets = hpo_data::load(settings).map_err(|error| Diagnostics(error.all().into_iter().map(about).collect()))?;
+    let mut sets =
+        hpo_data::load(settings).map_err(|error| Diagnostics(error.all().into_iter().map(about).collect()))?;
     if let Some(synonyms) = &settings.synonyms
         && !can_replace(&file.study.space)
     {
@@ -98,7 +99,8 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
     {
         return Err(no_validation_loss(file, loss, sets.report.kind).into());
     }
-    match without_effect(&file.study.space, sets.report.kind, sets.synonyms.is_some()) {
+    let decides = effect::Data::of(&sets);
+    match without_effect(&file.study.space, decides) {
         Some(idle) => Err(diagnostic(
             Problem::new(
                 parameter_key(&file.text, &idle.parameter).unwrap_or_default(),
@@ -110,7 +112,12 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
             &file.path,
         )
         .into()),
-        None => Ok(sets.report),
+        None => {
+            let idle = fixed_for_nothing(&file.study.space, decides).into_iter();
+            let warnings = idle.map(|idle| format!("{}: {}", idle.message, idle.help));
+            sets.report.warnings.extend(warnings);
+            Ok(sets.report)
+        }
     }
 }
 
