@@ -103,7 +103,7 @@ impl Export {
 fn unwritable(error: Unwritable) -> CliError {
     match error {
         Unwritable::Value(_) => CliError::Failed(format!("the configuration can't be written: {error}")),
-        Unwritable::Collision { .. } | Unwritable::Reserved { .. } => CliError::usage(
+        Unwritable::Collision { .. } | Unwritable::Reserved { .. } | Unwritable::Help { .. } => CliError::usage(
             error.to_string(),
             "use --format json, yaml or toml, which have the parameters' own names",
         ),

@@ -90,9 +90,12 @@ pub(super) enum Failure {
     /// It has reported a checkpoint that can't be accepted.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// It has said that it is done before it has reported the end of the segment.
-    #[error("the worker ended the segment before its rung")]
-    EndedEarly,
+    /// It has said that it is done before it has reported the end of the segment: that resource.
+    #[error("the worker sent `done` without a report of resource {0}, at which the segment ends")]
+    EndedEarly(u64),
+    /// What workers read is no longer what the study was created on; what has changed, in words.
+    #[error("{0}")]
+    Changed(String),
     /// What the trainer itself says has gone wrong, fit to be shown.
     #[error("{0}")]
     Trainer(String),
@@ -150,7 +153,8 @@ impl Failure {
             | Self::NotANumber { .. }
             | Self::OutOfTurn(_)
             | Self::Metrics(_)
-            | Self::EndedEarly
+            | Self::EndedEarly(_)
+            | Self::Changed(_)
             | Self::Replaced
             | Self::Unsendable(_)
             | Self::Directory { .. }

@@ -265,7 +265,7 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
     let space = space.and_then(|table| {
         let trial = trainer.as_ref().map(|trainer| &trainer.settings);
         let space = parameters::read(table, embedding, trial);
-        problems.keep(space.and_then(|space| Ok(whole_space(root, space, sampler.as_ref(), study.as_ref())?)))
+        problems.keep(space.and_then(|space| whole_space(root, space, sampler.as_ref(), study.as_ref())))
     });
     let (policy, parallel_brackets) = policy?;
     let study = study?;
@@ -305,7 +305,7 @@ fn whole_space(
     space: SearchSpace,
     sampler: Option<&SamplerSpec>,
     study: Option<&StudyTable>,
-) -> reader::Result<SearchSpace> {
+) -> Results<SearchSpace> {
     let grid = sampler == Some(&SamplerSpec::Grid);
     if let Some(sampler) = sampler {
         prior::check(root, &space, sampler)?;

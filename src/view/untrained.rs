@@ -1,4 +1,4 @@
-//! That a study has found nothing better than what was there before.
+//! That a study has found nothing: nothing better than what was there before, or no trial better than another.
 
 use hpo_protocol::{BASE_MODEL, Baseline};
 use serde_json::Value;
@@ -7,9 +7,22 @@ use super::format::metric;
 use crate::analysis::Overview;
 use crate::study::{Objective, TrialSummary};
 
+/// What is said of a study before all else, if it has found nothing.
+pub(super) fn found_nothing(overview: &Overview) -> String {
+    let alike = overview.alike.zip(overview.best.as_ref());
+    let alike = alike.and_then(|(count, best)| {
+        let (name, value) = (&overview.spec.objective.metric, metric(best.objective?));
+        Some(format!(
+            "all {count} trials have the same {name}, {value}: it depends on nothing that was searched; check the data, and what the \
+             trainer reports\n"
+        ))
+    });
+    alike.unwrap_or_default() + &not_better(overview)
+}
+
 /// What is said of a study whose best trial is not better than the best model without training; empty if it is, or if that is not
 /// known.
-pub(super) fn not_better(overview: &Overview) -> String {
+fn not_better(overview: &Overview) -> String {
     let so_far = if overview.finished {
         "no trial is"
     } else {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hpo_data::{DataError, Kind, Report};
-use hpo_protocol::embedding::{Settings, Sizes, ValidationLoss};
+use hpo_protocol::embedding::{METRICS, Settings, Sizes, ValidationLoss};
 use toml::de::DeTable;
 
 use super::super::reader::{Item, Problem, Span, Table};
@@ -13,7 +13,7 @@ use super::evaluation;
 use super::inputs::NamedInput;
 use super::keys::{MODEL, PROMPT_SETS, PROMPTS, VALIDATION_LOSS};
 use super::limits::{Base, exceeded};
-use super::places::{at_path, at_span, in_data, place, place_text};
+use super::places::{at_path, at_span, in_data, place, place_in, place_text};
 use super::{model, models};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::program::{is_program, on_path};
@@ -99,6 +99,9 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
     {
         return Err(no_validation_loss(file, loss, sets.report.kind).into());
     }
+    if let Some(problem) = no_objective(file, sets.report.kind) {
+        return Err(problem.into());
+    }
     let decides = effect::Data::of(&sets);
     match without_effect(&file.study.space, decides) {
         Some(idle) => Err(diagnostic(
@@ -119,6 +122,28 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
             Ok(sets.report)
         }
     }
+}
+
+/// About an objective that is not measured on such data, if it is none.
+fn no_objective(file: &StudyFile, kind: Kind) -> Option<Diagnostic> {
+    let metric = &file.study.objective.metric;
+    let (_, kinds) = METRICS.iter().find(|(name, _)| name == metric)?;
+    if kinds.contains(&kind) {
+        return None;
+    }
+    let measured = METRICS.iter().filter(|(_, kinds)| kinds.contains(&kind));
+    let names: Vec<String> = measured.map(|(name, _)| format!("`{name}`")).collect();
+    let span = place_in(&file.text, &["study"], "objective", 0).unwrap_or_default();
+    let problem = Problem::new(
+        span,
+        format!("`{metric}` is not measured on {kind}"),
+        "not of these data",
+        format!(
+            "use one of {} or `loss`, or a metric of an evaluation",
+            names.join(", ")
+        ),
+    );
+    Some(diagnostic(problem, &file.text, &file.path))
 }
 
 /// About a validation loss that the data are not made for.

@@ -50,20 +50,25 @@ fn sets(item: &Item) -> Results<Value> {
 }
 
 /// A set of prompts.
-fn set(item: &Item) -> Result<Value> {
+fn set(item: &Item) -> Results<Value> {
     if let DeValue::String(name) = item.value {
         return match PromptSource::ALL.iter().find(|source| source.name() == name.as_ref()) {
             Some(source) => Ok(json!(source)),
-            None => Err(item.problem("must be a table, or `\"model\"`", "no such prompts", EXAMPLE)),
+            None => {
+                let problem = item.problem("must be a table, or `\"model\"`", "no such prompts", EXAMPLE);
+                Err(problem.into())
+            }
         };
     }
     if !matches!(item.value, DeValue::Table(_)) {
-        return Err(item.wrong_type("a table", EXAMPLE));
+        return Err(item.wrong_type("a table", EXAMPLE).into());
     }
-    item.table()?
-        .items()
-        .map(|role| Ok((role.key.to_owned(), Value::from(prompt(&role)?))))
-        .collect()
+    let (mut problems, mut prompts) = (Problems::default(), Map::new());
+    for role in item.table()?.items() {
+        let text = problems.keep(prompt(&role));
+        prompts.extend(text.map(|text| (role.key.to_owned(), Value::from(text))));
+    }
+    problems.or(Some(Value::Object(prompts)))
 }
 
 fn prompt<'a>(role: &Item<'a>) -> Result<&'a str> {

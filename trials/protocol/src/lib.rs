@@ -27,7 +27,7 @@ pub mod lenient;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 pub use ids::{SegmentId, TrialId};
@@ -228,7 +228,8 @@ pub enum FromWorker {
         /// The segment.
         #[serde(flatten)]
         segment: SegmentId,
-        /// The resource reached, with its fraction.
+        /// The resource reached, with its fraction; not a number if it is not known.
+        #[serde(deserialize_with = "or_nan")]
         resource: f64,
         /// Training speed, if known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -302,6 +303,11 @@ pub enum FromWorker {
         #[serde(default, skip_serializing_if = "Metrics::is_empty")]
         untrained_evaluations: Metrics,
     },
+}
+
+/// A number, or what JSON has for one that is not finite.
+fn or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 impl FromWorker {
