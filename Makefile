@@ -8,7 +8,7 @@ CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-test-support
 unexport MAKEFLAGS
 
 .PHONY: help setup build demo test lint deny install bench bench-quality bench-validation bench-evaluation bench-store simulate-faults \
-	build-core build-trainer test-tools test-core test-trainer doc
+	build-core build-trainer test-tools test-core test-trainer doc check-exports
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench-evaluation  measure the time and memory that it takes to measure a model on a corpus of 100,000 texts (minutes)"
 	@echo "make bench-store    measure the time and memory it takes to open studies of up to 100,000 trials"
 	@echo "make simulate-faults  simulate 100,000 small studies with every kind of failure"
+	@echo "make check-exports  read exported trials with the tools that they are for (1 GB)"
 	@echo "make lint     formatting and clippy"
 	@echo "make deny     licences, versions and sources of all dependencies"
 
@@ -90,6 +91,16 @@ bench-evaluation: setup
 bench-store:
 	cargo build --locked --release -p hpo --bin hpo --example big_journal
 	python3 benches/store.py --hpo $(TARGET)/release/hpo --generate $(TARGET)/release/examples/big_journal
+
+EXPORTS := .cache/exports
+$(EXPORTS)/ready: tests/export/requirements.txt
+	python3 -m venv $(EXPORTS)
+	$(EXPORTS)/bin/python -m pip install -q -r tests/export/requirements.txt
+	touch $@
+
+check-exports: $(EXPORTS)/ready
+	cargo build --locked -p hpo
+	$(EXPORTS)/bin/python tests/export/check.py $(TARGET)/debug/hpo optuna pandas polars tensorboard mlflow
 
 simulate-faults:
 	HPO_STUDIES=100000 cargo test --locked --profile simulation -p hpo --test simulation -- --nocapture

@@ -2,10 +2,12 @@
 
 mod error;
 mod export;
+mod export_trials;
 mod from;
 mod fsck;
 mod number;
 mod origin;
+mod output;
 mod request;
 mod resume;
 mod retry;
@@ -72,7 +74,7 @@ enum Verb {
     Trials(trials::Trials),
     /// Show everything about one trial
     Show(show::Show),
-    /// Write the best configuration, and the fine-tuned model
+    /// Write the best configuration, the fine-tuned model, or all trials for other tools
     Export(export::Export),
     /// Check a study for damage, and repair it
     Fsck(fsck::Fsck),
