@@ -5,6 +5,8 @@ mod export;
 mod export_trials;
 mod from;
 mod fsck;
+mod hook;
+mod informed;
 mod number;
 mod origin;
 mod output;

@@ -103,7 +103,8 @@ pub(super) fn search(
             Ok(trainer) => {
                 tell_data(study_file::check_files(file)?);
                 let store = reader.take_over(directory.lock()?)?;
-                run::run(&directory, store, &trainer, &settings, Some(wanted.limits()), again)?;
+                let (limits, notified) = (Some(wanted.limits()), file.notify.as_ref());
+                run::run(&directory, store, &trainer, &settings, limits, notified, again)?;
                 return Ok(directory);
             }
         }
@@ -135,6 +136,7 @@ pub(super) fn search(
         &spec.trainer,
         &settings,
         None,
+        file.notify.as_ref(),
         again,
     )?;
     Ok(directory)

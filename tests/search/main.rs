@@ -14,6 +14,7 @@ mod from;
 mod generated;
 mod library;
 mod limits;
+mod notify;
 mod objective;
 mod origin;
 mod simulate;
