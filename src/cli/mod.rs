@@ -6,6 +6,7 @@ mod export_trials;
 mod from;
 mod fsck;
 mod hook;
+mod import;
 mod informed;
 mod number;
 mod origin;
@@ -78,6 +79,9 @@ enum Verb {
     Show(show::Show),
     /// Write the best configuration, the fine-tuned model, or all trials for other tools
     Export(export::Export),
+    /// Create a study that knows results of something else
+    #[command(subcommand)]
+    Import(import::Import),
     /// Check a study for damage, and repair it
     Fsck(fsck::Fsck),
 }
@@ -98,6 +102,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Verb::Trials(verb) => verb.run(&studies),
         Verb::Show(verb) => verb.run(&studies),
         Verb::Export(verb) => verb.run(&studies),
+        Verb::Import(verb) => verb.run(&studies),
         Verb::Fsck(verb) => verb.run(&studies),
     };
     match done {

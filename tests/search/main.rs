@@ -12,6 +12,7 @@ mod evaluation;
 mod export;
 mod from;
 mod generated;
+mod import;
 mod library;
 mod limits;
 mod notify;
