@@ -8,12 +8,13 @@ CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-test-support
 unexport MAKEFLAGS
 
 .PHONY: help setup build demo test lint deny install bench bench-quality bench-validation bench-evaluation bench-store simulate-faults \
-	build-core build-trainer test-tools test-core test-trainer doc check-exports
+	build-core build-trainer test-tools test-core test-trainer doc check-exports dist
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
 	@echo "make test     everything that CI runs"
 	@echo "make install  install hpo and its trainer with cargo; the libtorch in .cache must stay where it is"
+	@echo "make dist     pack hpo, its trainer and what they need of libtorch into dist/, an archive that runs wherever it is unpacked"
 	@echo "make setup    fetch libtorch, the model and the data into .cache, once"
 	@echo "make bench    compare the trainer's speed with sentence-transformers and PyTorch (5 GB, half an hour)"
 	@echo "make bench-quality  compare the configurations that hpo, Optuna and Syne Tune find with equal epochs, on formulas and measured curves (hours)"
@@ -68,9 +69,17 @@ test-trainer: build-trainer
 doc: setup
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps $(CORE) $(TRAINER)
 
+# `hpo --version` names the commit of what is installed or packed.
+COMMIT = $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+
 install: setup
-	cargo install --locked --path .
+	HPO_COMMIT=$(COMMIT) cargo install --locked --path .
 	cargo install --locked --path trials/embedding
+
+# This trainer looks for libtorch beside itself; the next build links it anew to where libtorch is here.
+dist: setup
+	HPO_COMMIT=$(COMMIT) HPO_LIBTORCH_RPATH='$$ORIGIN/../lib/hpo' cargo build --locked --release -p hpo -p hpo-trial-embedding
+	python3 tools/dist.py $(TARGET)/release $${LIBTORCH:-.cache/libtorch}/lib dist
 
 bench: setup
 	cargo build --locked $(TRAINER) --example throughput

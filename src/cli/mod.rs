@@ -1,5 +1,6 @@
 //! The command line: one file per verb.
 
+mod completions;
 mod error;
 mod export;
 mod export_trials;
@@ -26,11 +27,12 @@ mod stop;
 mod study;
 mod train;
 mod trials;
+mod version;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use error::CliError;
 use study::Studies;
@@ -84,6 +86,22 @@ enum Verb {
     Import(import::Import),
     /// Check a study for damage, and repair it
     Fsck(fsck::Fsck),
+    /// Print the script by which a shell completes the words of a command
+    Completions(completions::Completions),
+    /// Write the manual pages
+    Man(completions::Man),
+}
+
+impl Arguments {
+    /// Those that the process was given. Ends the process if they ask for help or the version, or are wrong.
+    pub fn given() -> Self {
+        let mut command = Self::command();
+        // The trainer is asked too, which takes a moment.
+        if std::env::args_os().any(|argument| argument == "--version") {
+            command = command.long_version(&*version::whole().leak());
+        }
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// Runs the command; errors go to standard error, rendered for people.
@@ -104,6 +122,8 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Verb::Export(verb) => verb.run(&studies),
         Verb::Import(verb) => verb.run(&studies),
         Verb::Fsck(verb) => verb.run(&studies),
+        Verb::Completions(verb) => verb.run(),
+        Verb::Man(verb) => verb.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

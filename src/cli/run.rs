@@ -100,7 +100,11 @@ pub(super) fn program(study: &str, trainer: &Trainer, directory: &StudyDirectory
     })
 }
 
-fn embedding_trainer() -> Result<PathBuf, CliError> {
+/// The embedding trainer beside this program, or on the `PATH`.
+///
+/// # Errors
+/// If it is not found.
+pub(super) fn embedding_trainer() -> Result<PathBuf, CliError> {
     let beside = std::env::current_exe()
         .ok()
         .and_then(|exe| Some(exe.parent()?.join(EMBEDDING_TRAINER)));
