@@ -2,12 +2,12 @@
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TRAINER := -p hpo-trial-embedding --release
-CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-test-support
+CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-script -p hpo-test-support
 
 # Cargo would otherwise take make's number of jobs for its own.
 unexport MAKEFLAGS
 
-.PHONY: help setup build demo test lint deny install bench bench-quality bench-validation bench-evaluation bench-store simulate-faults \
+.PHONY: help setup build demo test lint deny install bench bench-quality bench-validation bench-evaluation bench-store bench-script simulate-faults \
 	build-core build-trainer test-tools test-core test-trainer doc check-exports dist
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make bench-validation  measure which validation loss foretells how good a model is on test data (an hour; Debian or Ubuntu)"
 	@echo "make bench-evaluation  measure the time and memory that it takes to measure a model on a corpus of 100,000 texts (minutes)"
 	@echo "make bench-store    measure the time and memory it takes to open studies of up to 100,000 trials"
+	@echo "make bench-script   measure what a trial of a script costs beside its process, with hpo, Optuna and Ray Tune (minutes)"
 	@echo "make simulate-faults  simulate 100,000 small studies with every kind of failure"
 	@echo "make check-exports  read exported trials with the tools that they are for (1 GB)"
 	@echo "make lint     formatting and clippy"
@@ -59,8 +60,10 @@ build-core:
 build-trainer: setup
 	cargo test --locked $(TRAINER) --no-run
 
-# Many of these tests wait for a disk or a worker, so twice as many run at a time as there are cores.
+# Most of these tests wait for a worker or for the disk, so twice as many run at a time as there are cores, and their files are kept in
+# memory where there are 8 GB for them. The tests of full disks and power cuts mount file systems of their own.
 test-core: build-core build-trainer
+	if test -w /dev/shm && test "$$(df --output=avail /dev/shm | tail -n 1)" -gt 8000000; then export TMPDIR=/dev/shm; fi; \
 	RUST_TEST_THREADS=$$((2 * $$(getconf _NPROCESSORS_ONLN))) cargo test --locked $(CORE)
 
 test-trainer: build-trainer
@@ -110,6 +113,10 @@ $(EXPORTS)/ready: tests/export/requirements.txt
 check-exports: $(EXPORTS)/ready
 	cargo build --locked -p hpo
 	$(EXPORTS)/bin/python tests/export/check.py $(TARGET)/debug/hpo optuna pandas polars tensorboard mlflow
+
+bench-script:
+	cargo build --locked --release -p hpo --bin hpo
+	python3 benches/script.py --hpo $(TARGET)/release/hpo
 
 simulate-faults:
 	HPO_STUDIES=100000 cargo test --locked --profile simulation -p hpo --test simulation -- --nocapture

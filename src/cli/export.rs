@@ -175,7 +175,7 @@ pub(super) fn write_model(reader: &StudyReader, trial: TrialId, directory: &Path
     let study = reader.study();
     let trial = (study.trial(trial)).ok_or_else(|| nothing_yet(study.spec(), reader.directory()))?;
     let checkpoint = trial.best_checkpoint().ok_or_else(|| not_kept(reader, trial))?;
-    let program = run::program(&study.spec().name, &origin::trainer(reader)?, reader.directory())?;
+    let program = run::program(study.spec(), &origin::trainer(reader)?, reader.directory())?;
     // Copying weights needs no GPU, and the memory of those present may be full.
     let settings = SlotSettings {
         devices: Devices::Cpu,

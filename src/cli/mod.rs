@@ -18,6 +18,7 @@ mod retry;
 mod run;
 mod same;
 mod schema;
+mod script_worker;
 mod search;
 mod show;
 mod simulate;
@@ -90,6 +91,9 @@ enum Verb {
     Completions(completions::Completions),
     /// Write the manual pages
     Man(completions::Man),
+    /// Train with a script, as a worker that is given orders on its standard input
+    #[command(name = script_worker::NAME, hide = true)]
+    ScriptWorker,
 }
 
 impl Arguments {
@@ -124,6 +128,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Verb::Fsck(verb) => verb.run(&studies),
         Verb::Completions(verb) => verb.run(),
         Verb::Man(verb) => verb.run(),
+        Verb::ScriptWorker => return hpo_script::work(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::store::{self, StudyDirectory, StudyReader};
 use crate::study::{Change, ChangeKind, FilePlace, Input, Origin, StudySpec, Trainer};
 use crate::study_file::{self, NamedInput, StudyFile, clean, named_inputs, relative};
+use crate::view::notify;
 use crate::words::listed;
 
 const HELP: &str = "put back what it was, or give the study another `name` under `[study]` to begin a new one";
@@ -156,7 +157,21 @@ pub(super) fn moved(spec: &StudySpec, directory: &StudyDirectory) -> StudySpec {
     }
 }
 
-/// What is wrong with the files that a trainer names, compared with those that the study was created on.
+/// Says that the program has changed since the study was created, if it has.
+pub(super) fn tell_changed_program(reader: &StudyReader, trainer: &Trainer) {
+    let Some(origin) = reader.origin() else { return };
+    for named in named_inputs(trainer).iter().filter(|named| named.is_program) {
+        let now = named.read().unwrap_or_default();
+        if let Some(what) = different(origin, named, &now, &reader.study().spec().name) {
+            notify(&format!(
+                "note: {what}. Its results so far are those of the earlier one; if they can't be compared with what comes now, begin a study \
+                 with another `name`"
+            ));
+        }
+    }
+}
+
+/// What is wrong with the files that a trainer names, but for its program, compared with those that the study was created on.
 fn wrong(origin: &Origin, trainer: &Trainer, study: &str) -> Vec<(NamedInput, String)> {
     let check = |named: NamedInput| {
         let known = origin.has(&named.role);
@@ -167,7 +182,8 @@ fn wrong(origin: &Origin, trainer: &Trainer, study: &str) -> Vec<(NamedInput, St
         };
         Some((named, message))
     };
-    named_inputs(trainer).into_iter().filter_map(check).collect()
+    let named = named_inputs(trainer).into_iter().filter(|named| !named.is_program);
+    named.filter_map(check).collect()
 }
 
 /// How the files of a role, which are `now`, differ from those that the study was created on; none if they don't.

@@ -53,6 +53,7 @@ impl Resume {
         let (slots, notified) = kept.map(|file| (file.slots, file.notify)).unwrap_or_default();
         let settings = self.slots.over(&slots);
         let trainer = origin::trainer(&reader)?;
+        origin::tell_changed_program(&reader, &trainer);
         let store = reader.take_over(directory.lock()?)?;
         run::run(&directory, store, &trainer, &settings, None, notified.as_ref(), &again).map(drop)
     }

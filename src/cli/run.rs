@@ -9,9 +9,9 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 use tracing_subscriber::EnvFilter;
 
-use super::CliError;
 use super::informed::Informed;
 use super::study::{Studies, print};
+use super::{CliError, script_worker};
 use crate::devices::{Devices, SlotSettings};
 use crate::executor::{Machine, Program, Slot};
 use crate::program::{is_program, on_path};
@@ -19,7 +19,7 @@ use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
 use crate::shell::command;
 use crate::signals::Signals;
 use crate::store::{Store, StudyDirectory, StudyReader};
-use crate::study::{Limits, Study, Trainer, TrialStatus, TrialSummary};
+use crate::study::{Limits, Study, StudySpec, Trainer, TrialStatus, TrialSummary};
 use crate::study_file::NotifySettings;
 use crate::view::{self, Progress, notify};
 use crate::words::counted;
@@ -85,17 +85,25 @@ impl SlotArguments {
 ///
 /// # Errors
 /// If the trainer that comes with `hpo` is not found.
-pub(super) fn program(study: &str, trainer: &Trainer, directory: &StudyDirectory) -> Result<Program, CliError> {
-    let command = match &trainer.command {
-        Some(command) => command.clone(),
-        None => vec![embedding_trainer()?.to_string_lossy().into_owned()],
+pub(super) fn program(spec: &StudySpec, trainer: &Trainer, directory: &StudyDirectory) -> Result<Program, CliError> {
+    let objective = &spec.objective.metric;
+    let (command, settings) = match &trainer.command {
+        Some(command) if trainer.script => (
+            script_worker::command()?,
+            hpo_script::settings(command, objective, &trainer.settings),
+        ),
+        Some(command) => (command.clone(), trainer.settings.clone()),
+        None => {
+            let command = embedding_trainer()?.to_string_lossy().into_owned();
+            (vec![command], trainer.settings.clone())
+        }
     };
     Ok(Program {
         command,
         directory: trainer.directory.clone(),
-        study: study.to_owned(),
-        settings: trainer.settings.clone(),
-        is_own: trainer.command.is_none(),
+        study: spec.name.clone(),
+        settings,
+        is_own: trainer.command.is_none() || trainer.script,
         cache: directory.cache(),
     })
 }
@@ -141,7 +149,7 @@ pub(super) fn run(
     again: &str,
 ) -> Result<Ended, CliError> {
     let spec = store.study.spec().clone();
-    let program = program(&spec.name, trainer, directory)?;
+    let program = program(&spec, trainer, directory)?;
     let machine = Machine::this();
     let slots = slots(&machine, settings, Some(spec.threads))?;
     log_to(directory)?;

@@ -131,7 +131,13 @@ fn as_recorded(reader: &StudyReader, wanted: &Trainer, file: &StudyFile) -> Trai
     let Some(origin) = reader.origin() else { return trainer };
     // The content is the same, whatever the files are called now.
     for named in named_inputs(wanted) {
-        if origin.has(&named.role) {
+        let is_another = || {
+            named.is_program
+                && !origin
+                    .changes(&named.role, &named.read().unwrap_or_default())
+                    .is_empty()
+        };
+        if origin.has(&named.role) && !is_another() {
             named.copy_setting(recorded, &mut trainer);
         }
     }

@@ -103,6 +103,7 @@ pub(super) fn search(
             }
             Ok(trainer) => {
                 tell_data(study_file::check_files(file)?);
+                origin::tell_changed_program(&reader, &trainer);
                 let store = reader.take_over(directory.lock()?)?;
                 let (limits, notified) = (Some(wanted.limits()), file.notify.as_ref());
                 run::run(&directory, store, &trainer, &settings, limits, notified, again)?;
@@ -140,11 +141,12 @@ pub(super) fn create(
     let slots = run::slots(&Machine::this(), settings, None)?;
     let threads = slots.first().map_or(1, |slot| slot.threads);
     let spec = file.study.spec(threads, file.study.brackets_for(slots.len()));
-    run::program(&spec.name, &spec.trainer, directory)?;
+    run::program(&spec, &spec.trainer, directory)?;
     let origin = origin::of(file, directory)?;
     let facts = begin(&spec, &origin, data.as_ref().map(|report| report.kind))?;
     store::create(directory, &spec, &file.text, Some(origin), facts, now())?;
     tell_data(data);
+    study_file::script_notes(file).iter().for_each(|note| notify(note));
     Ok(spec.trainer)
 }
 

@@ -43,6 +43,7 @@ impl Space {
         if let Some(data) = study_file::check_files(&file)? {
             notify(&data.to_string());
         }
+        study_file::script_notes(&file).iter().for_each(|note| notify(note));
         let study = &file.study;
         let samples = first(&file)?;
         if check.json {

@@ -58,7 +58,7 @@ pub(super) fn find(studies: &Studies, named: Option<&Path>) -> Result<StudyDirec
         if by_path.has_study() {
             return Ok(by_path);
         }
-        if named.is_file() && !by_name.root().exists() {
+        if named.is_file() && !by_name.root().is_dir() {
             if named.extension() != Some("toml".as_ref()) {
                 let help = "give the study's directory, its name, or the TOML file that it was created from";
                 return Err(CliError::usage(format!("{} is no study", named.display()), help));

@@ -1,16 +1,14 @@
-//! Checkpoint files as the scheduler sees them: a name, a size and a digest.
+//! Checkpoints as the scheduler sees them: files and directories that have a name, a size and a digest.
+
+mod digest;
 
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::OFlags;
-use rustix::io::Errno;
-
-use crate::disk::{is_full, sha256_of, sync_directory};
+use self::digest::digest;
+use crate::disk::{is_full, sync_directory};
 use crate::ids::TrialId;
 use crate::store::StudyDirectory;
 use crate::study::Checkpoint;
@@ -70,11 +68,11 @@ impl CheckpointError {
     }
 }
 
-/// Accepts a checkpoint that a worker has written: makes it durable and describes it. `root` is the study's directory
-/// of checkpoints, `directory` the part of it that the worker may write to.
+/// Accepts a checkpoint that a worker has written, a file or a directory: makes it durable and describes it. `root` is the study's
+/// directory of checkpoints, `directory` the part of it that the worker may write to.
 ///
 /// # Errors
-/// If the file is not in the directory, or can't be read within that time (it may have more bytes than there are on the
+/// If it is not in the directory, or can't be read within that time (it may have more bytes than there are on the
 /// disk) or made durable.
 pub fn accept(root: &Path, directory: &str, file: &Path, within: Duration) -> Result<Checkpoint, CheckpointError> {
     let own = root.join(directory);
@@ -108,7 +106,7 @@ fn place(root: &Path, name: &str) -> Option<PathBuf> {
     (!is_link).then(|| directory.join(file))
 }
 
-/// The file of a checkpoint, if it is still what was recorded.
+/// The file or directory of a checkpoint, if it is still what was recorded.
 ///
 /// # Errors
 /// If it can't be read or has changed.
@@ -117,17 +115,22 @@ pub fn verify(root: &Path, checkpoint: &Checkpoint) -> Result<PathBuf, Checkpoin
         file: root.join(&checkpoint.file),
         directory: root.to_owned(),
     })?;
-    let bytes = std::fs::symlink_metadata(&file).map(|there| there.len());
-    if let Ok(bytes) = bytes
+    // A changed size shows without reading the file. That of a directory says nothing of what is in it.
+    let there = std::fs::symlink_metadata(&file).ok().filter(|there| !there.is_dir());
+    let bytes = there.map(|there| there.len());
+    let other_size = |bytes: u64| format!("{bytes} bytes instead of {}", checkpoint.bytes);
+    if let Some(bytes) = bytes
         && bytes != checkpoint.bytes
     {
-        return Err(CheckpointError::Changed {
-            file,
-            what: format!("{bytes} bytes instead of {}", checkpoint.bytes),
-        });
+        let what = other_size(bytes);
+        return Err(CheckpointError::Changed { file, what });
     }
     match digest(&file, None) {
         Err(source) => Err(CheckpointError::new(file, source)),
+        Ok((bytes, _)) if bytes != checkpoint.bytes => {
+            let what = other_size(bytes);
+            Err(CheckpointError::Changed { file, what })
+        }
         Ok((_, sha256)) if sha256 != checkpoint.sha256 => Err(CheckpointError::Changed {
             file,
             what: "its SHA-256 is another".into(),
@@ -141,7 +144,11 @@ pub fn delete(root: &Path, name: &str) {
     let Some(file) = place(root, name) else {
         return;
     };
-    if let Err(error) = std::fs::remove_file(&file)
+    let removed = match std::fs::symlink_metadata(&file).is_ok_and(|there| there.is_dir()) {
+        true => std::fs::remove_dir_all(&file),
+        false => std::fs::remove_file(&file),
+    };
+    if let Err(error) = removed
         && error.kind() != io::ErrorKind::NotFound
     {
         tracing::warn!(%error, file = %file.display(), "can't delete a checkpoint");
@@ -168,46 +175,6 @@ pub fn delete_unreferenced(root: &Path, of: Option<TrialId>, kept: &BTreeSet<&st
             delete(root, name);
         }
     }
-}
-
-/// A source that can be read until a moment; for ever if there is none.
-struct Until<R> {
-    from: R,
-    due: Option<Instant>,
-}
-
-impl<R: io::Read> io::Read for Until<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.due.is_some_and(|due| Instant::now() >= due) {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "reading it takes too long"));
-        }
-        self.from.read(buffer)
-    }
-}
-
-/// Size and SHA-256 of a file, after it was synced, if it can be read until it is `due`. Links are not followed: they may
-/// change, and lead anywhere.
-fn digest(path: &Path, due: Option<Instant>) -> io::Result<(u64, String)> {
-    let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
-    // Opening a pipe would wait for ever for somebody to write to it.
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
-    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
-    let file = opened.map_err(|error| match error.raw_os_error() {
-        Some(code) if code == Errno::LOOP.raw_os_error() => wrong("it is a link, not a file"),
-        _ => error,
-    })?;
-    if !file.metadata()?.is_file() {
-        return Err(wrong("not a file"));
-    }
-    file.sync_all()?;
-    let size = file.metadata()?.len();
-    // A file that grows while it is read would have no end.
-    let from = file.take(size.saturating_add(1));
-    let (bytes, sha256) = sha256_of(Until { from, due })?;
-    if bytes != size {
-        return Err(wrong("it is still being written"));
-    }
-    Ok((bytes, sha256))
 }
 
 #[cfg(test)]
@@ -273,6 +240,7 @@ mod tests {
         std::fs::write(root.path().join("secret"), "x").unwrap();
         std::os::unix::fs::symlink(root.path().join("secret"), own.join("link")).unwrap();
         std::fs::create_dir(own.join("directory")).unwrap();
+        std::os::unix::fs::symlink("../a1.bin", own.join("directory/link")).unwrap();
         let pipe = rustix::fs::CWD;
         rustix::fs::mknodat(
             pipe,
@@ -285,7 +253,7 @@ mod tests {
         for (name, expected) in [
             ("link", "it is a link"),
             ("pipe", "not a file"),
-            ("directory", "not a file"),
+            ("directory", "`link` in it: it is a link, not a file"),
         ] {
             let error = accept(root.path(), "trial-0001", &own.join(name), SOON)
                 .unwrap_err()
@@ -297,6 +265,45 @@ mod tests {
         std::os::unix::fs::symlink(root.path().join("moved"), &own).unwrap();
         let verified = verify(root.path(), &checkpoint);
         assert!(matches!(verified, Err(CheckpointError::Outside { .. })), "{verified:?}");
+    }
+
+    #[test]
+    fn a_directory_is_what_is_in_it() {
+        let root = tempfile::tempdir().unwrap();
+        let own = root.path().join("trial-0001");
+        let directory = own.join("a1");
+        std::fs::create_dir_all(directory.join("sub/empty")).unwrap();
+        std::fs::write(directory.join("sub/weights"), "weights").unwrap();
+        std::fs::write(directory.join("b"), "").unwrap();
+        let kept = accept(root.path(), "trial-0001", &directory, SOON).unwrap();
+        assert_eq!((kept.file.as_str(), kept.bytes), ("trial-0001/a1", 7));
+        assert_eq!(verify(root.path(), &kept).unwrap(), directory);
+        let changes: [(&str, &dyn Fn()); 4] = [
+            ("its SHA-256", &|| {
+                std::fs::write(directory.join("sub/weights"), "weighTs").unwrap()
+            }),
+            ("5 bytes instead of 7", &|| {
+                std::fs::write(directory.join("sub/weights"), "weigh").unwrap()
+            }),
+            ("its SHA-256", &|| {
+                std::fs::write(directory.join("sub/weights"), "weights").unwrap();
+                std::fs::rename(directory.join("b"), directory.join("c")).unwrap();
+            }),
+            ("its SHA-256", &|| {
+                std::fs::rename(directory.join("c"), directory.join("b")).unwrap();
+                std::fs::remove_dir(directory.join("sub/empty")).unwrap();
+            }),
+        ];
+        for (what, change) in changes {
+            change();
+            let error = verify(root.path(), &kept).unwrap_err().to_string();
+            assert!(
+                error.contains("has changed since it was written") && error.contains(what),
+                "{error}"
+            );
+        }
+        delete(root.path(), &kept.file);
+        assert!(!own.exists(), "with its trial's directory");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use hpo_protocol::lenient::{is_not_finite, object};
 use hpo_protocol::{Baseline, FromWorker, Metrics};
 use serde_json::{Map, Value};
 
@@ -14,9 +15,6 @@ use crate::diagnostic::visible;
 
 /// How much is shown of a line that is no message, or of a name, in characters.
 const SHOWN: usize = 200;
-
-/// No message is nested deeper.
-const DEEPEST: usize = 64;
 
 /// A part of a line.
 #[derive(Debug)]
@@ -39,7 +37,7 @@ pub(super) fn parts(line: &[u8]) -> Vec<Part<'_>> {
     while let Some(brace) = line[at..].iter().position(|byte| *byte == b'{') {
         let start = at + brace;
         at = start + 1;
-        let Ok((json, length)) = object(&line[start..]) else {
+        let Ok((json, length)) = object(&line[start..], b"null") else {
             continue;
         };
         at = start + length;
@@ -80,7 +78,7 @@ fn objection(line: &[u8]) -> Option<Failure> {
         false => line[..marker?].iter().rposition(|byte| *byte == b'{')?,
     };
     let text = &line[start..];
-    let json = match object(text) {
+    let json = match object(text, b"null") {
         // A whole message in the middle of other text is quoted there.
         Ok((json, _)) if !begins && of_ours(&json).is_some() => return None,
         // At the beginning of a line, what follows it makes it none.
@@ -159,6 +157,7 @@ fn message(json: &[u8], mut value: Value) -> Result<FromWorker, Failure> {
         | FromWorker::Progress { .. }
         | FromWorker::Done { .. }
         | FromWorker::Stopped { .. }
+        | FromWorker::Remark { .. }
         | FromWorker::Failed { .. } => {}
     }
     Ok(message)
@@ -220,54 +219,6 @@ fn take_out(measured: &mut Map<String, Value>) -> TakenOut {
     }
     out.nothing = !out.loss && out.metrics.is_empty() && !no_metrics;
     out
-}
-
-/// Strict JSON for the object that `text` begins with, and how many bytes of the text it is; if it has no end, as much as there is.
-fn object(text: &[u8]) -> Result<(Vec<u8>, usize), Vec<u8>> {
-    let (mut json, mut depth, mut at) = (Vec::new(), 0, 0);
-    while at < text.len() && depth <= DEEPEST {
-        let rest = &text[at..];
-        let word = rest.iter().take_while(|byte| is_of_word(**byte)).count();
-        let length = match rest[0] {
-            b'"' => string(rest),
-            _ => word.max(1),
-        };
-        let piece = &rest[..length];
-        match piece {
-            b"{" | b"[" => depth += 1,
-            b"}" | b"]" => depth -= 1,
-            _ => {}
-        }
-        let infinite = word > 0 && std::str::from_utf8(piece).is_ok_and(is_not_finite);
-        json.extend_from_slice(if infinite { b"null" } else { piece });
-        at += length;
-        if depth == 0 {
-            return Ok((json, at));
-        }
-    }
-    Err(json)
-}
-
-/// The length of the string that `text` begins with, or of all of it if the string has no end.
-fn string(text: &[u8]) -> usize {
-    let mut at = 1;
-    while at < text.len() {
-        match text[at] {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-    text.len()
-}
-
-fn is_of_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
-}
-
-/// Whether a word is a number that is not finite, as any language writes it, or too large to be one.
-fn is_not_finite(word: &str) -> bool {
-    word.parse::<f64>().is_ok_and(|number| !number.is_finite())
 }
 
 /// Whether nothing stands behind a message that makes it a part of other text: its line ends, a control code or another message

@@ -35,6 +35,7 @@ fn spec() -> StudySpec {
             directory: "/".into(),
             settings: Default::default(),
             seed: None,
+            script: false,
         },
         threads: 1,
         space: SearchSpace {

@@ -146,7 +146,8 @@ impl Decider<'_> {
             .map(|known| &known.file)
             .find(|&file| report.checkpoint.as_ref().is_some_and(|new| new.file == *file));
         let reused = reused.map(|file| format!("the worker wrote a checkpoint over an older one: {file}"));
-        let objection = segment.objection(due, &report, &self.study.spec.objective);
+        let spec = &self.study.spec;
+        let objection = segment.objection(due, &report, &spec.objective, spec.trainer.script);
         if let Some(message) = objection.or(reused) {
             self.step.commands.push(Command::Replace { slot: segment.slot });
             self.drop_checkpoint(report.checkpoint);
@@ -413,10 +414,12 @@ struct Segment {
 }
 
 impl Segment {
-    /// What is wrong with a report, if that of the resource `due` is the next.
-    fn objection(&self, due: u64, report: &Reported, objective: &Objective) -> Option<String> {
+    /// What is wrong with a report, if that of the resource `due` is the next. A script may report less often, and has a checkpoint only
+    /// where its segment ends.
+    fn objection(&self, due: u64, report: &Reported, objective: &Objective, script: bool) -> Option<String> {
         let (to, resource) = (self.to, report.resource);
-        if resource != due {
+        let comes_later = script && resource > due && resource <= to;
+        if resource != due && !comes_later {
             return Some(format!(
                 "the worker reported resource {resource}, but {due} of a segment to {to} was due"
             ));
@@ -425,7 +428,8 @@ impl Segment {
             let reported = named(report.loss.is_some(), report.metrics.keys());
             return Some(objective.missing(&format!("the report at resource {resource}"), &reported));
         }
-        (!report.diverged && report.checkpoint.is_none())
+        let needs_checkpoint = !script || resource == to || report.last;
+        (!report.diverged && needs_checkpoint && report.checkpoint.is_none())
             .then(|| format!("the worker reported resource {resource} without a checkpoint"))
     }
 }

@@ -91,6 +91,10 @@ pub struct Trainer {
     pub settings: Values,
     /// The seed that every trial trains with, instead of one of its own, below 2^53.
     pub seed: Option<u64>,
+    /// Whether the command is a script, which does not speak the worker protocol: its arguments are templates, and the settings say
+    /// where its metrics are found.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub script: bool,
 }
 
 impl Trainer {

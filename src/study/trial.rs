@@ -1,5 +1,6 @@
 //! A trial: one configuration being trained.
 
+mod checkpoints;
 mod reports;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,14 +11,14 @@ use serde::{Deserialize, Serialize};
 use super::measures::Measures;
 use crate::ids::{SegmentId, SlotId, Timestamp, TrialId};
 
-/// A checkpoint that a worker wrote.
+/// A checkpoint that a worker wrote: a file, or a directory with all that is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Its file, relative to the study's `checkpoints` directory.
+    /// Its file or directory, relative to the study's `checkpoints` directory.
     pub file: String,
     /// Its size.
     pub bytes: u64,
-    /// SHA-256 of its content, in hexadecimal.
+    /// SHA-256 of its content, in hexadecimal; of a directory, of the names, sizes and digests of its files.
     pub sha256: String,
 }
 
@@ -237,6 +238,9 @@ pub struct Trial {
     pub stopped_at: Option<(u64, Box<Checkpoint>)>,
     /// Whether it has ended by itself, before the maximum resource.
     pub exhausted: bool,
+    /// Whether some of its validations came without a checkpoint: it has one only where segments end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sparse: bool,
     /// Time spent training in segments that came to an end, in milliseconds.
     pub trained_ms: u64,
 }
@@ -271,6 +275,7 @@ impl Trial {
             failed_on: BTreeSet::new(),
             stopped_at: None,
             exhausted: false,
+            sparse: false,
             trained_ms: 0,
         }
     }
@@ -335,102 +340,11 @@ impl Trial {
         self.reports.last_key_value().map_or(0, |(&resource, _)| resource)
     }
 
-    /// Where the next segment begins: the resource, and the checkpoint to go on from.
-    pub fn resume_point(&self) -> (u64, Option<&Checkpoint>) {
-        let ahead = &self.ahead;
-        let stopped_at = self.stopped_at.as_ref().filter(|_| ahead.reports.is_empty());
-        if let Some((resource, checkpoint)) = ahead.stopped_at.as_ref().or(stopped_at) {
-            return (*resource, Some(checkpoint));
-        }
-        self.reports
-            .iter()
-            .chain(&ahead.reports)
-            .rev()
-            .find_map(|(&resource, report)| Some((resource, report.checkpoint.as_deref())).filter(|(_, c)| c.is_some()))
-            .unwrap_or((0, None))
-    }
-
-    /// All checkpoints that are still kept.
-    pub fn checkpoints(&self) -> impl Iterator<Item = &Checkpoint> {
-        self.reports
-            .values()
-            .chain(self.ahead.reports.values())
-            .filter_map(|report| report.checkpoint.as_deref())
-            .chain(
-                [&self.stopped_at, &self.ahead.stopped_at]
-                    .into_iter()
-                    .flatten()
-                    .map(|(_, stopped)| &**stopped),
-            )
-    }
-
     /// Counts the time since the last record of a segment that runs.
     pub(super) fn count_time(&mut self, now: Timestamp) {
         if let TrialState::Running { since, .. } | TrialState::Ahead { since, .. } = &mut self.state {
             self.trained_ms += now.since(*since);
             *since = now;
         }
-    }
-
-    /// Forgets the checkpoints that nothing can need any more: of a trial that goes on, all but the latest and the
-    /// best; of one that has ended, all but the best, and that one too unless `keep_best`.
-    pub(super) fn release_checkpoints(&mut self, keep_best: bool) {
-        let ended = self.state.is_final();
-        if ended {
-            self.stopped_at = None;
-            self.ahead = Ahead::default();
-        }
-        let lowest = |reports: &BTreeMap<u64, Report>| {
-            let costs = reports.iter().filter_map(|(&at, report)| Some((at, report.cost?)));
-            costs.reduce(|best, next| if next.1 < best.1 { next } else { best })
-        };
-        let best = lowest(&self.reports).filter(|_| keep_best || !ended);
-        // It may be the best of all once it counts.
-        let best_ahead = lowest(&self.ahead.reports).filter(|ahead| best.is_none_or(|best| ahead.1 < best.1));
-        let has_checkpoint = |(&at, report): (&u64, &Report)| report.checkpoint.is_some().then_some(at);
-        let latest = self
-            .reports
-            .iter()
-            .chain(&self.ahead.reports)
-            .rev()
-            .find_map(has_checkpoint);
-        for (&resource, report) in self.reports.iter_mut().chain(&mut self.ahead.reports) {
-            let is_best = [best, best_ahead].iter().flatten().any(|(at, _)| *at == resource);
-            if !is_best && (ended || latest != Some(resource)) {
-                report.checkpoint = None;
-            }
-        }
-    }
-
-    /// The checkpoint that the next segment would have gone on from can't be used.
-    pub(super) fn lose_checkpoint(&mut self) {
-        if self.ahead.stopped_at.take().is_some() {
-            return;
-        }
-        if self.ahead.reports.is_empty() && self.stopped_at.take().is_some() {
-            return;
-        }
-        let lost = self.resume_point().0;
-        for reports in [&mut self.reports, &mut self.ahead.reports] {
-            if let Some(report) = reports.get_mut(&lost) {
-                report.checkpoint = None;
-            }
-        }
-    }
-
-    /// A checkpoint is gone.
-    pub(super) fn forget_checkpoint(&mut self, file: &str) {
-        let lost = |checkpoint: &mut Checkpoint| checkpoint.file == file;
-        for report in self.reports.values_mut().chain(self.ahead.reports.values_mut()) {
-            report.checkpoint.take_if(|checkpoint| lost(checkpoint));
-        }
-        for stopped_at in [&mut self.stopped_at, &mut self.ahead.stopped_at] {
-            stopped_at.take_if(|(_, checkpoint)| lost(checkpoint));
-        }
-    }
-
-    /// The checkpoint of the best validation.
-    pub fn best_checkpoint(&self) -> Option<&Checkpoint> {
-        self.reports.get(&self.best()?.0)?.checkpoint.as_deref()
     }
 }

@@ -42,7 +42,7 @@ pub use self::schema::schema;
 pub use self::study::{SPAN, span_ms};
 pub(crate) use self::trainer::PROMPT_SETS;
 pub use self::trainer::{
-    NamedInput, about_input, check_files, habits, named_inputs, settings_of_then, settings_of_today,
+    NamedInput, about_input, check_files, habits, named_inputs, script_notes, settings_of_then, settings_of_today,
 };
 
 /// A study's file, read and checked.
@@ -264,8 +264,14 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
         |table| notify::read(table, directory).map(Some),
     );
     let evaluations = evaluations.unwrap_or_default();
-    let model = trainer::searched(root);
-    let trainer = trial.and_then(|table| problems.keep(trainer::read(&table, model.as_ref(), directory, &evaluations)));
+    let trainer = trial.and_then(|table| {
+        let trainer = problems.keep(trained_by(root, &table, directory, &evaluations))?;
+        let objective = study.as_ref().map(|study| &study.objective);
+        problems
+            .0
+            .extend(objective.and_then(|objective| trainer::lacks_objective(&table, &trainer, objective)));
+        Some(trainer)
+    });
     let space = space.and_then(|table| {
         let trial = trainer.as_ref().map(|trainer| &trainer.settings);
         let space = parameters::read(table, embedding, trial);
@@ -294,6 +300,14 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
         slots: slots?,
         notify: notify?,
     })
+}
+
+/// The trainer, with what the space says of it.
+fn trained_by(root: &Table, trial: &Table, directory: &Path, evaluations: &trainer::Evaluations) -> Results<Trainer> {
+    let model = trainer::searched(root);
+    let space = root.get("space").and_then(|item| item.table().ok());
+    let parameters: Vec<reader::Item> = space.iter().flat_map(Table::items).collect();
+    trainer::read(trial, model.as_ref(), &parameters, directory, evaluations)
 }
 
 /// The space with what other tables say of it.

@@ -25,6 +25,11 @@ pub fn schema() -> Value {
         .iter()
         .map(|key| (key.name.to_owned(), json!({ "description": plain(key.about) })))
         .chain([&trainer::COMMAND, &trainer::DIRECTORY].map(|key| (key.name.to_owned(), property(key))))
+        .chain(
+            trainer::SCRIPT_KEYS
+                .iter()
+                .map(|key| (key.name.to_owned(), json!({ "description": plain(key.about) }))),
+        )
         .collect();
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",

@@ -304,7 +304,9 @@ pub fn outcome(
             );
         }
         None => {
-            if let Some(checkpoint) = study.best().and_then(Trial::best_checkpoint) {
+            let checkpoint = study.best().and_then(Trial::best_checkpoint);
+            // What is only there so that its trial can go on is of no use to anybody.
+            if let Some(checkpoint) = checkpoint.filter(|kept| !kept.file.ends_with(hpo_script::REPORTS)) {
                 text += &format!(
                     "best checkpoint: {}\n",
                     directory.checkpoints().join(&checkpoint.file).display()

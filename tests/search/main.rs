@@ -18,5 +18,6 @@ mod limits;
 mod notify;
 mod objective;
 mod origin;
+mod script;
 mod simulate;
 mod spaces;

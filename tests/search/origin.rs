@@ -245,6 +245,7 @@ fn the_same_command_from_elsewhere_goes_on_with_the_same_study() {
         "cd deep/er && hpo status s",
         "hpo status deep/er/studies/s",
         "hpo status deep/er/s.toml",
+        "hpo status \"$PWD/deep/er/s.toml\"",
         "hpo --studies deep/er/studies status",
     ] {
         assert!(place.shell(found).ok().stdout().contains("finished after"), "{found}");

@@ -80,6 +80,7 @@ impl Plan {
                 directory: ".".into(),
                 settings: Default::default(),
                 seed: None,
+                script: false,
             },
             threads: 1,
             sampler: sampler(rng),

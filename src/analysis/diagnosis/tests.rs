@@ -77,6 +77,7 @@ impl Made {
             failed_on: Default::default(),
             stopped_at: None,
             exhausted: self.exhausted,
+            sparse: false,
             trained_ms: 0,
         }
     }

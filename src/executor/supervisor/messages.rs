@@ -73,6 +73,10 @@ impl Supervisor {
                 self.done(worker, segment).await;
                 Ok(())
             }
+            FromWorker::Remark { about, text } => {
+                self.remark(&shown(&about), shown(&text)).await;
+                Ok(())
+            }
             FromWorker::Failed { segment, message } => self.failed(segment, &message),
             FromWorker::Exported {
                 directory,

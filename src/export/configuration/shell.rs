@@ -1,5 +1,6 @@
 //! Words for a POSIX shell.
 
+use hpo_script::variable;
 use serde_json::Value;
 
 use super::{Unwritable, each};
@@ -13,11 +14,6 @@ const OWN: &str = "HPO_STUDIES";
 /// # Errors
 /// If two parameters have the same variable.
 pub(super) fn variables(_: &StudySpec, trial: &TrialSummary) -> Result<String, Unwritable> {
-    let plain = |c: char| match c.is_ascii_alphanumeric() {
-        true => c.to_ascii_uppercase(),
-        false => '_',
-    };
-    let variable = |name: &str| format!("HPO_{}", name.chars().map(plain).collect::<String>());
     distinct(trial, "variable", &variable)?;
     if let Some(name) = trial.parameters.keys().find(|name| variable(name) == OWN) {
         return Err(Unwritable::Reserved {

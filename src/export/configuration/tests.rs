@@ -45,6 +45,7 @@ fn study() -> Study {
             directory: "/work".into(),
             settings: [("level".to_owned(), json!(1e300))].into(),
             seed: Some(5),
+            script: false,
         },
         threads: 2,
         space: SearchSpace {

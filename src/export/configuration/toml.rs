@@ -1,7 +1,8 @@
 //! A study's file with nothing left to search.
 
 use hpo_protocol::BASE_MODEL;
-use serde_json::{Map, json};
+use hpo_script::Template;
+use serde_json::{Map, Value, json};
 
 use super::{Unwritable, each, quoted};
 use crate::study::{StudySpec, Trainer, TrialSummary};
@@ -20,6 +21,17 @@ fn name(spec: &StudySpec, trial: &TrialSummary) -> String {
     let end = format!("-trial-{}", trial.trial);
     let most = MOST_NAME.saturating_sub(end.len());
     format!("{}{end}", &spec.name[..spec.name.floor_char_boundary(most)])
+}
+
+/// Whether a name is that of a parameter that the trial does not have.
+fn is_absent(spec: &StudySpec, trial: &TrialSummary, name: &str) -> bool {
+    let mut parameters = spec.space.parameters.iter();
+    !trial.parameters.contains_key(name) && parameters.any(|parameter| parameter.name == name)
+}
+
+/// Whether all placeholders of a text have values.
+fn is_filled(text: &str, has: impl Fn(&str) -> bool) -> bool {
+    Template::parse(text).is_ok_and(|template| template.names().all(has))
 }
 
 /// The file, which trains the configuration as the trial was trained.
@@ -42,9 +54,18 @@ pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Un
     let settings = &spec.trainer.settings;
     match &spec.trainer.command {
         Some(command) => {
-            trainer.insert("command".into(), json!(command));
+            let has = |name: &str| !is_absent(spec, trial, name);
             trainer.insert("directory".into(), json!(spec.trainer.directory));
             trainer.extend(settings.clone());
+            let mut arguments = command.clone();
+            if spec.trainer.script {
+                arguments = hpo_script::arguments_for(command, has);
+                let variables = trainer.get_mut("environment").and_then(Value::as_object_mut);
+                if let Some(variables) = variables {
+                    variables.retain(|_, text| text.as_str().is_some_and(|text| is_filled(text, has)));
+                }
+            }
+            trainer.insert("command".into(), json!(arguments));
         }
         None => trainer.extend(settings_of_today(
             settings,

@@ -62,6 +62,7 @@ impl Study {
         self.trouble.reported();
         let trial = &mut self.trials[id.0 as usize];
         trial.failed_on.clear();
+        trial.sparse |= cost.is_some() && reported.checkpoint.is_none();
         if let TrialState::Ahead { to, at, .. } = &mut trial.state {
             *at = resource;
             let over = cost.is_none() || resource == *to || last;

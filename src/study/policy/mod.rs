@@ -186,6 +186,15 @@ impl PolicySpec {
         self.kind.own().open(self, plan)
     }
 
+    /// The resources at which a trial of the first of so many trials' brackets waits for a decision, or ends, ascending.
+    pub fn stops(&self, trials: u64) -> Vec<u64> {
+        let plan = self.bracket(0, None, trials, || None);
+        match plan.map(|plan| self.open(&plan)) {
+            Some(bracket) if !bracket.decides_in_passing() => bracket.rungs(),
+            Some(_) | None => vec![self.max_resource],
+        }
+    }
+
     /// How many trials Hyperband's bracket `s` has.
     pub fn hyperband_size(&self, s: u64) -> u64 {
         brackets::hyperband_size(self, s)

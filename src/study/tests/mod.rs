@@ -4,6 +4,7 @@ mod earlier;
 mod objective;
 mod recovery;
 mod refusal;
+mod scripts;
 mod stop;
 mod trouble;
 
@@ -54,6 +55,7 @@ pub(crate) fn with(kind: PolicyKind, trials: u64, max_resource: u64, reduction_f
             directory: ".".into(),
             settings: Default::default(),
             seed: None,
+            script: false,
         },
         threads: 1,
         space: SearchSpace {

@@ -4,6 +4,7 @@ mod models;
 mod properties;
 mod reference;
 mod schema;
+mod scripts;
 mod whole;
 
 use std::fs;

@@ -98,6 +98,7 @@ fn trainer() -> Trainer {
         ]
         .into(),
         seed: Some(7),
+        script: false,
     }
 }
 

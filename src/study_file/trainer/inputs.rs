@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use super::super::reader::Span;
 use super::evaluation;
-use super::keys::{KEYS, MODEL};
+use super::keys::{COMMAND, KEYS, MODEL};
 use super::places::place_in;
+use super::script::ENVIRONMENT;
 use super::{model, models};
 use crate::disk::sha256_of;
 use crate::keys::Takes;
@@ -29,6 +30,8 @@ pub struct NamedInput {
     pub(super) element: Element,
     /// Where it is.
     pub path: PathBuf,
+    /// Whether it is the program, or the script that an interpreter runs: the study goes on with a corrected one.
+    pub is_program: bool,
 }
 
 /// A part of the value of a setting.
@@ -45,6 +48,9 @@ pub(super) enum Element {
 /// All of them, whether they exist or not. Of the embedding trainer these are the models, the data and those of evaluations. What the
 /// settings of another trainer mean is unknown: any text may be the name of a file, relative to where the command runs.
 pub fn named_inputs(trainer: &Trainer) -> Vec<NamedInput> {
+    if trainer.script {
+        return named_by_script(trainer);
+    }
     let is_path = |name: &str| {
         KEYS.iter()
             .any(|key| key.name == name && matches!(key.takes, Takes::Path))
@@ -66,6 +72,7 @@ pub fn named_inputs(trainer: &Trainer) -> Vec<NamedInput> {
                     key: key.clone(),
                     element,
                     path: trainer.directory.join(text),
+                    is_program: false,
                 });
             }
         };
@@ -88,6 +95,49 @@ pub fn named_inputs(trainer: &Trainer) -> Vec<NamedInput> {
     all
 }
 
+/// The files that the command of a script names, and those that its environment does. A word without placeholders may be the name of a
+/// file, or have one behind the first `=`.
+fn named_by_script(trainer: &Trainer) -> Vec<NamedInput> {
+    let mut all = Vec::new();
+    let mut add = |key: &str, role: String, element: Element, text: &str| {
+        let path = trainer.directory.join(text);
+        let named = NamedInput {
+            role,
+            evaluation: None,
+            key: key.to_owned(),
+            element,
+            path,
+            is_program: false,
+        };
+        all.push(named);
+    };
+    for (place, argument) in trainer.command.iter().flatten().enumerate() {
+        let behind = argument.split_once('=').map(|(_, behind)| behind);
+        let text = behind.filter(|_| argument.starts_with('-')).unwrap_or(argument);
+        // One without a directory is found on the PATH.
+        if (place > 0 || text.contains('/')) && !text.contains('{') {
+            let key = COMMAND.name;
+            add(key, format!("{key}[{place}]"), Element::Listed(place), text);
+        }
+    }
+    let environment = trainer.settings.get(ENVIRONMENT).and_then(Value::as_object);
+    for (name, value) in environment.into_iter().flatten() {
+        if let Some(text) = value.as_str().filter(|text| !text.contains('{')) {
+            add(
+                ENVIRONMENT,
+                format!("{ENVIRONMENT}[{name}]"),
+                Element::Named(name.clone()),
+                text,
+            );
+        }
+    }
+    let mut named = all.iter_mut().filter(|named| named.key == COMMAND.name);
+    if let Some(program) = named.find(|named| named.path.is_file()) {
+        program.is_program = true;
+    }
+    all
+}
+
 impl NamedInput {
     /// A path that the table of an evaluation has.
     pub(super) fn of_evaluation(name: &str, key: &str, path: &Path) -> Self {
@@ -97,6 +147,7 @@ impl NamedInput {
             key: key.to_owned(),
             element: Element::Whole,
             path: path.to_owned(),
+            is_program: false,
         }
     }
 
@@ -136,6 +187,7 @@ impl NamedInput {
             None => vec!["trial"],
         };
         let element = match &self.element {
+            Element::Named(name) if self.key == ENVIRONMENT => return place_in(text, &["trial", ENVIRONMENT], name, 0),
             Element::Named(name) => return models::place(text, name),
             Element::Listed(place) => *place,
             Element::Whole => 0,
@@ -162,6 +214,14 @@ impl NamedInput {
 
     /// Gives the setting that names it in one trainer the value that it has in another.
     pub fn copy_setting(&self, from: &Trainer, to: &mut Trainer) {
+        if let (Element::Listed(place), true) = (&self.element, from.script && self.key == COMMAND.name) {
+            let from = from.command.as_ref().and_then(|command| command.get(*place));
+            let to = to.command.as_mut().and_then(|command| command.get_mut(*place));
+            if let (Some(from), Some(to)) = (from, to) {
+                to.clone_from(from);
+            }
+            return;
+        }
         let mut from = from.clone();
         if let (Some(from), Some(to)) = (self.setting(&mut from), self.setting(to)) {
             to.clone_from(from);

@@ -15,6 +15,7 @@ mod models;
 mod older;
 mod places;
 pub(super) mod prompts;
+mod script;
 
 use std::path::{Path, PathBuf};
 
@@ -39,19 +40,24 @@ pub(crate) use keys::PROMPT_SETS;
 pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH, PROMPTS};
 pub(super) use models::searched;
 pub use older::{settings_of_then, settings_of_today};
+pub use script::script_notes;
+pub(super) use script::{KEYS as SCRIPT_KEYS, lacks_objective};
 #[cfg(test)]
 pub(super) use {keys::COLUMNS, keys::ROLES, places::in_data};
 
 /// Reads the table of a file in `directory`, which is absolute, that has these evaluations. `model` is the parameter of that name, by
-/// which trials of the embedding trainer choose their base model.
+/// which trials of the embedding trainer choose their base model, and `parameters` are all of `[space]`.
 pub(super) fn read(
     table: &Table,
     model: Option<&Item>,
+    parameters: &[Item],
     directory: &Path,
     evaluations: &Evaluations,
 ) -> Results<Trainer> {
     let command = table.get(COMMAND.name);
+    let script = command.is_some() && script::is_script(table, parameters);
     let mut settings = match command {
+        Some(_) if script => script::read(table, parameters)?,
         Some(_) => external(table)?,
         None => embedding::read(table, model, directory)?,
     };
@@ -67,6 +73,7 @@ pub(super) fn read(
         directory: runs_in.map_or_else(|| directory.to_owned(), PathBuf::from),
         settings,
         seed: settings::read(table, &[SEED])?.count_if_any(&SEED),
+        script,
     })
 }
 

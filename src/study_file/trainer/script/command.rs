@@ -1,0 +1,120 @@
+//! The placeholders of a script.
+
+use hpo_script::{RESUME_FROM, Template, TemplateError, carries_value, placeholders};
+use toml::de::DeValue;
+
+use super::super::super::conditions;
+use super::super::super::reader::{Item, Problem, Table, shown, similar};
+use super::super::keys::COMMAND;
+use super::keys::{METRICS, METRICS_FILE};
+use crate::words::listed;
+
+/// What placeholders can stand for.
+pub(super) struct Placeholders<'a> {
+    names: Vec<&'a str>,
+    /// Those that have no value in some segments.
+    absent: Vec<&'a str>,
+}
+
+impl<'a> Placeholders<'a> {
+    /// Those of trials that have these parameters.
+    pub fn of(parameters: &[Item<'a>]) -> Self {
+        let conditional = |item: &&Item| {
+            matches!(item.value, DeValue::Table(_))
+                && item
+                    .table()
+                    .is_ok_and(|table| table.get(conditions::KEY.name).is_some())
+        };
+        let mut names: Vec<&'a str> = parameters.iter().map(|item| item.key).collect();
+        names.extend(placeholders().map(|name| -> &'a str { name }));
+        let mut absent: Vec<&'a str> = parameters.iter().filter(conditional).map(|item| item.key).collect();
+        absent.push(RESUME_FROM);
+        Self { names, absent }
+    }
+
+    /// Whether a name is that of a placeholder, or nearly.
+    fn means(&self, name: &str) -> bool {
+        self.names.contains(&name) || similar(name, &self.names).is_some()
+    }
+}
+
+/// Whether the command of a table is a script: it says where metrics are found, or has a placeholder.
+pub(in super::super) fn is_script(table: &Table, parameters: &[Item]) -> bool {
+    if [METRICS, METRICS_FILE].iter().any(|key| table.get(key.name).is_some()) {
+        return true;
+    }
+    let placeholders = Placeholders::of(parameters);
+    let arguments = table.get(COMMAND.name).and_then(|item| item.array("").ok());
+    let templates = arguments
+        .iter()
+        .flatten()
+        .filter_map(|argument| Template::parse(argument.string().ok()?).ok());
+    let templates: Vec<Template> = templates.collect();
+    let mut names = templates.iter().flat_map(Template::names);
+    names.any(|name| placeholders.means(name))
+}
+
+/// What is wrong with an argument of the command.
+pub(super) fn check_argument(argument: &Item, place: usize, placeholders: &Placeholders) -> Vec<Problem> {
+    // What is no text was reported already.
+    let Ok(text) = argument.string() else { return Vec::new() };
+    let template = match Template::parse(text) {
+        Ok(template) => template,
+        Err(error) => return vec![lone_brace(argument, &error)],
+    };
+    if place == 0 && template.names().next().is_some() {
+        let help = "write the program's name; placeholders stand in its arguments";
+        return vec![argument.problem("is the program, and has a placeholder", "not one program", help)];
+    }
+    let mut problems: Vec<Problem> = unknown(argument, &template, placeholders).collect();
+    let mut absent = template.names().filter(|name| placeholders.absent.contains(name));
+    if let Some(name) = absent.next().filter(|_| !carries_value(&template)) {
+        let variable = hpo_script::variable(name);
+        let help = format!(
+            "let `{{{name}}}` be an argument of its own, or write `--option={{{name}}}`: these are left out where there is no value. Or have \
+             the script read {variable}"
+        );
+        let message = format!("has `{{{name}}}`, which not every start of the script has a value for");
+        problems.push(argument.problem(message, "sometimes without a value", help));
+    }
+    problems
+}
+
+/// What is wrong with another text that has placeholders.
+pub(super) fn check_text(item: &Item, text: &str, placeholders: &Placeholders) -> Option<Problem> {
+    match Template::parse(text) {
+        Ok(template) => unknown(item, &template, placeholders).next(),
+        Err(error) => Some(lone_brace(item, &error)),
+    }
+}
+
+fn lone_brace(item: &Item, error: &TemplateError) -> Problem {
+    let brace = error.brace;
+    let help = format!("write `{brace}{brace}` for a brace, or `{{name}}` for a value; `${{…}}` is left to a shell");
+    item.problem(error, "not a placeholder", help)
+}
+
+fn unknown<'p>(
+    item: &'p Item,
+    template: &'p Template,
+    placeholders: &'p Placeholders,
+) -> impl Iterator<Item = Problem> + use<'p> {
+    let names = template.names().filter(|name| !placeholders.names.contains(name));
+    names.map(move |name| {
+        let help = match similar(name, &placeholders.names) {
+            Some(other) => format!("did you mean `{{{other}}}`?"),
+            None => {
+                let own = self::placeholders().map(|name| format!("`{{{name}}}`"));
+                format!(
+                    "add a parameter of this name under `[space]`, or use {}; `{{{{{name}}}}}` is the text in its braces",
+                    listed(own, ", ")
+                )
+            }
+        };
+        item.problem(
+            format_args!("has `{{{}}}`, which is nothing that a script can be given", shown(name)),
+            "unknown placeholder",
+            help,
+        )
+    })
+}
