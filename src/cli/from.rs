@@ -11,7 +11,7 @@ use super::{CliError, origin, same};
 use crate::ids::Timestamp;
 use crate::shell::about;
 use crate::store::{StudyDirectory, StudyReader};
-use crate::study::{CommonNames, Earlier, Fact, Habits, Origin, StudySpec, Trainer};
+use crate::study::{CommonNames, Earlier, EarlierResult, Fact, Habits, Origin, StudySpec, Trainer};
 use crate::study_file::{self, StudyFile};
 use crate::view::{self, notify};
 
@@ -112,17 +112,27 @@ impl EarlierStudy {
         let assumed = assume(there, spec, &mut habits);
         let (earlier, results) = Earlier::of(reader.study(), spec, &habits);
         let earlier = Earlier { assumed, ..earlier };
-        if results.is_empty() {
-            let message = format!(
-                "no trial of the study {} can be taken{}",
-                there.name,
-                view::left_out(&earlier).map_or_else(String::new, |why| format!(": {why}"))
-            );
-            return Err(CliError::usage(message, help));
-        }
-        notify(view::earlier(spec, &earlier).trim_end());
-        Ok(Fact::of_earlier(earlier, results))
+        taken(spec, earlier, results, help)
     }
+}
+
+/// The facts of results that were taken; says what they are. `help` is what to do if there are none.
+///
+/// # Errors
+/// If there are none.
+pub(super) fn taken(
+    spec: &StudySpec,
+    earlier: Earlier,
+    results: Vec<EarlierResult>,
+    help: String,
+) -> Result<Vec<Fact>, CliError> {
+    if results.is_empty() {
+        let why = view::left_out(&earlier).map_or_else(String::new, |why| format!(": {why}"));
+        let message = format!("no trial of the study {} can be taken{why}", earlier.study);
+        return Err(CliError::usage(message, help));
+    }
+    notify(view::earlier(spec, &earlier).trim_end());
+    Ok(Fact::of_earlier(earlier, results))
 }
 
 /// What identifies a study.

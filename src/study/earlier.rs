@@ -100,29 +100,48 @@ impl Earlier {
     /// resource.
     pub fn of(study: &Study, wanted: &StudySpec, habits: &Habits) -> (Self, Vec<EarlierResult>) {
         let (created, _) = study.lifetime();
+        let rungs = wanted.policy.rungs();
+        let known = study.earlier_results.iter().cloned().map(Ok);
+        let own = study.search_trials().map(|trial| study.result(trial, &rungs));
+        let max = study.spec.policy.max_resource;
+        let other_maximum = Some(max).filter(|max| *max != wanted.policy.max_resource);
+        Self::collect(
+            (&study.spec.name, created),
+            known.chain(own),
+            other_maximum,
+            wanted,
+            habits,
+        )
+    }
+
+    /// What of results, or of the reasons why there is none, is comparable in a study: those of a source with this name and this moment,
+    /// whose maximum resource was the same, or `other_maximum`.
+    pub fn collect(
+        (name, created): (&str, Timestamp),
+        all: impl Iterator<Item = Result<EarlierResult, String>>,
+        other_maximum: Option<u64>,
+        wanted: &StudySpec,
+        habits: &Habits,
+    ) -> (Self, Vec<EarlierResult>) {
         let mut earlier = Self {
-            study: study.spec.name.clone(),
+            study: name.to_owned(),
             created,
             trials: 0,
             left_out: Vec::new(),
             assumed: Vec::new(),
             first: Vec::new(),
         };
-        let same_maximum = study.spec.policy.max_resource == wanted.policy.max_resource;
         let rungs = wanted.policy.rungs();
-        let known = study.earlier_results.iter().cloned().map(Ok);
-        let own = study.search_trials().map(|trial| study.result(trial, &rungs));
         let mut results = Vec::new();
-        for result in known.chain(own) {
+        for result in all {
             earlier.trials += 1;
             let adopted = result.and_then(|result: EarlierResult| {
                 let there = habits.renamed(result.parameters)?;
                 let parameters = wanted.space.adopt(&there, &habits.defaults);
                 let parameters = parameters.map_err(|outside| outside.to_string())?;
-                if !same_maximum && (habits.follows_maximum)(&parameters) {
+                if let Some(max) = other_maximum.filter(|_| (habits.follows_maximum)(&parameters)) {
                     return Err(format!(
-                        "whose learning rate follows `max_resource`, which was {} there",
-                        study.spec.policy.max_resource
+                        "whose learning rate follows `max_resource`, which was {max} there"
                     ));
                 }
                 let mut values = result.values;

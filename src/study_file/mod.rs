@@ -5,6 +5,7 @@ mod confirmation;
 mod constraints;
 mod distributions;
 mod grid;
+mod notify;
 mod parameters;
 mod path;
 mod policy;
@@ -35,6 +36,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Source};
 use crate::space::SearchSpace;
 use crate::study::{ConfirmationSpec, Objective, PolicySpec, SamplerSpec, StopSpec, StudySpec, Trainer};
 
+pub use self::notify::NotifySettings;
 pub(crate) use self::path::{clean, relative};
 pub use self::schema::schema;
 pub use self::study::{SPAN, span_ms};
@@ -55,6 +57,8 @@ pub struct StudyFile {
     pub study: StudySettings,
     /// Where its trials run.
     pub slots: SlotSettings,
+    /// What is told of what happens.
+    pub notify: Option<NotifySettings>,
 }
 
 impl StudyFile {
@@ -253,6 +257,13 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
     let confirmed = |table: &Table| confirmation::read(table, trials).map(Some);
     let confirmation = optional(root, problems, "confirmation", || None, confirmed);
     let slots = optional(root, problems, "slots", SlotSettings::default, slots::read);
+    let notify = optional(
+        root,
+        problems,
+        "notify",
+        || None,
+        |table| notify::read(table, directory).map(Some),
+    );
     let evaluations = evaluations.unwrap_or_default();
     let trainer = trial.and_then(|table| {
         let trainer = problems.keep(trained_by(root, &table, directory, &evaluations))?;
@@ -288,6 +299,7 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
             space: space?,
         },
         slots: slots?,
+        notify: notify?,
     })
 }
 

@@ -94,7 +94,8 @@ fn value(item: &Item) -> Result<Value> {
     }
 }
 
-fn argv(item: &Item, directory: &Path) -> Result<Vec<String>> {
+/// A program, whose path is made absolute if it is one, and its arguments.
+pub(super) fn argv(item: &Item, directory: &Path) -> Result<Vec<String>> {
     const EXAMPLE: &str = "write the program and its arguments, for example `command = [\"python3\", \"trainer.py\"]`";
     let elements = item.array(EXAMPLE)?;
     let mut argv = Vec::new();
