@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use hpo_protocol::{FromWorker, Run, SegmentId, ToWorker};
 
 use crate::collect::{Collector, Record};
+use crate::context::{Event, Next, Worker, send};
 use crate::directory::Place;
 use crate::invocation::Values;
 use crate::ledger::{Due, Ledger, Report};
@@ -17,7 +18,6 @@ use crate::process::{Process, Sign, describe};
 use crate::settings::{RESOURCE, Script};
 use crate::source::{Source, ValueError};
 use crate::tail::Tail;
-use crate::worker::{Event, Next, Worker, send};
 
 /// How often a file of metrics is looked at.
 const POLL: Duration = Duration::from_millis(50);
