@@ -9,7 +9,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::executor::Inspection;
 use crate::store::{self, StudyDirectory, StudyReader};
 use crate::study::{Change, ChangeKind, FilePlace, Input, Origin, StudySpec, Trainer};
-use crate::study_file::{self, NamedInput, StudyFile, clean, named_inputs, relative};
+use crate::study_file::{self, NamedInput, StudyFile, StudySettings, clean, named_inputs, relative};
 use crate::view::notify;
 use crate::words::listed;
 
@@ -254,9 +254,13 @@ fn different(origin: &Origin, named: &NamedInput, now: &[Input], study: &str) ->
     ))
 }
 
-/// How the files that a file names, whose content is that of `now`, differ from those that another study was created on, one line each.
+/// How the files that a file names and that decide for all trials, whose content is that of `now`, differ from those that another study
+/// was created on, one line each.
 pub(super) fn differences(was: &Origin, now: &Origin, file: &StudyFile, study: &str) -> Vec<String> {
-    let named = named_inputs(&file.study.trainer).into_iter();
+    let StudySettings { trainer, objective, .. } = &file.study;
+    let evaluation = trainer.evaluation_of(&objective.metric);
+    let named = named_inputs(trainer).into_iter();
+    let named = named.filter(|named| named.decides_for_all(evaluation.as_deref()));
     let different = named.filter_map(|named| {
         let own = now.inputs.iter().filter(|input| input.role == named.role);
         different(was, &named, &own.cloned().collect::<Vec<_>>(), study)

@@ -52,6 +52,16 @@ pub(super) enum Failure {
         /// The version it speaks.
         version: u32,
     },
+    /// It came with another release of hpo.
+    #[error(
+        "{trainer} is of another release than hpo, and may not understand it: install both from one release, with `make install`{said}"
+    )]
+    Release {
+        /// The trainer's program.
+        trainer: String,
+        /// What it says beside that, with what stands before it.
+        said: String,
+    },
     /// It has sent a line without end.
     #[error("the worker sent a line of more than {0} bytes")]
     LongLine(usize),
@@ -138,6 +148,7 @@ impl Failure {
             | Self::Mute(_)
             | Self::Silent(_)
             | Self::Version { .. }
+            | Self::Release { .. }
             | Self::LongLine(_)
             | Self::NotANumber { .. }
             | Self::OutOfTurn(_)

@@ -19,6 +19,8 @@ pub struct Program {
     pub settings: Values,
     /// Whether it is known to speak the protocol, so that one that takes its time only takes its time.
     pub is_own: bool,
+    /// What it must say of its release, if it is a program of its own that comes with `hpo`.
+    pub release: Option<String>,
     /// A directory, which need not exist, for what the workers of all studies can share.
     pub cache: Option<PathBuf>,
     /// Whether what workers have read is what they should.

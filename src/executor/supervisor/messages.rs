@@ -33,8 +33,12 @@ impl Supervisor {
                 protocol,
                 trainer,
                 features,
-            } => self.ready(worker, protocol, &trainer, features).await,
-            FromWorker::Fatal { message } => Err(End::Fatal(Failure::Trainer(shown(&message)))),
+                release,
+            } => self.ready(worker, (protocol, release), &trainer, features).await,
+            FromWorker::Fatal { message, release } => {
+                let said = Failure::Trainer(shown(&message));
+                Err(End::Fatal(self.other_release(release, Some(&said)).unwrap_or(said)))
+            }
             FromWorker::Evaluated(baseline) => self.evaluated(worker, baseline).await,
             FromWorker::Progress {
                 segment,
@@ -116,16 +120,27 @@ impl Supervisor {
         training
     }
 
+    /// What is wrong with the trainer that comes with hpo if it is of another release; `said` is what it says itself.
+    fn other_release(&self, theirs: Option<String>, said: Option<&Failure>) -> Option<Failure> {
+        let is_other = self.program.release.is_some() && theirs != self.program.release;
+        let trainer = self.program.command.first().cloned().unwrap_or_default();
+        let said = said.map_or(String::new(), |said| format!("; it says: {said}"));
+        is_other.then_some(Failure::Release { trainer, said })
+    }
+
     async fn ready(
         &mut self,
         worker: &mut Attended,
-        version: u32,
+        (version, release): (u32, Option<String>),
         trainer: &str,
         features: Vec<Feature>,
     ) -> Result<(), End> {
         if version != VERSION {
             let trainer = shown(trainer);
             return Err(End::Fatal(Failure::Version { trainer, version }));
+        }
+        if let Some(other) = self.other_release(release, None) {
+            return Err(End::Fatal(other));
         }
         if !matches!(self.state, State::Starting(_)) {
             return Err(out_of_turn("ready"));

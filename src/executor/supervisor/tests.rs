@@ -106,6 +106,7 @@ impl Played {
             protocol: VERSION,
             trainer: "played".into(),
             features: vec![Feature::Export],
+            release: None,
         })
         .await;
     }
@@ -173,6 +174,7 @@ impl Bench {
             study: "s".into(),
             settings: [].into(),
             is_own: false,
+            release: None,
             cache: None,
             inspection,
         };

@@ -220,16 +220,18 @@ fn modules(directory: &Path) -> Result<(), Flaw> {
     }
 }
 
-/// Checks that the prompts that a directory names can be read.
-fn prompts(directory: &Path) -> Result<(), Flaw> {
+/// The prompts that a directory names.
+///
+/// # Errors
+/// If they can't be read.
+pub(super) fn prompts(directory: &Path) -> Result<ModelPrompts, Flaw> {
     let path = directory.join(ModelPrompts::FILE);
     // Without modules nobody looks for them.
     if !path.exists() || !directory.join(MODULES).exists() {
-        return Ok(());
+        return Ok(ModelPrompts::default());
     }
     let text = fs::read_to_string(&path).map_err(|error| Flaw::of(&path, &error.to_string()))?;
-    let read = ModelPrompts::read(&text).map_err(|message| Flaw::of(&path, &message));
-    read.map(drop)
+    ModelPrompts::read(&text).map_err(|message| Flaw::of(&path, &message))
 }
 
 /// The shapes of all tensors by their names in the weight files.

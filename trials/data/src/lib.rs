@@ -33,6 +33,7 @@ pub use hpo_protocol::embedding::Kind;
 pub use self::error::{DataError, Place, shown};
 pub use self::load::load;
 pub use self::mix::{finalise, mix};
+pub use self::moment::{date, time};
 pub use self::report::{Dropped, Read, Report, SetReport};
 pub use self::statistics::{pearson, spearman};
 pub use self::synonyms::Synonyms;

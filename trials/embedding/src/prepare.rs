@@ -24,6 +24,9 @@ use crate::validate::{RankingLoss, Validation};
 /// for training; one that was dropped is loaded again when it is needed.
 const KEPT: usize = 1 << 30;
 
+/// `hpo` sends only what a trainer of its own release understands.
+const SAME_RELEASE: &str = "if hpo and its trainer are of different releases, install both from one";
+
 /// What a worker has read before its first trial: what is the same for all trials, whatever their base model and their prompts.
 #[derive(Debug)]
 pub struct Prepared {
@@ -63,7 +66,7 @@ pub fn prepare(start: &Start) -> Result<Prepared> {
         )));
     }
     let settings: Settings = serde_json::from_value(serde_json::json!(start.settings))
-        .map_err(|error| Error::Invalid(format!("wrong settings under `[trial]`: {error}")))?;
+        .map_err(|error| Error::Invalid(format!("wrong settings under `[trial]`: {error}; {SAME_RELEASE}")))?;
     let gpu = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
     let device = device(&gpu, tch::Cuda::is_available(), is_built_for_cuda())?;
     let sets = hpo_data::load(&settings)?;

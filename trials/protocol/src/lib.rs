@@ -69,7 +69,21 @@ pub enum ToWorker {
         checkpoint: PathBuf,
         /// The directory to create and fill.
         directory: PathBuf,
+        /// What need not be measured again.
+        #[serde(flatten)]
+        known: Evaluated,
     },
+}
+
+/// What evaluations have measured of a model and of the untrained one that it was made of: `NAME.METRIC`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluated {
+    /// Of the model.
+    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+    pub evaluations: Metrics,
+    /// Of the untrained one.
+    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+    pub untrained_evaluations: Metrics,
 }
 
 /// What all trials of a study share.
@@ -195,11 +209,17 @@ pub enum FromWorker {
         /// What it can do beyond training.
         #[serde(default)]
         features: Vec<Feature>,
+        /// What [`embedding::release`] is; only of the trainer that comes with `hpo`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<String>,
     },
     /// No trial can run here, and no other worker would do better: the study stops with this message.
     Fatal {
         /// What is wrong and how to fix it, for the user.
         message: String,
+        /// As in [`FromWorker::Ready`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<String>,
     },
     /// The answer to [`ToWorker::Evaluate`]: the untrained model, or models, on the validation data.
     Evaluated(Baseline),

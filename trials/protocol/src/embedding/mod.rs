@@ -9,6 +9,7 @@ mod evaluation;
 mod model;
 mod parameters;
 mod prompts;
+mod release;
 mod settings;
 mod tokenizer;
 
@@ -38,5 +39,6 @@ pub use self::parameters::{
     PrecisionKind, ScheduleKind,
 };
 pub use self::prompts::{ModelPrompts, PromptSet, PromptSource, Prompts, RolePrompts};
+pub use self::release::release;
 pub use self::settings::{Models, Negatives, Settings, ValidationLoss};
 pub use self::tokenizer::{AddedToken, Rebuilt, Refusal, SENTENCE_FILES, Splits, Tokenization};
