@@ -76,9 +76,9 @@ fn begin(
         ));
     }
     create(&file, &directory, &file.slots, |spec, origin, kind| {
-        // What is taken has the names of this study.
-        let models = common_models((&spec.trainer, origin), (&spec.trainer, origin));
-        let habits = study_file::habits(&spec.trainer, &spec.trainer, models, kind);
+        // The names that results have of base models and prompts are the study's own.
+        let own = (&spec.trainer, origin);
+        let habits = study_file::habits(&spec.trainer, &spec.trainer, common_models(own, own), kind);
         let (earlier, results) = read(spec)?.for_study(spec, &habits, now());
         let help = "widen `[space]`, or name the parameters as they were named there".to_owned();
         taken(spec, earlier, results, help)
