@@ -56,7 +56,7 @@ pub struct StudyFile {
     pub study: StudySettings,
     /// Where its trials run.
     pub slots: SlotSettings,
-    /// What is told of what happens.
+    /// The command to which is reported what happens.
     pub notify: Option<NotifySettings>,
 }
 
