@@ -7,13 +7,14 @@ CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-script -p hpo-test-support
 # Cargo would otherwise take make's number of jobs for its own.
 unexport MAKEFLAGS
 
-.PHONY: help setup build demo test lint deny install bench bench-quality bench-validation bench-evaluation bench-store bench-script simulate-faults \
-	build-core build-trainer test-tools test-core test-trainer doc check-exports dist
+.PHONY: help setup build demo test lint deny wheel dist install bench bench-quality bench-validation bench-evaluation bench-store \
+	bench-script simulate-faults build-core build-trainer test-tools test-core test-trainer doc check-exports
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
 	@echo "make test     everything that CI runs"
 	@echo "make install  install hpo and its trainer with cargo; the libtorch in .cache must stay where it is"
+	@echo "make wheel    make the Python package, with hpo and a module for scripts and notebooks"
 	@echo "make dist     pack hpo, its trainer and what they need of libtorch into dist/, an archive that runs wherever it is unpacked"
 	@echo "make setup    fetch libtorch, the model and the data into .cache, once"
 	@echo "make bench    compare the trainer's speed with sentence-transformers and PyTorch (5 GB, half an hour)"
@@ -74,6 +75,11 @@ doc: setup
 
 # `hpo --version` names the commit of what is installed or packed.
 COMMIT = $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+
+# The Python package: `hpo` and its module, in target/wheels.
+wheel:
+	python3 tools/setup.py maturin
+	cd python && HPO_COMMIT=$(COMMIT) ../.cache/maturin/maturin build --locked --release
 
 install: setup
 	HPO_COMMIT=$(COMMIT) cargo install --locked --path .

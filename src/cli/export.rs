@@ -112,7 +112,7 @@ impl Export {
 fn unwritable(error: Unwritable) -> CliError {
     match error {
         Unwritable::Value(_) => CliError::Failed(format!("the configuration can't be written: {error}")),
-        Unwritable::Collision { .. } | Unwritable::Reserved { .. } => CliError::usage(
+        Unwritable::Collision { .. } | Unwritable::Reserved { .. } | Unwritable::Help { .. } => CliError::usage(
             error.to_string(),
             "use --format json, yaml or toml, which have the parameters' own names",
         ),
@@ -193,7 +193,8 @@ pub(super) fn write_model(reader: &StudyReader, trial: TrialId, directory: &Path
     let partial = export::partial(directory);
     let written = runtime.block_on(async {
         let mut signals = Signals::listen().map_err(|error| failed(error.to_string()))?;
-        let export = executor::export_model(slot, program, reader.directory(), checkpoint.clone(), partial);
+        let known = (checkpoint.clone(), study.evaluated(trial));
+        let export = executor::export_model(slot, program, reader.directory(), known, partial);
         tokio::select! {
             written = export => written.map_err(|error| failed(error.to_string())),
             () = signals.received() => Err(CliError::Stopped),

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use hpo_data::Kind;
+use hpo_protocol::BASE_MODEL;
+use serde_json::Value;
 
 use super::study::{Studies, find};
 use super::{CliError, origin, same};
 use crate::ids::Timestamp;
 use crate::shell::about;
 use crate::store::{StudyDirectory, StudyReader};
-use crate::study::{Earlier, EarlierResult, Fact, Habits, Origin, StudySpec};
+use crate::study::{CommonNames, Earlier, EarlierResult, Fact, Habits, Origin, StudySpec, Trainer};
 use crate::study_file::{self, StudyFile};
 use crate::view::{self, notify};
 
@@ -103,7 +105,10 @@ impl EarlierStudy {
             );
             return Err(CliError::usage(message, help));
         }
-        let mut habits = study_file::habits(&spec.trainer, kind);
+        let models = reader
+            .origin()
+            .map(|was| common_models((&there.trainer, was), (&spec.trainer, origin)));
+        let mut habits = study_file::habits(&there.trainer, &spec.trainer, models.unwrap_or_default(), kind);
         let assumed = assume(there, spec, &mut habits);
         let (earlier, results) = Earlier::of(reader.study(), spec, &habits);
         let earlier = Earlier { assumed, ..earlier };
@@ -133,6 +138,29 @@ pub(super) fn taken(
 /// What identifies a study.
 fn identity(reader: &StudyReader) -> (&String, Timestamp) {
     (&reader.study().spec().name, reader.study().lifetime().0)
+}
+
+/// The base models that two trainers have in common by their content: the parameter that chooses it there and here, if there is one.
+fn common_models((there, was): (&Trainer, &Origin), (here, now): (&Trainer, &Origin)) -> CommonNames {
+    let models = |trainer: &Trainer| -> Vec<Option<String>> {
+        match trainer.settings.get(BASE_MODEL) {
+            Some(Value::Object(named)) => named.keys().cloned().map(Some).collect(),
+            Some(_) | None => vec![None],
+        }
+    };
+    let role = |name: &Option<String>| match name {
+        Some(name) => format!("{BASE_MODEL}[{name}]"),
+        None => BASE_MODEL.to_owned(),
+    };
+    let ours = models(here);
+    let same = |theirs: Option<String>| {
+        let of_theirs = was.content(&role(&theirs));
+        // Of several with the same content the one of the same name.
+        let same = |own: &&Option<String>| now.content(&role(own)) == of_theirs;
+        let own = ours.iter().filter(same).max_by_key(|own| **own == theirs)?;
+        Some((theirs, own.clone()))
+    };
+    models(there).into_iter().filter_map(same).collect()
 }
 
 /// What can only be taken for granted of a trainer of the user's own.

@@ -5,15 +5,16 @@ use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use hpo_protocol::embedding::release;
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tracing_subscriber::EnvFilter;
 
 use super::informed::Informed;
 use super::study::{Studies, print};
-use super::{CliError, script_worker};
+use super::{CliError, origin, script_worker};
 use crate::devices::{Devices, SlotSettings};
-use crate::executor::{Machine, Program, Slot};
+use crate::executor::{Inspection, Machine, Program, Slot};
 use crate::program::{is_program, on_path};
 use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
 use crate::shell::command;
@@ -104,7 +105,9 @@ pub(super) fn program(spec: &StudySpec, trainer: &Trainer, directory: &StudyDire
         study: spec.name.clone(),
         settings,
         is_own: trainer.command.is_none() || trainer.script,
+        release: trainer.command.is_none().then(release),
         cache: directory.cache(),
+        inspection: Inspection::default(),
     })
 }
 
@@ -149,7 +152,8 @@ pub(super) fn run(
     again: &str,
 ) -> Result<Ended, CliError> {
     let spec = store.study.spec().clone();
-    let program = program(&spec, trainer, directory)?;
+    let mut program = program(&spec, trainer, directory)?;
+    program.inspection = origin::inspection(directory, trainer, &spec.name);
     let machine = Machine::this();
     let slots = slots(&machine, settings, Some(spec.threads))?;
     log_to(directory)?;

@@ -40,10 +40,11 @@ pub use self::notify::NotifySettings;
 pub(crate) use self::path::{clean, relative};
 pub use self::schema::schema;
 pub use self::study::{SPAN, span_ms};
-pub(crate) use self::trainer::PROMPT_SETS;
 pub use self::trainer::{
-    NamedInput, about_input, check_files, habits, named_inputs, script_notes, settings_of_then, settings_of_today,
+    NamedInput, PromptOrigin, PromptsInUse, about_input, check_files, habits, named_inputs, prompts_in_use,
+    script_notes, settings_of_then, settings_of_today,
 };
+pub(crate) use self::trainer::{PROMPT_SETS, PROMPTS};
 
 /// A study's file, read and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -275,7 +276,7 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
     let space = space.and_then(|table| {
         let trial = trainer.as_ref().map(|trainer| &trainer.settings);
         let space = parameters::read(table, embedding, trial);
-        problems.keep(space.and_then(|space| Ok(whole_space(root, space, sampler.as_ref(), study.as_ref())?)))
+        problems.keep(space.and_then(|space| whole_space(root, space, sampler.as_ref(), study.as_ref())))
     });
     let (policy, parallel_brackets) = policy?;
     let study = study?;
@@ -316,7 +317,7 @@ fn whole_space(
     space: SearchSpace,
     sampler: Option<&SamplerSpec>,
     study: Option<&StudyTable>,
-) -> reader::Result<SearchSpace> {
+) -> Results<SearchSpace> {
     let grid = sampler == Some(&SamplerSpec::Grid);
     if let Some(sampler) = sampler {
         prior::check(root, &space, sampler)?;

@@ -18,6 +18,7 @@ mod limits;
 mod notify;
 mod objective;
 mod origin;
+mod python;
 mod script;
 mod simulate;
 mod spaces;

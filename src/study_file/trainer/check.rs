@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use hpo_data::{DataError, Kind, Report};
-use hpo_protocol::embedding::{Settings, Sizes, ValidationLoss};
+use hpo_protocol::embedding::{METRICS, Settings, Sizes, ValidationLoss};
 use toml::de::DeTable;
 
 use super::super::reader::{Item, Problem, Span, Table};
 use super::super::{StudyFile, diagnostic};
-use super::effect::{can_replace, without_effect};
+use super::effect::{self, can_replace, fixed_for_nothing, without_effect};
 use super::evaluation;
 use super::inputs::NamedInput;
 use super::keys::{MODEL, PROMPT_SETS, PROMPTS, VALIDATION_LOSS};
@@ -84,7 +84,8 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
             at_key(file, key, &path, error.message, &error.help)
         }
     };
-    let sets = hpo_data::load(settings).map_err(|error| Diagnostics(error.all().into_iter().map(about).collect()))?;
+    let mut sets =
+        hpo_data::load(settings).map_err(|error| Diagnostics(error.all().into_iter().map(about).collect()))?;
     if let Some(synonyms) = &settings.synonyms
         && !can_replace(&file.study.space)
     {
@@ -102,7 +103,11 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
     {
         return Err(no_validation_loss(file, loss, sets.report.kind).into());
     }
-    match without_effect(&file.study.space, sets.report.kind, sets.synonyms.is_some()) {
+    if let Some(problem) = no_objective(file, sets.report.kind) {
+        return Err(problem.into());
+    }
+    let decides = effect::Data::of(&sets);
+    match without_effect(&file.study.space, decides) {
         Some(idle) => Err(diagnostic(
             Problem::new(
                 parameter_key(&file.text, &idle.parameter).unwrap_or_default(),
@@ -114,8 +119,35 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
             &file.path,
         )
         .into()),
-        None => Ok(sets.report),
+        None => {
+            let idle = fixed_for_nothing(&file.study.space, decides).into_iter();
+            let warnings = idle.map(|idle| format!("{}: {}", idle.message, idle.help));
+            sets.report.warnings.extend(warnings);
+            Ok(sets.report)
+        }
     }
+}
+
+/// About an objective that is not measured on such data, if it is none.
+fn no_objective(file: &StudyFile, kind: Kind) -> Option<Diagnostic> {
+    let metric = &file.study.objective.metric;
+    let (_, kinds) = METRICS.iter().find(|(name, _)| name == metric)?;
+    if kinds.contains(&kind) {
+        return None;
+    }
+    let measured = METRICS.iter().filter(|(_, kinds)| kinds.contains(&kind));
+    let names: Vec<String> = measured.map(|(name, _)| format!("`{name}`")).collect();
+    let span = place_in(&file.text, &["study"], "objective", 0).unwrap_or_default();
+    let problem = Problem::new(
+        span,
+        format!("`{metric}` is not measured on {kind}"),
+        "not of these data",
+        format!(
+            "use one of {} or `loss`, or a metric of an evaluation",
+            names.join(", ")
+        ),
+    );
+    Some(diagnostic(problem, &file.text, &file.path))
 }
 
 /// About a validation loss that the data are not made for.

@@ -28,8 +28,8 @@ pub(crate) struct Layout {
     pub kind: Kind,
     /// Names as the file has them. Of [`Role::Negative`] there may be several, of the others one each.
     pub columns: Vec<(String, Role)>,
-    /// Whether the roles were guessed from the names of the columns.
-    guessed: bool,
+    /// Columns that the file has beside these; none if the roles were not guessed from the names.
+    others: Option<IndexSet<String>>,
 }
 
 /// Why the columns of a file can't be used, and the fix.
@@ -111,7 +111,7 @@ impl Layout {
         Self {
             kind,
             columns,
-            guessed: false,
+            others: None,
         }
     }
 
@@ -137,10 +137,17 @@ impl Layout {
         self.columns.iter().position(|(column, _)| column == name)
     }
 
-    /// Whether a column that is not read would have made rows of another kind, had it been known in time.
+    /// Whether a column that the first record did not have would have changed what is read, had it been known in time.
     pub fn is_surprising(&self, name: &str) -> bool {
-        let (name, negative) = (plain(name), is_negative(name));
-        self.guessed && self.kind == Kind::Pairs && (negative || SCORE.contains(&name.as_str()))
+        let Some(others) = &self.others else { return false };
+        if others.contains(name) || !has_role(name) {
+            return false;
+        }
+        let known = self.columns.iter().map(|(name, _)| name.as_str());
+        let with: Vec<&str> = known.chain([name]).collect();
+        recognised(&with).map_or(true, |layout| {
+            (layout.kind, layout.columns) != (self.kind, self.columns.clone())
+        })
     }
 
     /// How a line of JSON with these columns looks.
@@ -260,11 +267,19 @@ fn recognised(found: &[&str]) -> Result<Layout, Unclear> {
             columns.extend(negatives.iter().map(|name| ((*name).to_owned(), Role::Negative)));
         }
     }
+    let is_other = |name: &&str| columns.iter().all(|(column, _)| column != name);
+    let others = found.iter().copied().filter(is_other).map(str::to_owned).collect();
     Ok(Layout {
         kind,
         columns,
-        guessed: true,
+        others: Some(others),
     })
+}
+
+/// Whether a column may have a role by its name.
+fn has_role(name: &str) -> bool {
+    let known = [ANCHOR, POSITIVE, FIRST, SECOND, SCORE, TEXT, LABEL, GROUP];
+    is_negative(name) || known.iter().any(|names| names.contains(&plain(name).as_str()))
 }
 
 /// Columns that may have a role by their names.

@@ -12,6 +12,7 @@ mod error;
 pub mod evaluation;
 mod example;
 mod informative;
+mod labels;
 mod lists;
 mod load;
 mod mix;

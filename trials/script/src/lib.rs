@@ -9,6 +9,7 @@
 #![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
 mod collect;
+mod context;
 mod directory;
 mod invocation;
 mod ledger;
@@ -22,10 +23,11 @@ mod tail;
 mod template;
 mod worker;
 
+pub use context::settings;
 pub use directory::REPORTS;
 pub use invocation::{arguments_for, carries_value};
 pub use names::{CHECKPOINT_DIR, CONFIG, RESUME_FROM, Taken, Variables, placeholders, variable};
 pub use settings::{Metrics, RESOURCE, Script};
 pub use source::pattern::{PatternError, compile};
 pub use template::{Template, TemplateError};
-pub use worker::{settings, work};
+pub use worker::work;

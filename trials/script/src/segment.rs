@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use hpo_protocol::{FromWorker, Run, SegmentId, ToWorker};
 
 use crate::collect::{Collector, Record};
+use crate::context::{Event, Next, Worker, send};
 use crate::directory::Place;
 use crate::invocation::Values;
 use crate::ledger::{Due, Ledger, Report};
@@ -17,7 +18,6 @@ use crate::process::{Process, Sign, describe};
 use crate::settings::{RESOURCE, Script};
 use crate::source::{Source, ValueError};
 use crate::tail::Tail;
-use crate::worker::{Event, Next, Worker, send};
 
 /// How often a file of metrics is looked at.
 const POLL: Duration = Duration::from_millis(50);
@@ -85,7 +85,7 @@ pub(crate) fn train(worker: &mut Worker, run: Run) -> io::Result<Next> {
             return Ok(Next::Order);
         }
         Err(message) => {
-            send(&FromWorker::Fatal { message })?;
+            send(&FromWorker::Fatal { message, release: None })?;
             return Ok(Next::End);
         }
     };
@@ -315,7 +315,7 @@ impl Segment {
                 self.place.discard();
                 let message = self.source.nothing(&self.objective) + &self.tail.shown();
                 // No other trial would do better.
-                send(&FromWorker::Fatal { message })?;
+                send(&FromWorker::Fatal { message, release: None })?;
                 return Ok(Next::End);
             }
             None if self.ledger.count() == 0 => self.fail(&self.source.nothing(&self.objective))?,

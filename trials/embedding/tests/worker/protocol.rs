@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::study::{Study, Worker, report, triplets, values};
 use crate::tiny_model::tiny_model;
-use hpo_protocol::{Baseline, FromWorker, Metrics, Run, ToWorker};
+use hpo_protocol::{Baseline, Evaluated, FromWorker, Metrics, Run, ToWorker};
 use hpo_trial_embedding::checkpoint::Saved;
 use hpo_trial_embedding::model;
 use hpo_trial_embedding::model::Base;
@@ -18,7 +18,7 @@ fn fatal(study: &Study) -> String {
     let mut worker = Worker::spawn();
     worker.say(&ToWorker::Start(study.start.clone()));
     match worker.next() {
-        Some(FromWorker::Fatal { message }) => message,
+        Some(FromWorker::Fatal { message, .. }) => message,
         other => panic!("{other:?}"),
     }
 }
@@ -170,6 +170,7 @@ fn an_export_embeds_as_the_checkpoint_does() {
     worker.say(&ToWorker::Export {
         checkpoint: checkpoint.clone(),
         directory: directory.clone(),
+        known: Evaluated::default(),
     });
     assert_eq!(
         worker.next(),
