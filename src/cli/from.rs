@@ -141,7 +141,7 @@ fn identity(reader: &StudyReader) -> (&String, Timestamp) {
 }
 
 /// The base models that two trainers have in common by their content: the parameter that chooses it there and here, if there is one.
-fn common_models((there, was): (&Trainer, &Origin), (here, now): (&Trainer, &Origin)) -> CommonNames {
+pub(super) fn common_models((there, was): (&Trainer, &Origin), (here, now): (&Trainer, &Origin)) -> CommonNames {
     let models = |trainer: &Trainer| -> Vec<Option<String>> {
         match trainer.settings.get(BASE_MODEL) {
             Some(Value::Object(named)) => named.keys().cloned().map(Some).collect(),

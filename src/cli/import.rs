@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::CliError;
-use super::from::taken;
+use super::from::{common_models, taken};
 use super::run::Private;
 use super::search::create;
 use super::study::Studies;
@@ -75,8 +75,10 @@ fn begin(
             format!("give the new study another `name` under `[study]`; how the one that is there stands: {status}"),
         ));
     }
-    create(&file, &directory, &file.slots, |spec, _, kind| {
-        let habits = study_file::habits(&spec.trainer, kind);
+    create(&file, &directory, &file.slots, |spec, origin, kind| {
+        // A name stands for the same there as here.
+        let own = (&spec.trainer, origin);
+        let habits = study_file::habits(&spec.trainer, &spec.trainer, common_models(own, own), kind);
         let (earlier, results) = read(spec)?.for_study(spec, &habits, now());
         let help = "widen `[space]`, or name the parameters as they were named there".to_owned();
         taken(spec, earlier, results, help)
