@@ -64,7 +64,6 @@ fn spec(trials: u64, reports: u64) -> StudySpec {
             script: false,
             settings: Default::default(),
             seed: None,
-            script: false,
         },
         threads: 1,
         sampler: SamplerSpec::Random,

@@ -76,7 +76,7 @@ fn begin(
         ));
     }
     create(&file, &directory, &file.slots, |spec, origin, kind| {
-        // A name stands for the same there as here.
+        // The names that results have of base models and prompts are the study's own.
         let own = (&spec.trainer, origin);
         let habits = study_file::habits(&spec.trainer, &spec.trainer, common_models(own, own), kind);
         let (earlier, results) = read(spec)?.for_study(spec, &habits, now());
