@@ -314,7 +314,7 @@ fn validation_data_that_is_all_in_training() {
         "space.toml:9:9",
         "no rows of",
         "1 that leak into held-out rows",
-        "`clean = false`",
+        "give `train`, `validation` and `test` different rows",
     ];
     refused(directory().path(), &parts);
 }
@@ -323,7 +323,7 @@ fn validation_data_that_is_all_in_training() {
 fn too_few_rows_to_split() {
     let parts = [
         "space.toml:9:9",
-        "cannot split 1 validation rows off",
+        "has a single row: none can be split off to be validation data",
         "give a file with `validation",
     ];
     refused_with("validation = \"validation.jsonl\"\n", "", &parts);

@@ -52,25 +52,20 @@ impl Supervisor {
                 segment,
                 resource,
                 loss,
-                mut metrics,
+                metrics,
                 checkpoint,
                 last,
             } => {
                 if self.training(segment).is_none() {
                     return Ok(());
                 }
-                check(&metrics).map_err(died)?;
-                if metrics.remove(LOSS).is_some() {
-                    let text = "the trainer reports a `loss` among its metrics: it is left out there, since the validation loss stands beside \
-                                them; call another one otherwise, such as `train_loss`";
-                    self.remark("a loss among the metrics", text.to_owned()).await;
-                }
+                let metrics = self.measures(metrics).await?;
                 let reported = Reported {
                     trial: segment.trial,
                     attempt: segment.attempt,
                     resource,
                     loss: loss.filter(|loss| loss.is_finite()),
-                    metrics: Measures::from(&metrics),
+                    metrics,
                     diverged: loss.is_some_and(|loss| !loss.is_finite()),
                     checkpoint: self.accept_checkpoint(segment, checkpoint).await?,
                     last,
@@ -99,6 +94,17 @@ impl Supervisor {
                 self.exported(worker, directory, [test, untrained], evaluations).await
             }
         }
+    }
+
+    /// The metrics of a report. The loss has its own place.
+    async fn measures(&self, mut metrics: Metrics) -> Result<Measures, End> {
+        check(&metrics).map_err(died)?;
+        if metrics.remove(LOSS).is_some() {
+            let text = "the trainer reports a `loss` among its metrics: it is left out there, since the validation loss stands beside them; \
+                        call another one otherwise, such as `train_loss`";
+            self.remark("a loss among the metrics", text.to_owned()).await;
+        }
+        Ok(Measures::from(&metrics))
     }
 
     /// The segment that is being trained, if it is this one. What is sent of another one comes too late, and is ignored.

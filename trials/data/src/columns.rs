@@ -5,6 +5,7 @@ use indexmap::IndexSet;
 
 use crate::Kind;
 use crate::error::shown;
+use crate::names::{ANCHOR, FIRST, GROUP, LABEL, POSITIVE, SCORE, SECOND, TEXT, has_role, is_negative, number, plain};
 
 /// What a column is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,47 +41,6 @@ pub(crate) struct Unclear {
     /// The place among the columns of the one that is at fault, if it is one.
     pub at: Option<usize>,
 }
-
-const ANCHOR: &[&str] = &["anchor", "query", "question"];
-const POSITIVE: &[&str] = &[
-    "positive",
-    "positives",
-    "pos",
-    "answer",
-    "response",
-    "document",
-    "doc",
-    "passage",
-    "positive_text",
-    "positive_passage",
-    "positive_document",
-    "positive_doc",
-];
-/// Each may have a number behind it: `negative_1`, `neg2`.
-const NEGATIVE: &[&str] = &[
-    "negative",
-    "negatives",
-    "neg",
-    "hard_negative",
-    "hard_negatives",
-    "negative_text",
-    "negative_passage",
-    "negative_document",
-    "negative_doc",
-];
-const FIRST: &[&str] = &["sentence1", "sentence_1", "sentence_a", "text1", "text_1", "text_a"];
-const SECOND: &[&str] = &["sentence2", "sentence_2", "sentence_b", "text2", "text_2", "text_b"];
-const SCORE: &[&str] = &[
-    "score",
-    "similarity",
-    "similarity_score",
-    "relatedness_score",
-    "label",
-    "labels",
-];
-const TEXT: &[&str] = &["text", "sentence", "content", "utterance"];
-const LABEL: &[&str] = &["label", "labels", "class", "category", "intent", "topic"];
-const GROUP: &[&str] = &["group"];
 
 const MAPPINGS: &str = "say it under `[trial]` with the file's own names: \
     `columns = { anchor = \"…\", positive = \"…\", negative = \"…\" }` for triplets, \
@@ -276,12 +236,6 @@ fn recognised(found: &[&str]) -> Result<Layout, Unclear> {
     })
 }
 
-/// Whether a column may have a role by its name.
-fn has_role(name: &str) -> bool {
-    let known = [ANCHOR, POSITIVE, FIRST, SECOND, SCORE, TEXT, LABEL, GROUP];
-    is_negative(name) || known.iter().any(|names| names.contains(&plain(name).as_str()))
-}
-
 /// Columns that may have a role by their names.
 pub(crate) struct Named<'a> {
     role: Role,
@@ -315,22 +269,6 @@ pub(crate) fn named<'a>(found: &[&'a str], names: &[&'static str], role: Role) -
     let candidates = Some(of(&[own])).filter(|of_its_own| !of_its_own.is_empty());
     let candidates = candidates.unwrap_or_else(|| of(others));
     (!candidates.is_empty()).then_some(Named { role, own, candidates })
-}
-
-pub(crate) fn plain(name: &str) -> String {
-    name.trim().to_lowercase().replace(['-', ' '], "_")
-}
-
-fn is_negative(name: &str) -> bool {
-    let name = plain(name);
-    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    NEGATIVE.contains(&stem.strip_suffix('_').unwrap_or(stem))
-}
-
-/// The number at the end of a name: `negative_10` comes after `negative_9`.
-fn number(name: &str) -> u64 {
-    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    name[stem.len()..].parse().unwrap_or(0)
 }
 
 /// The first of the names, quoted.

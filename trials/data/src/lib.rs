@@ -17,6 +17,7 @@ mod lists;
 mod load;
 mod mix;
 mod moment;
+mod names;
 mod negatives;
 mod pool;
 mod report;

@@ -51,7 +51,7 @@ fn read(path: &Path, file: File, dialect: Dialect, sink: &mut dyn Sink) -> Resul
     }
     let count = rows.fields.len();
     let carriage_return = rows.text.trim_end().find('\r');
-    let of_carriage_returns = carriage_return.map(|at| rows.error(at..at + 1, CARRIAGE_RETURNS, LINE_ENDS));
+    let of_carriage_returns = carriage_return.map(|at| rows.error(0..at, CARRIAGE_RETURNS, LINE_ENDS));
     let Header { is_record, fields } =
         header(&rows, sink).map_err(|error| of_carriage_returns.clone().unwrap_or(error))?;
 

@@ -79,6 +79,27 @@ fn a_study_that_cannot_run_is_reported_with_its_place() {
     assert!(fatal(&study).contains("version 2"));
 }
 
+/// Texts may differ, and not for the model: it does not know their words, or they are cut before they differ.
+#[test]
+fn texts_that_are_the_same_tokens_cannot_tell_models_apart() {
+    let mut study = Study::new("alike");
+    let usual = study.start.settings.clone();
+    let file = study.path.join("alike.jsonl");
+    for (anchor, max_length) in [("unknown", 16), ("w1 w2 w3 w4 w5 w6", 5)] {
+        let row = |n: u32| json!({ "anchor": format!("{anchor} u{n}"), "positive": format!("w{n}"), "negative": format!("w{}", n + 9) });
+        let rows: String = (0..9).map(|n| format!("{}\n", row(n))).collect();
+        std::fs::write(&file, rows).unwrap();
+        for what in ["validation", "test"] {
+            study.start.settings = usual.clone();
+            study.start.settings.insert(what.into(), json!(file));
+            study.start.settings.insert("max_length".into(), json!(max_length));
+            let message = fatal(&study);
+            let said = format!("all 9 anchors of the {what} data are the same tokens to the model `");
+            assert!(message.starts_with(&said), "{message}");
+        }
+    }
+}
+
 #[test]
 fn a_wrong_checkpoint_or_parameter_fails_the_segment_only() {
     let study = Study::new("wrong");
