@@ -90,10 +90,10 @@ impl Hook {
         }
     }
 
-    /// Has the command told of something.
+    /// Has the command run with a message about something.
     pub fn send(&self, happening: Happening, message: &Value) {
         let mut state = self.shared.lock();
-        // A best trial that nobody was told of is no news once there is a better one, or the end.
+        // A best trial that was not reported is no news once there is a better one, or the end.
         state.waiting.retain(|(waiting, _)| *waiting != Happening::Best);
         state.waiting.push_back((happening, format!("{message}\n")));
         self.shared.changed.notify_all();
@@ -113,7 +113,7 @@ impl Hook {
 }
 
 impl Drop for Hook {
-    /// Waits until the command was told of everything.
+    /// Waits until the command was run for everything.
     fn drop(&mut self) {
         self.shared.lock().closed = true;
         self.shared.changed.notify_all();
@@ -143,7 +143,7 @@ struct Runner {
 impl Runner {
     fn run(mut self) {
         while let Some(message) = self.next() {
-            let Err(what) = self.tell(&message) else { continue };
+            let Err(what) = self.report(&message) else { continue };
             if !std::mem::replace(&mut self.complained, true) {
                 let program = self.settings.command.first().map_or("", String::as_str);
                 self.shared.lock().complaint = Some(format!(
@@ -155,7 +155,7 @@ impl Runner {
         }
     }
 
-    /// What is to be told next; none if nothing will be.
+    /// The next message; none if there will be none.
     fn next(&self) -> Option<String> {
         let mut state = self.shared.lock();
         loop {
@@ -173,7 +173,7 @@ impl Runner {
     ///
     /// # Errors
     /// What it did wrong, to be said of it.
-    fn tell(&self, message: &str) -> Result<(), String> {
+    fn report(&self, message: &str) -> Result<(), String> {
         let mut child = self.spawn().map_err(|error| format!("can't be started: {error}"))?;
         if let Some(mut stdin) = child.stdin.take() {
             let message = message.to_owned();
@@ -233,7 +233,7 @@ mod tests {
         Hook::with_limit(&settings, &place.join("log"), limit)
     }
 
-    /// What it complained of, once all was told.
+    /// What it complained of, once everything was reported.
     fn complaint(hook: Hook) -> Option<String> {
         let shared = hook.shared.clone();
         shared.lock().closed = true;
@@ -261,16 +261,16 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_is_reported_once_and_everything_is_told() {
+    fn what_fails_is_reported_once_and_everything_is_sent() {
         let place = tempfile::tempdir().unwrap();
-        let hook = hook(place.path(), &["sh", "-c", "cat >> told; echo oh >&2; exit 3"], LIMIT);
+        let hook = hook(place.path(), &["sh", "-c", "cat >> sent; echo oh >&2; exit 3"], LIMIT);
         for event in [Happening::Paused, Happening::Failed] {
             hook.send(event, &serde_json::json!({ "event": event.name() }));
         }
         let complaint = complaint(hook).unwrap();
         assert!(complaint.contains("has failed (exit status: 3)"), "{complaint}");
         let read = |name| std::fs::read_to_string(place.path().join(name)).unwrap();
-        assert_eq!(read("told"), "{\"event\":\"paused\"}\n{\"event\":\"failed\"}\n");
+        assert_eq!(read("sent"), "{\"event\":\"paused\"}\n{\"event\":\"failed\"}\n");
         assert_eq!(read("log"), "oh\noh\n");
     }
 

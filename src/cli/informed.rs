@@ -1,4 +1,4 @@
-//! Has the command of `[notify]` told of what happens in a search, beside showing it.
+//! Reports what happens in a search to the command of `[notify]`, beside showing it.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::study::{Objective, Record, Study};
 use crate::study_file::NotifySettings;
 use crate::view::Progress;
 
-/// Shows progress, and has the command told.
+/// Shows progress, and reports to the command.
 pub(super) struct Informed {
     progress: Progress,
     hook: Option<Hook>,
@@ -25,7 +25,7 @@ pub(super) struct Informed {
 }
 
 impl Informed {
-    /// Of a study as it is now; without `notify` nothing is told.
+    /// Of a study as it is now; without `notify` nothing is reported to a command.
     pub fn new(progress: Progress, notify: Option<&NotifySettings>, study: &Study, directory: &StudyDirectory) -> Self {
         let log = directory.logs().join("notify.log");
         Self {
@@ -41,7 +41,7 @@ impl Informed {
         }
     }
 
-    /// Removes the live lines, and has the command told of how the search has ended. What drops this waits for the command.
+    /// Removes the live lines, and reports to the command how the search has ended. What drops this waits for the command.
     pub fn finish(&self, ended: &Result<Ended, SessionError>) {
         self.progress.finish();
         match ended {

@@ -141,7 +141,7 @@ pub(super) fn slots(machine: &Machine, settings: &SlotSettings, threads: Option<
 }
 
 /// Runs the study in `directory` with its trainer as its files are now, up to `limits`, or its own, until nothing is left to train, and prints the outcome; `again` is
-/// the command that resumes it if the user stops it. `notified` is told what happens.
+/// the command that resumes it if the user stops it. What happens is reported to `notified`.
 pub(super) fn run(
     directory: &StudyDirectory,
     store: Store,

@@ -57,7 +57,7 @@ pub struct StudyFile {
     pub study: StudySettings,
     /// Where its trials run.
     pub slots: SlotSettings,
-    /// What is told of what happens.
+    /// The command to which is reported what happens.
     pub notify: Option<NotifySettings>,
 }
 
@@ -257,13 +257,8 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
     let confirmed = |table: &Table| confirmation::read(table, trials).map(Some);
     let confirmation = optional(root, problems, "confirmation", || None, confirmed);
     let slots = optional(root, problems, "slots", SlotSettings::default, slots::read);
-    let notify = optional(
-        root,
-        problems,
-        "notify",
-        || None,
-        |table| notify::read(table, directory).map(Some),
-    );
+    let notified = |table: &Table| notify::read(table, directory).map(Some);
+    let notify = optional(root, problems, "notify", || None, notified);
     let evaluations = evaluations.unwrap_or_default();
     let trainer = trial.and_then(|table| {
         let trainer = problems.keep(trained_by(root, &table, directory, &evaluations))?;

@@ -1,4 +1,4 @@
-//! `[notify]`: a command that is told what happens.
+//! `[notify]`: a command to which is reported what happens.
 
 use std::path::{Path, PathBuf};
 

@@ -44,7 +44,7 @@ pub fn schema() -> Value {
             "sampler": described(kinds(&[], SamplerSpec::KINDS, Some(SamplerSpec::USUAL)), "How configurations are drawn."),
             "confirmation": described(table(confirmation::KEYS), "How the best configurations are confirmed."),
             "slots": described(table(slots::KEYS), "Where trials run."),
-            "notify": described(table(notify::KEYS), "What is told of what happens."),
+            "notify": described(table(notify::KEYS), "The command to which is reported what happens."),
             "trial": { "description": "What trains a trial.", "type": "object", "properties": trial },
             "evaluation": {
                 "description": "What else models are measured on: a table for each name.",

@@ -1,4 +1,4 @@
-//! `[notify]`: a command that is told what happens.
+//! `[notify]`: a command to which is reported what happens.
 
 use std::fs;
 
@@ -14,17 +14,17 @@ fn study(place: &Place, trials: u64, command: &str) -> std::path::PathBuf {
     file
 }
 
-fn told(place: &Place) -> Vec<Value> {
-    let text = fs::read_to_string(place.path("told")).unwrap_or_default();
+fn sent(place: &Place) -> Vec<Value> {
+    let text = fs::read_to_string(place.path("sent")).unwrap_or_default();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
-fn the_command_is_told_of_the_best_trials_and_of_the_end() {
+fn the_command_hears_of_the_best_trials_and_of_the_end() {
     let place = Place::new();
-    let file = study(&place, 9, r#"["sh", "-c", "cat >> told"]"#);
+    let file = study(&place, 9, r#"["sh", "-c", "cat >> sent"]"#);
     place.search(&file).ok();
-    let events = told(&place);
+    let events = sent(&place);
     let (end, best) = events.split_last().unwrap();
     assert!(!best.is_empty() && best.iter().all(|event| event["event"] == "best"));
     let answer = place.run(&["export", "s", "--format", "json"]).json();
@@ -39,20 +39,20 @@ fn the_command_is_told_of_the_best_trials_and_of_the_end() {
     let study = place.study("s").canonicalize().unwrap();
     assert_eq!(end["directory"], study.to_str().unwrap());
     assert_eq!(end["model"], place.study("s").join("best-model").to_str().unwrap());
-    // What is over is told once.
+    // What is over is reported once.
     place.search(&file).ok();
-    assert_eq!(told(&place).len(), events.len());
+    assert_eq!(sent(&place).len(), events.len());
 }
 
 #[test]
-fn it_is_told_when_every_attempt_fails_and_when_no_trial_has_a_result() {
+fn it_hears_when_every_attempt_fails_and_when_no_trial_has_a_result() {
     let place = Place::new();
-    let file = study(&place, 9, r#"["sh", "-c", "cat >> told"]"#);
+    let file = study(&place, 9, r#"["sh", "-c", "cat >> sent"]"#);
     let faults: Vec<String> = (0..9).map(|trial| format!("{trial}:1:failed")).collect();
     let mut search = place.start_with(&file, &[("HPO_TEST_FAULTS", &faults.join(","))]);
     assert!(search.wait_for("the data ran away", 1));
     assert_eq!(search.wait().0, 1);
-    let events = told(&place);
+    let events = sent(&place);
     assert_eq!((events.len(), &events[0]["event"]), (1, &"paused".into()), "{events:?}");
     assert!(events[0]["message"].as_str().unwrap().contains("the data ran away"));
 }

@@ -35,10 +35,7 @@ impl Supervisor {
                 features,
                 release,
             } => self.ready(worker, (protocol, release), &trainer, features).await,
-            FromWorker::Fatal { message, release } => {
-                let said = Failure::Trainer(shown(&message));
-                Err(End::Fatal(self.other_release(release, Some(&said)).unwrap_or(said)))
-            }
+            FromWorker::Fatal { message, release } => Err(self.fatal(&message, release)),
             FromWorker::Evaluated(baseline) => self.evaluated(worker, baseline).await,
             FromWorker::Progress {
                 segment,
@@ -126,6 +123,12 @@ impl Supervisor {
         let trainer = self.program.command.first().cloned().unwrap_or_default();
         let said = said.map_or(String::new(), |said| format!("; it says: {said}"));
         is_other.then_some(Failure::Release { trainer, said })
+    }
+
+    /// The end of a worker that says that no trial can run.
+    fn fatal(&self, message: &str, release: Option<String>) -> End {
+        let said = Failure::Trainer(shown(message));
+        End::Fatal(self.other_release(release, Some(&said)).unwrap_or(said))
     }
 
     async fn ready(
