@@ -7,13 +7,15 @@ CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-script -p hpo-test-support
 # Cargo would otherwise take make's number of jobs for its own.
 unexport MAKEFLAGS
 
-.PHONY: help setup build demo test lint deny install bench bench-quality bench-validation bench-evaluation bench-store bench-script simulate-faults \
-	build-core build-trainer test-tools test-core test-trainer doc
+.PHONY: help setup build demo test lint deny wheel dist install bench bench-quality bench-validation bench-evaluation bench-store \
+	bench-script simulate-faults build-core build-trainer test-tools test-core test-trainer doc check-exports
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
 	@echo "make test     everything that CI runs"
 	@echo "make install  install hpo and its trainer with cargo; the libtorch in .cache must stay where it is"
+	@echo "make wheel    make the Python package, with hpo and a module for scripts and notebooks"
+	@echo "make dist     pack hpo, its trainer and what they need of libtorch into dist/, an archive that runs wherever it is unpacked"
 	@echo "make setup    fetch libtorch, the model and the data into .cache, once"
 	@echo "make bench    compare the trainer's speed with sentence-transformers and PyTorch (5 GB, half an hour)"
 	@echo "make bench-quality  compare the configurations that hpo, Optuna and Syne Tune find with equal epochs, on formulas and measured curves (hours)"
@@ -22,6 +24,7 @@ help:
 	@echo "make bench-store    measure the time and memory it takes to open studies of up to 100,000 trials"
 	@echo "make bench-script   measure what a trial of a script costs beside its process, with hpo, Optuna and Ray Tune (minutes)"
 	@echo "make simulate-faults  simulate 100,000 small studies with every kind of failure"
+	@echo "make check-exports  read exported trials with the tools that they are for (1 GB)"
 	@echo "make lint     formatting and clippy"
 	@echo "make deny     licences, versions and sources of all dependencies"
 
@@ -70,9 +73,22 @@ test-trainer: build-trainer
 doc: setup
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps $(CORE) $(TRAINER)
 
+# `hpo --version` names the commit of what is installed or packed.
+COMMIT = $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+
+# The Python package: `hpo` and its module, in target/wheels.
+wheel:
+	python3 tools/setup.py maturin
+	cd python && HPO_COMMIT=$(COMMIT) ../.cache/maturin/maturin build --locked --release
+
 install: setup
-	cargo install --locked --path .
+	HPO_COMMIT=$(COMMIT) cargo install --locked --path .
 	cargo install --locked --path trials/embedding
+
+# This trainer looks for libtorch beside itself; the next build links it anew to where libtorch is here.
+dist: setup
+	HPO_COMMIT=$(COMMIT) HPO_LIBTORCH_RPATH='$$ORIGIN/../lib/hpo' cargo build --locked --release -p hpo -p hpo-trial-embedding
+	python3 tools/dist.py $(TARGET)/release $${LIBTORCH:-.cache/libtorch}/lib dist
 
 bench: setup
 	cargo build --locked $(TRAINER) --example throughput
@@ -93,6 +109,16 @@ bench-evaluation: setup
 bench-store:
 	cargo build --locked --release -p hpo --bin hpo --example big_journal
 	python3 benches/store.py --hpo $(TARGET)/release/hpo --generate $(TARGET)/release/examples/big_journal
+
+EXPORTS := .cache/exports
+$(EXPORTS)/ready: tests/export/requirements.txt
+	python3 -m venv $(EXPORTS)
+	$(EXPORTS)/bin/python -m pip install -q -r tests/export/requirements.txt
+	touch $@
+
+check-exports: $(EXPORTS)/ready
+	cargo build --locked -p hpo
+	$(EXPORTS)/bin/python tests/export/check.py $(TARGET)/debug/hpo optuna pandas polars tensorboard mlflow
 
 bench-script:
 	cargo build --locked --release -p hpo --bin hpo

@@ -61,9 +61,9 @@ fn spec(trials: u64, reports: u64) -> StudySpec {
         trainer: Trainer {
             command: Some(vec!["sh".into(), "-c".into(), trainer(trials - 1)]),
             directory: "/".into(),
+            script: false,
             settings: Default::default(),
             seed: None,
-            script: false,
         },
         threads: 1,
         sampler: SamplerSpec::Random,

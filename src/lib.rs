@@ -16,6 +16,7 @@ pub mod executor;
 pub mod export;
 pub mod fsck;
 pub mod ids;
+pub mod import;
 pub mod keys;
 mod kill;
 mod program;

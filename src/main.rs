@@ -4,11 +4,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
     share_memory();
-    hpo::cli::main(hpo::cli::Arguments::parse())
+    hpo::cli::main(hpo::cli::Arguments::given())
 }
 
 /// Makes threads share the memory that they free. glibc allows eight heaps per core, in which the threads that have read a large

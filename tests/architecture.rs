@@ -19,7 +19,7 @@ const CORE: &[&[&str]] = &[
     &["view"],
     &["session", "simulate", "fsck"],
     &["scheduler"],
-    &["executor", "export"],
+    &["executor", "export", "import"],
     &["store"],
     &["analysis", "study_file"],
     &["study"],

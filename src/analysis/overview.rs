@@ -56,6 +56,9 @@ pub struct Overview {
     pub baseline: Option<Baseline>,
     /// Whether the best trial is better than all of them; see [`Study::improves`].
     pub improves: Option<bool>,
+    /// How many trials of the search have a result, if they are several and all have the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alike: Option<usize>,
     /// The best trial; see [`Study::best`].
     pub best: Option<TrialSummary>,
     /// The outcome of confirmation so far; `None` if it has not started.
@@ -102,6 +105,7 @@ impl Overview {
             trained_ms: study.trials().iter().map(|trial| trial.trained_ms).sum(),
             baseline: study.baseline().cloned(),
             improves: study.improves(),
+            alike: alike(study),
             best: study.best().map(|best| study.summary(best)),
             confirmed: confirmed.filter_map(|one| in_search(one.trial)).collect(),
             confirmation,
@@ -116,6 +120,22 @@ impl Overview {
     pub fn searched(&self) -> usize {
         self.states.iter().map(|(_, count)| count).sum()
     }
+}
+
+/// So many trials hardly have the same result by chance.
+const SEVERAL: usize = 3;
+
+fn alike(study: &Study) -> Option<usize> {
+    let mut costs = study.search_trials().filter_map(|trial| Some(trial.best()?.1));
+    let first = costs.next()?;
+    let mut count = 1;
+    costs
+        .all(|cost| {
+            count += 1;
+            cost == first
+        })
+        .then_some(count)
+        .filter(|count| *count >= SEVERAL)
 }
 
 fn states(study: &Study) -> Vec<(TrialStatus, usize)> {

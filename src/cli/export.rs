@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::number::trial;
+use super::output::{check_output, refuse_existing};
 use super::study::{Studies, ask, print, read};
-use super::{CliError, origin, run};
+use super::{CliError, export_trials, origin, run};
 use crate::devices::{Devices, SlotSettings};
 use crate::executor::{self, Machine};
-use crate::export::{self, Card, Format, Unwritable};
+use crate::export::{self, Card, Format, Output, TrialFormat, Unwritable};
 use crate::ids::TrialId;
 use crate::shell::about;
 use crate::signals::Signals;
@@ -25,9 +26,21 @@ pub(super) struct Export {
     #[arg(long, value_enum)]
     format: Option<Format>,
 
-    /// Write the configuration to this file, which must not exist [default: standard output]
+    /// Write to this file, which must not exist [default: standard output]; with --trials, the directory or the address of its format
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Write all trials in this format, instead of the best configuration
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with_all = ["format", "model", "trial"])]
+    trials: Option<TrialFormat>,
+
+    /// Write a row for each report instead of for each trial; for csv and parquet
+    #[arg(long, requires = "trials")]
+    reports: bool,
+
+    /// Go on writing what is new until the search ends
+    #[arg(long, requires_all = ["trials", "output"])]
+    follow: bool,
 
     /// Write the fine-tuned model to this directory, for sentence-transformers; it must not exist. The configuration is then written
     /// only if --format or --output is given
@@ -38,15 +51,23 @@ pub(super) struct Export {
     #[arg(long, value_name = "TRIAL", allow_negative_numbers = true, value_parser = trial)]
     trial: Option<TrialId>,
 
-    /// Write the best trial's model even if it is no better than the untrained one, and overwrite the file of the configuration
+    /// Write the best trial's model even if it is no better than the untrained one, and replace what was written before
     #[arg(long)]
     force: bool,
 }
 
 impl Export {
     pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
+        if let Some(format) = self.trials {
+            let output = Output {
+                target: self.output.clone(),
+                reports: self.reports,
+                force: self.force,
+            };
+            return export_trials::run(studies, &self.study, format, output, self.follow);
+        }
         if let Some(path) = &self.output {
-            self.check_output(path)?;
+            check_output(path, self.force)?;
         }
         let (trial, text) = ask(studies, Some(&self.study), |records, directory| {
             let spec = records.spec();
@@ -79,21 +100,9 @@ impl Export {
         }
     }
 
-    /// Nothing is overwritten unless the user says so.
-    fn check_output(&self, path: &Path) -> Result<(), CliError> {
-        // What is no file, such as a pipe, loses nothing.
-        match path.is_file() && !self.force {
-            true => Err(CliError::usage(
-                format!("{} already exists", path.display()),
-                "name a file that does not exist, or overwrite it with --force",
-            )),
-            false => Ok(()),
-        }
-    }
-
     fn write(&self, path: &Path, text: &str) -> Result<(), CliError> {
-        self.check_output(path)?;
-        std::fs::write(path, text).map_err(|source| CliError::Output {
+        check_output(path, self.force)?;
+        export::write_whole(path, text.as_bytes()).map_err(|source| CliError::Output {
             what: path.display().to_string(),
             source,
         })
@@ -103,7 +112,7 @@ impl Export {
 fn unwritable(error: Unwritable) -> CliError {
     match error {
         Unwritable::Value(_) => CliError::Failed(format!("the configuration can't be written: {error}")),
-        Unwritable::Collision { .. } | Unwritable::Reserved { .. } => CliError::usage(
+        Unwritable::Collision { .. } | Unwritable::Reserved { .. } | Unwritable::Help { .. } => CliError::usage(
             error.to_string(),
             "use --format json, yaml or toml, which have the parameters' own names",
         ),
@@ -147,18 +156,6 @@ fn not_kept(reader: &StudyReader, trial: &Trial) -> CliError {
     CliError::usage(format!("the model of trial {id} was not kept: only {models}"), help)
 }
 
-/// A model directory is never overwritten.
-pub(super) fn refuse_existing(directory: &Path) -> Result<(), CliError> {
-    // A link counts too, whatever it points to.
-    if directory.symlink_metadata().is_ok() {
-        return Err(CliError::usage(
-            format!("{} already exists", directory.display()),
-            "name a directory that does not exist",
-        ));
-    }
-    Ok(())
-}
-
 /// A model that is no better than one that was there before is not worth shipping.
 fn refuse_untrained(study: &Study) -> Result<(), CliError> {
     if study.improves() != Some(false) {
@@ -196,7 +193,8 @@ pub(super) fn write_model(reader: &StudyReader, trial: TrialId, directory: &Path
     let partial = export::partial(directory);
     let written = runtime.block_on(async {
         let mut signals = Signals::listen().map_err(|error| failed(error.to_string()))?;
-        let export = executor::export_model(slot, program, reader.directory(), checkpoint.clone(), partial);
+        let known = (checkpoint.clone(), study.evaluated(trial));
+        let export = executor::export_model(slot, program, reader.directory(), known, partial);
         tokio::select! {
             written = export => written.map_err(|error| failed(error.to_string())),
             () = signals.received() => Err(CliError::Stopped),

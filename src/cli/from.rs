@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use hpo_data::Kind;
+use hpo_protocol::BASE_MODEL;
+use serde_json::Value;
 
 use super::study::{Studies, find};
 use super::{CliError, origin, same};
 use crate::ids::Timestamp;
 use crate::shell::about;
 use crate::store::{StudyDirectory, StudyReader};
-use crate::study::{Earlier, Fact, Habits, Origin, StudySpec};
+use crate::study::{CommonNames, Earlier, EarlierResult, Fact, Habits, Origin, StudySpec, Trainer};
 use crate::study_file::{self, StudyFile};
 use crate::view::{self, notify};
 
@@ -103,26 +105,62 @@ impl EarlierStudy {
             );
             return Err(CliError::usage(message, help));
         }
-        let mut habits = study_file::habits(&spec.trainer, kind);
+        let models = reader
+            .origin()
+            .map(|was| common_models((&there.trainer, was), (&spec.trainer, origin)));
+        let mut habits = study_file::habits(&there.trainer, &spec.trainer, models.unwrap_or_default(), kind);
         let assumed = assume(there, spec, &mut habits);
         let (earlier, results) = Earlier::of(reader.study(), spec, &habits);
         let earlier = Earlier { assumed, ..earlier };
-        if results.is_empty() {
-            let message = format!(
-                "no trial of the study {} can be taken{}",
-                there.name,
-                view::left_out(&earlier).map_or_else(String::new, |why| format!(": {why}"))
-            );
-            return Err(CliError::usage(message, help));
-        }
-        notify(view::earlier(spec, &earlier).trim_end());
-        Ok(Fact::of_earlier(earlier, results))
+        taken(spec, earlier, results, help)
     }
+}
+
+/// The facts of results that were taken; says what they are. `help` is what to do if there are none.
+///
+/// # Errors
+/// If there are none.
+pub(super) fn taken(
+    spec: &StudySpec,
+    earlier: Earlier,
+    results: Vec<EarlierResult>,
+    help: String,
+) -> Result<Vec<Fact>, CliError> {
+    if results.is_empty() {
+        let why = view::left_out(&earlier).map_or_else(String::new, |why| format!(": {why}"));
+        let message = format!("no trial of the study {} can be taken{why}", earlier.study);
+        return Err(CliError::usage(message, help));
+    }
+    notify(view::earlier(spec, &earlier).trim_end());
+    Ok(Fact::of_earlier(earlier, results))
 }
 
 /// What identifies a study.
 fn identity(reader: &StudyReader) -> (&String, Timestamp) {
     (&reader.study().spec().name, reader.study().lifetime().0)
+}
+
+/// The base models that two trainers have in common by their content: the parameter that chooses it there and here, if there is one.
+pub(super) fn common_models((there, was): (&Trainer, &Origin), (here, now): (&Trainer, &Origin)) -> CommonNames {
+    let models = |trainer: &Trainer| -> Vec<Option<String>> {
+        match trainer.settings.get(BASE_MODEL) {
+            Some(Value::Object(named)) => named.keys().cloned().map(Some).collect(),
+            Some(_) | None => vec![None],
+        }
+    };
+    let role = |name: &Option<String>| match name {
+        Some(name) => format!("{BASE_MODEL}[{name}]"),
+        None => BASE_MODEL.to_owned(),
+    };
+    let ours = models(here);
+    let same = |theirs: Option<String>| {
+        let of_theirs = was.content(&role(&theirs));
+        // Of several with the same content the one of the same name.
+        let same = |own: &&Option<String>| now.content(&role(own)) == of_theirs;
+        let own = ours.iter().filter(same).max_by_key(|own| **own == theirs)?;
+        Some((theirs, own.clone()))
+    };
+    models(there).into_iter().filter_map(same).collect()
 }
 
 /// What can only be taken for granted of a trainer of the user's own.

@@ -1,11 +1,17 @@
 //! The command line: one file per verb.
 
+mod completions;
 mod error;
 mod export;
+mod export_trials;
 mod from;
 mod fsck;
+mod hook;
+mod import;
+mod informed;
 mod number;
 mod origin;
+mod output;
 mod request;
 mod resume;
 mod retry;
@@ -22,11 +28,12 @@ mod stop;
 mod study;
 mod train;
 mod trials;
+mod version;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use error::CliError;
 use study::Studies;
@@ -73,13 +80,32 @@ enum Verb {
     Trials(trials::Trials),
     /// Show everything about one trial
     Show(show::Show),
-    /// Write the best configuration, and the fine-tuned model
+    /// Write the best configuration, the fine-tuned model, or all trials for other tools
     Export(export::Export),
+    /// Create a study that knows results of something else
+    #[command(subcommand)]
+    Import(import::Import),
     /// Check a study for damage, and repair it
     Fsck(fsck::Fsck),
+    /// Print the script by which a shell completes the words of a command
+    Completions(completions::Completions),
+    /// Write the manual pages
+    Man(completions::Man),
     /// Train with a script, as a worker that is given orders on its standard input
     #[command(name = script_worker::NAME, hide = true)]
     ScriptWorker,
+}
+
+impl Arguments {
+    /// Those that the process was given. Ends the process if they ask for help or the version, or are wrong.
+    pub fn given() -> Self {
+        let mut command = Self::command();
+        // The trainer is asked too, which takes a moment.
+        if std::env::args_os().any(|argument| argument == "--version") {
+            command = command.long_version(&*version::whole().leak());
+        }
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// Runs the command; errors go to standard error, rendered for people.
@@ -98,7 +124,10 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Verb::Trials(verb) => verb.run(&studies),
         Verb::Show(verb) => verb.run(&studies),
         Verb::Export(verb) => verb.run(&studies),
+        Verb::Import(verb) => verb.run(&studies),
         Verb::Fsck(verb) => verb.run(&studies),
+        Verb::Completions(verb) => verb.run(),
+        Verb::Man(verb) => verb.run(),
         Verb::ScriptWorker => return hpo_script::work(),
     };
     match done {

@@ -1,12 +1,15 @@
 //! What a study was created from and on: recording it, and finding it again.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::CliError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::executor::Inspection;
 use crate::store::{self, StudyDirectory, StudyReader};
 use crate::study::{Change, ChangeKind, FilePlace, Input, Origin, StudySpec, Trainer};
-use crate::study_file::{self, NamedInput, StudyFile, clean, named_inputs, relative};
+use crate::study_file::{self, NamedInput, StudyFile, StudySettings, clean, named_inputs, relative};
 use crate::view::notify;
 use crate::words::listed;
 
@@ -157,6 +160,44 @@ pub(super) fn moved(spec: &StudySpec, directory: &StudyDirectory) -> StudySpec {
     }
 }
 
+/// Whether the files of the embedding trainer are still those on which the study in a directory was created. They are read only if
+/// something about them has changed since now. What another trainer's settings name it may write to.
+pub(super) fn inspection(directory: &StudyDirectory, trainer: &Trainer, study: &str) -> Inspection {
+    let origin = store::origin(directory).ok().flatten();
+    let Some(origin) = origin.filter(|_| trainer.command.is_none()) else {
+        return Inspection::default();
+    };
+    let (trainer, study) = (trainer.clone(), study.to_owned());
+    let known = Mutex::new(stamps(&trainer));
+    Inspection::new(move || {
+        let now = stamps(&trainer);
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != now {
+            let why: Vec<String> = wrong(&origin, &trainer, &study)
+                .into_iter()
+                .map(|(_, message)| message)
+                .collect();
+            if !why.is_empty() {
+                return Err(format!("{}; {HELP}", why.join("\n")));
+            }
+            *known = now;
+        }
+        Ok(())
+    })
+}
+
+/// By what files are told from others without being read: their length, their inode, and when they were last written.
+type Stamp = Option<(u64, u64, i64, i64)>;
+
+fn stamps(trainer: &Trainer) -> Vec<(PathBuf, Stamp)> {
+    let files = named_inputs(trainer).into_iter().flat_map(|named| named.files());
+    let stamp = |path: &Path| {
+        let about = std::fs::metadata(path).ok()?;
+        Some((about.len(), about.ino(), about.mtime(), about.mtime_nsec()))
+    };
+    files.map(|(_, path)| (path.clone(), stamp(&path))).collect()
+}
+
 /// Says that the program has changed since the study was created, if it has.
 pub(super) fn tell_changed_program(reader: &StudyReader, trainer: &Trainer) {
     let Some(origin) = reader.origin() else { return };
@@ -213,9 +254,13 @@ fn different(origin: &Origin, named: &NamedInput, now: &[Input], study: &str) ->
     ))
 }
 
-/// How the files that a file names, whose content is that of `now`, differ from those that another study was created on, one line each.
+/// How the files that a file names and that decide for all trials, whose content is that of `now`, differ from those that another study
+/// was created on, one line each.
 pub(super) fn differences(was: &Origin, now: &Origin, file: &StudyFile, study: &str) -> Vec<String> {
-    let named = named_inputs(&file.study.trainer).into_iter();
+    let StudySettings { trainer, objective, .. } = &file.study;
+    let evaluation = trainer.evaluation_of(&objective.metric);
+    let named = named_inputs(trainer).into_iter();
+    let named = named.filter(|named| named.decides_for_all(evaluation.as_deref()));
     let different = named.filter_map(|named| {
         let own = now.inputs.iter().filter(|input| input.role == named.role);
         different(was, &named, &own.cloned().collect::<Vec<_>>(), study)

@@ -50,10 +50,11 @@ impl Resume {
         if reader.study().is_over() {
             return run::print_finished(&reader);
         }
-        let settings = self.slots.over(&kept.map(|file| file.slots).unwrap_or_default());
+        let (slots, notified) = kept.map(|file| (file.slots, file.notify)).unwrap_or_default();
+        let settings = self.slots.over(&slots);
         let trainer = origin::trainer(&reader)?;
         origin::tell_changed_program(&reader, &trainer);
         let store = reader.take_over(directory.lock()?)?;
-        run::run(&directory, store, &trainer, &settings, None, &again).map(drop)
+        run::run(&directory, store, &trainer, &settings, None, notified.as_ref(), &again).map(drop)
     }
 }

@@ -5,20 +5,23 @@ use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use hpo_protocol::embedding::release;
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tracing_subscriber::EnvFilter;
 
+use super::informed::Informed;
 use super::study::{Studies, print};
-use super::{CliError, script_worker};
+use super::{CliError, origin, script_worker};
 use crate::devices::{Devices, SlotSettings};
-use crate::executor::{Machine, Program, Slot};
+use crate::executor::{Inspection, Machine, Program, Slot};
 use crate::program::{is_program, on_path};
 use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
 use crate::shell::command;
 use crate::signals::Signals;
 use crate::store::{Store, StudyDirectory, StudyReader};
 use crate::study::{Limits, Study, StudySpec, Trainer, TrialStatus, TrialSummary};
+use crate::study_file::NotifySettings;
 use crate::view::{self, Progress, notify};
 use crate::words::counted;
 
@@ -102,11 +105,17 @@ pub(super) fn program(spec: &StudySpec, trainer: &Trainer, directory: &StudyDire
         study: spec.name.clone(),
         settings,
         is_own: trainer.command.is_none() || trainer.script,
+        release: trainer.command.is_none().then(release),
         cache: directory.cache(),
+        inspection: Inspection::default(),
     })
 }
 
-fn embedding_trainer() -> Result<PathBuf, CliError> {
+/// The embedding trainer beside this program, or on the `PATH`.
+///
+/// # Errors
+/// If it is not found.
+pub(super) fn embedding_trainer() -> Result<PathBuf, CliError> {
     let beside = std::env::current_exe()
         .ok()
         .and_then(|exe| Some(exe.parent()?.join(EMBEDDING_TRAINER)));
@@ -132,17 +141,19 @@ pub(super) fn slots(machine: &Machine, settings: &SlotSettings, threads: Option<
 }
 
 /// Runs the study in `directory` with its trainer as its files are now, up to `limits`, or its own, until nothing is left to train, and prints the outcome; `again` is
-/// the command that resumes it if the user stops it.
+/// the command that resumes it if the user stops it. What happens is reported to `notified`.
 pub(super) fn run(
     directory: &StudyDirectory,
     store: Store,
     trainer: &Trainer,
     settings: &SlotSettings,
     limits: Option<Limits>,
+    notified: Option<&NotifySettings>,
     again: &str,
 ) -> Result<Ended, CliError> {
     let spec = store.study.spec().clone();
-    let program = program(&spec, trainer, directory)?;
+    let mut program = program(&spec, trainer, directory)?;
+    program.inspection = origin::inspection(directory, trainer, &spec.name);
     let machine = Machine::this();
     let slots = slots(&machine, settings, Some(spec.threads))?;
     log_to(directory)?;
@@ -163,11 +174,11 @@ pub(super) fn run(
         names.join("; ")
     ));
 
-    let mut progress = Progress::new(slots.len());
+    let mut informed = Informed::new(Progress::new(slots.len()), notified, &store.study, directory);
     let cancellation = cancelled_by_signals()?;
     let session = Session::new(directory.clone(), store);
-    let ended = session.run(WorkerProcesses { program, slots }, limits, &mut progress, &cancellation);
-    progress.finish();
+    let ended = session.run(WorkerProcesses { program, slots }, limits, &mut informed, &cancellation);
+    informed.finish(&ended);
     let ended = ended?;
     match ended.outcome {
         Outcome::Stopped => {

@@ -3,14 +3,16 @@
 use std::path::Path;
 
 use hpo_data::Kind;
-use hpo_protocol::{BASE_MODEL, Values};
+use hpo_protocol::BASE_MODEL;
 use serde_json::{Map, Value, json};
 
 use super::{CliError, origin};
 use crate::diagnostic::Diagnostics;
 use crate::store::StudyReader;
 use crate::study::{StudySpec, Trainer};
-use crate::study_file::{PROMPT_SETS, StudyFile, clean, named_inputs, relative, settings_of_then, settings_of_today};
+use crate::study_file::{
+    PROMPT_SETS, PROMPTS, StudyFile, clean, named_inputs, relative, settings_of_then, settings_of_today,
+};
 
 /// A study is one search: what it was created as and on must not change, except for its limits, which may grow. Returns the trainer as
 /// recorded, with the paths that the file has.
@@ -56,8 +58,8 @@ pub(super) fn check(reader: &StudyReader, wanted: &StudySpec, file: &StudyFile) 
 }
 
 /// What keeps the results of a recorded study from being compared with those of the study that a file is to become, one line each:
-/// its objective, its trainer with all that it measures, and the unit of its resource. Of the trainer's files only the names are
-/// looked at, of those that `reader` knows by their content not even these. `kind` is that of the data, if known.
+/// its objective, its trainer with the evaluation that the objective is of, and the unit of its resource. Of the trainer's files only the
+/// names are looked at, of those that `reader` knows by their content not even these, nor of base models among which trials choose. `kind` is that of the data, if known.
 pub(super) fn incomparable(
     reader: &StudyReader,
     wanted: &StudySpec,
@@ -83,26 +85,30 @@ pub(super) fn incomparable(
             is.settings.extend(now.map(|now| (key.clone(), now)));
             was.settings.insert(key, value);
         }
-        keep_common_prompts(&mut was.settings, &mut is.settings);
+        let evaluation = wanted.trainer.evaluation_of(&wanted.objective.metric);
+        let both = [&mut was.settings, &mut is.settings];
+        // What trials choose among is compared for each of them.
+        let chosen = |key: &str| {
+            both.iter()
+                .any(|settings| settings.get(key).is_some_and(Value::is_object))
+        };
+        let of_trials = [
+            (chosen(BASE_MODEL), &[BASE_MODEL][..]),
+            (chosen(PROMPT_SETS), &[PROMPT_SETS, PROMPTS][..]),
+        ];
+        for settings in both {
+            if let Some(Value::Object(all)) = settings.get_mut(Trainer::EVALUATIONS) {
+                all.retain(|name, _| Some(name) == evaluation.as_ref());
+            }
+            for (_, keys) in of_trials.iter().filter(|(chosen, _)| *chosen) {
+                settings.retain(|key, _| !keys.contains(&key.as_str()));
+            }
+        }
     }
     let mut differences = Vec::new();
     let (old, new) = (compared(recorded, &was), compared(wanted, &is));
     differ("", &old, &new, &mut differences);
     differences
-}
-
-/// Leaves those sets of prompts that both settings have: which there are to choose from is said by the space.
-fn keep_common_prompts(one: &mut Values, other: &mut Values) {
-    let sets = |settings: &mut Values| match settings.remove(PROMPT_SETS) {
-        Some(Value::Object(sets)) => sets,
-        _ => Map::new(),
-    };
-    let (mut ours, mut theirs) = (sets(one), sets(other));
-    ours.retain(|name, _| theirs.contains_key(name));
-    theirs.retain(|name, _| ours.contains_key(name));
-    for (settings, sets) in [(one, ours), (other, theirs)] {
-        settings.insert(PROMPT_SETS.to_owned(), Value::Object(sets));
-    }
 }
 
 /// A specification with all that decides what is compared, even if it is as usual.

@@ -3,17 +3,18 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use hpo_data::Report;
+use hpo_data::{Kind, Report};
 
 use super::from::EarlierStudy;
 use super::run::{self, Private, SlotArguments};
 use super::study::Studies;
 use super::{CliError, origin, same};
 use crate::clock::now;
+use crate::devices::SlotSettings;
 use crate::executor::Machine;
 use crate::shell::{about, path_word};
 use crate::store::{self, StoreError, StudyDirectory, StudyReader};
-use crate::study::{Study, StudySpec};
+use crate::study::{Fact, Origin, Study, StudySpec, Trainer};
 use crate::study_file::{self, StudyFile};
 use crate::view::notify;
 
@@ -104,42 +105,49 @@ pub(super) fn search(
                 tell_data(study_file::check_files(file)?);
                 origin::tell_changed_program(&reader, &trainer);
                 let store = reader.take_over(directory.lock()?)?;
-                run::run(&directory, store, &trainer, &settings, Some(wanted.limits()), again)?;
+                let (limits, notified) = (Some(wanted.limits()), file.notify.as_ref());
+                run::run(&directory, store, &trainer, &settings, limits, notified, again)?;
                 return Ok(directory);
             }
         }
     }
-    let data = study_file::check_files(file)?;
-    let machine = Machine::this();
-    let slots = run::slots(&machine, &settings, None)?;
-    let threads = slots.first().map_or(1, |slot| slot.threads);
-    let spec = file.study.spec(threads, file.study.brackets_for(slots.len()));
-    run::program(&spec, &spec.trainer, &directory)?;
-    let origin = origin::of(file, &directory)?;
-    let kind = data.as_ref().map(|report| report.kind);
-    let earlier = from.map(|from| from.take(file, &spec, &origin, kind)).transpose()?;
-    if let Some(changed) = changed {
-        forget(&directory, changed)?;
-    }
-    store::create(
-        &directory,
-        &spec,
-        &file.text,
-        Some(origin),
-        earlier.unwrap_or_default(),
-        now(),
-    )?;
-    tell_data(data);
-    study_file::script_notes(file).iter().for_each(|note| notify(note));
+    let trainer = create(file, &directory, &settings, |spec, origin, kind| {
+        let earlier = from.map(|from| from.take(file, spec, origin, kind)).transpose()?;
+        if let Some(changed) = changed {
+            forget(&directory, changed)?;
+        }
+        Ok(earlier.unwrap_or_default())
+    })?;
     run::run(
         &directory,
         store::open(&directory)?,
-        &spec.trainer,
+        &trainer,
         &settings,
         None,
+        file.notify.as_ref(),
         again,
     )?;
     Ok(directory)
+}
+
+/// Creates the study of a file in a directory where there is none, with the facts that `begin` gives for it, and returns its trainer.
+pub(super) fn create(
+    file: &StudyFile,
+    directory: &StudyDirectory,
+    settings: &SlotSettings,
+    begin: impl FnOnce(&StudySpec, &Origin, Option<Kind>) -> Result<Vec<Fact>, CliError>,
+) -> Result<Trainer, CliError> {
+    let data = study_file::check_files(file)?;
+    let slots = run::slots(&Machine::this(), settings, None)?;
+    let threads = slots.first().map_or(1, |slot| slot.threads);
+    let spec = file.study.spec(threads, file.study.brackets_for(slots.len()));
+    run::program(&spec, &spec.trainer, directory)?;
+    let origin = origin::of(file, directory)?;
+    let facts = begin(&spec, &origin, data.as_ref().map(|report| report.kind))?;
+    store::create(directory, &spec, &file.text, Some(origin), facts, now())?;
+    tell_data(data);
+    study_file::script_notes(file).iter().for_each(|note| notify(note));
+    Ok(spec.trainer)
 }
 
 /// Whether a limit has ended the study, and all limits are what they were.

@@ -21,7 +21,8 @@ const SAMPLES: usize = 5;
 /// The verbs of `hpo space`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Space {
-    /// Check a study's file and the files that it names, and print its space, the size of the space, and the first configurations
+    /// Check a study's file and the files that it names, and print its space, the size of the space, what stands before texts, and the first
+    /// configurations
     Check(Check),
 }
 
@@ -40,7 +41,11 @@ impl Space {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let Self::Check(check) = self;
         let file = study_file::read(&check.file)?;
-        if let Some(data) = study_file::check_files(&file)? {
+        let data = study_file::check_files(&file)?;
+        let prompts = data
+            .as_ref()
+            .map_or(Vec::new(), |data| study_file::prompts_in_use(&file, data.kind));
+        if let Some(data) = data {
             notify(&data.to_string());
         }
         study_file::script_notes(&file).iter().for_each(|note| notify(note));
@@ -52,9 +57,10 @@ impl Space {
                 "space": study.space,
                 "size": study.space.size(),
                 "samples": samples,
+                "prompts": prompts,
             }));
         }
-        print(&view::space(&study.name, &study.space, &samples))
+        print(&view::space(&study.name, &study.space, &prompts, &samples))
     }
 }
 

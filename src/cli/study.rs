@@ -1,12 +1,12 @@
 //! Finding the study that the user means.
 
 use std::ffi::OsString;
-use std::io::{ErrorKind, Write, stdout};
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::CliError;
+use crate::export;
 use crate::shell::path_word;
 use crate::store::{Database, DatabaseError, Records, StoreError, StudyDirectory, StudyReader, absent};
 use crate::study_file;
@@ -152,13 +152,10 @@ pub(super) fn ask<T>(
 
 /// Prints to standard output. A closed pipe, as with `| head`, is not an error.
 pub(super) fn print(text: &str) -> Result<(), CliError> {
-    match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
-        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(CliError::Output {
-            what: "to standard output".into(),
-            source,
-        }),
-        _ => Ok(()),
-    }
+    export::print(text.as_bytes()).map_err(|source| CliError::Output {
+        what: "to standard output".into(),
+        source,
+    })
 }
 
 /// A value as JSON, as it is printed.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::output::refuse_existing;
 use super::run::SlotArguments;
 use super::search::search;
 use super::study::{Studies, print};
@@ -45,7 +46,7 @@ impl Train {
             ));
         }
         if let Some(output) = &self.output {
-            export::refuse_existing(output)?;
+            refuse_existing(output)?;
         }
         once(&mut file);
         let (config, output) = (path_word(&self.config), self.output.as_deref().map(path_word));

@@ -52,6 +52,16 @@ pub(super) enum Failure {
         /// The version it speaks.
         version: u32,
     },
+    /// It came with another release of hpo.
+    #[error(
+        "{trainer} is of another release than hpo, and may not understand it: install both from one release, with `make install`{said}"
+    )]
+    Release {
+        /// The trainer's program.
+        trainer: String,
+        /// What it says beside that, with what stands before it.
+        said: String,
+    },
     /// It has sent a line without end.
     #[error("the worker sent a line of more than {0} bytes")]
     LongLine(usize),
@@ -80,9 +90,12 @@ pub(super) enum Failure {
     /// It has reported a checkpoint that can't be accepted.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// It has said that it is done before it has reported the end of the segment.
-    #[error("the worker ended the segment before its rung")]
-    EndedEarly,
+    /// It has said that it is done before it has reported the end of the segment: that resource.
+    #[error("the worker sent `done` without a report of resource {0}, at which the segment ends")]
+    EndedEarly(u64),
+    /// What workers read is no longer what the study was created on; what has changed, in words.
+    #[error("{0}")]
+    Changed(String),
     /// What the trainer itself says has gone wrong, fit to be shown.
     #[error("{0}")]
     Trainer(String),
@@ -135,11 +148,13 @@ impl Failure {
             | Self::Mute(_)
             | Self::Silent(_)
             | Self::Version { .. }
+            | Self::Release { .. }
             | Self::LongLine(_)
             | Self::NotANumber { .. }
             | Self::OutOfTurn(_)
             | Self::Metrics(_)
-            | Self::EndedEarly
+            | Self::EndedEarly(_)
+            | Self::Changed(_)
             | Self::Replaced
             | Self::Unsendable(_)
             | Self::Directory { .. }

@@ -73,9 +73,13 @@ fn objection(line: &[u8]) -> Option<Failure> {
     let first = line.iter().position(|byte| *byte == b'{')?;
     let begins = is_blank(&line[..first]);
     let marker = last_marker(line);
-    let start = match begins && (marker.is_some() || type_after(&line[first + 1..]).is_some()) {
-        true => first,
-        false => line[..marker?].iter().rposition(|byte| *byte == b'{')?,
+    let own = type_after(&line[first + 1..]).filter(|_| begins);
+    let start = match own {
+        Some(value) if is_meant(value) => first,
+        // Other programs have messages of their own.
+        Some(_) => return None,
+        None if begins && marker.is_some() => first,
+        None => line[..marker?].iter().rposition(|byte| *byte == b'{')?,
     };
     let text = &line[start..];
     let json = match object(text, b"null") {
@@ -87,6 +91,20 @@ fn objection(line: &[u8]) -> Option<Failure> {
     };
     let source = serde_json::from_slice::<FromWorker>(&json).err()?;
     Some(invalid(text, source))
+}
+
+/// Whether the text behind `"type":` may well be meant as one of our types: it is nearly one, or none of anybody's.
+fn is_meant(value: &[u8]) -> bool {
+    const NEARLY: f64 = 0.6;
+    let value = String::from_utf8_lossy(value.trim_ascii_start());
+    let Some(text) = value.strip_prefix(['"', '\'']) else {
+        return !value.starts_with(|c: char| c.is_ascii_digit() || c == 'n');
+    };
+    let name = text.split(['"', '\'']).next().unwrap_or_default().to_lowercase();
+    // What is not UTF-8 is damaged.
+    let is_damaged = name.contains(char::REPLACEMENT_CHARACTER);
+    let alike = |own: &&str| strsim::normalized_damerau_levenshtein(&name, own) >= NEARLY || own.starts_with(&name);
+    is_damaged || FromWorker::TYPES.iter().any(alike)
 }
 
 fn invalid(text: &[u8], source: serde_json::Error) -> Failure {
@@ -108,6 +126,7 @@ fn of_ours(json: &[u8]) -> Option<Value> {
 /// Reads a message, whose `value` is at hand.
 fn message(json: &[u8], mut value: Value) -> Result<FromWorker, Failure> {
     let take = |of: Option<&mut Value>| of.and_then(Value::as_object_mut).map(take_out).unwrap_or_default();
+    let is_rounded = round_resource(&mut value);
     let own = take(Some(&mut value));
     let [test, untrained] = ["test", "untrained"].map(|key| take(value.get_mut(key)));
     let each = value
@@ -122,11 +141,12 @@ fn message(json: &[u8], mut value: Value) -> Result<FromWorker, Failure> {
         .flatten()
         .chain(each.map(|(_, of)| of))
         .find_map(no_number);
-    let read = match own.nothing && test.nothing && untrained.nothing && models.values().all(|of| of.nothing) {
-        // Only here it shows if a key stands there twice.
-        true => serde_json::from_slice(json),
-        false => serde_json::from_value(value),
-    };
+    let read =
+        match !is_rounded && own.nothing && test.nothing && untrained.nothing && models.values().all(|of| of.nothing) {
+            // Only here it shows if a key stands there twice.
+            true => serde_json::from_slice(json),
+            false => serde_json::from_value(value),
+        };
     let mut message = read.map_err(|source| match no_number {
         Some((key, value)) => Failure::NotANumber { key, value },
         None => invalid(json, source),
@@ -161,6 +181,24 @@ fn message(json: &[u8], mut value: Value) -> Result<FromWorker, Failure> {
         | FromWorker::Failed { .. } => {}
     }
     Ok(message)
+}
+
+/// Makes a whole number of a resource such as `1.0`, as programs write it that count epochs with their fractions.
+fn round_resource(value: &mut Value) -> bool {
+    let is_report = value.get("type").is_some_and(|kind| kind == "report");
+    let Some(resource) = value
+        .get_mut("resource")
+        .filter(|resource| is_report && resource.is_f64())
+    else {
+        return false;
+    };
+    let whole = resource
+        .as_f64()
+        .filter(|number| number.fract() == 0.0 && (0.0..9e15).contains(number));
+    if let Some(whole) = whole {
+        *resource = Value::from(whole as u64);
+    }
+    whole.is_some()
 }
 
 /// The first among a loss and metrics that is no number: its key and its value, fit to be shown.

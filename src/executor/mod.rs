@@ -22,7 +22,7 @@ pub use launcher::{
     Exit, Launch, LaunchError, Launched, Launcher, Leftovers, LocalLauncher, Purpose, RunningWorker, Wait,
 };
 pub use news::{News, Order, SegmentSpec, SlotNews};
-pub use program::Program;
+pub use program::{Inspection, Program};
 pub use single_export::{ExportError, export_model};
 pub use slot_health::SlotHealth;
 pub use slots::{Machine, Slot, SlotError, end_leftovers};

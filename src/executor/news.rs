@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::{Feature, Run, Unit, Values};
+use hpo_protocol::{Evaluated, Feature, Run, Unit, Values};
 
 use crate::ids::{SegmentId, SlotId, TrialId};
 use crate::study::{Checkpoint, Event, TestResults};
@@ -27,6 +27,8 @@ pub enum Order {
         checkpoint: Checkpoint,
         /// The directory to make.
         directory: PathBuf,
+        /// What need not be measured again.
+        known: Evaluated,
     },
     /// End the worker and start another.
     Replace,

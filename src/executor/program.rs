@@ -1,6 +1,8 @@
 //! What workers run.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hpo_protocol::{Start, VERSION, Values};
 
@@ -17,8 +19,35 @@ pub struct Program {
     pub settings: Values,
     /// Whether it is known to speak the protocol, so that one that takes its time only takes its time.
     pub is_own: bool,
+    /// What it must say of its release, if it is a program of its own that comes with `hpo`.
+    pub release: Option<String>,
     /// A directory, which need not exist, for what the workers of all studies can share.
     pub cache: Option<PathBuf>,
+    /// Whether what workers have read is what they should.
+    pub inspection: Inspection,
+}
+
+/// Looks whether the files that workers read are what the study was created on. A study runs for long, and a worker that takes the
+/// place of another reads them anew.
+#[derive(Clone, Default)]
+pub struct Inspection(Option<Arc<dyn Fn() -> Result<(), String> + Send + Sync>>);
+
+impl Inspection {
+    /// By what `inspect` does, whose error says what has changed.
+    pub fn new(inspect: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(inspect)))
+    }
+
+    /// Looks once more.
+    pub(super) fn inspect(&self) -> Result<(), String> {
+        self.0.as_ref().map_or(Ok(()), |inspect| inspect())
+    }
+}
+
+impl fmt::Debug for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Inspection").field(&self.0.is_some()).finish()
+    }
 }
 
 impl Program {

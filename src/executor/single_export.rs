@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::Feature;
+use hpo_protocol::{Evaluated, Feature};
 use tokio::sync::mpsc::channel;
 
 use super::launcher::{Leftovers, Purpose};
@@ -27,8 +27,8 @@ pub enum ExportError {
     Gone,
 }
 
-/// Starts a worker for no other purpose than to write the model of a checkpoint to `directory`, and returns that directory, and what
-/// the model comes to.
+/// Starts a worker for no other purpose than to write the model of a checkpoint, of which something may be `known`, to `directory`, and
+/// returns that directory, and what the model comes to.
 ///
 /// # Errors
 /// If the trainer can't write models, or the worker has failed to.
@@ -36,7 +36,7 @@ pub async fn export_model(
     slot: Slot,
     program: Program,
     study: &StudyDirectory,
-    checkpoint: Checkpoint,
+    (checkpoint, known): (Checkpoint, Evaluated),
     directory: PathBuf,
 ) -> Result<(PathBuf, TestResults), ExportError> {
     slot.launcher.end_leftovers(study.root(), Leftovers::Exports);
@@ -49,8 +49,11 @@ pub async fn export_model(
                 return Err(ExportError::NotSupported(checkpoint.file));
             }
             News::Idle { .. } => {
-                let (checkpoint, directory) = (checkpoint.clone(), directory.clone());
-                worker.order(Order::Export { checkpoint, directory });
+                worker.order(Order::Export {
+                    checkpoint: checkpoint.clone(),
+                    directory: directory.clone(),
+                    known: known.clone(),
+                });
             }
             News::Exported { directory, results } => return Ok((directory, results)),
             News::ExportFailed { message, .. } | News::Fatal { message } => return Err(ExportError::Failed(message)),

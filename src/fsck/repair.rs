@@ -71,7 +71,7 @@ fn forget_lost_checkpoints(directory: &StudyDirectory, now: Timestamp) -> Result
     while journal.skip()? {}
     let appended = JournalWriter::resume(&path, &journal).and_then(|mut writer| writer.append(&records));
     appended.map_err(|source| StoreError::Io { path, source })?;
-    reader.refresh()?;
+    reader.refresh(|_, _| {})?;
     let consequences = lost.into_iter().filter_map(|(id, _, why)| {
         let trial = reader.study().trial(id)?;
         Some(match trial.state.is_final() {

@@ -54,9 +54,13 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             return;
         };
         if let Some(&slot) = self.idle.first() {
-            let directory = self.storage.model_directory();
+            let export = Order::Export {
+                checkpoint,
+                directory: self.storage.model_directory(),
+                known: self.study.evaluated(best),
+            };
             self.export = Export::Asked(slot, trial);
-            self.slots.order(slot, Order::Export { checkpoint, directory }).await;
+            self.slots.order(slot, export).await;
         }
     }
 

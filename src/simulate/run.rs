@@ -106,3 +106,86 @@ impl Wake for Woken {
         self.0.store(true, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::remaining;
+    use crate::scheduler::Observer;
+    use crate::simulate::{Formula, Objective};
+    use crate::study::Record;
+    use crate::study_file::parse;
+
+    /// Notes what is said to be left, whenever something has happened.
+    struct Watch {
+        best: Best,
+        left: Rc<RefCell<Vec<(u64, f64)>>>,
+    }
+
+    impl Observer for Watch {
+        fn recorded(&mut self, study: &Study, records: &[Record]) {
+            self.best.recorded(study, records);
+            let world = self.best.0.borrow();
+            let left = remaining(study, world.conditions.slots as usize, &|_| None).unwrap();
+            self.left.borrow_mut().push((world.now, left));
+        }
+    }
+
+    /// How far what is said to be left is from what is left, on average over the time of a study, as a share of all of it.
+    fn error(file: &str, slots: u32) -> f64 {
+        let x = "{ type = \"uniform\", low = 0.0, high = 1.0 }";
+        let text = format!("{file}\n[trial]\ncommand = [\"x\"]\n[space]\nx1 = {x}\nx2 = {x}\nx3 = {x}\n");
+        let settings = parse(&text, "s.toml".as_ref()).unwrap().study;
+        let spec = settings.spec(1, settings.brackets_for(slots as usize));
+        let conditions = Conditions {
+            objective: Objective::Formula(Formula::Hartmann3),
+            slots,
+            seed: 1,
+            failures: 0.0,
+            spread: 0.0,
+            budget: None,
+        };
+        let (limits, cancellation) = (spec.limits(), Cancellation::new());
+        let world = Rc::new(RefCell::new(World::new(&spec, conditions, cancellation.clone())));
+        let job = Job {
+            study: Study::new(spec),
+            slots: VirtualSlots(world.clone()),
+            storage: Memory,
+            clock: VirtualClock(world.clone()),
+        };
+        let left = Rc::default();
+        let mut watch = Watch {
+            best: Best(world.clone()),
+            left: Rc::clone(&left),
+        };
+        assert!(drive(scheduler::run(job, limits, &mut watch, cancellation)).is_some());
+        let (end, left) = (world.borrow().now as f64, left.borrow());
+        // All trials are equally fast: an epoch takes a minute.
+        let each = 60_000.0;
+        let errors = left.windows(2).map(|pair| {
+            let (at, until) = (pair[0].0 as f64, pair[1].0 as f64);
+            (pair[0].1 * each - (end - at)).abs() * (until - at)
+        });
+        errors.sum::<f64>() / (end * end)
+    }
+
+    #[test]
+    fn what_is_said_to_be_left_is_about_what_is_left() {
+        let study = |trials: u32, policy: &str, sampler: &str| {
+            let policy = format!("type = {policy:?}\nmin_resource = 1\nmax_resource = 27");
+            format!("[study]\nseed = 3\ntrials = {trials}\n[policy]\n{policy}\n[sampler]\ntype = {sampler:?}")
+        };
+        let confirmed = study(27, "hyperband", "random") + "\n[confirmation]\nconfigurations = 2\nseeds = 3";
+        for (file, slots, most) in [
+            (study(40, "successive_halving", "gaussian_process"), 2, 0.005),
+            (study(40, "successive_halving", "gaussian_process"), 4, 0.005),
+            (study(40, "hyperband", "tpe"), 2, 0.02),
+            (study(40, "hyperband", "random"), 4, 0.02),
+            (study(60, "successive_halving", "random"), 4, 0.1),
+            (confirmed, 4, 0.03),
+        ] {
+            let error = error(&file, slots);
+            assert!(error < most, "{error}: {file}\n{slots} slots");
+        }
+    }
+}

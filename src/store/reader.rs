@@ -28,6 +28,14 @@ impl StudyReader {
     /// # Errors
     /// If there is no study, or its journal can't be read or has lost records.
     pub fn open(directory: StudyDirectory) -> Result<Self, StoreError> {
+        Self::open_with(directory, |_, _| {})
+    }
+
+    /// The same, and shows each record but the first, with the study as that leaves it.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn open_with(directory: StudyDirectory, each: impl FnMut(&Study, Record)) -> Result<Self, StoreError> {
         let (journal, first, spec) = first_record(&directory)?;
         let (file_sha256, origin) = made_from(&first);
         let mut reader = Self {
@@ -37,18 +45,24 @@ impl StudyReader {
             file_sha256,
             origin,
         };
-        reader.take_in(drop)?;
+        reader.refresh(each)?;
         Ok(reader)
     }
 
-    /// Takes in what has been recorded since, and returns it.
+    /// Takes in what has been recorded since, and shows each record, with the study as that leaves it.
     ///
     /// # Errors
     /// If the journal can't be read or has lost records.
-    pub fn refresh(&mut self) -> Result<Vec<Record>, StoreError> {
-        let mut news = Vec::new();
-        self.take_in(|record| news.push(record))?;
-        Ok(news)
+    pub fn refresh(&mut self, mut each: impl FnMut(&Study, Record)) -> Result<(), StoreError> {
+        // Known before the journal is read: a study that runs goes on meanwhile.
+        let known = acknowledged::known(&self.directory.journal()).records();
+        let study = &mut self.study;
+        self.journal.read_on(|record| {
+            study.follow(&record)?;
+            each(study, record);
+            Ok(())
+        })?;
+        Ok(self.journal.check_end(known)?)
     }
 
     /// Goes on with the study as the one that writes it.
@@ -90,7 +104,7 @@ impl StudyReader {
             // Another process has begun it anew since it was read.
             return Err(in_use(&self.directory, None));
         }
-        self.take_in(drop)?;
+        self.refresh(|_, _| {})?;
         let path = self.directory.journal();
         // Otherwise only the second copy may know that the journal has lost its end.
         if !matches!(acknowledged::known(&path), Known::AtLeast(_))
@@ -135,17 +149,5 @@ impl StudyReader {
     /// Whether a scheduler is at work on it now.
     pub fn is_running(&self) -> bool {
         self.directory.is_locked()
-    }
-
-    fn take_in(&mut self, mut each: impl FnMut(Record)) -> Result<(), StoreError> {
-        // Known before the journal is read: a study that runs goes on meanwhile.
-        let known = acknowledged::known(&self.directory.journal()).records();
-        let study = &mut self.study;
-        self.journal.read_on(|record| {
-            study.follow(&record)?;
-            each(record);
-            Ok(())
-        })?;
-        Ok(self.journal.check_end(known)?)
     }
 }

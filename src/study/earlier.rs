@@ -3,7 +3,7 @@
 //! They are facts of the new study's own journal, so that it depends on nothing but its records, whatever becomes of the earlier one.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use hpo_protocol::Values;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,26 @@ pub struct Habits {
     pub defaults: Values,
     /// Whether what a configuration comes to at a rung depends on the maximum resource.
     pub follows_maximum: fn(&Values) -> bool,
+    /// Parameters whose values name what stands elsewhere in a study's file, with the names that both studies have for the same.
+    pub names: BTreeMap<String, CommonNames>,
+}
+
+/// What both studies have, by its name there, and its name here: none is what configurations have that name nothing.
+pub type CommonNames = BTreeMap<Option<String>, Option<String>>;
+
+impl Habits {
+    /// A configuration with the names that things have here, or why it can't be taken.
+    fn renamed(&self, mut there: Values) -> Result<Values, String> {
+        for (parameter, names) in &self.names {
+            let name = there.remove(parameter);
+            let name = name.and_then(|name| name.as_str().map(str::to_owned));
+            let Some(own) = names.get(&name) else {
+                return Err(format!("whose `{parameter}` is none of those here"));
+            };
+            there.extend(own.as_ref().map(|own| (parameter.clone(), own.as_str().into())));
+        }
+        Ok(there)
+    }
 }
 
 impl Earlier {
@@ -80,28 +100,48 @@ impl Earlier {
     /// resource.
     pub fn of(study: &Study, wanted: &StudySpec, habits: &Habits) -> (Self, Vec<EarlierResult>) {
         let (created, _) = study.lifetime();
+        let rungs = wanted.policy.rungs();
+        let known = study.earlier_results.iter().cloned().map(Ok);
+        let own = study.search_trials().map(|trial| study.result(trial, &rungs));
+        let max = study.spec.policy.max_resource;
+        let other_maximum = Some(max).filter(|max| *max != wanted.policy.max_resource);
+        Self::collect(
+            (&study.spec.name, created),
+            known.chain(own),
+            other_maximum,
+            wanted,
+            habits,
+        )
+    }
+
+    /// What of results, or of the reasons why there is none, is comparable in a study: those of a source with this name and this moment,
+    /// whose maximum resource was the same, or `other_maximum`.
+    pub fn collect(
+        (name, created): (&str, Timestamp),
+        all: impl Iterator<Item = Result<EarlierResult, String>>,
+        other_maximum: Option<u64>,
+        wanted: &StudySpec,
+        habits: &Habits,
+    ) -> (Self, Vec<EarlierResult>) {
         let mut earlier = Self {
-            study: study.spec.name.clone(),
+            study: name.to_owned(),
             created,
             trials: 0,
             left_out: Vec::new(),
             assumed: Vec::new(),
             first: Vec::new(),
         };
-        let same_maximum = study.spec.policy.max_resource == wanted.policy.max_resource;
         let rungs = wanted.policy.rungs();
-        let known = study.earlier_results.iter().cloned().map(Ok);
-        let own = study.search_trials().map(|trial| study.result(trial, &rungs));
         let mut results = Vec::new();
-        for result in known.chain(own) {
+        for result in all {
             earlier.trials += 1;
             let adopted = result.and_then(|result: EarlierResult| {
-                let parameters = wanted.space.adopt(&result.parameters, &habits.defaults);
+                let there = habits.renamed(result.parameters)?;
+                let parameters = wanted.space.adopt(&there, &habits.defaults);
                 let parameters = parameters.map_err(|outside| outside.to_string())?;
-                if !same_maximum && (habits.follows_maximum)(&parameters) {
+                if let Some(max) = other_maximum.filter(|_| (habits.follows_maximum)(&parameters)) {
                     return Err(format!(
-                        "whose learning rate follows `max_resource`, which was {} there",
-                        study.spec.policy.max_resource
+                        "whose learning rate follows `max_resource`, which was {max} there"
                     ));
                 }
                 let mut values = result.values;

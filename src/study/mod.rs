@@ -31,7 +31,8 @@ mod turn;
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use hpo_protocol::{Baseline, Measurement};
+use hpo_protocol::embedding::Evaluation;
+use hpo_protocol::{Baseline, Evaluated, Measurement, Metrics};
 use serde::{Deserialize, Serialize};
 
 pub use bracket::AshaVariant;
@@ -39,7 +40,7 @@ pub(crate) use bracket::rung_sizes;
 use bracket::{Bracket, Decision, Rank};
 pub use check::Contradiction;
 pub use confirmation::{Confirmation, Confirmed};
-pub use earlier::{Earlier, EarlierResult, Habits, LeftOut};
+pub use earlier::{CommonNames, Earlier, EarlierResult, Habits, LeftOut};
 pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step, TestResults, Tested};
 pub use fits::Misfit;
 pub use measures::Measures;
@@ -270,6 +271,25 @@ impl Study {
     /// What the model that a trial began with comes to.
     pub fn untrained(&self, trial: &Trial) -> Option<&Measurement> {
         self.baseline.as_ref()?.of(&trial.parameters)
+    }
+
+    /// What evaluations have measured of the best model of a trial, and of the untrained one that it began with.
+    pub fn evaluated(&self, trial: &Trial) -> Evaluated {
+        let named = |metric: &dyn Fn(&str) -> Option<f64>| -> Metrics {
+            let all = self.spec.trainer.evaluations();
+            let names = all.iter().flat_map(|(name, evaluation)| {
+                let metrics = evaluation.r#type.metrics().iter();
+                metrics.map(move |metric| Evaluation::metric(name, metric))
+            });
+            let values = names.map(|name| metric(&name).map(|value| (name, value)));
+            values.flatten().collect()
+        };
+        let best = trial.best().and_then(|(at, _)| trial.reports.get(&at));
+        let untrained = self.untrained(trial);
+        Evaluated {
+            evaluations: named(&|name| best?.metrics.get(name).copied()),
+            untrained_evaluations: named(&|name| untrained?.metrics.get(name).copied()),
+        }
     }
 
     /// The trial whose model was exported, and what it comes to on the test data.

@@ -1,5 +1,6 @@
 //! What a study was created from and on: its file, and the content of its data.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,14 @@ impl Origin {
     /// Whether the study has files of that role.
     pub fn has(&self, role: &str) -> bool {
         self.inputs.iter().any(|input| input.role == role)
+    }
+
+    /// The content of all files of a role.
+    pub fn content(&self, role: &str) -> BTreeSet<(Option<&str>, &str)> {
+        let of_role = self.inputs.iter().filter(|input| input.role == role);
+        of_role
+            .map(|input| (input.file.as_deref(), input.sha256.as_str()))
+            .collect()
     }
 
     /// How the files of one role differ from the recorded ones, which are `now`; nothing if the study has no files of that role.

@@ -110,6 +110,15 @@ impl Trainer {
             .unwrap_or_default()
     }
 
+    /// The name of the evaluation that has this metric, if it is one's.
+    pub fn evaluation_of(&self, metric: &str) -> Option<String> {
+        let has = |(name, evaluation): &(String, Evaluation)| {
+            let mut own = evaluation.r#type.metrics().iter();
+            own.any(|own| Evaluation::metric(name, own) == metric)
+        };
+        self.evaluations().into_iter().find(has).map(|(name, _)| name)
+    }
+
     /// The directory of the base model of a configuration; `None` if it is not known, as for trainers other than the embedding trainer.
     pub fn base_model(&self, parameters: &Values) -> Option<&str> {
         let model = self.settings.get(BASE_MODEL).filter(|_| self.command.is_none())?;

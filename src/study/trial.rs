@@ -100,10 +100,7 @@ pub enum TrialState {
 impl TrialState {
     /// Whether nothing more will happen to the trial.
     pub fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::Pruned { .. } | Self::Completed | Self::Diverged { .. } | Self::Failed { .. }
-        )
+        self.status().is_final()
     }
 
     /// What happened last to a trial that has failed for good.
@@ -170,6 +167,11 @@ impl TrialStatus {
         Self::Diverged,
         Self::Failed,
     ];
+
+    /// Whether nothing more will happen to the trial.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Pruned | Self::Completed | Self::Diverged | Self::Failed)
+    }
 
     /// The word for it, in JSON too.
     pub fn word(self) -> &'static str {

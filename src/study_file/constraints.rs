@@ -5,7 +5,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::grid;
-use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
+use super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean, shown};
 use crate::keys::{Fallback, Key, Takes};
 use crate::space::{Cells, Constraint, SearchSpace};
 
@@ -23,42 +23,49 @@ pub(super) const TRIES: usize = 20_000;
 const MOST_BYTES: usize = 1000;
 
 /// The space with the constraints of the file; `grid` if its configurations are not drawn, but looked through.
-pub(super) fn add(root: &Table, mut space: SearchSpace, grid: bool) -> Result<SearchSpace> {
+pub(super) fn add(root: &Table, mut space: SearchSpace, grid: bool) -> Results<SearchSpace> {
     let study = root.get("study").and_then(|item| item.table().ok());
     let Some(list) = study.and_then(|table| table.get(KEY.name)) else {
         return Ok(space);
     };
     let mut random = ChaCha8Rng::seed_from_u64(0);
     let samples: Vec<_> = (0..TRIES).map(|_| space.sample(&mut random)).collect();
+    let mut problems = Problems::default();
     for item in list.array(EXAMPLE)? {
-        let text = item.string()?;
-        if text.len() > MOST_BYTES {
-            return Err(item.problem("is too long", "too long", "write several simpler constraints"));
-        }
-        let wrong = |error: crate::space::ConstraintError| {
-            Problem::new(place(&item, error.span), error.message, "here", error.help)
-        };
-        let constraint = Constraint::try_from(text.to_owned()).map_err(wrong)?;
-        if let Some((name, span)) = (constraint.parameters().into_iter())
-            .find(|(name, _)| !space.parameters.iter().any(|parameter| parameter.name == *name))
-        {
-            let message = format!("`[space]` has no parameter `{}`", shown(name));
-            let names = space.parameters.iter().map(|parameter| parameter.name.as_str());
-            let help = did_you_mean(name, names);
-            return Err(Problem::new(place(&item, span), message, "unknown parameter", help));
-        }
-        let allowed = samples.iter().map(|sample| constraint.allows(sample));
-        let allowed = allowed.collect::<std::result::Result<Vec<bool>, _>>().map_err(wrong)?;
-        if !allowed.contains(&true) {
-            let allows = |one: &Values| constraint.allows(one).unwrap_or(false);
-            rare(&item, &space, grid, allows, "this constraint")?;
-        }
-        space.constraints.push(constraint);
+        let constraint = problems.keep(constraint(&item, &space, &samples, grid));
+        space.constraints.extend(constraint);
     }
+    problems.or(Some(()))?;
     if !samples.iter().any(|sample| space.allows(sample)) {
         rare(&list, &space, grid, |one| space.allows(one), "all constraints together")?;
     }
     Ok(space)
+}
+
+/// A constraint of which something drawn is true.
+fn constraint(item: &Item, space: &SearchSpace, samples: &[Values], grid: bool) -> Result<Constraint> {
+    let text = item.string()?;
+    if text.len() > MOST_BYTES {
+        return Err(item.problem("is too long", "too long", "write several simpler constraints"));
+    }
+    let wrong =
+        |error: crate::space::ConstraintError| Problem::new(place(item, error.span), error.message, "here", error.help);
+    let constraint = Constraint::try_from(text.to_owned()).map_err(wrong)?;
+    if let Some((name, span)) = (constraint.parameters().into_iter())
+        .find(|(name, _)| !space.parameters.iter().any(|parameter| parameter.name == *name))
+    {
+        let message = format!("`[space]` has no parameter `{}`", shown(name));
+        let names = space.parameters.iter().map(|parameter| parameter.name.as_str());
+        let help = did_you_mean(name, names);
+        return Err(Problem::new(place(item, span), message, "unknown parameter", help));
+    }
+    let allowed = samples.iter().map(|sample| constraint.allows(sample));
+    let allowed = allowed.collect::<std::result::Result<Vec<bool>, _>>().map_err(wrong)?;
+    if !allowed.contains(&true) {
+        let allows = |one: &Values| constraint.allows(one).unwrap_or(false);
+        rare(item, space, grid, allows, "this constraint")?;
+    }
+    Ok(constraint)
 }
 
 /// What to do about constraints that nothing drawn fulfils: a grid finds what there is.

@@ -5,6 +5,7 @@ mod confirmation;
 mod constraints;
 mod distributions;
 mod grid;
+mod notify;
 mod parameters;
 mod path;
 mod policy;
@@ -35,13 +36,15 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Source};
 use crate::space::SearchSpace;
 use crate::study::{ConfirmationSpec, Objective, PolicySpec, SamplerSpec, StopSpec, StudySpec, Trainer};
 
+pub use self::notify::NotifySettings;
 pub(crate) use self::path::{clean, relative};
 pub use self::schema::schema;
 pub use self::study::{SPAN, span_ms};
-pub(crate) use self::trainer::PROMPT_SETS;
 pub use self::trainer::{
-    NamedInput, about_input, check_files, habits, named_inputs, script_notes, settings_of_then, settings_of_today,
+    NamedInput, PromptOrigin, PromptsInUse, about_input, check_files, habits, named_inputs, prompts_in_use,
+    script_notes, settings_of_then, settings_of_today,
 };
+pub(crate) use self::trainer::{PROMPT_SETS, PROMPTS};
 
 /// A study's file, read and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +57,8 @@ pub struct StudyFile {
     pub study: StudySettings,
     /// Where its trials run.
     pub slots: SlotSettings,
+    /// The command to which is reported what happens.
+    pub notify: Option<NotifySettings>,
 }
 
 impl StudyFile {
@@ -252,6 +257,8 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
     let confirmed = |table: &Table| confirmation::read(table, trials).map(Some);
     let confirmation = optional(root, problems, "confirmation", || None, confirmed);
     let slots = optional(root, problems, "slots", SlotSettings::default, slots::read);
+    let notified = |table: &Table| notify::read(table, directory).map(Some);
+    let notify = optional(root, problems, "notify", || None, notified);
     let evaluations = evaluations.unwrap_or_default();
     let trainer = trial.and_then(|table| {
         let trainer = problems.keep(trained_by(root, &table, directory, &evaluations))?;
@@ -264,7 +271,7 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
     let space = space.and_then(|table| {
         let trial = trainer.as_ref().map(|trainer| &trainer.settings);
         let space = parameters::read(table, embedding, trial);
-        problems.keep(space.and_then(|space| Ok(whole_space(root, space, sampler.as_ref(), study.as_ref())?)))
+        problems.keep(space.and_then(|space| whole_space(root, space, sampler.as_ref(), study.as_ref())))
     });
     let (policy, parallel_brackets) = policy?;
     let study = study?;
@@ -287,6 +294,7 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
             space: space?,
         },
         slots: slots?,
+        notify: notify?,
     })
 }
 
@@ -304,7 +312,7 @@ fn whole_space(
     space: SearchSpace,
     sampler: Option<&SamplerSpec>,
     study: Option<&StudyTable>,
-) -> reader::Result<SearchSpace> {
+) -> Results<SearchSpace> {
     let grid = sampler == Some(&SamplerSpec::Grid);
     if let Some(sampler) = sampler {
         prior::check(root, &space, sampler)?;

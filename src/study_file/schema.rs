@@ -8,7 +8,7 @@ use hpo_protocol::embedding::{self, Domain, PARAMETERS, Parameters};
 use serde_json::{Map, Value, json};
 
 use super::tables::{Row, rows};
-use super::{conditions, confirmation, distributions, prior, settings, slots, study, trainer};
+use super::{conditions, confirmation, distributions, notify, prior, settings, slots, study, trainer};
 use crate::keys::{Fallback, Interval, Key, Kind, Takes};
 use crate::study::{COMMON_KEYS, PolicyKind, SamplerSpec};
 
@@ -44,6 +44,7 @@ pub fn schema() -> Value {
             "sampler": described(kinds(&[], SamplerSpec::KINDS, Some(SamplerSpec::USUAL)), "How configurations are drawn."),
             "confirmation": described(table(confirmation::KEYS), "How the best configurations are confirmed."),
             "slots": described(table(slots::KEYS), "Where trials run."),
+            "notify": described(table(notify::KEYS), "The command to which is reported what happens."),
             "trial": { "description": "What trains a trial.", "type": "object", "properties": trial },
             "evaluation": {
                 "description": "What else models are measured on: a table for each name.",

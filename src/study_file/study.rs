@@ -156,24 +156,42 @@ pub(super) fn read(
     let mut problems = Problems::default();
     let name = problems.keep(name(table, path));
     let settings = problems.keep(settings::read(table, KEYS));
-    let (name, settings) = problems.or(name.zip(settings))?;
-    let objective = objective(table, &settings, embedding, evaluations)?;
+    let ends = problems.keep(ends(table));
+    let objective = match &settings {
+        Some(settings) => problems.keep(objective(table, settings, embedding, evaluations)),
+        // Its direction may be among what is wrong.
+        None => {
+            problems.keep(table.get(OBJECTIVE.name).map_or(Ok(""), |item| item.string()));
+            None
+        }
+    };
+    let trials = settings
+        .as_ref()
+        .and_then(|settings| match settings.count_if_any(&TRIALS) {
+            Some(trials) => Some(trials),
+            None => problems.keep(whole(table, policy)),
+        });
+    let ((name, settings), (ends, (objective, trials))) =
+        problems.or(name.zip(settings).zip(ends.zip(objective.zip(trials))))?;
+    let [time_ms, no_better] = ends;
     Ok(StudyTable {
         name,
         seed: settings.count(&SEED),
-        trials: match settings.count_if_any(&TRIALS) {
-            Some(trials) => trials,
-            None => whole(table, policy)?,
-        },
+        trials,
         retries: settings.count(&RETRIES) as u32,
         objective,
         keep_checkpoints: settings.count(&KEEP_CHECKPOINTS),
-        stop: stop(table, &settings)?,
+        stop: StopSpec {
+            time_ms,
+            resource: settings.count_if_any(&RESOURCE_LIMIT),
+            no_better,
+        },
     })
 }
 
-/// When the search ends early.
-fn stop(table: &Table, settings: &Settings) -> Results<StopSpec> {
+/// When the search ends early: after so many milliseconds, and so many trials without a better one.
+fn ends(table: &Table) -> Results<[Option<u64>; 2]> {
+    let mut problems = Problems::default();
     let time = table.get(TIME_LIMIT.name).map(|item| -> Result<u64> {
         let text = item.string()?;
         span_ms(text).ok_or_else(|| item.problem("is not a span of time", "not understood", SPAN))
@@ -188,11 +206,9 @@ fn stop(table: &Table, settings: &Settings) -> Results<StopSpec> {
         inner.required(NO_BETTER_IN.name, "no_better_in = 20")?;
         Ok(settings::read(&inner, &[NO_BETTER_IN])?.count_if_any(&NO_BETTER_IN))
     });
-    Ok(StopSpec {
-        time_ms: time.transpose()?,
-        resource: settings.count_if_any(&RESOURCE_LIMIT),
-        no_better: no_better.transpose()?.flatten(),
-    })
+    let time = problems.keep(time.transpose());
+    let no_better = problems.keep(no_better.transpose());
+    problems.or(time.zip(no_better).map(|(time, no_better)| [time, no_better.flatten()]))
 }
 
 /// How a span of time is written.
@@ -262,10 +278,9 @@ fn objective(
 
 /// The direction of a metric that the embedding trainer reports of the validation data.
 fn own_direction(item: &Item, metric: &str) -> Result<Direction> {
-    match METRICS.iter().find(|(name, _)| *name == metric) {
-        Some((_, true)) => Ok(Direction::Maximize),
-        Some((_, false)) => Ok(Direction::Minimize),
-        None => {
+    match METRICS.iter().any(|(name, _)| *name == metric) {
+        true => Ok(Direction::Maximize),
+        false => {
             let help = did_you_mean(metric, METRICS.iter().map(|(name, _)| *name).chain([LOSS]));
             Err(item.problem("is not a metric of the embedding trainer", "unknown metric", help))
         }

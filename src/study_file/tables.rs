@@ -1,13 +1,13 @@
 //! The tables of a study's file and the names of their keys.
 
 use super::reader::{Item, Problem, Table, did_you_mean};
-use super::{confirmation, settings, slots, study, trainer};
+use super::{confirmation, notify, settings, slots, study, trainer};
 use crate::keys::{Key, Kind};
 use crate::study::{COMMON_KEYS, PolicyKind, SamplerSpec};
 
 /// The names of the tables, each with those of its keys. `[space]` has the names that the trainer knows, and `[[try_first]]` those
 /// of the space.
-fn tables() -> [(&'static str, Vec<&'static str>); 9] {
+fn tables() -> [(&'static str, Vec<&'static str>); 10] {
     let names = |keys: &[Key]| keys.iter().map(|key| key.name).collect();
     [
         ("study", names(study::KEYS)),
@@ -15,6 +15,7 @@ fn tables() -> [(&'static str, Vec<&'static str>); 9] {
         ("sampler", names_of_kinds(&[], SamplerSpec::KINDS)),
         ("confirmation", names(confirmation::KEYS)),
         ("slots", names(slots::KEYS)),
+        ("notify", names(notify::KEYS)),
         ("trial", names(&[trainer::KEYS, trainer::SCRIPT_KEYS].concat())),
         (
             trainer::EVALUATION,

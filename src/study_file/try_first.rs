@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use toml::de::DeValue;
 
 use super::constraints::TRIES;
-use super::reader::{Item, Problem, Result, Table, did_you_mean, shown};
+use super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean, shown};
 use super::study::StudyTable;
 use crate::space::{Parameter, Scale, SearchSpace, Value};
 use crate::space::{Required, require, same};
@@ -16,29 +16,26 @@ const EXAMPLE: &str = "write a line `[[try_first]]` and below it values such as 
 
 /// Reads the tables into the space from which their values must come; `study` is that, if it could be read, and `grid` whether every
 /// configuration is tried once.
-pub(super) fn read(item: &Item, space: SearchSpace, study: Option<&StudyTable>, grid: bool) -> Result<SearchSpace> {
+pub(super) fn read(item: &Item, space: SearchSpace, study: Option<&StudyTable>, grid: bool) -> Results<SearchSpace> {
     let tables = item.array(EXAMPLE)?;
     let mut points = Vec::new();
     let mut whole: Vec<(Values, &str)> = Vec::new();
+    let mut problems = Problems::default();
     for item in &tables {
-        let DeValue::Table(_) = item.value else {
-            return Err(item.wrong_type("a table", EXAMPLE));
+        let Some(point) = problems.keep(point(item, &space, grid)) else {
+            continue;
         };
-        let point = point(item, &space, grid)?;
         if let Some(configuration) = only(&space, &point) {
             if let Some((_, other)) = whole.iter().find(|(other, _)| *other == configuration) {
                 let message = format!("`{}` is the same configuration as `{other}`", item.name);
-                return Err(Problem::new(
-                    item.span.clone(),
-                    message,
-                    "once more",
-                    "remove one of the two",
-                ));
+                let problem = Problem::new(item.span.clone(), message, "once more", "remove one of the two");
+                problems.0.push(problem);
             }
             whole.push((configuration, &item.name));
         }
         points.push(point);
     }
+    problems.or(Some(()))?;
     let trials = study.map(|study| study.trials);
     let beyond = trials.and_then(|trials| Some((trials, tables.get(usize::try_from(trials).ok()?)?)));
     let space = SearchSpace {
@@ -52,7 +49,7 @@ pub(super) fn read(item: &Item, space: SearchSpace, study: Option<&StudyTable>, 
                 counted(tables.len(), "configuration")
             );
             let help = "raise `trials`, or remove some of them";
-            Err(Problem::new(item.span.clone(), message, "never tried", help))
+            Err(Problem::new(item.span.clone(), message, "never tried", help).into())
         }
         None if grid => {
             let cells = space.first_cells(study.map_or(0, |study| study.seed));
@@ -88,25 +85,22 @@ fn only(space: &SearchSpace, point: &Values) -> Option<Values> {
     missing.all(|parameter| !parameter.is_active(&known)).then_some(known)
 }
 
-fn point(item: &Item, space: &SearchSpace, grid: bool) -> Result<Values> {
+fn point(item: &Item, space: &SearchSpace, grid: bool) -> Results<Values> {
+    let DeValue::Table(_) = item.value else {
+        return Err(item.wrong_type("a table", EXAMPLE).into());
+    };
     let table = item.table()?;
     if table.items().next().is_none() {
         let message = "this `[[try_first]]` has no values, so that all would be drawn";
         let help = "write the values to begin with, or remove it";
-        return Err(Problem::new(table.span, message, "empty", help));
+        return Err(Problem::new(table.span, message, "empty", help).into());
     }
-    let mut values = Values::new();
+    let (mut values, mut problems) = (Values::new(), Problems::default());
     for item in table.items() {
-        let Some(parameter) = space.parameters.iter().find(|parameter| parameter.name == item.key) else {
-            let message = format!("`[space]` has no parameter `{}`", shown(item.key));
-            let help = did_you_mean(
-                item.key,
-                space.parameters.iter().map(|parameter| parameter.name.as_str()),
-            );
-            return Err(Problem::new(item.key_span, message, "unknown parameter", help));
-        };
-        values.insert(item.key.to_owned(), value(&item, parameter)?);
+        let known = problems.keep(known_value(&item, space));
+        values.extend(known.map(|value| (item.key.to_owned(), value)));
     }
+    let values = problems.or(Some(values))?;
     together(&table, space, &values)?;
     if let Some(constraint) = space.constraints.iter().find(|one| one.allows(&values) == Ok(false)) {
         let message = format!(
@@ -114,7 +108,7 @@ fn point(item: &Item, space: &SearchSpace, grid: bool) -> Result<Values> {
             shown(constraint.text())
         );
         let help = "change its values, or the constraint";
-        return Err(Problem::new(table.span, message, "not allowed", help));
+        return Err(Problem::new(table.span, message, "not allowed", help).into());
     }
     // A grid looks through all there are.
     if !grid
@@ -124,9 +118,22 @@ fn point(item: &Item, space: &SearchSpace, grid: bool) -> Result<Values> {
     {
         let message = format!("none of {TRIES} drawn configurations with these values fulfils the constraints");
         let help = "change the values, or the constraints, or give more of the values";
-        return Err(Problem::new(table.span, message, "hardly ever allowed", help));
+        return Err(Problem::new(table.span, message, "hardly ever allowed", help).into());
     }
     Ok(values)
+}
+
+/// The value of a parameter that there is.
+fn known_value(item: &Item, space: &SearchSpace) -> Result<Value> {
+    match space.parameters.iter().find(|parameter| parameter.name == item.key) {
+        Some(parameter) => value(item, parameter),
+        None => {
+            let message = format!("`[space]` has no parameter `{}`", shown(item.key));
+            let names = space.parameters.iter().map(|parameter| parameter.name.as_str());
+            let help = did_you_mean(item.key, names);
+            Err(Problem::new(item.key_span.clone(), message, "unknown parameter", help))
+        }
+    }
 }
 
 /// Whether a configuration can have all of the parameters.

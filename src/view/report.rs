@@ -10,7 +10,7 @@ use super::earlier::earlier;
 use super::format::{duration, metric, number, value};
 use super::results::{compared, tested};
 use super::table::{TrialTable, minor, trial_table};
-use super::untrained::not_better;
+use super::untrained::found_nothing;
 use crate::analysis::Overview;
 use crate::analysis::diagnosis::{Kind, diagnose};
 use crate::ids::Timestamp;
@@ -22,7 +22,7 @@ use crate::words::counted;
 /// The state of the study: one line on what it is, one on how far it is, the rungs, the best trial.
 pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, now: Timestamp) -> String {
     let spec = &overview.spec;
-    let mut text = not_better(overview);
+    let mut text = found_nothing(overview);
     text += &format!("study {} in {}\n", spec.name, directory.root().display());
     text += &match (state(overview, running), &overview.scheduler) {
         ("running", Some(scheduler)) => format!(
@@ -270,7 +270,7 @@ pub fn outcome(
     let all = about(directory.root(), ["trials"]);
     let left_out = (left_out > 0).then(|| format!("and {left_out} more: {all}"));
     let table = TrialTable { rows: best, left_out };
-    let mut text = not_better(&overview);
+    let mut text = found_nothing(&overview);
     text += &format!("\n{}\n", trial_table(study.spec(), study.baseline(), &table));
     text += &compute(&overview);
     text += &foretold(&overview);

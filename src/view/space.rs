@@ -1,14 +1,15 @@
 //! A search space in words.
 
 use comfy_table::{Table, presets};
-use hpo_protocol::Values;
+use hpo_protocol::{BASE_MODEL, Values};
 
 use super::format::{number, short, value};
 use crate::space::{Condition, Confidence, Distribution, Parameter, Scale, SearchSpace};
+use crate::study_file::{PromptOrigin, PromptsInUse};
 use crate::words::{counted, listed};
 
-/// The parameters of a space, how many configurations there are, and some of them.
-pub fn space(study: &str, space: &SearchSpace, samples: &[Values]) -> String {
+/// The parameters of a space, how many configurations there are, what stands before the texts of these, and some of them.
+pub fn space(study: &str, space: &SearchSpace, prompts: &[PromptsInUse], samples: &[Values]) -> String {
     let searched = space
         .parameters
         .iter()
@@ -35,6 +36,9 @@ pub fn space(study: &str, space: &SearchSpace, samples: &[Values]) -> String {
     if !space.try_first.is_empty() {
         text += &format!("tried first: {} given by the file\n", space.try_first.len());
     }
+    for prompts in prompts {
+        text += &(self::prompts(space, prompts) + "\n");
+    }
     text += &match samples.len() {
         1 => "\nthe first configuration\n".to_owned(),
         count => format!("\nthe first {count} configurations\n"),
@@ -49,6 +53,32 @@ pub fn space(study: &str, space: &SearchSpace, samples: &[Values]) -> String {
         table.add_row(std::iter::once(trial.to_string()).chain(cells));
     }
     text + &format!("{table}\n")
+}
+
+/// A set of prompts, and who says what they are.
+fn prompts(space: &SearchSpace, prompts: &PromptsInUse) -> String {
+    let mut parameters = space.parameters.iter();
+    let parameter = parameters.find(|parameter| parameter.name == BASE_MODEL);
+    let model = parameter.zip(prompts.model.as_deref());
+    let model = model.map_or(String::new(), |(parameter, model)| {
+        format!(" of {}", short(parameter, &model.into()))
+    });
+    let set = prompts.set.as_deref().map_or(String::new(), |set| format!(" {set}"));
+    let text = |(role, prompt): &(&str, String)| match prompt.as_str() {
+        "" => format!("{role} none"),
+        prompt => format!("{role} {prompt:?}"),
+    };
+    let nothing = prompts.texts.iter().all(|(_, prompt)| prompt.is_empty());
+    let texts = match nothing {
+        true => "none".to_owned(),
+        false => prompts.texts.iter().map(text).collect::<Vec<_>>().join(", "),
+    };
+    let from = match (prompts.from, nothing) {
+        (PromptOrigin::File, _) => "by this file",
+        (PromptOrigin::Model, false) => "by the model's directory",
+        (PromptOrigin::Model, true) => "the model's directory names none",
+    };
+    format!("prompts{set}{model}: {texts} ({from})")
 }
 
 fn table<T: Into<comfy_table::Row>>(head: T) -> Table {

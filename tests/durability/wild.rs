@@ -124,6 +124,46 @@ fn an_objective_that_is_not_finite_ends_its_trial() {
 }
 
 #[test]
+fn a_loss_among_the_metrics_is_left_out_and_reported_once() {
+    let place = Place::new();
+    let file = place.space("s", 9, 1, WILD, "metric = '0.5, \"loss\": 7.0'");
+    let stderr = place.search(&file).ok().stderr();
+    assert_eq!(stderr.matches("a `loss` among its metrics").count(), 1, "{stderr}");
+    assert!(!stderr.contains("7.0"), "{stderr}");
+    let trial = &place.run(&["trials", "s", "--json"]).json()[1];
+    assert_eq!(trial["metrics"], serde_json::json!({ "accuracy": 0.5, "special": 0.5 }));
+}
+
+#[test]
+fn trials_that_are_all_alike_are_called_that() {
+    let place = Place::new();
+    let constant = "import json, os, sys\n\
+                    for line in sys.stdin:\n    o = json.loads(line)\n    \
+                    if o['type'] == 'start':\n        print(json.dumps({'type': 'ready', 'protocol': 1, 'trainer': 't'}))\n        continue\n    \
+                    s = {'trial': o['trial'], 'attempt': o['attempt']}\n    \
+                    for e in range(o['from'] + 1, o['to'] + 1):\n        c = os.path.join(o['checkpoints'], f\"{o['attempt']}-{e}\")\n        \
+                    open(c, 'w').close()\n        print(json.dumps({'type': 'report', 'resource': float(e), 'loss': 0.5, 'checkpoint': c, **s}))\n    \
+                    print(json.dumps({'type': 'done', **s}))\n";
+    let stdout = place.search(&with_program(&place, "s", constant)).ok().stdout();
+    let said = "all 3 trials have the same loss, 0.5000: it depends on nothing that was searched";
+    assert!(stdout.starts_with(said), "{stdout}");
+    assert!(place.run(&["status", "s"]).ok().stdout().starts_with(said));
+}
+
+#[test]
+fn a_report_that_never_came_is_named_with_what_came_instead() {
+    let place = Place::new();
+    let pretty = "import json, sys\n\
+                  for line in sys.stdin:\n    o = json.loads(line)\n    \
+                  if o['type'] == 'start':\n        print(json.dumps({'type': 'ready', 'protocol': 1, 'trainer': 't'}))\n        continue\n    \
+                  s = {'trial': o['trial'], 'attempt': o['attempt']}\n    \
+                  print(json.dumps({'type': 'report', 'resource': 1, 'loss': 0.5, **s}, indent=1))\n    \
+                  print(json.dumps({'type': 'done', **s}))\n";
+    let said = ["sent `done` without a report of resource 1", "\"type\": \"report\""];
+    place.search(&with_program(&place, "s", pretty)).fails(1, &said);
+}
+
+#[test]
 fn a_report_without_a_loss_is_the_trainers_mistake() {
     let place = Place::new();
     let stderr = place

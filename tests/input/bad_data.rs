@@ -54,6 +54,25 @@ fn training_data_that_teach_nothing() {
 }
 
 #[test]
+fn an_objective_that_is_not_measured_on_the_data() {
+    let directory = directory();
+    let rows = lines(200, |n| format!(r#"{{"anchor":"a {n}","positive":"b {n}"}}"#));
+    fs::write(directory.path().join("train.jsonl"), rows).unwrap();
+    study(directory.path(), "train.jsonl", "");
+    let file = directory.path().join("space.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    for metric in ["spearman", "accuracy", "triplet_accuracy"] {
+        let objective = format!("[study]\nobjective = \"{metric}\"");
+        fs::write(&file, text.replacen("[study]", &objective, 1)).unwrap();
+        let said = format!("`{metric}` is not measured on pairs");
+        refused(
+            directory.path(),
+            &["space.toml:2:13", &said, "`ndcg@10`, `mrr@10`, `recall@10` or `loss`"],
+        );
+    }
+}
+
+#[test]
 fn validation_data_that_tell_nothing() {
     let faq = |answers: usize, each: usize| {
         lines(answers * each, |n| {

@@ -314,7 +314,7 @@ fn validation_data_that_is_all_in_training() {
         "space.toml:9:9",
         "no rows of",
         "1 that leak into held-out rows",
-        "`clean = false`",
+        "give `train`, `validation` and `test` different rows",
     ];
     refused(directory().path(), &parts);
 }
@@ -323,7 +323,7 @@ fn validation_data_that_is_all_in_training() {
 fn too_few_rows_to_split() {
     let parts = [
         "space.toml:9:9",
-        "cannot split 1 validation rows off",
+        "has a single row: none can be split off to be validation data",
         "give a file with `validation",
     ];
     refused_with("validation = \"validation.jsonl\"\n", "", &parts);
@@ -366,6 +366,16 @@ fn values_and_models_that_the_trainer_cannot_use() {
             &["space.toml:9:9", "model_type `t5` is not supported"],
         ),
         (
+            &config("num_hidden_layers", 1.into()),
+            space,
+            &["space.toml:9:9", "have a layer 1, and `config.json` says 1 layers"],
+        ),
+        (
+            &config("is_decoder", true.into()),
+            space,
+            &["space.toml:9:9", "is_decoder is not supported"],
+        ),
+        (
             &config("vocab_size", 5.into()),
             space,
             &["space.toml:9:9", "`config.json` says [5, 4]"],
@@ -393,6 +403,36 @@ fn values_and_models_that_the_trainer_cannot_use() {
         assert_eq!(
             stderr.matches("error: ").count(),
             parts.iter().filter(|part| part.starts_with("space.toml")).count()
+        );
+    }
+}
+
+/// What sentence-transformers makes of these is another embedding, or none.
+#[test]
+fn modules_in_another_order_than_the_trainer_has_them() {
+    let directory = directory();
+    let model = directory.path().join("model");
+    hpo_test_support::write_model(&model, &hpo_test_support::bert());
+    fs::create_dir(model.join("1_Pooling")).unwrap();
+    fs::write(model.join("1_Pooling/config.json"), "{}").unwrap();
+    let module = |kind: &&str| {
+        let path = if *kind == "Pooling" { "1_Pooling" } else { "" };
+        format!(r#"{{"path": "{path}", "type": "sentence_transformers.models.{kind}"}}"#)
+    };
+    for (modules, named) in [
+        (
+            &["Transformer", "Normalize", "Pooling"][..],
+            "Transformer, Normalize, Pooling;",
+        ),
+        (&["Transformer", "Pooling", "Pooling"], "Transformer, Pooling, Pooling;"),
+        (&["Transformer"], "are Transformer;"),
+        (&[], "are none;"),
+    ] {
+        let modules: Vec<String> = modules.iter().map(module).collect();
+        fs::write(model.join("modules.json"), format!("[{}]", modules.join(", "))).unwrap();
+        refused(
+            directory.path(),
+            &["space.toml:8:9", "modules.json`: its modules", named],
         );
     }
 }

@@ -7,4 +7,5 @@ mod bad_evaluation;
 mod bad_input;
 mod base_models;
 mod hostile;
+mod releases;
 mod security;

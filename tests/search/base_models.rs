@@ -209,6 +209,65 @@ fn a_space_with_base_models_is_printed_and_simulated_without_training() {
     study(&place, "s");
     let check = place.shell("cd p && hpo space check s.toml").ok().stdout();
     assert!(check.contains("small, deep") && !check.contains("models/"), "{check}");
+    // What stands before texts, by whoever says so.
+    assert_eq!(check.matches("prompts of").count(), 2, "{check}");
+    assert!(
+        check.contains("prompts of small: none (the model's directory names none)\n"),
+        "{check}"
+    );
+    let names = r#"{"prompts": {"query": "q: ", "passage": "p: "}}"#;
+    fs::write(place.path("p/models/deep/config_sentence_transformers.json"), names).unwrap();
+    let text = fs::read_to_string(place.path("p/s.toml")).unwrap();
+    let sets = "[trial.prompt_sets]\nown = \"model\"\nbare = { text = \"t: \" }\nask = { anchor = \"ask: \" }\n[space]\n\
+                prompts = { type = \"choice\", values = [\"own\", \"bare\", \"ask\"] }";
+    fs::write(
+        place.path("p/sets.toml"),
+        text.replace("[space]", sets)
+            .replace("learning_rate = 1e-3\n", "learning_rate = 1e-3\nprompts = \"own\"\n"),
+    )
+    .unwrap();
+    let check = place.shell("cd p && hpo space check sets.toml").ok().stdout();
+    let lines: Vec<&str> = check
+        .lines()
+        .filter(|line| line.starts_with("prompts"))
+        .filter(|line| line.contains('('))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "prompts own of deep: anchor \"q: \", positive \"p: \", negative \"p: \" (by the model's directory)",
+            "prompts own of small: none (the model's directory names none)",
+            "prompts bare: none (by this file)",
+            "prompts ask: anchor \"ask: \", positive none, negative none (by this file)",
+        ]
+    );
+    let json = place.shell("cd p && hpo space check sets.toml --json").json();
+    assert_eq!(
+        json["prompts"][3],
+        json!({
+            "set": "ask", "model": null, "from": "file",
+            "texts": [["anchor", "ask: "], ["positive", ""], ["negative", ""]]
+        })
+    );
+    // What can't make a difference is said: searched it is refused.
+    let warned = text.replace(
+        "batch_size = 4\n",
+        "batch_size = 4\nnegatives_per_row = 4\nrelative_margin = 0.05\n",
+    );
+    fs::write(place.path("p/warned.toml"), warned).unwrap();
+    let why = "`negatives_per_row` has no effect on these data: no training row has several negatives";
+    let warnings = place.shell("cd p && hpo space check warned.toml").ok().stderr();
+    assert_eq!(warnings.matches("has no effect").count(), 1, "{warnings}");
+    assert!(warnings.contains(&format!("warning: {why}: remove it; ")), "{warnings}");
+    let searched = "batch_size = 4\nnegatives_per_row = { type = \"choice\", values = [2, 4] }\n";
+    fs::write(
+        place.path("p/warned.toml"),
+        text.replace("batch_size = 4\n", searched).replace(FIRST, ""),
+    )
+    .unwrap();
+    place
+        .shell("cd p && hpo space check warned.toml")
+        .fails(2, &[why, "warned.toml:23:1"]);
     // Two that end alike keep what tells them apart.
     place.shell("mkdir p/other && cp -r p/models/small p/other/small").ok();
     let text = fs::read_to_string(place.path("p/s.toml")).unwrap();
@@ -220,4 +279,192 @@ fn a_space_with_base_models_is_printed_and_simulated_without_training() {
     let check = place.shell("cd p && hpo space check t.toml").ok().stdout();
     assert!(check.contains("models/small, deep, other/small"), "{check}");
     place.shell("cd p && rm -r models && hpo simulate s.toml").ok();
+}
+
+/// A study with a base model and prompts for all trials, and evaluations of which one may be the objective.
+fn alone(name: &str, objective: &str) -> String {
+    let study = format!("[study]\nname = {name:?}\n{objective}\n");
+    let head = HEAD.replace("[study]\n", &study).replace("trials = 6", "trials = 2");
+    let evaluation = |name: &str| format!("[evaluation.{name}]\ntype = \"triplets\"\ndata = \"{name}.jsonl\"\n");
+    let (near, far) = (evaluation("near"), evaluation("far"));
+    format!(
+        "{head}[trial]\nmodel = \"models/small\"\n{DATA}{near}{far}[space]\n\
+         learning_rate = {{ type = \"log_uniform\", low = 1e-4, high = 1e-2 }}\nbatch_size = 4\n"
+    )
+}
+
+/// A project whose models name prompts, with the data of two evaluations, and a copy of a model.
+fn with_evaluations() -> Place {
+    let place = project();
+    let names = r#"{"prompts": {"query": "q: ", "document": "d: "}}"#;
+    for model in MODELS {
+        let path = format!("p/{model}/config_sentence_transformers.json");
+        fs::write(place.path(&path), names).unwrap();
+    }
+    place.triplets("p/near.jsonl", 30..40);
+    place.triplets("p/far.jsonl", 40..50);
+    place.shell("cp -r p/models/small p/models/copy").ok();
+    place
+}
+
+const CHOICE: &str = "[space]\nmodel = { type = \"choice\", values = [\"models/copy\", \"models/deep\"] }";
+const SETS: &str = "[trial.prompt_sets]\nbare = {}\nplain = \"model\"\n";
+const SET: &str = "prompts = { type = \"choice\", values = [\"bare\", \"plain\"] }\n";
+
+#[test]
+fn a_search_among_base_models_and_prompts_begins_with_a_study_of_one_and_the_other_way_round() {
+    let place = with_evaluations();
+    let text = alone("old", "");
+    fs::write(place.path("p/old.toml"), &text).unwrap();
+    place.shell("cd p && hpo search old.toml").ok();
+    let frozen = "frozen_layers = { type = \"choice\", values = [0, 1], when = { model = \"models/deep\" } }\n";
+    let first =
+        "[[try_first]]\nmodel = \"models/deep\"\nprompts = \"plain\"\nfrozen_layers = 1\nlearning_rate = 1e-3\n";
+    let several = text
+        .replace("\"old\"", "\"new\"")
+        .replace("trials = 2", "trials = 3")
+        .replace("model = \"models/small\"\n", "")
+        .replace("far.jsonl", "near.jsonl")
+        .replace("[space]", &format!("{SETS}{CHOICE}\n{SET}{frozen}"));
+    fs::write(place.path("p/new.toml"), several + first).unwrap();
+    let stderr = place.shell("cd p && hpo search new.toml --from old").ok().stderr();
+    assert!(stderr.contains("from the study old: 2 of 2 trials taken"), "{stderr}");
+    let taken = facts(&place, "new", "earlier_result");
+    assert_eq!(taken.len(), 2);
+    for result in &taken {
+        let parameters = &result["parameters"];
+        assert_eq!(
+            (
+                &parameters["model"],
+                &parameters["prompts"],
+                &parameters["frozen_layers"]
+            ),
+            (&json!("models/copy"), &json!("plain"), &Value::Null)
+        );
+    }
+    // All that evaluations measure is there for each model, frozen or not.
+    let trials = answer(&place, "new");
+    let (deep, copy) = (&trials[0]["parameters"], &trials[1]["parameters"]);
+    assert_eq!(
+        (&deep["model"], &deep["frozen_layers"]),
+        (&json!("models/deep"), &json!(1))
+    );
+    assert_eq!(
+        (&copy["model"], &copy["prompts"]),
+        (&json!("models/copy"), &json!("plain"))
+    );
+    let baseline = &facts(&place, "new", "baseline_measured")[0]["models"];
+    let untrained = MODELS.map(|model| model.replace("small", "copy"));
+    let measured = untrained.iter().map(|model| &baseline[model]["metrics"]);
+    for metrics in measured.chain(trials.as_array().unwrap().iter().map(|trial| &trial["metrics"])) {
+        assert!(
+            metrics["near.accuracy"].is_f64() && metrics["far.accuracy"].is_f64(),
+            "{metrics}"
+        );
+    }
+
+    // Back to one of them: what began with the other one is left out.
+    let back = text
+        .replace("\"old\"", "\"back\"")
+        .replace("models/small", "models/deep");
+    let back = back + "frozen_layers = { type = \"choice\", values = [0, 1] }\n";
+    fs::write(place.path("p/back.toml"), back).unwrap();
+    let stderr = place.shell("cd p && hpo search back.toml --from new").ok().stderr();
+    assert!(
+        stderr.contains("from the study new: ") && stderr.contains(" of 5 trials taken"),
+        "{stderr}"
+    );
+    assert!(stderr.contains(" whose `model` is none of those here"), "{stderr}");
+    let taken = facts(&place, "back", "earlier_result");
+    assert_eq!(taken[0]["parameters"]["frozen_layers"], 1);
+    assert!(taken.iter().all(|result| result["parameters"].get("model").is_none()));
+    place.shell("hpo fsck p/studies/new && hpo fsck p/studies/back").ok();
+}
+
+#[test]
+fn only_what_changes_the_objective_keeps_studies_from_being_compared() {
+    let place = with_evaluations();
+    let objective = "objective = \"near.accuracy\"";
+    let text = alone("old", objective);
+    fs::write(place.path("p/old.toml"), &text).unwrap();
+    // Nothing is trained here: a study that can be compared has no result.
+    place.shell("cd p && HPO_KILL_AT=study.create:renamed:1 hpo search old.toml");
+    let comparable = "no trial of the study old can be taken";
+    let chosen = |text: &str| {
+        text.replace("model = \"models/small\"\n", "")
+            .replace("[space]", CHOICE)
+    };
+    let own = |text: &str| text.to_owned();
+    type Edit<'a> = &'a dyn Fn(&str) -> String;
+    let cases: [(&str, Edit, &str); 13] = [
+        ("true", &own, comparable),
+        ("cp near.jsonl far.jsonl", &own, comparable),
+        (
+            "true",
+            &|text| text.replace("[evaluation.far]", "[evaluation.other]"),
+            comparable,
+        ),
+        (
+            "true",
+            &|text| text.replace("far.jsonl\"\n", "far.jsonl\"\nevery = \"end\"\n"),
+            comparable,
+        ),
+        ("true", &|text| text.replace("trials = 2", "trials = 9"), comparable),
+        ("true", &chosen, comparable),
+        (
+            "true",
+            &|text| chosen(text).replace("models/copy", "models/small"),
+            comparable,
+        ),
+        (
+            "true",
+            &|text| text.replace("[space]\n", &format!("{SETS}[space]\n{SET}")),
+            comparable,
+        ),
+        (
+            "mv models/copy models/b",
+            &|text| text.replace("models/small", "models/b"),
+            comparable,
+        ),
+        (
+            "true",
+            &|text| text.replace("models/small", "models/deep"),
+            "  `model` is not what the study old was created on: in `",
+        ),
+        (
+            "cp far.jsonl near.jsonl",
+            &own,
+            "  `evaluation.near.data` is not what the study old was created on: `",
+        ),
+        (
+            "true",
+            &|text| text.replace(objective, "objective = \"far.accuracy\""),
+            "  [study] objective: was \"near.accuracy\", is \"far.accuracy\"",
+        ),
+        (
+            "true",
+            &|text| text.replace("max_length = 24", "max_length = 24\nprompts = {}"),
+            "  [trial] prompts: was \"model\", is {}",
+        ),
+    ];
+    for (change, edit, expected) in cases {
+        let file = edit(&text).replace("name = \"old\"", "name = \"new\"");
+        fs::write(place.path("p/new.toml"), &file).unwrap();
+        place.shell(&format!("cp -r p kept && cd p && {change}")).ok();
+        let refused = place
+            .shell("cd p && hpo search new.toml --from old")
+            .fails(2, &[expected]);
+        let others = refused
+            .stderr()
+            .lines()
+            .filter(|line| line.starts_with("  ") && line.contains("was"))
+            .count();
+        assert_eq!(
+            others > 0,
+            expected != comparable,
+            "{change}\n{file}\n{}",
+            refused.stderr()
+        );
+        place.shell("rm -r p && mv kept p").ok();
+    }
 }

@@ -269,3 +269,37 @@ fn nothing_is_overwritten_and_a_model_comes_alone() {
             .starts_with('{')
     );
 }
+
+#[test]
+fn shells_complete_commands_and_manual_pages_name_all_options() {
+    let place = Place::new();
+    place
+        .shell("hpo completions bash > hpo.bash && bash -n hpo.bash && source hpo.bash && complete -p hpo")
+        .ok();
+    for shell in ["zsh", "fish"] {
+        let script = place.run(&["completions", shell]).ok().stdout();
+        assert!(script.contains("fsck") && script.contains("tensorboard"), "{script}");
+    }
+    place.shell("mkdir man && hpo man man").ok();
+    let page = fs::read_to_string(place.path("man/hpo-export.1")).unwrap();
+    assert!(page.contains("\\-\\-follow") && page.contains(".TH"), "{page}");
+    assert!(place.path("man/hpo.1").exists());
+    place.shell("hpo man none").fails(1, &["can't write none"]);
+}
+
+#[test]
+fn the_version_says_which_trainer_there_is() {
+    let place = Place::new();
+    let version = place.shell("hpo --version").ok().stdout();
+    let lines: Vec<&str> = version.lines().collect();
+    assert_eq!(lines[0], concat!("hpo ", env!("CARGO_PKG_VERSION")));
+    assert!(
+        lines[1].starts_with("commit: ") && lines[2].starts_with("trainer: hpo-trial-embedding "),
+        "{version}"
+    );
+    assert!(
+        lines[3].starts_with("  libtorch: 2.") && lines[5].starts_with("  instructions: "),
+        "{version}"
+    );
+    assert_eq!(place.shell("hpo -V").ok().stdout().lines().count(), 1);
+}

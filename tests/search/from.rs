@@ -340,9 +340,22 @@ batch_size = 4
         (&trial["prompts"], &trial["negatives_per_row"]),
         (&"usual".into(), &8.into())
     );
-    fs::write(place.path("other.toml"), sets("q: ")).unwrap();
-    let said = ["  [trial] prompt_sets.e5.anchor: was \"query: \", is \"q: \""];
-    place.shell("hpo search other.toml --from sets").fails(2, &said);
+    // Sets are known by what they are: a trial that had none of these would be left out.
+    let renamed = sets("q: ").replace("usual", "plain");
+    fs::write(place.path("other.toml"), renamed).unwrap();
+    let stderr = place.shell("hpo search other.toml --from sets").ok().stderr();
+    assert!(stderr.contains("from the study sets: 2 of 2 trials taken"), "{stderr}");
+    assert_eq!(
+        place.facts("other", "trial_created")[0]["parameters"]["prompts"],
+        "plain"
+    );
+    let bare = text.replace("max_length = 16", "max_length = 16\nprompts = {}");
+    fs::write(place.path("bare.toml"), bare).unwrap();
+    let said = ["no trial of the study sets can be taken: 2 whose `prompts` is none of those here"];
+    place.shell("hpo search bare.toml --from sets").fails(2, &said);
+    let said = ["  [trial] prompts: was \"model\", is {}"];
+    place.shell("hpo search bare.toml --from old").fails(2, &said);
+    place.shell("rm -r studies/other").ok();
 
     let other = text.replace("max_length = 16", "max_length = 20");
     fs::write(place.path("other.toml"), other).unwrap();

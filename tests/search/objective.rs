@@ -139,6 +139,29 @@ fn a_model_that_is_no_better_than_the_untrained_one_is_called_that_and_needs_for
 }
 
 #[test]
+fn a_base_model_that_is_better_untrained_than_the_best_trial_is_named_beside_the_trials_own() {
+    let place = Place::new();
+    let file = study(&place, "s", FAR, "far = 0.0\nmodels = [\"plain\", \"tuned\"]");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text + "model = \"plain\"\n").unwrap();
+    let output = place.search(&file).ok().stdout();
+    let status = place.run(&["status", "s", "--json"]).json();
+    assert_eq!(status["better_than_untrained"], false);
+    let best = status["best"]["objective"].as_f64().unwrap();
+    assert!(best > 0.0, "better than its own untrained model: {best}");
+    let expected = format!(
+        "no trial is better than the untrained model tuned: best far {best:.4}, untrained 1.0000; the best trial's own, plain, 0.0000\n"
+    );
+    for text in [output, place.run(&["status", "s"]).ok().stdout()] {
+        assert!(text.trim_start().starts_with(&expected), "{expected}{text}");
+    }
+    let export = ["export", "s", "--model", "m"];
+    place
+        .run(&export)
+        .fails(2, &["the untrained model tuned: best far ", "--force"]);
+}
+
+#[test]
 fn the_best_models_are_kept_and_any_of_them_is_exported() {
     let place = Place::new();
     place.search(&study(&place, "s", "keep_checkpoints = 3", "")).ok();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use hpo_test_support::{Place, WHOLE, repository};
+use hpo_test_support::{Place, WHOLE, repository, write_whole_model};
 
 /// A project with a study of the real model, of which one trial has been trained: everything is in `project`.
 fn project() -> Place {
@@ -294,4 +294,35 @@ fn an_edited_file_is_not_ignored_by_resume() {
     place
         .shell("sed -i 's/^.study.$/&\\nname = \"other\"/' s.toml && hpo resume s")
         .ok();
+}
+
+/// Files may be edited while a study runs, and a worker that takes the place of another reads them anew.
+#[test]
+fn data_that_change_while_a_study_runs_are_not_trained_with() {
+    let place = Place::new();
+    write_whole_model(&place.path("model"), "bert", 1, 24);
+    place.triplets("train.jsonl", 0..12);
+    place.triplets("validation.jsonl", 12..18);
+    let text = "[study]\ntrials = 1\n[policy]\ntype = \"none\"\nmax_resource = 100000\n[slots]\ndevices = \"cpu\"\n\
+                trials_per_device = 1\nthreads_per_trial = 1\n[trial]\nmodel = \"model\"\ntrain = \"train.jsonl\"\n\
+                validation = \"validation.jsonl\"\nmax_length = 16\n[space]\nlearning_rate = 1e-5\n";
+    let file = place.path("s.toml");
+    fs::write(&file, text).unwrap();
+    let kill = "import glob, os, signal, sys\n\
+                for p in glob.glob('/proc/[0-9]*'):\n    try: e = open(p + '/environ', 'rb').read()\n    except OSError: continue\n    \
+                if b'HPO_WORKER=' + os.fsencode(sys.argv[1]) in e: os.kill(int(p[6:]), signal.SIGKILL)\n";
+    fs::write(place.path("kill.py"), kill).unwrap();
+    let kill = || place.shell("python3 kill.py $(realpath studies/s)").ok();
+    let mut running = place.start(&file);
+    assert!(running.wait_for("trial 0: epoch 1 ", 1));
+    // The same as before is no change.
+    place.shell("cp validation.jsonl kept && cp kept validation.jsonl").ok();
+    kill();
+    assert!(running.wait_for("trial 0: epoch ", 2));
+    place.triplets("validation.jsonl", 20..40);
+    kill();
+    let (code, stderr) = running.wait();
+    assert_eq!(code, 1, "{stderr}");
+    let said = "`validation` is not what the study s was created on: ";
+    assert!(stderr.contains("no trial can run") && stderr.contains(said), "{stderr}");
 }

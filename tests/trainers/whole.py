@@ -5,6 +5,7 @@ HPO_TEST_FAULTS  `trial:attempt:fault`, several with commas between; the faults 
 HPO_TEST_ORDERS  a file to which every order is appended as it came
 
 Its setting `bytes` is the size of a checkpoint [default: 20], and with `far`, which is that of the untrained model, there is a metric of that name.
+With `models`, a list of base models, `far` of each untrained one is higher by 1 than that of the one before.
 """
 import json, os, select, sys
 
@@ -74,7 +75,12 @@ while True:
         settings = order["settings"]
         say(type="ready", protocol=1, trainer="whole", features=["evaluate", "export"])
     elif order["type"] == "evaluate":
-        say(type="evaluated", loss=1.75, metrics={"accuracy": 0.125} | {name: settings[name] for name in settings if name == "far"})
+        far = [{"far": settings["far"] + place} if "far" in settings else {} for place in range(len(settings.get("models", [""])))]
+        untrained = [{"loss": 1.75, "metrics": {"accuracy": 0.125} | metrics} for metrics in far]
+        if "models" in settings:
+            say(type="evaluated", models=dict(zip(settings["models"], untrained)))
+        else:
+            say(type="evaluated", **untrained[0])
     elif order["type"] == "run":
         train(order)
     elif order["type"] == "export":

@@ -70,6 +70,11 @@ fn what_was_not_meant_as_a_message_is_a_print() {
         "{'loss': 0.69, 'grad_norm': nan, 'epoch': 1.0}",
         r#"{"loss": NaN, "step": 10}"#,
         r#"{"level":"info","type":"log","text":"a"}"#,
+        r#"{"type":"log","loss":3}"#,
+        r#"{"type": "metric", "value": {"type": "float"}}"#,
+        r#"{"type": null}"#,
+        r#"{"type":3}"#,
+        "{'type': 'event'}",
         &format!("the answer is {DONE}, it says"),
         &format!("'{DONE}'"),
         "{{{{ type ",
@@ -89,6 +94,7 @@ fn what_was_meant_as_a_message_is_refused() {
             "EOF while parsing",
         ),
         (r#"{"type": "reports"}"#, "unknown variant `reports`"),
+        (r#"{"type": "Report", "trial": 4}"#, "unknown variant `Report`"),
         (r#"{"type": "done", "trial": 4}"#, "missing field `attempt`"),
         (
             r#"{"type": "done", "trial": 4, "trial": 5, "attempt": 1}"#,
@@ -149,6 +155,45 @@ fn a_number_that_is_not_finite_is_understood_however_it_is_written() {
     assert_eq!(short(several), ["<evaluatedx loss NaN a 1;y loss 2>"]);
     let tested = r#"{"type":"exported","directory":"/m","test":{"loss":0.5,"metrics":{"a":NaN}}}"#;
     assert_eq!(short(tested), ["<exported loss 0.5 a NaN>"]);
+}
+
+#[test]
+fn what_counts_nothing_may_be_no_number_and_epochs_may_be_written_with_a_point() {
+    let progress = |resource: &str| {
+        let line =
+            format!(r#"{{"type":"progress","trial":4,"attempt":1,"resource":{resource},"examples_per_second":inf}}"#);
+        match &parts(line.as_bytes())[..] {
+            [
+                Part::Message(FromWorker::Progress {
+                    resource,
+                    examples_per_second: None,
+                    ..
+                }),
+            ] => *resource,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(progress("NaN").is_nan() && progress("null").is_nan());
+    assert_eq!(progress("0.5"), 0.5);
+    let resource = |resource: &str| {
+        let line = report(r#""loss":0.5"#).replace("\"resource\":1", &format!("\"resource\":{resource}"));
+        match parts(line.as_bytes()).remove(0) {
+            Part::Message(FromWorker::Report { resource, .. }) => Ok(resource),
+            Part::Invalid(failure) => Err(failure.to_string()),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(
+        (
+            resource("3.0").unwrap(),
+            resource("3e0").unwrap(),
+            resource("3").unwrap()
+        ),
+        (3, 3, 3)
+    );
+    for wrong in ["1.5", "-1.0", "\"1\"", "1e300"] {
+        assert!(resource(wrong).is_err(), "{wrong}");
+    }
 }
 
 /// However often it could begin, a line is read in a time that grows with its length.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hpo_protocol::{Baseline, Feature, FromWorker, Measurement, Metrics, VERSION};
 use tokio::time::Instant;
 
+use super::remarks::Awaited;
 use super::state::{ANSWER, Next, State, Task, Training};
 use super::{Attended, End, Supervisor, blocking};
 use crate::executor::checkpoint;
@@ -14,7 +15,7 @@ use crate::executor::news::News;
 use crate::executor::sanitize::{check, shown};
 use crate::ids::SegmentId;
 use crate::store::StudyDirectory;
-use crate::study::{Checkpoint, Event, Measures, Reported, TestResults};
+use crate::study::{Checkpoint, Event, LOSS, Measures, Reported, TestResults};
 
 /// How often the progress of a segment is passed on at most.
 const PROGRESS: Duration = Duration::from_millis(100);
@@ -32,8 +33,9 @@ impl Supervisor {
                 protocol,
                 trainer,
                 features,
-            } => self.ready(worker, protocol, &trainer, features).await,
-            FromWorker::Fatal { message } => Err(End::Fatal(Failure::Trainer(shown(&message)))),
+                release,
+            } => self.ready(worker, (protocol, release), &trainer, features).await,
+            FromWorker::Fatal { message, release } => Err(self.fatal(&message, release)),
             FromWorker::Evaluated(baseline) => self.evaluated(worker, baseline).await,
             FromWorker::Progress {
                 segment,
@@ -54,13 +56,13 @@ impl Supervisor {
                 if self.training(segment).is_none() {
                     return Ok(());
                 }
-                check(&metrics).map_err(died)?;
+                let metrics = self.measures(metrics).await?;
                 let reported = Reported {
                     trial: segment.trial,
                     attempt: segment.attempt,
                     resource,
                     loss: loss.filter(|loss| loss.is_finite()),
-                    metrics: Measures::from(&metrics),
+                    metrics,
                     diverged: loss.is_some_and(|loss| !loss.is_finite()),
                     checkpoint: self.accept_checkpoint(segment, checkpoint).await?,
                     last,
@@ -91,6 +93,17 @@ impl Supervisor {
         }
     }
 
+    /// The metrics of a report. The loss has its own place.
+    async fn measures(&self, mut metrics: Metrics) -> Result<Measures, End> {
+        check(&metrics).map_err(died)?;
+        if metrics.remove(LOSS).is_some() {
+            let text = "the trainer reports a `loss` among its metrics: it is left out there, since the validation loss stands beside them; \
+                        call another one otherwise, such as `train_loss`";
+            self.remark("a loss among the metrics", text.to_owned()).await;
+        }
+        Ok(Measures::from(&metrics))
+    }
+
     /// The segment that is being trained, if it is this one. What is sent of another one comes too late, and is ignored.
     fn training(&mut self, segment: SegmentId) -> Option<&mut Training> {
         let training = self.state.training(segment);
@@ -104,16 +117,41 @@ impl Supervisor {
         training
     }
 
+    /// What is wrong with the trainer that comes with hpo if it is of another release; `said` is what it says itself.
+    fn other_release(&self, theirs: Option<String>, said: Option<&Failure>) -> Option<Failure> {
+        let is_other = self.program.release.is_some() && theirs != self.program.release;
+        let trainer = self.program.command.first().cloned().unwrap_or_default();
+        let said = said.map_or(String::new(), |said| format!("; it says: {said}"));
+        is_other.then_some(Failure::Release { trainer, said })
+    }
+
+    /// The end of a worker that says that no trial can run.
+    fn fatal(&self, message: &str, release: Option<String>) -> End {
+        let said = Failure::Trainer(shown(message));
+        End::Fatal(self.other_release(release, Some(&said)).unwrap_or(said))
+    }
+
     async fn ready(
         &mut self,
         worker: &mut Attended,
-        version: u32,
+        (version, release): (u32, Option<String>),
         trainer: &str,
         features: Vec<Feature>,
     ) -> Result<(), End> {
         if version != VERSION {
             let trainer = shown(trainer);
             return Err(End::Fatal(Failure::Version { trainer, version }));
+        }
+        if let Some(other) = self.other_release(release, None) {
+            return Err(End::Fatal(other));
+        }
+        if !matches!(self.state, State::Starting(_)) {
+            return Err(out_of_turn("ready"));
+        }
+        // By now it has read all that it reads.
+        let inspection = self.program.inspection.clone();
+        if let Err(failure) = blocking(move || inspection.inspect().map_err(Failure::Changed)).await {
+            return Err(End::Fatal(failure));
         }
         let State::Starting(next) = &mut self.state else {
             return Err(out_of_turn("ready"));
@@ -143,6 +181,7 @@ impl Supervisor {
     /// Passes progress on, unless it has just done so.
     async fn progress(&mut self, segment: SegmentId, resource: f64, examples_per_second: Option<f64>) {
         if let Some(training) = self.training(segment)
+            && resource.is_finite()
             && training.passed_on.is_none_or(|last| last.elapsed() >= PROGRESS)
         {
             training.passed_on = Some(Instant::now());
@@ -155,10 +194,13 @@ impl Supervisor {
         }
     }
 
-    async fn reported(&mut self, worker: &Attended, segment: SegmentId, reported: Reported) {
+    async fn reported(&mut self, worker: &mut Attended, segment: SegmentId, reported: Reported) {
         let ends = reported.last || reported.diverged;
         if let Some(training) = self.state.training(segment) {
             training.over = reported.resource >= training.to;
+            if training.over && !ends {
+                worker.awaited = Awaited::Done(segment.trial).starting_now();
+            }
         }
         self.report_event(Event::Reported(reported)).await;
         if ends {
@@ -180,8 +222,9 @@ impl Supervisor {
 
     /// If the worker has reported its rung, its segment is over for the core, and this changes nothing.
     async fn done(&mut self, worker: &Attended, segment: SegmentId) {
-        if self.training(segment).is_some() {
-            self.report_failure(segment, &Failure::EndedEarly, "").await;
+        if let Some(to) = self.training(segment).map(|training| training.to) {
+            let printed = self.log.tail();
+            self.report_failure(segment, &Failure::EndedEarly(to), &printed).await;
             self.report_idle(worker).await;
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::{Feature, ToWorker};
+use hpo_protocol::{Evaluated, Feature, ToWorker};
 
 use super::remarks::Awaited;
 use super::state::{Next, State, Task, Training, Work};
@@ -20,8 +20,17 @@ impl Supervisor {
         match order {
             Order::Evaluate => self.accept(worker, Work::Evaluate).await,
             Order::Run(spec) => self.accept(worker, Work::Train(spec)).await,
-            Order::Export { checkpoint, directory } => {
-                self.accept(worker, Work::Export { checkpoint, directory }).await
+            Order::Export {
+                checkpoint,
+                directory,
+                known,
+            } => {
+                let work = Work::Export {
+                    checkpoint,
+                    directory,
+                    known,
+                };
+                self.accept(worker, work).await
             }
             Order::Stop { segment, save } => self.stop(worker, segment, save).await,
             Order::Replace => Err(End::Replaced(Failure::Replaced)),
@@ -51,7 +60,11 @@ impl Supervisor {
                 worker.send(&ToWorker::Evaluate)
             }
             Work::Train(spec) => self.train(worker, spec, unanswered).await,
-            Work::Export { checkpoint, directory } => self.export(worker, checkpoint, directory, unanswered).await,
+            Work::Export {
+                checkpoint,
+                directory,
+                known,
+            } => self.export(worker, checkpoint, (directory, known), unanswered).await,
         }
     }
 
@@ -93,7 +106,7 @@ impl Supervisor {
         &mut self,
         worker: &Attended,
         checkpoint: Checkpoint,
-        directory: PathBuf,
+        (directory, known): (PathBuf, Evaluated),
         unanswered: Option<Work>,
     ) -> Result<(), End> {
         match self.verify(checkpoint).await {
@@ -102,7 +115,11 @@ impl Supervisor {
                     task: Task::Exporting(directory.clone()),
                     unanswered,
                 };
-                worker.send(&ToWorker::Export { checkpoint, directory })
+                worker.send(&ToWorker::Export {
+                    checkpoint,
+                    directory,
+                    known,
+                })
             }
             Err(failure) => {
                 let message = failure.to_string();

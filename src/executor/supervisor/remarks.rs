@@ -21,6 +21,8 @@ pub(super) enum Awaited {
     Ready,
     /// Its first message about a trial that it was given.
     Report(TrialId),
+    /// That it is done with a trial of which it has reported all.
+    Done(TrialId),
 }
 
 impl Awaited {
@@ -28,7 +30,7 @@ impl Awaited {
     pub(super) fn starting_now(self) -> Option<(Self, Instant)> {
         let patience = match self {
             Self::Ready => READY,
-            Self::Report(_) => REPORT,
+            Self::Report(_) | Self::Done(_) => REPORT,
         };
         Some((self, Instant::now() + patience))
     }
@@ -67,6 +69,14 @@ impl Supervisor {
                     REPORT.as_secs()
                 ),
                 "training takes that long",
+            ),
+            Awaited::Done(trial) => (
+                "done",
+                format!(
+                    "the worker on slot {slot} has not sent `done` for {} seconds since the last report of trial {trial}",
+                    REPORT.as_secs()
+                ),
+                "it still has something to finish",
             ),
         };
         let came = match printed.is_empty() {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::Feature;
+use hpo_protocol::{Evaluated, Feature};
 use tokio::time::Instant;
 
 use crate::executor::news::SegmentSpec;
@@ -25,7 +25,11 @@ const WORK: Duration = Duration::from_secs(30 * 60);
 pub(super) enum Work {
     Evaluate,
     Train(SegmentSpec),
-    Export { checkpoint: Checkpoint, directory: PathBuf },
+    Export {
+        checkpoint: Checkpoint,
+        directory: PathBuf,
+        known: Evaluated,
+    },
 }
 
 /// What a slot is at.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use hpo_protocol::{Feature, FromWorker, ToWorker, Unit, VERSION};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
@@ -10,8 +12,8 @@ use tokio::sync::watch;
 
 use crate::executor::failure::Failure;
 use crate::executor::{
-    Exit, Launch, LaunchError, Launched, Launcher, Leftovers, News, Order, Program, RunningWorker, SegmentSpec, Slot,
-    SlotNews, Wait, Worker,
+    Exit, Inspection, Launch, LaunchError, Launched, Launcher, Leftovers, News, Order, Program, RunningWorker,
+    SegmentSpec, Slot, SlotNews, Wait, Worker,
 };
 use crate::ids::{SegmentId, SlotId, TrialId};
 use crate::store::StudyDirectory;
@@ -104,6 +106,7 @@ impl Played {
             protocol: VERSION,
             trainer: "played".into(),
             features: vec![Feature::Export],
+            release: None,
         })
         .await;
     }
@@ -151,6 +154,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::inspected_by(Inspection::default())
+    }
+
+    fn inspected_by(inspection: Inspection) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (launched, workers) = unbounded_channel();
         let (sender, news) = mpsc::channel(8);
@@ -167,7 +174,9 @@ impl Bench {
             study: "s".into(),
             settings: [].into(),
             is_own: false,
+            release: None,
             cache: None,
+            inspection,
         };
         let study = StudyDirectory::new(directory.path().join("s"));
         Self {
@@ -221,6 +230,29 @@ async fn what_is_ordered_before_a_worker_is_ready_outlives_workers_that_never_ar
     second.diverge(segment(4)).await;
     assert!(matches!(bench.news().await, News::Happened(Event::Reported(reported)) if reported.trial == TrialId(4)));
     bench.is_idle().await;
+}
+
+/// A worker that takes the place of another reads all files anew.
+#[tokio::test]
+async fn a_worker_that_has_read_other_files_gets_nothing_to_do() {
+    let changed = Arc::new(AtomicBool::new(false));
+    let mut bench = Bench::inspected_by(Inspection::new({
+        let changed = Arc::clone(&changed);
+        move || match changed.load(Relaxed) {
+            true => Err("`train` is not what the study was created on".to_owned()),
+            false => Ok(()),
+        }
+    }));
+    let mut first = bench.workers.recv().await.unwrap();
+    first.begin().await;
+    bench.is_idle().await;
+    changed.store(true, Relaxed);
+    first.leave(false);
+    let mut second = bench.workers.recv().await.unwrap();
+    second.begin().await;
+    let message = "`train` is not what the study was created on".to_owned();
+    assert_eq!(bench.news().await, News::Fatal { message });
+    second.check_killed().await;
 }
 
 #[tokio::test]

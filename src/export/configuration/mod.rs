@@ -36,6 +36,12 @@ pub enum Unwritable {
         /// The variable.
         variable: &'static str,
     },
+    /// A parameter would be the option that asks for help.
+    #[error("the parameter `{name}` would be --{name}, by which programs are asked how they are used")]
+    Help {
+        /// The parameter.
+        name: String,
+    },
 }
 
 /// Declares the formats, each with the function that writes it.

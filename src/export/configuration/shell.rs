@@ -32,6 +32,9 @@ pub(super) fn variables(_: &StudySpec, trial: &TrialSummary) -> Result<String, U
 /// If parsers would take two parameters for the same one.
 pub(super) fn arguments(_: &StudySpec, trial: &TrialSummary) -> Result<String, Unwritable> {
     distinct(trial, "option", &|name| format!("--{}", name.replace('_', "-")))?;
+    if let Some(name) = trial.parameters.keys().find(|name| *name == "help") {
+        return Err(Unwritable::Help { name: name.clone() });
+    }
     let words = each(&trial.parameters, |name, value| format!("--{name}={} ", word(value)));
     Ok(words.trim_end().to_owned() + "\n")
 }

@@ -23,6 +23,7 @@ fn habits() -> Habits {
     Habits {
         defaults: Values::new(),
         follows_maximum: |_| false,
+        names: BTreeMap::new(),
     }
 }
 
@@ -134,6 +135,82 @@ fn what_depends_on_the_maximum_is_not_taken_for_another_one() {
     // At rungs that the earlier study did not have too, as far as it was trained.
     let rungs: Vec<u64> = results[0].values.iter().map(|(rung, _)| *rung).collect();
     assert_eq!(rungs, [1, 3]);
+}
+
+#[test]
+fn base_models_are_known_by_what_they_are_whatever_they_are_called() {
+    let named = |names: &[&str]| Parameter {
+        name: "model".into(),
+        distribution: Distribution::Choice {
+            values: names.iter().map(|name| json!(name)).collect(),
+        },
+        when: Vec::new(),
+        prior: None,
+    };
+    let space = |names: &[&str]| {
+        let mut spec = whole(12, SamplerSpec::Random);
+        spec.space.parameters.extend((!names.is_empty()).then(|| named(names)));
+        spec
+    };
+    let study = |names: &[&str]| {
+        let mut core = Core::new(space(names), 1);
+        train(&mut core, None);
+        core.study
+    };
+    let chosen = |values: &Values| values.get("model").and_then(|name| name.as_str().map(str::to_owned));
+    // The names of the models there and here, and which are the same, with none for that of all trials.
+    type Same<'a> = &'a [(Option<&'a str>, Option<&'a str>)];
+    let cases: [(&[&str], &[&str], Same); 6] = [
+        (&[], &["a", "b"], &[(None, Some("b"))]),
+        (&["a", "b"], &[], &[(Some("b"), None)]),
+        (
+            &["a", "b"],
+            &["b", "c"],
+            &[(Some("a"), Some("b")), (Some("b"), Some("c"))],
+        ),
+        (
+            &["a", "b"],
+            &["a", "b"],
+            &[(Some("a"), Some("b")), (Some("b"), Some("a"))],
+        ),
+        (&["a", "b"], &["a", "b"], &[(Some("b"), Some("b"))]),
+        (&[], &[], &[(None, None)]),
+    ];
+    for (there, here, same) in cases {
+        let old = study(there);
+        let own = |name: &Option<&str>| name.map(str::to_owned);
+        let same: BTreeMap<_, _> = same.iter().map(|(theirs, ours)| (own(theirs), own(ours))).collect();
+        let knows = Habits {
+            names: [("model".to_owned(), same.clone())].into(),
+            ..habits()
+        };
+        let (earlier, results) = Earlier::of(&old, &space(here), &knows);
+        let expected: Vec<(u64, Option<String>)> = old
+            .trials()
+            .iter()
+            .filter_map(|trial| Some((trial.id.0, same.get(&chosen(&trial.parameters))?.clone())))
+            .collect();
+        assert!(!expected.is_empty(), "{there:?} {here:?}");
+        let found: Vec<(u64, Option<String>)> = results
+            .iter()
+            .map(|result| (result.number, chosen(&result.parameters)))
+            .collect();
+        assert_eq!(found, expected, "{there:?} {here:?}");
+        for result in &results {
+            assert_eq!(
+                x(&result.parameters),
+                x(&old.trials()[result.number as usize].parameters)
+            );
+        }
+        let others = 12 - expected.len() as u64;
+        let reasons: Vec<(u64, &str)> = earlier
+            .left_out
+            .iter()
+            .map(|one| (one.trials, one.reason.as_str()))
+            .collect();
+        let reason = (others, "whose `model` is none of those here");
+        assert_eq!(reasons, [reason].into_iter().filter(|_| others > 0).collect::<Vec<_>>());
+    }
 }
 
 /// A study that begins with the results of another one.

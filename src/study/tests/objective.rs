@@ -1,5 +1,7 @@
 //! Trials are compared by what the study names.
 
+use serde_json::json;
+
 use super::*;
 use crate::study::{Direction, Objective};
 
@@ -51,6 +53,41 @@ fn the_higher_accuracy_goes_on_whatever_the_loss_says() {
         best.best_checkpoint().is_some_and(|kept| kept.file.ends_with("-2")),
         "{best:?}"
     );
+}
+
+#[test]
+fn what_evaluations_have_measured_is_known_when_a_model_is_exported() {
+    let mut study = by_accuracy(1, 2);
+    let docs = json!({ "type": "triplets", "data": "/rows.jsonl" });
+    study
+        .trainer
+        .settings
+        .insert("evaluations".to_owned(), json!({ "docs": docs, "far": docs }));
+    let mut core = Core::new(study, 1);
+    let metrics = |accuracy: f64, docs: f64| [(ACCURACY, accuracy), ("docs.accuracy", docs), ("docs.other", 1.0)];
+    let named = |values: &[(&str, f64)]| {
+        values
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), *value))
+            .collect()
+    };
+    let untrained = Measurement {
+        loss: None,
+        metrics: named(&metrics(0.5, 0.25)),
+    };
+    core.send(Event::Evaluated(Baseline::One(untrained)));
+    for (resource, accuracy, docs) in [(1, 0.9, 0.75), (2, 0.8, 0.875)] {
+        let mut reported = core.reported(TrialId(0), resource, None, Some(checkpoint(TrialId(0), "a")));
+        let all: Metrics = named(&metrics(accuracy, docs));
+        reported.metrics = Measures::from(&all);
+        core.send(Event::Reported(reported));
+    }
+    // Of the report whose model is kept.
+    let expected = Evaluated {
+        evaluations: named(&[("docs.accuracy", 0.75)]),
+        untrained_evaluations: named(&[("docs.accuracy", 0.25)]),
+    };
+    assert_eq!(core.study.evaluated(core.study.best().unwrap()), expected);
 }
 
 #[test]

@@ -165,7 +165,8 @@ fn prompts_that_no_trial_has_and_those_that_a_model_cannot_have_are_refused() {
     assert_eq!(check(choice), None);
     let unused = "`prompt_sets` has no effect: no trial names one of them";
     assert_eq!(check("dropout = 0"), Some(vec![(10, unused.to_owned())]));
-    fs::write(here("model/modules.json"), "[]").unwrap();
+    let modules = r#"[{"type": "models.Transformer"}, {"type": "models.Pooling"}]"#;
+    fs::write(here("model/modules.json"), modules).unwrap();
     let path = here("model/config_sentence_transformers.json");
     fs::write(
         &path,

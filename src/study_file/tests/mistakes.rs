@@ -59,6 +59,50 @@ fn all_mistakes_are_reported_but_for_what_may_only_be_misspelt() {
 }
 
 #[test]
+fn all_mistakes_of_a_table_are_reported() {
+    let text = GOOD
+        .replace(
+            "trials = 27",
+            "trials = 27\nretries = 1.5\nobjective = 3\ntime_limit = \"2 weeks\"\nstop_when = { no_better = 3 }\n\
+             constraints = [\"margin >> 1\", \"dropout < 1\", \"margin > 0\"]",
+        )
+        .replace("[trial]", "[trial]\nprompts = { query = \"q: \", positive = 7 }")
+        + "[[try_first]]\nmargin = 9\nlr = 1\n[[try_first]]\nmargin = \"x\"\n";
+    let errors = parse_at(&text).unwrap_err().0.into_iter();
+    let reported: Vec<String> = errors
+        .map(|error| format!("{} {}", error.line_column().unwrap().0, error.message))
+        .collect();
+    for said in [
+        "`study.retries` must be a whole number",
+        "`study.objective` must be a string",
+        "`study.time_limit` is not a span of time",
+        "`study.stop_when.no_better` is not known",
+        "`trial.prompts.query` is nothing that a prompt can be for",
+        "`trial.prompts.positive` must be a string",
+        "`[space]` has no parameter `dropout`",
+    ] {
+        assert_eq!(
+            reported.iter().filter(|one| one.contains(said)).count(),
+            1,
+            "{said}: {reported:#?}"
+        );
+    }
+    // One of a constraint that is none, and no more.
+    assert_eq!(reported.len(), 8, "{reported:#?}");
+    let text = GOOD.to_owned() + "[[try_first]]\nmargin = 9\nlr = 1\n[[try_first]]\nmargin = \"x\"\n";
+    let errors = parse_at(&text).unwrap_err().0.into_iter();
+    let messages: Vec<String> = errors.map(|error| error.message).collect();
+    assert_eq!(
+        messages,
+        [
+            "`margin` is never 9",
+            "`[space]` has no parameter `lr`",
+            "`margin` is never \"x\""
+        ]
+    );
+}
+
+#[test]
 fn all_mistakes_of_evaluations_are_reported() {
     let evaluations = "
 [evaluation.docs]

@@ -29,6 +29,7 @@ fn blocks() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
                 ("sampler", kinds(&[], SamplerSpec::KINDS, Some(SamplerSpec::USUAL))),
                 ("confirmation", keys(confirmation::KEYS)),
                 ("slots", keys(slots::KEYS)),
+                ("notify", keys(notify::KEYS)),
                 ("trial", keys(trainer::KEYS)),
                 (
                     "trial of another trainer",

@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use hpo_data::{DataError, Kind, Report};
-use hpo_protocol::embedding::{Settings, Sizes, ValidationLoss};
+use hpo_protocol::embedding::{METRICS, Settings, Sizes, ValidationLoss};
 use toml::de::DeTable;
 
 use super::super::reader::{Item, Problem, Span, Table};
 use super::super::{StudyFile, diagnostic};
-use super::effect::{can_replace, without_effect};
+use super::effect::{self, can_replace, fixed_for_nothing, without_effect};
 use super::evaluation;
 use super::inputs::NamedInput;
 use super::keys::{MODEL, PROMPT_SETS, PROMPTS, VALIDATION_LOSS};
 use super::limits::{Base, exceeded};
-use super::places::{at_path, at_span, in_data, place, place_text};
+use super::places::{at_path, at_span, in_data, place, place_in, place_text};
 use super::{model, models};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::program::{is_program, on_path};
@@ -26,8 +26,12 @@ use crate::program::{is_program, on_path};
 /// All that is wrong.
 pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostics> {
     let trainer = &file.study.trainer;
+    if let Some(notify) = &file.notify {
+        check_program(file, "notify", &notify.command)?;
+    }
     if let Some(command) = &trainer.command {
-        check_program(file, command, &trainer.directory)?;
+        check_directory(file, &trainer.directory)?;
+        check_program(file, "trial", command)?;
         return Ok(None);
     }
     let settings: Settings = serde_json::from_value(serde_json::json!(trainer.settings))
@@ -80,7 +84,8 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
             at_key(file, key, &path, error.message, &error.help)
         }
     };
-    let sets = hpo_data::load(settings).map_err(|error| Diagnostics(error.all().into_iter().map(about).collect()))?;
+    let mut sets =
+        hpo_data::load(settings).map_err(|error| Diagnostics(error.all().into_iter().map(about).collect()))?;
     if let Some(synonyms) = &settings.synonyms
         && !can_replace(&file.study.space)
     {
@@ -98,7 +103,11 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
     {
         return Err(no_validation_loss(file, loss, sets.report.kind).into());
     }
-    match without_effect(&file.study.space, sets.report.kind, sets.synonyms.is_some()) {
+    if let Some(problem) = no_objective(file, sets.report.kind) {
+        return Err(problem.into());
+    }
+    let decides = effect::Data::of(&sets);
+    match without_effect(&file.study.space, decides) {
         Some(idle) => Err(diagnostic(
             Problem::new(
                 parameter_key(&file.text, &idle.parameter).unwrap_or_default(),
@@ -110,8 +119,35 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
             &file.path,
         )
         .into()),
-        None => Ok(sets.report),
+        None => {
+            let idle = fixed_for_nothing(&file.study.space, decides).into_iter();
+            let warnings = idle.map(|idle| format!("{}: {}", idle.message, idle.help));
+            sets.report.warnings.extend(warnings);
+            Ok(sets.report)
+        }
     }
+}
+
+/// About an objective that is not measured on such data, if it is none.
+fn no_objective(file: &StudyFile, kind: Kind) -> Option<Diagnostic> {
+    let metric = &file.study.objective.metric;
+    let (_, kinds) = METRICS.iter().find(|(name, _)| name == metric)?;
+    if kinds.contains(&kind) {
+        return None;
+    }
+    let measured = METRICS.iter().filter(|(_, kinds)| kinds.contains(&kind));
+    let names: Vec<String> = measured.map(|(name, _)| format!("`{name}`")).collect();
+    let span = place_in(&file.text, &["study"], "objective", 0).unwrap_or_default();
+    let problem = Problem::new(
+        span,
+        format!("`{metric}` is not measured on {kind}"),
+        "not of these data",
+        format!(
+            "use one of {} or `loss`, or a metric of an evaluation",
+            names.join(", ")
+        ),
+    );
+    Some(diagnostic(problem, &file.text, &file.path))
 }
 
 /// About a validation loss that the data are not made for.
@@ -131,19 +167,24 @@ fn no_validation_loss(file: &StudyFile, loss: ValidationLoss, kind: Kind) -> Dia
     )
 }
 
-fn check_program(file: &StudyFile, command: &[String], directory: &Path) -> Result<(), Diagnostic> {
+fn check_directory(file: &StudyFile, directory: &Path) -> Result<(), Diagnostic> {
     let shown = directory.to_string_lossy();
-    if !directory.is_dir() {
-        let message = format!("there is no directory `{shown}`");
-        return Err(at_key(file, "directory", &shown, message, "make it, or check the path"));
+    if directory.is_dir() {
+        return Ok(());
     }
+    let message = format!("there is no directory `{shown}`");
+    Err(at_key(file, "directory", &shown, message, "make it, or check the path"))
+}
+
+/// Checks that the program of the `command` of a table is there.
+fn check_program(file: &StudyFile, table: &str, command: &[String]) -> Result<(), Diagnostic> {
     let Some(name) = command.first() else { return Ok(()) };
     if !name.contains('/') {
         if on_path(name).is_some() {
             return Ok(());
         }
         let message = format!("there is no program `{name}` on the PATH");
-        return Err(at_key(file, "command", name, message, "install it, or write its path"));
+        return Err(at_command(file, table, name, message, "install it, or write its path"));
     }
     let (message, help) = match Path::new(name) {
         program if is_program(program) => return Ok(()),
@@ -151,13 +192,14 @@ fn check_program(file: &StudyFile, command: &[String], directory: &Path) -> Resu
         program if program.exists() => ("is no file", "check the path"),
         _ => ("is not there", "check the path"),
     };
-    Err(at_key(
-        file,
-        "command",
-        name,
-        format!("the program `{name}` {message}"),
-        help,
-    ))
+    let message = format!("the program `{name}` {message}");
+    Err(at_command(file, table, name, message, help))
+}
+
+/// About the program of the `command` of a table.
+fn at_command(file: &StudyFile, table: &str, program: &str, message: String, help: &str) -> Diagnostic {
+    let span = place_in(&file.text, &[table], "command", 0);
+    at_path(file, span, program, message, help)
 }
 
 /// Where the name of a parameter stands under `[space]`.

@@ -1,7 +1,7 @@
 //! Whether every searched parameter of the embedding trainer can make a difference.
 
-use hpo_data::Kind;
-use hpo_protocol::embedding::{PARAMETERS, Parameters};
+use hpo_data::{Kind, Rows, Sets};
+use hpo_protocol::embedding::{LossKind, PARAMETERS, Parameters};
 use serde_json::{Value, json};
 
 use crate::space::{Distribution, SearchSpace};
@@ -15,6 +15,29 @@ pub(super) struct NoEffect {
     pub help: String,
 }
 
+/// What of the data decides whether parameters have an effect.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Data {
+    kind: Kind,
+    /// The most negatives that a training row has.
+    negatives: usize,
+    synonyms: bool,
+}
+
+impl Data {
+    pub fn of(sets: &Sets) -> Self {
+        let negatives = match &sets.train.rows {
+            Rows::Triplets(rows) => rows.iter().map(|row| row.negatives.len()).max().unwrap_or(0),
+            Rows::Pairs(_) | Rows::Scored(_) | Rows::Labelled(_) => 0,
+        };
+        Self {
+            kind: sets.report.kind,
+            negatives,
+            synonyms: sets.synonyms.is_some(),
+        }
+    }
+}
+
 /// Whether words are replaced by synonyms in any trial.
 pub(super) fn can_replace(space: &SearchSpace) -> bool {
     let values = named(space, "synonym_replacement").unwrap_or_default();
@@ -24,9 +47,10 @@ pub(super) fn can_replace(space: &SearchSpace) -> bool {
 }
 
 /// The first loss that the data are not made for, or the first searched parameter that changes nothing whatever the others
-/// are. A fixed one does no harm, since exported configurations have them, but for the one that needs a file.
-pub(super) fn without_effect(space: &SearchSpace, kind: Kind, synonyms: bool) -> Option<NoEffect> {
-    if !synonyms && can_replace(space) {
+/// are. A fixed one does no harm, since exported configurations have them, but for the one that needs a file; those that
+/// [`fixed_for_nothing`] gives are worth a warning.
+pub(super) fn without_effect(space: &SearchSpace, data: Data) -> Option<NoEffect> {
+    if !data.synonyms && can_replace(space) {
         return Some(NoEffect {
             parameter: "synonym_replacement".to_owned(),
             message: "`synonym_replacement` needs synonyms, and there are none".to_owned(),
@@ -34,13 +58,13 @@ pub(super) fn without_effect(space: &SearchSpace, kind: Kind, synonyms: bool) ->
             help: "name a file of them with `synonyms = \"synonyms.tsv\"` under `[trial]`, or remove it".to_owned(),
         });
     }
-    let possible = kind.losses();
+    let possible = data.kind.losses();
     for value in named(space, "loss").into_iter().flatten() {
         if !possible.iter().any(|loss| value == json!(loss)) {
             let names: Vec<String> = possible.iter().map(|loss| format!("`{loss}`")).collect();
             return Some(NoEffect {
                 parameter: "loss".to_owned(),
-                message: format!("the loss {value} can't be computed for {kind}").replace('"', "`"),
+                message: format!("the loss {value} can't be computed for {}", data.kind).replace('"', "`"),
                 label: "not for these data",
                 help: format!("use {}, or leave `loss` out", names.join(" or ")),
             });
@@ -69,11 +93,73 @@ pub(super) fn without_effect(space: &SearchSpace, kind: Kind, synonyms: bool) ->
         .filter(|parameter| !parameter.distribution.is_fixed());
     searched
         .map(|parameter| parameter.name.as_str())
-        .find_map(|name| idle(space, name, kind, &values))
+        .find_map(|name| idle(space, name, data, &values))
+}
+
+/// The fixed parameters that change nothing with these data, whatever the others are: nobody would have exported them.
+pub(super) fn fixed_for_nothing(space: &SearchSpace, data: Data) -> Vec<NoEffect> {
+    let usual = json!(Parameters::default());
+    let fixed = space
+        .parameters
+        .iter()
+        .filter(|parameter| parameter.distribution.is_fixed());
+    let fixed = fixed.map(|parameter| {
+        (
+            parameter.name.as_str(),
+            parameter.distribution.listed().unwrap_or_default(),
+        )
+    });
+    let unusual = fixed.filter(|(name, values)| !values.contains(&usual[*name]));
+    unusual
+        .filter_map(|(name, values)| on_data(name, data, values))
+        .collect()
+}
+
+/// What is wrong with a parameter of these values that changes nothing because of the data.
+fn on_data(name: &str, data: Data, values: &[Value]) -> Option<NoEffect> {
+    let Data { kind, negatives, .. } = data;
+    let none = |why: String| NoEffect {
+        parameter: name.to_owned(),
+        message: format!("`{name}` has no effect {why}"),
+        label: "set for nothing",
+        help: "remove it".to_owned(),
+    };
+    let parameter = PARAMETERS.iter().find(|parameter| parameter.name == name);
+    let mut of_losses = parameter.into_iter().flat_map(|parameter| parameter.needs);
+    if of_losses.any(|needs| {
+        let used = |loss: &LossKind| needs.values.contains(&loss.name());
+        needs.parameter == "loss" && !kind.losses().iter().any(used)
+    }) {
+        return Some(none(format!("on {kind}: no loss for them uses it")));
+    }
+    let least = || {
+        let each = values
+            .iter()
+            .map(|value| value.as_u64().unwrap_or(Parameters::NEGATIVES_PER_ROW));
+        each.min().unwrap_or(Parameters::NEGATIVES_PER_ROW)
+    };
+    match (name, kind) {
+        ("batch_negatives", Kind::Pairs) => Some(none("on pairs, which have no other negatives".to_owned())),
+        ("negatives_per_row", Kind::Pairs) => Some(none("on pairs, which have no negatives of their own".to_owned())),
+        ("negatives_per_row", Kind::Triplets) if negatives == 1 => {
+            let together = "remove it; a row has several if its record lists them, and `negatives` under `[trial]` is not `\"apart\"`";
+            Some(NoEffect {
+                help: together.to_owned(),
+                ..none("on these data: no training row has several negatives".to_owned())
+            })
+        }
+        ("negatives_per_row", Kind::Triplets) if least() >= negatives as u64 => Some(none(format!(
+            "on these data: no training row has more than {negatives} negatives"
+        ))),
+        _ => None,
+    }
 }
 
 /// What is wrong with a parameter that changes nothing, given the values that each parameter can have.
-fn idle(space: &SearchSpace, name: &str, kind: Kind, values: &dyn Fn(&str) -> Vec<Value>) -> Option<NoEffect> {
+fn idle(space: &SearchSpace, name: &str, data: Data, values: &dyn Fn(&str) -> Vec<Value>) -> Option<NoEffect> {
+    if let Some(nothing) = on_data(name, data, &values(name)) {
+        return Some(nothing);
+    }
     let parameter = PARAMETERS.iter().find(|parameter| parameter.name == name);
     for needs in parameter.iter().flat_map(|parameter| parameter.needs) {
         let (decides, with) = (needs.parameter, needs.values);
@@ -89,24 +175,8 @@ fn idle(space: &SearchSpace, name: &str, kind: Kind, values: &dyn Fn(&str) -> Ve
     }
     let never = |decides: &str, wanted: &dyn Fn(&Value) -> bool| !values(decides).iter().any(wanted);
     let positive = |value: &Value| value.as_f64().is_some_and(|number| number > 0.0);
-    if name == "mining" && kind == Kind::Triplets && never("batch_negatives", &positive) {
+    if name == "mining" && data.kind == Kind::Triplets && never("batch_negatives", &positive) {
         return Some(no_effect(name, "batch_negatives", &json!(0), "above 0"));
-    }
-    if name == "batch_negatives" && kind == Kind::Pairs {
-        return Some(NoEffect {
-            parameter: name.to_owned(),
-            message: "`batch_negatives` has no effect on pairs, which have no other negatives".to_owned(),
-            label: "searched for nothing",
-            help: "remove it".to_owned(),
-        });
-    }
-    if name == "negatives_per_row" && kind == Kind::Pairs {
-        return Some(NoEffect {
-            parameter: name.to_owned(),
-            message: "`negatives_per_row` has no effect on pairs, which have no negatives of their own".to_owned(),
-            label: "searched for nothing",
-            help: "remove it".to_owned(),
-        });
     }
     if name == "warmup_ratio" && !never("warmup_steps", &Value::is_number) {
         return Some(no_effect(name, "warmup_steps", &json!("set"), "left out"));
@@ -157,12 +227,23 @@ mod tests {
     use super::*;
     use crate::study_file::parse;
 
-    fn said(space: &str, kind: Kind) -> Option<String> {
+    fn data(kind: Kind, negatives: usize) -> Data {
+        Data {
+            kind,
+            negatives,
+            synonyms: false,
+        }
+    }
+
+    fn space(lines: &str) -> SearchSpace {
         let text = format!(
-            "[study]\ntrials = 3\n[policy]\nmax_resource = 3\n[trial]\nmodel = \"m\"\ntrain = \"t.jsonl\"\n[space]\n{space}\n"
+            "[study]\ntrials = 3\n[policy]\nmax_resource = 3\n[trial]\nmodel = \"m\"\ntrain = \"t.jsonl\"\n[space]\n{lines}\n"
         );
-        let file = parse(&text, "s.toml".as_ref()).unwrap();
-        without_effect(&file.study.space, kind, false).map(|idle| format!("{}; {}", idle.message, idle.help))
+        parse(&text, "s.toml".as_ref()).unwrap().study.space
+    }
+
+    fn said(lines: &str, kind: Kind) -> Option<String> {
+        without_effect(&space(lines), data(kind, 4)).map(|idle| format!("{}; {}", idle.message, idle.help))
     }
 
     const RANGE: &str = "{ type = \"uniform\", low = 0.1, high = 0.5 }";
@@ -218,7 +299,12 @@ mod tests {
             (
                 format!("absolute_margin = {RANGE}"),
                 Kind::Labelled,
-                "`absolute_margin` has no effect: `loss` is classification; remove it, or let `loss` be `triplet` or `multiple_negatives`",
+                "`absolute_margin` has no effect on labelled texts: no loss for them uses it; remove it",
+            ),
+            (
+                "negatives_per_row = { type = \"choice\", values = [4, 8] }".to_owned(),
+                Kind::Triplets,
+                "`negatives_per_row` has no effect on these data: no training row has more than 4 negatives; remove it",
             ),
             (
                 "momentum = { type = \"uniform\", low = 0.1, high = 0.5, when = { optimizer = \"adamw\" } }\n\
@@ -244,6 +330,36 @@ mod tests {
     }
 
     #[test]
+    fn a_fixed_one_is_told_if_the_data_rule_it_out() {
+        let said = |lines: &str, data: Data| -> Vec<String> {
+            let all = fixed_for_nothing(&space(lines), data);
+            all.into_iter().map(|idle| idle.message).collect()
+        };
+        let lines =
+            "absolute_margin = 0.1\nrelative_margin = 0.05\nnegatives_per_row = 4\nmargin = 0.5\nmomentum = 0.5";
+        let none = "no loss for them uses it";
+        for kind in [Kind::Scored, Kind::Labelled] {
+            let expected = ["absolute_margin", "relative_margin", "negatives_per_row"]
+                .map(|name| format!("`{name}` has no effect on {kind}: {none}"));
+            assert_eq!(said(lines, data(kind, 0)), expected);
+        }
+        for (of, why) in [
+            (data(Kind::Pairs, 0), "on pairs, which have no negatives of their own"),
+            (
+                data(Kind::Triplets, 1),
+                "on these data: no training row has several negatives",
+            ),
+            (
+                data(Kind::Triplets, 3),
+                "on these data: no training row has more than 3 negatives",
+            ),
+        ] {
+            assert_eq!(said(lines, of), [format!("`negatives_per_row` has no effect {why}")]);
+        }
+        assert_eq!(said(lines, data(Kind::Triplets, 5)), Vec::<String>::new());
+    }
+
+    #[test]
     fn one_that_changes_something_in_some_trial_is_not() {
         let cases = [
             (
@@ -251,6 +367,10 @@ mod tests {
                 Kind::Triplets,
             ),
             (format!("margin = {RANGE}"), Kind::Triplets),
+            (
+                "negatives_per_row = { type = \"choice\", values = [3, 8] }".to_owned(),
+                Kind::Triplets,
+            ),
             (format!("head_dropout = {RANGE}"), Kind::Labelled),
             (
                 format!(

@@ -151,6 +151,13 @@ impl NamedInput {
         }
     }
 
+    /// Whether the results of all trials depend on it whose objective a metric of that evaluation is, or of none: one base model of several
+    /// or the data of other evaluations decide nothing for the others.
+    pub fn decides_for_all(&self, evaluation: Option<&str>) -> bool {
+        let is_choice = self.key == MODEL.name && matches!(self.element, Element::Named(_));
+        !is_choice && self.evaluation.as_deref().is_none_or(|own| Some(own) == evaluation)
+    }
+
     /// Its content: one file, or those in a directory that the trainer reads. They are read in pieces, however large they are.
     ///
     /// # Errors
@@ -165,19 +172,23 @@ impl NamedInput {
             let role = self.role.clone();
             Ok(Input { role, file, sha256 })
         };
-        let files = match &self.evaluation {
+        let files = self.files().into_iter();
+        files.map(|(file, path)| input(file, &path)).collect()
+    }
+
+    /// The file that it is, or those in its directory that the trainer reads, each with its path in that directory.
+    pub fn files(&self) -> Vec<(Option<String>, PathBuf)> {
+        let names: Vec<String> = match &self.evaluation {
             None if self.key == MODEL.name && self.path.is_dir() => model::files(&self.path),
             Some(_) if self.path.is_dir() => {
                 let files = Evaluation::BEIR.into_iter();
                 let there = files.filter(|name| self.path.join(name).is_file());
                 there.map(str::to_owned).collect()
             }
-            None | Some(_) => return Ok(vec![input(None, &self.path)?]),
+            None | Some(_) => return vec![(None, self.path.clone())],
         };
-        let files = files.into_iter();
-        files
-            .map(|name| input(Some(name.clone()), &self.path.join(name)))
-            .collect()
+        let names = names.into_iter();
+        names.map(|name| (Some(name.clone()), self.path.join(name))).collect()
     }
 
     /// Where its path stands in the text of the study's file.

@@ -29,7 +29,7 @@ pub(in super::super) const MAX_LENGTH: &str = "max_length";
 pub(crate) const PROMPT_SETS: &str = "prompt_sets";
 
 /// The key of the prompts, and the parameter of this name.
-pub(in super::super) const PROMPTS: &str = "prompts";
+pub(crate) const PROMPTS: &str = "prompts";
 
 /// Of any trainer.
 pub(super) const SEED: Key = Key {

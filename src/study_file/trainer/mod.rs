@@ -15,6 +15,7 @@ mod models;
 mod older;
 mod places;
 pub(super) mod prompts;
+mod prompts_in_use;
 mod script;
 
 use std::path::{Path, PathBuf};
@@ -36,10 +37,11 @@ pub(super) use evaluation::{
 };
 pub use habits::habits;
 pub use inputs::{NamedInput, named_inputs};
-pub(crate) use keys::PROMPT_SETS;
-pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH, PROMPTS};
+pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH};
+pub(crate) use keys::{PROMPT_SETS, PROMPTS};
 pub(super) use models::searched;
 pub use older::{settings_of_then, settings_of_today};
+pub use prompts_in_use::{PromptOrigin, PromptsInUse, prompts_in_use};
 pub use script::script_notes;
 pub(super) use script::{KEYS as SCRIPT_KEYS, lacks_objective};
 #[cfg(test)]
@@ -92,7 +94,8 @@ fn value(item: &Item) -> Result<Value> {
     }
 }
 
-fn argv(item: &Item, directory: &Path) -> Result<Vec<String>> {
+/// A program, whose path is made absolute if it is one, and its arguments.
+pub(super) fn argv(item: &Item, directory: &Path) -> Result<Vec<String>> {
     const EXAMPLE: &str = "write the program and its arguments, for example `command = [\"python3\", \"trainer.py\"]`";
     let elements = item.array(EXAMPLE)?;
     let mut argv = Vec::new();

@@ -169,14 +169,26 @@ struct Module {
     r#type: String,
 }
 
+impl Module {
+    /// The name of its class; the package it is in has changed over time.
+    fn kind(&self) -> &str {
+        self.r#type.rsplit('.').next().unwrap_or_default()
+    }
+}
+
+/// The modules that the trainer has.
+const SUPPORTED: &str = "use a model of a Transformer (at the top), a Pooling and at most a Normalize, in this order";
+
 /// Checks that the modules of a directory of sentence-transformers are those that the trainer has.
 fn modules(directory: &Path) -> Result<(), Flaw> {
     let path = directory.join(MODULES);
     if !path.exists() {
         return Ok(());
     }
-    for module in json::<Vec<Module>>(&path)? {
-        match module.r#type.rsplit('.').next().unwrap_or_default() {
+    let modules = json::<Vec<Module>>(&path)?;
+    let kinds: Vec<&str> = modules.iter().map(Module::kind).collect();
+    for module in &modules {
+        match module.kind() {
             "Transformer" if module.path.is_empty() => {}
             "Normalize" => {}
             "Pooling" => {
@@ -190,27 +202,36 @@ fn modules(directory: &Path) -> Result<(), Flaw> {
             }
             _ => {
                 let Module { path: place, r#type } = module;
-                let message = format!(
-                    "module `{type}` at `{place}` is not supported; use a model of a Transformer (at the top), a Pooling \
-                     and at most a Normalize"
-                );
+                let message = format!("module `{type}` at `{place}` is not supported; {SUPPORTED}");
                 return Err(Flaw::of(&path, &message));
             }
         }
     }
-    Ok(())
+    match kinds.as_slice() {
+        ["Transformer", "Pooling"] | ["Transformer", "Pooling", "Normalize"] => Ok(()),
+        others => {
+            let found = if others.is_empty() {
+                "none".to_owned()
+            } else {
+                others.join(", ")
+            };
+            Err(Flaw::of(&path, &format!("its modules are {found}; {SUPPORTED}")))
+        }
+    }
 }
 
-/// Checks that the prompts that a directory names can be read.
-fn prompts(directory: &Path) -> Result<(), Flaw> {
+/// The prompts that a directory names.
+///
+/// # Errors
+/// If they can't be read.
+pub(super) fn prompts(directory: &Path) -> Result<ModelPrompts, Flaw> {
     let path = directory.join(ModelPrompts::FILE);
     // Without modules nobody looks for them.
     if !path.exists() || !directory.join(MODULES).exists() {
-        return Ok(());
+        return Ok(ModelPrompts::default());
     }
     let text = fs::read_to_string(&path).map_err(|error| Flaw::of(&path, &error.to_string()))?;
-    let read = ModelPrompts::read(&text).map_err(|message| Flaw::of(&path, &message));
-    read.map(drop)
+    ModelPrompts::read(&text).map_err(|message| Flaw::of(&path, &message))
 }
 
 /// The shapes of all tensors by their names in the weight files.
@@ -335,11 +356,10 @@ fn belong(directory: &Path, sizes: Sizes, weights: &Shapes) -> Result<(), Flaw> 
             .next()
             .is_some_and(|(name, _)| name.starts_with(&begins))
     };
+    let says = format!("and `{CONFIG}` says {} layers", sizes.layers);
     match (0..sizes.layers).find(|&layer| !has(layer)) {
-        Some(layer) => Err(foreign(format!(
-            "have no layer {layer}, and `{CONFIG}` says {} layers",
-            sizes.layers
-        ))),
+        Some(layer) => Err(foreign(format!("have no layer {layer}, {says}"))),
+        None if has(sizes.layers) => Err(foreign(format!("have a layer {}, {says}", sizes.layers))),
         None => Ok(()),
     }
 }

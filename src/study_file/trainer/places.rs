@@ -24,6 +24,10 @@ pub(super) fn at_path(file: &StudyFile, span: Option<Span>, path: &str, message:
         "run `make setup` to fetch it"
     } else if path.contains("/~/") {
         "`~` is not replaced here: write the whole path"
+    } else if path.contains("/$") {
+        "variables of a shell are not replaced here: write the whole path"
+    } else if path.contains(":/") {
+        "download it, and name the file"
     } else {
         help
     };

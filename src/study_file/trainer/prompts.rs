@@ -7,6 +7,7 @@ use toml::de::DeValue;
 
 use super::super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean};
 use super::keys::{PROMPT_SETS, PROMPTS, ROLES};
+use crate::study::CommonNames;
 
 const EXAMPLE: &str = "write, for example, `{ anchor = \"query: \", positive = \"passage: \" }`, or `\"model\"` for what the model's directory says";
 
@@ -49,20 +50,25 @@ fn sets(item: &Item) -> Results<Value> {
 }
 
 /// A set of prompts.
-fn set(item: &Item) -> Result<Value> {
+fn set(item: &Item) -> Results<Value> {
     if let DeValue::String(name) = item.value {
         return match PromptSource::ALL.iter().find(|source| source.name() == name.as_ref()) {
             Some(source) => Ok(json!(source)),
-            None => Err(item.problem("must be a table, or `\"model\"`", "no such prompts", EXAMPLE)),
+            None => {
+                let problem = item.problem("must be a table, or `\"model\"`", "no such prompts", EXAMPLE);
+                Err(problem.into())
+            }
         };
     }
     if !matches!(item.value, DeValue::Table(_)) {
-        return Err(item.wrong_type("a table", EXAMPLE));
+        return Err(item.wrong_type("a table", EXAMPLE).into());
     }
-    item.table()?
-        .items()
-        .map(|role| Ok((role.key.to_owned(), Value::from(prompt(&role)?))))
-        .collect()
+    let (mut problems, mut prompts) = (Problems::default(), Map::new());
+    for role in item.table()?.items() {
+        let text = problems.keep(prompt(&role));
+        prompts.extend(text.map(|text| (role.key.to_owned(), Value::from(text))));
+    }
+    problems.or(Some(Value::Object(prompts)))
 }
 
 fn prompt<'a>(role: &Item<'a>) -> Result<&'a str> {
@@ -91,6 +97,28 @@ fn prompt<'a>(role: &Item<'a>) -> Result<&'a str> {
 pub(in super::super) fn names(settings: &Values) -> Vec<&str> {
     let sets = settings.get(PROMPT_SETS).and_then(Value::as_object);
     sets.into_iter().flatten().map(|(name, _)| name.as_str()).collect()
+}
+
+/// The prompts that trials of both studies can have: the name of the set there and here, none for those of trials that name none.
+pub(super) fn common(there: &Values, here: &Values) -> CommonNames {
+    let sets = |settings: &Values| -> Vec<(Option<String>, Value)> {
+        let named = settings
+            .get(PROMPT_SETS)
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten();
+        let named = named.map(|(name, set)| (Some(name.clone()), set.clone()));
+        named
+            .chain(settings.get(PROMPTS).map(|usual| (None, usual.clone())))
+            .collect()
+    };
+    let ours = sets(here);
+    let same = |(name, set): (Option<String>, Value)| {
+        let alike = || ours.iter().filter(|(_, own)| *own == set).map(|(own, _)| own);
+        let own = alike().find(|own| own.is_some() && **own == name).or(alike().next())?;
+        Some((name, own.clone()))
+    };
+    sets(there).into_iter().filter_map(same).collect()
 }
 
 /// The name of the set of prompts that trials have which name none, if it has one.

@@ -5,6 +5,7 @@ use indexmap::IndexSet;
 
 use crate::Kind;
 use crate::error::shown;
+use crate::names::{ANCHOR, FIRST, GROUP, LABEL, POSITIVE, SCORE, SECOND, TEXT, has_role, is_negative, number, plain};
 
 /// What a column is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +29,8 @@ pub(crate) struct Layout {
     pub kind: Kind,
     /// Names as the file has them. Of [`Role::Negative`] there may be several, of the others one each.
     pub columns: Vec<(String, Role)>,
-    /// Whether the roles were guessed from the names of the columns.
-    guessed: bool,
+    /// Columns that the file has beside these; none if the roles were not guessed from the names.
+    others: Option<IndexSet<String>>,
 }
 
 /// Why the columns of a file can't be used, and the fix.
@@ -40,47 +41,6 @@ pub(crate) struct Unclear {
     /// The place among the columns of the one that is at fault, if it is one.
     pub at: Option<usize>,
 }
-
-const ANCHOR: &[&str] = &["anchor", "query", "question"];
-const POSITIVE: &[&str] = &[
-    "positive",
-    "positives",
-    "pos",
-    "answer",
-    "response",
-    "document",
-    "doc",
-    "passage",
-    "positive_text",
-    "positive_passage",
-    "positive_document",
-    "positive_doc",
-];
-/// Each may have a number behind it: `negative_1`, `neg2`.
-const NEGATIVE: &[&str] = &[
-    "negative",
-    "negatives",
-    "neg",
-    "hard_negative",
-    "hard_negatives",
-    "negative_text",
-    "negative_passage",
-    "negative_document",
-    "negative_doc",
-];
-const FIRST: &[&str] = &["sentence1", "sentence_1", "sentence_a", "text1", "text_1", "text_a"];
-const SECOND: &[&str] = &["sentence2", "sentence_2", "sentence_b", "text2", "text_2", "text_b"];
-const SCORE: &[&str] = &[
-    "score",
-    "similarity",
-    "similarity_score",
-    "relatedness_score",
-    "label",
-    "labels",
-];
-const TEXT: &[&str] = &["text", "sentence", "content", "utterance"];
-const LABEL: &[&str] = &["label", "labels", "class", "category", "intent", "topic"];
-const GROUP: &[&str] = &["group"];
 
 const MAPPINGS: &str = "say it under `[trial]` with the file's own names: \
     `columns = { anchor = \"…\", positive = \"…\", negative = \"…\" }` for triplets, \
@@ -111,7 +71,7 @@ impl Layout {
         Self {
             kind,
             columns,
-            guessed: false,
+            others: None,
         }
     }
 
@@ -137,10 +97,17 @@ impl Layout {
         self.columns.iter().position(|(column, _)| column == name)
     }
 
-    /// Whether a column that is not read would have made rows of another kind, had it been known in time.
+    /// Whether a column that the first record did not have would have changed what is read, had it been known in time.
     pub fn is_surprising(&self, name: &str) -> bool {
-        let (name, negative) = (plain(name), is_negative(name));
-        self.guessed && self.kind == Kind::Pairs && (negative || SCORE.contains(&name.as_str()))
+        let Some(others) = &self.others else { return false };
+        if others.contains(name) || !has_role(name) {
+            return false;
+        }
+        let known = self.columns.iter().map(|(name, _)| name.as_str());
+        let with: Vec<&str> = known.chain([name]).collect();
+        recognised(&with).map_or(true, |layout| {
+            (layout.kind, layout.columns) != (self.kind, self.columns.clone())
+        })
     }
 
     /// How a line of JSON with these columns looks.
@@ -260,10 +227,12 @@ fn recognised(found: &[&str]) -> Result<Layout, Unclear> {
             columns.extend(negatives.iter().map(|name| ((*name).to_owned(), Role::Negative)));
         }
     }
+    let is_other = |name: &&str| columns.iter().all(|(column, _)| column != name);
+    let others = found.iter().copied().filter(is_other).map(str::to_owned).collect();
     Ok(Layout {
         kind,
         columns,
-        guessed: true,
+        others: Some(others),
     })
 }
 
@@ -300,22 +269,6 @@ pub(crate) fn named<'a>(found: &[&'a str], names: &[&'static str], role: Role) -
     let candidates = Some(of(&[own])).filter(|of_its_own| !of_its_own.is_empty());
     let candidates = candidates.unwrap_or_else(|| of(others));
     (!candidates.is_empty()).then_some(Named { role, own, candidates })
-}
-
-pub(crate) fn plain(name: &str) -> String {
-    name.trim().to_lowercase().replace(['-', ' '], "_")
-}
-
-fn is_negative(name: &str) -> bool {
-    let name = plain(name);
-    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    NEGATIVE.contains(&stem.strip_suffix('_').unwrap_or(stem))
-}
-
-/// The number at the end of a name: `negative_10` comes after `negative_9`.
-fn number(name: &str) -> u64 {
-    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    name[stem.len()..].parse().unwrap_or(0)
 }
 
 /// The first of the names, quoted.

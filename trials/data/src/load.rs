@@ -12,6 +12,7 @@ use crate::columns::{Layout, Role, Unclear};
 use crate::error::{DataError, Mistakes, shown};
 use crate::example::{Example, Row};
 use crate::informative;
+use crate::labels;
 use crate::negatives;
 use crate::pool::Pool;
 use crate::report::{Read, Report, SetReport};
@@ -94,8 +95,9 @@ fn finish(
     pool: &Pool,
     settings: &Settings,
 ) -> Result<Sets, DataError> {
-    let labels = labels(&train, pool);
-    let mut warnings: Vec<String> = informative::scarcity(&train.rows).into_iter().collect();
+    let labels = labels::of(&train.rows, pool);
+    let mut warnings = labels::doubtful(&labels);
+    warnings.extend(informative::scarcity(&train.rows));
     let mut finish = |set: &FileRows, what: &str| -> Result<(Data, SetReport), DataError> {
         something_remains(set)?;
         is_informative(set, what, pool)?;
@@ -154,7 +156,9 @@ fn something_remains(set: &FileRows) -> Result<(), DataError> {
         set.read
     );
     // Without cleaning these would be refused, too.
-    let help = if dropped.empty + dropped.equal + dropped.duplicates == set.read {
+    let help = if dropped.leaked + dropped.duplicates == set.read {
+        "give `train`, `validation` and `test` different rows, or leave `validation` out, and a share of the training rows is split off"
+    } else if dropped.empty + dropped.equal + dropped.duplicates == set.read {
         "fix the file: give each row texts that differ, or check what its columns are for (`columns` under `[trial]`)"
     } else {
         "fix the file, or keep all rows but empty ones with `clean = false` under `[trial]`"
@@ -193,6 +197,18 @@ fn is_informative(set: &FileRows, what: &str, pool: &Pool) -> Result<(), DataErr
 /// Splits about `wanted` rows off the training rows; `what` is the setting that would name a file of them.
 fn split_off(train: &mut FileRows, what: &str, wanted: usize, seed: u64, pool: &Pool) -> Result<FileRows, DataError> {
     let (wanted, rows) = (wanted.max(1), train.rows.len());
+    if rows == 1 {
+        let dropped = match train.dropped.total() {
+            0 => String::new(),
+            _ => format!(" (of {} dropped {})", train.read, train.dropped),
+        };
+        let message = format!(
+            "`{}` has a single row{dropped}: none can be split off to be {what} data",
+            train.file.display()
+        );
+        let help = format!("add rows that differ, or give a file with `{what} = \"…\"`");
+        return Err(DataError::whole(&train.file, message, help));
+    }
     let part = split::split_off(&mut train.rows, wanted, seed, pool).map_err(|problem| {
         let why = match problem {
             Unsplittable::Together { largest } => {
@@ -284,17 +300,6 @@ fn same_kind(train: &FileRows, other: &FileRows) -> Result<(), DataError> {
     );
     let help = "give the files the same columns, or name those to read with `columns` under `[trial]`";
     Err(DataError::whole(&other.file, message, help))
-}
-
-/// The labels of the training data, sorted.
-fn labels(train: &FileRows, pool: &Pool) -> IndexSet<String> {
-    let used: IndexSet<u32> = train.rows.iter().filter_map(|row| row.example.label()).collect();
-    let mut labels: IndexSet<String> = used
-        .into_iter()
-        .filter_map(|label| pool.labels.get_index(label as usize).cloned())
-        .collect();
-    labels.sort();
-    labels
 }
 
 /// The rows with texts and labels renumbered. An unknown label is an error.

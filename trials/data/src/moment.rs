@@ -6,7 +6,7 @@
 const DAY: i128 = 86_400_000_000_000;
 
 /// The date that lies so many days after 1 January 1970 (Hinnant, *chrono-Compatible Low-Level Date Algorithms*, 2013).
-pub(crate) fn date(days: i64) -> String {
+pub fn date(days: i64) -> String {
     // Years begin in March here, so that the leap day is their last.
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
@@ -19,7 +19,7 @@ pub(crate) fn date(days: i64) -> String {
 }
 
 /// The time of day that is so many nanoseconds after midnight.
-pub(crate) fn time(nanoseconds: i128) -> String {
+pub fn time(nanoseconds: i128) -> String {
     let (seconds, rest) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
     let whole = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
     match rest {

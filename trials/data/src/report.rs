@@ -115,7 +115,8 @@ impl fmt::Display for Report {
                 write!(f, "; of {} dropped {}", read.rows, read.dropped)?;
             }
             if read.trimmed > 0 {
-                write!(f, "; blanks cut off {} texts", read.trimmed)?;
+                let plural = if read.trimmed == 1 { "" } else { "s" };
+                write!(f, "; blanks cut off {} text{plural}", read.trimmed)?;
             }
         }
         for [one, other] in &self.rewritten {

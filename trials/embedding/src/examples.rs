@@ -1,7 +1,7 @@
 //! Tokenised examples of one kind.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use hpo_data::{Data, Rows, Sets};
@@ -161,6 +161,18 @@ impl Examples {
     pub fn is_right(&self, anchor: u32, text: u32) -> bool {
         let is = |other: u32| self.origin(text) == self.origin(other);
         is(anchor) || self.positives(anchor).iter().any(|&positive| is(positive))
+    }
+
+    /// The first column whose texts differ, but not in their tokens, so that no model can tell them apart; with how many there are.
+    pub fn alike(&self) -> Option<(usize, usize)> {
+        let alike = |column: usize| {
+            let places = self.rows.column(column);
+            let texts: HashSet<u32> = places.iter().map(|&place| self.origin(place)).collect();
+            let first = self.text(*places.first()?);
+            let are = texts.len() > 1 && places.iter().all(|&place| self.text(place) == first);
+            are.then_some((column, texts.len()))
+        };
+        (0..self.rows.columns()).find_map(alike)
     }
 
     /// What the text at a place shares with the same text behind other prompts.

@@ -33,4 +33,7 @@ pub mod tensors;
 pub mod tokens;
 pub mod trial;
 pub mod validate;
+mod version;
 pub mod worker;
+
+pub use version::version;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use hpo_data::Sets;
+use hpo_data::{Rows, Sets};
 use hpo_protocol::embedding::{Models, PrecisionKind, PromptSet, RolePrompts, Settings, ValidationLoss};
 use hpo_protocol::{Start, VERSION};
 use tch::{Device, Kind, Tensor};
@@ -23,6 +23,9 @@ use crate::validate::{RankingLoss, Validation};
 /// Bytes that the weights of the base models used last may take up in a worker. Without a bound, a choice of many would leave no memory
 /// for training; one that was dropped is loaded again when it is needed.
 const KEPT: usize = 1 << 30;
+
+/// `hpo` sends only what a trainer of its own release understands.
+const SAME_RELEASE: &str = "if hpo and its trainer are of different releases, install both from one";
 
 /// What a worker has read before its first trial: what is the same for all trials, whatever their base model and their prompts.
 #[derive(Debug)]
@@ -63,7 +66,7 @@ pub fn prepare(start: &Start) -> Result<Prepared> {
         )));
     }
     let settings: Settings = serde_json::from_value(serde_json::json!(start.settings))
-        .map_err(|error| Error::Invalid(format!("wrong settings under `[trial]`: {error}")))?;
+        .map_err(|error| Error::Invalid(format!("wrong settings under `[trial]`: {error}; {SAME_RELEASE}")))?;
     let gpu = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
     let device = device(&gpu, tch::Cuda::is_available(), is_built_for_cuda())?;
     let sets = hpo_data::load(&settings)?;
@@ -165,9 +168,14 @@ impl Prepared {
         let cache = self.cache.clone().map(Cache::new);
         let tokens = KeptTokens::new(&base.directory, max_length, base.config.vocab_size, cache);
         let examples = |data| Examples::of(data, &tokens, &prompts);
+        let measured = |data, what: &str| -> Result<Validation> {
+            let examples = examples(data)?;
+            differ(&examples, what, &base.directory, max_length)?;
+            Ok(Validation::new(examples, self.loss))
+        };
         let mut train = examples(&sets.train)?;
-        let validation = Validation::new(examples(&sets.validation)?, self.loss);
-        let test = sets.test.as_ref().map(examples).transpose()?;
+        let validation = measured(&sets.validation, "validation")?;
+        let test = sets.test.as_ref().map(|test| measured(test, "test")).transpose()?;
         let evaluations = Evaluations::of(&self.sources.borrow(), &tokens, &prompts)?;
         if sets.synonyms.is_some() {
             train = train.with_synonyms(sets, tokens.into_tokens()?);
@@ -179,7 +187,7 @@ impl Prepared {
             digest: train.digest(),
             train,
             validation,
-            test: test.map(|test| Validation::new(test, self.loss)),
+            test,
             evaluations,
             threads: self.threads,
             fits: Cell::new(usize::MAX),
@@ -206,6 +214,26 @@ impl Prepared {
         };
         Ok(set.map_or_else(RolePrompts::default, |set| set.roles(&base.prompts)))
     }
+}
+
+/// Checks that texts to measure with differ for a model, too.
+///
+/// # Errors
+/// If all of one column are the same tokens.
+fn differ(examples: &Examples, what: &str, model: &Path, max_length: usize) -> Result<()> {
+    let Some((column, count)) = examples.alike() else {
+        return Ok(());
+    };
+    let names = match examples.rows() {
+        Rows::Labelled(_) => ["texts"; 3],
+        Rows::Triplets(_) | Rows::Pairs(_) | Rows::Scored(_) => ["anchors", "positives", "negatives"],
+    };
+    Err(Error::Invalid(format!(
+        "all {count} {} of the {what} data are the same tokens to the model `{}`, so that no trial is better than another: use a model \
+         that knows these words, or a `max_length` under `[trial]` above {max_length}, at which texts are cut, if they begin alike",
+        names[column],
+        model.display()
+    )))
 }
 
 /// The validation loss of triplets and pairs.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use hpo_protocol::embedding::Parameters;
-use hpo_protocol::{Baseline, Feature, FromWorker, Measurement, Metrics, Run, ToWorker, VERSION};
+use hpo_protocol::embedding::{Parameters, release};
+use hpo_protocol::{Baseline, Evaluated, Feature, FromWorker, Measurement, Metrics, Run, ToWorker, VERSION};
 
 use crate::checkpoint::Saved;
 use crate::error::{Error, Result};
@@ -36,6 +36,7 @@ pub fn serve() -> ! {
         protocol: VERSION,
         trainer: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned(),
         features: vec![Feature::Evaluate, Feature::Export, Feature::Heartbeats],
+        release: Some(release()),
     });
     loop {
         match lines.next() {
@@ -56,8 +57,11 @@ pub fn serve() -> ! {
                 Ok(baseline) => say(&FromWorker::Evaluated(baseline)),
                 Err(message) => fatal(&message),
             },
-            ToWorker::Export { checkpoint, directory } => match guarded(|| exported(&prepared, &checkpoint, directory))
-            {
+            ToWorker::Export {
+                checkpoint,
+                directory,
+                known,
+            } => match guarded(|| exported(&prepared, &checkpoint, directory, known)) {
                 Ok(line) => say(&line),
                 Err(message) => fatal(&message),
             },
@@ -118,8 +122,8 @@ fn untrained(shared: &Shared) -> Result<Measurement> {
     })
 }
 
-/// Exports the model of a checkpoint, and measures it and the untrained one.
-fn exported(prepared: &Prepared, checkpoint: &Path, directory: PathBuf) -> Result<FromWorker> {
+/// Exports the model of a checkpoint, and measures what is not `known` of it and the untrained one.
+fn exported(prepared: &Prepared, checkpoint: &Path, directory: PathBuf, known: Evaluated) -> Result<FromWorker> {
     let saved = Saved::read(checkpoint)?;
     let Parameters { model, prompts, .. } = saved.parameters()?;
     let shared = prepared.shared(model.as_deref(), prompts.as_deref())?;
@@ -133,9 +137,11 @@ fn exported(prepared: &Prepared, checkpoint: &Path, directory: PathBuf) -> Resul
     if let Some(named) = named {
         name_prompts(&named, &directory)?;
     }
-    let (test, evaluations) = measure_exported(&shared, &trained.weights, trained.head, max_length)?;
+    let weights = (&trained.weights, trained.head);
+    let (test, evaluations) = measure_exported(&shared, weights, max_length, known.evaluations)?;
     let shared = prepared.shared(model.as_deref(), None)?;
-    let (untrained, untrained_evaluations) = measure_exported(&shared, &base.weights, base.head, shared.max_length)?;
+    let (weights, known) = ((&base.weights, base.head), known.untrained_evaluations);
+    let (untrained, untrained_evaluations) = measure_exported(&shared, weights, shared.max_length, known)?;
     Ok(FromWorker::Exported {
         directory,
         test,
@@ -145,15 +151,14 @@ fn exported(prepared: &Prepared, checkpoint: &Path, directory: PathBuf) -> Resul
     })
 }
 
-/// Measures a model on the test data, if there are any, and by all evaluations.
+/// Measures a model on the test data, if there are any, and by those evaluations of which `evaluations` has no metrics yet.
 fn measure_exported(
     shared: &Shared,
-    weights: &Weights,
-    head: Head,
+    (weights, head): (&Weights, Head),
     max_length: usize,
+    mut evaluations: Metrics,
 ) -> Result<(Option<Measurement>, Metrics)> {
     let model = shared.base.model_with(weights, head)?;
-    let mut evaluations = Metrics::new();
     shared
         .evaluations
         .measure(&model, max_length, |_| true, &mut evaluations)?;
@@ -274,6 +279,7 @@ fn fatal(message: &str) -> ! {
     eprintln!("{message}");
     say(&FromWorker::Fatal {
         message: message.to_owned(),
+        release: Some(release()),
     });
     exit()
 }

@@ -27,7 +27,7 @@ pub mod lenient;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 pub use ids::{SegmentId, TrialId};
@@ -69,7 +69,21 @@ pub enum ToWorker {
         checkpoint: PathBuf,
         /// The directory to create and fill.
         directory: PathBuf,
+        /// What need not be measured again.
+        #[serde(flatten)]
+        known: Evaluated,
     },
+}
+
+/// What evaluations have measured of a model and of the untrained one that it was made of: `NAME.METRIC`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluated {
+    /// Of the model.
+    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+    pub evaluations: Metrics,
+    /// Of the untrained one.
+    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+    pub untrained_evaluations: Metrics,
 }
 
 /// What all trials of a study share.
@@ -195,11 +209,17 @@ pub enum FromWorker {
         /// What it can do beyond training.
         #[serde(default)]
         features: Vec<Feature>,
+        /// What [`embedding::release`] is; only of the trainer that comes with `hpo`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<String>,
     },
     /// No trial can run here, and no other worker would do better: the study stops with this message.
     Fatal {
         /// What is wrong and how to fix it, for the user.
         message: String,
+        /// As in [`FromWorker::Ready`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<String>,
     },
     /// The answer to [`ToWorker::Evaluate`]: the untrained model, or models, on the validation data.
     Evaluated(Baseline),
@@ -208,7 +228,8 @@ pub enum FromWorker {
         /// The segment.
         #[serde(flatten)]
         segment: SegmentId,
-        /// The resource reached, with its fraction.
+        /// The resource reached, with its fraction; not a number if it is not known.
+        #[serde(deserialize_with = "or_nan")]
         resource: f64,
         /// Training speed, if known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -282,6 +303,11 @@ pub enum FromWorker {
         #[serde(default, skip_serializing_if = "Metrics::is_empty")]
         untrained_evaluations: Metrics,
     },
+}
+
+/// A number, or what JSON has for one that is not finite.
+fn or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 impl FromWorker {

@@ -13,6 +13,22 @@ fn a_line_is_what_the_documentation_shows() {
         serde_json::to_string(&stop).unwrap(),
         r#"{"type":"stop","trial":3,"attempt":2,"save":true}"#
     );
+    let mut export = ToWorker::Export {
+        checkpoint: "/c".into(),
+        directory: "/d".into(),
+        known: Evaluated::default(),
+    };
+    let line = r#"{"type":"export","checkpoint":"/c","directory":"/d"}"#;
+    assert_eq!(serde_json::to_string(&export).unwrap(), line);
+    if let ToWorker::Export { known, .. } = &mut export {
+        known.untrained_evaluations = [("docs.map@100".to_owned(), 1.0)].into();
+    }
+    let line = serde_json::to_string(&export).unwrap();
+    assert!(
+        line.ends_with(r#","untrained_evaluations":{"docs.map@100":1.0}}"#),
+        "{line}"
+    );
+    assert_eq!(serde_json::from_str::<ToWorker>(&line).unwrap(), export);
     let report: FromWorker = serde_json::from_str(
         r#"{"type":"report","trial":3,"attempt":2,"resource":1,"loss":null,"checkpoint":null,"new":1}"#,
     )

@@ -110,6 +110,7 @@ impl Worker {
             protocol: VERSION,
             trainer: "script".to_owned(),
             features: fills.then_some(Feature::Export).into_iter().collect(),
+            release: None,
         })
     }
 

@@ -85,7 +85,7 @@ pub(crate) fn train(worker: &mut Worker, run: Run) -> io::Result<Next> {
             return Ok(Next::Order);
         }
         Err(message) => {
-            send(&FromWorker::Fatal { message })?;
+            send(&FromWorker::Fatal { message, release: None })?;
             return Ok(Next::End);
         }
     };
@@ -315,7 +315,7 @@ impl Segment {
                 self.place.discard();
                 let message = self.source.nothing(&self.objective) + &self.tail.shown();
                 // No other trial would do better.
-                send(&FromWorker::Fatal { message })?;
+                send(&FromWorker::Fatal { message, release: None })?;
                 return Ok(Next::End);
             }
             None if self.ledger.count() == 0 => self.fail(&self.source.nothing(&self.objective))?,

@@ -35,13 +35,15 @@ fn serve(events: Receiver<Event>, sender: SyncSender<Event>) -> io::Result<()> {
     };
     let mut worker = match Worker::new(start, events, sender) {
         Ok(worker) => worker,
-        Err(message) => return send(&FromWorker::Fatal { message }),
+        Err(message) => return send(&FromWorker::Fatal { message, release: None }),
     };
     worker.report_ready()?;
     while let Ok(event) = worker.events.recv() {
         let next = match event {
             Event::Order(ToWorker::Run(run)) => segment::train(&mut worker, run)?,
-            Event::Order(ToWorker::Export { checkpoint, directory }) => {
+            Event::Order(ToWorker::Export {
+                checkpoint, directory, ..
+            }) => {
                 export(&checkpoint, &directory)?;
                 Next::Order
             }

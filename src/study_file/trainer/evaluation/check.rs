@@ -9,7 +9,8 @@ use hpo_protocol::embedding::{Evaluation, Settings};
 
 use super::super::super::StudyFile;
 use super::super::inputs::NamedInput;
-use super::super::places::{at_path, in_data};
+use super::super::places::{at_path, in_data, place_in};
+use super::TABLE;
 use super::keys::{COLUMNS_KEY, DATA};
 use crate::diagnostic::Diagnostic;
 
@@ -22,13 +23,14 @@ pub(in super::super) fn check(
     settings: &Settings,
 ) -> Result<BTreeMap<String, EvaluationReport>, Vec<Diagnostic>> {
     let (mut reports, mut wrong) = (BTreeMap::new(), Vec::new());
-    for (name, evaluation) in &settings.evaluations {
+    let mut all: Vec<_> = settings.evaluations.iter().collect();
+    all.sort_by_key(|(name, _)| place_in(&file.text, &[TABLE, name], "type", 0).map(|span| span.start));
+    for (name, evaluation) in all {
         match load(file, name, evaluation) {
             Ok(report) => drop(reports.insert(name.clone(), report)),
             Err(problems) => wrong.extend(problems),
         }
     }
-    wrong.sort_by_key(Diagnostic::line_column);
     match wrong.is_empty() {
         true => Ok(reports),
         false => Err(wrong),

@@ -7,8 +7,9 @@ use indexmap::IndexMap;
 
 use super::{Reading, count};
 use crate::Kind;
-use crate::columns::{Layout, Role, Unclear, list, named, plain};
+use crate::columns::{Layout, Role, Unclear, list, named};
 use crate::error::{DataError, shown};
+use crate::names::plain;
 use crate::pool::{Pool, intern};
 use crate::rows::{Flaw, Found, Record, Sheet};
 use crate::source::{self, Sink};

@@ -261,7 +261,12 @@ fn check(reading: &mut Reading, file: &Path, task: &Retrieval) -> Result<(), Dat
         informative |= (1..others).contains(&found);
     }
     if !informative {
-        return Err(reading.says_nothing(file, &format!("all texts are relevant to each of {number}")));
+        let is_itself = |query: &Query| query.relevant.iter().all(|text| *text == query.text);
+        let common = match task.queries.iter().all(is_itself) {
+            true => format!("the only relevant text of each of {number} is that of the query itself"),
+            false => format!("all texts are relevant to each of {number}"),
+        };
+        return Err(reading.says_nothing(file, &common));
     }
     if itself > 0 {
         reading.warn(format!(

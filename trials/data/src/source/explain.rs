@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::lines::Problem;
+use super::lines::{CARRIAGE_RETURNS, LINE_ENDS, Problem};
 use crate::columns::Layout;
 use crate::error::shown;
 use crate::value::Cell;
@@ -31,7 +31,12 @@ pub(super) fn explain(line: &str, layout: &Layout) -> Problem {
                 let message = format!("the column `{}` appears twice", shown(key));
                 return Problem::new(line, second.clone(), message, "rename or remove one of the two");
             }
-            _ => {}
+            [only] => {
+                if let Err(error) = serde_json::from_str::<Cell>(&line[only.clone()]) {
+                    return unreadable(line, key, only.clone(), &error);
+                }
+            }
+            [] => {}
         }
     }
     let surprising = members
@@ -43,6 +48,30 @@ pub(super) fn explain(line: &str, layout: &Layout) -> Problem {
         return Problem::new(line, span.clone(), message, help);
     }
     Problem::new(line, all, "the line is not a row", layout.example())
+}
+
+/// A value that has the form of JSON, but means nothing.
+fn unreadable(line: &str, key: &str, span: Range<usize>, error: &serde_json::Error) -> Problem {
+    let key = shown(key);
+    if line[span.clone()].starts_with('"') {
+        let message = format!("`{key}` is no text: {}", without_place(error));
+        let help = "write characters as they are: `\\ud800` to `\\udfff` are halves of one";
+        return Problem::new(line, span, message, help);
+    }
+    let message = format!("`{key}` is a number that is too large");
+    Problem::new(
+        line,
+        span,
+        message,
+        "write a smaller one, or `null` where there is no value",
+    )
+}
+
+/// What is wrong, without where.
+fn without_place(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let words = message.rsplit_once(" at line ").map(|(words, _)| words.to_owned());
+    words.unwrap_or(message)
 }
 
 /// Where the value of a key stands in a line that is a JSON object.
@@ -70,10 +99,7 @@ fn whole(line: &str) -> Range<usize> {
 
 /// A line that is not JSON. Python writes numbers that are not finite by names that JSON does not have.
 fn syntax(line: &str, layout: Option<&Layout>, error: &serde_json::Error) -> Problem {
-    let message = error.to_string();
-    let message = message
-        .rsplit_once(" at line ")
-        .map_or(message.as_str(), |(text, _)| text);
+    let message = without_place(error);
     // serde_json counts bytes from 1, and stands at the end of the line if that came too early.
     let start = line.floor_char_boundary(error.column().saturating_sub(1).min(line.len()));
     let names = ["NaN", "Infinity", "-Infinity"];
@@ -94,7 +120,14 @@ fn syntax(line: &str, layout: Option<&Layout>, error: &serde_json::Error) -> Pro
         return Problem::new(line, at..at + name.len(), message, help);
     }
     let end = line.ceil_char_boundary((start + 1).min(line.len()));
-    Problem::new(line, start..end, format!("the line is not JSON: {message}"), FORM)
+    if line[start..end] == *"\r" {
+        return Problem::new(line, start..end, CARRIAGE_RETURNS, LINE_ENDS);
+    }
+    let help = match error.is_eof() && line.trim() == "{" {
+        true => "write each object on one line, as `jq -c .` does",
+        false => FORM,
+    };
+    Problem::new(line, start..end, format!("the line is not JSON: {message}"), help)
 }
 
 /// The keys of an object and the places of their values. The line must be a valid JSON object.

@@ -11,6 +11,10 @@ use crate::error::{DataError, Mistakes, Place};
 /// The byte order mark, by which some programs begin a file in UTF-8.
 pub(super) const MARK: char = '\u{feff}';
 
+/// What is wrong with a file that has the line ends of neither Unix nor Windows.
+pub(super) const CARRIAGE_RETURNS: &str = "the lines end in carriage returns alone";
+pub(super) const LINE_ENDS: &str = "save the file with the line ends of Unix or Windows";
+
 /// The lines of a file.
 pub(super) struct Lines<'a> {
     path: &'a Path,
@@ -41,11 +45,6 @@ impl<'a> Lines<'a> {
             return Ok(None);
         }
         self.number += 1;
-        let is_utf16 = |bytes: &[u8]| bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
-        if self.number == 1 && is_utf16(&self.bytes) {
-            let message = format!("`{}` is UTF-16", self.path.display());
-            return Err(DataError::whole(self.path, message, "save it as UTF-8"));
-        }
         let line = text(&self.bytes, form).map_err(|problem| problem.at(self.path, self.number))?;
         Ok(Some(line))
     }

@@ -4,11 +4,13 @@ mod explain;
 mod fields;
 mod jsonl;
 pub(crate) mod lines;
+mod magic;
 mod parquet;
 mod quotes;
 mod table;
 
 use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::Path;
 
 use crate::columns::{Layout, Unclear};
@@ -64,15 +66,27 @@ pub(crate) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), DataError> {
     }
 }
 
-/// Opens a file, which a directory is not.
+/// Opens a file, which a directory is not, nor a pipe, which could be read only once.
 pub(crate) fn open(path: &Path) -> Result<File, DataError> {
     let unreadable = |error| unreadable(path, &error);
-    let file = File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
-        let message = format!("`{}` is a directory", path.display());
+    // Opening a pipe may block forever.
+    let about = std::fs::metadata(path).map_err(unreadable)?;
+    if !about.is_file() {
+        let what = if about.is_dir() { "a directory" } else { "not a file" };
+        let message = format!("`{}` is {what}", path.display());
         return Err(DataError::whole(path, message, "name the file itself"));
     }
-    Ok(file)
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut begin = Vec::new();
+    file.by_ref()
+        .take(magic::LENGTH)
+        .read_to_end(&mut begin)
+        .map_err(unreadable)?;
+    file.rewind().map_err(unreadable)?;
+    match magic::foreign(path, &begin) {
+        Some(error) => Err(error),
+        None => Ok(file),
+    }
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> DataError {

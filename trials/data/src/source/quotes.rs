@@ -30,14 +30,16 @@ struct Look {
 
 /// Whether a TSV file has its texts in quotes.
 ///
+/// `is_header` says of the fields of the first row, quotes included, whether they name the columns.
+///
 /// # Errors
 /// If it is likely to be read wrongly either way.
-pub(super) fn quotes(path: &Path) -> Result<bool, DataError> {
-    let plain = look(path, false)?;
+pub(super) fn quotes(path: &Path, is_header: &dyn Fn(&[&str]) -> bool) -> Result<bool, DataError> {
+    let plain = look(path, false, is_header)?;
     if plain.header {
         return Ok(true);
     }
-    let quoted = look(path, true)?;
+    let quoted = look(path, true, is_header)?;
     let Some(doubt) = quoted.first else {
         return Ok(false);
     };
@@ -56,7 +58,7 @@ pub(super) fn quotes(path: &Path) -> Result<bool, DataError> {
     }
 }
 
-fn look(path: &Path, quotes: bool) -> Result<Look, DataError> {
+fn look(path: &Path, quotes: bool, is_header: &dyn Fn(&[&str]) -> bool) -> Result<Look, DataError> {
     let dialect = Dialect {
         separator: '\t',
         quotes,
@@ -66,22 +68,27 @@ fn look(path: &Path, quotes: bool) -> Result<Look, DataError> {
         commas: true,
         ..Look::default()
     };
-    if let Err(error) = read(&mut rows, &mut look) {
+    if let Err(error) = read(&mut rows, &mut look, is_header) {
         look.error = Some(error);
     }
     Ok(look)
 }
 
-fn read(rows: &mut Rows, look: &mut Look) -> Result<(), DataError> {
+fn read(rows: &mut Rows, look: &mut Look, is_header: &dyn Fn(&[&str]) -> bool) -> Result<(), DataError> {
     if !rows.next()? {
         return Ok(());
     }
     let expected = rows.fields.len();
-    look.header = rows
+    let first: Vec<&str> = rows
         .fields
         .iter()
-        .any(|field| rows.text[field.start..field.end].starts_with('"'));
-    while rows.next()? {
+        .map(|field| &rows.text[field.start..field.end])
+        .collect();
+    let has_header = is_header(&first);
+    look.header = has_header && first.iter().any(|field| field.starts_with('"'));
+    let mut is_record = !has_header;
+    while is_record || rows.next()? {
+        is_record = false;
         rows.check_count(expected)?;
         if rows.text.contains(['"', ',']) {
             for field in &rows.fields {
@@ -129,7 +136,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("t.tsv");
         std::fs::write(&path, text).unwrap();
-        match quotes(&path) {
+        match quotes(&path, &|first| first[0].trim_matches('"') == "x") {
             Ok(false) => "plain".to_owned(),
             Ok(true) => "quoted".to_owned(),
             Err(error) => format!("{}: {}", error.place.unwrap().line, error.message),
@@ -149,6 +156,15 @@ mod tests {
         ] {
             assert_eq!(found(&format!("x\ty\tz\n{rows}")), "plain", "{rows}");
         }
+    }
+
+    /// The first row of a file without a header is one like the others.
+    #[test]
+    fn quotes_in_the_first_row_say_nothing_if_it_is_no_header() {
+        for rows in ["1\t\"It rains,\" he said.\n2\tb\n3\t\"c\n", "1\t\"a\n2\tb\n"] {
+            assert_eq!(found(rows), "plain", "{rows}");
+        }
+        assert_eq!(found("1\t\"a \"\"b\"\"\"\n2\tc\n"), "quoted");
     }
 
     #[test]

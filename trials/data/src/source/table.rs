@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use super::fields::{Dialect, Rows};
+use super::lines::{CARRIAGE_RETURNS, LINE_ENDS};
 use super::quotes::quotes;
 use super::{Format, Sink, no_rows};
 use crate::error::{DataError, Mistakes};
@@ -29,7 +30,10 @@ pub(super) const TSV: Format = Format {
     read: |path, file, sink| {
         let dialect = Dialect {
             separator: '\t',
-            quotes: quotes(path)?,
+            quotes: quotes(path, &|first| {
+                let names: Vec<&str> = first.iter().map(|name| name.trim_matches('"')).collect();
+                sink.names(&names).is_none()
+            })?,
         };
         read(path, file, dialect, sink)
     },
@@ -46,7 +50,10 @@ fn read(path: &Path, file: File, dialect: Dialect, sink: &mut dyn Sink) -> Resul
         return Err(no_rows(path, HEADER));
     }
     let count = rows.fields.len();
-    let Header { is_record, fields } = header(&rows, sink)?;
+    let carriage_return = rows.text.trim_end().find('\r');
+    let of_carriage_returns = carriage_return.map(|at| rows.error(0..at, CARRIAGE_RETURNS, LINE_ENDS));
+    let Header { is_record, fields } =
+        header(&rows, sink).map_err(|error| of_carriage_returns.clone().unwrap_or(error))?;
 
     let mut cells = Vec::new();
     let mut is_empty = true;
@@ -73,7 +80,7 @@ fn read(path: &Path, file: File, dialect: Dialect, sink: &mut dyn Sink) -> Resul
     }
     mistakes.end_of(path)?;
     if is_empty {
-        return Err(no_rows(path, "write rows below the header"));
+        return Err(of_carriage_returns.unwrap_or_else(|| no_rows(path, "write rows below the header")));
     }
     Ok(())
 }
@@ -92,7 +99,7 @@ fn header(rows: &Rows, sink: &mut dyn Sink) -> Result<Header, DataError> {
     let known = sink.names(&first);
     let names = known.unwrap_or(&first);
     let layout = sink.begin(names).map_err(|unclear| {
-        let other = matches!(names, [name] if name.contains([';', '\t', ',']));
+        let other = matches!(names, [name] if name.contains([';', '|', '\t', ',']));
         let help = if other { SEPARATORS } else { &unclear.help };
         rows.error_at(unclear.at.unwrap_or(0), unclear.message, help)
     })?;

@@ -128,6 +128,21 @@ fn data_of_which_nothing_remains_is_refused() {
         "no rows of `t.csv` remain: of 2 dropped 1 empty, 1 that leak into held-out rows"
     );
     assert!(refused.2.contains("`clean = false`"));
+    let refused = place.refused(json!({ "train": "v.csv", "validation": "v.csv" }));
+    assert_eq!(
+        refused.0,
+        "no rows of `v.csv` remain: of 1 dropped 1 that leak into held-out rows"
+    );
+    assert!(
+        refused
+            .2
+            .starts_with("give `train`, `validation` and `test` different rows")
+    );
+    place.write("t.csv", "anchor,positive,negative\na,b,c\na,b,c\n");
+    assert_eq!(
+        place.refused(json!({ "train": "t.csv" })).0,
+        "`t.csv` has a single row (of 2 dropped 1 duplicate): none can be split off to be validation data"
+    );
 }
 
 #[test]

@@ -275,6 +275,76 @@ fn each_mistake_is_reported_with_its_place() {
             "save it as UTF-8",
         ),
         (
+            "t.jsonl",
+            b"{\0\"\0a\0\"\0:\0",
+            "`t.jsonl` is UTF-16",
+            "",
+            "save it as UTF-8",
+        ),
+        (
+            "t.jsonl",
+            b"\x1f\x8b\x08\0",
+            "`t.jsonl` is compressed by gzip",
+            "",
+            "unpack it: gunzip --keep FILE",
+        ),
+        (
+            "t.parquet",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            "`t.parquet` is a pointer of Git LFS, not the file itself",
+            "",
+            "fetch the file: git lfs pull",
+        ),
+        (
+            "t.csv",
+            b"PAR1\x15",
+            "`t.csv` is a Parquet file",
+            "",
+            "give it the ending .parquet",
+        ),
+        (
+            "t.xlsx",
+            b"PK\x03\x04",
+            "`t.xlsx` is a ZIP archive, as workbooks of spreadsheets are",
+            "",
+            "unpack it, or save the sheet as CSV",
+        ),
+        (
+            "t.csv",
+            b"anchor,positive\ra,b\rc,d\r",
+            "t.csv:1:1: the lines end in carriage returns alone",
+            "anchor,positive",
+            "save the file with the line ends of Unix or Windows",
+        ),
+        (
+            "t.jsonl",
+            b"{\"anchor\":\"a\",\"positive\":\"b\"}\r{\"anchor\":\"c\",\"positive\":\"d\"}\r",
+            "t.jsonl:1:30: the lines end in carriage returns alone",
+            "\r",
+            "save the file with the line ends of Unix or Windows",
+        ),
+        (
+            "t.jsonl",
+            b"{\n  \"anchor\": \"a\"\n}\n",
+            "t.jsonl:1:1: the line is not JSON: EOF while parsing an object",
+            "{",
+            "write each object on one line, as `jq -c .` does",
+        ),
+        (
+            "t.jsonl",
+            b"{\"text1\":\"a\",\"text2\":\"b\",\"score\":1e400}",
+            "t.jsonl:1:34: `score` is a number that is too large",
+            "1e400",
+            "write a smaller one, or `null` where there is no value",
+        ),
+        (
+            "t.jsonl",
+            b"{\"anchor\":\"a\",\"positive\":\"\\ud800b\"}",
+            "t.jsonl:1:26: `positive` is no text: unexpected end of hex escape",
+            "\"\\ud800b\"",
+            "write characters as they are: `\\ud800` to `\\udfff` are halves of one",
+        ),
+        (
             "t.txt",
             b"a",
             "the name of `t.txt` does not say its format",
@@ -338,6 +408,57 @@ fn each_mistake_is_reported_with_its_place() {
     );
     parquet.write("t.parquet", "no such thing");
     assert!(parquet.refused(settings()).0.starts_with("cannot read `t.parquet`: "));
+}
+
+/// A key that the first line does not have is no longer in time to say what the rows are.
+#[test]
+fn a_key_that_comes_too_late_is_reported_if_it_would_have_been_read() {
+    let place = Place::new();
+    let late = |first: &str, other: &str| {
+        let lines = [first, first, other].map(|line| format!("{{{line}}}\n"));
+        place.write("t.jsonl", lines.concat());
+        let (message, pointed, _) = place.refused(json!({ "train": "t.jsonl", "validation": "t.jsonl" }));
+        (message, pointed)
+    };
+    let pair = r#""anchor":"a","positive":"b""#;
+    let triplet = r#""anchor":"a","positive":"b","negative_1":"c""#;
+    let labelled = r#""text":"a","label":1"#;
+    for (first, key) in [
+        (pair, "negative"),
+        (pair, "score"),
+        (pair, "Anchor"),
+        (pair, "group"),
+        (triplet, "negative_2"),
+        (triplet, "group"),
+        (labelled, "group"),
+    ] {
+        let (message, pointed) = late(first, &format!(r#"{first},"{key}":"late""#));
+        assert!(
+            message.ends_with(&format!(": the key `{key}` is here, but not in the first line")),
+            "{message}"
+        );
+        assert_eq!(pointed, r#""late""#);
+    }
+    // What would not have been read either way.
+    for (first, key) in [(triplet, "score"), (pair, "query"), (labelled, "class"), (pair, "id")] {
+        let message = late(first, &format!(r#"{first},"{key}":"late""#)).0;
+        assert!(!message.contains("first line"), "{message}");
+    }
+}
+
+#[test]
+fn a_pipe_is_not_waited_for() {
+    let place = Place::new();
+    let made = std::process::Command::new("mkfifo")
+        .arg(place.path("t.jsonl"))
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let refused = place.refused(json!({ "train": "t.jsonl" }));
+    assert_eq!(
+        (refused.0.as_str(), refused.2.as_str()),
+        ("`t.jsonl` is not a file", "name the file itself")
+    );
 }
 
 #[test]

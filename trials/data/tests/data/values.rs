@@ -411,3 +411,29 @@ proptest! {
         }
     }
 }
+
+/// They count as they are written, which is hardly what was meant.
+#[test]
+fn labels_that_are_nearly_the_same_or_stand_for_none_are_warned_of() {
+    let place = Place::new();
+    let warnings = |labels: &[&str]| {
+        let row = |n: usize| json!({ "text": format!("t{n}"), "label": labels[n % labels.len()] }).to_string();
+        place.write("t.jsonl", (0..240).map(row).collect::<Vec<_>>().join("\n"));
+        let sets = place
+            .load(json!({ "train": "t.jsonl", "validation_share": 0.5 }))
+            .unwrap();
+        sets.report.warnings
+    };
+    assert_eq!(
+        warnings(&["Spam", "ham", "spam"]),
+        [
+            "the labels `Spam` and `spam` differ in case or blanks alone, and are two: write them in one way if they are not"
+        ]
+    );
+    assert_eq!(warnings(&["a b", "a  b"]).len(), 1);
+    assert_eq!(
+        warnings(&["yes", "NaN"]),
+        ["there is a label `NaN`: leave the field empty, or write `null`, where there is none"]
+    );
+    assert!(warnings(&["spam", "ham", "nano"]).is_empty());
+}

@@ -127,7 +127,8 @@ impl Evaluation {
         let text = |place| self.texts.cut(place, max_length);
         let scaled = is_scaled(&self.task, self.classifier);
         let embeddings = embed(model, self.texts.count(), text, scaled, "evaluation: texts")?;
-        if !embeddings.f_sum(Kind::Double)?.f_double_value(&[])?.is_finite() {
+        // A sum of another kind than the embeddings would be one of a copy of them.
+        if !embeddings.f_sum(Kind::Float)?.f_double_value(&[])?.is_finite() {
             return Ok(None);
         }
         let values = values(&self.task, self.classifier, &embeddings)?;

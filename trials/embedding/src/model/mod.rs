@@ -26,7 +26,7 @@ pub use self::files::{Files, Tensors, weights_file};
 pub use self::frozen::Frozen;
 pub use self::gradients::Gradients;
 pub use self::json::{read_json, write_json};
-pub use self::native::Native;
+pub use self::native::{Native, instructions};
 pub use self::packed::{Below, Group, Packed, Positions};
 pub use self::pooling::{Head, normalise};
 pub use self::portable::{Drops, Layers, Portable};

@@ -182,11 +182,21 @@ fn mean_by_row(of_negatives: &Tensor, rows: &[Triplet]) -> Result<f64> {
     Ok(values.into_iter().zip(shares).map(|(value, share)| value * share).sum())
 }
 
+/// Rows of which a copy in f64 is held at a time.
+const DOUBLES: usize = 8192;
+
 /// The mean cosine of different rows of length 1, by way of the length of their sum.
 fn mean_cosine(embeddings: &Tensor) -> Result<f64> {
-    let rows = embeddings.size2()?.0 as f64;
-    let sum = embeddings.f_sum_dim_intlist(0, false, Kind::Double)?;
-    let squares = embeddings.f_to_kind(Kind::Double)?.f_square()?.f_sum(Kind::Double)?;
+    let (rows, hidden) = embeddings.size2()?;
+    let mut sum = Tensor::f_zeros([hidden], (Kind::Double, embeddings.device()))?;
+    let mut squares = 0.0;
+    for begin in (0..rows).step_by(DOUBLES) {
+        let count = (rows - begin).min(DOUBLES as i64);
+        let block = embeddings.f_narrow(0, begin, count)?.f_to_kind(Kind::Double)?;
+        sum = sum.f_add(&block.f_sum_dim_intlist(0, false, Kind::Double)?)?;
+        squares += block.f_square()?.f_sum(Kind::Double)?.f_double_value(&[])?;
+    }
     let all = sum.f_square()?.f_sum(Kind::Double)?.f_double_value(&[])?;
-    Ok((all - squares.f_double_value(&[])?) / (rows * (rows - 1.0)))
+    let rows = rows as f64;
+    Ok((all - squares) / (rows * (rows - 1.0)))
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::one_thread;
 use crate::study::{Study, report, triplets};
-use hpo_protocol::{Baseline, FromWorker, Measurement, ToWorker};
+use hpo_protocol::{Baseline, Evaluated, FromWorker, Measurement, ToWorker};
 use hpo_trial_embedding::prepare::prepare;
 use serde_json::{Value, json};
 
@@ -126,6 +126,7 @@ fn labelled_texts_are_classified() {
     worker.say(&ToWorker::Export {
         checkpoint,
         directory: directory.clone(),
+        known: Evaluated::default(),
     });
     assert!(matches!(worker.next(), Some(FromWorker::Exported { test: None, .. })));
     assert!(directory.join("model.safetensors").is_file());
@@ -146,8 +147,11 @@ fn the_exported_model_alone_is_measured_on_test_data() {
     let (_, validated, ..) = report(&lines[0]);
     let checkpoint = report(&lines[0]).3;
     let mut export = |name: &str| {
-        let (checkpoint, directory) = (checkpoint.clone(), study.path.join(name));
-        worker.say(&ToWorker::Export { checkpoint, directory });
+        worker.say(&ToWorker::Export {
+            checkpoint: checkpoint.clone(),
+            directory: study.path.join(name),
+            known: Evaluated::default(),
+        });
         match worker.next() {
             Some(FromWorker::Exported {
                 test: Some(test),

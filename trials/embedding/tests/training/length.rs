@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::study::{Study, Worker, triplets};
 use crate::{add_synonyms, train};
-use hpo_protocol::{FromWorker, Measurement, ToWorker};
+use hpo_protocol::{Evaluated, FromWorker, Measurement, ToWorker};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
@@ -49,6 +49,7 @@ fn export(worker: &mut Worker, checkpoint: &Path, directory: &Path) -> Measureme
     worker.say(&ToWorker::Export {
         checkpoint: checkpoint.to_owned(),
         directory: directory.to_owned(),
+        known: Evaluated::default(),
     });
     match worker.next() {
         Some(FromWorker::Exported { test: Some(test), .. }) => test,

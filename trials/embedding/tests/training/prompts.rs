@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::study::{Study, Worker, triplets};
 use crate::train;
-use hpo_protocol::{Baseline, FromWorker, Measurement, Metrics, ToWorker};
+use hpo_protocol::{Baseline, Evaluated, FromWorker, Measurement, Metrics, ToWorker};
 use serde_json::{Value, json};
 
 /// A study with test data.
@@ -101,6 +101,7 @@ fn export_all(worker: &mut Worker, checkpoint: &Path, directory: &Path) -> [(Mea
     worker.say(&ToWorker::Export {
         checkpoint: checkpoint.to_owned(),
         directory: directory.to_owned(),
+        known: Evaluated::default(),
     });
     match worker.next() {
         Some(FromWorker::Exported {

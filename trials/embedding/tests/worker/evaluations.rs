@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::study::{Study, Worker, report, triplets};
 use hpo_protocol::embedding::{Evaluation, EvaluationKind};
-use hpo_protocol::{Baseline, FromWorker, Metrics, ToWorker};
+use hpo_protocol::{Baseline, Evaluated, FromWorker, Metrics, ToWorker};
 use serde_json::{Value, json};
 
 fn write(path: &Path, rows: impl IntoIterator<Item = Value>) {
@@ -91,25 +91,48 @@ fn evaluations_are_measured_when_they_are_due() {
     assert_eq!(measured(&study, &report(&lines[5]).2), AT_REPORTS);
     assert_eq!(measured(&study, &last.2), ALL);
 
-    let directory = study.path.join("exported");
-    worker.say(&ToWorker::Export {
-        checkpoint: last.3.clone(),
-        directory,
-    });
-    let Some(FromWorker::Exported {
-        evaluations,
-        untrained_evaluations,
-        ..
-    }) = worker.next()
-    else {
-        panic!("not exported");
+    let mut export = |name: &str, known| {
+        worker.say(&ToWorker::Export {
+            checkpoint: last.3.clone(),
+            directory: study.path.join(name),
+            known,
+        });
+        match worker.next() {
+            Some(FromWorker::Exported {
+                evaluations,
+                untrained_evaluations,
+                ..
+            }) => (evaluations, untrained_evaluations),
+            other => panic!("{other:?}"),
+        }
     };
+    let (evaluations, untrained_evaluations) = export("exported", Evaluated::default());
     let named = |metrics: &Metrics| -> Metrics {
         let named = metrics.iter().filter(|(name, _)| name.contains('.'));
         named.map(|(name, value)| (name.clone(), *value)).collect()
     };
     assert_eq!(evaluations, named(&last.2));
     assert_eq!(untrained_evaluations, named(&untrained.metrics));
+
+    // Whatever is said to be known isn't measured again; of an evaluation that is known in part, all is.
+    let known = |metrics: &Metrics| -> Metrics {
+        let all = metrics.iter().filter(|(name, _)| !name.ends_with(".macro_f1"));
+        all.map(|(name, value)| (name.clone(), value + 1.0)).collect()
+    };
+    let expected = |metrics: &Metrics| -> Metrics {
+        let of_labels = |name: &str| AT_REPORTS.iter().any(|known| name.starts_with(known));
+        let each = metrics.iter();
+        each.map(|(name, value)| (name.clone(), value + f64::from(u8::from(!of_labels(name)))))
+            .collect()
+    };
+    let found = export(
+        "again",
+        Evaluated {
+            evaluations: known(&evaluations),
+            untrained_evaluations: known(&untrained_evaluations),
+        },
+    );
+    assert_eq!(found, (expected(&evaluations), expected(&untrained_evaluations)));
 }
 
 #[test]
@@ -153,7 +176,7 @@ fn an_evaluation_that_cannot_be_read_is_reported_with_its_place() {
     .unwrap();
     let mut worker = Worker::spawn();
     worker.say(&ToWorker::Start(study.start.clone()));
-    let Some(FromWorker::Fatal { message }) = worker.next() else {
+    let Some(FromWorker::Fatal { message, .. }) = worker.next() else {
         panic!("it has started");
     };
     assert!(message.contains("scored.jsonl:121:"), "{message}");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::study::{Study, Worker, report, triplets, values};
 use crate::tiny_model::tiny_model;
-use hpo_protocol::{Baseline, FromWorker, Metrics, Run, ToWorker};
+use hpo_protocol::{Baseline, Evaluated, FromWorker, Metrics, Run, ToWorker};
 use hpo_trial_embedding::checkpoint::Saved;
 use hpo_trial_embedding::model;
 use hpo_trial_embedding::model::Base;
@@ -18,7 +18,7 @@ fn fatal(study: &Study) -> String {
     let mut worker = Worker::spawn();
     worker.say(&ToWorker::Start(study.start.clone()));
     match worker.next() {
-        Some(FromWorker::Fatal { message }) => message,
+        Some(FromWorker::Fatal { message, .. }) => message,
         other => panic!("{other:?}"),
     }
 }
@@ -77,6 +77,27 @@ fn a_study_that_cannot_run_is_reported_with_its_place() {
     assert!(fatal(&study).contains("`/nowhere`"));
     study.start.protocol += 1;
     assert!(fatal(&study).contains("version 2"));
+}
+
+/// Texts may differ, and not for the model: it does not know their words, or they are cut before they differ.
+#[test]
+fn texts_that_are_the_same_tokens_cannot_tell_models_apart() {
+    let mut study = Study::new("alike");
+    let usual = study.start.settings.clone();
+    let file = study.path.join("alike.jsonl");
+    for (anchor, max_length) in [("unknown", 16), ("w1 w2 w3 w4 w5 w6", 5)] {
+        let row = |n: u32| json!({ "anchor": format!("{anchor} u{n}"), "positive": format!("w{n}"), "negative": format!("w{}", n + 9) });
+        let rows: String = (0..9).map(|n| format!("{}\n", row(n))).collect();
+        std::fs::write(&file, rows).unwrap();
+        for what in ["validation", "test"] {
+            study.start.settings = usual.clone();
+            study.start.settings.insert(what.into(), json!(file));
+            study.start.settings.insert("max_length".into(), json!(max_length));
+            let message = fatal(&study);
+            let said = format!("all 9 anchors of the {what} data are the same tokens to the model `");
+            assert!(message.starts_with(&said), "{message}");
+        }
+    }
 }
 
 #[test]
@@ -170,6 +191,7 @@ fn an_export_embeds_as_the_checkpoint_does() {
     worker.say(&ToWorker::Export {
         checkpoint: checkpoint.clone(),
         directory: directory.clone(),
+        known: Evaluated::default(),
     });
     assert_eq!(
         worker.next(),

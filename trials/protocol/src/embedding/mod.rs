@@ -9,21 +9,25 @@ mod evaluation;
 mod model;
 mod parameters;
 mod prompts;
+mod release;
 mod settings;
 mod tokenizer;
 
-/// The metrics that the embedding trainer reports beside the loss, some of them for some kinds of data only, and whether higher is
+/// The metrics that the embedding trainer reports beside the loss, and the kinds of data for which it does. Of all of them higher is
 /// better.
-pub const METRICS: &[(&str, bool)] = &[
-    ("ndcg@10", true),
-    ("mrr@10", true),
-    ("recall@10", true),
-    ("triplet_accuracy", true),
-    ("spearman", true),
-    ("pearson", true),
-    ("accuracy", true),
-    ("macro_f1", true),
+pub const METRICS: &[(&str, &[Kind])] = &[
+    ("ndcg@10", RANKED),
+    ("mrr@10", RANKED),
+    ("recall@10", RANKED),
+    ("triplet_accuracy", &[Kind::Triplets]),
+    ("spearman", &[Kind::Scored]),
+    ("pearson", &[Kind::Scored]),
+    ("accuracy", &[Kind::Labelled]),
+    ("macro_f1", &[Kind::Labelled]),
 ];
+
+/// The data of which the answers are ranked.
+const RANKED: &[Kind] = &[Kind::Triplets, Kind::Pairs];
 
 pub use self::columns::{Columns, Kind};
 pub use self::declare::{Choice, Key};
@@ -35,5 +39,6 @@ pub use self::parameters::{
     PrecisionKind, ScheduleKind,
 };
 pub use self::prompts::{ModelPrompts, PromptSet, PromptSource, Prompts, RolePrompts};
+pub use self::release::release;
 pub use self::settings::{Models, Negatives, Settings, ValidationLoss};
 pub use self::tokenizer::{AddedToken, Rebuilt, Refusal, SENTENCE_FILES, Splits, Tokenization};

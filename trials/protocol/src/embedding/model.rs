@@ -181,6 +181,17 @@ impl Sizes {
                 "position_embedding_type `{kind}` is not supported; use a model with `absolute`"
             ));
         }
+        if config.get("is_decoder") == Some(&Value::Bool(true)) {
+            return Err(
+                "is_decoder is not supported; use an encoder, whose tokens see those behind them too".to_owned(),
+            );
+        }
+        if config
+            .get("quantization_config")
+            .is_some_and(|quantized| !quantized.is_null())
+        {
+            return Err("quantization_config is not supported; use a model whose weights are not quantised".to_owned());
+        }
         let first = match family.padding {
             None => 0,
             Some(Padding::Fixed) => 2,
@@ -252,6 +263,8 @@ mod tests {
         assert!(refusal("bert", json!({ "num_hidden_layers": 0 })).contains("`num_hidden_layers`"));
         assert!(refusal("roberta", json!({ "position_embedding_type": "relative_key" })).contains("relative_key"));
         assert!(refusal("roberta", json!({ "max_position_embeddings": 2 })).contains("no room"));
+        assert!(refusal("bert", json!({ "is_decoder": true })).starts_with("is_decoder"));
+        assert!(refusal("bert", json!({ "quantization_config": {} })).starts_with("quantization_config"));
         assert!(Sizes::read("{").unwrap_err().contains("EOF"));
     }
 

@@ -19,6 +19,7 @@ use tch::{Device, Kind, Tensor};
 use self::relative::Bias;
 use self::share::{Common, Depth, Share, Span};
 use self::threads::{add_up, deal, each, scatter};
+pub use self::vector::instructions;
 use super::dropout::Dropout;
 use super::gradients::Gradients;
 use super::packed::{Below, Packed};

@@ -34,6 +34,18 @@ pub fn level() -> Level {
     }
 }
 
+/// The vector instructions that kernels use on this machine.
+pub fn instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    return match level() {
+        Level::Wide => "AVX-512",
+        Level::Avx2 => "AVX2",
+        Level::Base => "those of every x86-64",
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    "those that every machine of this kind has"
+}
+
 /// Defines a function that is compiled for several instruction sets; a call takes the best one of the machine. In its
 /// body the constant named in brackets says whether there is a fused multiply-add; what it calls must be
 /// `#[inline(always)]`.

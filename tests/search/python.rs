@@ -1,0 +1,182 @@
+//! The Python module: searches that a program drives, and what scripts say and are told.
+
+use hpo_test_support::{Place, Run, repository};
+
+/// A program that trains a study of 9 trials, up to so many of its stretches.
+const DRIVES: &str = r#"
+import hpo, os, sys
+
+tables = {
+    "study": {"name": "s", "trials": 9},
+    "policy": {"max_resource": 9},
+    "space": {"x": {"type": "uniform", "low": -1.0, "high": 1.0}, "depth": {"type": "choice", "values": [1, 2]}},
+}
+stretches = int(sys.argv[1])
+with hpo.Study(tables) as study:
+    for trial in study:
+        stretches -= 1
+        if stretches < 0:
+            os.kill(os.getpid(), 9)
+        done = int(trial.state or 0)
+        assert done == trial.start, (done, trial)
+        for epoch in trial:
+            trial.report(loss=trial["x"] ** 2 + trial["depth"] + 1 / epoch, metrics={"acc@1": epoch}, state=str(epoch).encode())
+    print("best", study.best["parameters"], len(study.trials))
+"#;
+
+fn python(place: &Place, program: &str, arguments: &str) -> Run {
+    std::fs::write(place.path("program.py"), program).unwrap();
+    let module = repository().join("python");
+    place.shell(&format!(
+        "PYTHONPATH='{}' python3 program.py {arguments}",
+        module.display()
+    ))
+}
+
+#[test]
+fn a_program_drives_a_search_and_goes_on_with_it_after_it_was_killed() {
+    let whole = python(&Place::new(), DRIVES, "1000").ok().stdout();
+    assert!(whole.contains("best {") && whole.ends_with(" 9\n"), "{whole}");
+    let place = Place::new();
+    for _ in 0..2 {
+        let killed = python(&place, DRIVES, "5");
+        assert!(
+            killed.0.status.code().is_none() || !killed.0.status.success(),
+            "{}",
+            killed.stderr()
+        );
+    }
+    assert_eq!(python(&place, DRIVES, "1000").ok().stdout(), whole);
+    let stdout = place.shell("hpo status s").ok().stdout();
+    assert!(stdout.contains("9 of 9 trials"), "{stdout}");
+}
+
+#[test]
+fn as_many_trials_can_be_out_as_there_are_slots_and_a_pruned_one_shall_stop() {
+    let program = r#"
+import hpo, threading
+
+tables = {
+    "study": {"name": "s", "trials": 6},
+    "policy": {"type": "none", "max_resource": 1},
+    "slots": {"trials_per_device": 3, "devices": "cpu"},
+    "space": {"x": {"type": "uniform", "low": 0.0, "high": 1.0}},
+}
+study = hpo.Study(tables)
+out = [study.ask() for _ in range(3)]
+assert len({trial.number for trial in out}) == 3
+out[2].fail("it was too hot")
+for trial in out[:2]:
+    study.tell(trial, loss=trial["x"])
+    try:
+        study.tell(trial, loss=trial["x"])
+        raise SystemExit("twice")
+    except RuntimeError as error:
+        assert "no report is due" in str(error), error
+for trial in study:
+    trial.report(trial["x"], {"a": 1}, b=2)
+assert study.ask() is None and study.ask() is None
+rows = study.trials
+assert [row["state"] for row in rows] == ["completed"] * 6, rows
+study.close()
+study.close()
+"#;
+    python(&Place::new(), program, "").ok();
+}
+
+#[test]
+fn what_is_wrong_with_a_study_is_an_error_of_the_program() {
+    let place = Place::new();
+    let program = r#"
+import hpo
+
+for tables, expected in [
+    ({"study": {"name": "a"}, "policy": {"max_resource": 1}, "space": {"x": {"type": "unifrom", "low": 0, "high": 1}}}, 'did you mean `"uniform"`'),
+    ({"study": {"name": "a/b"}}, "a file name"),
+    ({"study": {"name": "a"}, "space": {"x": {"type": "choice", "values": [None]}}}, "space.x.values"),
+]:
+    try:
+        hpo.Study(tables).ask()
+    except (hpo.StudyError, ValueError, TypeError) as error:
+        assert expected in str(error), error
+    else:
+        raise SystemExit(f"not refused: {tables}")
+"#;
+    python(&place, program, "").ok();
+}
+
+#[test]
+fn a_study_that_a_program_drives_says_so_if_it_is_searched_without_it() {
+    let place = Place::new();
+    python(&place, DRIVES, "0");
+    let module = repository().join("python");
+    place
+        .shell(&format!("PYTHONPATH='{}' hpo search s.toml", module.display()))
+        .fails(1, &["driven by a Python program", "instead of `hpo search`"]);
+}
+
+#[test]
+fn a_script_asks_what_to_do_and_reports_as_it_likes() {
+    let place = Place::new();
+    let study = r#"
+[study]
+trials = 4
+objective = "acc@1"
+direction = "maximize"
+[policy]
+max_resource = 3
+[trial]
+command = ["python3", "program.py", "{config}"]
+[slots]
+devices = "cpu"
+[space]
+x = { type = "uniform", low = 0.0, high = 1.0 }
+"#;
+    std::fs::write(place.path("t.toml"), study).unwrap();
+    let program = r#"
+import hpo, math, sys
+
+config = hpo.config(x=0.5, momentum=0.9)
+assert config["momentum"] == 0.9 and config.get("none") is None
+try:
+    config["nothing"]
+except KeyError as error:
+    assert "momentum, x" in str(error), error
+if config.trial is None:
+    assert config["x"] == 0.5 and config.resource is None
+else:
+    assert config.checkpoint_dir.is_dir() and config.max == 3 and config.seed > 0
+state = config.resume_from and config.resume_from / "epoch"
+assert config.start == int(state.read_text() if state else 0), config
+for epoch in range(config.start + 1, (config.resource or 1) + 1):
+    print("50 %|###", end="")
+
+    class Tensor:
+        def __float__(self):
+            return config["x"] / epoch
+
+    hpo.report(metrics={"acc@1": Tensor()}, other=math.inf)
+    if config.checkpoint_dir:
+        (config.checkpoint_dir / "epoch").write_text(str(epoch))
+for wrong in [{}, {"loss": "low"}, {"metrics": {"loss": 1}, "loss": 2}]:
+    try:
+        hpo.report(**wrong)
+    except (TypeError, ValueError):
+        pass
+    else:
+        raise SystemExit(f"not refused: {wrong}")
+assert not hpo.should_stop()
+"#;
+    assert_eq!(python(&place, program, "").ok().stdout(), "50 %|###");
+    let module = repository().join("python");
+    place
+        .shell(&format!("PYTHONPATH='{}' hpo search t.toml", module.display()))
+        .ok();
+    let rows = place.shell("hpo trials t --json").ok().json();
+    let best = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["state"] == "completed");
+    assert!(best.count() >= 1, "{rows}");
+}
