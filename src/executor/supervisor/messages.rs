@@ -71,10 +71,7 @@ impl Supervisor {
                 Ok(())
             }
             FromWorker::Stopped { segment, checkpoint } => self.stopped(worker, segment, checkpoint).await,
-            FromWorker::Done { segment } => {
-                self.done(worker, segment).await;
-                Ok(())
-            }
+            FromWorker::Done { segment } => self.done(worker, segment).await,
             FromWorker::Remark { about, text } => {
                 self.remark(&shown(&about), shown(&text)).await;
                 Ok(())
@@ -221,12 +218,13 @@ impl Supervisor {
     }
 
     /// If the worker has reported its rung, its segment is over for the core, and this changes nothing.
-    async fn done(&mut self, worker: &Attended, segment: SegmentId) {
+    async fn done(&mut self, worker: &Attended, segment: SegmentId) -> Result<(), End> {
         if let Some(to) = self.training(segment).map(|training| training.to) {
             let printed = self.log.tail();
             self.report_failure(segment, &Failure::EndedEarly(to), &printed).await;
             self.report_idle(worker).await;
         }
+        Ok(())
     }
 
     /// The worker is replaced: it may hold memory still, or a device that no longer works.
