@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use crate::names;
 use crate::template::Template;
 
+/// Scripts are given seeds below this: NumPy and what is built on it take no larger ones than 32 bits hold.
+const SEEDS: u64 = 1 << 31;
+
 /// The values of a segment by the names of their placeholders, in the order of these.
 pub(crate) struct Values<'a> {
     /// The segment.
@@ -37,7 +40,7 @@ impl Values<'_> {
             (names::UNIT, Some(json!(run.unit.many()))),
             (names::TRIAL, Some(json!(run.segment.trial))),
             (names::ATTEMPT, Some(json!(run.segment.attempt))),
-            (names::SEED, Some(json!(run.seed))),
+            (names::SEED, Some(json!(run.seed % SEEDS))),
             (names::THREADS, Some(json!(self.threads))),
             (names::STUDY, Some(json!(self.study))),
             (names::CHECKPOINT_DIR, path(self.checkpoint_dir)),
@@ -143,7 +146,7 @@ mod tests {
                 trial: TrialId(4),
                 attempt: 2,
             },
-            seed: 7,
+            seed: SEEDS + 7,
             parameters: serde_json::from_value(parameters).unwrap(),
             unit: Unit::Epochs,
             report_every: 1,
@@ -226,6 +229,7 @@ mod tests {
             (Some("2.5e-7"), Some("2.5e-7"), None)
         );
         assert_eq!((get("HPO_RESOURCE"), get("HPO_RESUME_FROM")), (Some("3"), Some("")));
+        assert_eq!(get("HPO_SEED"), Some("7"), "of 32 bits");
         assert_eq!((get("HPO_CONFIG"), get("HPO_STUDY")), (Some("/c/a2.json"), Some("s")));
         let config = values.config();
         assert_eq!(
