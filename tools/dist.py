@@ -77,8 +77,8 @@ def attempt(archive, name):
                 sys.exit(f"the trainer is linked to what is not in the archive: {line}")
         study = Path(elsewhere, "study.toml")
         study.write_text(
-            '[study]\ntrials = 3\n[policy]\nmax_resource = 3\n[trial]\ncommand = ["/bin/true"]\n[space]\nx = { type = "uniform", low = 0.0, '
-            "high = 1.0 }\n"
+            '[study]\ntrials = 3\n[policy]\nmax_resource = 3\n[trial]\ncommand = ["/bin/true"]\n[space]\nlearning_rate = { type = "uniform", '
+            "low = 0.1, high = 1.0 }\n"
         )
         output(["env", "-i", place / "bin/hpo", "simulate", study])
         return said
