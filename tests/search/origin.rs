@@ -305,7 +305,7 @@ fn data_that_change_while_a_study_runs_are_not_trained_with() {
     place.triplets("validation.jsonl", 12..18);
     let text = "[study]\ntrials = 1\n[policy]\ntype = \"none\"\nmax_resource = 100000\n[slots]\ndevices = \"cpu\"\n\
                 trials_per_device = 1\nthreads_per_trial = 1\n[trial]\nmodel = \"model\"\ntrain = \"train.jsonl\"\n\
-                validation = \"validation.jsonl\"\nmax_length = 16\n[space]\nlearning_rate = 1e-5\n";
+                validation = \"validation.jsonl\"\nmax_length = 24\n[space]\nlearning_rate = 1e-5\n";
     let file = place.path("s.toml");
     fs::write(&file, text).unwrap();
     let kill = "import glob, os, signal, sys\n\
