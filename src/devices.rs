@@ -5,16 +5,45 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Where trials run; not a part of what the study is, except that the threads per trial become one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotSettings {
+    /// CPU threads per trial, at least 1, on all machines; none to choose it.
+    pub threads_per_trial: Option<usize>,
+    /// The machines, at least one.
+    pub machines: Vec<MachineSettings>,
+}
+
+impl Default for SlotSettings {
+    fn default() -> Self {
+        Self {
+            threads_per_trial: None,
+            machines: vec![MachineSettings::default()],
+        }
+    }
+}
+
+/// A machine on which trials run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MachineSettings {
+    /// Where the study's file says so, for messages: the file and the line.
+    pub place: Option<String>,
+    /// How a program is started there; none: it is this machine.
+    pub launch: Option<LaunchSettings>,
     /// The devices.
     pub devices: Devices,
     /// How many trials share a device, at least 1; none to choose it.
     pub trials_per_device: Option<u32>,
-    /// CPU threads per trial, at least 1; none to choose it.
-    pub threads_per_trial: Option<usize>,
     /// How long a worker may be silent while it owes an answer; none to choose it.
     pub silence: Option<Duration>,
+}
+
+/// A command that starts a program somewhere else, with its standard streams connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaunchSettings {
+    /// The command, which what is to be started there is added to; at least one word.
+    pub command: Vec<String>,
+    /// What `hpo` is there: a name on the `PATH`, or an absolute path. No shell changes any of its characters.
+    pub hpo: String,
 }
 
 /// The devices that trials run on.

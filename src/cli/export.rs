@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::machines::{self, Machines, Needs};
 use super::number::trial;
 use super::output::{check_output, refuse_existing};
 use super::study::{Studies, ask, print, read};
 use super::{CliError, export_trials, origin, run};
-use crate::devices::{Devices, SlotSettings};
-use crate::executor::{self, Machine};
+use crate::executor;
 use crate::export::{self, Card, Format, Output, TrialFormat, Unwritable};
 use crate::ids::TrialId;
 use crate::shell::about;
@@ -175,13 +175,17 @@ pub(super) fn write_model(reader: &StudyReader, trial: TrialId, directory: &Path
     let study = reader.study();
     let trial = (study.trial(trial)).ok_or_else(|| nothing_yet(study.spec(), reader.directory()))?;
     let checkpoint = trial.best_checkpoint().ok_or_else(|| not_kept(reader, trial))?;
-    let program = run::program(study.spec(), &origin::trainer(reader)?, reader.directory())?;
-    // Copying weights needs no GPU, and the memory of those present may be full.
-    let settings = SlotSettings {
-        devices: Devices::Cpu,
-        ..SlotSettings::default()
+    let trainer = origin::trainer(reader)?;
+    let needs = Needs {
+        seen: machines::parent(directory),
+        name: &study.spec().name,
+        trainer: &trainer,
+        origin: None,
     };
-    let slots = run::slots(&Machine::this(), &settings, Some(study.spec().threads))?;
+    let settings = machines::for_export(&machines::latest(reader).unwrap_or_default());
+    let machines = Machines::find(&settings, &needs)?;
+    let program = run::program(study.spec(), &trainer, reader.directory(), machines.has_this())?;
+    let slots = machines.slots(Some(study.spec().threads))?;
     let slot = slots
         .into_iter()
         .next()

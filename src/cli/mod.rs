@@ -1,5 +1,6 @@
 //! The command line: one file per verb.
 
+mod agent;
 mod completions;
 mod error;
 mod export;
@@ -9,6 +10,7 @@ mod fsck;
 mod hook;
 mod import;
 mod informed;
+mod machines;
 mod number;
 mod origin;
 mod output;
@@ -18,7 +20,6 @@ mod retry;
 mod run;
 mod same;
 mod schema;
-mod script_worker;
 mod search;
 mod show;
 mod simulate;
@@ -35,6 +36,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::executor::SCRIPT_WORKER;
 pub use error::CliError;
 use study::Studies;
 
@@ -87,12 +89,15 @@ enum Verb {
     Import(import::Import),
     /// Check a study for damage, and repair it
     Fsck(fsck::Fsck),
+    /// Run a worker for a search on another machine, which starts this by itself
+    #[command(hide = true)]
+    Agent(agent::Agent),
     /// Print the script by which a shell completes the words of a command
     Completions(completions::Completions),
     /// Write the manual pages
     Man(completions::Man),
     /// Train with a script, as a worker that is given orders on its standard input
-    #[command(name = script_worker::NAME, hide = true)]
+    #[command(name = SCRIPT_WORKER, hide = true)]
     ScriptWorker,
 }
 
@@ -126,6 +131,10 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Verb::Export(verb) => verb.run(&studies),
         Verb::Import(verb) => verb.run(&studies),
         Verb::Fsck(verb) => verb.run(&studies),
+        Verb::Agent(verb) => match verb.run() {
+            Ok(code) => return ExitCode::from(code),
+            Err(error) => Err(error),
+        },
         Verb::Completions(verb) => verb.run(),
         Verb::Man(verb) => verb.run(),
         Verb::ScriptWorker => return hpo_script::work(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::CliError;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, visible};
 use crate::executor::Inspection;
 use crate::store::{self, StudyDirectory, StudyReader};
 use crate::study::{Change, ChangeKind, FilePlace, Input, Origin, StudySpec, Trainer};
@@ -225,6 +225,30 @@ fn wrong(origin: &Origin, trainer: &Trainer, study: &str) -> Vec<(NamedInput, St
     };
     let named = named_inputs(trainer).into_iter().filter(|named| !named.is_program);
     named.filter_map(check).collect()
+}
+
+/// What is wrong with the files of another machine that a trainer names, which were found to be these there by their roles.
+pub(super) fn wrong_there(
+    origin: &Origin,
+    trainer: &Trainer,
+    study: &str,
+    there: &[(String, Result<Vec<Input>, String>)],
+) -> Vec<String> {
+    let check = |named: NamedInput| match there.iter().find(|(role, _)| *role == named.role) {
+        // The study goes on with a corrected one, but not with another one on each machine.
+        Some((role, Ok(there))) if named.is_program => named.read().is_ok_and(|here| here != *there).then(|| {
+            let path = named.path.display();
+            format!("`{role}` is not the same as here: `{path}` has other content")
+        }),
+        Some((_, Ok(now))) => different(origin, &named, now, study),
+        Some((role, Err(why))) => Some(format!(
+            "`{role}`: cannot read `{}`: {}",
+            named.path.display(),
+            visible(why)
+        )),
+        None => None,
+    };
+    named_inputs(trainer).into_iter().filter_map(check).collect()
 }
 
 /// How the files of a role, which are `now`, differ from those that the study was created on; none if they don't.

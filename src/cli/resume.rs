@@ -51,10 +51,8 @@ impl Resume {
             return run::print_finished(&reader);
         }
         let (slots, notified) = kept.map(|file| (file.slots, file.notify)).unwrap_or_default();
-        let settings = self.slots.over(&slots);
+        let settings = self.slots.over(&slots)?;
         let trainer = origin::trainer(&reader)?;
-        origin::tell_changed_program(&reader, &trainer);
-        let store = reader.take_over(directory.lock()?)?;
-        run::run(&directory, store, &trainer, &settings, None, notified.as_ref(), &again).map(drop)
+        run::go_on(&directory, reader, &trainer, &settings, None, notified.as_ref(), &again).map(drop)
     }
 }

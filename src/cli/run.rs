@@ -11,11 +11,11 @@ use rustix::process::umask;
 use tracing_subscriber::EnvFilter;
 
 use super::informed::Informed;
+use super::machines::{Machines, Needs};
 use super::study::{Studies, print};
-use super::{CliError, origin, script_worker};
+use super::{CliError, origin};
 use crate::devices::{Devices, SlotSettings};
-use crate::executor::{Inspection, Machine, Program, Slot};
-use crate::program::{is_program, on_path};
+use crate::executor::{Inspection, Own, Program};
 use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
 use crate::shell::command;
 use crate::signals::Signals;
@@ -27,9 +27,6 @@ use crate::words::counted;
 
 /// How many trials the final table shows.
 const SHOWN: usize = 10;
-
-/// The trainer that comes with `hpo`.
-const EMBEDDING_TRAINER: &str = "hpo-trial-embedding";
 
 /// While it lives, all files that hpo and its workers create are accessible to the user only.
 pub(super) struct Private {
@@ -74,90 +71,117 @@ impl SlotArguments {
     }
 
     /// The settings of the study's file, overridden by the arguments.
-    pub(super) fn over(&self, settings: &SlotSettings) -> SlotSettings {
-        SlotSettings {
-            devices: self.devices.clone().unwrap_or_else(|| settings.devices.clone()),
-            ..settings.clone()
+    ///
+    /// # Errors
+    /// If they do not say what of the settings they override.
+    pub(super) fn over(&self, settings: &SlotSettings) -> Result<SlotSettings, CliError> {
+        let mut settings = settings.clone();
+        match (&self.devices, settings.machines.as_mut_slice()) {
+            (None, _) => {}
+            (Some(devices), [machine]) => machine.devices.clone_from(devices),
+            (Some(_), machines) => {
+                let tables = machines.iter().filter_map(|machine| machine.place.clone());
+                return Err(CliError::usage(
+                    format!(
+                        "--devices does not say which of the {} machines it is for",
+                        machines.len()
+                    ),
+                    format!(
+                        "write `devices` in the tables: {}",
+                        tables.collect::<Vec<_>>().join(", ")
+                    ),
+                ));
+            }
         }
+        Ok(settings)
     }
 }
 
-/// The trainer of a study. It is looked for before anything is written.
+/// The trainer of a study. It is looked for before anything is written, unless it runs on other machines only.
 ///
 /// # Errors
 /// If the trainer that comes with `hpo` is not found.
-pub(super) fn program(spec: &StudySpec, trainer: &Trainer, directory: &StudyDirectory) -> Result<Program, CliError> {
-    let objective = &spec.objective.metric;
-    let (command, settings) = match &trainer.command {
-        Some(command) if trainer.script => (
-            script_worker::command()?,
-            hpo_script::settings(command, objective, &trainer.settings),
-        ),
-        Some(command) => (command.clone(), trainer.settings.clone()),
-        None => {
-            let command = embedding_trainer()?.to_string_lossy().into_owned();
-            (vec![command], trainer.settings.clone())
-        }
+pub(super) fn program(
+    spec: &StudySpec,
+    trainer: &Trainer,
+    directory: &StudyDirectory,
+    here: bool,
+) -> Result<Program, CliError> {
+    let own = match (&trainer.command, trainer.script) {
+        (None, _) => Some(Own::Embedding),
+        (Some(_), true) => Some(Own::Script),
+        (Some(_), false) => None,
+    };
+    let command = match own {
+        None => trainer.command.clone().unwrap_or_default(),
+        Some(own) => match own.command() {
+            Some(command) => command,
+            None if !here => vec![own.name().to_owned()],
+            None => {
+                return Err(CliError::usage(
+                    format!("can't find {}, the program that trains", own.name()),
+                    "build and install both with `make install`, or put it next to hpo or on the PATH",
+                ));
+            }
+        },
+    };
+    let settings = match &trainer.command {
+        Some(command) if trainer.script => hpo_script::settings(command, &spec.objective.metric, &trainer.settings),
+        Some(_) | None => trainer.settings.clone(),
     };
     Ok(Program {
         command,
         directory: trainer.directory.clone(),
         study: spec.name.clone(),
         settings,
-        is_own: trainer.command.is_none() || trainer.script,
         release: trainer.command.is_none().then(release),
+        own,
         cache: directory.cache(),
         inspection: Inspection::default(),
     })
 }
 
-/// The embedding trainer beside this program, or on the `PATH`.
-///
-/// # Errors
-/// If it is not found.
-pub(super) fn embedding_trainer() -> Result<PathBuf, CliError> {
-    let beside = std::env::current_exe()
-        .ok()
-        .and_then(|exe| Some(exe.parent()?.join(EMBEDDING_TRAINER)));
-    beside
-        .filter(|program| is_program(program))
-        .or_else(|| on_path(EMBEDDING_TRAINER))
-        .ok_or_else(|| {
-            CliError::usage(
-                format!("can't find {EMBEDDING_TRAINER}, the program that trains"),
-                "build and install both with `make install`, or put it next to hpo or on the PATH",
-            )
-        })
-}
-
-/// The slots that the settings ask for on this machine.
-///
-/// # Errors
-/// If a named GPU does not exist.
-pub(super) fn slots(machine: &Machine, settings: &SlotSettings, threads: Option<usize>) -> Result<Vec<Slot>, CliError> {
-    machine
-        .slots(settings, threads)
-        .map_err(|error| CliError::usage(error.to_string(), "list the GPUs with nvidia-smi"))
-}
-
-/// Runs the study in `directory` with its trainer as its files are now, up to `limits`, or its own, until nothing is left to train, and prints the outcome; `again` is
-/// the command that resumes it if the user stops it. What happens is reported to `notified`.
-pub(super) fn run(
+/// Takes over the study that was read, and [`run`]s it on the machines of these settings.
+pub(super) fn go_on(
     directory: &StudyDirectory,
-    store: Store,
+    reader: StudyReader,
     trainer: &Trainer,
     settings: &SlotSettings,
     limits: Option<Limits>,
     notified: Option<&NotifySettings>,
     again: &str,
 ) -> Result<Ended, CliError> {
+    origin::tell_changed_program(&reader, trainer);
+    let origin = reader.origin().cloned();
+    let store = reader.take_over(directory.lock()?)?;
+    let needs = Needs {
+        seen: directory.root(),
+        name: &store.study.spec().name,
+        trainer,
+        origin: origin.as_ref(),
+    };
+    let machines = Machines::find(settings, &needs)?;
+    run(directory, store, trainer, &machines, limits, notified, again)
+}
+
+/// Runs the study in `directory` on these machines, with its trainer as its files are now, up to `limits`, or its own, until nothing is
+/// left to train, and prints the outcome; `again` is the command that resumes it if the user stops it. What happens is
+/// reported to `notified`.
+pub(super) fn run(
+    directory: &StudyDirectory,
+    store: Store,
+    trainer: &Trainer,
+    machines: &Machines,
+    limits: Option<Limits>,
+    notified: Option<&NotifySettings>,
+    again: &str,
+) -> Result<Ended, CliError> {
     let spec = store.study.spec().clone();
-    let mut program = program(&spec, trainer, directory)?;
+    let mut program = program(&spec, trainer, directory, machines.has_this())?;
     program.inspection = origin::inspection(directory, trainer, &spec.name);
-    let machine = Machine::this();
-    let slots = slots(&machine, settings, Some(spec.threads))?;
+    let slots = machines.slots(Some(spec.threads))?;
     log_to(directory)?;
-    for complaint in &machine.complaints {
+    for complaint in machines.complaints() {
         notify(&format!("note: {complaint}"));
     }
     let names: Vec<String> = slots.iter().map(|slot| slot.name()).collect();

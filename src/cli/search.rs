@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use hpo_data::{Kind, Report};
 
 use super::from::EarlierStudy;
+use super::machines::{Machines, Needs, seen};
 use super::run::{self, Private, SlotArguments};
 use super::study::Studies;
 use super::{CliError, origin, same};
 use crate::clock::now;
 use crate::devices::SlotSettings;
-use crate::executor::Machine;
 use crate::shell::{about, path_word};
 use crate::store::{self, StoreError, StudyDirectory, StudyReader};
 use crate::study::{Fact, Origin, Study, StudySpec, Trainer};
@@ -80,7 +80,7 @@ pub(super) fn search(
     again: &str,
 ) -> Result<StudyDirectory, CliError> {
     let _private = Private::new();
-    let settings = arguments.over(&file.slots);
+    let settings = arguments.over(&file.slots)?;
     let mut changed = None;
     if directory.root().exists() {
         let reader = StudyReader::open(directory.clone())?;
@@ -103,15 +103,13 @@ pub(super) fn search(
             }
             Ok(trainer) => {
                 tell_data(study_file::check_files(file)?);
-                origin::tell_changed_program(&reader, &trainer);
-                let store = reader.take_over(directory.lock()?)?;
                 let (limits, notified) = (Some(wanted.limits()), file.notify.as_ref());
-                run::run(&directory, store, &trainer, &settings, limits, notified, again)?;
+                run::go_on(&directory, reader, &trainer, &settings, limits, notified, again)?;
                 return Ok(directory);
             }
         }
     }
-    let trainer = create(file, &directory, &settings, |spec, origin, kind| {
+    let (trainer, machines) = create(file, &directory, &settings, |spec, origin, kind| {
         let earlier = from.map(|from| from.take(file, spec, origin, kind)).transpose()?;
         if let Some(changed) = changed {
             forget(&directory, changed)?;
@@ -122,7 +120,7 @@ pub(super) fn search(
         &directory,
         store::open(&directory)?,
         &trainer,
-        &settings,
+        &machines,
         None,
         file.notify.as_ref(),
         again,
@@ -130,24 +128,32 @@ pub(super) fn search(
     Ok(directory)
 }
 
-/// Creates the study of a file in a directory where there is none, with the facts that `begin` gives for it, and returns its trainer.
+/// Creates the study of a file in a directory where there is none, with the facts that `begin` gives for it, and returns its trainer and
+/// the machines that it can be trained on.
 pub(super) fn create(
     file: &StudyFile,
     directory: &StudyDirectory,
     settings: &SlotSettings,
     begin: impl FnOnce(&StudySpec, &Origin, Option<Kind>) -> Result<Vec<Fact>, CliError>,
-) -> Result<Trainer, CliError> {
+) -> Result<(Trainer, Machines), CliError> {
     let data = study_file::check_files(file)?;
-    let slots = run::slots(&Machine::this(), settings, None)?;
+    let origin = origin::of(file, directory)?;
+    let needs = Needs {
+        seen: seen(directory),
+        name: &file.study.name,
+        trainer: &file.study.trainer,
+        origin: Some(&origin),
+    };
+    let machines = Machines::find(settings, &needs)?;
+    let slots = machines.slots(None)?;
     let threads = slots.first().map_or(1, |slot| slot.threads);
     let spec = file.study.spec(threads, file.study.brackets_for(slots.len()));
-    run::program(&spec, &spec.trainer, directory)?;
-    let origin = origin::of(file, directory)?;
+    run::program(&spec, &spec.trainer, directory, machines.has_this())?;
     let facts = begin(&spec, &origin, data.as_ref().map(|report| report.kind))?;
     store::create(directory, &spec, &file.text, Some(origin), facts, now())?;
     tell_data(data);
     study_file::script_notes(file).iter().for_each(|note| notify(note));
-    Ok(spec.trainer)
+    Ok((spec.trainer, machines))
 }
 
 /// Whether a limit has ended the study, and all limits are what they were.

@@ -6,10 +6,10 @@ use clap::Subcommand;
 use hpo_protocol::Values;
 use serde_json::json;
 
+use super::CliError;
+use super::machines::Machines;
 use super::study::{print, print_json};
-use super::{CliError, run};
 use crate::clock::now;
-use crate::executor::Machine;
 use crate::ids::SlotId;
 use crate::study::{Event, Study};
 use crate::study_file::{self, StudyFile};
@@ -64,9 +64,10 @@ impl Space {
     }
 }
 
-/// The configurations with which the search of a file begins on this machine, before there is any result.
+/// The configurations with which the search of a file begins on this machine, before there is any result. Other machines that it names
+/// are not looked at.
 fn first(file: &StudyFile) -> Result<Vec<Values>, CliError> {
-    let slots = run::slots(&Machine::this(), &file.slots, None)?;
+    let slots = Machines::assumed(&file.slots).slots(None)?;
     let threads = slots.first().map_or(1, |slot| slot.threads);
     let spec = file.study.spec(threads, file.study.brackets_for(slots.len()));
     // Asynchronous policies draw a configuration when a slot has nothing to do. What an adaptive sampler draws after the first results

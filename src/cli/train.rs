@@ -66,9 +66,12 @@ impl Train {
 
 /// Makes it the file of a study of one trial that is trained to its end.
 pub(super) fn once(file: &mut StudyFile) {
-    if file.slots.threads_per_trial.is_none() && file.slots.trials_per_device.is_none() {
-        // There is one trial: it has the whole machine.
-        file.slots.trials_per_device = Some(1);
+    // There is one trial: it has the whole machine.
+    file.slots.machines.truncate(1);
+    for machine in &mut file.slots.machines {
+        if file.slots.threads_per_trial.is_none() && machine.trials_per_device.is_none() {
+            machine.trials_per_device = Some(1);
+        }
     }
     file.study.trials = 1;
     file.study.policy.kind = PolicyKind::None;

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::run::embedding_trainer;
+use crate::executor::Own;
 
 /// The version, the commit if it is known, and what the embedding trainer says of itself.
 pub(super) fn whole() -> String {
@@ -16,16 +16,17 @@ pub(super) fn whole() -> String {
 }
 
 fn trainer() -> String {
-    let Ok(program) = embedding_trainer() else {
+    let command = Own::Embedding.command().unwrap_or_default();
+    let Some(program) = command.first() else {
         return "not found beside hpo or on the PATH".into();
     };
-    let asked = Command::new(&program).arg("--version").stdin(Stdio::null()).output();
+    let asked = Command::new(program).arg("--version").stdin(Stdio::null()).output();
     match asked {
         Ok(answer) if answer.status.success() => String::from_utf8_lossy(&answer.stdout).trim().replace('\n', "\n  "),
         Ok(answer) => {
             let said = String::from_utf8_lossy(&answer.stderr);
-            format!("{} does not run: {}", program.display(), said.trim())
+            format!("{program} does not run: {}", said.trim())
         }
-        Err(error) => format!("{} does not run: {error}", program.display()),
+        Err(error) => format!("{program} does not run: {error}"),
     }
 }

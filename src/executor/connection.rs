@@ -11,7 +11,7 @@ use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 
 use super::failure::Failure;
-use super::launcher::{Exit, Launched, RunningWorker};
+use super::launcher::{Exit, ExitKind, Launched, RunningWorker};
 use super::liveness::{Liveness, Monitored};
 use super::log::{End, WorkerLog, next_line};
 use super::message::{Part, parts};
@@ -103,10 +103,13 @@ impl Connection {
             }
         }
         let how = self.describe_end().await;
-        Err(match self.has_left() {
-            true => Failure::Left(how),
-            false => Failure::Ended(how),
-        })
+        Err(
+            match self.exit.as_ref().and_then(|exit| Some(exit.as_ref().ok()?.kind)) {
+                Some(ExitKind::Success) => Failure::Left(how),
+                Some(ExitKind::Disconnected) => Failure::Disconnected(how),
+                Some(ExitKind::Failure) | None => Failure::Ended(how),
+            },
+        )
     }
 
     /// Has a message sent as soon as the worker reads it.
@@ -123,7 +126,7 @@ impl Connection {
 
     /// Whether the worker has ended by itself, and with success.
     pub(super) fn has_left(&self) -> bool {
-        matches!(&self.exit, Some(Ok(exit)) if exit.success)
+        matches!(&self.exit, Some(Ok(exit)) if exit.kind == ExitKind::Success)
     }
 
     /// What became of a worker that has closed a stream.
@@ -196,6 +199,11 @@ async fn read_messages(
         for part in parts(&line) {
             let next = match part {
                 Part::Message(message) => Incoming::Message(message),
+                // The beginning of a message: who sent it has ended, or the connection has, which is what matters.
+                Part::Invalid(Failure::NotAMessage { source, .. }) if end == End::Stream && source.is_eof() => {
+                    log.line(line.clone(), end);
+                    continue;
+                }
                 Part::Invalid(failure) => Incoming::Invalid(failure),
                 Part::Print(print) => {
                     log.line(print.to_vec(), end);

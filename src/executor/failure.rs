@@ -41,6 +41,9 @@ pub(super) enum Failure {
          input and answers in JSON lines, see docs/trainers.md and examples/trainer.py"
     )]
     Mute(String),
+    /// The connection to it has ended; how, in words.
+    #[error("the connection to the worker is lost ({0})")]
+    Disconnected(String),
     /// It was silent for too long.
     #[error(transparent)]
     Silent(#[from] Silence),
@@ -146,6 +149,7 @@ impl Failure {
             | Self::Ended(_)
             | Self::Left(_)
             | Self::Mute(_)
+            | Self::Disconnected(_)
             | Self::Silent(_)
             | Self::Version { .. }
             | Self::Release { .. }

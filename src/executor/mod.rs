@@ -1,5 +1,6 @@
 //! Where trials run: slots, the worker on each of them, and the checkpoints that workers write.
 
+pub mod agent;
 pub mod checkpoint;
 mod connection;
 mod failure;
@@ -19,11 +20,12 @@ mod worker;
 
 pub use gpu::Gpu;
 pub use launcher::{
-    Exit, Launch, LaunchError, Launched, Launcher, Leftovers, LocalLauncher, Purpose, RunningWorker, Wait,
+    CommandLauncher, Exit, ExitKind, Launch, LaunchError, Launched, Launcher, Leftovers, LocalLauncher, Purpose,
+    RunningWorker, Wait,
 };
 pub use news::{News, Order, SegmentSpec, SlotNews};
-pub use program::{Inspection, Program};
+pub use program::{Inspection, Own, Program, SCRIPT_WORKER};
 pub use single_export::{ExportError, export_model};
 pub use slot_health::SlotHealth;
-pub use slots::{Machine, Slot, SlotError, end_leftovers};
+pub use slots::{Machine, Site, Slot, SlotError, Threads, end_leftovers, slots};
 pub use worker::Worker;

@@ -112,6 +112,13 @@ pub enum News {
         /// What happened, for the user.
         message: String,
     },
+    /// The connection to the slot is lost, and what it was at. It says that it is idle once there is another one.
+    Disconnected {
+        /// The segment that it was given, if any.
+        segment: Option<SegmentId>,
+        /// What happened, for the user.
+        message: String,
+    },
     /// The model was written.
     Exported {
         /// Where.

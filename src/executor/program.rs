@@ -5,6 +5,45 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hpo_protocol::{Start, VERSION, Values};
+use serde::{Deserialize, Serialize};
+
+use crate::program::{is_program, on_path};
+
+/// The verb of `hpo` that trains with a script, which is no command for people.
+pub const SCRIPT_WORKER: &str = "script-worker";
+
+/// A program that comes with `hpo`: each machine has it at a place of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Own {
+    /// The embedding trainer.
+    Embedding,
+    /// `hpo` itself, which trains with a script.
+    Script,
+}
+
+impl Own {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embedding => "hpo-trial-embedding",
+            Self::Script => "hpo",
+        }
+    }
+
+    /// The command that starts it on this machine: it is beside `hpo`, or else on the `PATH`. None if it is neither.
+    pub fn command(self) -> Option<Vec<String>> {
+        let exe = std::env::current_exe().ok();
+        let (program, verb) = match self {
+            Self::Embedding => (exe.and_then(|exe| Some(exe.parent()?.join(self.name()))), None),
+            Self::Script => (exe, Some(SCRIPT_WORKER)),
+        };
+        let program = program.filter(|program| is_program(program));
+        let program = program.or_else(|| on_path(self.name()))?;
+        let words = [program.to_string_lossy().into_owned()].into_iter();
+        Some(words.chain(verb.map(str::to_owned)).collect())
+    }
+}
 
 /// The trainer of a study, and what all its workers have in common.
 #[derive(Debug, Clone)]
@@ -17,8 +56,9 @@ pub struct Program {
     pub study: String,
     /// The trainer's own settings.
     pub settings: Values,
-    /// Whether it is known to speak the protocol, so that one that takes its time only takes its time.
-    pub is_own: bool,
+    /// Which of the programs that come with `hpo` it is, if any. These are known to speak the protocol, so that one that takes its time only
+    /// takes its time.
+    pub own: Option<Own>,
     /// What it must say of its release, if it is a program of its own that comes with `hpo`.
     pub release: Option<String>,
     /// A directory, which need not exist, for what the workers of all studies can share.

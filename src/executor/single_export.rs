@@ -56,7 +56,9 @@ pub async fn export_model(
                 });
             }
             News::Exported { directory, results } => return Ok((directory, results)),
-            News::ExportFailed { message, .. } | News::Fatal { message } => return Err(ExportError::Failed(message)),
+            News::ExportFailed { message, .. } | News::Disconnected { message, .. } | News::Fatal { message } => {
+                return Err(ExportError::Failed(message));
+            }
             News::Happened(_) | News::Progress { .. } | News::NoSpace { .. } | News::Remark { .. } => {}
         }
     }

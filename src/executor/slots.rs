@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::gpu::{self, Gpu};
 use super::launcher::{Launcher, Leftovers, LocalLauncher};
-use crate::devices::{Devices, SlotSettings};
+use crate::devices::{Devices, MachineSettings};
 use crate::ids::SlotId;
 
 /// Unless the user says otherwise, the CPU is divided among at most so many trials: each holds the model, its moments
@@ -16,14 +18,13 @@ const CPU_SLOTS: usize = 4;
 /// Beyond so many threads, feeding a GPU gains nothing.
 const THREADS_PER_GPU: usize = 8;
 
-/// Whether Python writes what it prints at once. What the user has set stays.
-const UNBUFFERED: &str = "PYTHONUNBUFFERED";
-
 /// A place where one trial can run.
 #[derive(Debug, Clone)]
 pub struct Slot {
     /// Its number.
     pub id: SlotId,
+    /// The name of the machine that it is on; none: this one.
+    pub host: Option<String>,
     /// What starts its workers. Slots at the same place share one.
     pub launcher: Arc<dyn Launcher>,
     /// Its GPU; none: the CPU.
@@ -37,18 +38,21 @@ pub struct Slot {
 impl Slot {
     /// A name for the user.
     pub fn name(&self) -> String {
-        match &self.gpu {
+        let device = match &self.gpu {
             Some(gpu) => format!("GPU {} {}", gpu.index, gpu.name),
             None if self.threads == 1 => "CPU, 1 thread".into(),
             None => format!("CPU, {} threads", self.threads),
+        };
+        match &self.host {
+            Some(host) => format!("{host}: {device}"),
+            None => device,
         }
     }
 
-    /// The variables that confine its worker to the slot's device and threads, and have Python send messages as they are printed. A
-    /// worker sees no GPU but its own.
-    pub fn environment(&self) -> Vec<(&'static str, String)> {
+    /// The variables that confine its worker to the slot's device and threads. A worker sees no GPU but its own.
+    pub fn environment(&self) -> Vec<(String, String)> {
         let threads = self.threads.to_string();
-        let mut environment = vec![
+        let environment = [
             (
                 "CUDA_VISIBLE_DEVICES",
                 self.gpu.as_ref().map_or(String::new(), |gpu| gpu.uuid.clone()),
@@ -59,15 +63,12 @@ impl Slot {
             // Idle OpenMP threads that spin instead of waiting take the cores from the other slots.
             ("OMP_WAIT_POLICY", "passive".into()),
         ];
-        if std::env::var_os(UNBUFFERED).is_none() {
-            environment.push((UNBUFFERED, "1".into()));
-        }
-        environment
+        environment.map(|(name, value)| (name.to_owned(), value)).into()
     }
 }
 
-/// Ends what earlier workers of a study have left running where these slots are, and returns how many processes it has
-/// ended. The caller has the right to write to the study.
+/// Ends what earlier workers of a study have left running where these slots are, on all machines at once, and returns how many
+/// processes it has ended. The caller has the right to write to the study.
 pub fn end_leftovers(slots: &[Slot], study: &Path) -> usize {
     let mut launchers: Vec<&Arc<dyn Launcher>> = Vec::new();
     for slot in slots {
@@ -75,45 +76,51 @@ pub fn end_leftovers(slots: &[Slot], study: &Path) -> usize {
             launchers.push(&slot.launcher);
         }
     }
-    let ended = launchers
-        .iter()
-        .map(|launcher| launcher.end_leftovers(study, Leftovers::All));
-    ended.sum()
+    std::thread::scope(|scope| {
+        let end = |launcher: &'_ Arc<dyn Launcher>| {
+            let launcher = Arc::clone(launcher);
+            scope.spawn(move || launcher.end_leftovers(study, Leftovers::All))
+        };
+        let ending: Vec<_> = launchers.into_iter().map(end).collect();
+        ending.into_iter().map(|ended| ended.join().unwrap_or(0)).sum()
+    })
 }
 
 /// Why there are no slots.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SlotError {
     /// A GPU that was named is not there.
-    #[error("there is no GPU {wanted}: {}", usable(.there))]
+    #[error("there is no GPU {wanted}{}: {}", host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default(), usable(.there))]
     NoSuchGpu {
         /// The number named.
         wanted: u32,
         /// Those that are there.
         there: Vec<u32>,
+        /// The machine; none: this one.
+        host: Option<String>,
     },
 }
 
 fn usable(there: &[u32]) -> String {
     match there {
-        [] => "no GPU can be used on this machine; use --devices auto or cpu".into(),
+        [] => "no GPU can be used there; use `devices = \"auto\"` or `\"cpu\"`".into(),
         there => format!("those that can be used are {there:?}"),
     }
 }
 
-/// The machine, as far as slots are concerned.
-#[derive(Debug)]
+/// What a machine has, as far as slots are concerned.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Machine {
-    /// GPUs that this process may use.
+    /// GPUs that may be used.
     pub gpus: Vec<Gpu>,
-    /// CPU cores that this process may use.
+    /// CPU cores that may be used.
     pub cores: usize,
     /// What is wrong with GPUs that are there but can't be used, a sentence each.
     pub complaints: Vec<String>,
 }
 
 impl Machine {
-    /// This machine.
+    /// What this process may use of this machine.
     pub fn this() -> Self {
         let found = gpu::find();
         let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
@@ -123,47 +130,104 @@ impl Machine {
             complaints: found.complaints,
         }
     }
+}
 
-    /// The slots on this machine that the settings ask for. `threads` is what the study has frozen, if it has begun.
-    ///
-    /// # Errors
-    /// If a GPU is named that is not there.
-    pub fn slots(&self, settings: &SlotSettings, threads: Option<usize>) -> Result<Vec<Slot>, SlotError> {
+/// A machine of a study.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// What it has.
+    pub machine: Machine,
+    /// What is to be used of it.
+    pub settings: MachineSettings,
+    /// What starts workers there.
+    pub launcher: Arc<dyn Launcher>,
+    /// Its name; none: this machine.
+    pub host: Option<String>,
+}
+
+/// The numbers of threads per trial that are set.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Threads {
+    /// By the user, at least 1.
+    pub wanted: Option<usize>,
+    /// By the study, if it has begun: its number for good, at least 1.
+    pub frozen: Option<usize>,
+}
+
+/// The slots on all these machines, numbered from 0. Unless the study or the user has set a number of threads, it is the largest with
+/// which each machine has threads enough.
+///
+/// # Errors
+/// If a GPU is named that is not there.
+pub fn slots(sites: &[Site], threads: Threads) -> Result<Vec<Slot>, SlotError> {
+    let on_all = |threads: Threads| -> Result<Vec<Slot>, SlotError> {
+        let each = sites.iter().map(|site| site.slots(threads));
+        Ok(each.collect::<Result<Vec<_>, _>>()?.concat())
+    };
+    let mut slots = on_all(threads)?;
+    let fewest = slots.iter().map(|slot| slot.threads).min();
+    if slots.iter().any(|slot| Some(slot.threads) != fewest) {
+        slots = on_all(Threads {
+            frozen: fewest,
+            ..threads
+        })?;
+    }
+    for (number, slot) in (0..).zip(&mut slots) {
+        slot.id = SlotId(number);
+    }
+    Ok(slots)
+}
+
+impl Site {
+    /// This machine.
+    pub fn this(settings: MachineSettings) -> Self {
+        Self {
+            machine: Machine::this(),
+            settings,
+            launcher: Arc::new(LocalLauncher),
+            host: None,
+        }
+    }
+
+    /// Its slots, numbered from 0.
+    fn slots(&self, threads: Threads) -> Result<Vec<Slot>, SlotError> {
+        let Self { machine, settings, .. } = self;
         let gpus = match &settings.devices {
-            Devices::Auto => self.gpus.clone(),
+            Devices::Auto => machine.gpus.clone(),
             Devices::Cpu => Vec::new(),
             Devices::Gpus(wanted) => wanted
                 .iter()
                 .map(|&wanted| {
-                    let gpu = self.gpus.iter().find(|gpu| gpu.index == wanted);
+                    let gpu = machine.gpus.iter().find(|gpu| gpu.index == wanted);
                     gpu.cloned().ok_or_else(|| SlotError::NoSuchGpu {
                         wanted,
-                        there: self.gpus.iter().map(|gpu| gpu.index).collect(),
+                        there: machine.gpus.iter().map(|gpu| gpu.index).collect(),
+                        host: self.host.clone(),
                     })
                 })
                 .collect::<Result<_, _>>()?,
         };
-        let threads = threads.or(settings.threads_per_trial);
+        let per_trial = threads.frozen.or(threads.wanted);
         let per_device = settings.trials_per_device.map(|n| n as usize);
         let devices: Vec<Option<Gpu>> = if gpus.is_empty() {
-            let count = per_device.unwrap_or_else(|| match (threads, settings.threads_per_trial) {
-                (Some(threads), Some(_)) => self.cores / threads,
-                (Some(threads), None) => (self.cores / threads).min(CPU_SLOTS),
-                (None, _) => self.cores.min(CPU_SLOTS),
+            let count = per_device.unwrap_or_else(|| match (per_trial, threads.wanted) {
+                (Some(threads), Some(_)) => machine.cores / threads,
+                (Some(threads), None) => (machine.cores / threads).min(CPU_SLOTS),
+                (None, _) => machine.cores.min(CPU_SLOTS),
             });
             vec![None; count.max(1)]
         } else {
             let per_device = per_device.unwrap_or(1);
             gpus.into_iter().flat_map(|gpu| vec![Some(gpu); per_device]).collect()
         };
-        let share = (self.cores / devices.len()).max(1);
-        let launcher: Arc<dyn Launcher> = Arc::new(LocalLauncher);
+        let share = (machine.cores / devices.len()).max(1);
         Ok((0..)
             .zip(devices)
             .map(|(id, gpu)| Slot {
                 id: SlotId(id),
-                launcher: Arc::clone(&launcher),
-                threads: threads.unwrap_or(if gpu.is_some() {
+                host: self.host.clone(),
+                launcher: Arc::clone(&self.launcher),
+                threads: per_trial.unwrap_or(if gpu.is_some() {
                     share.min(THREADS_PER_GPU)
                 } else {
                     share
@@ -192,18 +256,35 @@ mod tests {
         }
     }
 
-    fn settings(devices: &str, trials_per_device: Option<u32>, threads_per_trial: Option<usize>) -> SlotSettings {
-        SlotSettings {
+    fn settings(devices: &str, per_device: Option<u32>, threads: Option<usize>) -> (MachineSettings, Option<usize>) {
+        let settings = MachineSettings {
             devices: devices.parse().unwrap(),
-            trials_per_device,
-            threads_per_trial,
-            silence: None,
+            trials_per_device: per_device,
+            ..MachineSettings::default()
+        };
+        (settings, threads)
+    }
+
+    fn site(machine: &Machine, settings: MachineSettings) -> Site {
+        Site {
+            machine: machine.clone(),
+            settings,
+            launcher: Arc::new(LocalLauncher),
+            host: None,
         }
     }
 
     /// (GPU, threads) of each slot.
-    fn plan(machine: &Machine, settings: &SlotSettings, frozen: Option<usize>) -> Vec<(Option<u32>, usize)> {
-        let slots = machine.slots(settings, frozen).unwrap();
+    fn plan(
+        machine: &Machine,
+        (settings, wanted): &(MachineSettings, Option<usize>),
+        frozen: Option<usize>,
+    ) -> Vec<(Option<u32>, usize)> {
+        let threads = Threads {
+            wanted: *wanted,
+            frozen,
+        };
+        let slots = slots(&[site(machine, settings.clone())], threads).unwrap();
         assert!(slots.iter().enumerate().all(|(n, slot)| slot.id == SlotId(n as u32)));
         slots
             .iter()
@@ -260,19 +341,55 @@ mod tests {
 
     #[test]
     fn a_worker_sees_its_own_gpu_and_no_other() {
-        let slots = machine(2, 8).slots(&settings("auto", None, None), None).unwrap();
+        let of = |devices| {
+            let site = site(&machine(2, 8), settings(devices, None, None).0);
+            slots(&[site], Threads::default()).unwrap()
+        };
         let seen = |slot: &Slot| slot.environment()[0].clone();
-        assert_eq!(seen(&slots[1]), ("CUDA_VISIBLE_DEVICES", "GPU-1".into()));
-        let cpu = machine(2, 8).slots(&settings("cpu", None, None), None).unwrap();
-        assert_eq!(seen(&cpu[0]), ("CUDA_VISIBLE_DEVICES", String::new()));
+        assert_eq!(seen(&of("auto")[1]), ("CUDA_VISIBLE_DEVICES".into(), "GPU-1".into()));
+        assert_eq!(seen(&of("cpu")[0]), ("CUDA_VISIBLE_DEVICES".into(), String::new()));
     }
 
     #[test]
     fn a_gpu_that_is_not_there_is_reported() {
-        let error = machine(2, 8).slots(&settings("0,5", None, None), None).unwrap_err();
+        let mut site = site(&machine(2, 8), settings("0,5", None, None).0);
+        let report = |site: &Site| {
+            slots(std::slice::from_ref(site), Threads::default())
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(report(&site), "there is no GPU 5: those that can be used are [0, 1]");
+        site.host = Some("gpu-box".into());
         assert_eq!(
-            error.to_string(),
-            "there is no GPU 5: those that can be used are [0, 1]"
+            report(&site),
+            "there is no GPU 5 on gpu-box: those that can be used are [0, 1]"
         );
+    }
+
+    #[test]
+    fn several_machines_have_one_number_of_threads_and_their_slots_are_numbered_through() {
+        let sites = [("auto", 0, 2), ("cpu", 1, 16), ("auto", 2, 32)].map(|(devices, gpus, cores)| Site {
+            host: Some(format!("with-{cores}")),
+            ..site(&machine(gpus, cores), settings(devices, None, None).0)
+        });
+        let planned = |threads| {
+            let slots = slots(&sites, threads).unwrap();
+            assert!(slots.iter().enumerate().all(|(n, slot)| slot.id == SlotId(n as u32)));
+            let named = slots.iter().map(Slot::name);
+            named.collect::<Vec<_>>()
+        };
+        let cpu = |host: &str, threads: usize, count: usize| {
+            let s = if threads == 1 { "" } else { "s" };
+            vec![format!("{host}: CPU, {threads} thread{s}"); count]
+        };
+        let gpus = ["with-32: GPU 0 A100".to_owned(), "with-32: GPU 1 A100".to_owned()];
+        let expected = [cpu("with-2", 1, 2), cpu("with-16", 1, 4), gpus.to_vec()].concat();
+        assert_eq!(planned(Threads::default()), expected);
+        let wanted = Threads {
+            wanted: Some(4),
+            frozen: None,
+        };
+        let expected = [cpu("with-2", 4, 1), cpu("with-16", 4, 4), gpus.to_vec()].concat();
+        assert_eq!(planned(wanted), expected);
     }
 }

@@ -8,10 +8,12 @@ use crate::study::{Fact, Record};
 
 /// A slot as the user knows it, and its record so far.
 pub(super) struct Place {
-    name: String,
+    pub(super) name: String,
     health: SlotHealth,
     /// Whether it has been set aside.
     aside: bool,
+    /// Whether its connection is lost.
+    pub(super) away: bool,
 }
 
 impl Place {
@@ -20,6 +22,7 @@ impl Place {
             name,
             health: SlotHealth::default(),
             aside: false,
+            away: false,
         }
     }
 }

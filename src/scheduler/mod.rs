@@ -4,6 +4,7 @@
 
 mod aside;
 mod cancellation;
+mod disconnected;
 mod edge;
 mod export;
 mod job;
@@ -68,6 +69,7 @@ pub async fn run<S: Slots, J: Storage, C: Clock>(
         cancellation,
         observer,
         remarks: BTreeSet::new(),
+        cut_off: BTreeMap::new(),
         unchecked: 0,
     };
     let outcome = scheduler.run(opened).await;
@@ -103,6 +105,8 @@ struct Scheduler<'a, S, J, C> {
     observer: &'a mut dyn Observer,
     /// What there were remarks about.
     remarks: BTreeSet<String>,
+    /// How often the connections to slots were lost that trained a trial, since it has last reported.
+    cut_off: BTreeMap<TrialId, u32>,
     /// How many events were handled since the study was last checked.
     unchecked: usize,
 }
@@ -268,8 +272,9 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 None
             }
             News::Happened(mut event) => {
-                if matches!(event, Event::Reported(_)) {
+                if let Event::Reported(reported) = &event {
                     self.paused_before = None;
+                    self.cut_off.remove(&reported.trial);
                 }
                 self.leave_out(&mut event).then_some(event)
             }
@@ -288,6 +293,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 let checkpoint = None;
                 Some(Event::Stopped { segment, checkpoint })
             }
+            News::Disconnected { segment, message } => self.disconnected(slot, segment, message),
             News::Exported { directory, mut results } => {
                 let measured = results.measurement.iter_mut().chain(&mut results.untrained);
                 measured.for_each(|measurement| self.leave_out_of(measurement));
@@ -312,6 +318,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
 
     /// A slot is idle. The first one measures the untrained model.
     async fn is_idle(&mut self, slot: SlotId, features: &[Feature]) {
+        self.connected(slot);
         let measure = features.contains(&Feature::Evaluate)
             && self.study.baseline().is_none()
             && self.evaluating.is_none_or(|busy| busy == slot)

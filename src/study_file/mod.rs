@@ -256,7 +256,7 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
     let trials = study.as_ref().map(|study| study.trials);
     let confirmed = |table: &Table| confirmation::read(table, trials).map(Some);
     let confirmation = optional(root, problems, "confirmation", || None, confirmed);
-    let slots = optional(root, problems, "slots", SlotSettings::default, slots::read);
+    let slots = slots::read(root, problems, text, path);
     let notified = |table: &Table| notify::read(table, directory).map(Some);
     let notify = optional(root, problems, "notify", || None, notified);
     let evaluations = evaluations.unwrap_or_default();

@@ -43,7 +43,7 @@ pub fn schema() -> Value {
             "policy": described(kinds(COMMON_KEYS, PolicyKind::KINDS, Some(PolicyKind::USUAL)), "How weak trials are stopped early."),
             "sampler": described(kinds(&[], SamplerSpec::KINDS, Some(SamplerSpec::USUAL)), "How configurations are drawn."),
             "confirmation": described(table(confirmation::KEYS), "How the best configurations are confirmed."),
-            "slots": described(table(slots::KEYS), "Where trials run."),
+            "slots": described(one_or_several(table(slots::KEYS)), "Where trials run: a table for each machine, if there are several."),
             "notify": described(table(notify::KEYS), "The command to which is reported what happens."),
             "trial": { "description": "What trains a trial.", "type": "object", "properties": trial },
             "evaluation": {
@@ -101,6 +101,11 @@ fn evaluation() -> Value {
 fn table(keys: &[Key]) -> Value {
     let properties: Map<String, Value> = keys.iter().map(|key| (key.name.to_owned(), property(key))).collect();
     json!({ "type": "object", "properties": properties, "required": required(keys), "additionalProperties": false })
+}
+
+/// A table of this kind, or an array of them.
+fn one_or_several(table: Value) -> Value {
+    json!({ "anyOf": [table, { "type": "array", "items": table, "minItems": 1 }] })
 }
 
 fn required(keys: &[Key]) -> Vec<&'static str> {

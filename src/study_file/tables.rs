@@ -78,8 +78,8 @@ pub(super) fn unknown_names(root: &Table) -> Vec<Problem> {
 
 /// The keys of a table that are not known.
 pub(super) fn unknown_keys(table: &Table) -> Vec<Problem> {
-    // Evaluations have tables within a table.
-    let own = table.name.split('.').next().unwrap_or_default();
+    // Evaluations have tables within a table, and of others there may be several.
+    let own = table.name.split(['.', '[']).next().unwrap_or_default();
     let keys = tables().into_iter().find(|(name, _)| *name == own);
     let keys = keys.map_or(Vec::new(), |(_, keys)| keys);
     table

@@ -61,14 +61,20 @@ impl Descendants {
     }
 }
 
-/// Kills what the workers of a study have left running whose `hpo` was killed, and returns how many processes that were.
-pub(super) fn kill_leftovers(study: &Path, which: Leftovers) -> usize {
-    let study = std::fs::canonicalize(study).unwrap_or_else(|_| study.to_owned());
-    let prefix = Mark::prefix(&study);
+/// Kills what the workers of a study have left running whose `hpo` was killed, and returns how many processes that were. The study's
+/// directory is as they were given it.
+pub(in crate::executor) fn kill_leftovers(study: &Path, which: Leftovers) -> usize {
+    let prefix = Mark::prefix(study);
     kill_marked(|mark| {
         let purpose = mark.strip_prefix(&prefix).and_then(Purpose::parse);
         purpose.is_some_and(|purpose| which.include(purpose))
     })
+}
+
+/// Kills what the workers of a study for one purpose have left running. The study's directory is as they were given it.
+pub(in crate::executor) fn kill_workers(study: &Path, purpose: Purpose) {
+    let own = Mark::new(study, purpose);
+    kill_marked(|mark| mark == own.as_str());
 }
 
 #[cfg(target_os = "linux")]

@@ -1,5 +1,6 @@
 //! Where workers run: how one is started there, and ended with all that it has started.
 
+mod command;
 mod descendants;
 mod local;
 
@@ -7,14 +8,23 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::time::Duration;
 
 use rustix::process::Pid;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::disk::has_ended;
+use crate::executor::program::Own;
 use crate::ids::SlotId;
 
+pub use command::CommandLauncher;
+pub(super) use descendants::{kill_leftovers, kill_workers};
 pub use local::LocalLauncher;
+pub(super) use local::{LocalWorker, describe, start};
+
+/// How often `hpo` and a worker elsewhere show each other that the connection stands.
+pub(super) const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// A place where workers can run. It may be another machine: nobody but the launcher knows by what a worker is found
 /// there.
@@ -36,10 +46,12 @@ pub trait Launcher: fmt::Debug + Send + Sync {
 pub struct Launch<'a> {
     /// The program and its arguments.
     pub command: &'a [String],
+    /// Which of the programs that come with `hpo` it is, if any: another machine has it at a place of its own.
+    pub own: Option<Own>,
     /// The directory to run in.
     pub directory: &'a Path,
     /// What its environment has beyond that of `hpo`.
-    pub environment: Vec<(&'static str, String)>,
+    pub environment: Vec<(String, String)>,
     /// The study's directory, as [`std::fs::canonicalize`] gives it.
     pub study: &'a Path,
     /// What the worker is for.
@@ -87,10 +99,21 @@ pub type Wait<'a> = Pin<Box<dyn Future<Output = io::Result<Exit>> + Send + 'a>>;
 /// How a worker has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exit {
-    /// Whether it has reported success.
-    pub success: bool,
+    /// What kind of end it was.
+    pub kind: ExitKind,
     /// The same in words, for the user.
     pub description: String,
+}
+
+/// Kinds of ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitKind {
+    /// It has reported success.
+    Success,
+    /// It has failed, or was killed.
+    Failure,
+    /// The connection to it has ended, whatever became of it.
+    Disconnected,
 }
 
 /// Why a worker can't be started.
@@ -110,6 +133,9 @@ pub enum LaunchError {
         /// What the system says.
         source: io::Error,
     },
+    /// What is to be started can't be written as JSON for another machine, as a path that is not UTF-8 can't.
+    #[error("the order can't be sent there: {0}")]
+    Request(serde_json::Error),
     /// It was started without its streams.
     #[error("the worker has no pipes")]
     NoStreams,
@@ -147,7 +173,8 @@ impl Purpose {
 }
 
 /// Which of the workers that a study has left running are ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Leftovers {
     /// Those of searches, and of exports whose `hpo` has ended.
     All,

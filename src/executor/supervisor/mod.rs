@@ -2,6 +2,7 @@
 
 mod messages;
 mod orders;
+mod outage;
 mod remarks;
 mod state;
 #[cfg(test)]
@@ -98,7 +99,7 @@ impl Supervisor {
 
     /// Keeps workers on the slot, one after the other, until the scheduler has gone or no worker can run here.
     pub(super) async fn run(mut self) {
-        let mut false_starts = 0;
+        let (mut false_starts, mut outages) = (0, 0);
         loop {
             let (end, left, spoke) = match self.launch() {
                 Ok(mut worker) => {
@@ -112,6 +113,13 @@ impl Supervisor {
             };
             let (failure, printed, is_fatal, left) = match end {
                 End::Closed => return,
+                End::Died(failure @ Failure::Disconnected(_)) => {
+                    outages = if spoke { 0 } else { outages + 1 };
+                    if self.lose_connection(&failure, outages).await.is_none() {
+                        return;
+                    }
+                    continue;
+                }
                 End::Replaced(failure) => (failure, String::new(), false, false),
                 // The next one would do no better: it is a program of another kind.
                 End::Died(Failure::Left(how)) if !spoke => (Failure::Mute(how), self.log.tail(), true, false),
@@ -134,6 +142,7 @@ impl Supervisor {
         self.log.begin();
         let launched = self.slot.launcher.launch(&Launch {
             command: &self.program.command,
+            own: self.program.own,
             directory: &self.program.directory,
             environment: self.slot.environment(),
             study: &self.study,

@@ -48,7 +48,7 @@ pub(super) async fn long_awaited(awaited: Option<(Awaited, Instant)>) -> Awaited
 impl Supervisor {
     /// Says what is missing, what has come instead, and what that may come of.
     pub(super) async fn remark_on_silence(&self, awaited: Awaited) {
-        if self.program.is_own {
+        if self.program.own.is_some() {
             return;
         }
         let slot = self.slot.id;

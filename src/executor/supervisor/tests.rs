@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 use crate::executor::failure::Failure;
 use crate::executor::{
-    Exit, Inspection, Launch, LaunchError, Launched, Launcher, Leftovers, News, Order, Program, RunningWorker,
-    SegmentSpec, Slot, SlotNews, Wait, Worker,
+    Exit, ExitKind, Inspection, Launch, LaunchError, Launched, Launcher, Leftovers, News, Order, Program,
+    RunningWorker, SegmentSpec, Slot, SlotNews, Wait, Worker,
 };
 use crate::ids::{SegmentId, SlotId, TrialId};
 use crate::store::StudyDirectory;
@@ -65,7 +65,7 @@ impl RunningWorker for Remote {
     }
 
     fn kill(&mut self) {
-        end(&self.exit, false, "killed");
+        end(&self.exit, ExitKind::Failure, "killed");
     }
 }
 
@@ -75,9 +75,9 @@ impl Drop for Remote {
     }
 }
 
-fn end(exit: &watch::Sender<Option<Exit>>, success: bool, how: &str) {
+fn end(exit: &watch::Sender<Option<Exit>>, kind: ExitKind, how: &str) {
     let description = how.to_owned();
-    exit.send_if_modified(|exit| exit.is_none() && exit.replace(Exit { success, description }).is_none());
+    exit.send_if_modified(|exit| exit.is_none() && exit.replace(Exit { kind, description }).is_none());
 }
 
 /// A worker, as it sees itself.
@@ -134,7 +134,14 @@ impl Played {
     }
 
     fn leave(self, success: bool) {
-        end(&self.exit, success, "left");
+        self.end(match success {
+            true => ExitKind::Success,
+            false => ExitKind::Failure,
+        });
+    }
+
+    fn end(self, kind: ExitKind) {
+        end(&self.exit, kind, "left");
     }
 
     async fn check_killed(mut self) {
@@ -163,6 +170,7 @@ impl Bench {
         let (sender, news) = mpsc::channel(8);
         let slot = Slot {
             id: SlotId(0),
+            host: None,
             launcher: Arc::new(Elsewhere(launched)),
             gpu: None,
             threads: 3,
@@ -173,7 +181,7 @@ impl Bench {
             directory: "/".into(),
             study: "s".into(),
             settings: [].into(),
-            is_own: false,
+            own: None,
             release: None,
             cache: None,
             inspection,
@@ -380,4 +388,47 @@ async fn a_worker_goes_with_its_slot() {
     bench.is_idle().await;
     drop(bench);
     worker.check_killed().await;
+}
+
+/// Its connection is no more than that: what it was given goes back, without a failure, and others can have it.
+#[tokio::test(start_paused = true)]
+async fn what_a_lost_connection_takes_with_it_is_handed_back_and_the_connection_made_again() {
+    let mut bench = Bench::new();
+    let mut first = bench.workers.recv().await.unwrap();
+    first.begin().await;
+    bench.is_idle().await;
+    bench.train(segment(4));
+    first.runs(segment(4)).await;
+    first.stdout.write_all(b"{\"type\":\"report\",\"tri").await.unwrap();
+    first.end(ExitKind::Disconnected);
+    let lost = |message: &News, segment: Option<SegmentId>| {
+        let News::Disconnected { segment: of, message } = message else {
+            panic!("{message:?}");
+        };
+        assert!(
+            message.starts_with("the connection to the worker is lost (left)"),
+            "{message}"
+        );
+        assert_eq!(*of, segment);
+    };
+    lost(&bench.news().await, Some(segment(4)));
+    bench.train(segment(5));
+    lost(&bench.news().await, Some(segment(5)));
+    bench.slot.order(Order::Evaluate);
+    lost(&bench.news().await, None);
+    let mut began = tokio::time::Instant::now();
+    for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
+        let unreachable = bench.workers.recv().await.unwrap();
+        assert_eq!(began.elapsed().as_secs(), pause);
+        began = tokio::time::Instant::now();
+        unreachable.end(ExitKind::Disconnected);
+        lost(&bench.news().await, None);
+    }
+    let mut worker = bench.workers.recv().await.unwrap();
+    worker.begin().await;
+    bench.is_idle().await;
+    bench.train(segment(4));
+    worker.runs(segment(4)).await;
+    worker.diverge(segment(4)).await;
+    assert!(matches!(bench.news().await, News::Happened(Event::Reported(_))));
 }

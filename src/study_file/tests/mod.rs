@@ -1,4 +1,5 @@
 mod files;
+mod machines;
 mod mistakes;
 mod models;
 mod properties;
@@ -13,7 +14,7 @@ use hpo_protocol::Unit;
 use serde_json::json;
 
 use super::*;
-use crate::devices::{Devices, DevicesError};
+use crate::devices::{Devices, DevicesError, MachineSettings};
 use crate::space::{Distribution, Parameter};
 use crate::study::{Asha, AsyncHyperband, Hyperband, MedianStopping, SuccessiveHalving};
 

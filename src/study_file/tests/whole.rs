@@ -42,10 +42,14 @@ fn a_whole_study_is_read() {
     let file = parse_at(&format!("\u{feff}{WHOLE}")).unwrap();
     assert_eq!(file.text, WHOLE);
     let slots = SlotSettings {
-        devices: Devices::Gpus(vec![1, 0]),
-        trials_per_device: Some(2),
         threads_per_trial: Some(3),
-        silence: None,
+        machines: vec![MachineSettings {
+            place: Some("/here/sub/space.toml:15".to_owned()),
+            launch: None,
+            devices: Devices::Gpus(vec![1, 0]),
+            trials_per_device: Some(2),
+            silence: None,
+        }],
     };
     assert_eq!(file.slots, slots);
     let spec = StudySpec {

@@ -11,7 +11,7 @@ use std::path::Path;
 
 pub use model::{bert, write_model, write_whole_model};
 pub use place::{Place, copy_tree};
-pub use process::{Run, Running, is_gone, wait_until_gone};
+pub use process::{Run, Running, is_gone, of_workers, wait_until_gone};
 
 /// The example for a trainer of one's own.
 pub const EXAMPLE: &str = "examples/trainer.py";

@@ -59,6 +59,25 @@ impl Place {
         path
     }
 
+    /// The same with these tables in the place of `[slots]`.
+    pub fn space_on(&self, name: &str, trials: u64, tables: &str, trainer: &str, trial: &str) -> PathBuf {
+        let path = self.space(name, trials, 1, trainer, trial);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (before, rest) = text.split_once("[slots]\n").unwrap();
+        let (_, after) = rest.split_once("[trial]\n").unwrap();
+        std::fs::write(&path, format!("{before}{tables}\n[trial]\n{after}")).unwrap();
+        path
+    }
+
+    /// A table for one slot on the CPU of a machine that this command leads to, where `hpo` is the real one.
+    pub fn machine(&self, launch: &[&str]) -> String {
+        let hpo = self.hpo::<&str>(&[]);
+        format!(
+            "[[slots]]\nlaunch = {launch:?}\nhpo = {:?}\ndevices = \"cpu\"\ntrials_per_device = 1\nthreads_per_trial = 1\n",
+            hpo.get_program()
+        )
+    }
+
     /// Writes a few triplets of texts for the embedding trainer into `name`, one for each number.
     pub fn triplets(&self, name: &str, numbers: Range<u32>) {
         let lines = numbers.map(|n| {

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, ChildStderr, Output};
 use std::time::{Duration, Instant};
 
@@ -100,6 +101,22 @@ impl Running {
         let status = self.child.wait().unwrap();
         (status.code().unwrap_or_else(|| -status.signal().unwrap()), rest)
     }
+}
+
+/// The processes that the workers of a study are, or have started.
+pub fn of_workers(study: &Path) -> Vec<String> {
+    let study = study.canonicalize().unwrap_or_else(|_| study.to_owned());
+    let mark = format!("HPO_WORKER={}#", study.display());
+    let is_marked = |pid: &String| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment
+            .split(|byte| *byte == 0)
+            .any(|variable| variable.starts_with(mark.as_bytes()))
+    };
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let processes = processes.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let processes = processes.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    processes.filter(is_marked).filter(|pid| !is_gone(pid)).collect()
 }
 
 /// Whether a process has ended.

@@ -1,0 +1,161 @@
+//! The agent as the keeper of one worker: between the streams of the launch command and those of the worker.
+
+use std::io::{self, Write};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::message::{LaunchOrder, Note};
+use crate::executor::launcher::{self, KEEPALIVE, Launch, LocalWorker, Purpose, RunningWorker};
+
+/// After so long without a sign from `hpo`, which gives one more often, the connection is taken to be dead.
+const SILENCE: Duration = KEEPALIVE.saturating_mul(8);
+
+/// How long the worker may take to end by itself: first for the end of its input, then for the request to terminate. `hpo` gives it a
+/// little more time, and sees its end.
+const FAREWELL: Duration = Duration::from_millis(1500);
+
+/// What a shell returns if there is no such program.
+const NOT_FOUND: u8 = 127;
+
+/// Runs a worker until it ends, `hpo` ends, or this process is `asked_to_stop`, and returns its exit code as a shell does.
+pub(super) async fn launch(
+    order: LaunchOrder,
+    mut input: impl AsyncBufRead + Unpin,
+    asked_to_stop: impl Future<Output = ()>,
+) -> u8 {
+    let purpose = match order.slot {
+        Some(slot) => {
+            // One whose connection was lost may not have noticed it yet.
+            launcher::kill_workers(&order.study, Purpose::Slot(slot));
+            Purpose::Slot(slot)
+        }
+        // It is known here by a process that lasts as long as the `hpo` that asks for it.
+        None => Purpose::Export(std::process::id()),
+    };
+    let command = match order.own {
+        Some(own) => own.command().unwrap_or_default(),
+        None => order.command,
+    };
+    let started = launcher::start(
+        &Launch {
+            command: &command,
+            own: order.own,
+            directory: &order.directory,
+            environment: order.environment,
+            study: &order.study,
+            purpose,
+        },
+        Stdio::inherit,
+    );
+    let (mut worker, stdin) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            say_exited(false, error.to_string());
+            return NOT_FOUND;
+        }
+    };
+    let ended = tokio::select! {
+        status = worker.ended() => Some(status),
+        () = relay(&mut input, stdin) => None,
+        () = asked_to_stop => None,
+    };
+    let ended = match ended {
+        Some(status) => status,
+        None => end(&mut worker).await,
+    };
+    match ended {
+        Ok(status) => {
+            say_exited(status.success(), launcher::describe(status));
+            exit_code(status)
+        }
+        Err(error) => {
+            say_exited(false, error.to_string());
+            1
+        }
+    }
+}
+
+/// Says it on standard error: standard output is the worker's.
+fn say_exited(success: bool, description: String) {
+    let note = Note::Exited { success, description };
+    // If nobody listens, nobody has to know.
+    let _ = io::stderr().write_all(note.line().as_bytes());
+}
+
+fn exit_code(status: ExitStatus) -> u8 {
+    use std::os::unix::process::ExitStatusExt;
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
+
+/// Ends a worker whose input has ended.
+async fn end(worker: &mut LocalWorker) -> io::Result<ExitStatus> {
+    if let Ok(status) = timeout(FAREWELL, worker.ended()).await {
+        return status;
+    }
+    worker.terminate();
+    if let Ok(status) = timeout(FAREWELL, worker.ended()).await {
+        return status;
+    }
+    worker.kill();
+    worker.ended().await
+}
+
+/// Passes on what comes until there is nothing more, or nothing for too long. A worker that has closed its input may go on.
+async fn relay(input: &mut (impl AsyncBufRead + Unpin), stdin: impl AsyncWrite + Unpin) {
+    let mut stdin = Some(stdin);
+    let mut fresh = true;
+    while let Ok(Ok(read)) = timeout(SILENCE, input.fill_buf()).await {
+        if read.is_empty() {
+            return;
+        }
+        let (taken, kept) = (read.len(), without_empty_lines(read, &mut fresh));
+        input.consume(taken);
+        if let Some(pipe) = &mut stdin
+            && (pipe.write_all(&kept).await.is_err() || pipe.flush().await.is_err())
+        {
+            stdin = None;
+        }
+    }
+}
+
+/// The bytes without empty lines; `fresh` is whether a line begins with them, and afterwards whether one begins behind them.
+fn without_empty_lines(bytes: &[u8], fresh: &mut bool) -> Vec<u8> {
+    let mut keep = |byte: &&u8| {
+        let empty = *fresh && **byte == b'\n';
+        *fresh = **byte == b'\n';
+        !empty
+    };
+    bytes.iter().filter(|byte| keep(byte)).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::BufReader;
+
+    #[tokio::test(start_paused = true)]
+    async fn signs_of_life_stay_with_the_agent() {
+        let (mut hpo, input) = tokio::io::duplex(64);
+        let (pipe, mut worker) = tokio::io::duplex(1 << 10);
+        let began = tokio::time::Instant::now();
+        let sends = async {
+            for part in ["\n", "{\"a\":1}", "\n", "\n\n{\"b\"", ":2}\n", "\n"] {
+                hpo.write_all(part.as_bytes()).await.unwrap();
+                tokio::time::sleep(SILENCE * 3 / 4).await;
+            }
+            hpo
+        };
+        let mut input = BufReader::new(input);
+        let ((), _silent) = tokio::join!(relay(&mut input, pipe), sends);
+        assert_eq!(began.elapsed(), SILENCE * 19 / 4, "as long after the last one");
+        let mut read = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut worker, &mut read)
+            .await
+            .unwrap();
+        assert_eq!(read, b"{\"a\":1}\n{\"b\":2}\n");
+    }
+}
