@@ -256,8 +256,7 @@ mod tests {
             "{complaint}"
         );
         let pid = std::fs::read_to_string(place.path().join("pid")).unwrap();
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-        assert!(stat.is_empty() || stat.contains(") Z"), "{stat}");
+        hpo_test_support::wait_until_gone(pid.trim());
     }
 
     #[test]
