@@ -362,7 +362,9 @@ def _written(tables: Mapping[str, Mapping[str, Any]], directory: Path) -> Path:
     if Path(name).name != name:
         raise ValueError(f"a study's name is a file name, not {name!r}")
     trial = {"command": ["python3", "-m", "hpo.ask"], **tables.get("trial", {})}
-    slots = {"trials_per_device": 1, **tables.get("slots", {})}
+    slots = tables.get("slots", {})
+    if isinstance(slots, Mapping):
+        slots = {"trials_per_device": 1, **slots}
     text = _toml.dumps({**tables, "trial": trial, "slots": slots})
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / f"{name}.toml"

@@ -60,11 +60,13 @@ tables = {
     "study": {"name": "s", "trials": 6},
     "policy": {"type": "none", "max_resource": 1},
     "slots": {"trials_per_device": 3, "devices": "cpu"},
+    "try_first": [{"x": 0.25}, {"x": 0.75}],
     "space": {"x": {"type": "uniform", "low": 0.0, "high": 1.0}},
 }
 study = hpo.Study(tables)
 out = [study.ask() for _ in range(3)]
 assert len({trial.number for trial in out}) == 3
+assert {0.25, 0.75} < {trial["x"] for trial in out}, out
 out[2].fail("it was too hot")
 for trial in out[:2]:
     study.tell(trial, loss=trial["x"])
@@ -91,7 +93,7 @@ fn what_is_wrong_with_a_study_is_an_error_of_the_program() {
 import hpo
 
 for tables, expected in [
-    ({"study": {"name": "a"}, "policy": {"max_resource": 1}, "space": {"x": {"type": "unifrom", "low": 0, "high": 1}}}, 'did you mean `"uniform"`'),
+    ({"study": {"name": "a"}, "policy": {"max_resource": 1}, "space": {"x": {"type": "unifrom", "low": 0, "high": 1}}}, 'did you mean `uniform`'),
     ({"study": {"name": "a/b"}}, "a file name"),
     ({"study": {"name": "a"}, "space": {"x": {"type": "choice", "values": [None]}}}, "space.x.values"),
 ]:
