@@ -119,10 +119,12 @@ fn syntax(line: &str, layout: Option<&Layout>, error: &serde_json::Error) -> Pro
         let help = "write `null` where there is no value";
         return Problem::new(line, at..at + name.len(), message, help);
     }
-    let end = line.ceil_char_boundary((start + 1).min(line.len()));
-    if line[start..end] == *"\r" {
-        return Problem::new(line, start..end, CARRIAGE_RETURNS, LINE_ENDS);
+    // To JSON it is a blank, so what is wrong is the row behind it.
+    let blanks = line[..start].trim_end().len()..start;
+    if let Some(at) = line[blanks.clone()].find('\r').map(|at| blanks.start + at) {
+        return Problem::new(line, at..at + 1, CARRIAGE_RETURNS, LINE_ENDS);
     }
+    let end = line.ceil_char_boundary((start + 1).min(line.len()));
     let help = match error.is_eof() && line.trim() == "{" {
         true => "write each object on one line, as `jq -c .` does",
         false => FORM,
