@@ -5,7 +5,7 @@ TRAINER := -p hpo-trial-embedding --release
 CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-script -p hpo-test-support
 
 # Cargo would otherwise take make's number of jobs for its own.
-unexport MAKEFLAGS
+unexport MAKEFLAGS MFLAGS
 
 .PHONY: help setup build demo test lint deny wheel dist install bench bench-quality bench-validation bench-evaluation bench-store \
 	bench-script simulate-faults build-core build-trainer test-tools test-core test-trainer doc check-exports
