@@ -10,7 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use serde_json::Value;
 
 use crate::study_file::NotifySettings;
@@ -180,25 +181,30 @@ impl Runner {
             // It need not read what it is sent, and then this ends with it.
             std::thread::spawn(move || stdin.write_all(message.as_bytes()));
         }
-        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let group = Pid::from_child(&child);
         let began = Instant::now();
-        let ended = loop {
-            match child.try_wait() {
-                Ok(Some(status)) if status.success() => break Ok(()),
-                Ok(Some(status)) => break Err(format!("has failed ({status})")),
+        // It is not waited for yet, so that its group's number stays its own.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let given_up = loop {
+            match waitid(WaitId::Pid(group), look) {
+                Ok(Some(_)) => break None,
                 Ok(None) if began.elapsed() >= self.limit => {
-                    break Err(format!("had not ended after {} s and was killed", self.limit.as_secs()));
+                    let limit = self.limit.as_secs();
+                    break Some(Err(format!("had not ended after {limit} s and was killed")));
                 }
-                Ok(None) if self.shared.lock().abandoned => break Ok(()),
-                Ok(None) => std::thread::sleep(LOOK),
-                Err(error) => break Err(format!("can't be waited for: {error}")),
+                Ok(None) if self.shared.lock().abandoned => break Some(Ok(())),
+                Ok(None) | Err(Errno::INTR) => std::thread::sleep(LOOK),
+                Err(error) => break Some(Err(format!("can't be waited for: {error}"))),
             }
         };
-        // What it has left running may hold files open.
-        let _ = group.map(|group| kill_process_group(group, Signal::KILL));
-        // One that has ended is gone already.
-        let _ = child.wait();
-        ended
+        // What it has left running may hold files open. It may all have gone.
+        let _ = kill_process_group(group, Signal::KILL);
+        let status = child.wait();
+        given_up.unwrap_or_else(|| match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("has failed ({status})")),
+            Err(error) => Err(format!("can't be waited for: {error}")),
+        })
     }
 
     fn spawn(&self) -> std::io::Result<Child> {

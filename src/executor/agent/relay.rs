@@ -68,7 +68,7 @@ pub(super) async fn launch(
     };
     match ended {
         Ok(status) => {
-            say_exited(status.success(), launcher::describe(status));
+            say_exited(status.success(), hpo_script::describe(status));
             exit_code(status)
         }
         Err(error) => {

@@ -124,7 +124,7 @@ impl RunningWorker for LocalWorker {
                     true => ExitKind::Success,
                     false => ExitKind::Failure,
                 },
-                description: describe(status),
+                description: hpo_script::describe(status),
             })
         })
     }
@@ -145,14 +145,5 @@ impl RunningWorker for LocalWorker {
 impl Drop for LocalWorker {
     fn drop(&mut self) {
         self.kill();
-    }
-}
-
-/// How a worker has ended, for the user.
-pub(in crate::executor) fn describe(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match status.signal() {
-        Some(9) => format!("{status}: killed, as the system does where memory is short"),
-        _ => status.to_string(),
     }
 }

@@ -21,7 +21,7 @@ use crate::ids::SlotId;
 pub use command::CommandLauncher;
 pub(super) use descendants::{kill_leftovers, kill_workers};
 pub use local::LocalLauncher;
-pub(super) use local::{LocalWorker, describe, start};
+pub(super) use local::{LocalWorker, start};
 
 /// How often `hpo` and a worker elsewhere show each other that the connection stands.
 pub(super) const KEEPALIVE: Duration = Duration::from_secs(15);

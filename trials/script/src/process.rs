@@ -68,8 +68,7 @@ impl Process {
             command.pre_exec(|| Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?));
         }
         let mut child = command.spawn()?;
-        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let group = group.ok_or_else(|| io::Error::other("it has no process id"))?;
+        let group = Pid::from_child(&child);
         let streams: [Option<Box<dyn Read + Send>>; 2] = [
             child.stdout.take().map(|pipe| Box::new(pipe) as _),
             child.stderr.take().map(|pipe| Box::new(pipe) as _),
@@ -145,8 +144,8 @@ fn read(mut stream: Box<dyn Read + Send>, send: impl Fn(Sign) -> bool, number: u
     send(Sign::Silent);
 }
 
-/// How a script has ended, in words.
-pub(crate) fn describe(status: ExitStatus) -> String {
+/// How a process has ended, for the user.
+pub fn describe(status: ExitStatus) -> String {
     match status.signal() {
         Some(9) => format!("{status}: killed, as the system does where memory is short"),
         _ => status.to_string(),
