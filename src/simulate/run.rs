@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use super::edge::{Best, Memory, VirtualClock, VirtualSlots};
 use super::formula::Missing;
 use super::world::{Conditions, Moment, World};
-use crate::scheduler::{self, Cancellation, Ended, Job};
+use crate::scheduler::{self, Cancellation, Ended, Job, Observer};
 use crate::study::{Study, StudySpec};
 
 /// The outcome of a simulated study.
@@ -43,19 +43,8 @@ impl Simulated {
 /// # Errors
 /// If the objective needs a parameter that the space does not have.
 pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, Missing> {
-    let limits = spec.limits();
     let slots = conditions.slots;
-    let cancellation = Cancellation::new();
-    let world = Rc::new(RefCell::new(World::new(&spec, conditions, cancellation.clone())));
-    let job = Job {
-        study: Study::new(spec),
-        slots: VirtualSlots(world.clone()),
-        storage: Memory,
-        clock: VirtualClock(world.clone()),
-    };
-    let mut best = Best(world.clone());
-    let ended = drive(scheduler::run(job, limits, &mut best, cancellation));
-    drop(best);
+    let (world, ended) = run(spec, conditions, Best);
     let Some(Ended { study, .. }) = ended else {
         unreachable!("virtual slots have news, or have asked the loop to stop");
     };
@@ -81,6 +70,26 @@ pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, Mi
         utilisation: share(busy, world.now),
         until_last_trial: share(world.last_trial.1, world.last_trial.0),
     })
+}
+
+/// Runs a study in a world, watched by what `observer` makes for it; nothing has ended if the loop was left waiting.
+fn run<O: Observer>(
+    spec: StudySpec,
+    conditions: Conditions,
+    observer: impl FnOnce(Rc<RefCell<World>>) -> O,
+) -> (Rc<RefCell<World>>, Option<Ended<Memory>>) {
+    let limits = spec.limits();
+    let cancellation = Cancellation::new();
+    let world = Rc::new(RefCell::new(World::new(&spec, conditions, cancellation.clone())));
+    let job = Job {
+        study: Study::new(spec),
+        slots: VirtualSlots(world.clone()),
+        storage: Memory,
+        clock: VirtualClock(world.clone()),
+    };
+    let mut observer = observer(world.clone());
+    let ended = drive(scheduler::run(job, limits, &mut observer, cancellation));
+    (world, ended)
 }
 
 /// Runs what never has to wait for long: all that it waits for is there, is brought about by its own doing, or will never come.
@@ -111,7 +120,6 @@ impl Wake for Woken {
 mod tests {
     use super::*;
     use crate::analysis::remaining;
-    use crate::scheduler::Observer;
     use crate::simulate::{Formula, Objective};
     use crate::study::Record;
     use crate::study_file::parse;
@@ -145,20 +153,12 @@ mod tests {
             spread: 0.0,
             budget: None,
         };
-        let (limits, cancellation) = (spec.limits(), Cancellation::new());
-        let world = Rc::new(RefCell::new(World::new(&spec, conditions, cancellation.clone())));
-        let job = Job {
-            study: Study::new(spec),
-            slots: VirtualSlots(world.clone()),
-            storage: Memory,
-            clock: VirtualClock(world.clone()),
-        };
         let left = Rc::default();
-        let mut watch = Watch {
-            best: Best(world.clone()),
+        let (world, ended) = run(spec, conditions, |world| Watch {
+            best: Best(world),
             left: Rc::clone(&left),
-        };
-        assert!(drive(scheduler::run(job, limits, &mut watch, cancellation)).is_some());
+        });
+        assert!(ended.is_some());
         let (end, left) = (world.borrow().now as f64, left.borrow());
         // All trials are equally fast: an epoch takes a minute.
         let each = 60_000.0;

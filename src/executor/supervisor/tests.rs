@@ -199,6 +199,14 @@ impl Bench {
         self.news.recv().await.unwrap().news
     }
 
+    /// The next worker, which has reported that it is ready, and is idle.
+    async fn ready_worker(&mut self) -> Played {
+        let mut worker = self.workers.recv().await.unwrap();
+        worker.begin().await;
+        self.is_idle().await;
+        worker
+    }
+
     async fn is_idle(&mut self) {
         let features = vec![Feature::Export];
         assert_eq!(self.news().await, News::Idle { features });
@@ -251,9 +259,7 @@ async fn a_worker_that_has_read_other_files_gets_nothing_to_do() {
             false => Ok(()),
         }
     }));
-    let mut first = bench.workers.recv().await.unwrap();
-    first.begin().await;
-    bench.is_idle().await;
+    let first = bench.ready_worker().await;
     changed.store(true, Relaxed);
     first.leave(false);
     let mut second = bench.workers.recv().await.unwrap();
@@ -274,17 +280,13 @@ async fn what_waits_for_a_worker_can_be_stopped() {
         checkpoint: None,
     });
     assert_eq!(bench.news().await, stopped);
-    let mut worker = bench.workers.recv().await.unwrap();
-    worker.begin().await;
-    bench.is_idle().await;
+    let _worker = bench.ready_worker().await;
 }
 
 #[tokio::test]
 async fn a_worker_that_leaves_when_it_is_asked_again_costs_nothing() {
     let mut bench = Bench::new();
-    let mut first = bench.workers.recv().await.unwrap();
-    first.begin().await;
-    bench.is_idle().await;
+    let mut first = bench.ready_worker().await;
     bench.train(segment(4));
     first.runs(segment(4)).await;
     first.diverge(segment(4)).await;
@@ -308,9 +310,7 @@ async fn a_worker_that_leaves_when_it_is_asked_again_costs_nothing() {
 #[tokio::test]
 async fn a_slot_says_once_that_it_is_idle_whatever_becomes_of_its_worker() {
     let mut bench = Bench::new();
-    let mut first = bench.workers.recv().await.unwrap();
-    first.begin().await;
-    bench.is_idle().await;
+    let first = bench.ready_worker().await;
     first.leave(false);
     let mut second = bench.workers.recv().await.unwrap();
     second.begin().await;
@@ -383,9 +383,7 @@ async fn a_program_of_another_kind_is_not_started_again() {
 #[tokio::test]
 async fn a_worker_goes_with_its_slot() {
     let mut bench = Bench::new();
-    let mut worker = bench.workers.recv().await.unwrap();
-    worker.begin().await;
-    bench.is_idle().await;
+    let worker = bench.ready_worker().await;
     drop(bench);
     worker.check_killed().await;
 }
@@ -394,9 +392,7 @@ async fn a_worker_goes_with_its_slot() {
 #[tokio::test(start_paused = true)]
 async fn what_a_lost_connection_takes_with_it_is_handed_back_and_the_connection_made_again() {
     let mut bench = Bench::new();
-    let mut first = bench.workers.recv().await.unwrap();
-    first.begin().await;
-    bench.is_idle().await;
+    let mut first = bench.ready_worker().await;
     bench.train(segment(4));
     first.runs(segment(4)).await;
     first.stdout.write_all(b"{\"type\":\"report\",\"tri").await.unwrap();
@@ -424,9 +420,7 @@ async fn what_a_lost_connection_takes_with_it_is_handed_back_and_the_connection_
         unreachable.end(ExitKind::Disconnected);
         lost(&bench.news().await, None);
     }
-    let mut worker = bench.workers.recv().await.unwrap();
-    worker.begin().await;
-    bench.is_idle().await;
+    let mut worker = bench.ready_worker().await;
     bench.train(segment(4));
     worker.runs(segment(4)).await;
     worker.diverge(segment(4)).await;
