@@ -61,10 +61,8 @@ build-core:
 build-trainer: setup
 	cargo test --locked $(TRAINER) --no-run
 
-# Most of these tests wait for a worker or for the disk, so twice as many run at a time as there are cores, and their files are kept in
-# memory where there are 8 GB for them. The tests of full disks and power cuts mount file systems of their own.
+# Many of these tests wait for a disk or a worker, so twice as many run at a time as there are cores.
 test-core: build-core build-trainer
-	if test -w /dev/shm && test "$$(df --output=avail /dev/shm | tail -n 1)" -gt 8000000; then export TMPDIR=/dev/shm; fi; \
 	RUST_TEST_THREADS=$$((2 * $$(getconf _NPROCESSORS_ONLN))) cargo test --locked $(CORE)
 
 test-trainer: build-trainer

@@ -21,7 +21,7 @@ struct Original {
 
 impl Original {
     fn new() -> Self {
-        let place = Place::new();
+        let place = Place::in_memory();
         place.search(&place.space("s", 6, 2, WHOLE, "")).ok();
         // One more opening, so that the database is whole on disk.
         let store = store::open(&StudyDirectory::new(place.study("s"))).unwrap();

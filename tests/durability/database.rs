@@ -97,7 +97,7 @@ fn studies_of_the_first_release_are_answered_from_both() {
     let mut studies = 0;
     for fixture in fs::read_dir(fixtures).unwrap() {
         let fixture = fixture.unwrap().path();
-        let place = Place::new();
+        let place = Place::in_memory();
         place.copy(&fixture, "s");
         place.run(&["fsck", "s", "--repair"]);
         both_answer_the_same(&place, &fixture.display().to_string(), "x", "accuracy");

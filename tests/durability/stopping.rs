@@ -27,8 +27,8 @@ fn what_a_killed_run_has_left_behind_is_ended_by_the_next() {
 #[test]
 fn killed_at_any_moment_it_goes_on_to_the_same_answer() {
     let place = Place::new();
-    place.search(&place.space("plain", 18, 2, EXAMPLE, "")).ok();
-    let file = place.space("killed", 18, 2, EXAMPLE, "");
+    place.search(&place.space("plain", 90, 2, EXAMPLE, "")).ok();
+    let file = place.space("killed", 90, 2, EXAMPLE, "");
     let mut kills = 0;
     for lines in [1, 3, 2, 5, 4, 7, 6, 9, 8, 11, 13, 10, 12] {
         let mut running = place.start(&file);
@@ -47,8 +47,8 @@ fn killed_at_any_moment_it_goes_on_to_the_same_answer() {
 #[test]
 fn ctrl_c_stops_in_good_order_and_says_how_to_go_on() {
     let place = Place::new();
-    place.search(&place.space("plain", 18, 2, EXAMPLE, "")).ok();
-    let file = place.space("stopped", 18, 2, EXAMPLE, "");
+    place.search(&place.space("plain", 90, 2, EXAMPLE, "")).ok();
+    let file = place.space("stopped", 90, 2, EXAMPLE, "");
     let mut running = place.start(&file);
     assert!(running.wait_for("trial", 8));
     running.signal(Signal::INT);

@@ -31,6 +31,15 @@ impl Place {
         }
     }
 
+    /// An empty one in memory, if the system has a place for files there: for tests that open a study a thousand times, which on a disk
+    /// wait for it to sync what nobody needs.
+    pub fn in_memory() -> Self {
+        let memory = tempfile::tempdir_in("/dev/shm");
+        Self {
+            dir: memory.or_else(|_| tempfile::tempdir()).unwrap(),
+        }
+    }
+
     /// The path of a file in it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
