@@ -2,6 +2,7 @@
 
 mod agent;
 mod completions;
+mod doctor;
 mod error;
 mod export;
 mod export_trials;
@@ -62,6 +63,8 @@ pub struct Arguments {
 enum Verb {
     /// Write a study's file for a model and data, to begin with
     Init(init::Init),
+    /// Say what this machine can do, and what to change
+    Doctor(doctor::Doctor),
     /// Search a space, or resume a search that was stopped
     Search(search::Search),
     /// Resume a study that was stopped
@@ -121,6 +124,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
     let studies = Studies(arguments.studies);
     let done = match arguments.verb {
         Verb::Init(verb) => verb.run(),
+        Verb::Doctor(verb) => verb.run(&studies),
         Verb::Search(verb) => verb.run(&studies),
         Verb::Resume(verb) => verb.run(&studies),
         Verb::Stop(verb) => verb.run(&studies),

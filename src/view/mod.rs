@@ -1,6 +1,7 @@
 //! Output for people: made from the records only, and never changing them.
 
 mod confirmation;
+pub mod doctor;
 mod earlier;
 mod examination;
 mod findings;
