@@ -8,6 +8,7 @@ mod export;
 mod export_trials;
 mod from;
 mod fsck;
+mod history;
 mod hook;
 mod import;
 mod informed;
@@ -19,6 +20,7 @@ mod output;
 mod request;
 mod resume;
 mod retry;
+mod rm;
 mod run;
 mod same;
 mod schema;
@@ -84,6 +86,10 @@ enum Verb {
     Schema(schema::Schema),
     /// Show the status of a study
     Status(status::Status),
+    /// List all studies of a directory, with what each was about, what it found and what it cost
+    History(history::History),
+    /// Delete studies
+    Rm(rm::Rm),
     /// List the trials of a study
     Trials(trials::Trials),
     /// Show everything about one trial
@@ -134,6 +140,8 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Verb::Space(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),
         Verb::Status(verb) => verb.run(&studies),
+        Verb::History(verb) => verb.run(&studies),
+        Verb::Rm(verb) => verb.run(&studies),
         Verb::Trials(verb) => verb.run(&studies),
         Verb::Show(verb) => verb.run(&studies),
         Verb::Export(verb) => verb.run(&studies),

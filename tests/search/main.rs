@@ -12,6 +12,7 @@ mod evaluation;
 mod export;
 mod from;
 mod generated;
+mod history;
 mod import;
 mod library;
 mod limits;
