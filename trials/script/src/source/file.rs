@@ -388,6 +388,25 @@ mod tests {
     }
 
     #[test]
+    fn a_metric_that_stands_twice_in_a_row_is_refused_if_it_is_used() {
+        for (name, text, columns) in [
+            ("m.csv", "loss,acc,acc\n1,2,3\n", &[][..]),
+            ("m.csv", "loss,a,a\n1,2,2\n", &[("acc", "a")]),
+            ("m.jsonl", "\n{\"loss\": 1, \"acc\": 2, \"acc\": 3}\n", &[]),
+        ] {
+            let file = Growing::new(name);
+            let mut metrics = file.open(columns);
+            file.add(text);
+            let error = metrics.read(true).unwrap_err().to_string();
+            assert!(error.contains("stands twice in line 2 of"), "{error}");
+        }
+        let file = Growing::new("m.csv");
+        let mut metrics = file.open(&[("loss", "loss")]);
+        file.add("loss,a,a\n1,2,3\n");
+        assert_eq!(words(metrics.read(true).unwrap()), ["loss=1"]);
+    }
+
+    #[test]
     fn what_was_there_before_counts_no_more() {
         let file = Growing::new("metrics.csv");
         file.add("loss\n3\n2\n");
