@@ -5,6 +5,7 @@ use hpo_data::Report;
 use super::CliError;
 use crate::executor::{ExamineError, examine};
 use crate::study_file::{self, StudyFile};
+use crate::view::notify;
 
 /// Files of which nothing is wrong.
 #[derive(Debug)]
@@ -12,7 +13,16 @@ pub(super) struct Checked {
     /// What the data of the embedding trainer hold.
     pub data: Option<Report>,
     /// Why the trainer has not examined the base models.
-    pub unexamined: Option<ExamineError>,
+    unexamined: Option<ExamineError>,
+}
+
+impl Checked {
+    /// Says that the trainer has not examined the base models, if it has not.
+    pub fn tell_unexamined(&self) {
+        if let Some(why) = &self.unexamined {
+            notify(&format!("note: the trainer has not examined the base model: {why}"));
+        }
+    }
 }
 
 /// Checks the files that a study's file names, as far as possible with the trainer itself.

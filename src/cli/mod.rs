@@ -11,6 +11,7 @@ mod fsck;
 mod hook;
 mod import;
 mod informed;
+mod init;
 mod limits;
 mod machines;
 mod number;
@@ -67,6 +68,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Write a study's file for a model and data, to begin with
+    Init(init::Init),
     /// Search a space, or resume a search that was stopped
     Search(search::Search),
     /// Resume a study that was stopped
@@ -146,6 +149,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
 fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let studies = Studies(arguments.studies);
     match arguments.verb {
+        Verb::Init(verb) => verb.run(),
         Verb::Search(verb) => verb.run(&studies),
         Verb::Resume(verb) => verb.run(&studies),
         Verb::Stop(verb) => verb.run(&studies),

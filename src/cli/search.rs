@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use hpo_data::{Kind, Report};
 
-use super::checked::{Checked, check_files};
+use super::checked::check_files;
 use super::from::EarlierStudy;
 use super::machines::{Machines, Needs, seen};
 use super::run::{self, Private, SlotArguments};
@@ -139,7 +139,7 @@ pub(super) fn create(
     begin: impl FnOnce(&StudySpec, &Origin, Option<Kind>) -> Result<Vec<Fact>, CliError>,
 ) -> Result<(Trainer, Machines), CliError> {
     // Without the trainer none could be started, and one of another release is reported when it is.
-    let Checked { data, .. } = check_files(file)?;
+    let data = check_files(file)?.data;
     check_names(file, directory)?;
     let origin = origin::of(file, directory)?;
     let needs = Needs {

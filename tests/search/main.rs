@@ -23,5 +23,6 @@ mod origin;
 mod python;
 mod script;
 mod simulate;
+mod slurm;
 mod spaces;
 mod ssh;
