@@ -9,6 +9,7 @@ mod diagnosis;
 mod embedding;
 mod end_to_end;
 mod evaluation;
+mod examined;
 mod export;
 mod from;
 mod generated;
