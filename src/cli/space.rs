@@ -7,7 +7,7 @@ use hpo_protocol::Values;
 use serde_json::json;
 
 use super::CliError;
-use super::machines::Machines;
+use super::machines::{self, Machines};
 use super::study::{print, print_json};
 use crate::clock::now;
 use crate::ids::SlotId;
@@ -48,6 +48,7 @@ impl Space {
         if let Some(data) = data {
             notify(&data.to_string());
         }
+        machines::ask_slurm(&file.slots)?;
         study_file::script_notes(&file).iter().for_each(|note| notify(note));
         let study = &file.study;
         let samples = first(&file)?;

@@ -16,6 +16,7 @@ mod sampler;
 mod schema;
 mod settings;
 mod slots;
+mod slurm;
 mod study;
 mod tables;
 #[cfg(test)]

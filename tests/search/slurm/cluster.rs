@@ -50,6 +50,9 @@ impl Slurm {
             &own("seed-file", "munge.seed"),
         ]);
         std::fs::write(slurm.path("slurm.conf"), slurm.settings()).unwrap();
+        // Any devices will do.
+        let gpus = ["null", "zero"].map(|device| format!("NodeName=n[0-3] Name=gpu File=/dev/{device}\n"));
+        std::fs::write(slurm.path("gres.conf"), gpus.concat()).unwrap();
         slurm.start_controller();
         (0..NODES).for_each(|node| slurm.start_node(node));
         slurm.wait_until("all nodes are there", || {
@@ -68,7 +71,7 @@ impl Slurm {
         let nodes: String = (0..NODES)
             .map(|node| {
                 let port = ports[node];
-                format!("NodeName=n{node} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} CPUs=4 RealMemory=1000 State=UNKNOWN\n")
+                format!("NodeName=n{node} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} CPUs=4 RealMemory=4000 Gres=gpu:2 State=UNKNOWN\n")
             })
             .collect();
         format!(
@@ -77,7 +80,7 @@ impl Slurm {
              ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\nSelectType=select/cons_tres\n\
              SelectTypeParameters=CR_CPU\nSchedulerType=sched/backfill\n\
              SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,bf_interval=1\nReturnToService=2\n\
-             SlurmdParameters=config_overrides\nMpiDefault=none\nSwitchType=switch/none\nMailProg=/bin/true\n\
+             SlurmdParameters=config_overrides\nGresTypes=gpu\nMpiDefault=none\nSwitchType=switch/none\nMailProg=/bin/true\n\
              StateSaveLocation={own}/state\nSlurmdSpoolDir={own}/nodes/%n\nSlurmctldPidFile={own}/slurmctld.pid\n\
              SlurmdPidFile={own}/%n.pid\nSlurmctldLogFile={own}/log/slurmctld.log\nSlurmdLogFile={own}/log/%n.log\n\
              SlurmdTimeout=10\nSlurmctldTimeout=10\nInactiveLimit=0\nKillWait=5\nMinJobAge=300\n\
@@ -105,6 +108,30 @@ impl Slurm {
         ]);
     }
 
+    /// Stops the controller, which keeps what it knows.
+    pub fn stop_controller(&self) {
+        self.stop("slurmctld.pid", Signal::TERM);
+    }
+
+    /// Kills a node and all that runs on it, as a power cut does.
+    pub fn kill_node(&self, node: usize) {
+        let name = format!("n{node}");
+        // There may be nodes of other clusters.
+        let own = pids_with(&format!("SLURM_CONF={}", self.path("slurm.conf").display()));
+        let mut tasks = pids_with(&format!("SLURMD_NODENAME={name}"));
+        tasks.retain(|pid| own.contains(pid));
+        // A step is not marked, but for what it has started.
+        let steps = tasks
+            .iter()
+            .filter_map(|pid| parent_of(*pid))
+            .filter(|pid| is_step(*pid));
+        let steps: Vec<Pid> = steps.collect();
+        self.stop(&format!("{name}.pid"), Signal::KILL);
+        for pid in steps.into_iter().chain(tasks) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+
     /// Kills what stands between Slurm and a step's processes, and leaves these.
     pub fn kill_steps_of(&self, processes: &[String]) {
         let all = processes.iter().map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap());
@@ -125,6 +152,14 @@ impl Slurm {
                 let _ = kill_process(pid, Signal::KILL);
             }
         }
+    }
+
+    fn stop(&self, file: &str, signal: Signal) {
+        let pid = self.pid(file).unwrap();
+        kill_process(pid, signal).unwrap();
+        self.wait_until("it has ended", || {
+            hpo_test_support::is_gone(&pid.as_raw_nonzero().to_string())
+        });
     }
 
     fn pid(&self, file: &str) -> Option<Pid> {

@@ -14,6 +14,7 @@ fn steps_of_an_allocation_find_what_slots_here_find_whatever_becomes_of_them() {
         "sbatch",
         "--parsable",
         "--nodes=3",
+        "--exclusive",
         "--output=/dev/null",
         "--wrap=sleep 1000",
     ]);
@@ -48,8 +49,18 @@ fn steps_of_an_allocation_find_what_slots_here_find_whatever_becomes_of_them() {
     search.wait();
     workers.iter().for_each(|pid| wait_until_gone(pid));
 
-    let (code, stderr) = place.start_with(&file, &environment[..2]).wait();
-    assert_eq!(code, 0, "{stderr}");
+    // They need not be named one by one.
+    let hpo = place.hpo::<&str>(&[]);
+    let table = format!(
+        "[slots]\ncluster = \"slurm\"\nhpo = {:?}\nmax_slots = 3\ncpus = 4\nthreads_per_trial = 1\n",
+        hpo.get_program()
+    );
+    let near = place.space_on("near", 6, &table, WHOLE, "");
+    for file in [near, file] {
+        let (code, stderr) = place.start_with(&file, &environment[..2]).wait();
+        assert_eq!(code, 0, "{stderr}");
+    }
+    assert_eq!(place.answer("plain"), place.answer("near"));
     assert_eq!(place.answer("plain"), place.answer("far"));
     assert_eq!(place.facts("far", "segment_failed").len(), 0);
     assert_eq!(of_workers(&place.study("far")), [""; 0]);
