@@ -96,8 +96,8 @@ pub(super) fn arguments(settings: &SlurmSettings) -> Vec<String> {
         minutes,
         ..
     } = settings;
-    // Long enough before the end to save, and never before a tenth of the time is left.
-    let seconds = minutes.map_or(60, |minutes| (minutes * 6).clamp(5, 60));
+    // Long enough before the end to save. Slurm looks twice a minute, and may be early.
+    let seconds = if *minutes == Some(1) { 30 } else { 60 };
     let mut arguments = vec![
         "--nodes=1".to_owned(),
         "--ntasks=1".to_owned(),

@@ -11,7 +11,7 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +21,9 @@ use tokio::task::spawn_blocking;
 
 use super::{CommandLauncher, Launch, LaunchError, Launched, Launcher, Leftovers, Place, Purpose, Seek};
 use crate::devices::{LaunchSettings, SlurmSettings};
+use crate::diagnostic::visible;
 use crate::executor::agent::HOLD;
+use crate::store::StudyDirectory;
 use crate::words::counted;
 use books::{Books, Job};
 pub use client::SlurmError;
@@ -148,7 +150,7 @@ impl SlurmLauncher {
     /// Submits a job for this purpose.
     async fn submit(&self, study: &Path, purpose: Purpose) -> Result<Place, LaunchError> {
         let name = format!("{}{purpose}", self.prefix(study));
-        let log = study.join("logs").join(format!("slurm-{purpose}.log"));
+        let log = log(study, purpose);
         let mut words = vec![
             "--parsable".to_owned(),
             format!("--job-name={name}"),
@@ -172,16 +174,22 @@ impl SlurmLauncher {
     }
 
     /// What becomes of a job that has ended.
-    fn ended(&self, purpose: Purpose, id: &str, state: &str) -> Result<Place, LaunchError> {
+    fn ended(&self, study: &Path, purpose: Purpose, id: &str, state: &str) -> Result<Place, LaunchError> {
         let (how, fault) = words::end(state);
         let mut books = self.books();
         let in_vain = books.jobs.remove(&purpose).is_some_and(|job| !job.reached) && fault;
         let times = books.in_vain.entry(purpose).or_default();
         *times = if in_vain { *times + 1 } else { 0 };
         if *times == FUTILE {
+            let log = log(study, purpose);
+            let printed = std::fs::read_to_string(&log).unwrap_or_default();
+            let last = printed.lines().rev().find(|line| !line.trim().is_empty());
+            let last = last.map_or(String::new(), |line| {
+                format!(", and has printed last: {}", visible(line))
+            });
             return Err(LaunchError::Slurm(format!(
-                "{FUTILE} jobs in a row have ended before hpo could start anything in them; of the last one, {id}: {how}; what they have \
-                 printed is in logs/slurm-{purpose}.log of the study's directory"
+                "{FUTILE} jobs in a row have ended before hpo could start anything in them. Of the last one, {id}, {how}{last} (see {})",
+                log.display()
             )));
         }
         Ok(Place::not_yet(
@@ -260,7 +268,7 @@ impl SlurmLauncher {
             .get(&id)
             .map_or(State::Ended(String::new()), |seen| seen.state.clone());
         match state {
-            State::Ended(how) => self.ended(purpose, &id, &how),
+            State::Ended(how) => self.ended(study, purpose, &id, &how),
             State::Pending(said) => {
                 // One that Slurm has not looked at yet has no reason.
                 if said == "None" {
@@ -292,6 +300,11 @@ impl SlurmLauncher {
             }
         }
     }
+}
+
+/// Where what the jobs for a purpose print goes. What their workers print is in the logs of trials.
+fn log(study: &Path, purpose: Purpose) -> PathBuf {
+    StudyDirectory::new(study).logs().join(format!("slurm-{purpose}.log"))
 }
 
 /// What the names of all jobs of a study begin with.

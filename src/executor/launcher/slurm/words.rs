@@ -138,6 +138,7 @@ pub(super) fn end(state: &str) -> (String, bool) {
         "DEADLINE" => ("its deadline has passed", false),
         "BOOT_FAIL" => ("its node did not start", false),
         "" => ("Slurm does not know it any more", false),
+        "FAILED" => ("it failed", true),
         _ => ("it ended", true),
     };
     match state.is_empty() {
