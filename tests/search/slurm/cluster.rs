@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hpo_test_support::Place;
+use hpo_test_support::{Place, is_gone, of_workers};
 use rustix::process::{Pid, Signal, kill_process};
 
 const MUNGED: &str = "/usr/sbin/munged";
@@ -157,9 +157,7 @@ impl Slurm {
     fn stop(&self, file: &str, signal: Signal) {
         let pid = self.pid(file).unwrap();
         kill_process(pid, signal).unwrap();
-        self.wait_until("it has ended", || {
-            hpo_test_support::is_gone(&pid.as_raw_nonzero().to_string())
-        });
+        self.wait_until("it has ended", || is_gone(&pid.as_raw_nonzero().to_string()));
     }
 
     fn pid(&self, file: &str) -> Option<Pid> {
@@ -189,6 +187,18 @@ impl Slurm {
         let output = command.output().unwrap();
         assert!(output.status.success(), "{words:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The worker of a slot, and what it has started, once there is one.
+    #[track_caller]
+    pub fn workers_of(&self, place: &Place, study: &str, slot: u32) -> Vec<String> {
+        let mut workers = Vec::new();
+        self.wait_until("there is a worker", || {
+            workers = of_workers(&place.study(study));
+            workers.retain(|pid| variable(pid, "HPO_WORKER").ends_with(&format!("#{slot}")));
+            !workers.is_empty()
+        });
+        workers
     }
 
     /// Has Slurm send a signal to a job or a step. On a step beyond the first node of its job, `scancel` does so and says that it does not.

@@ -35,54 +35,40 @@ impl Slurm {
     }
 }
 
-/// What a worker of this slot, which there must be, has in its environment.
-fn of_slot(place: &Place, study: &str, slot: u32, name: &str) -> String {
-    let workers = of_workers(&place.study(study));
-    let mut own = workers
-        .iter()
-        .filter(|pid| variable(pid, "HPO_WORKER").ends_with(&format!("#{slot}")));
-    variable(own.next().unwrap(), name)
-}
-
 #[test]
 fn four_jobs_on_four_nodes_find_what_slots_here_find_whatever_becomes_of_them() {
     let place = Place::new();
     let Some(slurm) = Slurm::start(&place) else { return };
-    place.search(&place.space("plain", 18, 4, WHOLE, "")).ok();
-    let file = study(
-        &place,
-        "far",
-        18,
-        "max_slots = 4\nmin_slots = 4\ntime_limit = \"30m\"\ngres = \"gpu:1\"",
-    );
-    let mut search = slurm.search(&place, &file, "0.3");
-    assert!(search.wait_for("epoch 1", 4));
+    place.search(&place.space("plain", 36, 4, WHOLE, "")).ok();
+    let asked = "max_slots = 4\nmin_slots = 4\ntime_limit = \"30m\"\ngres = \"gpu:1\"";
+    let file = study(&place, "far", 36, asked);
+    let mut search = slurm.search(&place, &file, "0.4");
+    assert!(search.wait_for("epoch 1", 1));
+    let of_slot = |slot, name| variable(&slurm.workers_of(&place, "far", slot)[0], name);
+    assert_eq!(of_slot(0, "CUDA_VISIBLE_DEVICES"), "0");
 
-    assert_eq!(of_slot(&place, "far", 0, "CUDA_VISIBLE_DEVICES"), "0");
-    // Its node fails, and comes back.
-    let node: usize = of_slot(&place, "far", 0, "SLURMD_NODENAME")[1..].parse().unwrap();
-    slurm.kill_node(node);
     // Another job takes the place of one.
-    let taken = of_slot(&place, "far", 1, "SLURMD_NODENAME");
-    let on = format!("--nodelist={taken}");
-    slurm.run(&[
+    let on = format!("--nodelist={}", of_slot(1, "SLURMD_NODENAME"));
+    let urgent = [
         "sbatch",
         "--partition=urgent",
         "--exclusive",
         &on,
         "--output=/dev/null",
-        "--wrap=sleep 2",
-    ]);
+        "--wrap=sleep 1",
+    ];
+    slurm.run(&urgent);
     let left = search.next_line("slot 1 (").unwrap();
     assert!(left.contains("it was asked to end there"), "{left}");
     // The time limit of a job is near.
-    let job = of_slot(&place, "far", 2, "SLURM_JOB_ID");
-    slurm.signal("URG", &job);
+    slurm.signal("URG", &of_slot(2, "SLURM_JOB_ID"));
     let left = search.next_line("slot 2 (").unwrap();
     assert!(left.contains("the time limit of its job is near"), "{left}");
     slurm.stop_controller();
     assert!(search.wait_for("epoch ", 2), "what runs goes on without the controller");
     slurm.start_controller();
+    let node: usize = of_slot(0, "SLURMD_NODENAME")[1..].parse().unwrap();
+    slurm.kill_node(node);
     assert!(search.wait_for("slot 0 (", 1), "a dead node is noticed");
     search.signal(Signal::KILL);
     search.wait();

@@ -31,14 +31,14 @@ fn steps_of_an_allocation_find_what_slots_here_find_whatever_becomes_of_them() {
     let mut search = place.start_with(&file, &environment);
     assert!(search.wait_for("epoch 1", 1));
     // Slurm takes a step away.
-    let workers = of_slot(&place, "0");
+    let workers = slurm.workers_of(&place, "far", 0);
     let step = format!("{job}.{}", variable(&workers[0], "SLURM_STEP_ID"));
     slurm.signal("TERM", &step);
     let left = search.next_line("is away until it can be reached again").unwrap();
     assert!(left.contains("it was asked to end there"), "{left}");
     assert!(search.wait_for(" is back", 1));
     // A step loses its connection, and its processes do not.
-    let workers = of_slot(&place, "1");
+    let workers = slurm.workers_of(&place, "far", 1);
     slurm.kill_steps_of(&workers);
     workers.iter().for_each(|pid| wait_until_gone(pid));
     // srun does not notice it, but hpo does after a while.
@@ -64,12 +64,4 @@ fn steps_of_an_allocation_find_what_slots_here_find_whatever_becomes_of_them() {
     assert_eq!(place.answer("plain"), place.answer("far"));
     assert_eq!(place.facts("far", "segment_failed").len(), 0);
     assert_eq!(of_workers(&place.study("far")), [""; 0]);
-}
-
-/// The worker of a slot, and what it has started.
-fn of_slot(place: &Place, slot: &str) -> Vec<String> {
-    let mut workers = of_workers(&place.study("far"));
-    workers.retain(|pid| variable(pid, "HPO_WORKER").ends_with(&format!("#{slot}")));
-    assert!(!workers.is_empty());
-    workers
 }
