@@ -9,7 +9,7 @@ use crate::disk::create_directories;
 use crate::executor::agent::{Found, ProbeError, Wanted, probe};
 use crate::executor::{
     CommandLauncher, Gpu, Launcher, LocalLauncher, Look, Machine, Site, Slot, SlurmError, SlurmLauncher, Threads,
-    Unfit, examine, slots, step,
+    Unfit, slots, step, would_take,
 };
 use crate::shell::command;
 use crate::store::{StoreError, StudyDirectory, StudyReader};
@@ -205,7 +205,7 @@ pub(super) fn ask_slurm(settings: &SlotSettings) -> Result<(), CliError> {
             continue;
         };
         let place = place(machine);
-        match examine(slurm) {
+        match would_take(slurm) {
             Ok(()) => notify(&format!("{place}: Slurm would take these jobs")),
             Err(error @ (SlurmError::Missing(..) | SlurmError::Away(_))) => notify(&format!(
                 "note: {place}: whether Slurm would take these jobs can't be found out: {error}"
@@ -245,7 +245,7 @@ fn by_slurm(
             }),
         };
     }
-    examine(slurm).map_err(|error| Wrong {
+    would_take(slurm).map_err(|error| Wrong {
         message: format!("{}: {error}", place(settings)),
         help: error.help().to_owned(),
         again: false,

@@ -7,6 +7,7 @@ use hpo_protocol::Values;
 use serde_json::json;
 
 use super::CliError;
+use super::checked::check_files;
 use super::machines::{self, Machines};
 use super::study::{print, print_json};
 use crate::clock::now;
@@ -41,7 +42,8 @@ impl Space {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let Self::Check(check) = self;
         let file = study_file::read(&check.file)?;
-        let data = study_file::check_files(&file)?;
+        let checked = check_files(&file)?;
+        let data = &checked.data;
         let prompts = data
             .as_ref()
             .map_or(Vec::new(), |data| study_file::prompts_in_use(&file, data.kind));
@@ -49,6 +51,7 @@ impl Space {
             notify(&data.to_string());
         }
         machines::ask_slurm(&file.slots)?;
+        checked.tell_unexamined();
         study_file::script_notes(&file).iter().for_each(|note| notify(note));
         let study = &file.study;
         let samples = first(&file)?;

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod checkpoint;
 mod connection;
+mod examine;
 mod failure;
 mod gpu;
 mod launcher;
@@ -18,10 +19,11 @@ mod slots;
 mod supervisor;
 mod worker;
 
+pub use examine::{ExamineError, examine};
 pub use gpu::Gpu;
 pub use launcher::{
     CommandLauncher, Exit, ExitKind, Launch, LaunchError, Launched, Launcher, Leaving, Leftovers, LocalLauncher, Look,
-    Place, Purpose, RunningWorker, Seek, SlurmError, SlurmLauncher, Unfit, Wait, examine, step,
+    Place, Purpose, RunningWorker, Seek, SlurmError, SlurmLauncher, Unfit, Wait, step, would_take,
 };
 pub use news::{News, Order, SegmentSpec, SlotNews};
 pub use program::{Inspection, Own, Program, SCRIPT_WORKER};

@@ -140,7 +140,7 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
 /// The state of a study that a limit has ended.
 const LIMITED: &str = "at its limit";
 
-fn state(overview: &Overview, running: bool) -> &'static str {
+pub(super) fn state(overview: &Overview, running: bool) -> &'static str {
     match (running, overview.finished) {
         (true, _) => "running",
         (false, true) => "finished",

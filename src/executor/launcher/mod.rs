@@ -24,7 +24,7 @@ pub use command::CommandLauncher;
 pub(super) use descendants::{kill_leftovers, kill_workers};
 pub use local::LocalLauncher;
 pub(super) use local::{LocalWorker, start};
-pub use slurm::{Look, SlurmError, SlurmLauncher, Unfit, examine, step};
+pub use slurm::{Look, SlurmError, SlurmLauncher, Unfit, step, would_take};
 
 /// How often `hpo` and a worker elsewhere show each other that the connection stands.
 pub(super) const KEEPALIVE: Duration = Duration::from_secs(15);

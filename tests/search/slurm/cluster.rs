@@ -1,8 +1,11 @@
 //! A real Slurm on this machine: a controller and four nodes, which are processes.
 
+use std::fs::File;
+use std::io::Read;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use hpo_test_support::{Place, is_gone, of_workers};
@@ -33,9 +36,9 @@ impl Slurm {
         for part in ["state", "log", "nodes"] {
             std::fs::create_dir_all(slurm.directory.join(part)).unwrap();
         }
-        let random: Vec<u8> = (0..128)
-            .map(|n: u32| (std::process::id() >> (n % 16)) as u8 ^ n as u8)
-            .collect();
+        // Clusters that had the same key would listen to each other.
+        let mut random = [0; 128];
+        File::open("/dev/urandom").unwrap().read_exact(&mut random).unwrap();
         std::fs::write(slurm.path("munge.key"), random).unwrap();
         slurm.private("munge.key");
         slurm.private("");
@@ -64,8 +67,7 @@ impl Slurm {
     }
 
     fn settings(&self) -> String {
-        let free = [(); NODES + 1].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports: Vec<u16> = free.iter().map(|free| free.local_addr().unwrap().port()).collect();
+        let ports = free_ports();
         let user = self.run(&["id", "-un"]);
         let (own, user) = (self.directory.display(), user.trim());
         let nodes: String = (0..NODES)
@@ -232,6 +234,21 @@ impl Drop for Slurm {
             let _ = kill_process(pid, Signal::KILL);
         }
     }
+}
+
+/// Ports for the nodes and the controller, other ones for each cluster of these tests. They are none of those that the system gives to whoever
+/// asks for any: until the cluster has them, another program could get them.
+fn free_ports() -> Vec<u16> {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 100) as u16 * 100;
+    let mut ports = Vec::new();
+    while ports.len() <= NODES {
+        let port = first + TAKEN.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            ports.push(port);
+        }
+    }
+    ports
 }
 
 /// The processes that have this in their environment.

@@ -138,7 +138,7 @@ pub(super) fn resources(settings: &SlurmSettings) -> Vec<String> {
 ///
 /// # Errors
 /// If it does not answer, or would refuse it.
-pub(super) async fn examine(settings: &SlurmSettings) -> Result<(), SlurmError> {
+pub(super) async fn would_take(settings: &SlurmSettings) -> Result<(), SlurmError> {
     let mut words = vec!["--test-only".to_owned()];
     words.extend(arguments(settings));
     run("sbatch", &words, "#!/bin/sh\n").await?;

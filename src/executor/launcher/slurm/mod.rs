@@ -86,10 +86,10 @@ fn asked(settings: &SlurmSettings) -> String {
 ///
 /// # Errors
 /// If it would not, or does not answer.
-pub fn examine(settings: &SlurmSettings) -> Result<(), SlurmError> {
+pub fn would_take(settings: &SlurmSettings) -> Result<(), SlurmError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| SlurmError::Missing("sbatch", error))?;
-    runtime.block_on(client::examine(settings))
+    runtime.block_on(client::would_take(settings))
 }
 
 /// The command that starts a program as a step of the job in which this process runs.
