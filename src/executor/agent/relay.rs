@@ -45,12 +45,18 @@ pub(super) async fn launch(
         Some(own) => own.command().unwrap_or_default(),
         None => order.command,
     };
+    let mut environment = order.environment;
+    let devices = "CUDA_VISIBLE_DEVICES";
+    if !environment.iter().any(|(name, _)| name == devices) && std::env::var_os(devices).is_none() {
+        // It was to have those that Slurm gives, and Slurm has given none.
+        environment.push((devices.to_owned(), String::new()));
+    }
     let started = launcher::start(
         &Launch {
             command: &command,
             own: order.own,
             directory: &order.directory,
-            environment: order.environment,
+            environment,
             study: &order.study,
             purpose,
         },

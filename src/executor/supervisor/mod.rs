@@ -105,7 +105,10 @@ impl Supervisor {
     pub(super) async fn run(mut self) {
         let (mut false_starts, mut outages) = (0, 0);
         loop {
-            let (end, left, spoke) = match self.launch() {
+            let Some(found) = self.find_place().await else {
+                return;
+            };
+            let (end, left, spoke) = match found.and_then(|()| self.launch()) {
                 Ok(mut worker) => {
                     let end = self.attend(&mut worker).await;
                     if matches!(end, End::Closed) {
