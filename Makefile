@@ -8,7 +8,7 @@ CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-script -p hpo-test-support
 unexport MAKEFLAGS MFLAGS
 
 .PHONY: help setup build demo test lint deny wheel dist install bench bench-quality bench-validation bench-evaluation bench-store \
-	bench-script simulate-faults build-core build-trainer test-tools test-core test-trainer doc check-exports
+	bench-script simulate-faults build-core build-trainer test-tools test-core test-trainer doc check-exports check-ray
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -25,6 +25,7 @@ help:
 	@echo "make bench-script   measure what a trial of a script costs beside its process, with hpo, Optuna and Ray Tune (minutes)"
 	@echo "make simulate-faults  simulate 100,000 small studies with every kind of failure"
 	@echo "make check-exports  read exported trials with the tools that they are for (1 GB)"
+	@echo "make check-ray  search on a real Ray cluster on this machine, and kill what can be killed (1 GB, minutes)"
 	@echo "make lint     formatting and clippy"
 	@echo "make deny     licences, versions and sources of all dependencies"
 
@@ -117,6 +118,16 @@ $(EXPORTS)/ready: tests/export/requirements.txt
 check-exports: $(EXPORTS)/ready
 	cargo build --locked -p hpo
 	$(EXPORTS)/bin/python tests/export/check.py $(TARGET)/debug/hpo optuna pandas polars tensorboard mlflow
+
+RAY := .cache/ray
+$(RAY)/ready: tests/ray/requirements.txt
+	python3 -m venv $(RAY)
+	$(RAY)/bin/python -m pip install -q -r tests/ray/requirements.txt
+	touch $@
+
+check-ray: $(RAY)/ready
+	cargo build --locked -p hpo
+	$(RAY)/bin/python tests/ray/check.py $(TARGET)/debug/hpo
 
 bench-script:
 	cargo build --locked --release -p hpo --bin hpo

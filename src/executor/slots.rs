@@ -54,7 +54,7 @@ impl Slot {
         let threads = self.threads.to_string();
         let environment = [
             (
-                "CUDA_VISIBLE_DEVICES",
+                Gpu::VISIBLE,
                 self.gpu.as_ref().map_or(String::new(), |gpu| gpu.uuid.clone()),
             ),
             ("OMP_NUM_THREADS", threads.clone()),
@@ -123,7 +123,7 @@ impl Machine {
     /// What this process may use of this machine.
     pub fn this() -> Self {
         let found = gpu::find();
-        let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+        let visible = std::env::var(Gpu::VISIBLE).ok();
         Self {
             gpus: gpu::visible(found.gpus, visible.as_deref()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),

@@ -8,7 +8,9 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::message::{LaunchOrder, Note};
+use crate::executor::gpu::Gpu;
 use crate::executor::launcher::{self, KEEPALIVE, Launch, LocalWorker, Purpose, RunningWorker};
+use crate::executor::slots::Machine;
 
 /// After so long without a sign from `hpo`, which gives one more often, the connection is taken to be dead.
 const SILENCE: Duration = KEEPALIVE.saturating_mul(8);
@@ -39,12 +41,17 @@ pub(super) async fn launch(
         Some(own) => own.command().unwrap_or_default(),
         None => order.command,
     };
+    let mut environment = order.environment;
+    let given = std::env::var(Gpu::VISIBLE).ok();
+    if let (Some(given), Some((_, wanted))) = (given, environment.iter_mut().find(|(name, _)| name == Gpu::VISIBLE)) {
+        *wanted = device(wanted, given, || Machine::this().gpus);
+    }
     let started = launcher::start(
         &Launch {
             command: &command,
             own: order.own,
             directory: &order.directory,
-            environment: order.environment,
+            environment,
             study: &order.study,
             purpose,
         },
@@ -75,6 +82,15 @@ pub(super) async fn launch(
             say_exited(false, error.to_string());
             1
         }
+    }
+}
+
+/// The GPU of a worker that is to have the one that is `wanted`, if any. What has started this process may have `given` it another one:
+/// Ray and others place each worker by itself, not always where the machine was looked at.
+fn device(wanted: &str, given: String, visible: impl FnOnce() -> Vec<Gpu>) -> String {
+    match wanted.is_empty() || given.is_empty() || visible().iter().any(|gpu| gpu.uuid == wanted) {
+        true => wanted.to_owned(),
+        false => given,
     }
 }
 
@@ -136,6 +152,20 @@ fn without_empty_lines(bytes: &[u8], fresh: &mut bool) -> Vec<u8> {
 mod tests {
     use super::*;
     use tokio::io::BufReader;
+
+    #[test]
+    fn a_worker_has_the_gpu_that_it_was_given_where_it_is() {
+        let gpu = |uuid: &str| Gpu {
+            index: 0,
+            uuid: uuid.to_owned(),
+            name: String::new(),
+        };
+        let device = |wanted, given: &str, visible: &str| device(wanted, given.to_owned(), || vec![gpu(visible)]);
+        assert_eq!(device("GPU-a", "0", "GPU-a"), "GPU-a");
+        assert_eq!(device("GPU-a", "3", "GPU-b"), "3", "it was placed elsewhere");
+        assert_eq!(device("", "3", "GPU-b"), "", "it is to train on the CPU");
+        assert_eq!(device("GPU-a", "", "GPU-b"), "GPU-a", "no GPU was given");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn signs_of_life_stay_with_the_agent() {

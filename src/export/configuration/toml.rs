@@ -59,6 +59,8 @@ pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Un
             trainer.extend(settings.clone());
             let mut arguments = command.clone();
             if spec.trainer.script {
+                // What made it one may be left out where this trial has no value for it.
+                trainer.insert("script".into(), json!(true));
                 arguments = hpo_script::arguments_for(command, has);
                 let variables = trainer.get_mut("environment").and_then(Value::as_object_mut);
                 if let Some(variables) = variables {
