@@ -514,4 +514,11 @@ fn the_check_of_a_space_says_what_nothing_passes() {
         "metrics = { loss = 'loss=(\\S+)' }",
     );
     assert_eq!(check(&file), "");
+    let notes = check(&scripts.study("s", "", &["{config}", "{checkpoint_dir}"], "resume = false"));
+    assert!(
+        notes.contains("with `resume = false` the script is trained anew for each rung"),
+        "{notes}"
+    );
+    let notes = check(&scripts.study("s", "", &[], "script = true"));
+    assert!(!notes.contains("HPO_X") && notes.contains("HPO_CHECKPOINT_DIR"), "{notes}");
 }
