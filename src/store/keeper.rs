@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use super::directory::StudyDirectory;
 use super::engine::{guarded, set_aside};
@@ -15,6 +16,9 @@ use crate::kill;
 
 /// So many changes wait for a slow database before the journal waits for them.
 const WAITING: usize = 4096;
+
+/// How long changes are gathered before they are written together: sled wakes all of its threads and syncs for each write.
+const GATHER: Duration = Duration::from_millis(100);
 
 /// What has become durable.
 #[derive(Debug)]
@@ -149,9 +153,13 @@ fn keep(lines: &Unchecked, queue: &Receiver<Change>, stop: &AtomicBool) -> Kept 
         }
     };
     while let Ok(mut change) = queue.recv() {
-        for next in queue.try_iter() {
+        let until = Instant::now() + GATHER;
+        while let Ok(next) = queue.recv_timeout(until.saturating_duration_since(Instant::now())) {
             change.reached = next.reached;
             change.lines.extend(next.lines);
+            if change.lines.len() >= WAITING {
+                break;
+            }
         }
         if let Some(open) = &lines
             && let Err(error) = guarded(|| open.write(change.reached, &change.lines))

@@ -108,7 +108,7 @@ fn studies_of_the_first_release_are_answered_from_both() {
 
 #[test]
 fn a_study_with_confirmation_and_test_data_is_answered_from_both() {
-    let place = Place::new();
+    let place = Place::in_memory();
     let file = place.space("s", 9, 2, WHOLE, "");
     let text = fs::read_to_string(&file).unwrap() + "[confirmation]\nconfigurations = 2\nseeds = 2\n";
     fs::write(&file, text).unwrap();
@@ -120,7 +120,7 @@ fn a_study_with_confirmation_and_test_data_is_answered_from_both() {
 
 #[test]
 fn a_study_with_failures_is_answered_from_both_when_it_was_stopped_and_when_it_has_finished() {
-    let place = Place::new();
+    let place = Place::in_memory();
     let file = place.space("s", 9, 1, WHOLE, "");
     let faults = ["1:1:crash", "1:2:crash", "1:3:crash", "1:4:crash", "2:1:failed"].join(",");
     let faults = ("HPO_TEST_FAULTS", faults.as_str());
@@ -137,7 +137,7 @@ fn a_study_with_failures_is_answered_from_both_when_it_was_stopped_and_when_it_h
 
 #[test]
 fn a_study_that_went_on_is_answered_from_its_journal() {
-    let place = Place::new();
+    let place = Place::in_memory();
     let file = place.space("s", 6, 1, WHOLE, "");
     place.search(&file).ok();
     let text = fs::read_to_string(&file).unwrap().replace("trials = 6", "trials = 9");

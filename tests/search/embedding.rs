@@ -1,24 +1,55 @@
-//! The embedding trainer under the real scheduler: the real MiniLM on a few texts.
+//! The embedding trainer under the real scheduler, on a few texts: the real MiniLM, and a tiny model whose checkpoints take no time.
 
+use std::fmt::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use hpo_test_support::Place;
+use hpo_test_support::{Place, repository};
 use rustix::process::Signal;
 use serde_json::json;
 
 /// A study of the real model that trains in seconds. By ranks alone all models would be alike on so few texts.
-fn space(place: &Place, name: &str) -> PathBuf {
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/model/all-MiniLM-L6-v2");
+fn space_of_minilm(place: &Place, name: &str) -> PathBuf {
+    let model = repository().join(".cache/model/all-MiniLM-L6-v2");
     assert!(model.exists(), "the model is not there: run `make setup`");
     place.triplets("train.jsonl", 0..12);
     place.triplets("validation.jsonl", 12..18);
     place.triplets("test.jsonl", 18..24);
+    let learning_rate = "{ type = \"log_uniform\", low = 1e-5, high = 1e-3 }";
+    space_of(place, name, &model, learning_rate)
+}
+
+/// The same of a tiny model, of whose few tokens the texts have 6, 5 and 4.
+fn space(place: &Place, name: &str) -> PathBuf {
+    let write = |name: &str, numbers: Range<usize>| {
+        let mut rows = String::new();
+        for number in numbers {
+            let letters = ["a b", "c d", "e f", "g h", "i k", "l m"][number % 6];
+            let letters = format!("{} {letters}", ["n", "o", "r", "s"][number / 6]);
+            let row = json!({ "anchor": format!("the {letters}"), "positive": letters, "negative": &letters[2..] });
+            writeln!(rows, "{row}").unwrap();
+        }
+        std::fs::write(place.path(name), rows).unwrap();
+    };
+    write("train.jsonl", 0..12);
+    write("validation.jsonl", 12..18);
+    write("test.jsonl", 18..24);
+    let model = repository().join("trials/embedding/tests/fixtures/bert-mean");
+    space_of(
+        place,
+        name,
+        &model,
+        "{ type = \"log_uniform\", low = 1e-4, high = 1e-2 }",
+    )
+}
+
+fn space_of(place: &Place, name: &str, model: &Path, learning_rate: &str) -> PathBuf {
     let path = place.path(&format!("{name}.toml"));
     let text = format!(
         "[study]\ntrials = 4\n[policy]\nmax_resource = 4\nreduction_factor = 2\n[sampler]\ntype = \"random\"\n[slots]\ndevices = \"cpu\"\n\
          trials_per_device = 2\nthreads_per_trial = 1\n[trial]\nmodel = {model:?}\ntrain = \"train.jsonl\"\n\
          validation = \"validation.jsonl\"\ntest = \"test.jsonl\"\nvalidation_loss = \"triplet\"\nmax_length = 16\n[space]\n\
-         learning_rate = {{ type = \"log_uniform\", low = 1e-5, high = 1e-3 }}\nbatch_size = 4\n\
+         learning_rate = {learning_rate}\nbatch_size = 4\n\
          margin = {{ type = \"uniform\", low = 0.1, high = 1.0 }}\n"
     );
     std::fs::write(&path, text).unwrap();
@@ -28,10 +59,10 @@ fn space(place: &Place, name: &str) -> PathBuf {
 #[test]
 fn killed_and_stopped_it_ends_like_a_search_left_alone_and_exports_its_best_model() {
     let place = Place::new();
-    place.search(&space(&place, "plain")).ok();
+    place.search(&space_of_minilm(&place, "plain")).ok();
     let shared = || std::fs::read_dir(place.path("studies/.cache")).unwrap().count();
     assert_eq!(shared(), 3, "training, validation and test texts");
-    let rough = space(&place, "rough");
+    let rough = space_of_minilm(&place, "rough");
     for (what, signal) in [
         ("on slot", Signal::KILL),
         ("epoch 1  loss", Signal::KILL),
@@ -185,14 +216,14 @@ fn an_older_study_keeps_the_validation_loss_that_it_was_made_with() {
     place.run(&["space", "check", again.to_str().unwrap()]).ok();
 }
 
-/// The texts have 3, 5 and 6 tokens: 4 cuts two kinds of them, 5 one, and 16 none.
+/// The texts have 6, 5 and 4 tokens: 4 cuts two kinds of them, 5 one, and 16 none.
 #[test]
 fn a_search_of_the_length_is_exact_and_ships_the_best_length() {
     let place = Place::new();
     let write = |name: &str| {
         let path = space(&place, name);
         let text = std::fs::read_to_string(&path).unwrap();
-        let length = "max_length = { type = \"choice\", values = [4, 5, 16] }\nfrozen_layers = 3";
+        let length = "max_length = { type = \"choice\", values = [4, 5, 16] }\nfrozen_layers = 1";
         std::fs::write(&path, text + length).unwrap();
         path
     };
@@ -349,7 +380,7 @@ fn pairs_scored_pairs_and_labelled_texts_are_cleaned_split_and_trained_with() {
     for (file, text, keys, report, metric) in cases {
         std::fs::write(place.path(file), text).unwrap();
         let name = file.split('.').next().unwrap();
-        let path = space(&place, name);
+        let path = space_of_minilm(&place, name);
         let study = std::fs::read_to_string(&path).unwrap();
         let study = study
             .replace("train.jsonl", file)

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use hpo_test_support::{Place, WHOLE, repository};
+use hpo_test_support::{Place, WHOLE, write_whole_model};
 use serde_json::Value;
 
 /// Changes a study's file, from what `name` has to what `to` shall have.
@@ -292,9 +292,8 @@ fn parameters_of_the_embedding_trainer_have_their_defaults() {
     let place = Place::new();
     place.triplets("train.jsonl", 0..12);
     place.triplets("validation.jsonl", 12..18);
-    let model = repository().join(".cache/model/all-MiniLM-L6-v2");
-    let text = format!(
-        r#"[study]
+    write_whole_model(&place.path("model"), "bert", 2, 24);
+    let text = r#"[study]
 trials = 1
 [policy]
 type = "none"
@@ -304,17 +303,16 @@ devices = "cpu"
 trials_per_device = 1
 threads_per_trial = 1
 [trial]
-model = {model:?}
+model = "model"
 train = "train.jsonl"
 validation = "validation.jsonl"
-max_length = 16
+max_length = 24
 validation_loss = "triplet"
 [space]
-learning_rate = {{ type = "log_uniform", low = 1e-6, high = 1e-4 }}
+learning_rate = { type = "log_uniform", low = 1e-6, high = 1e-4 }
 batch_size = 4
-"#
-    );
-    fs::write(place.path("old.toml"), &text).unwrap();
+"#;
+    fs::write(place.path("old.toml"), text).unwrap();
     place.shell("hpo search old.toml").ok();
     let more = "dropout = { type = \"uniform\", low = 0.0, high = 0.3 }\nloss = \"triplet\"\n";
     fs::write(place.path("new.toml"), format!("{text}{more}")).unwrap();
@@ -323,7 +321,7 @@ batch_size = 4
     let trial = &place.facts("new", "trial_created")[0]["parameters"];
     assert_eq!((&trial["dropout"], &trial["loss"]), (&0.1.into(), &"triplet".into()));
 
-    let other = text.clone() + "dropout = { type = \"uniform\", low = 0.2, high = 0.3 }\n";
+    let other = text.to_owned() + "dropout = { type = \"uniform\", low = 0.2, high = 0.3 }\n";
     fs::write(place.path("other.toml"), other).unwrap();
     let said = ["no trial of the study old can be taken: 1 with `dropout` outside 0.2 to 0.3"];
     place.shell("hpo search other.toml --from old").fails(2, &said);
@@ -349,7 +347,7 @@ batch_size = 4
         place.facts("other", "trial_created")[0]["parameters"]["prompts"],
         "plain"
     );
-    let bare = text.replace("max_length = 16", "max_length = 16\nprompts = {}");
+    let bare = text.replace("max_length = 24", "max_length = 24\nprompts = {}");
     fs::write(place.path("bare.toml"), bare).unwrap();
     let said = ["no trial of the study sets can be taken: 2 whose `prompts` is none of those here"];
     place.shell("hpo search bare.toml --from sets").fails(2, &said);
@@ -357,13 +355,13 @@ batch_size = 4
     place.shell("hpo search bare.toml --from old").fails(2, &said);
     place.shell("rm -r studies/other").ok();
 
-    let other = text.replace("max_length = 16", "max_length = 20");
+    let other = text.replace("max_length = 24", "max_length = 20");
     fs::write(place.path("other.toml"), other).unwrap();
     place
         .shell("echo '{\"anchor\":\"a\",\"positive\":\"b\",\"negative\":\"c\"}' >> train.jsonl")
         .ok();
     let said = [
-        "  [trial] max_length: was 16, is 20",
+        "  [trial] max_length: was 24, is 20",
         "  `train` is not what the study old was created on: ",
         "train.jsonl` has other content",
     ];

@@ -4,15 +4,10 @@ use std::fs;
 
 use hpo_test_support::{Place, WHOLE, repository, write_whole_model};
 
-/// A project with a study of the real model, of which one trial has been trained: everything is in `project`.
+/// A project with a study of a tiny model, of which one trial has been trained: everything is in `project`.
 fn project() -> Place {
     let place = Place::new();
-    fs::create_dir_all(place.path("project/model")).unwrap();
-    let model = repository().join(".cache/model/all-MiniLM-L6-v2");
-    for entry in fs::read_dir(&model).expect("the model is not there: run `make setup`") {
-        let entry = entry.unwrap();
-        std::os::unix::fs::symlink(entry.path(), place.path("project/model").join(entry.file_name())).unwrap();
-    }
+    write_whole_model(&place.path("project/model"), "bert", 2, 24);
     place.triplets("project/train.jsonl", 0..12);
     place.triplets("project/validation.jsonl", 12..18);
     place.triplets("project/test.jsonl", 18..24);
@@ -34,10 +29,10 @@ train = "train.jsonl"
 validation = "validation.jsonl"
 test = "test.jsonl"
 synonyms = "synonyms.tsv"
-max_length = 16
+max_length = 24
 validation_loss = "triplet"
 [space]
-learning_rate = { type = "log_uniform", low = 1e-6, high = 1e-4 }
+learning_rate = { type = "log_uniform", low = 1e-4, high = 1e-2 }
 batch_size = 4
 synonym_replacement = 0.1
 "#;
@@ -89,10 +84,10 @@ fn other_content_is_refused_with_its_role_and_its_line_before_anything_runs() {
         ),
         (
             // It makes a file of the link.
-            "sed -i 's/^/ /' project/model/tokenizer_config.json".into(),
+            "sed -i 's/^/ /' project/model/tokenizer.json".into(),
             "model",
             "s.toml:13:9",
-            "`tokenizer_config.json` has other content",
+            "`tokenizer.json` has other content",
         ),
         (
             "rm project/model/modules.json".into(),
