@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Measures how many reports of workers one scheduler takes: `make bench-messages`.
 
-    python3 benches/messages.py --hpo PATH [--rounds 3] [--reports 40000] [--workers 1 8 64 256]
+    python3 benches/messages.py --hpo PATH [--rounds 3] [--trials 64] [--workers 1 8 64 256]
 
 Workers that train nothing report as fast as they can, so that all of them wait for the one `hpo`, which reads, checks and decides about each
 report and writes it to the journal, as always. Three kinds: scripts here, whose reports have no checkpoints but the last; the same
 behind a launch command, each with an agent; and trainers of the worker protocol, each of whose reports has a checkpoint of 100 bytes, which
-is made durable and digested. The time is that from the first report in the journal to the last. The workers run on the same
+is made durable and digested. A trial has 500 reports, or 50. The time is that from the first report in the journal to the last. The workers run on the same
 cores: what `hpo` itself would take with a core of its own is the number of reports by its own processor time.
 """
 import argparse
@@ -41,7 +41,7 @@ for line in sys.stdin:
         print('{{"type":"done",' + about + "}}", flush=True)
 """
 STUDY = """[study]
-trials = {workers}
+trials = {trials}
 [policy]
 type = "none"
 resource = "steps"
@@ -58,11 +58,11 @@ command = ["python3", "worker.py"]
 {script}[space]
 x = {{ type = "uniform", low = 0.0, high = 1.0 }}
 """
-# Name, the worker, whether it is a script, whether it is behind an agent, and by how much fewer reports it makes.
+# Name, the worker, whether it is a script, whether it is behind an agent, and the reports of a trial.
 KINDS = (
-    ("scripts", SCRIPT, True, False, 1),
-    ("scripts elsewhere", SCRIPT, True, True, 1),
-    ("trainers", TRAINER, False, False, 10),
+    ("scripts", SCRIPT, True, False, 500),
+    ("scripts elsewhere", SCRIPT, True, True, 500),
+    ("trainers", TRAINER, False, False, 50),
 )
 
 
@@ -72,14 +72,14 @@ def own_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def search(hpo, place, kind, workers, reports):
-    """The seconds from the first report to the last, and the processor time of hpo."""
-    _, worker, is_script, is_remote, _ = kind
+def search(hpo, place, kind, workers, trials):
+    """The number of reports, the seconds from the first to the last, and the processor time of hpo."""
+    _, worker, is_script, is_remote, reports = kind
     launch = f'launch = ["env"]\nhpo = "{hpo}"\n' if is_remote else ""
     name = f"s-{time.monotonic_ns()}"
     (place / "worker.py").write_text(worker)
     script = "script = true\n" if is_script else ""
-    (place / f"{name}.toml").write_text(STUDY.format(workers=workers, reports=reports, launch=launch, script=script))
+    (place / f"{name}.toml").write_text(STUDY.format(trials=trials, workers=workers, reports=reports, launch=launch, script=script))
     with open(place / f"{name}.log", "w") as log:
         running = subprocess.Popen([hpo, "search", f"{name}.toml"], cwd=place, stdout=log, stderr=log)
     own = 0.0
@@ -90,25 +90,24 @@ def search(hpo, place, kind, workers, reports):
         sys.exit(f"the search has failed:\n{(place / f'{name}.log').read_text()[-2000:]}")
     lines = (place / "studies" / name / "journal.jsonl").read_text().splitlines()
     times = [int(line.split('"at":', 1)[1].split(",", 1)[0]) for line in lines if '"fact":{"type":"reported"' in line]
-    assert len(times) == workers * reports, (len(times), workers, reports)
-    return (times[-1] - times[0]) / 1000, own
+    assert len(times) == trials * reports, (len(times), trials, reports)
+    return len(times), (times[-1] - times[0]) / 1000, own
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--hpo", required=True, type=Path, help="the built hpo")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--reports", type=int, default=40_000, help="of all workers together; trainers make a tenth")
+    parser.add_argument("--trials", type=int, default=64, help="at least, and one for each worker")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 8, 64, 256])
     options = parser.parse_args()
     hpo = options.hpo.resolve()
     taken = {(kind, workers): [] for kind in KINDS for workers in options.workers}
     for _ in range(options.rounds):
         for (kind, workers), each in taken.items():
-            reports = max(options.reports // kind[-1] // workers, 1)
             with tempfile.TemporaryDirectory() as place:
-                seconds, own = search(hpo, Path(place), kind, workers, reports)
-            each.append((workers * reports / seconds, own / (workers * reports) * 1e6))
+                reports, seconds, own = search(hpo, Path(place), kind, workers, max(workers, options.trials))
+            each.append((reports / seconds, own / reports * 1e6))
     print(f"{'':20}{'workers':>8}{'reports/s':>12}{'µs of hpo each':>17}{'with a core of its own':>25}")
     for ((name, *_), workers), each in taken.items():
         rate, cost = (statistics.median(values) for values in zip(*each))

@@ -520,5 +520,8 @@ fn the_check_of_a_space_says_what_nothing_passes() {
         "{notes}"
     );
     let notes = check(&scripts.study("s", "", &[], "script = true"));
-    assert!(!notes.contains("HPO_X") && notes.contains("HPO_CHECKPOINT_DIR"), "{notes}");
+    assert!(
+        !notes.contains("HPO_X") && notes.contains("HPO_CHECKPOINT_DIR"),
+        "{notes}"
+    );
 }
