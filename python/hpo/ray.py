@@ -139,10 +139,15 @@ def main() -> NoReturn:
     output = os.dup(1)
     os.dup2(2, 1)
     address = options.address or os.environ.get("RAY_ADDRESS") or "auto"
+    # Ray itself tries for a quarter of an hour.
+    too_long = threading.Timer(PATIENCE, _lost, [f"can't reach a Ray cluster ({address}): it does not answer"])
+    too_long.daemon = True
+    too_long.start()
     try:
         ray.init(address=address, log_to_driver=False, logging_level="warning")
     except (ConnectionError, RuntimeError, ValueError) as error:
-        _lost(f"can't reach a Ray cluster: {error}")
+        _lost(f"can't reach a Ray cluster ({address}): {error}")
+    too_long.cancel()
     wanted = {"num_cpus": options.num_cpus, "num_gpus": options.num_gpus, "resources": options.resources}
     # One call waits for output, one for input to be taken, one for the end.
     keeper = ray.remote(Keeper).options(max_concurrency=4, **wanted).remote(command)

@@ -12,6 +12,8 @@ from ray.cluster_utils import Cluster
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 HPO = str(pathlib.Path(sys.argv[1]).resolve())
 TRIALS = 6
+#: The searches.
+started = []
 #: Seconds that an epoch takes where something is killed meanwhile.
 EPOCH = "0.5"
 
@@ -40,7 +42,9 @@ def write(name, launch=None, epoch="0"):
 
 
 def start(name):
-    return subprocess.Popen([HPO, "search", f"{name}.toml"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen([HPO, "search", f"{name}.toml"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    started.append(running)
+    return running
 
 
 def search(name):
@@ -155,6 +159,8 @@ def main():
             for name in ("there", "lost", "killed"):
                 assert answer(name) == answer("here"), (name, answer(name), answer("here"))
         finally:
+            for running in started:
+                running.kill()
             ray.shutdown()
             cluster.shutdown()
     print("searches on Ray find what searches here find, whatever is killed")
