@@ -36,6 +36,27 @@ impl Signals {
     }
 }
 
+/// The warning that Slurm gives before a job's time limit. All processes of the job may get it, and who does not know it ignores it.
+#[derive(Debug)]
+pub struct Warning(Signal);
+
+impl Warning {
+    /// Starts to listen.
+    ///
+    /// # Errors
+    /// If the handler can't be installed.
+    pub fn listen() -> io::Result<Self> {
+        signal(SignalKind::from_raw(libc::SIGURG)).map(Self)
+    }
+
+    /// Returns once it has arrived.
+    pub async fn received(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+}
+
 fn unless_ignored(kind: SignalKind) -> io::Result<Option<Signal>> {
     match is_ignored(kind.as_raw_value()) {
         true => Ok(None),

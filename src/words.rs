@@ -33,6 +33,17 @@ pub(crate) fn listed(values: impl ExactSizeIterator<Item = String>, between: &st
     words.join(between)
 }
 
+/// A text in the quotes of JSON, with escapes for what TOML or YAML do not allow as it is.
+pub(crate) fn quoted(text: &str) -> String {
+    let escape = |c: char| match c {
+        '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+            format!("\\u{:04x}", u32::from(c))
+        }
+        c => c.to_string(),
+    };
+    serde_json::Value::from(text).to_string().chars().map(escape).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,8 @@
 
 use super::CliError;
 use super::run::Private;
-use crate::executor::agent;
-use crate::signals::Signals;
+use crate::executor::{Leaving, agent};
+use crate::signals::{Signals, Warning};
 
 /// The arguments of `hpo agent`: what it is started for comes as its input.
 #[derive(Debug, clap::Args)]
@@ -20,8 +20,14 @@ impl Agent {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(failed)?;
         let code = runtime.block_on(async {
-            let mut signals = Signals::listen()?;
-            Ok(agent::serve(async move { signals.received().await }).await)
+            let (mut signals, mut warning) = (Signals::listen()?, Warning::listen()?);
+            let has_to_leave = async move {
+                tokio::select! {
+                    () = signals.received() => Leaving::Asked,
+                    () = warning.received() => Leaving::TimeLimit,
+                }
+            };
+            Ok(agent::serve(has_to_leave).await)
         });
         // It may be reading its input still.
         runtime.shutdown_background();

@@ -10,6 +10,7 @@ mod fsck;
 mod hook;
 mod import;
 mod informed;
+mod init;
 mod machines;
 mod number;
 mod origin;
@@ -59,6 +60,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Write a study's file for a model and data, to begin with
+    Init(init::Init),
     /// Search a space, or resume a search that was stopped
     Search(search::Search),
     /// Resume a study that was stopped
@@ -117,6 +120,7 @@ impl Arguments {
 pub fn main(arguments: Arguments) -> ExitCode {
     let studies = Studies(arguments.studies);
     let done = match arguments.verb {
+        Verb::Init(verb) => verb.run(),
         Verb::Search(verb) => verb.run(&studies),
         Verb::Resume(verb) => verb.run(&studies),
         Verb::Stop(verb) => verb.run(&studies),

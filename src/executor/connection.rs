@@ -6,12 +6,13 @@ use std::time::Duration;
 use hpo_protocol::{FromWorker, ToWorker};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 
 use super::failure::Failure;
-use super::launcher::{Exit, ExitKind, Launched, RunningWorker};
+use super::launcher::{Exit, ExitKind, Launched, Leaving, RunningWorker};
 use super::liveness::{Liveness, Monitored};
 use super::log::{End, WorkerLog, next_line};
 use super::message::{Part, parts};
@@ -42,6 +43,7 @@ pub(super) struct Connection {
     incoming: Receiver<Incoming>,
     logger: JoinHandle<()>,
     liveness: Liveness,
+    leaving: watch::Receiver<Option<Leaving>>,
 }
 
 /// What comes from a worker.
@@ -79,12 +81,18 @@ impl Connection {
             incoming,
             logger,
             liveness,
+            leaving: launched.leaving,
         }
     }
 
     /// When the worker has last given a sign of life.
     pub(super) fn liveness(&self) -> Liveness {
         self.liveness.clone()
+    }
+
+    /// Why it has to leave its place soon, once that is known.
+    pub(super) fn leaving(&self) -> watch::Receiver<Option<Leaving>> {
+        self.leaving.clone()
     }
 
     /// The next message. Nothing is lost if the wait is cancelled.

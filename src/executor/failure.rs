@@ -7,7 +7,7 @@ use hpo_protocol::VERSION;
 use tokio::task::JoinError;
 
 use super::checkpoint::CheckpointError;
-use super::launcher::LaunchError;
+use super::launcher::{LaunchError, Leaving};
 use super::liveness::Silence;
 use super::sanitize::MetricsError;
 use crate::disk::is_full;
@@ -56,6 +56,9 @@ pub(super) enum Failure {
     /// The connection to it has ended; how, in words.
     #[error("the connection to the worker is lost ({0})")]
     Disconnected(String),
+    /// It had to leave its place.
+    #[error("{0}")]
+    Leaving(Leaving),
     /// It was silent for too long.
     #[error(transparent)]
     Silent(#[from] Silence),
@@ -163,6 +166,7 @@ impl Failure {
             | Self::Mute(_)
             | Self::Script
             | Self::Disconnected(_)
+            | Self::Leaving(_)
             | Self::Silent(_)
             | Self::Version { .. }
             | Self::Release { .. }

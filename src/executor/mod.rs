@@ -20,8 +20,8 @@ mod worker;
 
 pub use gpu::Gpu;
 pub use launcher::{
-    CommandLauncher, Exit, ExitKind, Launch, LaunchError, Launched, Launcher, Leftovers, LocalLauncher, Purpose,
-    RunningWorker, Wait,
+    CommandLauncher, Exit, ExitKind, Launch, LaunchError, Launched, Launcher, Leaving, Leftovers, LocalLauncher,
+    Purpose, RunningWorker, Wait,
 };
 pub use news::{News, Order, SegmentSpec, SlotNews};
 pub use program::{Inspection, Own, Program, SCRIPT_WORKER};

@@ -118,6 +118,8 @@ pub enum News {
         segment: Option<SegmentId>,
         /// What happened, for the user.
         message: String,
+        /// Whether that can't be the doing of what it was given.
+        excused: bool,
     },
     /// The model was written.
     Exported {

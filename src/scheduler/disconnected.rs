@@ -9,8 +9,15 @@ use crate::study::Event;
 const CUT_OFF: u32 = 3;
 
 impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
-    /// The connection to a slot is lost, and what it was given can be given to others. Returns the event for the core, if any.
-    pub(super) fn disconnected(&mut self, slot: SlotId, segment: Option<SegmentId>, message: String) -> Option<Event> {
+    /// The connection to a slot is lost, and what it was given can be given to others; `excused` if that can't be its doing. Returns the
+    /// event for the core, if any.
+    pub(super) fn disconnected(
+        &mut self,
+        slot: SlotId,
+        segment: Option<SegmentId>,
+        message: String,
+        excused: bool,
+    ) -> Option<Event> {
         self.idle.remove(&slot);
         if self.evaluating == Some(slot) {
             self.evaluating = None;
@@ -33,7 +40,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         }
         let segment = segment?;
         let times = self.cut_off.entry(segment.trial).or_default();
-        *times += 1;
+        *times += u32::from(!excused);
         Some(match *times > CUT_OFF {
             true => Event::Failed {
                 segment,

@@ -293,7 +293,11 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 let checkpoint = None;
                 Some(Event::Stopped { segment, checkpoint })
             }
-            News::Disconnected { segment, message } => self.disconnected(slot, segment, message),
+            News::Disconnected {
+                segment,
+                message,
+                excused,
+            } => self.disconnected(slot, segment, message, excused),
             News::Exported { directory, mut results } => {
                 let measured = results.measurement.iter_mut().chain(&mut results.untrained);
                 measured.for_each(|measurement| self.leave_out_of(measurement));

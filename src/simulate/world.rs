@@ -259,6 +259,7 @@ impl World {
         let news = News::Disconnected {
             segment: Some(segment),
             message: "simulated".to_owned(),
+            excused: false,
         };
         self.news.push(SlotNews { slot, news });
         let number = self.number();

@@ -10,6 +10,7 @@ mod parameters;
 mod path;
 mod policy;
 mod prior;
+mod proposal;
 mod reader;
 mod resource;
 mod sampler;
@@ -38,10 +39,11 @@ use crate::study::{ConfirmationSpec, Objective, PolicySpec, SamplerSpec, StopSpe
 
 pub use self::notify::NotifySettings;
 pub(crate) use self::path::{clean, relative};
+pub use self::proposal::{DataFiles, Facts, Proposal, propose};
 pub use self::schema::schema;
 pub use self::study::{SPAN, span_ms};
 pub use self::trainer::{
-    NamedInput, PromptOrigin, PromptsInUse, about_input, check_files, habits, named_inputs, prompts_in_use,
+    Look, NamedInput, PromptOrigin, PromptsInUse, about_input, check_files, habits, look, named_inputs, prompts_in_use,
     script_notes, settings_of_then, settings_of_today,
 };
 pub(crate) use self::trainer::{PROMPT_SETS, PROMPTS};

@@ -7,5 +7,6 @@ mod bad_evaluation;
 mod bad_input;
 mod base_models;
 mod hostile;
+mod init;
 mod releases;
 mod security;

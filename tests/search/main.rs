@@ -22,5 +22,6 @@ mod origin;
 mod python;
 mod script;
 mod simulate;
+mod slurm;
 mod spaces;
 mod ssh;

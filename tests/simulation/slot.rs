@@ -142,6 +142,7 @@ impl Slot {
         let lost = |segment| News::Disconnected {
             segment,
             message: "the connection is lost".into(),
+            excused: false,
         };
         match given.is_empty() {
             true => vec![lost(None)],

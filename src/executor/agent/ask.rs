@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use hpo_protocol::embedding::release;
 use tokio::io::{AsyncBufRead, AsyncWriteExt, BufReader};
-use tokio::process::Child;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::message::{Hello, Note, Request};
-use super::process;
+use super::process::{self, Process, Streams};
 use crate::clock::now;
 use crate::devices::LaunchSettings;
 use crate::diagnostic::visible;
@@ -75,11 +74,12 @@ pub(in crate::executor) enum AskError {
 /// If it does not answer, or is of another version.
 pub(in crate::executor) async fn ask(launch: &LaunchSettings, request: &Request) -> Result<Answer, AskError> {
     let line = request.line().map_err(LaunchError::Request)?;
-    let mut child = process::start(launch)?;
-    let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
-        return Err(LaunchError::NoStreams.into());
-    };
+    let (mut process, streams) = process::start(launch)?;
+    let Streams {
+        mut stdin,
+        stdout,
+        stderr,
+    } = streams;
     let printed = Printed::default();
     let errors = tokio::spawn({
         let (printed, mut stderr) = (printed.clone(), BufReader::new(stderr));
@@ -96,13 +96,15 @@ pub(in crate::executor) async fn ask(launch: &LaunchSettings, request: &Request)
             return Err(AskError::Silent { printed });
         };
         match (next, &hello) {
-            (None, _) => return Err(ended(child, &printed, errors).await),
+            (None, _) => return Err(ended(process, &printed, errors).await),
             (Some(Some(Note::Hello(said))), _) if said.version != release() => {
                 let there = visible(&said.version);
                 return Err(AskError::Version { there });
             }
             (Some(Some(Note::Hello(said))), _) => hello = Some((said, now())),
             (Some(Some(note @ (Note::Probed(_) | Note::Ended { .. } | Note::Exited { .. }))), Some((hello, said))) => {
+                // Nothing is left for it to do. To end it before it ends by itself could leave something there.
+                let _ = timeout(LAST_BREATH, process.wait()).await;
                 return Ok(Answer {
                     hello: hello.clone(),
                     between: (asked, *said),
@@ -110,13 +112,21 @@ pub(in crate::executor) async fn ask(launch: &LaunchSettings, request: &Request)
                 });
             }
             // Whoever has not said who it is may be anything.
-            (Some(None | Some(Note::Busy | Note::Probed(_) | Note::Ended { .. } | Note::Exited { .. })), _) => {}
+            (
+                Some(
+                    None
+                    | Some(
+                        Note::Busy | Note::Probed(_) | Note::Ended { .. } | Note::Exited { .. } | Note::Leaving { .. },
+                    ),
+                ),
+                _,
+            ) => {}
         }
     }
 }
 
-async fn ended(mut child: Child, printed: &Printed, errors: JoinHandle<()>) -> AskError {
-    let how = match timeout(LAST_BREATH, child.wait()).await {
+async fn ended(mut process: Process, printed: &Printed, errors: JoinHandle<()>) -> AskError {
+    let how = match timeout(LAST_BREATH, process.wait()).await {
         Ok(Ok(status)) => status.to_string(),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "it closed its standard output".to_owned(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::executor::launcher::Leftovers;
+use crate::executor::launcher::{Leaving, Leftovers};
 use crate::executor::program::Own;
 use crate::executor::slots::Machine;
 use crate::ids::{SlotId, Timestamp};
@@ -20,7 +20,7 @@ pub(in crate::executor) enum Request {
     /// Look around; answered by [`Note::Hello`] and [`Note::Probed`].
     Probe(ProbeOrder),
     /// Run a worker. What follows on standard input is the worker's, but for empty lines, which say that the connection stands; what
-    /// the worker prints is printed. Answered by [`Note::Exited`] on standard error, at its end.
+    /// the worker prints is printed. Answered on standard error: by [`Note::Busy`] now and then, and by [`Note::Exited`] at its end.
     Launch(LaunchOrder),
     /// End what earlier workers have left running; answered by [`Note::Hello`] and [`Note::Ended`].
     EndLeftovers {
@@ -73,6 +73,11 @@ pub(in crate::executor) enum Note {
     Ended {
         /// How many processes that were.
         processes: usize,
+    },
+    /// The worker has to leave this place soon.
+    Leaving {
+        /// Why.
+        why: Leaving,
     },
     /// The worker has ended, or was never started.
     Exited {

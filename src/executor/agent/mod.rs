@@ -13,5 +13,5 @@ mod serve;
 pub(super) use ask::ask;
 pub(super) use message::{LaunchOrder, Note, Request};
 pub use probe::{Found, ProbeError, Wanted, probe};
-pub(super) use process::start;
+pub(super) use process::{Process, Streams, start};
 pub use serve::serve;

@@ -122,7 +122,7 @@ pub fn probe(
     runtime.shutdown_background();
     let probed = match note {
         Note::Probed(probed) => *probed,
-        Note::Hello(_) | Note::Busy | Note::Ended { .. } | Note::Exited { .. } => {
+        Note::Hello(_) | Note::Busy | Note::Ended { .. } | Note::Exited { .. } | Note::Leaving { .. } => {
             return Err(ProbeError::NoAnswer(
                 "hpo answers there what it was not asked".to_owned(),
             ));

@@ -1,32 +1,38 @@
 //! The agent as the keeper of one worker: between the streams of the launch command and those of the worker.
 
 use std::io::{self, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, interval, sleep_until, timeout};
 
 use super::message::{LaunchOrder, Note};
 use crate::executor::gpu::Gpu;
-use crate::executor::launcher::{self, KEEPALIVE, Launch, LocalWorker, Purpose, RunningWorker};
+use crate::executor::launcher::{self, KEEPALIVE, Launch, Leaving, LocalWorker, Purpose, RunningWorker, SILENCE};
 use crate::executor::slots::Machine;
-
-/// After so long without a sign from `hpo`, which gives one more often, the connection is taken to be dead.
-const SILENCE: Duration = KEEPALIVE.saturating_mul(8);
 
 /// How long the worker may take to end by itself: first for the end of its input, then for the request to terminate. `hpo` gives it a
 /// little more time, and sees its end.
 const FAREWELL: Duration = Duration::from_millis(1500);
 
+/// How long `hpo` may take to have the worker saved and ended that has to leave. Slurm kills it after 30 seconds unless it is set up
+/// otherwise.
+const LEAVE: Duration = Duration::from_secs(25);
+
+/// How long after a worker's end by SIGTERM it may become known that all that runs here was asked to end.
+const SAME_MOMENT: Duration = Duration::from_millis(500);
+
 /// What a shell returns if there is no such program.
 const NOT_FOUND: u8 = 127;
 
-/// Runs a worker until it ends, `hpo` ends, or this process is `asked_to_stop`, and returns its exit code as a shell does.
+/// Runs a worker until it ends, `hpo` ends, or it `has_to_leave` and was not ended by `hpo` in time, and returns its exit code as a shell
+/// does.
 pub(super) async fn launch(
     order: LaunchOrder,
-    mut input: impl AsyncBufRead + Unpin,
-    asked_to_stop: impl Future<Output = ()>,
+    input: impl AsyncBufRead + Unpin,
+    has_to_leave: impl Future<Output = Leaving>,
 ) -> u8 {
     let purpose = match order.slot {
         Some(slot) => {
@@ -57,32 +63,57 @@ pub(super) async fn launch(
         },
         Stdio::inherit,
     );
-    let (mut worker, stdin) = match started {
+    let (worker, stdin) = match started {
         Ok(started) => started,
         Err(error) => {
             say_exited(false, error.to_string());
             return NOT_FOUND;
         }
     };
-    let ended = tokio::select! {
-        status = worker.ended() => Some(status),
-        () = relay(&mut input, stdin) => None,
-        () = asked_to_stop => None,
+    attend(worker, relay(input, stdin), has_to_leave).await
+}
+
+/// Waits for the end of a worker whose orders are `relayed`, or ends it. Of the end of one that has to leave nothing is said: it is none
+/// of its own.
+async fn attend(
+    mut worker: LocalWorker,
+    relayed: impl Future<Output = ()>,
+    has_to_leave: impl Future<Output = Leaving>,
+) -> u8 {
+    tokio::pin!(relayed, has_to_leave);
+    let mut signs = interval(KEEPALIVE);
+    let mut leaves: Option<Instant> = None;
+    let ended = loop {
+        tokio::select! {
+            status = worker.ended() => break Some(status),
+            () = &mut relayed => break None,
+            why = &mut has_to_leave, if leaves.is_none() => {
+                say(&Note::Leaving { why });
+                leaves = Some(Instant::now() + LEAVE);
+            }
+            () = sleep_until(leaves.unwrap_or_else(Instant::now)), if leaves.is_some() => break None,
+            _ = signs.tick() => say(&Note::Busy),
+        }
     };
     let ended = match ended {
         Some(status) => status,
         None => end(&mut worker).await,
     };
-    match ended {
-        Ok(status) => {
-            say_exited(status.success(), hpo_script::describe(status));
-            exit_code(status)
-        }
-        Err(error) => {
-            say_exited(false, error.to_string());
-            1
-        }
+    if leaves.is_none()
+        && matches!(&ended, Ok(status) if status.signal() == Some(libc::SIGTERM))
+        && let Ok(why) = timeout(SAME_MOMENT, &mut has_to_leave).await
+    {
+        say(&Note::Leaving { why });
+        leaves = Some(Instant::now());
     }
+    let (success, description, code) = match ended {
+        Ok(status) => (status.success(), hpo_script::describe(status), exit_code(status)),
+        Err(error) => (false, error.to_string(), 1),
+    };
+    if leaves.is_none() {
+        say_exited(success, description);
+    }
+    code
 }
 
 /// The GPU of a worker that is to have the one that is `wanted`, if any. What has started this process may have `given` it another one:
@@ -94,15 +125,16 @@ fn device(wanted: &str, given: String, visible: impl FnOnce() -> Vec<Gpu>) -> St
     }
 }
 
-/// Says it on standard error: standard output is the worker's.
 fn say_exited(success: bool, description: String) {
-    let note = Note::Exited { success, description };
-    // If nobody listens, nobody has to know.
+    say(&Note::Exited { success, description });
+}
+
+/// Says it on standard error: standard output is the worker's. If nobody listens, nobody has to know.
+fn say(note: &Note) {
     let _ = io::stderr().write_all(note.line().as_bytes());
 }
 
 fn exit_code(status: ExitStatus) -> u8 {
-    use std::os::unix::process::ExitStatusExt;
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }
@@ -121,7 +153,7 @@ async fn end(worker: &mut LocalWorker) -> io::Result<ExitStatus> {
 }
 
 /// Passes on what comes until there is nothing more, or nothing for too long. A worker that has closed its input may go on.
-async fn relay(input: &mut (impl AsyncBufRead + Unpin), stdin: impl AsyncWrite + Unpin) {
+async fn relay(mut input: impl AsyncBufRead + Unpin, stdin: impl AsyncWrite + Unpin) {
     let mut stdin = Some(stdin);
     let mut fresh = true;
     while let Ok(Ok(read)) = timeout(SILENCE, input.fill_buf()).await {
@@ -179,8 +211,7 @@ mod tests {
             }
             hpo
         };
-        let mut input = BufReader::new(input);
-        let ((), _silent) = tokio::join!(relay(&mut input, pipe), sends);
+        let ((), _silent) = tokio::join!(relay(BufReader::new(input), pipe), sends);
         assert_eq!(began.elapsed(), SILENCE * 19 / 4, "as long after the last one");
         let mut read = Vec::new();
         tokio::io::AsyncReadExt::read_to_end(&mut worker, &mut read)

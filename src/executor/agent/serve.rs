@@ -14,7 +14,7 @@ use tokio::time::{Instant, interval_at, timeout};
 use super::message::{Hello, Note, ProbeOrder, Probed, Request};
 use super::relay;
 use crate::clock::now;
-use crate::executor::launcher;
+use crate::executor::launcher::{self, Leaving};
 use crate::executor::log::next_line;
 use crate::executor::program::Own;
 use crate::executor::slots::Machine;
@@ -40,8 +40,8 @@ const WORK: Duration = Duration::from_secs(15 * 60);
 /// How long the trainer may take to say its version.
 const VERSION: Duration = Duration::from_secs(60);
 
-/// Does what the first line of standard input asks for, until that is done or this process is `asked_to_stop`, and returns the exit code.
-pub async fn serve(asked_to_stop: impl Future<Output = ()>) -> u8 {
+/// Does what the first line of standard input asks for, until that is done or this process `has_to_leave`, and returns the exit code.
+pub async fn serve(has_to_leave: impl Future<Output = Leaving>) -> u8 {
     let mut input = BufReader::new(stdin());
     let first = timeout(PATIENCE, next_line(&mut input, LONGEST_LINE, |_| {})).await;
     let Ok(Ok(Some((line, _)))) = first else {
@@ -58,7 +58,7 @@ pub async fn serve(asked_to_stop: impl Future<Output = ()>) -> u8 {
             complain(&format!("hpo agent does not know what it is asked for: {error}"));
             WRONG
         }
-        Ok(Request::Launch(order)) => relay::launch(order, input, asked_to_stop).await,
+        Ok(Request::Launch(order)) => relay::launch(order, input, has_to_leave).await,
         Ok(Request::Probe(order)) => {
             say(&Note::Probed(Box::new(probe(order).await)));
             0

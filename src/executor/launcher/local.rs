@@ -6,6 +6,7 @@ use std::process::{ExitStatus, Stdio};
 
 use rustix::process::Pid;
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::watch;
 
 use super::descendants::{self, Descendants, Mark};
 use super::{Exit, ExitKind, Launch, LaunchError, Launched, Launcher, Leftovers, RunningWorker, Wait};
@@ -31,6 +32,7 @@ impl Launcher for LocalLauncher {
             stdin: Box::new(stdin),
             stdout: Box::new(stdout),
             stderr: Box::new(stderr),
+            leaving: watch::channel(None).1,
         })
     }
 

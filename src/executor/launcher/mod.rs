@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 
 use crate::disk::has_ended;
 use crate::executor::program::Own;
@@ -25,6 +26,9 @@ pub(super) use local::{LocalWorker, start};
 
 /// How often `hpo` and a worker elsewhere show each other that the connection stands.
 pub(super) const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// After so long without a sign from the other end, the connection is taken to be dead.
+pub(super) const SILENCE: Duration = KEEPALIVE.saturating_mul(8);
 
 /// A place where workers can run. It may be another machine: nobody but the launcher knows by what a worker is found
 /// there.
@@ -68,6 +72,20 @@ pub struct Launched {
     pub stdout: Box<dyn AsyncRead + Send + Unpin>,
     /// Its log.
     pub stderr: Box<dyn AsyncRead + Send + Unpin>,
+    /// Why it has to leave its place soon, once that is known.
+    pub leaving: watch::Receiver<Option<Leaving>>,
+}
+
+/// Why a worker has to leave its place: it is no fault of what it trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Leaving {
+    /// The time that it was given there is nearly over.
+    #[error("the time limit of its job is near")]
+    TimeLimit,
+    /// It is asked to end there, as by a job that takes its place.
+    #[error("it was asked to end there, as when a job is cancelled or pre-empted")]
+    Asked,
 }
 
 impl fmt::Debug for Launched {

@@ -1,5 +1,6 @@
 //! Keeps a worker on a slot: one process that stays warm over many segments and is replaced when it ends.
 
+mod leaving;
 mod messages;
 mod orders;
 mod outage;
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::failure::{AS_A_SCRIPT, Failure, says_no_space};
-use super::launcher::{Launch, LaunchError, Purpose};
+use super::launcher::{Launch, LaunchError, Leaving, Purpose};
 use super::log::WorkerLog;
 use super::news::{News, Order, SlotNews};
 use super::program::Program;
@@ -27,6 +28,7 @@ use crate::ids::SegmentId;
 use crate::store::StudyDirectory;
 use crate::study::Event;
 
+use leaving::{leaving, saved_too_late};
 use remarks::{Awaited, long_awaited};
 use state::{Next, State, Task, Work};
 
@@ -56,6 +58,8 @@ struct Attended {
     has_spoken: bool,
     /// What is awaited from it, and when that is long enough for a remark.
     awaited: Option<(Awaited, Instant)>,
+    /// Why it has to leave its place, and until when it may save what it trains.
+    leaves: Option<(Leaving, Instant)>,
 }
 
 /// Why a worker is no more.
@@ -113,7 +117,7 @@ impl Supervisor {
             };
             let (failure, printed, is_fatal, left) = match end {
                 End::Closed => return,
-                End::Died(failure @ Failure::Disconnected(_)) => {
+                End::Died(failure @ (Failure::Disconnected(_) | Failure::Leaving(_))) => {
                     outages = if spoke { 0 } else { outages + 1 };
                     if self.lose_connection(&failure, outages).await.is_none() {
                         return;
@@ -154,6 +158,7 @@ impl Supervisor {
             has_served: false,
             has_spoken: false,
             awaited: Awaited::Ready.starting_now(),
+            leaves: None,
         })
     }
 
@@ -163,19 +168,21 @@ impl Supervisor {
         if let Err(end) = worker.send(&start) {
             return end;
         }
-        let liveness = worker.connection.liveness();
+        let (liveness, mut leaves) = (worker.connection.liveness(), worker.connection.leaving());
         loop {
             let limit = self.state.patience(self.slot.silence, &worker.features);
             let handled = tokio::select! {
                 received = worker.connection.receive() => match received {
                     Ok(message) => self.handle_message(worker, message).await,
-                    Err(failure) => Err(self.without(failure)),
+                    Err(failure) => Err(self.without(worker.why(failure))),
                 },
                 order = self.orders.recv() => match order {
                     Some(order) => self.handle_order(worker, order).await,
                     None => Err(End::Closed),
                 },
                 silence = liveness.silent_for(limit) => Err(End::Died(silence.into())),
+                why = leaving(&mut leaves), if worker.leaves.is_none() => self.leave(worker, why),
+                why = saved_too_late(worker.leaves) => Err(End::Died(Failure::Leaving(why))),
                 awaited = long_awaited(worker.awaited) => {
                     worker.awaited = None;
                     self.remark_on_silence(awaited).await;
@@ -184,6 +191,11 @@ impl Supervisor {
             };
             if let Err(end) = handled {
                 return end;
+            }
+            if let Some((why, _)) = worker.leaves
+                && !self.state.trains()
+            {
+                return End::Died(Failure::Leaving(why));
             }
             // The time that the slot itself took is not held against the worker.
             liveness.renew();
@@ -260,9 +272,12 @@ impl Supervisor {
         .await;
     }
 
-    /// The worker is free.
+    /// The worker is free; but one that has to leave is given nothing more.
     async fn report_idle(&mut self, worker: &Attended) {
         self.state = State::Idle;
+        if worker.leaves.is_some() {
+            return;
+        }
         let features = worker.features.clone();
         self.report(News::Idle { features }).await;
     }

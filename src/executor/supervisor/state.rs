@@ -99,11 +99,16 @@ impl Training {
 impl State {
     /// The segment that is being trained, if it is this one.
     pub(super) fn training(&mut self, segment: SegmentId) -> Option<&mut Training> {
+        self.training_any().filter(|training| training.segment == segment)
+    }
+
+    /// The segment that is being trained, if any.
+    pub(super) fn training_any(&mut self) -> Option<&mut Training> {
         match self {
             Self::Busy {
                 task: Task::Training(training),
                 ..
-            } if training.segment == segment => Some(training),
+            } => Some(training),
             Self::Busy { .. } | Self::Starting(_) | Self::Idle => None,
         }
     }

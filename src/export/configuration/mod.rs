@@ -94,17 +94,6 @@ fn each(parameters: &Values, line: impl Fn(&str, &Value) -> String) -> String {
     parameters.iter().map(|(name, value)| line(name, value)).collect()
 }
 
-/// A text in the quotes of JSON, with escapes for what TOML or YAML do not allow as it is.
-fn quoted(text: &str) -> String {
-    let escape = |c: char| match c {
-        '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
-            format!("\\u{:04x}", u32::from(c))
-        }
-        c => c.to_string(),
-    };
-    json!(text).to_string().chars().map(escape).collect()
-}
-
 fn facts(spec: &StudySpec, trial: &TrialSummary) -> Value {
     json!({
         "study": spec.name,

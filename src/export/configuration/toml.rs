@@ -4,9 +4,10 @@ use hpo_protocol::BASE_MODEL;
 use hpo_script::Template;
 use serde_json::{Map, Value, json};
 
-use super::{Unwritable, each, quoted};
+use super::{Unwritable, each};
 use crate::study::{StudySpec, Trainer, TrialSummary};
 use crate::study_file::settings_of_today;
+use crate::words::quoted;
 
 /// The most bytes of a study's name.
 const MOST_NAME: usize = 100;

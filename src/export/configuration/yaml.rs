@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Unwritable, facts, quoted};
+use super::{Unwritable, facts};
 use crate::study::{StudySpec, TrialSummary};
+use crate::words::quoted;
 
 /// A mapping of all that is known of the trial.
 pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Unwritable> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hpo_data::{DataError, Kind, Report};
+use hpo_data::{DataError, Kind, Report, Sets};
 use hpo_protocol::embedding::{METRICS, Settings, Sizes, ValidationLoss};
 use toml::de::DeTable;
 
@@ -37,7 +37,7 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostics> {
     let settings: Settings = serde_json::from_value(serde_json::json!(trainer.settings))
         .map_err(|error| Diagnostic::whole_file(&file.path, error.to_string(), "check the keys of `[trial]`"))?;
     let models = check_models(file, &settings);
-    let data = check_data(file, &settings);
+    let data = check_data(file, &settings).map(|sets| sets.report);
     let kind = data.as_ref().ok().map(|report| report.kind);
     let mut wrong = Vec::new();
     let mut report = match data {
@@ -69,7 +69,8 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostics> {
     }
 }
 
-fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnostics> {
+/// Reads the data and checks that they can be trained with.
+pub(super) fn check_data(file: &StudyFile, settings: &Settings) -> Result<Sets, Diagnostics> {
     let about = |error: DataError| match error.place {
         Some(_) => in_data(error),
         None => {
@@ -123,7 +124,7 @@ fn check_data(file: &StudyFile, settings: &Settings) -> Result<Report, Diagnosti
             let idle = fixed_for_nothing(&file.study.space, decides).into_iter();
             let warnings = idle.map(|idle| format!("{}: {}", idle.message, idle.help));
             sets.report.warnings.extend(warnings);
-            Ok(sets.report)
+            Ok(sets)
         }
     }
 }
@@ -210,7 +211,7 @@ fn parameter_key(text: &str, name: &str) -> Option<Span> {
 }
 
 /// Checks all base models.
-fn check_models<'a>(file: &StudyFile, settings: &'a Settings) -> Result<Vec<Base<'a>>, Vec<Diagnostic>> {
+pub(super) fn check_models<'a>(file: &StudyFile, settings: &'a Settings) -> Result<Vec<Base<'a>>, Vec<Diagnostic>> {
     let (mut bases, mut flaws) = (Vec::new(), Vec::new());
     for (name, directory) in settings.model.each() {
         match check_model(file, name, directory) {

@@ -259,6 +259,12 @@ fn weights(directory: &Path) -> Result<Shapes, Flaw> {
     Ok(all)
 }
 
+/// How many weights a directory has; 0 if that can't be read.
+pub(super) fn count(directory: &Path) -> u64 {
+    let shapes = weights(directory).unwrap_or_default();
+    shapes.values().map(|shape| shape.iter().product::<u64>()).sum()
+}
+
 /// The weight files that the index names, each once.
 fn shards(directory: &Path) -> Result<Vec<String>, Flaw> {
     #[derive(Deserialize)]

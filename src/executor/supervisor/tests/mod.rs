@@ -1,5 +1,7 @@
 //! A slot whose launcher is a fake, and whose workers are played by the test.
 
+mod leaving;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::executor::failure::Failure;
 use crate::executor::{
-    Exit, ExitKind, Inspection, Launch, LaunchError, Launched, Launcher, Leftovers, News, Order, Program,
+    Exit, ExitKind, Inspection, Launch, LaunchError, Launched, Launcher, Leaving, Leftovers, News, Order, Program,
     RunningWorker, SegmentSpec, Slot, SlotNews, Wait, Worker,
 };
 use crate::ids::{SegmentId, SlotId, TrialId};
@@ -27,8 +29,9 @@ impl Launcher for Elsewhere {
     fn launch(&self, launch: &Launch<'_>) -> Result<Launched, LaunchError> {
         assert_eq!(launch.command, ["train"]);
         let [(stdin, its_stdin), (stdout, its_stdout), (stderr, _)] = [(); 3].map(|()| duplex(1 << 16));
-        let (exit, ends) = watch::channel(None);
+        let ((exit, ends), leaving) = (watch::channel(None), watch::channel(None));
         let played = Played {
+            leaving: leaving.0,
             stdin: BufReader::new(its_stdin),
             stdout: its_stdout,
             exit: exit.clone(),
@@ -39,6 +42,7 @@ impl Launcher for Elsewhere {
             stdin: Box::new(stdin),
             stdout: Box::new(stdout),
             stderr: Box::new(stderr),
+            leaving: leaving.1,
         })
     }
 
@@ -85,6 +89,7 @@ struct Played {
     stdin: BufReader<DuplexStream>,
     stdout: DuplexStream,
     exit: watch::Sender<Option<Exit>>,
+    leaving: watch::Sender<Option<Leaving>>,
 }
 
 impl Played {
@@ -398,7 +403,10 @@ async fn what_a_lost_connection_takes_with_it_is_handed_back_and_the_connection_
     first.stdout.write_all(b"{\"type\":\"report\",\"tri").await.unwrap();
     first.end(ExitKind::Disconnected);
     let lost = |message: &News, segment: Option<SegmentId>| {
-        let News::Disconnected { segment: of, message } = message else {
+        let News::Disconnected {
+            segment: of, message, ..
+        } = message
+        else {
             panic!("{message:?}");
         };
         assert!(

@@ -1,0 +1,294 @@
+//! `hpo init`.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::CliError;
+use super::machines::Machines;
+use super::output::check_output;
+use super::study::print;
+use crate::devices::SlotSettings;
+use crate::diagnostic::Diagnostics;
+use crate::executor::Machine;
+use crate::export;
+use crate::shell::{command, path_word};
+use crate::study_file::{self, DataFiles, Facts, clean, relative};
+use crate::words::quoted;
+
+/// The arguments of `hpo init`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Init {
+    /// The base model: a Hugging Face model directory
+    model: PathBuf,
+
+    /// Data to train on: a file; or several, or a directory of them, that say in their names whether they are for training, validation or
+    /// test. A directory in BEIR's form (`corpus.jsonl`, `queries.jsonl`, `qrels`) becomes an evaluation
+    #[arg(required = true)]
+    data: Vec<PathBuf>,
+
+    /// The file to write [default: named after the model and the data, in the current directory]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Overwrite the file
+    #[arg(long)]
+    force: bool,
+}
+
+/// The endings of files of data.
+const ENDINGS: [&str; 5] = ["jsonl", "json", "csv", "tsv", "parquet"];
+
+/// What a file of data is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Train,
+    Validation,
+    Test,
+}
+
+impl Role {
+    /// What the name of a file says.
+    fn of(path: &Path) -> Option<Self> {
+        let stem = path.file_stem()?.to_string_lossy().to_lowercase();
+        let mut words = stem.split(|c: char| !c.is_alphanumeric());
+        words.find_map(|word| match word {
+            "train" | "training" => Some(Self::Train),
+            "validation" | "valid" | "val" | "dev" | "eval" => Some(Self::Validation),
+            "test" => Some(Self::Test),
+            _ => None,
+        })
+    }
+}
+
+/// The data that the user has named, by what they are for.
+#[derive(Debug, Default)]
+struct Data {
+    train: Option<PathBuf>,
+    validation: Option<PathBuf>,
+    test: Option<PathBuf>,
+    retrieval: Vec<PathBuf>,
+}
+
+impl Data {
+    fn find(given: &[PathBuf]) -> Result<Self, CliError> {
+        let mut files = Vec::new();
+        let mut data = Self::default();
+        for path in given {
+            let is_beir = ["corpus.jsonl", "queries.jsonl"]
+                .iter()
+                .all(|name| path.join(name).is_file());
+            match path.is_dir() {
+                true if is_beir => data.retrieval.push(path.clone()),
+                true => files.extend(in_directory(path)?),
+                false => files.push(path.clone()),
+            }
+        }
+        let alone = files.len() == 1;
+        for file in files {
+            let role = Role::of(&file).filter(|_| !alone).unwrap_or(Role::Train);
+            let place = match role {
+                Role::Train => &mut data.train,
+                Role::Validation => &mut data.validation,
+                Role::Test => &mut data.test,
+            };
+            if let Some(other) = place.replace(file.clone()) {
+                return Err(CliError::usage(
+                    format!(
+                        "{} and {} would both be for {}",
+                        other.display(),
+                        file.display(),
+                        role.what()
+                    ),
+                    "name the files that you want, and call them train, validation and test",
+                ));
+            }
+        }
+        Ok(data)
+    }
+}
+
+impl Role {
+    fn what(self) -> &'static str {
+        match self {
+            Self::Train => "training",
+            Self::Validation => "validation",
+            Self::Test => "the test",
+        }
+    }
+}
+
+/// The files of data in a directory, in the order of their names.
+fn in_directory(directory: &Path) -> Result<Vec<PathBuf>, CliError> {
+    let cannot = |source| {
+        CliError::usage(
+            format!("can't read {}: {source}", directory.display()),
+            "check the path",
+        )
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(cannot)? {
+        let path = entry.map_err(cannot)?.path();
+        let ending = path
+            .extension()
+            .and_then(OsStr::to_str)
+            .unwrap_or_default()
+            .to_lowercase();
+        if path.is_file() && ENDINGS.contains(&ending.as_str()) && Role::of(&path).is_some() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    match files.is_empty() {
+        true => Err(CliError::usage(
+            format!(
+                "{} has no files of data named train, validation or test",
+                directory.display()
+            ),
+            format!("name the files; their endings are {}", ENDINGS.join(", ")),
+        )),
+        false => Ok(files),
+    }
+}
+
+/// The characters of a name that a study can have.
+fn plain(name: &str) -> String {
+    let plain = name
+        .chars()
+        .map(|c| match c.is_ascii_alphanumeric() || "._-".contains(c) {
+            true => c,
+            false => '-',
+        });
+    plain.collect::<String>().trim_matches(['.', '-']).to_owned()
+}
+
+fn last(path: &Path) -> String {
+    let path = clean(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+impl Init {
+    pub(super) fn run(&self) -> Result<(), CliError> {
+        let data = Data::find(&self.data)?;
+        let Some(train) = &data.train else {
+            return Err(CliError::usage(
+                "no file is for training",
+                "name one, or call one of them train",
+            ));
+        };
+        let output = match &self.output {
+            Some(path) => path.clone(),
+            None => self.usual_output(train),
+        };
+        check_output(&output, self.force)?;
+        let facts = self.facts(train, &data, &output)?;
+        let proposal = study_file::propose(&facts);
+        let file = study_file::parse(&proposal.text, &output)?;
+        let report = study_file::check_files(&file)?;
+        export::write_whole(&output, proposal.text.as_bytes()).map_err(|source| CliError::Output {
+            what: output.display().to_string(),
+            source,
+        })?;
+        let mut text = String::new();
+        if let Some(report) = report {
+            let _ = writeln!(text, "{report}");
+        }
+        let _ = writeln!(text, "assumed:");
+        for assumed in &proposal.assumed {
+            let _ = writeln!(text, "- {assumed}");
+        }
+        let word = path_word(&output);
+        let with = |verbs: &[&str]| {
+            let verbs = verbs.iter().map(|verb| OsStr::new(*verb));
+            command([OsStr::new("hpo")].into_iter().chain(verbs).chain([word.as_os_str()]))
+        };
+        let _ = writeln!(
+            text,
+            "wrote {}; look at it, then: {}\nwhat it searches: {}",
+            output.display(),
+            with(&["search"]),
+            with(&["space", "check"])
+        );
+        print(&text)
+    }
+
+    /// The name of the model, and that of the data, or of the directory they are in if theirs says only what they are for.
+    fn usual_output(&self, train: &Path) -> PathBuf {
+        let data = match (Role::of(train), train.file_stem()) {
+            (None, Some(stem)) => stem.to_string_lossy().into_owned(),
+            _ => last(
+                train
+                    .parent()
+                    .filter(|parent| !parent.as_os_str().is_empty())
+                    .unwrap_or(Path::new(".")),
+            ),
+        };
+        PathBuf::from(format!("{}-{}.toml", plain(&last(&self.model)), plain(&data)))
+    }
+
+    /// What is found out about the model and the data.
+    fn facts(&self, train: &Path, data: &Data, output: &Path) -> Result<Facts, CliError> {
+        let directory = output.parent().unwrap_or(Path::new(""));
+        let named = |path: &Path| in_file(path, directory);
+        let files = DataFiles {
+            train: named(train)?,
+            validation: data.validation.as_deref().map(named).transpose()?,
+            test: data.test.as_deref().map(named).transpose()?,
+            retrieval: (data.retrieval.iter())
+                .map(|path| Ok((plain(&last(path)), named(path)?)))
+                .collect::<Result<_, CliError>>()?,
+        };
+        let model = named(&self.model)?;
+        let mut skeleton = format!(
+            "[study]\ntrials = 1\n[policy]\nmax_resource = 1\n[space]\nlearning_rate = 2e-5\n[trial]\nmodel = {model}\ntrain = {}\n",
+            files.train
+        );
+        for (key, file) in [("validation", &files.validation), ("test", &files.test)] {
+            if let Some(file) = file {
+                let _ = writeln!(skeleton, "{key} = {file}");
+            }
+        }
+        // The file does not exist yet, so its lines say nothing.
+        let placeless = |Diagnostics(mut all): Diagnostics| {
+            for one in all.iter_mut().filter(|one| one.file == output) {
+                one.source = None;
+            }
+            Diagnostics(all)
+        };
+        let file = study_file::parse(&skeleton, output).map_err(placeless)?;
+        let look = study_file::look(&file).map_err(placeless)?;
+        let slots = Machines::assumed(&SlotSettings::default()).slots(None)?;
+        let machine = Machine::this();
+        Ok(Facts {
+            name: last(&self.model),
+            model,
+            sizes: look.sizes,
+            weights: look.weights,
+            prompts: (look.prompts.iter())
+                .map(|(name, prompt)| format!("{name} = {}", quoted(prompt)))
+                .collect(),
+            files,
+            kind: look.kind,
+            rows: look.rows as u64,
+            validation_rows: look.validation_rows as u64,
+            tokens: look.tokens as u64,
+            gpus: machine.gpus.iter().map(|gpu| gpu.name.clone()).collect(),
+            cores: machine.cores as u64,
+            slots: slots.len() as u64,
+        })
+    }
+}
+
+/// A path as a file in `directory` names it: relative as the user gave it, if it was.
+fn in_file(path: &Path, directory: &Path) -> Result<String, CliError> {
+    let absolute = |path: &Path| std::path::absolute(path).map(|path| clean(&path));
+    let here = absolute(directory.to_owned().join(".").as_path());
+    let seen = match (path.is_absolute(), absolute(path), here) {
+        (false, Ok(path), Ok(directory)) => relative(&path, &directory),
+        _ => path.to_owned(),
+    };
+    let text = seen
+        .to_str()
+        .ok_or_else(|| CliError::usage(format!("the path {} is not UTF-8", path.display()), "rename it"))?;
+    Ok(quoted(text))
+}

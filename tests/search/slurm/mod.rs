@@ -1,0 +1,4 @@
+//! Slots on the nodes of a real Slurm.
+
+mod cluster;
+mod steps;
