@@ -59,7 +59,7 @@ impl Slot {
     pub fn environment(&self) -> Vec<(String, String)> {
         let threads = self.threads.to_string();
         let seen = (
-            "CUDA_VISIBLE_DEVICES",
+            Gpu::VISIBLE,
             self.gpu.as_ref().map_or(String::new(), |gpu| gpu.uuid.clone()),
         );
         let common = [
@@ -131,7 +131,7 @@ impl Machine {
     /// What this process may use of this machine.
     pub fn this() -> Self {
         let found = gpu::find();
-        let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+        let visible = std::env::var(Gpu::VISIBLE).ok();
         Self {
             gpus: gpu::visible(found.gpus, visible.as_deref()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
