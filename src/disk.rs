@@ -106,6 +106,17 @@ pub(crate) fn room(place: &Path) -> Option<u64> {
     Some(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
+/// The bytes of all files below a directory, as far as they can be looked at. Links are not followed.
+pub(crate) fn size_of(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.metadata() {
+        Ok(there) if there.is_dir() => size_of(&entry.path()),
+        Ok(there) => there.len(),
+        Err(_) => 0,
+    });
+    sizes.sum()
+}
+
 /// Whether nothing can be saved where `place` lies.
 pub(crate) fn has_no_room(place: &Path) -> bool {
     room(place).is_some_and(|room| room < NOTHING)

@@ -3,11 +3,13 @@
 mod agent;
 mod checked;
 mod completions;
+mod doctor;
 mod error;
 mod export;
 mod export_trials;
 mod from;
 mod fsck;
+mod history;
 mod hook;
 mod import;
 mod informed;
@@ -20,6 +22,7 @@ mod output;
 mod request;
 mod resume;
 mod retry;
+mod rm;
 mod run;
 mod same;
 mod schema;
@@ -70,6 +73,8 @@ pub struct Arguments {
 enum Verb {
     /// Write a study's file for a model and data, to begin with
     Init(init::Init),
+    /// Say what this machine can do, and what to change
+    Doctor(doctor::Doctor),
     /// Search a space, or resume a search that was stopped
     Search(search::Search),
     /// Resume a study that was stopped
@@ -89,6 +94,10 @@ enum Verb {
     Schema(schema::Schema),
     /// Show the status of a study
     Status(status::Status),
+    /// List all studies of a directory, with what each was about, what it found and what it cost
+    History(history::History),
+    /// Delete studies
+    Rm(rm::Rm),
     /// List the trials of a study
     Trials(trials::Trials),
     /// Show everything about one trial
@@ -150,6 +159,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let studies = Studies(arguments.studies);
     match arguments.verb {
         Verb::Init(verb) => verb.run(),
+        Verb::Doctor(verb) => verb.run(&studies),
         Verb::Search(verb) => verb.run(&studies),
         Verb::Resume(verb) => verb.run(&studies),
         Verb::Stop(verb) => verb.run(&studies),
@@ -159,6 +169,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Verb::Space(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),
         Verb::Status(verb) => verb.run(&studies),
+        Verb::History(verb) => verb.run(&studies),
+        Verb::Rm(verb) => verb.run(&studies),
         Verb::Trials(verb) => verb.run(&studies),
         Verb::Show(verb) => verb.run(&studies),
         Verb::Export(verb) => verb.run(&studies),

@@ -13,6 +13,7 @@ mod examined;
 mod export;
 mod from;
 mod generated;
+mod history;
 mod import;
 mod library;
 mod limits;
