@@ -231,7 +231,8 @@ fn pooled(directory: &Path, sizes: Sizes) -> Result<(), Flaw> {
         let widths = ["embedding_dimension", "word_embedding_dimension"]
             .into_iter()
             .filter_map(|key| Some((key, config.get(key)?)));
-        for (key, width) in widths.filter(|(_, width)| width.as_u64() != Some(sizes.hidden)) {
+        let mut wrong = widths.filter(|(_, width)| width.as_u64() != Some(sizes.hidden));
+        if let Some((key, width)) = wrong.next() {
             let message = format!(
                 "`{key}` is {width}, and the vectors of the encoder have {} numbers",
                 sizes.hidden
