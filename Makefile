@@ -54,6 +54,7 @@ test: lint deny test-tools test-core test-trainer doc check-manifests
 
 test-tools:
 	python3 tools/test_tools.py
+	python3 tools/test_docs.py
 
 build-core:
 	cargo test --locked $(CORE) --no-run

@@ -1,10 +1,12 @@
 //! Output for people: made from the records only, and never changing them.
 
 mod confirmation;
+pub mod doctor;
 mod earlier;
 mod examination;
 mod findings;
 mod format;
+mod history;
 mod progress;
 mod report;
 mod results;
@@ -16,6 +18,7 @@ mod untrained;
 pub use earlier::{earlier, left_out};
 pub use examination::examination;
 pub use format::notify;
+pub use history::{PastStudy, history};
 pub use progress::Progress;
 pub use report::{limit_reached, outcome, status, status_json, trial_details};
 pub use simulation::simulation;

@@ -140,7 +140,7 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
 /// The state of a study that a limit has ended.
 const LIMITED: &str = "at its limit";
 
-fn state(overview: &Overview, running: bool) -> &'static str {
+pub(super) fn state(overview: &Overview, running: bool) -> &'static str {
     match (running, overview.finished) {
         (true, _) => "running",
         (false, true) => "finished",
@@ -329,8 +329,8 @@ pub fn trial_details(spec: &StudySpec, baseline: Option<&Baseline>, trial: &Tria
     );
     text += &standing(&trial.state, one);
     text += &format!(
-        "  {} segments begun, {} failed, {} of training; seed {}\n",
-        trial.attempts,
+        "  {} begun, {} failed, {} of training; seed {}\n",
+        counted(trial.attempts, "segment"),
         trial.failures,
         duration(trial.trained_ms),
         trial.seed
