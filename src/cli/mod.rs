@@ -15,6 +15,8 @@ mod machines;
 mod number;
 mod origin;
 mod output;
+mod plot;
+mod report;
 mod request;
 mod resume;
 mod retry;
@@ -85,6 +87,10 @@ enum Verb {
     Trials(trials::Trials),
     /// Show everything about one trial
     Show(show::Show),
+    /// Draw a picture of a study
+    Plot(plot::Plot),
+    /// Write a report of a study: its result, pictures, and what it was made with
+    Report(report::Report),
     /// Write the best configuration, the fine-tuned model, or all trials for other tools
     Export(export::Export),
     /// Create a study that knows results of something else
@@ -132,6 +138,8 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Verb::Status(verb) => verb.run(&studies),
         Verb::Trials(verb) => verb.run(&studies),
         Verb::Show(verb) => verb.run(&studies),
+        Verb::Plot(verb) => verb.run(&studies),
+        Verb::Report(verb) => verb.run(&studies),
         Verb::Export(verb) => verb.run(&studies),
         Verb::Import(verb) => verb.run(&studies),
         Verb::Fsck(verb) => verb.run(&studies),
