@@ -106,12 +106,32 @@ pub(crate) fn room(place: &Path) -> Option<u64> {
     Some(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
+/// The bytes of all files below a directory, as far as they can be looked at. Links are not followed.
+pub(crate) fn size_of(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.metadata() {
+        Ok(there) if there.is_dir() => size_of(&entry.path()),
+        Ok(there) => there.len(),
+        Err(_) => 0,
+    });
+    sizes.sum()
+}
+
 /// Whether nothing can be saved where `place` lies.
 pub(crate) fn has_no_room(place: &Path) -> bool {
     room(place).is_some_and(|room| room < NOTHING)
 }
 
-/// Whether an error comes of a full disk or quota, so that space may come back by itself.
+/// Whether an error comes of a full disk or quota, so that space may come back by itself, or of the limit for the size of files.
 pub(crate) fn is_full(error: io::ErrorKind) -> bool {
-    matches!(error, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error, StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+/// What `why` something can't be saved comes of, in words.
+pub(crate) fn what_is_full(why: &str) -> &'static str {
+    match why.to_lowercase().contains("file too large") {
+        true => "the limit for the size of files (ulimit -f) is reached",
+        false => "the disk is full",
+    }
 }

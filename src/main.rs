@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     share_memory();
+    outlive_limits();
     hpo::cli::main(hpo::cli::Arguments::given())
 }
 
@@ -16,5 +17,14 @@ fn share_memory() {
     // SAFETY: it sets a number, before there is any other thread.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 2);
+    }
+}
+
+/// Makes a file that grows beyond the limit for files an error like that of a full disk, and not the end of the process. Workers, which
+/// inherit this, can report it.
+fn outlive_limits() {
+    // SAFETY: it installs no handler.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
     }
 }

@@ -52,6 +52,9 @@ pub enum CliError {
     /// The study is damaged; already reported.
     #[error("damaged")]
     Damaged,
+    /// Nothing can be trained on this machine; already reported.
+    #[error("this machine can't train")]
+    Unfit,
     /// The user has stopped the study; already reported.
     #[error("stopped")]
     Stopped,
@@ -85,7 +88,7 @@ impl CliError {
     /// The exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Scheduler(_) | Self::Failed(_) | Self::Output { .. } => 1,
+            Self::Scheduler(_) | Self::Failed(_) | Self::Output { .. } | Self::Unfit => 1,
             Self::Input(_) | Self::Usage { .. } => 2,
             Self::Store(_) | Self::NoStudy { .. } | Self::Damaged => 3,
             Self::Stopped => 130,
@@ -119,6 +122,7 @@ impl CliError {
             | Self::Input(_)
             | Self::Failed(_)
             | Self::Damaged
+            | Self::Unfit
             | Self::Stopped => return None,
         };
         Some(help.to_owned())
@@ -128,7 +132,7 @@ impl CliError {
     pub fn print(&self) {
         match self {
             Self::Input(diagnostics) => notify(&diagnostics.render(stderr().is_terminal())),
-            Self::Stopped | Self::Damaged => {}
+            Self::Stopped | Self::Damaged | Self::Unfit => {}
             Self::Usage { .. }
             | Self::NoStudy { .. }
             | Self::Store(_)

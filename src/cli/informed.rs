@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::hook::{Happening, Hook};
 use crate::clock::{now, utc};
+use crate::disk::what_is_full;
 use crate::ids::{Timestamp, TrialId};
 use crate::scheduler::{Observer, SchedulerError};
 use crate::session::{Ended, Outcome, SessionError};
@@ -131,7 +132,7 @@ impl Observer for Informed {
         self.progress.paused(why);
         self.send(
             Happening::Paused,
-            [("message", json!(format!("the disk is full: {why}")))],
+            [("message", json!(format!("{}: {why}", what_is_full(why))))],
         );
     }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::CliError;
+use super::checked::check_files;
 use super::machines::Machines;
 use super::output::check_output;
 use super::study::print;
@@ -184,13 +185,14 @@ impl Init {
         let facts = self.facts(train, &data, &output)?;
         let proposal = study_file::propose(&facts);
         let file = study_file::parse(&proposal.text, &output)?;
-        let report = study_file::check_files(&file)?;
+        let checked = check_files(&file)?;
+        checked.tell_unexamined();
         export::write_whole(&output, proposal.text.as_bytes()).map_err(|source| CliError::Output {
             what: output.display().to_string(),
             source,
         })?;
         let mut text = String::new();
-        if let Some(report) = report {
+        if let Some(report) = &checked.data {
             let _ = writeln!(text, "{report}");
         }
         let _ = writeln!(text, "assumed:");

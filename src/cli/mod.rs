@@ -1,16 +1,20 @@
 //! The command line: one file per verb.
 
 mod agent;
+mod checked;
 mod completions;
+mod doctor;
 mod error;
 mod export;
 mod export_trials;
 mod from;
 mod fsck;
+mod history;
 mod hook;
 mod import;
 mod informed;
 mod init;
+mod limits;
 mod machines;
 mod number;
 mod origin;
@@ -20,6 +24,7 @@ mod report;
 mod request;
 mod resume;
 mod retry;
+mod rm;
 mod run;
 mod same;
 mod schema;
@@ -34,18 +39,24 @@ mod train;
 mod trials;
 mod version;
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{ExitCode, exit};
 
+use clap::builder::Resettable;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::executor::SCRIPT_WORKER;
 pub use error::CliError;
+use limits::Needs;
 use study::Studies;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 the study failed, 2 bad input, 3 the study can't be opened (missing, foreign, damaged, in use) or \
 fsck found damage, 130 stopped by the user";
+
+/// The variable that says where studies are kept.
+const STUDIES: &str = "HPO_STUDIES";
 
 /// Hyperparameter search for fine-tuning text-embedding models.
 #[derive(Debug, Parser)]
@@ -53,7 +64,7 @@ fsck found damage, 130 stopped by the user";
 pub struct Arguments {
     /// Where studies are kept [default: studies beside the study's file; for a study given by its name alone, studies in the
     /// current directory]
-    #[arg(long, global = true, env = "HPO_STUDIES", value_name = "DIR")]
+    #[arg(long, global = true, env = STUDIES, value_name = "DIR")]
     studies: Option<PathBuf>,
 
     #[command(subcommand)]
@@ -64,6 +75,8 @@ pub struct Arguments {
 enum Verb {
     /// Write a study's file for a model and data, to begin with
     Init(init::Init),
+    /// Say what this machine can do, and what to change
+    Doctor(doctor::Doctor),
     /// Search a space, or resume a search that was stopped
     Search(search::Search),
     /// Resume a study that was stopped
@@ -83,6 +96,10 @@ enum Verb {
     Schema(schema::Schema),
     /// Show the status of a study
     Status(status::Status),
+    /// List all studies of a directory, with what each was about, what it found and what it cost
+    History(history::History),
+    /// Delete studies
+    Rm(rm::Rm),
     /// List the trials of a study
     Trials(trials::Trials),
     /// Show everything about one trial
@@ -114,19 +131,41 @@ impl Arguments {
     /// Those that the process was given. Ends the process if they ask for help or the version, or are wrong.
     pub fn given() -> Self {
         let mut command = Self::command();
+        // As if it were not set.
+        if std::env::var_os(STUDIES).is_some_and(|studies| studies.is_empty()) {
+            command = command.mut_arg("studies", |studies| studies.env(Resettable::Reset));
+        }
         // The trainer is asked too, which takes a moment.
         if std::env::args_os().any(|argument| argument == "--version") {
             command = command.long_version(&*version::whole().leak());
         }
-        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+        let given = command
+            .try_get_matches()
+            .and_then(|matches| Self::from_arg_matches(&matches));
+        given.unwrap_or_else(|error| {
+            let unsaid = error.print().is_err_and(|error| error.kind() != ErrorKind::BrokenPipe);
+            // What was asked for can't be read, if it is no mistake that is said.
+            exit(if unsaid { 1 } else { error.exit_code() })
+        })
     }
 }
 
 /// Runs the command; errors go to standard error, rendered for people.
 pub fn main(arguments: Arguments) -> ExitCode {
+    match Needs::least().check().and_then(|()| run(arguments)) {
+        Ok(code) => code,
+        Err(error) => {
+            error.print();
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let studies = Studies(arguments.studies);
-    let done = match arguments.verb {
+    match arguments.verb {
         Verb::Init(verb) => verb.run(),
+        Verb::Doctor(verb) => verb.run(&studies),
         Verb::Search(verb) => verb.run(&studies),
         Verb::Resume(verb) => verb.run(&studies),
         Verb::Stop(verb) => verb.run(&studies),
@@ -136,6 +175,8 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Verb::Space(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),
         Verb::Status(verb) => verb.run(&studies),
+        Verb::History(verb) => verb.run(&studies),
+        Verb::Rm(verb) => verb.run(&studies),
         Verb::Trials(verb) => verb.run(&studies),
         Verb::Show(verb) => verb.run(&studies),
         Verb::Plot(verb) => verb.run(&studies),
@@ -143,19 +184,10 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Verb::Export(verb) => verb.run(&studies),
         Verb::Import(verb) => verb.run(&studies),
         Verb::Fsck(verb) => verb.run(&studies),
-        Verb::Agent(verb) => match verb.run() {
-            Ok(code) => return ExitCode::from(code),
-            Err(error) => Err(error),
-        },
+        Verb::Agent(verb) => return verb.run().map(ExitCode::from),
         Verb::Completions(verb) => verb.run(),
         Verb::Man(verb) => verb.run(),
-        Verb::ScriptWorker => return hpo_script::work(),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            error.print();
-            ExitCode::from(error.exit_code())
-        }
-    }
+        Verb::ScriptWorker => return Ok(hpo_script::work()),
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -167,15 +167,27 @@ pub(super) fn inspection(directory: &StudyDirectory, trainer: &Trainer, study: &
     let Some(origin) = origin.filter(|_| trainer.command.is_none()) else {
         return Inspection::default();
     };
-    let (trainer, study) = (trainer.clone(), study.to_owned());
-    let known = Mutex::new(stamps(&trainer));
-    Inspection::new(move || {
-        let now = stamps(&trainer);
+    let named = named_inputs(trainer).into_iter().filter(|named| !named.is_program);
+    // A base model among others is read when a trial needs it.
+    let choice: Vec<NamedInput> = named.clone().filter(NamedInput::is_choice).collect();
+    let inspection = Inspection::new(unchanged(origin.clone(), named.collect(), study));
+    match choice.is_empty() {
+        true => inspection,
+        false => inspection.and_later(unchanged(origin, choice, study)),
+    }
+}
+
+/// What finds out whether the content of these files is still that of `origin`.
+fn unchanged(origin: Origin, named: Vec<NamedInput>, study: &str) -> impl Fn() -> Result<(), String> + use<> {
+    let study = study.to_owned();
+    let known = Mutex::new(stamps(&named));
+    move || {
+        let now = stamps(&named);
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
         if *known != now {
-            let why: Vec<String> = wrong(&origin, &trainer, &study)
-                .into_iter()
-                .map(|(_, message)| message)
+            let why: Vec<String> = named
+                .iter()
+                .filter_map(|named| changed(&origin, named, &study))
                 .collect();
             if !why.is_empty() {
                 return Err(format!("{}; {HELP}", why.join("\n")));
@@ -183,14 +195,14 @@ pub(super) fn inspection(directory: &StudyDirectory, trainer: &Trainer, study: &
             *known = now;
         }
         Ok(())
-    })
+    }
 }
 
 /// By what files are told from others without being read: their length, their inode, and when they were last written.
 type Stamp = Option<(u64, u64, i64, i64)>;
 
-fn stamps(trainer: &Trainer) -> Vec<(PathBuf, Stamp)> {
-    let files = named_inputs(trainer).into_iter().flat_map(|named| named.files());
+fn stamps(named: &[NamedInput]) -> Vec<(PathBuf, Stamp)> {
+    let files = named.iter().flat_map(NamedInput::files);
     let stamp = |path: &Path| {
         let about = std::fs::metadata(path).ok()?;
         Some((about.len(), about.ino(), about.mtime(), about.mtime_nsec()))
@@ -214,17 +226,26 @@ pub(super) fn tell_changed_program(reader: &StudyReader, trainer: &Trainer) {
 
 /// What is wrong with the files that a trainer names, but for its program, compared with those that the study was created on.
 fn wrong(origin: &Origin, trainer: &Trainer, study: &str) -> Vec<(NamedInput, String)> {
-    let check = |named: NamedInput| {
-        let known = origin.has(&named.role);
-        let message = match named.read() {
-            Ok(now) => different(origin, &named, &now, study)?,
-            Err(error) if known => format!("`{}`: cannot read `{}`: {error}", named.role, named.path.display()),
-            Err(_) => return None,
-        };
-        Some((named, message))
-    };
     let named = named_inputs(trainer).into_iter().filter(|named| !named.is_program);
-    named.filter_map(check).collect()
+    named
+        .filter_map(|named| {
+            let message = changed(origin, &named, study)?;
+            Some((named, message))
+        })
+        .collect()
+}
+
+/// How a file is not what the study was created on, if it is not.
+fn changed(origin: &Origin, named: &NamedInput, study: &str) -> Option<String> {
+    match named.read() {
+        Ok(now) => different(origin, named, &now, study),
+        Err(error) if origin.has(&named.role) => Some(format!(
+            "`{}`: cannot read `{}`: {error}",
+            named.role,
+            named.path.display()
+        )),
+        Err(_) => None,
+    }
 }
 
 /// What is wrong with the files of another machine that a trainer names, which were found to be these there by their roles.

@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use super::informed::Informed;
 use super::machines::{Machines, Needs};
 use super::study::{Studies, print};
-use super::{CliError, origin};
+use super::{CliError, limits, origin};
 use crate::devices::{Devices, SlotSettings};
 use crate::executor::{Inspection, Own, Program};
 use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
@@ -180,6 +180,7 @@ pub(super) fn run(
     let mut program = program(&spec, trainer, directory, machines.has_this())?;
     program.inspection = origin::inspection(directory, trainer, &spec.name);
     let slots = machines.slots(Some(spec.threads))?;
+    limits::Needs::of_search(slots.len()).check()?;
     log_to(directory)?;
     for complaint in machines.complaints() {
         notify(&format!("note: {complaint}"));
@@ -325,6 +326,8 @@ fn log_to(directory: &StudyDirectory) -> Result<(), CliError> {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)
+        // A full disk is reported where it matters.
+        .log_internal_errors(false)
         .with_writer(Mutex::new(file));
     // A second study in the same process, as in tests of the library, keeps the first one's log.
     let _ = subscriber.try_init();

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use hpo_data::{Kind, Report};
 
+use super::checked::check_files;
 use super::from::EarlierStudy;
 use super::machines::{Machines, Needs, seen};
 use super::run::{self, Private, SlotArguments};
 use super::study::Studies;
-use super::{CliError, origin, same};
+use super::{CliError, limits, origin, same};
 use crate::clock::now;
 use crate::devices::SlotSettings;
 use crate::shell::{about, path_word};
@@ -102,7 +103,8 @@ pub(super) fn search(
                 return Ok(directory);
             }
             Ok(trainer) => {
-                tell_data(study_file::check_files(file)?);
+                // Its base models are those that were examined.
+                tell_data(study_file::check_files(file, |_| Vec::new())?);
                 let (limits, notified) = (Some(wanted.limits()), file.notify.as_ref());
                 run::go_on(&directory, reader, &trainer, &settings, limits, notified, again)?;
                 return Ok(directory);
@@ -136,7 +138,9 @@ pub(super) fn create(
     settings: &SlotSettings,
     begin: impl FnOnce(&StudySpec, &Origin, Option<Kind>) -> Result<Vec<Fact>, CliError>,
 ) -> Result<(Trainer, Machines), CliError> {
-    let data = study_file::check_files(file)?;
+    // Without the trainer none could be started, and one of another release is reported when it is.
+    let data = check_files(file)?.data;
+    check_names(file, directory)?;
     let origin = origin::of(file, directory)?;
     let needs = Needs {
         seen: seen(directory),
@@ -146,6 +150,7 @@ pub(super) fn create(
     };
     let machines = Machines::find(settings, &needs)?;
     let slots = machines.slots(None)?;
+    limits::Needs::of_search(slots.len()).check()?;
     let threads = slots.first().map_or(1, |slot| slot.threads);
     let spec = file.study.spec(threads, file.study.brackets_for(slots.len()));
     run::program(&spec, &spec.trainer, directory, machines.has_this())?;
@@ -154,6 +159,24 @@ pub(super) fn create(
     tell_data(data);
     study_file::script_notes(file).iter().for_each(|note| notify(note));
     Ok((spec.trainer, machines))
+}
+
+/// Checks that the paths that workers are told can be written in their protocol, which is JSON.
+fn check_names(file: &StudyFile, directory: &StudyDirectory) -> Result<(), CliError> {
+    let of_study = std::path::absolute(directory.root()).unwrap_or_else(|_| directory.root().to_owned());
+    for (path, help) in [
+        (file.absolute_path(), "rename its directories, or put it elsewhere"),
+        (of_study, "name another directory for studies with --studies"),
+    ] {
+        if path.to_str().is_none() {
+            let message = format!(
+                "the path {} is not UTF-8, so that workers can't be told it",
+                path.display()
+            );
+            return Err(CliError::usage(message, help));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a limit has ended the study, and all limits are what they were.

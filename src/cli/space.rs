@@ -7,6 +7,7 @@ use hpo_protocol::Values;
 use serde_json::json;
 
 use super::CliError;
+use super::checked::check_files;
 use super::machines::Machines;
 use super::study::{print, print_json};
 use crate::clock::now;
@@ -41,13 +42,15 @@ impl Space {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let Self::Check(check) = self;
         let file = study_file::read(&check.file)?;
-        let data = study_file::check_files(&file)?;
+        let checked = check_files(&file)?;
+        let data = &checked.data;
         let prompts = data
             .as_ref()
             .map_or(Vec::new(), |data| study_file::prompts_in_use(&file, data.kind));
         if let Some(data) = data {
             notify(&data.to_string());
         }
+        checked.tell_unexamined();
         study_file::script_notes(&file).iter().for_each(|note| notify(note));
         let study = &file.study;
         let samples = first(&file)?;

@@ -37,7 +37,7 @@ impl Studies {
     }
 
     /// Where studies are looked for by their names alone.
-    fn here(&self) -> &Path {
+    pub(super) fn here(&self) -> &Path {
         self.0.as_deref().unwrap_or(Path::new(USUAL))
     }
 
@@ -75,21 +75,26 @@ pub(super) fn find(studies: &Studies, named: Option<&Path>) -> Result<StudyDirec
             (false, false) => Err(nowhere(&by_name, Some(named))),
         };
     }
-    let entries = std::fs::read_dir(here).into_iter().flatten().flatten();
     let changed = |directory: &StudyDirectory| -> Option<SystemTime> {
         std::fs::metadata(directory.journal())
             .and_then(|journal| journal.modified())
             .ok()
     };
-    let latest = entries
-        .map(|entry| StudyDirectory::new(entry.path()))
-        .filter(StudyDirectory::has_study)
-        .max_by_key(changed);
+    let latest = all(studies).into_iter().max_by_key(changed);
     latest.ok_or_else(|| nowhere(&StudyDirectory::new(here), None))
 }
 
+/// All studies where they are looked for by their names, in the order of these.
+pub(super) fn all(studies: &Studies) -> Vec<StudyDirectory> {
+    let entries = std::fs::read_dir(studies.here()).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    let all = paths.into_iter().map(StudyDirectory::new);
+    all.filter(StudyDirectory::has_study).collect()
+}
+
 /// That there is no study, where it was looked for, or what is in its place.
-fn nowhere(looked: &StudyDirectory, named: Option<&Path>) -> CliError {
+pub(super) fn nowhere(looked: &StudyDirectory, named: Option<&Path>) -> CliError {
     let why = absent(looked);
     let StoreError::Missing { study } = why else {
         return CliError::Store(why);
@@ -127,14 +132,20 @@ impl From<CliError> for Unanswered {
     }
 }
 
-/// Answers a question about the study that the user means: from its database if that is whole, up to date and free, else from its
-/// journal.
+/// Answers a question about the study that the user means.
 pub(super) fn ask<T>(
     studies: &Studies,
     named: Option<&Path>,
     question: impl Fn(Records<'_>, &StudyDirectory) -> Result<T, Unanswered>,
 ) -> Result<T, CliError> {
-    let directory = find(studies, named)?;
+    ask_of(find(studies, named)?, question)
+}
+
+/// Answers a question about the study in a directory: from its database if that is whole, up to date and free, else from its journal.
+pub(super) fn ask_of<T>(
+    directory: StudyDirectory,
+    question: impl Fn(Records<'_>, &StudyDirectory) -> Result<T, Unanswered>,
+) -> Result<T, CliError> {
     // It is not closed, which takes sled a while: nothing was written to it.
     if let Some(database) = Database::current(&directory).map(ManuallyDrop::new) {
         match question(Records::Database(&database), &directory) {

@@ -24,13 +24,22 @@ fn trainer() -> String {
     let Some(program) = command.first() else {
         return "not found beside hpo or on the PATH".into();
     };
+    match trainer_says(program) {
+        Ok(lines) => lines.join("\n  "),
+        Err(why) => format!("{program} does not run: {why}"),
+    }
+}
+
+/// What a trainer says of itself, a line each.
+///
+/// # Errors
+/// Why it does not run.
+pub(super) fn trainer_says(program: &str) -> Result<Vec<String>, String> {
     let asked = Command::new(program).arg("--version").stdin(Stdio::null()).output();
-    match asked {
-        Ok(answer) if answer.status.success() => String::from_utf8_lossy(&answer.stdout).trim().replace('\n', "\n  "),
-        Ok(answer) => {
-            let said = String::from_utf8_lossy(&answer.stderr);
-            format!("{program} does not run: {}", said.trim())
-        }
-        Err(error) => format!("{program} does not run: {error}"),
+    let answer = asked.map_err(|error| error.to_string())?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    match answer.status.success() {
+        true => Ok(text(&answer.stdout).lines().map(str::to_owned).collect()),
+        false => Err(text(&answer.stderr)),
     }
 }

@@ -12,13 +12,17 @@ use super::liveness::Silence;
 use super::sanitize::MetricsError;
 use crate::disk::is_full;
 
-/// What a trainer in any language prints about a full disk or quota: the system's own words, or its numbers.
-const FULL: [&str; 5] = [
+/// What a trainer in any language prints about a full disk or quota, or the limit for the size of files: the system's own words, or its
+/// numbers.
+const FULL: [&str; 8] = [
     "No space left on device",
     "ENOSPC",
     "(os error 28)",
     "Disk quota exceeded",
     "EDQUOT",
+    "File too large",
+    "(os error 27)",
+    "EFBIG",
 ];
 
 /// What has gone wrong with a worker or a segment.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use hpo_protocol::lenient::{is_not_finite, object};
+use hpo_protocol::lenient::{is_not_finite, object, twice};
 use hpo_protocol::{Baseline, FromWorker, Metrics};
 use serde_json::{Map, Value};
 
@@ -45,10 +45,13 @@ pub(super) fn parts(line: &[u8]) -> Vec<Part<'_>> {
             && is_separate(&line[at..])
         {
             push_print(&mut parts, &line[printed..start]);
-            parts.push(match message(&json, value) {
-                Ok(message) => Part::Message(message),
-                Err(failure) => Part::Invalid(failure),
-            });
+            match message(&json, value) {
+                Ok(message) => {
+                    parts.extend(doubled(&json).map(Part::Message));
+                    parts.push(Part::Message(message));
+                }
+                Err(failure) => parts.push(Part::Invalid(failure)),
+            }
             printed = at;
         }
     }
@@ -60,6 +63,17 @@ pub(super) fn parts(line: &[u8]) -> Vec<Part<'_>> {
         Some(failure) => Part::Invalid(failure),
         None => Part::Print(line),
     }]
+}
+
+/// A remark that something stands twice in a message, which JSON allows.
+fn doubled(json: &[u8]) -> Option<FromWorker> {
+    let name = shown(&twice(json)?);
+    Some(FromWorker::Remark {
+        about: "the same name twice".to_owned(),
+        text: format!(
+            "the trainer reports `{name}` twice in one message: the value that stands there last is taken; give each its own name"
+        ),
+    })
 }
 
 fn push_print<'a>(parts: &mut Vec<Part<'a>>, text: &'a [u8]) {

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod checkpoint;
 mod connection;
+mod examine;
 mod failure;
 mod gpu;
 mod launcher;
@@ -18,6 +19,7 @@ mod slots;
 mod supervisor;
 mod worker;
 
+pub use examine::{ExamineError, examine};
 pub use gpu::Gpu;
 pub use launcher::{
     CommandLauncher, Exit, ExitKind, Launch, LaunchError, Launched, Launcher, Leaving, Leftovers, LocalLauncher,

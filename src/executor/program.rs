@@ -70,23 +70,48 @@ pub struct Program {
 /// Looks whether the files that workers read are what the study was created on. A study runs for long, and a worker that takes the
 /// place of another reads them anew.
 #[derive(Clone, Default)]
-pub struct Inspection(Option<Arc<dyn Fn() -> Result<(), String> + Send + Sync>>);
+pub struct Inspection {
+    ready: Option<Look>,
+    later: Option<Look>,
+}
+
+/// Looks at files; an error says what has changed.
+pub(super) type Look = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 impl Inspection {
-    /// By what `inspect` does, whose error says what has changed.
-    pub fn new(inspect: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(inspect)))
+    /// By what `look` does when a worker is ready.
+    pub fn new(look: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self {
+            ready: Some(Arc::new(look)),
+            later: None,
+        }
     }
 
-    /// Looks once more.
-    pub(super) fn inspect(&self) -> Result<(), String> {
-        self.0.as_ref().map_or(Ok(()), |inspect| inspect())
+    /// And by what this does whenever a worker has done something for which it may have read other files.
+    pub fn and_later(self, look: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self {
+            later: Some(Arc::new(look)),
+            ..self
+        }
+    }
+
+    /// What to look at once a worker is ready.
+    pub(super) fn ready(&self) -> Option<Look> {
+        self.ready.clone()
+    }
+
+    /// What to look at once it has worked.
+    pub(super) fn later(&self) -> Option<Look> {
+        self.later.clone()
     }
 }
 
 impl fmt::Debug for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Inspection").field(&self.0.is_some()).finish()
+        f.debug_struct("Inspection")
+            .field("ready", &self.ready.is_some())
+            .field("later", &self.later.is_some())
+            .finish()
     }
 }
 

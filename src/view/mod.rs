@@ -1,10 +1,12 @@
 //! Output for people: made from the records only, and never changing them.
 
 mod confirmation;
+pub mod doctor;
 mod earlier;
 mod examination;
 mod findings;
 mod format;
+mod history;
 mod page;
 mod picture;
 mod progress;
@@ -18,6 +20,7 @@ mod untrained;
 pub use earlier::{earlier, left_out};
 pub use examination::examination;
 pub use format::notify;
+pub use history::{PastStudy, history};
 pub use page::{Page, Reported};
 pub use picture::{Kind as PictureKind, Picture, PngError, Scene};
 pub use progress::Progress;

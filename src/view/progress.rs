@@ -9,6 +9,7 @@ use super::format::{duration, metric, notify};
 use super::table::minor;
 use crate::analysis::remaining;
 use crate::clock::now;
+use crate::disk::what_is_full;
 use crate::ids::{SlotId, Timestamp, TrialId};
 use crate::scheduler::Observer;
 use crate::study::{Fact, Record, Reported, Study, Tested, Trial, TrialState};
@@ -231,8 +232,9 @@ impl Observer for Progress {
     }
 
     fn paused(&mut self, why: &str) {
+        let what = what_is_full(why);
         let text = format!(
-            "the disk is full: {why}\n  the study pauses, nothing is lost, and it continues by itself once there is space"
+            "{what}: {why}\n  the study pauses, nothing is lost, and it continues by itself once there is space"
         );
         self.say(now(), &text);
     }

@@ -9,6 +9,7 @@ mod faults;
 mod fsck;
 mod full_disk;
 mod journal_v1;
+mod limits;
 mod mount;
 mod power_cut;
 mod stopping;

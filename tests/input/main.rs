@@ -6,6 +6,7 @@ mod bad_data;
 mod bad_evaluation;
 mod bad_input;
 mod base_models;
+mod doctor;
 mod hostile;
 mod init;
 mod releases;

@@ -468,3 +468,22 @@ fn only_what_changes_the_objective_keeps_studies_from_being_compared() {
         place.shell("rm -r p && mv kept p").ok();
     }
 }
+
+#[test]
+fn a_base_model_that_is_edited_while_the_search_runs_ends_it() {
+    let place = project();
+    study(&place, "s");
+    let file = place.path("p/s.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("trials = 6", "trials = 2000")).unwrap();
+    let mut running = place.start(&file);
+    assert!(running.wait_for("epoch 1  loss", 1));
+    // Its weights may have been read already, but may be read again, and what is exported is made of its files.
+    fs::write(place.path("p/models/deep/tokenizer_config.json"), "{}").unwrap();
+    let (code, stderr) = running.wait();
+    let said = "`model[models/deep]` is not what the study s was created on: in `";
+    assert!(
+        code == 1 && stderr.contains(said) && stderr.contains("`tokenizer_config.json` is new"),
+        "{code} {stderr}"
+    );
+}

@@ -20,6 +20,7 @@ fn short(line: &str) -> Vec<String> {
         Part::Message(FromWorker::Exported { test: Some(of), .. }) => {
             format!("<exported{}>", measured(of.loss, &of.metrics))
         }
+        Part::Message(FromWorker::Remark { text, .. }) => format!("<remark {text}>"),
         Part::Message(other) => panic!("{other:?}"),
         Part::Print(print) => text(print),
         Part::Invalid(failure) => format!("! {failure}"),
@@ -201,5 +202,21 @@ fn what_counts_nothing_may_be_no_number_and_epochs_may_be_written_with_a_point()
 fn no_line_takes_long() {
     for piece in ["{", "{\"", "{\"type\":", "{\"}", "{}", "'type'", "\"type\":\"done\"{"] {
         parts(piece.repeat((1 << 20) / piece.len()).as_bytes());
+    }
+}
+
+#[test]
+fn a_metric_that_is_reported_twice_is_remarked_on() {
+    for (metrics, value) in [
+        (r#""acc": 0.5, "acc": 0.7"#, "0.7"),
+        (r#""acc": 0.5, "acc": NaN"#, "NaN"),
+    ] {
+        let parts = short(&report(&format!(r#""loss":1,"metrics":{{{metrics}}}"#)));
+        assert_eq!(parts.len(), 2, "{parts:?}");
+        assert!(
+            parts[0].starts_with("<remark the trainer reports `acc` twice in one message"),
+            "{parts:?}"
+        );
+        assert_eq!(parts[1], format!("<report loss 1 acc {value}>"));
     }
 }

@@ -12,6 +12,7 @@ use super::{Attended, End, Supervisor, blocking};
 use crate::executor::checkpoint;
 use crate::executor::failure::Failure;
 use crate::executor::news::News;
+use crate::executor::program::Look;
 use crate::executor::sanitize::{check, shown};
 use crate::ids::SegmentId;
 use crate::store::StudyDirectory;
@@ -56,6 +57,7 @@ impl Supervisor {
                 if self.training(segment).is_none() {
                     return Ok(());
                 }
+                look(self.program.inspection.later()).await?;
                 let metrics = self.measures(metrics).await?;
                 let reported = Reported {
                     trial: segment.trial,
@@ -146,10 +148,7 @@ impl Supervisor {
             return Err(out_of_turn("ready"));
         }
         // By now it has read all that it reads.
-        let inspection = self.program.inspection.clone();
-        if let Err(failure) = blocking(move || inspection.inspect().map_err(Failure::Changed)).await {
-            return Err(End::Fatal(failure));
-        }
+        look(self.program.inspection.ready()).await?;
         let State::Starting(next) = &mut self.state else {
             return Err(out_of_turn("ready"));
         };
@@ -167,6 +166,7 @@ impl Supervisor {
         if !self.is_at(&Task::Evaluating) {
             return Err(out_of_turn("evaluated"));
         }
+        look(self.program.inspection.later()).await?;
         for (_, measurement) in baseline.each() {
             check(&measurement.metrics).map_err(died)?;
         }
@@ -245,6 +245,7 @@ impl Supervisor {
         if !self.is_at(&Task::Exporting(directory.clone())) {
             return Err(out_of_turn("exported"));
         }
+        look(self.program.inspection.later()).await?;
         let measured = measurement.iter().chain(&untrained);
         let metrics = measured.map(|measurement| &measurement.metrics);
         for metrics in metrics.chain([&evaluations, &untrained_evaluations]) {
@@ -276,6 +277,13 @@ impl Supervisor {
         let accepted = blocking(move || checkpoint::accept(&root, &own, &file, within)).await;
         accepted.map(Some).map_err(End::Died)
     }
+}
+
+/// Looks whether the files are still what they were.
+async fn look(look: Option<Look>) -> Result<(), End> {
+    let Some(look) = look else { return Ok(()) };
+    let looked = blocking(move || look().map_err(Failure::Changed)).await;
+    looked.map_err(End::Fatal)
 }
 
 fn died(error: impl Into<Failure>) -> End {

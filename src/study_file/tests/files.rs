@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// As without a trainer.
+fn check_files(file: &StudyFile) -> std::result::Result<Option<hpo_data::Report>, Diagnostics> {
+    crate::study_file::check_files(file, |_| Vec::new())
+}
+
 #[test]
 fn a_file_that_is_no_text_is_told_so() {
     let directory = tempfile::tempdir().unwrap();

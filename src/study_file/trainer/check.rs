@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use hpo_data::{DataError, Kind, Report, Sets};
-use hpo_protocol::embedding::{METRICS, Settings, Sizes, ValidationLoss};
+use hpo_protocol::Values;
+use hpo_protocol::embedding::{Flaw, Flawed, METRICS, Settings, Sizes, ValidationLoss};
 use toml::de::DeTable;
 
 use super::super::reader::{Item, Problem, Span, Table};
@@ -20,11 +21,15 @@ use crate::program::{is_program, on_path};
 
 /// Checks that the files that the trainer will read are there, that the model is one that it can use with the values of the file,
 /// and that the data can be trained with: reports what they hold. Of a trainer of the user's own it checks that its program is
-/// there, and where it runs.
+/// there, and where it runs. Base models of which nothing is wrong that shows here are examined by `examine`, which is given the settings
+/// of the trainer.
 ///
 /// # Errors
 /// All that is wrong.
-pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostics> {
+pub fn check_files(
+    file: &StudyFile,
+    examine: impl FnOnce(&Values) -> Vec<Flaw>,
+) -> Result<Option<Report>, Diagnostics> {
     let trainer = &file.study.trainer;
     if let Some(notify) = &file.notify {
         check_program(file, "notify", &notify.command)?;
@@ -55,11 +60,14 @@ pub fn check_files(file: &StudyFile) -> Result<Option<Report>, Diagnostics> {
     match models {
         Ok(bases) => {
             let problems = exceeded(&file.text, &settings, &bases, &file.study.space, kind);
-            wrong.extend(
-                problems
-                    .into_iter()
-                    .map(|problem| diagnostic(problem, &file.text, &file.path)),
-            );
+            let flaws = match problems.is_empty() {
+                true => examine(&trainer.settings),
+                false => Vec::new(),
+            };
+            let flaws = flaws.into_iter().map(|flaw| about_flaw(file, flaw));
+            let problems = problems.into_iter();
+            let problems = problems.map(|problem| diagnostic(problem, &file.text, &file.path));
+            wrong.extend(problems.chain(flaws));
         }
         Err(flaws) => wrong.splice(0..0, flaws).for_each(drop),
     }
@@ -222,12 +230,29 @@ pub(super) fn check_models<'a>(file: &StudyFile, settings: &'a Settings) -> Resu
     if flaws.is_empty() { Ok(bases) } else { Err(flaws) }
 }
 
+/// Where the base model stands that trials choose by that name, or the only one.
+fn model_place(text: &str, name: Option<&str>) -> Option<Span> {
+    match name {
+        Some(name) => models::place(text, name),
+        None => place(text, MODEL.name),
+    }
+}
+
+/// About what the trainer has found.
+fn about_flaw(file: &StudyFile, flaw: Flaw) -> Diagnostic {
+    let prompts = match &flaw.of {
+        Flawed::Model => None,
+        Flawed::Prompts(Some(set)) => place_in(&file.text, &["trial", PROMPT_SETS], set, 0),
+        // Those that the file does not name are the model's.
+        Flawed::Prompts(None) => place(&file.text, PROMPTS),
+    };
+    let span = prompts.or_else(|| model_place(&file.text, flaw.model.as_deref()));
+    at_span(file, span, flaw.message, &flaw.help)
+}
+
 fn check_model(file: &StudyFile, name: Option<&str>, directory: &Path) -> Result<Sizes, Vec<Diagnostic>> {
     let shown = directory.to_string_lossy();
-    let span = match name {
-        Some(name) => models::place(&file.text, name),
-        None => place(&file.text, MODEL.name),
-    };
+    let span = model_place(&file.text, name);
     let at_model = |message: String, help: &str| at_path(file, span.clone(), &shown, message, help);
     if directory.is_dir() {
         let flaws = model::check(directory);

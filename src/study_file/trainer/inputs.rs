@@ -151,11 +151,15 @@ impl NamedInput {
         }
     }
 
+    /// Whether it is a base model among which trials choose.
+    pub fn is_choice(&self) -> bool {
+        self.key == MODEL.name && matches!(self.element, Element::Named(_))
+    }
+
     /// Whether the results of all trials depend on it whose objective a metric of that evaluation is, or of none: one base model of several
     /// or the data of other evaluations decide nothing for the others.
     pub fn decides_for_all(&self, evaluation: Option<&str>) -> bool {
-        let is_choice = self.key == MODEL.name && matches!(self.element, Element::Named(_));
-        !is_choice && self.evaluation.as_deref().is_none_or(|own| Some(own) == evaluation)
+        !self.is_choice() && self.evaluation.as_deref().is_none_or(|own| Some(own) == evaluation)
     }
 
     /// Its content: one file, or those in a directory that the trainer reads. They are read in pieces, however large they are.

@@ -84,6 +84,7 @@ pub(super) fn check(directory: &Path) -> Result<Sizes, Vec<Flaw>> {
     match (sizes, weights) {
         (Ok(sizes), Ok(weights)) => {
             flaws.extend(belong(directory, sizes, &weights).err());
+            flaws.extend(pooled(directory, sizes).err());
             if flaws.is_empty() {
                 return Ok(sizes);
             }
@@ -218,6 +219,27 @@ fn modules(directory: &Path) -> Result<(), Flaw> {
             Err(Flaw::of(&path, &format!("its modules are {found}; {SUPPORTED}")))
         }
     }
+}
+
+/// Checks that the pooling is of vectors as wide as those of the encoder, if it says so. What can't be read of the modules is reported
+/// elsewhere.
+fn pooled(directory: &Path, sizes: Sizes) -> Result<(), Flaw> {
+    let modules: Vec<Module> = json(&directory.join(MODULES)).unwrap_or_default();
+    for module in modules.iter().filter(|module| module.kind() == "Pooling") {
+        let path = directory.join(&module.path).join(CONFIG);
+        let config: Map<String, Value> = json(&path).unwrap_or_default();
+        let widths = ["embedding_dimension", "word_embedding_dimension"]
+            .into_iter()
+            .filter_map(|key| Some((key, config.get(key)?)));
+        for (key, width) in widths.filter(|(_, width)| width.as_u64() != Some(sizes.hidden)) {
+            let message = format!(
+                "`{key}` is {width}, and the vectors of the encoder have {} numbers",
+                sizes.hidden
+            );
+            return Err(Flaw::of(&path, &message));
+        }
+    }
+    Ok(())
 }
 
 /// The prompts that a directory names.

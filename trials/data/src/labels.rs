@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexSet;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::error::shown;
 use crate::example::Row;
@@ -25,18 +26,36 @@ pub(crate) fn of(rows: &[Row], pool: &Pool) -> IndexSet<String> {
     labels
 }
 
+/// In what two labels differ that are nearly alike.
+fn difference(one: &str, other: &str) -> &'static str {
+    let lower = |label: &str| label.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    match lower(one) == lower(other) {
+        true => "case or blanks",
+        // They may well look the same.
+        false => "how Unicode writes their characters (NFC, NFD …), or in characters that do not show,",
+    }
+}
+
+/// Whether a character does not show, and is no blank either.
+fn is_hidden(character: char) -> bool {
+    matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
 /// What there is to say of labels that are hardly meant as they are written.
 pub(crate) fn doubtful(labels: &IndexSet<String>) -> Vec<String> {
     let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for label in labels {
         let words: Vec<String> = label.split_whitespace().map(str::to_lowercase).collect();
-        alike.entry(words.join(" ")).or_default().push(label);
+        let shows = words.join(" ");
+        let shows = shows.nfkc().filter(|character| !is_hidden(*character));
+        alike.entry(shows.collect()).or_default().push(label);
     }
     let several = alike.values().filter_map(|labels| match labels.as_slice() {
         [one, other, ..] => Some(format!(
-            "the labels `{}` and `{}` differ in case or blanks alone, and are two: write them in one way if they are not",
+            "the labels `{}` and `{}` differ in {} alone, and are two: write them in one way if they are not",
             shown(one),
-            shown(other)
+            shown(other),
+            difference(one, other)
         )),
         _ => None,
     });

@@ -31,6 +31,22 @@ pub enum Error {
         /// What is wrong, and how to fix it.
         message: String,
     },
+    /// A prompt leaves no room for a text.
+    #[error("the prompt {prompt:?} alone has {max_length} tokens or more, and `max_length` is {max_length}: {PROMPT}")]
+    Prompt {
+        /// The prompt.
+        prompt: String,
+        /// The tokens that it and a text may have together.
+        max_length: usize,
+    },
+    /// Texts that differ are the same tokens to the model.
+    #[error("{what}: {}", words(*max_length))]
+    Alike {
+        /// A sentence that says which.
+        what: String,
+        /// The tokens at which texts are cut.
+        max_length: usize,
+    },
     /// Memory is lacking.
     #[error("out of memory: {bytes} more bytes cannot be allocated")]
     Memory {
@@ -57,7 +73,14 @@ impl Error {
         let text = match self {
             Self::Memory { .. } => return true,
             Self::Torch(error) => error.to_string(),
-            Self::Io { .. } | Self::Data(_) | Self::File { .. } | Self::Invalid(_) => return false,
+            Self::Io { .. }
+            | Self::Data(_)
+            | Self::File { .. }
+            | Self::Prompt { .. }
+            | Self::Alike { .. }
+            | Self::Invalid(_) => {
+                return false;
+            }
         };
         ["out of memory", "can't allocate memory", "not enough memory"]
             .iter()
@@ -71,6 +94,16 @@ impl Error {
             message: message.into(),
         }
     }
+}
+
+/// How to fix a prompt that leaves no room.
+pub const PROMPT: &str = "shorten it, or raise `max_length`";
+
+/// How to fix that texts are alike which are cut at so many tokens.
+pub fn words(max_length: usize) -> String {
+    format!(
+        "use a model that knows these words, or a `max_length` under `[trial]` above {max_length}, at which texts are cut, if they begin alike"
+    )
 }
 
 /// The result of the trainer's functions.

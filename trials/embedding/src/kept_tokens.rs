@@ -91,10 +91,10 @@ impl KeptTokens {
         // As sentence-transformers counts them.
         let alone = self.encode(&[prompt])?.texts.first().map_or(0, |tokens| tokens.len());
         if alone >= self.max_length {
-            let length = self.max_length;
-            return Err(Error::Invalid(format!(
-                "the prompt {prompt:?} alone has {length} tokens or more, and `max_length` is {length}: shorten it, or raise `max_length`"
-            )));
+            return Err(Error::Prompt {
+                prompt: prompt.to_owned(),
+                max_length: self.max_length,
+            });
         }
         Ok(Behind {
             prompt: alone - alone.min(tokenised.edges.1.min(1)),

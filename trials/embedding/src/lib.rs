@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod embed;
 pub mod error;
 pub mod evaluate;
+pub mod examine;
 pub mod examples;
 pub mod export;
 pub mod gradient;

@@ -220,7 +220,7 @@ impl Prepared {
 ///
 /// # Errors
 /// If all of one column are the same tokens.
-fn differ(examples: &Examples, what: &str, model: &Path, max_length: usize) -> Result<()> {
+pub(crate) fn differ(examples: &Examples, what: &str, model: &Path, max_length: usize) -> Result<()> {
     let Some((column, count)) = examples.alike() else {
         return Ok(());
     };
@@ -228,12 +228,12 @@ fn differ(examples: &Examples, what: &str, model: &Path, max_length: usize) -> R
         Rows::Labelled(_) => ["texts"; 3],
         Rows::Triplets(_) | Rows::Pairs(_) | Rows::Scored(_) => ["anchors", "positives", "negatives"],
     };
-    Err(Error::Invalid(format!(
-        "all {count} {} of the {what} data are the same tokens to the model `{}`, so that no trial is better than another: use a model \
-         that knows these words, or a `max_length` under `[trial]` above {max_length}, at which texts are cut, if they begin alike",
+    let what = format!(
+        "all {count} {} of the {what} data are the same tokens to the model `{}`, so that no trial is better than another",
         names[column],
         model.display()
-    )))
+    );
+    Err(Error::Alike { what, max_length })
 }
 
 /// The validation loss of triplets and pairs.

@@ -7,6 +7,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::ptr::NonNull;
 
+use rayon::prelude::*;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
@@ -56,6 +57,15 @@ pub unsafe fn numbers_mut(tensor: &Tensor) -> Result<&mut [f32]> {
     let (start, length) = extent(tensor)?;
     // SAFETY: so many numbers stand there, and the tensor, which keeps them alive, is borrowed for as long as the slice.
     Ok(unsafe { std::slice::from_raw_parts_mut(start, length) })
+}
+
+/// Whether all numbers of a contiguous f32 tensor on the CPU are finite; any other is an error.
+pub fn is_finite(tensor: &Tensor) -> Result<bool> {
+    // SAFETY: nothing writes to it while it is borrowed.
+    let numbers = unsafe { numbers(tensor) }?;
+    Ok(numbers
+        .par_chunks(1 << 16)
+        .all(|part| part.iter().all(|number| number.is_finite())))
 }
 
 /// Where the numbers of a contiguous f32 tensor on the CPU begin, and how many there are.

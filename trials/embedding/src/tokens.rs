@@ -52,6 +52,26 @@ impl Tokens {
         })
     }
 
+    /// Checks that the model has embeddings of all tokens that a text may become. Special ones, which are hardly ever written in one, need
+    /// none. `directory` is that of the model, for messages.
+    pub fn fit(&self, directory: &Path) -> Result<()> {
+        let added = self.tokenizer.get_added_tokens_decoder();
+        let added = added.iter().filter(|(_, token)| !token.special);
+        let added = added.map(|(&id, token)| (id, token.content.clone()));
+        let vocabulary = self.tokenizer.get_vocab(false).into_iter();
+        let all = vocabulary.map(|(token, id)| (id, token)).chain(added);
+        match all.filter(|(id, _)| *id >= self.vocabulary).max() {
+            None => Ok(()),
+            Some((id, token)) => Err(Error::file(
+                &directory.join("tokenizer.json"),
+                format!(
+                    "the token {token:?} has the number {id}, and the model has embeddings of {} tokens: it is of another model",
+                    self.vocabulary
+                ),
+            )),
+        }
+    }
+
     /// How many special tokens every text begins and ends with.
     pub fn edges(&self) -> Result<(usize, usize)> {
         // A token that stands for any: what is put around it does not depend on what it is.

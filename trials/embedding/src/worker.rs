@@ -111,10 +111,7 @@ fn untrained(shared: &Shared) -> Result<Measurement> {
     let Measured { loss, mut metrics } = measured;
     let evaluations = &shared.evaluations;
     if !loss.is_finite() || !evaluations.measure(&model, shared.max_length, |_| true, &mut metrics)? {
-        return Err(Error::file(
-            &shared.base.directory,
-            "the embeddings of this model are not finite; use another one",
-        ));
+        return Err(shared.base.not_finite());
     }
     Ok(Measurement {
         loss: Some(loss),
@@ -174,7 +171,7 @@ fn measure_exported(
 }
 
 /// Runs `work`; an error or a panic, which libtorch's operators may cause, becomes a message.
-fn guarded<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, String> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(done) => done.map_err(|error| error.to_string()),
         Err(panic) => Err(panic_message(panic.as_ref())),
@@ -288,7 +285,7 @@ fn fatal(message: &str) -> ! {
 ///
 /// `std::process::exit` runs the destructors of libtorch's globals, under the feet of a thread that still computes
 /// with them: four of six workers then ended by a signal.
-fn exit() -> ! {
+pub(crate) fn exit() -> ! {
     // SAFETY: the signature is that of C, and ending the process is sound in any state; all output is flushed.
     unsafe extern "C" {
         safe fn _exit(status: std::ffi::c_int) -> !;

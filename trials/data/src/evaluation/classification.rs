@@ -9,6 +9,7 @@ use super::rows::Rows;
 use super::{Classification, Reading, Task, count};
 use crate::columns::Role;
 use crate::error::{DataError, shown};
+use crate::labels;
 use crate::rows::Found;
 
 /// Reads the labelled texts. All labels must be among those that the classifier is fitted on.
@@ -30,6 +31,11 @@ pub(super) fn load(reading: &mut Reading) -> Result<(Task, String), DataError> {
             "the labels `{one}` and `{other}` are the same value, and count as one"
         ));
     }
+    let mut names: IndexSet<String> = labels.iter().map(|label| name(reading, *label).to_owned()).collect();
+    names.sort();
+    labels::doubtful(&names)
+        .into_iter()
+        .for_each(|doubt| reading.warn(doubt));
     reading.warn_of_few(test.rows.len(), &number);
     let summary = format!(
         "{number} with {} labels{}, the classifier fitted on {}{}",

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 
+use super::convert;
 use super::explain::{FORM, explain, members, object, value_span};
 use super::lines::{self, Problem};
 use super::{Format, Sink, no_rows};
@@ -65,9 +66,7 @@ fn array(problem: &Problem, path: &Path) -> Option<Problem> {
     if !rest.is_empty() && !rest.starts_with('{') {
         return None;
     }
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    let file = path.file_name().unwrap_or_default().to_string_lossy();
-    let help = format!("write its elements one per line: `jq -c '.[]' {file} > {name}.jsonl`");
+    let help = format!("write its elements one per line: {}", convert::lines(path));
     Some(Problem::new(line, start..start + 1, "the file is one JSON array", help))
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::convert::unpack;
 use crate::error::DataError;
 
 /// So many bytes of a file are looked at.
@@ -12,18 +13,18 @@ type Magic = (&'static [u8], &'static str, &'static str);
 
 const UTF_16: (&str, &str) = ("UTF-16", "save it as UTF-8");
 
-const FOREIGN: [Magic; 12] = [
+/// Compressed files: their first bytes, what they are, and what unpacks them to its standard output.
+const COMPRESSED: [Magic; 4] = [
+    (b"\x1f\x8b", "compressed by gzip", "gzip -dc"),
+    (b"\x28\xb5\x2f\xfd", "compressed by zstd", "zstd -dc"),
+    (b"\xfd7zXZ\0", "compressed by xz", "xz -dc"),
+    (b"BZh91AY", "compressed by bzip2", "bzip2 -dc"),
+];
+
+const FOREIGN: [Magic; 8] = [
     (b"\xff\xfe\0\0", "UTF-32", "save it as UTF-8"),
     (b"\xff\xfe", UTF_16.0, UTF_16.1),
     (b"\xfe\xff", UTF_16.0, UTF_16.1),
-    (b"\x1f\x8b", "compressed by gzip", "unpack it: gunzip --keep FILE"),
-    (
-        b"\x28\xb5\x2f\xfd",
-        "compressed by zstd",
-        "unpack it: zstd --decompress FILE",
-    ),
-    (b"\xfd7zXZ\0", "compressed by xz", "unpack it: unxz --keep FILE"),
-    (b"BZh91AY", "compressed by bzip2", "unpack it: bunzip2 --keep FILE"),
     (
         b"PK\x03\x04",
         "a ZIP archive, as workbooks of spreadsheets are",
@@ -45,6 +46,10 @@ pub(super) fn foreign(path: &Path, begin: &[u8]) -> Option<DataError> {
     let is_called_so = path
         .extension()
         .is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"));
+    if let Some((_, what, program)) = COMPRESSED.iter().find(|(magic, ..)| begin.starts_with(magic)) {
+        let help = format!("unpack it: {}", unpack(program, path));
+        return Some(DataError::whole(path, format!("`{}` is {what}", path.display()), help));
+    }
     let mut known = FOREIGN.iter().filter(|(magic, ..)| begin.starts_with(magic));
     let (what, help) = match known.next() {
         Some((_, what, help)) => (*what, *help),

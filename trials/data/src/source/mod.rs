@@ -1,5 +1,6 @@
 //! The formats that data comes in.
 
+mod convert;
 mod explain;
 mod fields;
 mod jsonl;

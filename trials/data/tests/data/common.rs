@@ -56,7 +56,7 @@ impl Place {
         (
             error.to_string().replace(&here, ""),
             pointed.unwrap_or_default(),
-            error.help,
+            error.help.replace(&here, ""),
         )
     }
 }

@@ -286,7 +286,7 @@ fn each_mistake_is_reported_with_its_place() {
             b"\x1f\x8b\x08\0",
             "`t.jsonl` is compressed by gzip",
             "",
-            "unpack it: gunzip --keep FILE",
+            "unpack it: gzip -dc t.jsonl > t-unpacked.jsonl",
         ),
         (
             "t.parquet",
@@ -377,7 +377,7 @@ fn each_mistake_is_reported_with_its_place() {
             b"[{\"anchor\":\"a\",\n\"positive\":\"b\"}]",
             "t.json:1:1: the file is one JSON array",
             "[",
-            "write its elements one per line: `jq -c '.[]' t.json > t.jsonl`",
+            "write its elements one per line: jq -c '.[]' t.json > t.jsonl",
         ),
     ];
     for (name, bytes, message, pointed, help) in cases {

@@ -431,6 +431,18 @@ fn labels_that_are_nearly_the_same_or_stand_for_none_are_warned_of() {
         ]
     );
     assert_eq!(warnings(&["a b", "a  b"]).len(), 1);
+    for (one, other) in [
+        ("caf\u{e9}", "cafe\u{301}"),
+        ("\u{ac00}", "\u{1100}\u{1161}"),
+        ("A1", "\u{ff21}\u{ff11}"),
+        ("spam", "spam\u{200b}"),
+    ] {
+        let said = warnings(&[one, "ham", other]);
+        assert!(
+            said.len() == 1 && said[0].contains("Unicode writes their characters"),
+            "{said:?}"
+        );
+    }
     assert_eq!(
         warnings(&["yes", "NaN"]),
         ["there is a label `NaN`: leave the field empty, or write `null`, where there is none"]

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use hpo_data::evaluation::{self, EvaluationData, Task};
 use hpo_protocol::Metrics;
-use hpo_protocol::embedding::{Classifier, Evaluation as Table, EvaluationKind, Every, RolePrompts};
+use hpo_protocol::embedding::{Classifier, Evaluation as Table, EvaluationKind, Every, Kind as RowKind, RolePrompts};
 use tch::{Kind, Tensor};
 
 use crate::embed::embed;
@@ -92,6 +92,11 @@ impl Source {
             })
         };
         tables.iter().map(read).collect()
+    }
+
+    /// The rows whose columns its texts are like.
+    pub fn kind(&self) -> RowKind {
+        roles::columns(&self.data.task)
     }
 }
 

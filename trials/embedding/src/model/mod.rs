@@ -79,6 +79,14 @@ impl Base {
         })
     }
 
+    /// The error that its embeddings are not finite.
+    pub fn not_finite(&self) -> Error {
+        Error::file(
+            &self.directory,
+            "the embeddings of this model are not finite; use another one",
+        )
+    }
+
     /// A model over these weights, which it shares, with the head of the untrained one.
     pub fn model(&self, weights: &Weights) -> Result<Model> {
         self.model_with(weights, self.head)

@@ -71,13 +71,17 @@ impl Weights {
     /// Reads the weights of a layout from a model's files, in any float type; they become f32.
     pub fn read(files: &Tensors<'_>, layout: Vec<Weight>, device: Device) -> Result<Self> {
         let load = |name: &String| -> Result<Tensor> {
-            let (_, view) = files.find(name).ok_or_else(|| {
-                Error::file(
-                    files.path(),
-                    format!("weight `{name}` is missing; is config.json of another model?"),
-                )
-            })?;
-            Ok(tensors::from_view(view)?.f_to_kind(Kind::Float)?.f_to_device(device)?)
+            let wrong = |message: String| Error::file(files.path(), format!("weight `{name}` {message}"));
+            let (_, view) = files
+                .find(name)
+                .ok_or_else(|| wrong("is missing; is config.json of another model?".to_owned()))?;
+            let read = tensors::from_view(view).map_err(|error| wrong(format!("can't be used: {error}")))?;
+            let weight = read.f_to_kind(Kind::Float)?.f_contiguous()?;
+            match tensors::is_finite(&weight)? {
+                true => Ok(weight.f_to_device(device)?),
+                // All that is computed from it would be no number either.
+                false => Err(wrong("has numbers that are not finite".to_owned())),
+            }
         };
         Self::from_fn(layout, |weight| {
             let parts = weight.sources.iter().map(load).collect::<Result<Vec<_>>>()?;

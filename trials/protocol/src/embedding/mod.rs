@@ -6,6 +6,7 @@ mod columns;
 mod declare;
 mod domain;
 mod evaluation;
+mod examined;
 mod model;
 mod parameters;
 mod prompts;
@@ -33,6 +34,7 @@ pub use self::columns::{Columns, Kind};
 pub use self::declare::{Choice, Key};
 pub use self::domain::Domain;
 pub use self::evaluation::{Classifier, Evaluation, EvaluationKind, Every};
+pub use self::examined::{EXAMINE, Examined, Flaw, Flawed};
 pub use self::model::{FAMILIES, FILES, Family, POOLING_MODES, Sizes, WORD_EMBEDDINGS, pooling_mode};
 pub use self::parameters::{
     DistanceKind, LossKind, Mining, Needs, OptimizerKind, PARAMETERS, Parameter, Parameters, PoolingKind,

@@ -170,6 +170,7 @@ impl Sizes {
         if hidden % heads != 0 {
             return Err(format!("{} must be a multiple of {}", keys.hidden, keys.heads));
         }
+        check_optional(&config, keys)?;
         let text = |key: &str| config.get(key).and_then(Value::as_str);
         if let Some(other) = text(keys.activation).filter(|activation| *activation != "gelu") {
             let key = keys.activation;
@@ -209,6 +210,38 @@ impl Sizes {
             hidden,
         })
     }
+}
+
+/// Checks keys that a `config.json` need not have.
+fn check_optional(config: &Map<String, Value>, keys: &Keys) -> Result<(), String> {
+    type Fits = fn(&Value) -> bool;
+    let is_text: (Fits, _) = (Value::is_string, "a text");
+    let is_count: (Fits, _) = (
+        |value| value.as_u64().is_some_and(|count| count > 0),
+        "a whole number of at least 1",
+    );
+    let is_token: (Fits, _) = (
+        |value| value.is_null() || value.as_u64().is_some_and(|token| token < u64::from(u32::MAX)),
+        "the number of a token",
+    );
+    let is_small: (Fits, _) = (
+        |value| value.as_f64().is_some_and(|eps| (0.0..1.0).contains(&eps)),
+        "a number from 0 to below 1",
+    );
+    let bert = [
+        ("layer_norm_eps", is_small),
+        ("type_vocab_size", is_count),
+        ("pad_token_id", is_token),
+        ("position_embedding_type", is_text),
+        ("relative_attention_num_buckets", is_count),
+    ];
+    let own = bert.into_iter().filter(|_| *keys == BERT);
+    for (key, (fits, what)) in own.chain([(keys.activation, is_text)]) {
+        if let Some(value) = config.get(key).filter(|value| !fits(value)) {
+            return Err(format!("`{key}` must be {what}, not {value}"));
+        }
+    }
+    Ok(())
 }
 
 /// The names of all families, as a list in a sentence.
@@ -265,6 +298,19 @@ mod tests {
         assert!(refusal("roberta", json!({ "max_position_embeddings": 2 })).contains("no room"));
         assert!(refusal("bert", json!({ "is_decoder": true })).starts_with("is_decoder"));
         assert!(refusal("bert", json!({ "quantization_config": {} })).starts_with("quantization_config"));
+        for (key, value) in [
+            ("layer_norm_eps", json!("1e-12")),
+            ("layer_norm_eps", json!(-1e-12)),
+            ("layer_norm_eps", json!(null)),
+            ("type_vocab_size", json!(0)),
+            ("pad_token_id", json!("0")),
+            ("hidden_act", json!(["gelu"])),
+            ("position_embedding_type", json!(1)),
+        ] {
+            let message = refusal("bert", json!({ key: value }));
+            assert!(message.starts_with(&format!("`{key}` must be ")), "{message}");
+        }
+        assert!(Sizes::read(&config("distilbert", &json!({ "layer_norm_eps": null }))).is_ok());
         assert!(Sizes::read("{").unwrap_err().contains("EOF"));
     }
 

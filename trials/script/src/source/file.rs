@@ -191,16 +191,19 @@ impl MetricsFile {
     }
 
     /// The members of a JSON object that are numbers or texts.
-    fn json(&mut self, line: &[u8]) -> Result<Vec<(String, String)>, FileError> {
+    fn json(&mut self, line: &[u8]) -> Result<Vec<(String, String)>, ValueError> {
         let (json, length) = lenient::object(line, b"\"NaN\"").map_err(|_| self.wrong("no whole JSON object"))?;
         if !line[length..].trim_ascii().is_empty() {
-            return Err(self.wrong("more than one JSON object"));
+            return Err(self.wrong("more than one JSON object").into());
         }
         let row = match serde_json::from_slice(&json) {
             Ok(Value::Object(row)) => row,
-            Ok(_) => return Err(self.wrong("no JSON object")),
-            Err(error) => return Err(self.wrong(format!("no JSON ({error})"))),
+            Ok(_) => return Err(self.wrong("no JSON object").into()),
+            Err(error) => return Err(self.wrong(format!("no JSON ({error})")).into()),
         };
+        if let Some(name) = lenient::twice(&json).filter(|name| row.contains_key(name)) {
+            return Err(self.twice(&name));
+        }
         self.names.extend(row.keys().cloned());
         let scalars = row.into_iter().filter_map(|(name, value)| match value {
             Value::Number(number) => Some((name, number.to_string())),
@@ -210,33 +213,54 @@ impl MetricsFile {
         Ok(scalars.collect())
     }
 
+    fn twice(&self, name: &str) -> ValueError {
+        ValueError::Twice {
+            name: shown(name),
+            place: self.place(),
+        }
+    }
+
+    /// The line that was read last, in words.
+    fn place(&self) -> String {
+        format!("line {} of {}", self.lines, self.path.display())
+    }
+
     fn record(&mut self, cells: &[(String, String)]) -> Result<Option<Record>, ValueError> {
-        let get = |column: &str| cells.iter().find(|(name, cell)| name == column && !cell.is_empty());
+        let get = |column: &str| {
+            let mut named = cells.iter().filter(|(name, cell)| name == column && !cell.is_empty());
+            match (named.next(), named.next()) {
+                (_, Some(_)) => Err(self.twice(column)),
+                (first, None) => Ok(first),
+            }
+        };
         let read = |metric: &str, cell: &str| {
             number(cell).ok_or_else(|| ValueError::Said {
                 name: metric.to_owned(),
                 found: shown(cell),
-                place: format!("line {} of {}", self.lines, self.path.display()),
+                place: self.place(),
             })
         };
         let mut values = Vec::new();
         if self.columns.is_empty() {
             for (name, cell) in cells.iter().filter(|(name, cell)| name != RESOURCE && !cell.is_empty()) {
                 match number(cell) {
-                    Some(value) => values.push((name.clone(), value)),
+                    Some(value) => {
+                        get(name)?;
+                        values.push((name.clone(), value));
+                    }
                     None if *name == self.objective => drop(read(name, cell)?),
                     None => {}
                 }
             }
         } else {
             for (metric, column) in self.columns.iter().filter(|(metric, _)| *metric != RESOURCE) {
-                if let Some((_, cell)) = get(column) {
+                if let Some((_, cell)) = get(column)? {
                     values.push((metric.clone(), read(metric, cell)?));
                 }
             }
         }
         let column = self.columns.get(RESOURCE).map_or(RESOURCE, String::as_str);
-        let resource = get(column).map(|(_, cell)| read(RESOURCE, cell)).transpose()?;
+        let resource = get(column)?.map(|(_, cell)| read(RESOURCE, cell)).transpose()?;
         self.found.extend(values.iter().map(|(name, _)| name.clone()));
         Ok((!values.is_empty()).then_some(Record {
             resource,
@@ -361,6 +385,25 @@ mod tests {
             error.contains("line 4 of") && error.contains("no whole JSON object"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_metric_that_stands_twice_in_a_row_is_refused_if_it_is_used() {
+        for (name, text, columns) in [
+            ("m.csv", "loss,acc,acc\n1,2,3\n", &[][..]),
+            ("m.csv", "loss,a,a\n1,2,2\n", &[("acc", "a")]),
+            ("m.jsonl", "\n{\"loss\": 1, \"acc\": 2, \"acc\": 3}\n", &[]),
+        ] {
+            let file = Growing::new(name);
+            let mut metrics = file.open(columns);
+            file.add(text);
+            let error = metrics.read(true).unwrap_err().to_string();
+            assert!(error.contains("stands twice in line 2 of"), "{error}");
+        }
+        let file = Growing::new("m.csv");
+        let mut metrics = file.open(&[("loss", "loss")]);
+        file.add("loss,a,a\n1,2,3\n");
+        assert_eq!(words(metrics.read(true).unwrap()), ["loss=1"]);
     }
 
     #[test]

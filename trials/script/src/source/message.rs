@@ -6,6 +6,9 @@ use serde_json::{Map, Value};
 use super::{ValueError, number, shown};
 use crate::collect::Record;
 
+/// Where such values stand.
+const PLACE: &str = "a message";
+
 /// The reports in a line. Of the protocol's report only the loss, the metrics and the resource count, and whether it is the last.
 ///
 /// # Errors
@@ -27,6 +30,10 @@ pub(super) fn find(line: &str) -> Result<Vec<Record>, ValueError> {
             continue;
         };
         if message.get("type").and_then(Value::as_str) == Some("report") {
+            if let Some(name) = lenient::twice(&json) {
+                let (name, place) = (shown(&name), PLACE.to_owned());
+                return Err(ValueError::Twice { name, place });
+            }
             records.push(report(&message)?);
             at = start + length;
         }
@@ -63,7 +70,7 @@ fn value_of(name: &str, value: &Value) -> Result<f64, ValueError> {
     read.ok_or_else(|| ValueError::Said {
         name: name.to_owned(),
         found: shown(&value.to_string()),
-        place: "a message".to_owned(),
+        place: PLACE.to_owned(),
     })
 }
 
@@ -88,6 +95,8 @@ mod tests {
             (None, &[("loss".to_owned(), 1.0)][..])
         );
         assert_eq!(find(r#"{"type": "progress"} "report""#), Ok(vec![]));
+        let error = find(r#"{"type":"report","loss":1,"metrics":{"acc":1,"acc":2}}"#);
+        assert!(error.is_err_and(|error| error.to_string().starts_with("`acc` stands twice in a message")));
         let error = find(r#"{"type":"report","loss":"low"}"#).unwrap_err().to_string();
         assert_eq!(error, "`loss` is no number: a message has `\"low\"`");
     }

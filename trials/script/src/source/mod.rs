@@ -46,6 +46,14 @@ pub(crate) enum ValueError {
         /// Where, in words.
         place: String,
     },
+    /// A message or a row has two values of one metric.
+    #[error("`{name}` stands twice in {place}: give each metric a name of its own")]
+    Twice {
+        /// The metric.
+        name: String,
+        /// Where, in words.
+        place: String,
+    },
     /// The file can't be understood.
     #[error(transparent)]
     File(#[from] FileError),

@@ -1,0 +1,148 @@
+//! Studies beside each other.
+
+use std::path::{Path, PathBuf};
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::format::{duration, metric};
+use super::report::state;
+use crate::analysis::Overview;
+use crate::clock::local;
+use crate::ids::{Timestamp, TrialId};
+use crate::store::StudyDirectory;
+use crate::study::Objective;
+
+/// What is left of a study in a list of all.
+#[derive(Debug, Clone, Serialize)]
+pub struct PastStudy {
+    /// Its name.
+    pub study: String,
+    /// Where it is.
+    pub directory: PathBuf,
+    /// Whether it runs, has stopped or finished.
+    pub state: &'static str,
+    /// How many trials it has.
+    pub trials: usize,
+    /// What decides.
+    pub objective: Objective,
+    /// The best value.
+    pub best: Option<f64>,
+    /// The trial that has it.
+    pub best_trial: Option<TrialId>,
+    /// The value of the best of the untrained models.
+    pub untrained: Option<f64>,
+    /// The base models, or the program that trains.
+    pub model: String,
+    /// The training data, if the trainer is that of embeddings.
+    pub data: Option<PathBuf>,
+    /// Time spent training, summed over all slots, in milliseconds.
+    pub trained_ms: u64,
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// When it began.
+    pub created_ms: Timestamp,
+    /// When its last record was made.
+    pub updated_ms: Timestamp,
+}
+
+impl PastStudy {
+    /// That of a study in a directory of so many bytes.
+    pub fn new(overview: &Overview, directory: &StudyDirectory, bytes: u64) -> Self {
+        let spec = &overview.spec;
+        let trainer = &spec.trainer;
+        let path = |value: &Value| value.as_str().map(PathBuf::from);
+        let name = |path: &Path| {
+            path.file_name()
+                .unwrap_or(path.as_os_str())
+                .to_string_lossy()
+                .into_owned()
+        };
+        let model = match (&trainer.command, trainer.settings.get("model")) {
+            (Some(command), _) => command.join(" "),
+            (None, Some(Value::Object(models))) => models.keys().cloned().collect::<Vec<_>>().join(", "),
+            (None, model) => model.and_then(path).map_or(String::new(), |path| name(&path)),
+        };
+        let untrained = overview
+            .baseline
+            .as_ref()
+            .and_then(|untrained| spec.objective.best_of(untrained));
+        Self {
+            study: spec.name.clone(),
+            directory: directory.root().to_owned(),
+            state: state(overview, directory.is_locked()),
+            trials: overview.trials,
+            objective: spec.objective.clone(),
+            best: overview.best.as_ref().and_then(|best| best.objective),
+            best_trial: overview.best.as_ref().map(|best| best.trial),
+            untrained: untrained.map(|(_, value)| value),
+            model,
+            data: trainer
+                .command
+                .is_none()
+                .then(|| trainer.settings.get("train").and_then(path))
+                .flatten(),
+            trained_ms: overview.trained_ms,
+            bytes,
+            created_ms: overview.created,
+            updated_ms: overview.updated,
+        }
+    }
+}
+
+/// So many characters of a moment are its date and its time to the minute.
+const MINUTES: usize = 16;
+
+/// A table of them, in their order.
+pub fn history(studies: &[PastStudy]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header([
+        "study",
+        "state",
+        "trials",
+        "objective",
+        "best",
+        "untrained",
+        "model",
+        "data",
+        "trained",
+        "disk",
+        "changed",
+    ]);
+    for study in studies {
+        let number = |value: Option<f64>| value.map_or("-".to_owned(), metric);
+        let data = study.data.as_deref().map_or("-".into(), short);
+        table.add_row([
+            study.study.clone(),
+            study.state.to_owned(),
+            study.trials.to_string(),
+            study.objective.metric.clone(),
+            number(study.best),
+            number(study.untrained),
+            study.model.clone(),
+            data,
+            duration(study.trained_ms),
+            format!("{:.0} MiB", study.bytes as f64 / f64::from(1 << 20)),
+            local(study.updated_ms).chars().take(MINUTES).collect(),
+        ]);
+    }
+    for column in [2, 4, 5, 8, 9] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.to_string() + "\n"
+}
+
+/// The last two parts of a path.
+fn short(path: &Path) -> String {
+    let parts: Vec<_> = path
+        .components()
+        .rev()
+        .take(2)
+        .map(|part| part.as_os_str().to_string_lossy())
+        .collect();
+    parts.into_iter().rev().collect::<Vec<_>>().join("/")
+}
