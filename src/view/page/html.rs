@@ -32,7 +32,7 @@ const PAGE_DARK: &str =
 /// On paper there is no room to scroll, and a picture is not cut.
 const PRINT: &str = "\
 @media print{body{max-width:none;font-size:10pt}.scroll{overflow:visible}.scroll svg{min-width:0}table{font-size:7.5pt}
-th,td{padding:.1em .35em;white-space:normal}pre{white-space:pre-wrap}figure,tr{break-inside:avoid}h2,h3{break-after:avoid}}
+th,td{padding:.1em .35em;white-space:normal}td{overflow-wrap:normal}pre{white-space:pre-wrap}figure,tr{break-inside:avoid}h2,h3{break-after:avoid}}
 ";
 
 /// The page of a report.

@@ -10,8 +10,8 @@ pub(super) fn markdown(title: &str, blocks: &[Block], pictures: &str) -> String 
         text += "\n";
         text += &match block {
             Block::Heading(heading) => format!("## {}\n", escaped(heading)),
-            Block::Text(paragraph) => format!("{}\n", escaped(paragraph)),
-            Block::Notice(paragraph) => format!("> **{}**\n", escaped(paragraph)),
+            Block::Text(text) => format!("{}\n", paragraph(text)),
+            Block::Notice(text) => format!("> **{}**\n", escaped(text)),
             Block::Lines(lines) => fenced(lines),
             Block::Table(of) => table(of),
             Block::Picture(picture) => {
@@ -27,12 +27,19 @@ pub(super) fn markdown(title: &str, blocks: &[Block], pictures: &str) -> String 
     text
 }
 
-/// A text in which nothing is taken for Markdown or HTML.
+/// A paragraph in which nothing is taken for Markdown or HTML.
+fn paragraph(text: &str) -> String {
+    let text = escaped(text);
+    // It would begin a list, or underline a heading.
+    let begins = text.starts_with(['-', '+', '=']);
+    if begins { format!("\\{text}") } else { text }
+}
+
+/// A text in which nothing is taken for Markdown or HTML, but at the beginning of a line.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for (place, c) in visible(text).char_indices() {
-        let at_start = place == 0 && "-+=.)".contains(c);
-        if at_start || "\\`*_[]<>#|&~$!".contains(c) {
+    for c in visible(text).chars() {
+        if "\\`*_[]<>#|&~$!".contains(c) {
             escaped.push('\\');
         }
         escaped.push(c);
@@ -92,7 +99,7 @@ mod tests {
     #[test]
     fn texts_of_others_stay_texts() {
         assert_eq!(
-            escaped("- a|b <i> `x` [y](z)\n# no"),
+            paragraph("- a|b <i> `x` [y](z)\n# no"),
             "\\- a\\|b \\<i\\> \\`x\\` \\[y\\](z)\u{240a}\\# no"
         );
         assert_eq!(fenced("a ``` b\n"), "````text\na ``` b\n````\n");

@@ -47,9 +47,10 @@ fn standing(of: &Reported<'_>, overview: &Overview) -> String {
         format!(": {}", states.join(", "))
     };
     let span = duration(of.segments.active_ms(overview.updated));
+    let so_far = if overview.finished { "" } else { " so far" };
     let objective = &spec.objective;
     format!(
-        "{}, {span} of searching so far. {} of {}{of_states}. The trials are compared by {} ({}).",
+        "{}, {span} of searching{so_far}. {} of {}{of_states}. The trials are compared by {} ({}).",
         capital(state(overview, of.running)),
         overview.searched(),
         counted(spec.trials, "trial"),
@@ -73,7 +74,8 @@ fn validation(of: &Reported<'_>, overview: &Overview, trial: &Trial) -> Vec<Bloc
         metrics: report.metrics.to_metrics(),
     };
     measured.metrics.retain(|name, _| !minor.contains(name));
-    let text = "On the validation data, by which the search chose, so that new data will show somewhat less:";
+    let text =
+        "On the validation data. The search chose by these values, so they are better than what new data will show:";
     vec![
         Block::Text(text.into()),
         compared("Validation", &measured, of.study.untrained(trial)),

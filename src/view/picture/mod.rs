@@ -158,3 +158,6 @@ impl Picture {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

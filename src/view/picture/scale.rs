@@ -4,7 +4,7 @@
 /// 1977).
 const FENCE: f64 = 3.0;
 /// They have if the others would be left with less than this share of the axis.
-const FLATTENED: f64 = 0.4;
+const FLATTENED: f64 = 0.25;
 /// An objective whose usual values span this factor is shown by its logarithm.
 const LARGE: f64 = 100.0;
 
@@ -111,7 +111,7 @@ impl Scale {
         let step = [1.0, 2.0, 5.0]
             .into_iter()
             .map(|of| of * size)
-            .find(|step| *step >= rough);
+            .find(|step| *step >= rough * (1.0 - 1e-9));
         let step = step.unwrap_or(10.0 * size).max(if self.whole { 1.0 } else { 0.0 });
         let first = (self.low / step - 1e-9).ceil();
         let count = ((self.high / step + 1e-9).floor() - first).clamp(0.0, 40.0) as usize;
@@ -123,7 +123,7 @@ impl Scale {
     fn decades(&self, about: usize) -> Vec<(f64, String)> {
         let (first, last) = (self.low.log10().floor() as i32, self.high.log10().ceil() as i32);
         let decades = self.high.log10() - self.low.log10();
-        let between: &[f64] = if decades * 3.0 <= about as f64 + 1.0 {
+        let between: &[f64] = if decades * 3.0 < about as f64 + 1.0 {
             &[1.0, 2.0, 5.0]
         } else {
             &[1.0]

@@ -22,24 +22,23 @@ const POINTED_AT: usize = 500;
 /// More breaks than this are not drawn.
 const BREAKS: usize = 40;
 
-/// How a segment looks, and what that means, from the back to the front.
-const LOOKS: [(&str, &str); 5] = [
-    ("completed", "trained"),
-    ("ahead", "ahead of a decision"),
-    ("pruned", "stopped on the way"),
-    ("failed", "failed or lost"),
-    ("open", "running"),
+/// How a segment looks, how it does in the legend, and what that means.
+const LOOKS: [(&str, &str, &str); 5] = [
+    ("completed", "completed wide", "trained"),
+    ("ahead", "ahead wide", "ahead of a decision"),
+    ("pruned", "pruned wide", "stopped on the way"),
+    ("failed", "failed wide", "failed or lost"),
+    ("open", "open wide", "running"),
 ];
 
 pub(super) fn draw(scene: &Scene<'_>) -> (Drawing, String) {
     let segments = scene.segments;
     let rows = rows(segments);
     let mut drawing = Drawing::new(WIDTH, 0.0);
-    let dots = LOOKS
-        .iter()
-        .filter(|(class, _)| segments.all().iter().any(|segment| look(segment) == *class));
-    let entries: Vec<Entry> = dots
-        .map(|(class, text)| Entry::Line(class_of(class), (*text).to_owned()))
+    let occurs = |class: &str| segments.all().iter().any(|segment| look(segment) == class);
+    let entries = LOOKS.iter().filter(|(class, _, _)| occurs(class));
+    let entries: Vec<Entry> = entries
+        .map(|(_, line, text)| Entry::Line(line, (*text).to_owned()))
         .collect();
     let top = legend(&mut drawing, &entries) + 4.0;
     let end = scene.study.lifetime().1;
@@ -104,17 +103,6 @@ fn look(segment: &Segment) -> &'static str {
         (Ending::Open, _) => "open",
         (Ending::Done, true) => "ahead",
         (Ending::Done, false) => "completed",
-    }
-}
-
-/// The class of the line that stands for it in the legend.
-fn class_of(look: &str) -> &'static str {
-    match look {
-        "completed" => "completed wide",
-        "ahead" => "ahead wide",
-        "pruned" => "pruned wide",
-        "failed" => "failed wide",
-        _ => "open wide",
     }
 }
 

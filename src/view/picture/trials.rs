@@ -32,14 +32,11 @@ pub(super) fn look(status: TrialStatus) -> Look {
     }
 }
 
-/// What stands beside a look in the legend.
-fn called(look: Look) -> &'static str {
-    match look.1 {
-        "pruned" => "pruned",
-        "open" => "not decided yet",
-        "completed" => "completed",
-        "failed" => "failed",
-        _ => "diverged",
+/// What stands beside it in the legend.
+fn called(status: TrialStatus) -> &'static str {
+    match status {
+        TrialStatus::Waiting | TrialStatus::Running | TrialStatus::Paused => "not decided yet",
+        TrialStatus::Pruned | TrialStatus::Completed | TrialStatus::Failed | TrialStatus::Diverged => status.word(),
     }
 }
 
@@ -138,18 +135,17 @@ pub(super) enum Entry {
 
 /// The entries for the states that occur, and for the best trial.
 pub(super) fn entries<'t>(study: &Study, trials: impl Iterator<Item = &'t Trial>) -> Vec<Entry> {
-    let mut looks: Vec<Look> = Vec::new();
+    let mut looks: Vec<(Look, &str)> = Vec::new();
     for trial in trials {
-        let look = look(trial.state.status());
-        if !looks.contains(&look) {
-            looks.push(look);
+        let status = trial.state.status();
+        let entry = (look(status), called(status));
+        if !looks.contains(&entry) {
+            looks.push(entry);
         }
     }
     looks.sort_unstable();
-    let mut entries: Vec<Entry> = looks
-        .into_iter()
-        .map(|look| Entry::Mark(look, called(look).to_owned()))
-        .collect();
+    let entries = looks.into_iter().map(|(look, text)| Entry::Mark(look, text.to_owned()));
+    let mut entries: Vec<Entry> = entries.collect();
     if let Some(best) = study.best() {
         entries.push(Entry::Mark(BEST, format!("best: trial {}", best.id)));
     }
