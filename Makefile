@@ -52,6 +52,7 @@ test: lint deny test-tools test-core test-trainer doc
 
 test-tools:
 	python3 tools/test_tools.py
+	python3 tools/test_docs.py
 
 build-core:
 	cargo test --locked $(CORE) --no-run

@@ -329,8 +329,8 @@ pub fn trial_details(spec: &StudySpec, baseline: Option<&Baseline>, trial: &Tria
     );
     text += &standing(&trial.state, one);
     text += &format!(
-        "  {} segments begun, {} failed, {} of training; seed {}\n",
-        trial.attempts,
+        "  {} begun, {} failed, {} of training; seed {}\n",
+        counted(trial.attempts, "segment"),
         trial.failures,
         duration(trial.trained_ms),
         trial.seed
