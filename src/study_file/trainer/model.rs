@@ -228,10 +228,10 @@ fn pooled(directory: &Path, sizes: Sizes) -> Result<(), Flaw> {
     for module in modules.iter().filter(|module| module.kind() == "Pooling") {
         let path = directory.join(&module.path).join(CONFIG);
         let config: Map<String, Value> = json(&path).unwrap_or_default();
-        let widths = ["embedding_dimension", "word_embedding_dimension"]
+        let mut widths = ["embedding_dimension", "word_embedding_dimension"]
             .into_iter()
             .filter_map(|key| Some((key, config.get(key)?)));
-        for (key, width) in widths.filter(|(_, width)| width.as_u64() != Some(sizes.hidden)) {
+        if let Some((key, width)) = widths.find(|(_, width)| width.as_u64() != Some(sizes.hidden)) {
             let message = format!(
                 "`{key}` is {width}, and the vectors of the encoder have {} numbers",
                 sizes.hidden

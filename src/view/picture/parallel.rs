@@ -89,7 +89,7 @@ fn lines(study: &Study, axes: &Axes<'_>, ranked: &[&Trial], tenth: usize, drawin
     let best = study.best().map(Trial::original);
     let every = ranked.len().saturating_sub(FIRST).div_ceil(LINES - FIRST).max(1);
     let drawn = ranked.iter().enumerate().filter(|(rank, trial)| {
-        let is_sample = ranked.len() <= LINES || *rank < FIRST || (rank - FIRST) % every == 0;
+        let is_sample = ranked.len() <= LINES || *rank < FIRST || (rank - FIRST).is_multiple_of(every);
         is_sample || Some(trial.id) == best
     });
     let mut drawn: Vec<(usize, &&Trial)> = drawn.collect();

@@ -82,7 +82,7 @@ fn sampled<'t>(study: &Study, trials: &[&'t Trial], most: usize) -> Vec<&'t Tria
     let kept = trials
         .iter()
         .enumerate()
-        .filter(|(place, trial)| place % every == 0 || Some(trial.id) == best);
+        .filter(|(place, trial)| place.is_multiple_of(every) || Some(trial.id) == best);
     kept.map(|(_, trial)| *trial).collect()
 }
 

@@ -120,7 +120,7 @@ fn axes(panel: &Panel, drawing: &mut Drawing, name: &str) {
 
 fn names(segments: &Segments, rows: &BTreeMap<SlotId, usize>, panel: &Panel, row: f64, drawing: &mut Drawing) {
     let every = (13.0 / row).ceil().max(1.0) as usize;
-    for (slot, &place) in rows.iter().filter(|(_, place)| *place % every == 0) {
+    for (slot, &place) in rows.iter().filter(|(_, place)| place.is_multiple_of(every)) {
         let named = segments
             .runs()
             .iter()
