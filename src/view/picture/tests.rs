@@ -85,10 +85,8 @@ fn a_large_study_makes_small_pictures_in_which_those_that_have_gone_astray_are_a
     let (study, segments) = played(10_000, 9, Objective::default(), loss);
     for svg in all(&study, &segments) {
         assert!(svg.len() < 1_000_000, "{}", svg.len());
-        assert!(
-            !svg.contains("NaN") && !svg.contains("e200"),
-            "its axis ends where the others do"
-        );
+        // It is shown to whoever points at the trial, but not beside an axis.
+        assert!(!svg.contains("NaN") && !svg.contains("e200<"), "{svg:.2000}");
     }
     let curves = &all(&study, &segments)[0];
     assert!(
