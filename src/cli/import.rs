@@ -29,15 +29,16 @@ pub(super) enum Import {
         #[arg(long, value_name = "COLUMN")]
         objective: Option<String>,
     },
-    /// Take the trials of a study of Optuna, from the file of a journal storage
+    /// Take the trials of a study of Optuna
     Optuna {
-        /// The file
+        /// The file of a journal storage, or another storage such as sqlite:///optuna.db, which the Optuna of python3 reads
+        #[arg(value_name = "FILE|URL")]
         file: PathBuf,
 
         /// The file of the study to be created
         study: PathBuf,
 
-        /// The study of Optuna, if the file has several
+        /// The study of Optuna, if there are several
         #[arg(long = "study", value_name = "NAME")]
         named: Option<String>,
     },

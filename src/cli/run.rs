@@ -14,7 +14,7 @@ use super::informed::Informed;
 use super::machines::{Machines, Needs};
 use super::study::{Studies, print};
 use super::{CliError, limits, origin};
-use crate::devices::{Devices, SlotSettings};
+use crate::devices::{Devices, Reach, SlotSettings};
 use crate::executor::{Inspection, Own, Program};
 use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
 use crate::shell::command;
@@ -78,6 +78,12 @@ impl SlotArguments {
         let mut settings = settings.clone();
         match (&self.devices, settings.machines.as_mut_slice()) {
             (None, _) => {}
+            (Some(_), [machine]) if matches!(machine.reach, Reach::Slurm(_)) => {
+                return Err(CliError::usage(
+                    "--devices does not choose what Slurm gives",
+                    "ask for it in the study's file: `gres = \"gpu:1\"`",
+                ));
+            }
             (Some(devices), [machine]) => machine.devices.clone_from(devices),
             (Some(_), machines) => {
                 let tables = machines.iter().filter_map(|machine| machine.place.clone());

@@ -44,6 +44,10 @@ pub(super) struct Simulate {
     #[arg(long, default_value = "0", allow_negative_numbers = true, value_parser = share)]
     failures: f64,
 
+    /// The probability that the connection to a slot is lost while a segment runs there; it is back after 1 to 30 minutes
+    #[arg(long, default_value = "0", allow_negative_numbers = true, value_parser = share)]
+    outages: f64,
+
     /// How much the duration of an epoch, or of a step or example, varies from trial to trial, as a share of it
     #[arg(long, default_value = "0.3", allow_negative_numbers = true, value_parser = share)]
     spread: f64,
@@ -132,6 +136,7 @@ impl Simulate {
                     slots: self.slots,
                     seed: settings.seed,
                     failures: self.failures,
+                    outages: self.outages,
                     spread: self.spread,
                     budget: self.budgets.iter().copied().max(),
                 };

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::CliError;
 use super::checked::check_files;
-use super::machines::Machines;
+use super::machines::{self, Machines};
 use super::study::{print, print_json};
 use crate::clock::now;
 use crate::ids::SlotId;
@@ -50,6 +50,7 @@ impl Space {
         if let Some(data) = data {
             notify(&data.to_string());
         }
+        machines::ask_slurm(&file.slots)?;
         checked.tell_unexamined();
         study_file::script_notes(&file).iter().for_each(|note| notify(note));
         let study = &file.study;

@@ -70,7 +70,7 @@ pub(super) fn once(file: &mut StudyFile) {
     file.slots.machines.truncate(1);
     for machine in &mut file.slots.machines {
         if file.slots.threads_per_trial.is_none() && machine.trials_per_device.is_none() {
-            machine.trials_per_device = Some(1);
+            machine.have_one_slot();
         }
     }
     file.study.trials = 1;

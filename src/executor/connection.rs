@@ -34,8 +34,10 @@ pub(super) struct Connection {
     worker: Box<dyn RunningWorker>,
     /// How the worker has ended, once it has.
     exit: Option<io::Result<Exit>>,
-    /// What it has closed, once it has.
+    /// What it has closed, once nothing more comes from it.
     closed: Option<&'static str>,
+    /// Whether it reads no more. What it has sent before may still be on its way, and say why.
+    is_deaf: bool,
     outgoing: UnboundedSender<Vec<u8>>,
     writer: JoinHandle<()>,
     incoming: Receiver<Incoming>,
@@ -50,7 +52,12 @@ enum Incoming {
     /// A line that should have been a message.
     Invalid(Failure),
     /// It has closed this.
-    Closed(&'static str),
+    Closed(Pipe),
+}
+
+enum Pipe {
+    Input,
+    Output,
 }
 
 impl Connection {
@@ -68,6 +75,7 @@ impl Connection {
             worker: launched.worker,
             exit: None,
             closed: None,
+            is_deaf: false,
             outgoing,
             writer,
             incoming,
@@ -93,20 +101,23 @@ impl Connection {
     /// Why there will be none: the worker has ended, has closed a stream, or has sent a line that is no message.
     pub(super) async fn receive(&mut self) -> Result<FromWorker, Failure> {
         while self.closed.is_none() {
-            let ended = self.exit.is_some();
+            let exited = self.exit.is_some();
+            let ends = exited || self.is_deaf;
             let next = tokio::select! {
                 biased;
                 next = self.incoming.recv() => next,
-                exit = self.worker.wait(), if !ended => {
+                exit = self.worker.wait(), if !exited => {
                     self.exit = Some(exit);
                     continue;
                 }
-                () = tokio::time::sleep(LAST_BREATH), if ended => None,
+                () = tokio::time::sleep(LAST_BREATH), if ends => None,
             };
             match next {
                 Some(Incoming::Message(message)) => return Ok(message),
                 Some(Incoming::Invalid(failure)) => return Err(failure),
-                Some(Incoming::Closed(what)) => self.closed = Some(what),
+                Some(Incoming::Closed(Pipe::Input)) => self.is_deaf = true,
+                Some(Incoming::Closed(Pipe::Output)) => self.closed = Some("its standard output"),
+                None if self.is_deaf => self.closed = Some("its standard input"),
                 None => self.closed = Some("its pipes"),
             }
         }
@@ -185,7 +196,7 @@ async fn write_lines(
             failed => failed,
         };
         if written.is_err() {
-            let _ = incoming.send(Incoming::Closed("its standard input")).await;
+            let _ = incoming.send(Incoming::Closed(Pipe::Input)).await;
             return;
         }
     }
@@ -225,7 +236,7 @@ async fn read_messages(
         // There may be thousands of them in what was read at once.
         consume_budget().await;
     }
-    let _ = incoming.send(Incoming::Closed("its standard output")).await;
+    let _ = incoming.send(Incoming::Closed(Pipe::Output)).await;
 }
 
 /// Keeps what a worker prints on its standard error.

@@ -25,6 +25,10 @@ const FULL: [&str; 8] = [
     "EFBIG",
 ];
 
+/// What to do about a program that was started as a trainer and is none.
+pub(super) const AS_A_SCRIPT: &str = "If it is a script that reads its environment (`HPO_…`) or asks `hpo.config()`, write `script = true` \
+                                      under [trial]";
+
 /// What has gone wrong with a worker or a segment.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
@@ -42,9 +46,17 @@ pub(super) enum Failure {
     /// It has ended with success and never sent a message.
     #[error(
         "the trainer ended ({0}) without a message, so it does not speak the worker protocol: a trainer reads orders from its standard \
-         input and answers in JSON lines, see docs/trainers.md and examples/trainer.py"
+         input and answers in JSON lines, see docs/trainers.md and examples/trainer.py. {AS_A_SCRIPT}"
     )]
     Mute(String),
+    /// It reports before it was asked to train.
+    #[error(
+        "the trainer has sent a report before anything else, so it does not speak the worker protocol. {AS_A_SCRIPT}"
+    )]
+    Script,
+    /// It has sent a report that does not say of which trial it is.
+    #[error("the worker sent a report that does not say of which `trial` and `attempt` it is: {0}")]
+    NoTrial(String),
     /// The connection to it has ended; how, in words.
     #[error("the connection to the worker is lost ({0})")]
     Disconnected(String),
@@ -151,11 +163,12 @@ impl Failure {
         match self {
             Self::NoSpace { .. } => true,
             Self::Checkpoint(error) => error.is_no_space(),
-            Self::Trainer(text) | Self::NotAMessage { line: text, .. } => says_no_space(text),
+            Self::Trainer(text) | Self::NotAMessage { line: text, .. } | Self::NoTrial(text) => says_no_space(text),
             Self::Launch(_)
             | Self::Ended(_)
             | Self::Left(_)
             | Self::Mute(_)
+            | Self::Script
             | Self::Disconnected(_)
             | Self::Leaving(_)
             | Self::Silent(_)

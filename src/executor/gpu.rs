@@ -15,6 +15,11 @@ pub struct Gpu {
     pub name: String,
 }
 
+impl Gpu {
+    /// The variable that says which GPUs a process sees, by numbers or identifiers.
+    pub(super) const VISIBLE: &str = "CUDA_VISIBLE_DEVICES";
+}
+
 /// What NVML is asked for; a test answers in its place.
 pub(super) trait GpuDriver {
     /// How many GPUs there are.

@@ -140,6 +140,9 @@ fn of_ours(json: &[u8]) -> Option<Value> {
 /// Reads a message, whose `value` is at hand.
 fn message(json: &[u8], mut value: Value) -> Result<FromWorker, Failure> {
     let take = |of: Option<&mut Value>| of.and_then(Value::as_object_mut).map(take_out).unwrap_or_default();
+    if is_report(&value) && value.get("trial").is_none() {
+        return Err(Failure::NoTrial(shown(&String::from_utf8_lossy(json))));
+    }
     let is_rounded = round_resource(&mut value);
     let own = take(Some(&mut value));
     let [test, untrained] = ["test", "untrained"].map(|key| take(value.get_mut(key)));
@@ -197,9 +200,13 @@ fn message(json: &[u8], mut value: Value) -> Result<FromWorker, Failure> {
     Ok(message)
 }
 
+fn is_report(value: &Value) -> bool {
+    value.get("type").is_some_and(|kind| kind == "report")
+}
+
 /// Makes a whole number of a resource such as `1.0`, as programs write it that count epochs with their fractions.
 fn round_resource(value: &mut Value) -> bool {
-    let is_report = value.get("type").is_some_and(|kind| kind == "report");
+    let is_report = is_report(value);
     let Some(resource) = value
         .get_mut("resource")
         .filter(|resource| is_report && resource.is_f64())

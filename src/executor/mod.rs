@@ -22,8 +22,8 @@ mod worker;
 pub use examine::{ExamineError, examine};
 pub use gpu::Gpu;
 pub use launcher::{
-    CommandLauncher, Exit, ExitKind, Launch, LaunchError, Launched, Launcher, Leaving, Leftovers, LocalLauncher,
-    Purpose, RunningWorker, Wait,
+    CommandLauncher, Exit, ExitKind, Launch, LaunchError, Launched, Launcher, Leaving, Leftovers, LocalLauncher, Look,
+    Place, Purpose, RunningWorker, Seek, SlurmError, SlurmLauncher, Unfit, Wait, step, would_take,
 };
 pub use news::{News, Order, SegmentSpec, SlotNews};
 pub use program::{Inspection, Own, Program, SCRIPT_WORKER};

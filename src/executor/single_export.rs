@@ -1,9 +1,10 @@
 //! A worker for the export of one model, beside whatever else the study is at.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hpo_protocol::{Evaluated, Feature};
-use tokio::sync::mpsc::channel;
+use tokio::sync::mpsc::{Receiver, channel};
 
 use super::launcher::{Leftovers, Purpose};
 use super::news::{News, Order, SlotNews};
@@ -39,16 +40,31 @@ pub async fn export_model(
     (checkpoint, known): (Checkpoint, Evaluated),
     directory: PathBuf,
 ) -> Result<(PathBuf, TestResults), ExportError> {
-    slot.launcher.end_leftovers(study.root(), Leftovers::Exports);
-    let (sender, mut news) = channel(1);
+    let launcher = Arc::clone(&slot.launcher);
+    launcher.end_leftovers(study.root(), Leftovers::Exports);
+    let (sender, news) = channel(1);
     let purpose = Purpose::Export(std::process::id());
     let worker = Worker::start_for(purpose, slot, program, study, sender);
+    let exported = follow(&worker, news, (checkpoint, known), directory).await;
+    drop(worker);
+    launcher.vacate(study.root(), Some(purpose));
+    exported
+}
+
+async fn follow(
+    worker: &Worker,
+    mut news: Receiver<SlotNews>,
+    (checkpoint, known): (Checkpoint, Evaluated),
+    directory: PathBuf,
+) -> Result<(PathBuf, TestResults), ExportError> {
+    let mut begun = false;
     while let Some(SlotNews { news, .. }) = news.recv().await {
         match news {
             News::Idle { features } if !features.contains(&Feature::Export) => {
                 return Err(ExportError::NotSupported(checkpoint.file));
             }
             News::Idle { .. } => {
+                begun = true;
                 worker.order(Order::Export {
                     checkpoint: checkpoint.clone(),
                     directory: directory.clone(),
@@ -56,6 +72,8 @@ pub async fn export_model(
                 });
             }
             News::Exported { directory, results } => return Ok((directory, results)),
+            // Nothing is lost where nothing has begun.
+            News::Disconnected { excused: true, .. } if !begun => {}
             News::ExportFailed { message, .. } | News::Disconnected { message, .. } | News::Fatal { message } => {
                 return Err(ExportError::Failed(message));
             }

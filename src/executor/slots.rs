@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::gpu::{self, Gpu};
 use super::launcher::{Launcher, Leftovers, LocalLauncher};
-use crate::devices::{Devices, MachineSettings};
+use crate::devices::{Devices, MachineSettings, Reach, SlurmSettings};
 use crate::ids::SlotId;
+use crate::words::counted;
 
 /// Unless the user says otherwise, the CPU is divided among at most so many trials: each holds the model, its moments
 /// and its activations in memory.
@@ -29,6 +30,8 @@ pub struct Slot {
     pub launcher: Arc<dyn Launcher>,
     /// Its GPU; none: the CPU.
     pub gpu: Option<Gpu>,
+    /// What is asked of Slurm for it, in words: then its devices are what Slurm gives.
+    pub job: Option<String>,
     /// CPU threads for its worker.
     pub threads: usize,
     /// How long its worker may be silent while it owes an answer, if the user has set it.
@@ -38,6 +41,9 @@ pub struct Slot {
 impl Slot {
     /// A name for the user.
     pub fn name(&self) -> String {
+        if let Some(job) = &self.job {
+            return job.clone();
+        }
         let device = match &self.gpu {
             Some(gpu) => format!("GPU {} {}", gpu.index, gpu.name),
             None if self.threads == 1 => "CPU, 1 thread".into(),
@@ -52,18 +58,20 @@ impl Slot {
     /// The variables that confine its worker to the slot's device and threads. A worker sees no GPU but its own.
     pub fn environment(&self) -> Vec<(String, String)> {
         let threads = self.threads.to_string();
-        let environment = [
-            (
-                "CUDA_VISIBLE_DEVICES",
-                self.gpu.as_ref().map_or(String::new(), |gpu| gpu.uuid.clone()),
-            ),
+        let seen = (
+            Gpu::VISIBLE,
+            self.gpu.as_ref().map_or(String::new(), |gpu| gpu.uuid.clone()),
+        );
+        let common = [
             ("OMP_NUM_THREADS", threads.clone()),
             ("MKL_NUM_THREADS", threads.clone()),
             ("RAYON_NUM_THREADS", threads),
             // Idle OpenMP threads that spin instead of waiting take the cores from the other slots.
             ("OMP_WAIT_POLICY", "passive".into()),
         ];
-        environment.map(|(name, value)| (name.to_owned(), value)).into()
+        let own = Some(seen).filter(|_| self.job.is_none());
+        let all = own.into_iter().chain(common);
+        all.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 
@@ -123,7 +131,7 @@ impl Machine {
     /// What this process may use of this machine.
     pub fn this() -> Self {
         let found = gpu::find();
-        let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+        let visible = std::env::var(Gpu::VISIBLE).ok();
         Self {
             gpus: gpu::visible(found.gpus, visible.as_deref()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
@@ -189,9 +197,28 @@ impl Site {
         }
     }
 
+    /// The slots that Slurm gives, numbered from 0.
+    fn jobs(&self, slurm: &SlurmSettings, threads: Threads) -> Vec<Slot> {
+        let cpus = counted(slurm.cpus as usize, "CPU");
+        let gres = slurm.gres.as_ref().map_or(String::new(), |gres| format!(", {gres}"));
+        let slot = |id| Slot {
+            id: SlotId(id),
+            host: self.host.clone(),
+            launcher: Arc::clone(&self.launcher),
+            gpu: None,
+            job: Some(format!("Slurm: {cpus}{gres}")),
+            threads: threads.frozen.or(threads.wanted).unwrap_or(slurm.cpus as usize),
+            silence: self.settings.silence,
+        };
+        (0..slurm.max_slots).map(slot).collect()
+    }
+
     /// Its slots, numbered from 0.
     fn slots(&self, threads: Threads) -> Result<Vec<Slot>, SlotError> {
         let Self { machine, settings, .. } = self;
+        if let Reach::Slurm(slurm) = &settings.reach {
+            return Ok(self.jobs(slurm, threads));
+        }
         let gpus = match &settings.devices {
             Devices::Auto => machine.gpus.clone(),
             Devices::Cpu => Vec::new(),
@@ -234,6 +261,7 @@ impl Site {
                 }),
                 silence: settings.silence,
                 gpu,
+                job: None,
             })
             .collect())
     }

@@ -3,6 +3,7 @@
 mod csv;
 mod error;
 mod optuna;
+mod storage;
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The file of a journal storage of Optuna.
+//! Studies of Optuna: the file of a journal storage, which other storages become.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use hpo_protocol::Values;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{FAILED, ImportError, Imported, ImportedTrial};
+use super::{FAILED, ImportError, Imported, ImportedTrial, storage};
 use crate::study::{Direction, StudySpec};
 
 /// What a file of SQLite begins with.
@@ -60,7 +60,7 @@ const COMPLETE: u64 = 1;
 const FAIL: u64 = 3;
 const WAITING: u64 = 4;
 
-/// Reads the results of a file for a study; `named` is the one among those in the file that is meant.
+/// Reads the results of a file, or of a storage at an address, for a study; `named` is the one among those there that is meant.
 ///
 /// # Errors
 /// If it can't be read, or no study is meant, or one that does not optimize one value in the same direction.
@@ -71,17 +71,20 @@ pub fn read(path: &Path, spec: &StudySpec, named: Option<&str>) -> Result<Import
         message,
         help,
     };
-    if let Some(storage) = path.to_str().filter(|text| text.contains("://")) {
-        return Err(unusable("is no file".into(), convert(storage)));
-    }
-    let bytes = std::fs::read(path).map_err(|source| ImportError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    if bytes.starts_with(SQLITE) {
-        let storage = format!("sqlite:///{}", path.display());
-        return Err(unusable("is a database of SQLite".into(), convert(&storage)));
-    }
+    let copy = |address: &str| storage::journal(address, named).map_err(|why| unusable(why, convert(address)));
+    let bytes = match path.to_str().filter(|text| text.contains("://")) {
+        Some(address) => copy(address)?,
+        None => {
+            let bytes = std::fs::read(path).map_err(|source| ImportError::Unreadable {
+                path: path.to_owned(),
+                source,
+            })?;
+            match bytes.starts_with(SQLITE) {
+                true => copy(&format!("sqlite:///{}", path.display()))?,
+                false => bytes,
+            }
+        }
+    };
     let (studies, trials) = replay(path, &bytes)?;
     let there: Vec<(usize, &OptunaStudy)> = studies.iter().enumerate().filter(|(_, study)| !study.deleted).collect();
     let names: Vec<&str> = there.iter().map(|(_, study)| study.name.as_str()).collect();
@@ -119,7 +122,7 @@ pub fn read(path: &Path, spec: &StudySpec, named: Option<&str>) -> Result<Import
 /// How another storage is made a file of this kind.
 fn convert(storage: &str) -> String {
     format!(
-        "have Optuna write a journal, and import that: python -c \"import optuna; from optuna.storages import JournalStorage; from \
+        "have Optuna write a journal where it is installed, and import that: python -c \"import optuna; from optuna.storages import JournalStorage; from \
          optuna.storages.journal import JournalFileBackend; optuna.copy_study(from_study_name='NAME', from_storage='{storage}', \
          to_storage=JournalStorage(JournalFileBackend('optuna.log')))\""
     )

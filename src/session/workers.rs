@@ -1,11 +1,13 @@
 //! Worker processes as the slots of a search.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::Trainer;
-use crate::executor::{self, Order, Program, Slot, SlotNews, Worker};
+use crate::executor::{self, Launcher, Order, Program, Purpose, Slot, SlotNews, Worker};
 use crate::ids::SlotId;
 use crate::scheduler::{Observer, Slots};
 use crate::store::StudyDirectory;
@@ -28,6 +30,8 @@ pub struct Workers {
     names: Vec<(SlotId, String)>,
     workers: BTreeMap<SlotId, Worker>,
     news: Receiver<SlotNews>,
+    study: PathBuf,
+    launchers: Vec<(SlotId, Arc<dyn Launcher>)>,
 }
 
 impl Trainer for WorkerProcesses {
@@ -44,6 +48,8 @@ impl Trainer for WorkerProcesses {
         }
         let (sender, news) = channel(NEWS_AHEAD);
         let names = self.slots.iter().map(|slot| (slot.id, slot.name())).collect();
+        let launchers = self.slots.iter().map(|slot| (slot.id, Arc::clone(&slot.launcher)));
+        let launchers = launchers.collect();
         let start = |slot: Slot| {
             (
                 slot.id,
@@ -54,6 +60,8 @@ impl Trainer for WorkerProcesses {
             names,
             workers: self.slots.into_iter().map(start).collect(),
             news,
+            study: study.root().to_owned(),
+            launchers,
         }
     }
 }
@@ -81,6 +89,9 @@ impl Slots for Workers {
 
     fn remove(&mut self, slot: SlotId) {
         self.workers.remove(&slot);
+        if let Some((_, launcher)) = self.launchers.iter().find(|(id, _)| *id == slot) {
+            launcher.vacate(&self.study, Some(Purpose::Slot(slot)));
+        }
     }
 
     async fn end(&mut self, gently: bool) {
@@ -92,6 +103,13 @@ impl Slots for Workers {
         } else {
             drop(workers);
             tokio::task::yield_now().await;
+        }
+        let mut vacated: Vec<Arc<dyn Launcher>> = Vec::new();
+        for (_, launcher) in std::mem::take(&mut self.launchers) {
+            if !vacated.iter().any(|other| Arc::ptr_eq(other, &launcher)) {
+                launcher.vacate(&self.study, None);
+                vacated.push(launcher);
+            }
         }
     }
 }

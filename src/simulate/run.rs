@@ -150,6 +150,7 @@ mod tests {
             slots,
             seed: 1,
             failures: 0.0,
+            outages: 0.0,
             spread: 0.0,
             budget: None,
         };

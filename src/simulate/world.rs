@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::ops::RangeInclusive;
 
 use hpo_protocol::Unit;
 use rand::{RngExt, SeedableRng};
@@ -21,10 +22,12 @@ pub struct Conditions {
     pub objective: Objective,
     /// The number of slots, at least 1.
     pub slots: u32,
-    /// The seed of failures and durations.
+    /// The seed of failures, outages and durations.
     pub seed: u64,
     /// The probability that a segment fails, 0 to below 1.
     pub failures: f64,
+    /// The probability that the connection to a slot is lost while a segment runs there, 0 to below 1.
+    pub outages: f64,
     /// How much the speed of training varies from trial to trial, as a share of the time it takes, 0 to below 1.
     pub spread: f64,
     /// The resource of all trials together at which the study ends.
@@ -47,6 +50,18 @@ pub struct Moment {
     pub regret: f64,
 }
 
+/// How long a slot is away whose connection is lost, in milliseconds.
+const OUTAGE: RangeInclusive<u64> = 60_000..=1_800_000;
+
+/// What ends a segment before its time.
+#[derive(Debug, Clone, Copy)]
+enum Mishap {
+    /// It fails.
+    Failure,
+    /// The connection to its slot is lost.
+    Outage,
+}
+
 /// A segment on a slot.
 #[derive(Debug, Clone)]
 pub(super) struct Segment {
@@ -56,8 +71,8 @@ pub(super) struct Segment {
     pub began: u64,
     /// Milliseconds that an epoch takes.
     epoch: f64,
-    /// The report before which it fails.
-    fails: Option<u64>,
+    /// What happens to it, and before which report.
+    mishap: Option<(u64, Mishap)>,
 }
 
 /// The state that slots, clock and observer of a simulated study share.
@@ -67,10 +82,12 @@ pub(super) struct World {
     pub conditions: Conditions,
     rng: ChaCha8Rng,
     pub now: u64,
-    /// When the next report of a slot is due; the number identifies the segment.
+    /// When the next report of a slot is due, or when it is back; the number identifies the segment, or the outage.
     due: BinaryHeap<Reverse<(u64, SlotId, u64)>>,
     pub running: BTreeMap<SlotId, (u64, Segment)>,
-    segments: u64,
+    /// The outages of the slots that are away.
+    away: BTreeMap<SlotId, u64>,
+    numbers: u64,
     news: Vec<SlotNews>,
     curves: BTreeMap<TrialId, Curve>,
     /// Trials that confirm the search.
@@ -97,7 +114,8 @@ impl World {
             now: 0,
             due: BinaryHeap::new(),
             running: BTreeMap::new(),
-            segments: 0,
+            away: BTreeMap::new(),
+            numbers: 0,
             news: (0..conditions.slots).map(SlotId).map(idle).collect(),
             curves: BTreeMap::new(),
             confirming: BTreeSet::new(),
@@ -129,6 +147,10 @@ impl World {
             if self.running.get(&slot).is_some_and(|(current, _)| *current == number) {
                 self.now = ms;
                 self.report(slot);
+            } else if self.away.get(&slot) == Some(&number) {
+                self.now = ms;
+                self.away.remove(&slot);
+                self.news.push(idle(slot));
             }
         }
         Some(std::mem::take(&mut self.news))
@@ -140,24 +162,39 @@ impl World {
             return;
         }
         let (from, to) = (run.from, run.to);
-        let fails = self.rng.random::<f64>() < self.conditions.failures;
-        let fails = fails.then(|| self.rng.random_range(from..to));
-        let fails = fails.map(|at| self.policy.next_report(at, to));
+        let mishap = self.mishap().map(|mishap| {
+            let at = self.rng.random_range(from..to);
+            (self.policy.next_report(at, to), mishap)
+        });
         // The same for all segments of a trial.
         let mut own = ChaCha8Rng::seed_from_u64(self.conditions.seed ^ trial.0.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let factor = 1.0 + self.conditions.spread * (2.0 * own.random::<f64>() - 1.0);
         let epoch = self.curves.get(&trial).map_or(0.0, |curve| 1000.0 * curve.seconds());
-        self.segments += 1;
         let segment = Segment {
             id: run.segment,
             at: from,
             to,
             began: self.now,
             epoch: epoch * factor,
-            fails,
+            mishap,
         };
-        self.schedule(slot, self.segments, &segment);
-        self.running.insert(slot, (self.segments, segment));
+        let number = self.number();
+        self.schedule(slot, number, &segment);
+        self.running.insert(slot, (number, segment));
+    }
+
+    fn mishap(&mut self) -> Option<Mishap> {
+        let Conditions { failures, outages, .. } = self.conditions;
+        if self.rng.random::<f64>() < failures {
+            return Some(Mishap::Failure);
+        }
+        // Without outages, what happens is what happened before there were any.
+        (outages > 0.0 && self.rng.random::<f64>() < outages).then_some(Mishap::Outage)
+    }
+
+    fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
     }
 
     /// Makes sure that a trial has a curve; false if it can't have one.
@@ -201,11 +238,34 @@ impl World {
         self.due.push(Reverse((due, slot, number)));
     }
 
+    /// The segment on a slot is over. False if there was none.
+    fn leave(&mut self, slot: SlotId) -> bool {
+        let left = self.running.remove(&slot);
+        self.busy += left
+            .as_ref()
+            .map_or(0.0, |(_, segment)| (self.now - segment.began) as f64);
+        left.is_some()
+    }
+
     fn free(&mut self, slot: SlotId) {
-        if let Some((_, segment)) = self.running.remove(&slot) {
-            self.busy += (self.now - segment.began) as f64;
+        if self.leave(slot) {
             self.news.push(idle(slot));
         }
+    }
+
+    /// The connection to a slot is lost, with what it was at.
+    fn lose(&mut self, slot: SlotId, segment: SegmentId) {
+        self.leave(slot);
+        let news = News::Disconnected {
+            segment: Some(segment),
+            message: "simulated".to_owned(),
+            excused: false,
+        };
+        self.news.push(SlotNews { slot, news });
+        let number = self.number();
+        self.away.insert(slot, number);
+        let back = self.now + self.rng.random_range(OUTAGE);
+        self.due.push(Reverse((back, slot, number)));
     }
 
     /// A slot reaches its next report, or fails on the way.
@@ -215,16 +275,20 @@ impl World {
         };
         let SegmentId { trial, attempt } = segment.id;
         let resource = self.policy.next_report(segment.at, segment.to);
-        if segment.fails == Some(resource) {
-            self.happened(
-                slot,
-                Event::Failed {
-                    segment: segment.id,
-                    message: "simulated".to_owned(),
-                    checkpoint_lost: false,
-                },
-            );
-            return self.free(slot);
+        match segment.mishap.filter(|(at, _)| *at == resource) {
+            Some((_, Mishap::Failure)) => {
+                self.happened(
+                    slot,
+                    Event::Failed {
+                        segment: segment.id,
+                        message: "simulated".to_owned(),
+                        checkpoint_lost: false,
+                    },
+                );
+                return self.free(slot);
+            }
+            Some((_, Mishap::Outage)) => return self.lose(slot, segment.id),
+            None => {}
         }
         self.resource += resource - segment.at;
         segment.at = resource;

@@ -17,6 +17,7 @@ mod sampler;
 mod schema;
 mod settings;
 mod slots;
+mod slurm;
 mod study;
 mod tables;
 #[cfg(test)]

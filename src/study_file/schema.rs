@@ -8,6 +8,7 @@ use hpo_protocol::embedding::{self, Domain, PARAMETERS, Parameters};
 use serde_json::{Map, Value, json};
 
 use super::tables::{Row, rows};
+use super::trainer::script::keys as script;
 use super::{conditions, confirmation, distributions, notify, prior, settings, slots, study, trainer};
 use crate::keys::{Fallback, Interval, Key, Kind, Takes};
 use crate::study::{COMMON_KEYS, PolicyKind, SamplerSpec};
@@ -26,7 +27,7 @@ pub fn schema() -> Value {
         .map(|key| (key.name.to_owned(), json!({ "description": plain(key.about) })))
         .chain([&trainer::COMMAND, &trainer::DIRECTORY].map(|key| (key.name.to_owned(), property(key))))
         .chain(
-            trainer::SCRIPT_KEYS
+            script::KEYS
                 .iter()
                 .map(|key| (key.name.to_owned(), json!({ "description": plain(key.about) }))),
         )
@@ -66,10 +67,24 @@ pub fn schema() -> Value {
             },
         },
         "if": { "required": ["trial"], "properties": { "trial": { "required": [trainer::COMMAND.name] } } },
-        "then": { "properties": { "evaluation": false } },
+        "then": { "properties": { "evaluation": false, "trial": script_trainer() } },
         "else": embedding_trainer(),
         "definitions": { "parameter": { "anyOf": [scalar(), { "$ref": "#/definitions/distribution" }] }, "distribution": distribution() },
     })
+}
+
+/// What holds of a command that is known to be a script, whatever the parameters are.
+fn script_trainer() -> Value {
+    let (flag, names) = (script::SCRIPT.name, hpo_script::placeholders().collect::<Vec<_>>());
+    let said = |to_be: bool| json!({ "required": [flag], "properties": { flag: { "const": to_be } } });
+    let has = |key: &str| json!({ "required": [key] });
+    let variables = json!({ "required": [script::ENVIRONMENT.name], "properties": { script::ENVIRONMENT.name: { "type": "object" } } });
+    let placeholder = json!({ "type": "string", "pattern": format!(r"(?:^|[^{{$])\{{(?:{})\}}", names.join("|")) });
+    let passes = json!({ "properties": { trainer::COMMAND.name: { "contains": placeholder } } });
+    let shows =
+        json!({ "anyOf": [said(true), has(script::METRICS.name), has(script::METRICS_FILE.name), variables, passes] });
+    let keys = [&[trainer::COMMAND, trainer::DIRECTORY, trainer::SEED][..], script::KEYS].concat();
+    json!({ "if": { "allOf": [{ "not": said(false) }, shows] }, "then": table(&keys) })
 }
 
 /// What holds where no command makes it another trainer.
@@ -248,7 +263,7 @@ fn values(takes: Takes) -> Value {
         Takes::AnyText => json!({ "type": "string" }),
         Takes::WordOrTable(words, keys) => json!({ "anyOf": [{ "enum": words }, table(keys)] }),
         Takes::Named(of) => {
-            json!({ "type": "object", "propertyNames": text(), "minProperties": 1, "additionalProperties": values(*of) })
+            json!({ "type": "object", "propertyNames": text(), "additionalProperties": values(*of) })
         }
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::reader::{Item, Problem, Problems, Result, Results, Span, Table};
-use super::{known, settings};
-use crate::devices::{Devices, DevicesError, LaunchSettings, MachineSettings, SlotSettings};
-use crate::keys::{Fallback, Interval, Key, Refusal, Takes};
+use super::{known, settings, slurm};
+use crate::devices::{Devices, DevicesError, LaunchSettings, MachineSettings, Reach, SlotSettings};
+use crate::keys::{Fallback, Interval, Key, Refusal, Settings, Takes};
 
 const LAUNCH: Key = Key {
     name: "launch",
@@ -22,7 +22,7 @@ const HPO: Key = Key {
     name: "hpo",
     takes: Takes::Text,
     default: Fallback::Word("hpo"),
-    about: "with `launch`: the absolute path of `hpo` on that machine, if it is not on the `PATH` there",
+    about: "with `launch` or `cluster`: the absolute path of `hpo` on that machine, if it is not on the `PATH` there",
 };
 
 const DEVICES: Key = Key {
@@ -69,7 +69,25 @@ const SILENCE: Key = Key {
 };
 
 /// Its keys.
-pub(super) const KEYS: &[Key] = &[LAUNCH, HPO, DEVICES, TRIALS_PER_DEVICE, THREADS_PER_TRIAL, SILENCE];
+pub(super) const KEYS: &[Key] = &[
+    LAUNCH,
+    HPO,
+    DEVICES,
+    TRIALS_PER_DEVICE,
+    THREADS_PER_TRIAL,
+    SILENCE,
+    slurm::CLUSTER,
+    slurm::MAX_SLOTS,
+    slurm::MIN_SLOTS,
+    slurm::SUBMIT,
+    slurm::PARTITION,
+    slurm::ACCOUNT,
+    slurm::GRES,
+    slurm::CPUS,
+    slurm::MEMORY,
+    slurm::TIME_LIMIT,
+    slurm::ARGUMENTS,
+];
 
 const EXAMPLE: &str =
     "write a line `[[slots]]` and below it keys such as `launch = [\"ssh\", \"gpu-box\"]`, once for each machine";
@@ -142,7 +160,7 @@ fn read_one(table: &Table) -> Results<(MachineSettings, Option<Threads>)> {
     });
     let machine = MachineSettings {
         place: None,
-        launch: launch(table)?,
+        reach: reach(table, &settings)?,
         devices: devices.unwrap_or_default(),
         trials_per_device: settings.count_if_any(&TRIALS_PER_DEVICE).map(|n| n as u32),
         silence: settings
@@ -152,28 +170,41 @@ fn read_one(table: &Table) -> Results<(MachineSettings, Option<Threads>)> {
     Ok((machine, threads))
 }
 
-fn launch(table: &Table) -> Result<Option<LaunchSettings>> {
+fn reach(table: &Table, settings: &Settings) -> Results<Reach> {
     let hpo = table.get(HPO.name);
-    let Some(item) = table.get(LAUNCH.name) else {
-        return match hpo {
-            Some(hpo) => Err(hpo.problem(
-                "has no effect without `launch`",
+    let there = hpo.as_ref().map_or(Ok("hpo".to_owned()), hpo_there)?;
+    let idle: [(&Key, &str); 3] = [
+        (&LAUNCH, "Slurm starts the programs itself: remove one of the two"),
+        (&DEVICES, "ask Slurm for GPUs: `gres = \"gpu:1\"`"),
+        (&TRIALS_PER_DEVICE, "a trial has its job to itself: set `max_slots`"),
+    ];
+    if let Some(slurm) = slurm::read(table, settings, &there, &idle)? {
+        return Ok(Reach::Slurm(slurm));
+    }
+    match (table.get(LAUNCH.name), hpo) {
+        (Some(item), _) => Ok(Reach::Launch(launch(&item, there)?)),
+        (None, Some(hpo)) => Err(hpo
+            .problem(
+                "has no effect without `launch` or `cluster`",
                 "not used",
                 "remove it, or add the command that reaches the machine: `launch = [\"ssh\", \"gpu-box\"]`",
-            )),
-            None => Ok(None),
-        };
-    };
+            )
+            .into()),
+        (None, None) => Ok(Reach::Here),
+    }
+}
+
+fn launch(item: &Item, hpo: String) -> Result<LaunchSettings> {
     let help = "write the words of a command in brackets: `launch = [\"ssh\", \"gpu-box\"]`";
     let words = item.array(help)?;
     if words.is_empty() {
         return Err(item.problem("is empty", "no command", help));
     }
     let words = words.iter().map(|word| word.string().map(str::to_owned));
-    Ok(Some(LaunchSettings {
+    Ok(LaunchSettings {
         command: words.collect::<Result<_>>()?,
-        hpo: hpo.map_or(Ok("hpo".to_owned()), |item| hpo_there(&item))?,
-    }))
+        hpo,
+    })
 }
 
 /// A launch command may give its words to a shell or not, so they must mean the same to both.

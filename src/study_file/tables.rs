@@ -16,7 +16,7 @@ fn tables() -> [(&'static str, Vec<&'static str>); 10] {
         ("confirmation", names(confirmation::KEYS)),
         ("slots", names(slots::KEYS)),
         ("notify", names(notify::KEYS)),
-        ("trial", names(&[trainer::KEYS, trainer::SCRIPT_KEYS].concat())),
+        ("trial", names(&[trainer::KEYS, trainer::script::keys::KEYS].concat())),
         (
             trainer::EVALUATION,
             names_of_kinds(trainer::EVALUATION_KEYS, trainer::EVALUATION_KINDS),

@@ -273,6 +273,21 @@ def check_follow():
     assert whole.best_trial.number == study.best_trial.number
 
 
+def check_import():
+    """A study in a database, which Optuna itself reads for hpo."""
+    import optuna
+
+    theirs = optuna.create_study(storage="sqlite:///optuna.db", study_name="theirs")
+    theirs.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=5)
+    with open("mine.toml", "w") as file:
+        file.write('[study]\ntrials = 3\n[policy]\nmax_resource = 1\n[trial]\ncommand = ["true"]\n[space]\nx = { type = "uniform", low = 0, high = 1 }\n')
+    path = {**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"}
+    hpo("import", "optuna", "sqlite:///optuna.db", "mine.toml", env=path)
+    facts = map(json.loads, open("studies/mine/journal.jsonl"))
+    known = [line["fact"]["parameters"] for line in facts if line["fact"]["type"] == "earlier_result"]
+    assert known == [trial.params for trial in theirs.trials], known
+
+
 def main():
     packages = sys.argv[2:]
     checks = {"optuna": check_optuna, "pandas": check_pandas, "polars": check_polars, "tensorboard": check_tensorboard, "mlflow": check_mlflow}
@@ -290,6 +305,8 @@ def main():
         if "optuna" in packages:
             check_follow()
             print("optuna: followed", flush=True)
+            check_import()
+            print("optuna: imported", flush=True)
 
 
 main()

@@ -115,6 +115,16 @@ fn what_was_exported_can_be_imported() {
 #[test]
 fn a_journal_of_optuna_is_read_as_optuna_replays_it() {
     let place = place();
+    // What is used of Optuna for other storages.
+    fs::create_dir_all(place.path("stub/optuna/storages/journal")).unwrap();
+    let stub = "import shutil\n\
+                class logging:\n    ERROR = 0\n    set_verbosity = staticmethod(lambda level: None)\n\
+                def get_all_study_names(storage):\n    return ['mine', storage]\n\
+                def copy_study(from_study_name, from_storage, to_storage):\n    shutil.copy('o.log', to_storage)\n";
+    fs::write(place.path("stub/optuna/__init__.py"), stub).unwrap();
+    fs::write(place.path("stub/optuna/storages/__init__.py"), "JournalStorage = str\n").unwrap();
+    let backend = place.path("stub/optuna/storages/journal/__init__.py");
+    fs::write(backend, "JournalFileBackend = str\n").unwrap();
     let float =
         r#"{\"name\":\"FloatDistribution\",\"attributes\":{\"step\":null,\"low\":0.0,\"high\":1.0,\"log\":false}}"#;
     let choice = r#"{\"name\":\"CategoricalDistribution\",\"attributes\":{\"choices\":[\"a\",true,3]}}"#;
@@ -183,6 +193,13 @@ fn a_journal_of_optuna_is_read_as_optuna_replays_it() {
             (json!({ "x": 0.5, "kind": true }), json!([[3, 0.75]])),
         ]
     );
+    fs::remove_dir_all(place.study("s")).unwrap();
+    let other = "PYTHONPATH=stub hpo import optuna postgresql://host/db s.toml";
+    place
+        .shell(other)
+        .fails(2, &["has 2 studies: name one with --study: mine, postgresql://host/db"]);
+    place.shell(&format!("{other} --study mine")).ok();
+    assert_eq!(results(&place).len(), known.len());
 }
 
 #[test]
@@ -245,7 +262,7 @@ fn what_can_not_be_taken_is_refused_with_the_place_and_the_fix() {
             "optuna",
             "SQLite format 3\0…".into(),
             "",
-            &["t: is a database of SQLite", "copy_study", "sqlite:///t"],
+            &["t: ", "copy_study", "sqlite:///t"],
         ),
         (
             "optuna",

@@ -1,6 +1,6 @@
 //! The Python module: searches that a program drives, and what scripts say and are told.
 
-use hpo_test_support::{Place, Run, repository};
+use hpo_test_support::{EXAMPLE, Place, Run, repository};
 
 /// A program that trains a study of 9 trials, up to so many of its stretches.
 const DRIVES: &str = r#"
@@ -128,7 +128,7 @@ direction = "maximize"
 [policy]
 max_resource = 3
 [trial]
-command = ["python3", "program.py", "{config}"]
+command = ["python3", "program.py"]
 [slots]
 devices = "cpu"
 [space]
@@ -171,9 +171,13 @@ assert not hpo.should_stop()
 "#;
     assert_eq!(python(&place, program, "").ok().stdout(), "50 %|###");
     let module = repository().join("python");
-    place
-        .shell(&format!("PYTHONPATH='{}' hpo search t.toml", module.display()))
-        .ok();
+    let search = format!("PYTHONPATH='{}' hpo search t.toml", module.display());
+    place.shell(&search).fails(
+        1,
+        &["uses the Python module `hpo`: write `script = true` under [trial]"],
+    );
+    std::fs::write(place.path("t.toml"), study.replace("[slots]", "script = true\n[slots]")).unwrap();
+    place.shell(&search).ok();
     let rows = place.shell("hpo trials t --json").ok().json();
     let best = rows
         .as_array()
@@ -181,4 +185,91 @@ assert not hpo.should_stop()
         .iter()
         .filter(|row| row["state"] == "completed");
     assert!(best.count() >= 1, "{rows}");
+}
+
+/// What `hpo.ray` uses of Ray, within its process. What Ray prints goes to standard output.
+const RAY: &str = r#"
+import concurrent.futures as futures, types
+
+pool = futures.ThreadPoolExecutor()
+
+class exceptions:
+    class RayError(Exception):
+        pass
+
+def init(**options):
+    print("Ray has started", options["address"])
+
+def remote(actor):
+    def new(**options):
+        assert options["num_cpus"] == 0.5 and options["resources"] == {"big": 1}, options
+        return types.SimpleNamespace(remote=lambda command: Handle(actor(command)))
+    return types.SimpleNamespace(options=new)
+
+class Handle:
+    def __init__(self, keeper):
+        self.keeper = keeper
+
+    def __getattr__(self, name):
+        call = getattr(self.keeper, name, None)
+        return types.SimpleNamespace(remote=lambda *words: pool.submit(call, *words))
+
+def wait(refs, timeout):
+    return [list(each) for each in futures.wait(refs, timeout)]
+
+def get(ref):
+    return ref.result()
+
+def shutdown():
+    print("Ray has ended")
+"#;
+
+#[test]
+fn a_launcher_for_ray_passes_streams_and_the_exit_code_on() {
+    let place = Place::new();
+    std::fs::write(place.path("ray.py"), RAY).unwrap();
+    let path = format!(
+        "PYTHONPATH={}:{}",
+        place.path("").display(),
+        repository().join("python").display()
+    );
+    let launch = [
+        "env",
+        &path,
+        "python3",
+        "-m",
+        "hpo.ray",
+        "--num-cpus",
+        "0.5",
+        "--resources",
+        r#"{"big": 1}"#,
+        "--",
+    ];
+    let by_hand = |script: &str| {
+        let words = launch.map(|word| format!("'{word}'")).join(" ");
+        place.shell(&format!("{words} sh -c '{script}'"))
+    };
+    let whole = by_hand("head -c 300000 /dev/zero; cat >&2; exit 7");
+    assert_eq!((whole.0.status.code(), whole.0.stdout.len()), (Some(7), 300_000));
+    let killed = by_hand("cat; kill -9 $$");
+    assert_eq!((killed.0.status.code(), killed.stdout()), (Some(137), String::new()));
+    assert!(killed.stderr().contains("Ray has started auto"), "{}", killed.stderr());
+    // What it leaves running holds its streams open, and is ended.
+    assert_eq!(by_hand("sleep 600 & exit 3").0.status.code(), Some(3));
+
+    place.search(&place.space("here", 4, 1, EXAMPLE, "")).ok();
+    place
+        .search(&place.space_on("there", 4, &place.machine(&launch), EXAMPLE, ""))
+        .ok();
+    assert_eq!(place.answer("here"), place.answer("there"));
+}
+
+#[test]
+fn a_launcher_for_ray_says_what_it_needs() {
+    let place = Place::new();
+    std::fs::write(place.path("ray.py"), "raise ImportError('none')").unwrap();
+    let path = format!("{}:{}", place.path("").display(), repository().join("python").display());
+    let run = |words: &str| place.shell(&format!("PYTHONPATH='{path}' python3 -m hpo.ray {words}"));
+    run("-- true").fails(1, &["hpo.ray needs Ray", "pip install ray"]);
+    run("--num-gpus 1").fails(2, &["write -- and the command"]);
 }

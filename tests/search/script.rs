@@ -373,6 +373,30 @@ echo "50%| {\"type\": \"report\", \"loss\": $1, \"metrics\": {\"f1\": 0.5}}"
     assert_eq!(completed(&trials)[0]["metrics"]["f1"], 0.5);
 }
 
+#[test]
+fn a_script_that_is_passed_nothing_is_told_apart_from_a_trainer_or_how_to_say_so() {
+    let scripts = Scripts::new();
+    let reports = r#"echo "{\"type\": \"report\", \"loss\": ${HPO_X-0}}""#;
+    let says_nothing = [
+        ("reports", reports, "has sent a report before anything else"),
+        ("ends", "exit 0", "without a message"),
+        ("fails", "set -u; echo $HPO_X", "HPO_X: "),
+    ];
+    for (name, script, said) in says_nothing {
+        let file = scripts.study(name, script, &[], "");
+        scripts
+            .0
+            .search(&file)
+            .fails(1, &[said, "If it is a script", "write `script = true` under [trial]"]);
+    }
+    let file = scripts.study("reports", reports, &[], "script = true");
+    let stderr = scripts.0.search(&file).ok().stderr();
+    assert!(stderr.contains("had not trained anything yet"), "{stderr}");
+    let trials = scripts.trials("reports");
+    let best = completed(&trials)[0];
+    assert_eq!(best["objective"], json!(best["parameters"]["x"].as_f64()));
+}
+
 /// A script that never ends by itself, and says so once it has begun.
 fn endless(trap: &str) -> String {
     format!("{trap}\necho $$ >> pids\necho loss=1\nwhile :; do sleep 0.05; done")
@@ -490,4 +514,14 @@ fn the_check_of_a_space_says_what_nothing_passes() {
         "metrics = { loss = 'loss=(\\S+)' }",
     );
     assert_eq!(check(&file), "");
+    let notes = check(&scripts.study("s", "", &["{config}", "{checkpoint_dir}"], "resume = false"));
+    assert!(
+        notes.contains("with `resume = false` the script is trained anew for each rung"),
+        "{notes}"
+    );
+    let notes = check(&scripts.study("s", "", &[], "script = true"));
+    assert!(
+        !notes.contains("HPO_X") && notes.contains("HPO_CHECKPOINT_DIR"),
+        "{notes}"
+    );
 }

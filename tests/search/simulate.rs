@@ -46,9 +46,10 @@ fn json(study: &str, arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn the_answer_of_a_synchronous_study_depends_on_no_slots_and_no_failures() {
+fn the_answer_of_a_synchronous_study_depends_on_no_slots_failures_and_lost_connections() {
     let one = json(STUDY, &["--slots", "1"]);
-    let many = json(STUDY, &["--slots", "50", "--failures", "0.05", "--spread", "0.9"]);
+    let mishaps = ["--failures", "0.05", "--outages", "0.2", "--spread", "0.9"];
+    let many = json(STUDY, &[&["--slots", "50"][..], &mishaps].concat());
     for key in ["seed", "trials", "counted_epochs", "best", "loss", "regret"] {
         assert_eq!(one[0][key], many[0][key], "{key}");
     }
@@ -148,7 +149,7 @@ fn every_policy_comes_to_an_end() {
     ];
     for policy in types {
         let study = STUDY.replace("max_resource", &format!("type = \"{policy}\"\nmax_resource"));
-        let results = json(&study, &["--slots", "7", "--failures", "0.02"]);
+        let results = json(&study, &["--slots", "7", "--failures", "0.02", "--outages", "0.05"]);
         assert_eq!(results[0]["trials"], 60, "{policy}");
         assert!(results[0]["regret"].as_f64().unwrap() < 1.0, "{policy}");
     }

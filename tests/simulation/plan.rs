@@ -38,6 +38,8 @@ pub struct Plan {
     pub echoes: f64,
     /// How probable it is that the disk loses a checkpoint, whenever something happens.
     pub losses: f64,
+    /// How probable it is that the connection to a slot is lost, whenever its keeper does something.
+    pub outages: f64,
 }
 
 /// The loss, or a score of which higher values are better: both order trials alike.
@@ -108,7 +110,7 @@ impl Plan {
             }
         };
         let [faults, crashes, stops] = [rate(0.7, 0.3), rate(0.7, 0.15), rate(0.3, 0.02)];
-        let [echoes, losses] = [rate(0.3, 0.1), rate(0.3, 0.05)];
+        let [echoes, losses, outages] = [rate(0.3, 0.1), rate(0.3, 0.05), rate(0.3, 0.05)];
         let slots = rng.random_range(1..=5);
         Self {
             seed,
@@ -120,6 +122,7 @@ impl Plan {
             stops,
             echoes,
             losses,
+            outages,
             slots,
             earlier: if chance(rng, 0.2) {
                 earlier(rng, &spec)
@@ -141,6 +144,7 @@ impl Plan {
             stops: 0.0,
             echoes: 0.0,
             losses: 0.0,
+            outages: 0.0,
             ..self.clone()
         };
         calm.spec.policy.speculation = false;

@@ -123,6 +123,33 @@ impl Slot {
         !self.orders.is_empty() && !self.worker.dead
     }
 
+    /// The segments that it was given and has not brought to an end, as far as its keeper knows.
+    pub fn given(&self) -> Vec<SegmentId> {
+        let ordered = self.orders.iter().filter_map(|order| match order {
+            Order::Run(run) => Some(run.segment),
+            Order::Stop { .. } | Order::Replace => None,
+        });
+        let held = self.held.iter().map(|run| run.segment);
+        self.segment.into_iter().chain(held).chain(ordered).collect()
+    }
+
+    /// The connection to the worker is lost, and another one made.
+    pub fn disconnect(&mut self) -> Vec<News> {
+        let given = self.given();
+        self.orders.clear();
+        self.worker = Worker::default();
+        (self.ready, self.idle, self.segment, self.held) = (false, false, None, None);
+        let lost = |segment| News::Disconnected {
+            segment,
+            message: "the connection is lost".into(),
+            excused: false,
+        };
+        match given.is_empty() {
+            true => vec![lost(None)],
+            false => given.into_iter().map(|segment| lost(Some(segment))).collect(),
+        }
+    }
+
     /// The keeper hears its worker or takes an order.
     pub fn keep(&mut self, files: &mut Files, rng: &mut ChaCha8Rng) -> Vec<News> {
         let mut news = Vec::new();

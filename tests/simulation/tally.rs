@@ -11,6 +11,7 @@ pub struct Tally {
     pub refused_reports: u64,
     pub lost_checkpoints: u64,
     pub late_messages: u64,
+    pub outages: u64,
     pub stops: u64,
     pub halts: u64,
     pub stopped_segments: u64,
@@ -19,7 +20,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn numbers(&mut self) -> [&mut u64; 13] {
+    fn numbers(&mut self) -> [&mut u64; 14] {
         [
             &mut self.events,
             &mut self.records,
@@ -29,6 +30,7 @@ impl Tally {
             &mut self.refused_reports,
             &mut self.lost_checkpoints,
             &mut self.late_messages,
+            &mut self.outages,
             &mut self.stops,
             &mut self.halts,
             &mut self.stopped_segments,

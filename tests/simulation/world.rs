@@ -329,8 +329,13 @@ impl World {
                 self.process.slots[number].work(licence, &mut self.files, &mut self.rng);
             }
             Some((number, false)) => {
+                let is_cut_off = self.may_disconnect(number) && chance(&mut self.rng, self.plan.outages);
+                self.tally.outages += u64::from(is_cut_off);
                 let slot = &mut self.process.slots[number];
-                let news = slot.keep(&mut self.files, &mut self.rng);
+                let news = match is_cut_off {
+                    true => slot.disconnect(),
+                    false => slot.keep(&mut self.files, &mut self.rng),
+                };
                 let slot = slot.id;
                 self.process
                     .news
@@ -343,15 +348,23 @@ impl World {
 
     /// A worker may do anything as long as that can't change the answer.
     fn licence(&self, slot: usize) -> Licence {
-        let spec = &self.plan.spec;
-        let may_fail = self.process.slots[slot].training().is_none_or(|(segment, _)| {
-            let trial = self.durable.trial(segment.trial).unwrap();
-            !spec.policy.is_synchronous() || trial.last_segment() != segment || trial.failures < spec.retries
-        });
+        let training = self.process.slots[slot].training();
         Licence {
             faults: self.plan.faults,
-            may_fail,
+            may_fail: training.is_none_or(|(segment, _)| self.may_fail(segment)),
         }
+    }
+
+    fn may_fail(&self, segment: SegmentId) -> bool {
+        let spec = &self.plan.spec;
+        let trial = self.durable.trial(segment.trial).unwrap();
+        !spec.policy.is_synchronous() || trial.last_segment() != segment || trial.failures < spec.retries
+    }
+
+    /// A trial that loses its connection again and again fails in the end.
+    fn may_disconnect(&self, slot: usize) -> bool {
+        let given = self.process.slots[slot].given();
+        given.into_iter().all(|segment| self.may_fail(segment))
     }
 
     /// Records become durable, or the scheduler dies before, in the middle, or after; whether it lives.

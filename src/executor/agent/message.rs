@@ -13,6 +13,9 @@ use crate::study::{Input, Trainer};
 /// What a line begins with that is a [`Note`]. Whatever else a login shell or a worker prints is none.
 const MARK: &str = "hpo-agent: ";
 
+/// The line that is [`Request::Hold`].
+pub(in crate::executor) const HOLD: &str = r#"{"order":"hold"}"#;
+
 /// The first line that an agent reads: what it was started for.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case")]
@@ -22,6 +25,8 @@ pub(in crate::executor) enum Request {
     /// Run a worker. What follows on standard input is the worker's, but for empty lines, which say that the connection stands; what
     /// the worker prints is printed. Answered on standard error: by [`Note::Busy`] now and then, and by [`Note::Exited`] at its end.
     Launch(LaunchOrder),
+    /// Keep the job of Slurm that this runs in for the steps that are started beside it, for as long as there are any.
+    Hold,
     /// End what earlier workers have left running; answered by [`Note::Hello`] and [`Note::Ended`].
     EndLeftovers {
         /// The study's directory, as its workers were given it.
@@ -144,6 +149,11 @@ impl Note {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_line_by_which_a_job_is_kept_is_understood() {
+        assert!(matches!(serde_json::from_str(HOLD), Ok(Request::Hold)));
+    }
 
     #[test]
     fn a_note_is_found_behind_what_was_printed_without_a_newline() {

@@ -4,6 +4,7 @@
 //! gives its words to a shell, and `kubectl exec`, which does not, start the same.
 
 mod ask;
+mod hold;
 mod message;
 mod probe;
 mod process;
@@ -11,7 +12,7 @@ mod relay;
 mod serve;
 
 pub(super) use ask::ask;
-pub(super) use message::{LaunchOrder, Note, Request};
+pub(super) use message::{HOLD, LaunchOrder, Note, Request};
 pub use probe::{Found, ProbeError, Wanted, probe};
 pub(super) use process::{Process, Streams, start};
 pub use serve::serve;

@@ -9,7 +9,9 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
 use super::message::{LaunchOrder, Note};
+use crate::executor::gpu::Gpu;
 use crate::executor::launcher::{self, KEEPALIVE, Launch, Leaving, LocalWorker, Purpose, RunningWorker, SILENCE};
+use crate::executor::slots::Machine;
 
 /// How long the worker may take to end by itself: first for the end of its input, then for the request to terminate. `hpo` gives it a
 /// little more time, and sees its end.
@@ -45,12 +47,24 @@ pub(super) async fn launch(
         Some(own) => own.command().unwrap_or_default(),
         None => order.command,
     };
+    let mut environment = order.environment;
+    let given = std::env::var(Gpu::VISIBLE).ok();
+    let place = environment.iter().position(|(name, _)| name == Gpu::VISIBLE);
+    match (given, place) {
+        (Some(given), Some(place)) => {
+            let wanted = &mut environment[place].1;
+            *wanted = device(wanted, given, || Machine::this().gpus);
+        }
+        // It was to have those that Slurm gives, and Slurm has given none.
+        (None, None) => environment.push((Gpu::VISIBLE.to_owned(), String::new())),
+        (Some(_), None) | (None, Some(_)) => {}
+    }
     let started = launcher::start(
         &Launch {
             command: &command,
             own: order.own,
             directory: &order.directory,
-            environment: order.environment,
+            environment,
             study: &order.study,
             purpose,
         },
@@ -107,6 +121,15 @@ async fn attend(
         say_exited(success, description);
     }
     code
+}
+
+/// The GPU of a worker that is to have the one that is `wanted`, if any. What has started this process may have `given` it another one:
+/// Ray and others place each worker by itself, not always where the machine was looked at.
+fn device(wanted: &str, given: String, visible: impl FnOnce() -> Vec<Gpu>) -> String {
+    match wanted.is_empty() || given.is_empty() || visible().iter().any(|gpu| gpu.uuid == wanted) {
+        true => wanted.to_owned(),
+        false => given,
+    }
 }
 
 fn say_exited(success: bool, description: String) {
@@ -168,6 +191,20 @@ fn without_empty_lines(bytes: &[u8], fresh: &mut bool) -> Vec<u8> {
 mod tests {
     use super::*;
     use tokio::io::BufReader;
+
+    #[test]
+    fn a_worker_has_the_gpu_that_it_was_given_where_it_is() {
+        let gpu = |uuid: &str| Gpu {
+            index: 0,
+            uuid: uuid.to_owned(),
+            name: String::new(),
+        };
+        let device = |wanted, given: &str, visible: &str| device(wanted, given.to_owned(), || vec![gpu(visible)]);
+        assert_eq!(device("GPU-a", "0", "GPU-a"), "GPU-a");
+        assert_eq!(device("GPU-a", "3", "GPU-b"), "3", "it was placed elsewhere");
+        assert_eq!(device("", "3", "GPU-b"), "", "it is to train on the CPU");
+        assert_eq!(device("GPU-a", "", "GPU-b"), "GPU-a", "no GPU was given");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn signs_of_life_stay_with_the_agent() {

@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, interval_at, timeout};
 
 use super::message::{Hello, Note, ProbeOrder, Probed, Request};
-use super::relay;
+use super::{hold, relay};
 use crate::clock::now;
 use crate::executor::launcher::{self, Leaving};
 use crate::executor::log::next_line;
@@ -49,7 +49,7 @@ pub async fn serve(has_to_leave: impl Future<Output = Leaving>) -> u8 {
         return WRONG;
     };
     let request = serde_json::from_slice(&line);
-    if !matches!(request, Ok(Request::Launch(_))) {
+    if !matches!(request, Ok(Request::Launch(_) | Request::Hold)) {
         // Before it is known what is asked for: another version may ask for what this one does not know.
         say(&Note::Hello(hello()));
     }
@@ -59,6 +59,10 @@ pub async fn serve(has_to_leave: impl Future<Output = Leaving>) -> u8 {
             WRONG
         }
         Ok(Request::Launch(order)) => relay::launch(order, input, has_to_leave).await,
+        Ok(Request::Hold) => {
+            hold::hold(hold::has_steps, has_to_leave).await;
+            0
+        }
         Ok(Request::Probe(order)) => {
             say(&Note::Probed(Box::new(probe(order).await)));
             0

@@ -3,6 +3,7 @@
 mod command;
 mod descendants;
 mod local;
+mod slurm;
 
 use std::fmt;
 use std::io;
@@ -23,6 +24,7 @@ pub use command::CommandLauncher;
 pub(super) use descendants::{kill_leftovers, kill_workers};
 pub use local::LocalLauncher;
 pub(super) use local::{LocalWorker, start};
+pub use slurm::{Look, SlurmError, SlurmLauncher, Unfit, step, would_take};
 
 /// How often `hpo` and a worker elsewhere show each other that the connection stands.
 pub(super) const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -33,6 +35,18 @@ pub(super) const SILENCE: Duration = KEEPALIVE.saturating_mul(8);
 /// A place where workers can run. It may be another machine: nobody but the launcher knows by what a worker is found
 /// there.
 pub trait Launcher: fmt::Debug + Send + Sync {
+    /// Looks whether there is a place for a worker of a study now, and sees to it that there will be one. It is asked before each worker is
+    /// started.
+    ///
+    /// # Errors
+    /// If there will never be one.
+    fn place<'a>(&'a self, _study: &'a Path, _purpose: Purpose) -> Seek<'a> {
+        Box::pin(std::future::ready(Ok(Place::There)))
+    }
+
+    /// Gives up the place for a purpose of a study, or those for all slots. There are no workers there any more.
+    fn vacate(&self, _study: &Path, _purpose: Option<Purpose>) {}
+
     /// Starts a worker, and returns without waiting for what it answers.
     ///
     /// # Errors
@@ -44,6 +58,29 @@ pub trait Launcher: fmt::Debug + Send + Sync {
     /// The caller has the right to write to the study, so nobody needs them any more.
     fn end_leftovers(&self, study: &Path, which: Leftovers) -> usize;
 }
+
+/// A place for a worker.
+#[derive(Debug)]
+pub enum Place {
+    /// It is there.
+    There,
+    /// There is none yet.
+    NotYet {
+        /// Why not, for the user, unless that is of no interest.
+        why: Option<String>,
+        /// When to ask again.
+        again: Duration,
+    },
+}
+
+impl Place {
+    fn not_yet(why: String, again: Duration) -> Self {
+        Self::NotYet { why: Some(why), again }
+    }
+}
+
+/// A look for a place.
+pub type Seek<'a> = Pin<Box<dyn Future<Output = Result<Place, LaunchError>> + Send + 'a>>;
 
 /// A worker to be started.
 #[derive(Debug)]
@@ -154,13 +191,16 @@ pub enum LaunchError {
     /// What is to be started can't be written as JSON for another machine, as a path that is not UTF-8 can't.
     #[error("the order can't be sent there: {0}")]
     Request(serde_json::Error),
+    /// Slurm gives no place for it; why, and what to do.
+    #[error("{0}")]
+    Slurm(String),
     /// It was started without its streams.
     #[error("the worker has no pipes")]
     NoStreams,
 }
 
 /// What a worker is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Purpose {
     /// The slot of a search, of which a study has one at a time.
     Slot(SlotId),

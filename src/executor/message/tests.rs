@@ -94,6 +94,10 @@ fn what_was_meant_as_a_message_is_refused() {
             r#"{"trial": 1, "metrics": {"a": 1}, "type": "report", "lo"#,
             "EOF while parsing",
         ),
+        (
+            r#"{"type": "report", "loss": 1, "attempt": 1}"#,
+            "a report that does not say of which `trial` and `attempt` it is: {\"type\": \"report\"",
+        ),
         (r#"{"type": "reports"}"#, "unknown variant `reports`"),
         (r#"{"type": "Report", "trial": 4}"#, "unknown variant `Report`"),
         (r#"{"type": "done", "trial": 4}"#, "missing field `attempt`"),

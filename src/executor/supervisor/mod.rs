@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::failure::{Failure, says_no_space};
+use super::failure::{AS_A_SCRIPT, Failure, says_no_space};
 use super::launcher::{Launch, LaunchError, Leaving, Purpose};
 use super::log::WorkerLog;
 use super::news::{News, Order, SlotNews};
@@ -105,7 +105,10 @@ impl Supervisor {
     pub(super) async fn run(mut self) {
         let (mut false_starts, mut outages) = (0, 0);
         loop {
-            let (end, left, spoke) = match self.launch() {
+            let Some(found) = self.find_place().await else {
+                return;
+            };
+            let (end, left, spoke) = match found.and_then(|()| self.launch()) {
                 Ok(mut worker) => {
                     let end = self.attend(&mut worker).await;
                     if matches!(end, End::Closed) {
@@ -127,7 +130,7 @@ impl Supervisor {
                 End::Replaced(failure) => (failure, String::new(), false, false),
                 // The next one would do no better: it is a program of another kind.
                 End::Died(Failure::Left(how)) if !spoke => (Failure::Mute(how), self.log.tail(), true, false),
-                End::Died(failure) => (failure, self.log.tail(), false, left),
+                End::Died(failure) => (failure, self.last_words(spoke), false, left),
                 End::Fatal(failure) => (failure, String::new(), true, false),
             };
             tracing::warn!(slot = self.slot.id.0, %failure, printed, "worker ended");
@@ -174,7 +177,7 @@ impl Supervisor {
             let handled = tokio::select! {
                 received = worker.connection.receive() => match received {
                     Ok(message) => self.handle_message(worker, message).await,
-                    Err(failure) => Err(End::Died(worker.why(failure))),
+                    Err(failure) => Err(self.without(worker.why(failure))),
                 },
                 order = self.orders.recv() => match order {
                     Some(order) => self.handle_order(worker, order).await,
@@ -199,6 +202,23 @@ impl Supervisor {
             }
             // The time that the slot itself took is not held against the worker.
             liveness.renew();
+        }
+    }
+
+    /// The end of a worker from which nothing more will come.
+    fn without(&self, failure: Failure) -> End {
+        match (failure, &self.state) {
+            (Failure::NoTrial(_), State::Starting(_)) => End::Fatal(Failure::Script),
+            (failure, _) => End::Died(failure),
+        }
+    }
+
+    /// What a worker has printed last, with what it shows of one that has never sent a message.
+    fn last_words(&self, spoke: bool) -> String {
+        let printed = self.log.tail();
+        match !spoke && self.program.own.is_none() && printed.contains("HPO_") {
+            true => format!("{printed}\n{AS_A_SCRIPT}"),
+            false => printed,
         }
     }
 

@@ -1,13 +1,14 @@
-//! A slot whose connection is lost, until it is there again.
+//! A slot that has no place for a worker yet, or whose connection is lost, until it is there again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 
 use super::Supervisor;
 use super::state::{Next, State, Task, Work};
 use crate::executor::failure::Failure;
-use crate::executor::launcher::Leaving;
+use crate::executor::launcher::{LaunchError, Leaving, Place};
 use crate::executor::news::{News, Order};
 use crate::ids::SegmentId;
 
@@ -16,6 +17,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// What is said of a slot while there is nothing better to say.
+const NO_PLACE: &str = "there is no place for its worker yet";
 
 impl Supervisor {
     /// Reports that the connection is lost, with what the worker was at, and waits before another one is made; `outages` is how often in
@@ -30,17 +34,56 @@ impl Supervisor {
         let message = format!("{failure}{printed}");
         let state = std::mem::replace(&mut self.state, State::Starting(Next::Announce));
         self.hand_back(given(&state), &message, excused).await;
-        let until = Instant::now() + self.pause(outages);
+        let pause = sleep(self.pause(outages));
+        self.meanwhile(pause, &message).await
+    }
+
+    /// Waits until there is a place for a worker; what waits for one is handed back as soon as that takes time. Nothing is returned once
+    /// the scheduler has gone.
+    pub(super) async fn find_place(&mut self) -> Option<Result<(), LaunchError>> {
+        let (launcher, study) = (Arc::clone(&self.slot.launcher), self.study.clone());
+        loop {
+            let seek = launcher.place(&study, self.purpose);
+            let (why, again) = match self.meanwhile(seek, NO_PLACE).await? {
+                Ok(Place::There) => return Some(Ok(())),
+                Ok(Place::NotYet { why, again }) => (why, again),
+                Err(error) => return Some(Err(error)),
+            };
+            if let Some(why) = &why {
+                self.remark(why, why.clone()).await;
+            }
+            let why = why.as_deref().unwrap_or(NO_PLACE);
+            self.give_up_work(why).await;
+            self.meanwhile(sleep(again), why).await?;
+        }
+    }
+
+    /// Waits for something, and hands back what is ordered meanwhile. Nothing is returned once the scheduler has gone.
+    async fn meanwhile<T>(&mut self, what: impl Future<Output = T>, why: &str) -> Option<T> {
+        tokio::pin!(what);
         loop {
             tokio::select! {
-                () = sleep_until(until) => return Some(()),
-                order = self.orders.recv() => match order? {
-                    // It was given before the scheduler knew.
-                    Order::Run(spec) => self.hand_back(Some(spec.segment), &message, true).await,
-                    Order::Evaluate | Order::Export { .. } => self.hand_back(None, &message, true).await,
-                    Order::Stop { .. } | Order::Replace => {}
-                },
+                biased;
+                done = &mut what => return Some(done),
+                order = self.orders.recv() => {
+                    let order = order?;
+                    self.give_up_work(why).await;
+                    match order {
+                        // It was given before the scheduler knew.
+                        Order::Run(spec) => self.hand_back(Some(spec.segment), why, true).await,
+                        Order::Evaluate | Order::Export { .. } => self.hand_back(None, why, true).await,
+                        Order::Stop { .. } | Order::Replace => {}
+                    }
+                }
             }
+        }
+    }
+
+    /// Hands back what the next worker was to begin with.
+    async fn give_up_work(&mut self, why: &str) {
+        let state = std::mem::replace(&mut self.state, State::Starting(Next::Announce));
+        if state != self.state {
+            self.hand_back(given(&state), why, true).await;
         }
     }
 

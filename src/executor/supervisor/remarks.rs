@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::Supervisor;
+use crate::executor::failure::AS_A_SCRIPT;
 use crate::executor::news::News;
 use crate::ids::TrialId;
 
@@ -79,13 +80,17 @@ impl Supervisor {
                 "it still has something to finish",
             ),
         };
+        let as_a_script = match awaited {
+            Awaited::Ready => format!(". {AS_A_SCRIPT}"),
+            Awaited::Report(_) | Awaited::Done(_) => String::new(),
+        };
         let came = match printed.is_empty() {
             true => "It has printed nothing.",
             false => "What it has printed is no message.",
         };
         let text = format!(
             "{late}. {came} If {harmless}, all is well. Otherwise it may keep its output in a buffer (flush standard output after each \
-             message, and end the message with a newline), or not speak the worker protocol (docs/trainers.md){printed}"
+             message, and end the message with a newline), or not speak the worker protocol (docs/trainers.md){as_a_script}{printed}"
         );
         self.remark(about, text).await;
     }

@@ -35,21 +35,8 @@ fn is_filled(text: &str, has: impl Fn(&str) -> bool) -> bool {
     Template::parse(text).is_ok_and(|template| template.names().all(has))
 }
 
-/// The file, which trains the configuration as the trial was trained.
-pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Unwritable> {
-    let policy = &spec.policy;
-    let mut text = format!("# Trial {} of the study {}", trial.trial, spec.name);
-    if let Some((resource, value)) = trial.best_at.zip(trial.objective) {
-        let objective = &spec.objective;
-        let name = if objective.is_loss() {
-            "validation loss"
-        } else {
-            &objective.metric
-        };
-        text += &format!(": {name} {value:.6} at {} {resource}", policy.unit.one());
-    }
-    text += ".\n# To train it again: hpo train --config THIS_FILE --output MODEL_DIRECTORY\n\
-             # As many threads give the same bits again; without `threads_per_trial` it is trained on all cores.\n\n";
+/// The table of what trains, as the trial had it.
+fn trainer(spec: &StudySpec, trial: &TrialSummary) -> Map<String, Value> {
     let mut trainer = Map::new();
     trainer.insert("seed".into(), json!(trial.seed));
     let settings = &spec.trainer.settings;
@@ -60,6 +47,8 @@ pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Un
             trainer.extend(settings.clone());
             let mut arguments = command.clone();
             if spec.trainer.script {
+                // What made it one may be left out where this trial has no value for it.
+                trainer.insert("script".into(), json!(true));
                 arguments = hpo_script::arguments_for(command, has);
                 let variables = trainer.get_mut("environment").and_then(Value::as_object_mut);
                 if let Some(variables) = variables {
@@ -77,6 +66,25 @@ pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Un
     if trial.parameters.contains_key(BASE_MODEL) && spec.trainer.command.is_none() {
         trainer.remove(BASE_MODEL);
     }
+    trainer
+}
+
+/// The file, which trains the configuration as the trial was trained.
+pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Unwritable> {
+    let policy = &spec.policy;
+    let mut text = format!("# Trial {} of the study {}", trial.trial, spec.name);
+    if let Some((resource, value)) = trial.best_at.zip(trial.objective) {
+        let objective = &spec.objective;
+        let name = if objective.is_loss() {
+            "validation loss"
+        } else {
+            &objective.metric
+        };
+        text += &format!(": {name} {value:.6} at {} {resource}", policy.unit.one());
+    }
+    text += ".\n# To train it again: hpo train --config THIS_FILE --output MODEL_DIRECTORY\n\
+             # As many threads give the same bits again; without `threads_per_trial` it is trained on all cores.\n\n";
+    let mut trainer = trainer(spec, trial);
     // Those of another trainer are settings of its own.
     let evaluations = match &spec.trainer.command {
         Some(_) => None,

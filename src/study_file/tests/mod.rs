@@ -223,12 +223,14 @@ c = 123456
 
 #[test]
 fn the_ready_studies_can_be_read() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("search_spaces");
-    let files: Vec<_> = fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let all = ["search_spaces", "examples/kubernetes", "examples/scripts"]
+        .map(|directory| fs::read_dir(root.join(directory)).unwrap());
+    let files = all.into_iter().flatten().map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files
+        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
         .collect();
-    assert!(files.len() >= 3);
+    assert!(files.len() >= 9, "{files:?}");
     for file in files {
         read(&file).unwrap();
     }

@@ -35,7 +35,7 @@ fn blocks() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
                     "trial of another trainer",
                     keys(&[trainer::COMMAND, trainer::DIRECTORY]),
                 ),
-                ("script", keys(trainer::SCRIPT_KEYS)),
+                ("script", keys(trainer::script::keys::KEYS)),
                 ("columns", keys(trainer::COLUMNS)),
                 ("prompts", keys(trainer::ROLES)),
                 (

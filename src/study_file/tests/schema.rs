@@ -51,12 +51,12 @@ fn holds(word: &str, wanted: &Value, schema: &serde_json::Map<String, Value>, va
             known.all(|(wanted, value)| accepts(wanted, value, root))
         }),
         "pattern" => {
-            assert_eq!(wanted, "^[A-Za-z0-9_-]{1,50}$");
-            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-            value
-                .as_str()
-                .is_none_or(|text| (1..=50).contains(&text.len()) && text.chars().all(plain))
+            let pattern = hpo_script::compile(&format!("({})", wanted.as_str().unwrap())).unwrap();
+            value.as_str().is_none_or(|text| pattern.is_match(text))
         }
+        "contains" => value
+            .as_array()
+            .is_none_or(|items| items.iter().any(|item| accepts(wanted, item, root))),
         "propertyNames" => fields.is_none_or(|fields| fields.keys().all(|key| accepts(wanted, &json!(key), root))),
         "additionalProperties" => fields.is_none_or(|fields| {
             let named = |key: &String| schema.get("properties").is_some_and(|own| own.get(key).is_some());
@@ -183,5 +183,50 @@ fn the_schema_refuses_keys_that_are_not_known() {
     ] {
         let text = GOOD.replace("max_resource", &format!("{line}\nmax_resource"));
         assert!(!accepted(&schema, &text), "{line}");
+    }
+}
+
+/// A file whose trials are trained by a command, with these lines under `[trial]`.
+fn with_command(trial: &str) -> String {
+    format!("[study]\ntrials = 9\n[policy]\nmax_resource = 9\n[trial]\n{trial}\n[space]\nlr = 1\n")
+}
+
+#[test]
+fn the_schema_knows_the_values_of_a_script() {
+    let schema = schema();
+    let marks = [
+        "command = [\"sh\", \"{resource}\"]",
+        "command = [\"sh\", \"--out={checkpoint_dir}/a\"]",
+        "command = [\"sh\"]\nmetrics = { loss = '(.)' }",
+        "command = [\"sh\"]\nmetrics_file = \"{checkpoint_dir}/m.csv\"",
+        "command = [\"sh\"]\nenvironment = { A = \"\" }",
+        "command = [\"sh\"]\nscript = true",
+    ];
+    for mark in marks {
+        let right = "grace_seconds = 3\nresume = false\nstops_early = true\nseed = 1\ndirectory = \".\"";
+        let text = with_command(&format!("{mark}\n{right}"));
+        assert!(parse_at(&text).is_ok() && accepted(&schema, &text), "{text}");
+        for wrong in ["grace_seconds = -1", "resume = \"no\"", "stops_early = 1", "metric = 1"] {
+            let text = with_command(&format!("{mark}\n{wrong}"));
+            assert!(parse_at(&text).is_err() && !accepted(&schema, &text), "{text}");
+        }
+    }
+    for other in [
+        "command = [\"sh\"]",
+        "command = [\"sh\", \"${resource} {{resource}}\"]",
+        "command = [\"sh\", \"{resource}\"]\nscript = false",
+        "command = [\"sh\"]\nscript = \"train.py\"",
+    ] {
+        let text = with_command(&format!("{other}\ngrace_seconds = -1\nmetric = 1"));
+        assert!(parse_at(&text).is_ok() && accepted(&schema, &text), "{text}");
+    }
+    for wrong in [
+        "metrics = { loss = 1 }",
+        "metrics = 'loss'",
+        "metrics_file = 1",
+        "environment = { A = 1 }",
+    ] {
+        let text = with_command(&format!("command = [\"sh\"]\n{wrong}"));
+        assert!(parse_at(&text).is_err() && !accepted(&schema, &text), "{text}");
     }
 }

@@ -15,7 +15,7 @@ fn trainer(trial: &str) -> Trainer {
 }
 
 #[test]
-fn a_command_with_placeholders_or_metrics_is_a_script() {
+fn a_command_is_a_script_by_what_it_is_passed_and_by_what_the_file_says() {
     let script = trainer("command = [\"sh\", \"t.sh\", \"{lr}\"]\nseed = 3");
     assert!(script.script && script.seed == Some(3));
     assert_eq!(
@@ -31,14 +31,27 @@ fn a_command_with_placeholders_or_metrics_is_a_script() {
         (&metrics.settings["resume"], &metrics.settings["grace_seconds"]),
         (&false.into(), &3.0.into())
     );
+    for trial in [
+        "command = [\"sh\"]\nscript = true",
+        "command = [\"sh\"]\nenvironment = { LR = \"{lr}\" }",
+    ] {
+        let asks = trainer(trial);
+        assert!(asks.script && !asks.settings.contains_key("script"), "{trial}");
+    }
+    let told = trainer("command = [\"sh\", \"{lr}\"]\nscript = false\nresume = 1");
+    assert_eq!(
+        (told.script, serde_json::json!(told.settings)),
+        (false, serde_json::json!({ "resume": 1 }))
+    );
     // Braces alone make none: a trainer may be a shell that has functions.
     for command in [
         "[\"sh\", \"-c\", \"f() { echo; }; f\"]",
         "[\"awk\", \"{print}\"]",
         "[\"sh\", \"-c\", \"echo ${lr}\"]",
     ] {
-        let other = trainer(&format!("command = {command}\nresume = 1"));
+        let other = trainer(&format!("command = {command}\nresume = 1\nscript = \"train.py\""));
         assert!(!other.script && other.settings["resume"] == 1, "{command}");
+        assert_eq!(other.settings["script"], "train.py");
     }
 }
 

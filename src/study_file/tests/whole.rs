@@ -1,6 +1,7 @@
 //! A study with nearly every table.
 
 use super::*;
+use crate::devices::Reach;
 
 const WHOLE: &str = r#"
 [study]
@@ -45,7 +46,7 @@ fn a_whole_study_is_read() {
         threads_per_trial: Some(3),
         machines: vec![MachineSettings {
             place: Some("/here/sub/space.toml:15".to_owned()),
-            launch: None,
+            reach: Reach::Here,
             devices: Devices::Gpus(vec![1, 0]),
             trials_per_device: Some(2),
             silence: None,

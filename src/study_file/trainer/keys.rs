@@ -32,7 +32,7 @@ pub(crate) const PROMPT_SETS: &str = "prompt_sets";
 pub(crate) const PROMPTS: &str = "prompts";
 
 /// Of any trainer.
-pub(super) const SEED: Key = Key {
+pub(in super::super) const SEED: Key = Key {
     name: "seed",
     takes: Takes::Integer {
         least: 0,

@@ -17,7 +17,7 @@ mod older;
 mod places;
 pub(super) mod prompts;
 mod prompts_in_use;
-mod script;
+pub(super) mod script;
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,6 @@ use hpo_protocol::Values;
 use serde_json::{Value, json};
 use toml::de::DeValue;
 
-use self::keys::SEED;
 use super::path::absolute;
 use super::reader::{Item, Problems, Result, Results, Table};
 use super::settings;
@@ -38,14 +37,14 @@ pub(super) use evaluation::{
 };
 pub use habits::habits;
 pub use inputs::{NamedInput, named_inputs};
-pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH};
+pub(super) use keys::{COMMAND, DIRECTORY, KEYS, MAX_LENGTH, SEED};
 pub(crate) use keys::{PROMPT_SETS, PROMPTS};
 pub use look::{Look, look};
 pub(super) use models::searched;
 pub use older::{settings_of_then, settings_of_today};
 pub use prompts_in_use::{PromptOrigin, PromptsInUse, prompts_in_use};
+pub(super) use script::lacks_objective;
 pub use script::script_notes;
-pub(super) use script::{KEYS as SCRIPT_KEYS, lacks_objective};
 #[cfg(test)]
 pub(super) use {keys::COLUMNS, keys::ROLES, places::in_data};
 
@@ -83,8 +82,9 @@ pub(super) fn read(
 
 fn external(table: &Table) -> Results<Values> {
     let (mut settings, mut problems) = (Values::new(), Problems::default());
-    for item in table.unknown(&[COMMAND.name, DIRECTORY.name, SEED.name]) {
-        settings.extend(problems.keep(value(&item)).map(|value| (item.key.to_owned(), value)));
+    let others = table.unknown(&[COMMAND.name, DIRECTORY.name, SEED.name]);
+    for item in others.iter().filter(|item| script::said_to_be_script(item).is_none()) {
+        settings.extend(problems.keep(value(item)).map(|value| (item.key.to_owned(), value)));
     }
     problems.or(Some(settings))
 }

@@ -228,10 +228,11 @@ fn pooled(directory: &Path, sizes: Sizes) -> Result<(), Flaw> {
     for module in modules.iter().filter(|module| module.kind() == "Pooling") {
         let path = directory.join(&module.path).join(CONFIG);
         let config: Map<String, Value> = json(&path).unwrap_or_default();
-        let mut widths = ["embedding_dimension", "word_embedding_dimension"]
+        let widths = ["embedding_dimension", "word_embedding_dimension"]
             .into_iter()
             .filter_map(|key| Some((key, config.get(key)?)));
-        if let Some((key, width)) = widths.find(|(_, width)| width.as_u64() != Some(sizes.hidden)) {
+        let mut wrong = widths.filter(|(_, width)| width.as_u64() != Some(sizes.hidden));
+        if let Some((key, width)) = wrong.next() {
             let message = format!(
                 "`{key}` is {width}, and the vectors of the encoder have {} numbers",
                 sizes.hidden

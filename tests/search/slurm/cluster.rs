@@ -1,11 +1,14 @@
 //! A real Slurm on this machine: a controller and four nodes, which are processes.
 
+use std::fs::File;
+use std::io::Read;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use hpo_test_support::Place;
+use hpo_test_support::{Place, is_gone, of_workers};
 use rustix::process::{Pid, Signal, kill_process};
 
 const MUNGED: &str = "/usr/sbin/munged";
@@ -33,9 +36,9 @@ impl Slurm {
         for part in ["state", "log", "nodes"] {
             std::fs::create_dir_all(slurm.directory.join(part)).unwrap();
         }
-        let random: Vec<u8> = (0..128)
-            .map(|n: u32| (std::process::id() >> (n % 16)) as u8 ^ n as u8)
-            .collect();
+        // Clusters that had the same key would listen to each other.
+        let mut random = [0; 128];
+        File::open("/dev/urandom").unwrap().read_exact(&mut random).unwrap();
         std::fs::write(slurm.path("munge.key"), random).unwrap();
         slurm.private("munge.key");
         slurm.private("");
@@ -50,6 +53,9 @@ impl Slurm {
             &own("seed-file", "munge.seed"),
         ]);
         std::fs::write(slurm.path("slurm.conf"), slurm.settings()).unwrap();
+        // Any devices will do.
+        let gpus = ["null", "zero"].map(|device| format!("NodeName=n[0-3] Name=gpu File=/dev/{device}\n"));
+        std::fs::write(slurm.path("gres.conf"), gpus.concat()).unwrap();
         slurm.start_controller();
         (0..NODES).for_each(|node| slurm.start_node(node));
         slurm.wait_until("all nodes are there", || {
@@ -61,14 +67,13 @@ impl Slurm {
     }
 
     fn settings(&self) -> String {
-        let free = [(); NODES + 1].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports: Vec<u16> = free.iter().map(|free| free.local_addr().unwrap().port()).collect();
+        let ports = free_ports();
         let user = self.run(&["id", "-un"]);
         let (own, user) = (self.directory.display(), user.trim());
         let nodes: String = (0..NODES)
             .map(|node| {
                 let port = ports[node];
-                format!("NodeName=n{node} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} CPUs=4 RealMemory=1000 State=UNKNOWN\n")
+                format!("NodeName=n{node} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} CPUs=4 RealMemory=4000 Gres=gpu:2 State=UNKNOWN\n")
             })
             .collect();
         format!(
@@ -77,7 +82,7 @@ impl Slurm {
              ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\nSelectType=select/cons_tres\n\
              SelectTypeParameters=CR_CPU\nSchedulerType=sched/backfill\n\
              SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,bf_interval=1\nReturnToService=2\n\
-             SlurmdParameters=config_overrides\nMpiDefault=none\nSwitchType=switch/none\nMailProg=/bin/true\n\
+             SlurmdParameters=config_overrides\nGresTypes=gpu\nMpiDefault=none\nSwitchType=switch/none\nMailProg=/bin/true\n\
              StateSaveLocation={own}/state\nSlurmdSpoolDir={own}/nodes/%n\nSlurmctldPidFile={own}/slurmctld.pid\n\
              SlurmdPidFile={own}/%n.pid\nSlurmctldLogFile={own}/log/slurmctld.log\nSlurmdLogFile={own}/log/%n.log\n\
              SlurmdTimeout=10\nSlurmctldTimeout=10\nInactiveLimit=0\nKillWait=5\nMinJobAge=300\n\
@@ -105,6 +110,30 @@ impl Slurm {
         ]);
     }
 
+    /// Stops the controller, which keeps what it knows.
+    pub fn stop_controller(&self) {
+        self.stop("slurmctld.pid", Signal::TERM);
+    }
+
+    /// Kills a node and all that runs on it, as a power cut does.
+    pub fn kill_node(&self, node: usize) {
+        let name = format!("n{node}");
+        // There may be nodes of other clusters.
+        let own = pids_with(&format!("SLURM_CONF={}", self.path("slurm.conf").display()));
+        let mut tasks = pids_with(&format!("SLURMD_NODENAME={name}"));
+        tasks.retain(|pid| own.contains(pid));
+        // A step is not marked, but for what it has started.
+        let steps = tasks
+            .iter()
+            .filter_map(|pid| parent_of(*pid))
+            .filter(|pid| is_step(*pid));
+        let steps: Vec<Pid> = steps.collect();
+        self.stop(&format!("{name}.pid"), Signal::KILL);
+        for pid in steps.into_iter().chain(tasks) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+
     /// Kills what stands between Slurm and a step's processes, and leaves these.
     pub fn kill_steps_of(&self, processes: &[String]) {
         let all = processes.iter().map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap());
@@ -125,6 +154,12 @@ impl Slurm {
                 let _ = kill_process(pid, Signal::KILL);
             }
         }
+    }
+
+    fn stop(&self, file: &str, signal: Signal) {
+        let pid = self.pid(file).unwrap();
+        kill_process(pid, signal).unwrap();
+        self.wait_until("it has ended", || is_gone(&pid.as_raw_nonzero().to_string()));
     }
 
     fn pid(&self, file: &str) -> Option<Pid> {
@@ -154,6 +189,18 @@ impl Slurm {
         let output = command.output().unwrap();
         assert!(output.status.success(), "{words:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The worker of a slot, and what it has started, once there is one.
+    #[track_caller]
+    pub fn workers_of(&self, place: &Place, study: &str, slot: u32) -> Vec<String> {
+        let mut workers = Vec::new();
+        self.wait_until("there is a worker", || {
+            workers = of_workers(&place.study(study));
+            workers.retain(|pid| variable(pid, "HPO_WORKER").ends_with(&format!("#{slot}")));
+            !workers.is_empty()
+        });
+        workers
     }
 
     /// Has Slurm send a signal to a job or a step. On a step beyond the first node of its job, `scancel` does so and says that it does not.
@@ -187,6 +234,21 @@ impl Drop for Slurm {
             let _ = kill_process(pid, Signal::KILL);
         }
     }
+}
+
+/// Ports for the nodes and the controller, other ones for each cluster of these tests. They are none of those that the system gives to whoever
+/// asks for any: until the cluster has them, another program could get them.
+fn free_ports() -> Vec<u16> {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 100) as u16 * 100;
+    let mut ports = Vec::new();
+    while ports.len() <= NODES {
+        let port = first + TAKEN.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            ports.push(port);
+        }
+    }
+    ports
 }
 
 /// The processes that have this in their environment.

@@ -14,6 +14,7 @@ fn steps_of_an_allocation_find_what_slots_here_find_whatever_becomes_of_them() {
         "sbatch",
         "--parsable",
         "--nodes=3",
+        "--exclusive",
         "--output=/dev/null",
         "--wrap=sleep 1000",
     ]);
@@ -30,14 +31,14 @@ fn steps_of_an_allocation_find_what_slots_here_find_whatever_becomes_of_them() {
     let mut search = place.start_with(&file, &environment);
     assert!(search.wait_for("epoch 1", 1));
     // Slurm takes a step away.
-    let workers = of_slot(&place, "0");
+    let workers = slurm.workers_of(&place, "far", 0);
     let step = format!("{job}.{}", variable(&workers[0], "SLURM_STEP_ID"));
     slurm.signal("TERM", &step);
     let left = search.next_line("is away until it can be reached again").unwrap();
     assert!(left.contains("it was asked to end there"), "{left}");
     assert!(search.wait_for(" is back", 1));
     // A step loses its connection, and its processes do not.
-    let workers = of_slot(&place, "1");
+    let workers = slurm.workers_of(&place, "far", 1);
     slurm.kill_steps_of(&workers);
     workers.iter().for_each(|pid| wait_until_gone(pid));
     // srun does not notice it, but hpo does after a while.
@@ -48,17 +49,19 @@ fn steps_of_an_allocation_find_what_slots_here_find_whatever_becomes_of_them() {
     search.wait();
     workers.iter().for_each(|pid| wait_until_gone(pid));
 
-    let (code, stderr) = place.start_with(&file, &environment[..2]).wait();
-    assert_eq!(code, 0, "{stderr}");
+    // They need not be named one by one.
+    let hpo = place.hpo::<&str>(&[]);
+    let table = format!(
+        "[slots]\ncluster = \"slurm\"\nhpo = {:?}\nmax_slots = 3\ncpus = 4\nthreads_per_trial = 1\n",
+        hpo.get_program()
+    );
+    let near = place.space_on("near", 6, &table, WHOLE, "");
+    for file in [near, file] {
+        let (code, stderr) = place.start_with(&file, &environment[..2]).wait();
+        assert_eq!(code, 0, "{stderr}");
+    }
+    assert_eq!(place.answer("plain"), place.answer("near"));
     assert_eq!(place.answer("plain"), place.answer("far"));
     assert_eq!(place.facts("far", "segment_failed").len(), 0);
     assert_eq!(of_workers(&place.study("far")), [""; 0]);
-}
-
-/// The worker of a slot, and what it has started.
-fn of_slot(place: &Place, slot: &str) -> Vec<String> {
-    let mut workers = of_workers(&place.study("far"));
-    workers.retain(|pid| variable(pid, "HPO_WORKER").ends_with(&format!("#{slot}")));
-    assert!(!workers.is_empty());
-    workers
 }

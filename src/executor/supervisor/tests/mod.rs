@@ -1,6 +1,7 @@
 //! A slot whose launcher is a fake, and whose workers are played by the test.
 
 mod leaving;
+mod place;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -170,14 +171,22 @@ impl Bench {
     }
 
     fn inspected_by(inspection: Inspection) -> Self {
+        Self::launched_by(|launched| Arc::new(Elsewhere(launched)), inspection)
+    }
+
+    fn launched_by(
+        launcher: impl FnOnce(UnboundedSender<Played>) -> Arc<dyn Launcher>,
+        inspection: Inspection,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (launched, workers) = unbounded_channel();
         let (sender, news) = mpsc::channel(8);
         let slot = Slot {
             id: SlotId(0),
             host: None,
-            launcher: Arc::new(Elsewhere(launched)),
+            launcher: launcher(launched),
             gpu: None,
+            job: None,
             threads: 3,
             silence: None,
         };

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::super::super::conditions;
 use super::super::super::reader::{Item, Problem, Table, shown, similar};
 use super::super::keys::COMMAND;
-use super::keys::{METRICS, METRICS_FILE};
+use super::keys::{ENVIRONMENT, METRICS, METRICS_FILE, SCRIPT};
 use crate::words::listed;
 
 /// What placeholders can stand for.
@@ -38,9 +38,28 @@ impl<'a> Placeholders<'a> {
     }
 }
 
-/// Whether the command of a table is a script: it says where metrics are found, or has a placeholder.
+/// What a table itself says of whether its command is a script. Anything but true and false is a setting of another trainer.
+pub(in super::super) fn said_to_be_script(item: &Item) -> Option<bool> {
+    match item.value {
+        DeValue::Boolean(said) if item.key == SCRIPT.name => Some(*said),
+        DeValue::Boolean(_)
+        | DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => None,
+    }
+}
+
+/// Whether the command of a table is a script: the table says so or has keys that other trainers can't have, or there is a placeholder.
 pub(in super::super) fn is_script(table: &Table, parameters: &[Item]) -> bool {
-    if [METRICS, METRICS_FILE].iter().any(|key| table.get(key.name).is_some()) {
+    if let Some(said) = table.get(SCRIPT.name).and_then(|item| said_to_be_script(&item)) {
+        return said;
+    }
+    let has_metrics = [METRICS, METRICS_FILE].iter().any(|key| table.get(key.name).is_some());
+    let environment = table.get(ENVIRONMENT.name);
+    if has_metrics || environment.is_some_and(|item| matches!(item.value, DeValue::Table(_))) {
         return true;
     }
     let placeholders = Placeholders::of(parameters);

@@ -4,7 +4,15 @@ use hpo_script::Script;
 
 use crate::keys::{Fallback, Interval, Key, Refusal, Takes};
 
-pub(super) const METRICS: Key = Key {
+pub(in crate::study_file) const SCRIPT: Key = Key {
+    name: "script",
+    takes: Takes::Flag,
+    default: Fallback::Described("whether a placeholder, `metrics`, `metrics_file` or `environment` makes it one"),
+    about: "whether the command is a script. `true` for one that is passed nothing, but reads its environment or asks `hpo.config()`, and \
+            prints reports; `false` for a trainer that speaks the worker protocol and is passed what looks like a placeholder",
+};
+
+pub(in crate::study_file) const METRICS: Key = Key {
     name: "metrics",
     takes: Takes::Named(&Takes::Text),
     default: Fallback::Described(
@@ -15,21 +23,21 @@ pub(super) const METRICS: Key = Key {
             the epoch (step, example) that the values belong to; without it, reports are counted",
 };
 
-pub(super) const METRICS_FILE: Key = Key {
+pub(in crate::study_file) const METRICS_FILE: Key = Key {
     name: "metrics_file",
     takes: Takes::Text,
     default: Fallback::Nothing,
     about: "a file of JSON lines, CSV or TSV that the script writes, `{checkpoint_dir}/…`, instead of what it prints",
 };
 
-pub(super) const ENVIRONMENT: Key = Key {
+pub(in crate::study_file) const ENVIRONMENT: Key = Key {
     name: "environment",
     takes: Takes::Named(&Takes::AnyText),
     default: Fallback::Nothing,
     about: "variables of the script's environment, with placeholders",
 };
 
-pub(super) const GRACE: Key = Key {
+pub(in crate::study_file) const GRACE: Key = Key {
     name: "grace_seconds",
     takes: Takes::Number(
         Interval {
@@ -49,14 +57,14 @@ pub(super) const GRACE: Key = Key {
     about: "how long a script that is stopped may take to end after a SIGTERM, in seconds. Then it is killed with all in its process group",
 };
 
-pub(super) const RESUME: Key = Key {
+pub(in crate::study_file) const RESUME: Key = Key {
     name: "resume",
     takes: Takes::Flag,
     default: Fallback::Flag(true),
     about: "whether `{checkpoint_dir}` begins with what the trial has left in it; `false`: it is empty at each start",
 };
 
-pub(super) const STOPS_EARLY: Key = Key {
+pub(in crate::study_file) const STOPS_EARLY: Key = Key {
     name: "stops_early",
     takes: Takes::Flag,
     default: Fallback::Flag(false),
@@ -65,4 +73,5 @@ pub(super) const STOPS_EARLY: Key = Key {
 };
 
 /// Its keys.
-pub(in crate::study_file) const KEYS: &[Key] = &[METRICS, METRICS_FILE, ENVIRONMENT, GRACE, RESUME, STOPS_EARLY];
+pub(in crate::study_file) const KEYS: &[Key] =
+    &[SCRIPT, METRICS, METRICS_FILE, ENVIRONMENT, GRACE, RESUME, STOPS_EARLY];

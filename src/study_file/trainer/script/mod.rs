@@ -1,7 +1,7 @@
-//! A command that is a script: its arguments have placeholders, or its metrics are found in what it prints or writes.
+//! A command that is a script: what it is given, and where its metrics are found.
 
 mod command;
-mod keys;
+pub(in crate::study_file) mod keys;
 mod notes;
 
 use std::collections::BTreeMap;
@@ -12,14 +12,13 @@ use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use self::command::{Placeholders, check_argument, check_text};
-use self::keys::{ENVIRONMENT as VARIABLES, GRACE, METRICS, METRICS_FILE, RESUME, STOPS_EARLY};
+use self::keys::{ENVIRONMENT as VARIABLES, GRACE, KEYS, METRICS, METRICS_FILE, RESUME, STOPS_EARLY};
 use super::super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean};
 use super::super::settings;
 use super::keys::{COMMAND, DIRECTORY, SEED};
 use crate::study::{Objective, Trainer};
 
-pub(super) use self::command::is_script;
-pub(in crate::study_file) use self::keys::KEYS;
+pub(super) use self::command::{is_script, said_to_be_script};
 pub use self::notes::script_notes;
 
 /// The key of the variables of the environment.

@@ -23,21 +23,32 @@ pub fn script_notes(file: &StudyFile) -> Vec<String> {
     let mut notes = Vec::new();
     let parameters = study.space.parameters.iter().map(|parameter| parameter.name.as_str());
     let unused: Vec<&str> = parameters.filter(|name| !passes(name)).collect();
-    if !unused.is_empty() && !passes(CONFIG) {
+    // One that is passed nothing and prints reports was written to ask.
+    let asks = script.metrics.is_empty()
+        && script.metrics_file.is_none()
+        && templates.iter().all(|template| template.names().next().is_none());
+    if !unused.is_empty() && !passes(CONFIG) && !asks {
         let names = listed(unused.iter().map(|name| format!("`{name}`")), " or ");
         let variables = listed(unused.iter().map(|name| variable(name)), ", ");
         notes.push(format!(
             "note: no placeholder passes {names} to the script: it must read {variables}, or the file that HPO_CONFIG names"
         ));
     }
-    if !passes(CHECKPOINT_DIR) && !passes(RESUME_FROM) {
-        notes.extend(cost(file));
-    }
+    let why = if !script.resume {
+        Some("with `resume = false` the script".to_owned())
+    } else if !passes(CHECKPOINT_DIR) && !passes(RESUME_FROM) {
+        Some(format!(
+            "nothing passes {{{CHECKPOINT_DIR}}} to the script. Unless it keeps what it has trained in HPO_CHECKPOINT_DIR, it"
+        ))
+    } else {
+        None
+    };
+    notes.extend(why.and_then(|why| cost(file, &why)));
     notes
 }
 
-/// What it costs to train anew at each rung.
-fn cost(file: &StudyFile) -> Option<String> {
+/// What it costs to train anew at each rung, after the beginning of a sentence that says `why`.
+fn cost(file: &StudyFile, why: &str) -> Option<String> {
     let policy = &file.study.policy;
     let stops = policy.stops(file.study.trials);
     let max = stops.last().filter(|_| stops.len() > 1)?;
@@ -45,7 +56,6 @@ fn cost(file: &StudyFile) -> Option<String> {
     let sum = stops.iter().try_fold(0u64, |sum, stop| sum.checked_add(*stop))?;
     let terms = listed(stops.iter().map(ToString::to_string), " + ");
     Some(format!(
-        "note: nothing passes {{{CHECKPOINT_DIR}}} to the script. Unless it keeps what it has trained in HPO_CHECKPOINT_DIR, it is trained anew \
-         for each rung: a trial to {unit} {max} then takes {terms} = {sum} {many}"
+        "note: {why} is trained anew for each rung: a trial to {unit} {max} then takes {terms} = {sum} {many}"
     ))
 }
