@@ -5,8 +5,10 @@ mod importance;
 mod overview;
 mod remaining;
 mod rungs;
+mod segments;
 
 pub use importance::{Importance, Importances, importance};
 pub use overview::Overview;
 pub use remaining::remaining;
 pub use rungs::{Foresight, foresight};
+pub use segments::{Ending, Run, Segment, Segments};

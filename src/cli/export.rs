@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::machines::{self, Machines, Needs};
 use super::number::trial;
-use super::output::{check_output, refuse_existing};
+use super::output::{check_output, refuse_existing, write};
 use super::study::{Studies, ask, print, read};
 use super::{CliError, export_trials, origin, run};
 use crate::executor;
@@ -95,17 +95,9 @@ impl Export {
             }
         }
         match &self.output {
-            Some(path) => self.write(path, &text),
+            Some(path) => write(path, text.as_bytes(), self.force),
             None => print(&text),
         }
-    }
-
-    fn write(&self, path: &Path, text: &str) -> Result<(), CliError> {
-        check_output(path, self.force)?;
-        export::write_whole(path, text.as_bytes()).map_err(|source| CliError::Output {
-            what: path.display().to_string(),
-            source,
-        })
     }
 }
 

@@ -19,6 +19,8 @@ mod machines;
 mod number;
 mod origin;
 mod output;
+mod plot;
+mod report;
 mod request;
 mod resume;
 mod retry;
@@ -102,6 +104,10 @@ enum Verb {
     Trials(trials::Trials),
     /// Show everything about one trial
     Show(show::Show),
+    /// Draw a picture of a study
+    Plot(plot::Plot),
+    /// Write a report of a study: its result, pictures, and what it was made with
+    Report(report::Report),
     /// Write the best configuration, the fine-tuned model, or all trials for other tools
     Export(export::Export),
     /// Create a study that knows results of something else
@@ -173,6 +179,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Verb::Rm(verb) => verb.run(&studies),
         Verb::Trials(verb) => verb.run(&studies),
         Verb::Show(verb) => verb.run(&studies),
+        Verb::Plot(verb) => verb.run(&studies),
+        Verb::Report(verb) => verb.run(&studies),
         Verb::Export(verb) => verb.run(&studies),
         Verb::Import(verb) => verb.run(&studies),
         Verb::Fsck(verb) => verb.run(&studies),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::CliError;
+use crate::export;
 
 /// Nothing is overwritten unless the user says so.
 pub(super) fn check_output(path: &Path, force: bool) -> Result<(), CliError> {
@@ -14,6 +15,15 @@ pub(super) fn check_output(path: &Path, force: bool) -> Result<(), CliError> {
         )),
         false => Ok(()),
     }
+}
+
+/// Writes a file whole or not at all. Nothing is overwritten unless the user says so.
+pub(super) fn write(path: &Path, bytes: &[u8], force: bool) -> Result<(), CliError> {
+    check_output(path, force)?;
+    export::write_whole(path, bytes).map_err(|source| CliError::Output {
+        what: path.display().to_string(),
+        source,
+    })
 }
 
 /// A model directory is never overwritten.

@@ -6,13 +6,17 @@ use crate::executor::Own;
 
 /// The version, the commit if it is known, and what the embedding trainer says of itself.
 pub(super) fn whole() -> String {
-    let commit = option_env!("HPO_COMMIT").filter(|commit| !commit.is_empty());
-    let commit = commit.unwrap_or("unknown");
+    let commit = commit().unwrap_or("unknown");
     format!(
         "{}\ncommit: {commit}\ntrainer: {}",
         env!("CARGO_PKG_VERSION"),
         trainer()
     )
+}
+
+/// The commit that the program was built from, if it is known.
+pub(super) fn commit() -> Option<&'static str> {
+    option_env!("HPO_COMMIT").filter(|commit| !commit.is_empty())
 }
 
 fn trainer() -> String {

@@ -236,5 +236,13 @@ fn made_from(first: &Record) -> (Option<String>, Option<Origin>) {
     (file_sha256.clone(), origin.as_deref().cloned())
 }
 
+/// The version of the program that made a study, by its first record.
+fn made_by(first: &Record) -> String {
+    let Fact::StudyCreated { version, .. } = &first.fact else {
+        return String::new();
+    };
+    version.clone()
+}
+
 #[cfg(test)]
 mod tests;

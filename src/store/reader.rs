@@ -8,7 +8,8 @@ use super::journal::{JournalReader, JournalWriter};
 use super::keeper::{Kept, Unchecked, bring_up};
 use super::lines::more_than;
 use super::{
-    Committer, Store, StoreError, StudyDirectory, StudyLock, acknowledged, first_record, foreign, in_use, made_from,
+    Committer, Store, StoreError, StudyDirectory, StudyLock, acknowledged, first_record, foreign, in_use, made_by,
+    made_from,
 };
 use crate::study::{Origin, Record, Study};
 
@@ -20,6 +21,7 @@ pub struct StudyReader {
     study: Study,
     file_sha256: Option<String>,
     origin: Option<Origin>,
+    version: String,
 }
 
 impl StudyReader {
@@ -44,6 +46,7 @@ impl StudyReader {
             directory,
             file_sha256,
             origin,
+            version: made_by(&first),
         };
         reader.refresh(each)?;
         Ok(reader)
@@ -139,6 +142,11 @@ impl StudyReader {
     /// What the study was created from and on; none if that is unknown.
     pub fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
+    }
+
+    /// The version of `hpo` that created the study.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// Where the study lies.

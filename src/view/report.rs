@@ -149,7 +149,7 @@ pub(super) fn state(overview: &Overview, running: bool) -> &'static str {
     }
 }
 
-fn compute(overview: &Overview) -> String {
+pub(super) fn compute(overview: &Overview) -> String {
     let trained = overview.trained_resource;
     if trained == 0 {
         return String::new();
@@ -174,7 +174,7 @@ fn compute(overview: &Overview) -> String {
 }
 
 /// What comes after the search, before it has begun.
-fn to_be_confirmed(overview: &Overview) -> String {
+pub(super) fn to_be_confirmed(overview: &Overview) -> String {
     match overview.spec.confirmation.filter(|_| !overview.search_over) {
         Some(ConfirmationSpec { configurations, seeds }) => {
             let are = if configurations == 1 { "is" } else { "are" };
@@ -185,13 +185,13 @@ fn to_be_confirmed(overview: &Overview) -> String {
 }
 
 /// How well rungs predict the next ones.
-fn foretold(overview: &Overview) -> String {
+pub(super) fn foretold(overview: &Overview) -> String {
     let unit = overview.spec.policy.unit;
     overview.foresight.iter().map(|one| one.text(unit) + "\n").collect()
 }
 
 /// Which parameters matter.
-fn important(overview: &Overview) -> String {
+pub(super) fn important(overview: &Overview) -> String {
     let Some(importances) = &overview.importance else {
         return String::new();
     };
@@ -214,7 +214,7 @@ fn called(spec: &StudySpec) -> &str {
     }
 }
 
-fn best_line(overview: &Overview, best: &TrialSummary) -> String {
+pub(super) fn best_line(overview: &Overview, best: &TrialSummary) -> String {
     let Some((resource, value)) = best.best_at.zip(best.objective) else {
         return String::new();
     };
@@ -242,7 +242,7 @@ fn best_line(overview: &Overview, best: &TrialSummary) -> String {
 }
 
 /// What the curves of all trials show together; empty if there is nothing to say.
-fn findings(overview: &Overview, directory: &StudyDirectory) -> String {
+pub(super) fn findings(overview: &Overview, directory: &StudyDirectory) -> String {
     let lines = overview.findings.iter().map(|summary| {
         let advice = summary.advice.as_ref();
         let advice = advice.map_or(String::new(), |advice| format!("    {advice}\n"));

@@ -22,6 +22,7 @@ mod notify;
 mod objective;
 mod origin;
 mod python;
+mod report;
 mod script;
 mod simulate;
 mod slurm;
