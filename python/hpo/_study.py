@@ -24,6 +24,8 @@ from ._messages import measured
 _PROTOCOL = 1
 #: How much of what `hpo` has printed an error shows.
 _LINES_OF_AN_ERROR = 40
+#: How many seconds the last of it may take to arrive once `hpo` has ended.
+_LAST_WORDS = 5
 
 
 class StudyError(RuntimeError):
@@ -231,7 +233,9 @@ class Study:
             # Ctrl-C interrupts this program, which then closes the study.
             start_new_session=True,
         )
-        self._threads = [self._thread(self._accept), self._thread(self._read_errors), self._thread(self._wait)]
+        self._thread(self._accept)
+        self._errors = self._thread(self._read_errors)
+        self._thread(self._wait)
 
     def _thread(self, run: Any, *arguments: Any) -> threading.Thread:
         thread = threading.Thread(target=run, args=arguments, daemon=True)
@@ -349,6 +353,8 @@ class Study:
         assert self._search.stdout is not None
         outcome = self._search.stdout.read().decode("utf-8", "replace")
         self._search.wait()
+        # What it has said last is why it ended; a process that it has left behind may keep the pipe open.
+        self._errors.join(_LAST_WORDS)
         if self._verbose and outcome:
             print(outcome)
         self._orders.put(None)
