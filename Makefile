@@ -111,15 +111,15 @@ bench-store:
 	cargo build --locked --release -p hpo --bin hpo --example big_journal
 	python3 benches/store.py --hpo $(TARGET)/release/hpo --generate $(TARGET)/release/examples/big_journal
 
-EXPORTS := .cache/exports
-$(EXPORTS)/ready: tests/export/requirements.txt
-	python3 -m venv $(EXPORTS)
-	$(EXPORTS)/bin/python -m pip install -q -r tests/export/requirements.txt
+# The Python packages that a check needs.
+.cache/%/ready: tests/%/requirements.txt
+	python3 -m venv .cache/$*
+	.cache/$*/bin/python -m pip install -q -r $<
 	touch $@
 
-check-exports: $(EXPORTS)/ready
+check-exports: .cache/export/ready
 	cargo build --locked -p hpo
-	$(EXPORTS)/bin/python tests/export/check.py $(TARGET)/debug/hpo optuna pandas polars tensorboard mlflow
+	.cache/export/bin/python tests/export/check.py $(TARGET)/debug/hpo optuna pandas polars tensorboard mlflow
 
 # Against the schemas of Kubernetes, with no cluster.
 SCHEMAS := .cache/kubernetes
@@ -131,15 +131,9 @@ $(SCHEMAS)/ready: tests/kubernetes/requirements.txt
 check-manifests: $(SCHEMAS)/ready
 	PYTHONPATH=$(SCHEMAS) python3 -m kubernetes_validate --strict --quiet examples/kubernetes/*.yaml
 
-RAY := .cache/ray
-$(RAY)/ready: tests/ray/requirements.txt
-	python3 -m venv $(RAY)
-	$(RAY)/bin/python -m pip install -q -r tests/ray/requirements.txt
-	touch $@
-
-check-ray: $(RAY)/ready
+check-ray: .cache/ray/ready
 	cargo build --locked -p hpo
-	$(RAY)/bin/python tests/ray/check.py $(TARGET)/debug/hpo
+	.cache/ray/bin/python tests/ray/check.py $(TARGET)/debug/hpo
 
 bench-script:
 	cargo build --locked --release -p hpo --bin hpo

@@ -7,6 +7,7 @@ use hpo_protocol::Values;
 use hpo_protocol::embedding::{EXAMINE, Examined, Flaw, release};
 
 use super::Own;
+use super::gpu::Gpu;
 use crate::diagnostic::visible;
 
 /// Why the trainer has not examined base models.
@@ -52,7 +53,7 @@ pub fn examine(settings: &Values) -> Result<Vec<Flaw>, ExamineError> {
     };
     let mut command = Command::new(&program);
     // A GPU would be of no use for the moment that it takes.
-    let command = command.arg(EXAMINE).env("CUDA_VISIBLE_DEVICES", "");
+    let command = command.arg(EXAMINE).env(Gpu::VISIBLE, "");
     let streams = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
