@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests of the documentation: every link to a file or a heading of the project leads somewhere."""
+"""Tests of the documentation: links lead somewhere, quoted messages are the program's, commands are ones that it has."""
 import re
 import subprocess
 import unittest
@@ -7,6 +7,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+# Comments and characters in quotes are recognised so that quotes in them begin no text.
+RUST = re.compile(
+    r"""//[^\n]*|/\*.*?\*/|'(?:\\.|[^\\'])'|r(?P<fence>\#*)"(?P<raw>.*?)"(?P=fence)|"(?P<text>(?:\\.|[^"\\])*)\"""", re.DOTALL
+)
+ESCAPES = {"n": "\n", "t": "\t"}
 
 
 def lines(page):
@@ -31,12 +36,39 @@ def anchors(page):
     return found
 
 
+def messages():
+    """The lines of all texts in the program's source, with `…` for what is put in."""
+    for source in tracked("src/*.rs", "trials/*/src/*.rs", ":!*tests*"):
+        code, _, _ = source.read_text().partition("#[cfg(test)]\nmod tests {")
+        for literal in RUST.finditer(code):
+            text = literal["raw"] or literal["text"] or ""
+            text = re.sub(r"\\\n\s*", "", text)
+            text = re.sub(r"\\(.)", lambda escape: ESCAPES.get(escape[1], escape[1]), text)
+            text = re.sub(r"\{\{|\}\}|\{[^{}]*\}", lambda part: {"{{": "{", "}}": "}"}.get(part[0], "…"), text)
+            yield from text.split("\n")
+
+
+def quoted(page):
+    """The messages that a page quotes, by the number of their line."""
+    block = None
+    for number, line in enumerate(page.read_text().splitlines(), 1):
+        if line.startswith("```"):
+            block = line.removeprefix("```") if block is None else None
+        elif block == "text":
+            yield number, line.strip()
+
+
+def tracked(*patterns):
+    """The files of the project that match."""
+    command = ["git", "ls-files", "-z", "--", *patterns]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [ROOT / name for name in listed.split("\0") if name]
+
+
 class Docs(unittest.TestCase):
     def test_no_link_is_dead(self):
-        listed = subprocess.run(["git", "ls-files", "-z", "*.md"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-        pages = [ROOT / name for name in listed.split("\0") if name]
         dead, seen = [], 0
-        for page in pages:
+        for page in tracked("*.md"):
             for number, line in lines(page):
                 for link in LINK.findall(re.sub(r"`[^`]*`", "", line)):
                     if re.match(r"[a-z]+:", link):
@@ -47,6 +79,18 @@ class Docs(unittest.TestCase):
                     if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
                         dead.append(f"{page.relative_to(ROOT)}:{number}: {link}")
         self.assertEqual([], dead)
+        self.assertGreater(seen, 50)
+
+    def test_messages_are_quoted_as_the_program_has_them(self):
+        known = "\n".join(messages())
+        page = ROOT / "docs/failures.md"
+        wrong, seen = [], 0
+        for number, line in quoted(page):
+            seen += 1
+            words = ".*".join(re.escape(part) for part in line.split("…"))
+            if len(line.replace("…", "")) < 8 or not re.search(rf"^[ ]*{words}$", known, re.MULTILINE):
+                wrong.append(f"{page.relative_to(ROOT)}:{number}: {line}")
+        self.assertEqual([], wrong)
         self.assertGreater(seen, 50)
 
 
