@@ -6,12 +6,32 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+FAILURES = ROOT / "docs/failures.md"
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # Comments and characters in quotes are recognised so that quotes in them begin no text.
 RUST = re.compile(
     r"""//[^\n]*|/\*.*?\*/|'(?:\\.|[^\\'])'|r(?P<fence>\#*)"(?P<raw>.*?)"(?P=fence)|"(?P<text>(?:\\.|[^"\\])*)\"""", re.DOTALL
 )
+PYTHON = re.compile(r"""#[^\n]*|\"{3}.*?\"{3}|(?P<quote>["'])(?P<text>(?:\\.|(?!(?P=quote))[^\\\n])*)(?P=quote)""", re.DOTALL)
 ESCAPES = {"n": "\n", "t": "\t"}
+# Where kinds of failures are defined: each has an entry.
+KINDS = (
+    "src/cli/error.rs",
+    "src/executor/agent/ask.rs",
+    "src/executor/agent/probe.rs",
+    "src/executor/checkpoint.rs",
+    "src/executor/examine.rs",
+    "src/executor/failure.rs",
+    "src/executor/launcher/mod.rs",
+    "src/executor/launcher/slurm/client.rs",
+    "src/executor/sanitize.rs",
+    "src/executor/single_export.rs",
+    "src/scheduler/job.rs",
+    "src/session/mod.rs",
+    "src/store/committer.rs",
+    "src/store/journal/mod.rs",
+    "src/store/mod.rs",
+)
 
 
 def lines(page):
@@ -36,16 +56,20 @@ def anchors(page):
     return found
 
 
-def messages():
-    """The lines of all texts in the program's source, with `…` for what is put in."""
-    for source in tracked("src/*.rs", "trials/*/src/*.rs", ":!*tests*"):
-        code, _, _ = source.read_text().partition("#[cfg(test)]\nmod tests {")
-        for literal in RUST.finditer(code):
-            text = literal["raw"] or literal["text"] or ""
-            text = re.sub(r"\\\n\s*", "", text)
-            text = re.sub(r"\\(.)", lambda escape: ESCAPES.get(escape[1], escape[1]), text)
-            text = re.sub(r"\{\{|\}\}|\{[^{}]*\}", lambda part: {"{{": "{", "}}": "}"}.get(part[0], "…"), text)
-            yield from text.split("\n")
+def texts(source):
+    """The texts in a source, with `…` for what is put in, and whether each is the message of an error's kind."""
+    code, _, _ = source.read_text().partition("#[cfg(test)]\nmod tests {")
+    for literal in (PYTHON if source.suffix == ".py" else RUST).finditer(code):
+        text = literal["text"] or (literal.groupdict().get("raw") or "")
+        text = re.sub(r"\\\n\s*", "", text)
+        text = re.sub(r"\\(.)", lambda escape: ESCAPES.get(escape[1], escape[1]), text)
+        text = re.sub(r"\{\{|\}\}|\{[^{}]*\}", lambda part: {"{{": "{", "}}": "}"}.get(part[0], "…"), text)
+        yield text, code[: literal.start()].rstrip().endswith("#[error(")
+
+
+def pattern(message):
+    """What finds a quoted message among those of the program."""
+    return ".*".join(re.escape(part) for part in message.split("…"))
 
 
 def quoted(page):
@@ -82,16 +106,23 @@ class Docs(unittest.TestCase):
         self.assertGreater(seen, 50)
 
     def test_messages_are_quoted_as_the_program_has_them(self):
-        known = "\n".join(messages())
-        page = ROOT / "docs/failures.md"
+        sources = tracked("src/*.rs", "trials/*/src/*.rs", "python/hpo/*.py", ":!*tests*")
+        known = "\n".join(text for source in sources for text, _ in texts(source))
         wrong, seen = [], 0
-        for number, line in quoted(page):
+        for number, line in quoted(FAILURES):
             seen += 1
-            words = ".*".join(re.escape(part) for part in line.split("…"))
-            if len(line.replace("…", "")) < 8 or not re.search(rf"^[ ]*{words}$", known, re.MULTILINE):
-                wrong.append(f"{page.relative_to(ROOT)}:{number}: {line}")
+            if len(line.replace("…", "")) < 8 or not re.search(rf"^[ ]*{pattern(line)}$", known, re.MULTILINE):
+                wrong.append(f"{FAILURES.relative_to(ROOT)}:{number}: {line}")
         self.assertEqual([], wrong)
-        self.assertGreater(seen, 50)
+        self.assertGreater(seen, 100)
+
+    def test_every_kind_of_failure_has_an_entry(self):
+        entries = re.compile("|".join(pattern(line) for _, line in quoted(FAILURES)))
+        kinds = [text for name in KINDS for text, is_kind in texts(ROOT / name) if is_kind]
+        # What only passes on another message has none of its own.
+        own = [text for text in kinds if re.search(r"\w{3} ", text)]
+        self.assertEqual([], [text for text in own if not any(entries.fullmatch(line) for line in text.split("\n"))])
+        self.assertGreater(len(own), 40)
 
 
 if __name__ == "__main__":
