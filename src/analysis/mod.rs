@@ -1,12 +1,14 @@
 //! What the records of a study show: numbers without words, each a pure function of the study.
 
 pub mod diagnosis;
+mod explanation;
 mod importance;
 mod overview;
 mod remaining;
 mod rungs;
 mod segments;
 
+pub use explanation::{Decided, Drawing, Explainer, Explanation, First, Happened, Opening, Outcome, Step};
 pub use importance::{Importance, Importances, importance};
 pub use overview::Overview;
 pub use remaining::remaining;

@@ -1,10 +1,12 @@
 //! The command line: one file per verb.
 
 mod agent;
+mod audit;
 mod checked;
 mod completions;
 mod doctor;
 mod error;
+mod explain;
 mod export;
 mod export_trials;
 mod from;
@@ -54,7 +56,7 @@ use limits::Needs;
 use study::Studies;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 the study failed, 2 bad input, 3 the study can't be opened (missing, foreign, damaged, in use) or \
+Exit codes: 0 done, 1 the study failed or audit found a difference, 2 bad input, 3 the study can't be opened (missing, foreign, damaged, in use) or \
 fsck found damage, 130 stopped by the user";
 
 /// The variable that says where studies are kept.
@@ -106,6 +108,10 @@ enum Verb {
     Trials(trials::Trials),
     /// Show everything about one trial
     Show(show::Show),
+    /// Explain a trial: why it was drawn, and why it was stopped or promoted at each rung
+    Explain(explain::Explain),
+    /// Take every decision of a study again, and say which this version would take otherwise
+    Audit(audit::Audit),
     /// Draw a picture of a study
     Plot(plot::Plot),
     /// Write a report of a study: its result, pictures, and what it was made with
@@ -181,6 +187,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Verb::Rm(verb) => verb.run(&studies),
         Verb::Trials(verb) => verb.run(&studies),
         Verb::Show(verb) => verb.run(&studies),
+        Verb::Explain(verb) => verb.run(&studies),
+        Verb::Audit(verb) => verb.run(&studies),
         Verb::Plot(verb) => verb.run(&studies),
         Verb::Report(verb) => verb.run(&studies),
         Verb::Export(verb) => verb.run(&studies),

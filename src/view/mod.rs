@@ -1,9 +1,11 @@
 //! Output for people: made from the records only, and never changing them.
 
+mod audit;
 mod confirmation;
 pub mod doctor;
 mod earlier;
 mod examination;
+mod explanation;
 mod findings;
 mod format;
 mod history;
@@ -17,8 +19,10 @@ mod space;
 mod table;
 mod untrained;
 
+pub use audit::audit;
 pub use earlier::{earlier, left_out};
 pub use examination::examination;
+pub use explanation::explanation;
 pub use format::notify;
 pub use history::{PastStudy, history};
 pub use page::{Page, Reported};

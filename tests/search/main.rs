@@ -28,3 +28,4 @@ mod simulate;
 mod slurm;
 mod spaces;
 mod ssh;
+mod why;
