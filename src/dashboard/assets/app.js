@@ -1,0 +1,1 @@
+fetch("api/studies").then((answer) => answer.text()).then((text) => { document.getElementById("text").textContent = text; });
