@@ -90,7 +90,7 @@ impl Dashboard {
         tokio::select! {
             () = dashboard.serve() => {}
             () = signals.received() => {}
-            () = end_ofinput(), if self.beside => {}
+            () = end_of_input(), if self.beside => {}
         }
         Ok(())
     }
@@ -111,25 +111,26 @@ impl Dashboard {
     /// Why the port can't be listened on.
     fn unheard(&self, error: &std::io::Error) -> CliError {
         let (address, port) = (self.listen, self.port.unwrap_or_default());
-        match error.kind() {
-            ErrorKind::AddrInUse => CliError::usage(
+        let (message, help) = match error.kind() {
+            kind if kind == ErrorKind::AddrInUse => (
                 format!("port {port} of {address} is in use"),
                 "name another port, or leave it out to have a free one",
             ),
-            ErrorKind::AddrNotAvailable => CliError::usage(
+            kind if kind == ErrorKind::AddrNotAvailable => (
                 format!("{address} is no address of this machine"),
                 "name one that is, or 0.0.0.0 for all",
             ),
-            ErrorKind::PermissionDenied => CliError::usage(
+            kind if kind == ErrorKind::PermissionDenied => (
                 format!("port {port} of {address} can't be listened on: {error}"),
                 "name a port from 1024 on",
             ),
-            _ => CliError::Failed(format!("can't listen on {address}: {error}")),
-        }
+            _ => return CliError::Failed(format!("can't listen on {address}: {error}")),
+        };
+        CliError::usage(message, help)
     }
 }
 
-async fn end_ofinput() {
+async fn end_of_input() {
     let mut input = tokio::io::stdin();
     // What there is to read says nothing.
     while input.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {}
