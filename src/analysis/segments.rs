@@ -153,6 +153,11 @@ impl Segments {
         &self.segments
     }
 
+    /// The places among all of those that run.
+    pub fn running(&self) -> impl Iterator<Item = usize> {
+        self.open.iter().copied()
+    }
+
     /// The runs of schedulers, one after the other.
     pub fn runs(&self) -> &[Run] {
         &self.runs

@@ -3,6 +3,7 @@
 mod agent;
 mod checked;
 mod completions;
+mod dashboard;
 mod doctor;
 mod error;
 mod export;
@@ -104,6 +105,8 @@ enum Verb {
     Trials(trials::Trials),
     /// Show everything about one trial
     Show(show::Show),
+    /// Serve a page for all studies of a directory, which shows what happens while it happens
+    Dashboard(dashboard::Dashboard),
     /// Draw a picture of a study
     Plot(plot::Plot),
     /// Write a report of a study: its result, pictures, and what it was made with
@@ -179,6 +182,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Verb::Rm(verb) => verb.run(&studies),
         Verb::Trials(verb) => verb.run(&studies),
         Verb::Show(verb) => verb.run(&studies),
+        Verb::Dashboard(verb) => verb.run(&studies),
         Verb::Plot(verb) => verb.run(&studies),
         Verb::Report(verb) => verb.run(&studies),
         Verb::Export(verb) => verb.run(&studies),

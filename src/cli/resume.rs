@@ -53,6 +53,7 @@ impl Resume {
         let (slots, notified) = kept.map(|file| (file.slots, file.notify)).unwrap_or_default();
         let settings = self.slots.over(&slots)?;
         let trainer = origin::trainer(&reader)?;
-        run::go_on(&directory, reader, &trainer, &settings, None, notified.as_ref(), &again).map(drop)
+        let around = self.slots.around(notified.as_ref(), &again);
+        run::go_on(&directory, reader, &trainer, &settings, None, around).map(drop)
     }
 }

@@ -105,8 +105,8 @@ pub(super) fn search(
             Ok(trainer) => {
                 // Its base models are those that were examined.
                 tell_data(study_file::check_files(file, |_| Vec::new())?);
-                let (limits, notified) = (Some(wanted.limits()), file.notify.as_ref());
-                run::go_on(&directory, reader, &trainer, &settings, limits, notified, again)?;
+                let around = arguments.around(file.notify.as_ref(), again);
+                run::go_on(&directory, reader, &trainer, &settings, Some(wanted.limits()), around)?;
                 return Ok(directory);
             }
         }
@@ -124,8 +124,7 @@ pub(super) fn search(
         &trainer,
         &machines,
         None,
-        file.notify.as_ref(),
-        again,
+        arguments.around(file.notify.as_ref(), again),
     )?;
     Ok(directory)
 }

@@ -141,10 +141,15 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
 const LIMITED: &str = "at its limit";
 
 pub(super) fn state(overview: &Overview, running: bool) -> &'static str {
-    match (running, overview.finished) {
+    state_of(overview.finished, overview.halted, running)
+}
+
+/// The word for the state of a study that has finished or not, that a limit may have ended, and that a process may have.
+pub fn state_of(finished: bool, halted: Option<Limit>, running: bool) -> &'static str {
+    match (running, finished) {
         (true, _) => "running",
         (false, true) => "finished",
-        (false, false) if overview.halted.is_some() => LIMITED,
+        (false, false) if halted.is_some() => LIMITED,
         (false, false) => "stopped",
     }
 }
