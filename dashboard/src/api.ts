@@ -12,32 +12,35 @@ export interface Problem {
     fix: string | null;
 }
 
-/** An entry of the list of studies. Of a damaged study only the first four are sure to be there. */
-export interface Listed {
+/** An entry of the list of studies. */
+export interface Listed extends Partial<Known> {
     name: string;
     state: string;
     running: boolean;
     error: Problem | null;
-    objective: { metric: string; direction: Direction } | null;
+}
+
+/** What is not known of a damaged study. */
+interface Known {
+    objective: { metric: string; direction: Direction };
     best: { trial: number; value: number } | null;
     untrained: number | null;
-    trials: number | null;
-    decided: number | null;
-    failed: number | null;
-    planned: number | null;
+    trials: number;
+    decided: number;
+    planned: number;
     model: string | null;
     data: string | null;
-    started: number | null;
-    updated: number | null;
-    unit: string | null;
-    resource_trained: number | null;
-    slot_ms: number | null;
+    updated: number;
+    unit: string;
+    resource_trained: number;
+    slot_ms: number;
 }
 
 export interface AllStudies {
     directory: string;
     can_change: boolean;
     version: string;
+    error: Problem | null;
     studies: Listed[];
 }
 
@@ -130,7 +133,7 @@ export type Outcome = "running" | "done" | "stopped" | "failed";
 /** Its place in the list, slot, trial, from and to in time (null: it still runs), from and to in resource, outcome, ahead of a decision. */
 export type Segment = [number, number, number, number, number | null, number, number, Outcome, boolean];
 /** When, trial, rung, what was decided, to which rung it goes on, its place among those compared and how many these are. */
-export type Decision = [number, number, number, string, number | null, [number, number] | null];
+export type Decision = [number, number, number, string, number | null, ([number, number] | null)?];
 
 export interface Snapshot {
     revision: number;
@@ -138,6 +141,11 @@ export interface Snapshot {
     trials: WireTrial[];
     segments: Segment[];
     decisions: Decision[];
+}
+
+/** What is sent of a study that can't be read. */
+export interface Unreadable {
+    study: { name: string; error: Problem };
 }
 
 /** What is new or has changed since revision `after`, each whole. */
@@ -197,6 +205,10 @@ export function get<T>(path: string): Promise<T> {
 
 export function post(path: string, body: unknown): Promise<{ message: string }> {
     return answer(fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }));
+}
+
+export function isReadable(snapshot: Snapshot | Unreadable): snapshot is Snapshot {
+    return "objective" in snapshot.study;
 }
 
 /** The path of a study, or of something in it. */

@@ -1,6 +1,6 @@
 // Loads what is looked at, and keeps it up to date.
 import { effect, signal, untracked } from "@preact/signals";
-import { Refusal, get, studyPath, type AllStudies, type Delta, type Listed, type Snapshot } from "./api";
+import { Refusal, get, isReadable, studyPath, type AllStudies, type Delta, type Listed, type Snapshot, type Unreadable } from "./api";
 import { Events, type Connection, type Message } from "./events";
 import { Study } from "./model";
 import { study, studyName } from "./view";
@@ -29,8 +29,17 @@ function heardOfAll({ event, data }: Message): void {
     }
 }
 
+function show(snapshot: Snapshot | Unreadable): void {
+    if (isReadable(snapshot)) {
+        failure.value = null;
+        study.value = Study.from(snapshot);
+    } else {
+        failed(new Refusal(0, snapshot.study.error.text, snapshot.study.error.fix, null));
+    }
+}
+
 function heardOfOne({ event, data }: Message): void {
-    if (event === "snapshot") study.value = Study.from(JSON.parse(data) as Snapshot);
+    if (event === "snapshot") show(JSON.parse(data) as Snapshot | Unreadable);
     else if (event === "delta") study.value = study.value?.with(JSON.parse(data) as Delta) ?? null;
     else if (event === "gone") {
         events?.close();
@@ -57,11 +66,11 @@ export function load(): void {
     study.value = null;
     connection.value = { kind: "connecting" };
     const all = get<AllStudies>("/api/studies").then((answer) => (studies.value = answer));
-    const one = name === null ? all : get<Snapshot>(studyPath(name));
+    const one = name === null ? all : get<Snapshot | Unreadable>(studyPath(name));
     one.then(
         (answer) => {
             if (mine !== asked) return;
-            if (name !== null) study.value = Study.from(answer as Snapshot);
+            if (name !== null) show(answer as Snapshot | Unreadable);
             follow(name);
         },
         (error: unknown) => mine === asked && failed(error),

@@ -194,7 +194,7 @@ export function Plot(props: PlotProps): JSX.Element {
     return (
         <figure class={small ? "plot small" : "plot"}>
             <figcaption>
-                <h3>{title}</h3>
+                {small ? <h3>{title}</h3> : <h2>{title}</h2>}
                 {props.controls}
                 {!small && (
                     <span class="zoom">

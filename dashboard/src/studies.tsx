@@ -1,7 +1,7 @@
 // The list of all studies of a directory, and a comparison of some of them.
 import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { get, studyPath, type Listed, type Snapshot } from "./api";
+import { get, isReadable, studyPath, type Listed, type Snapshot, type Unreadable } from "./api";
 import { valueAxis } from "./axes";
 import { Line } from "./compare";
 import { NumberField } from "./fields";
@@ -21,6 +21,7 @@ export function Studies(): JSX.Element {
     const [text, setText] = useState("");
     const all = studies.value;
     if (!all) return <p class="wait">Loading…</p>;
+    const { error } = all;
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
     const shown = all.studies.filter((study) => words.every((word) => `${study.name} ${study.state} ${study.model ?? ""} ${study.data ?? ""} ${study.objective?.metric ?? ""}`.toLowerCase().includes(word)));
     return (
@@ -33,6 +34,7 @@ export function Studies(): JSX.Element {
                     <input id={SEARCH_STUDIES} type="search" placeholder="name, state, model, data" value={text} onInput={(event) => setText(event.currentTarget.value)} />
                 </label>
             </header>
+            {error && <p class="bad" role="alert">{error.text} {error.fix}</p>}
             {all.studies.length === 0 ? (
                 <p class="empty">There is no study here yet. <code>hpo search FILE</code> begins one, and it appears here.</p>
             ) : (
@@ -79,7 +81,7 @@ function Entry({ entry }: { entry: Listed }): JSX.Element {
     const { name, state, error, best, objective, decided, planned, trials, unit } = entry;
     return (
         <tr>
-            <td><input type="checkbox" checked={comparedStudies.value.includes(name)} disabled={trials === null} aria-label={`Compare ${name}`} onChange={() => toggle(name)} /></td>
+            <td><input type="checkbox" checked={comparedStudies.value.includes(name)} disabled={trials === undefined} aria-label={`Compare ${name}`} onChange={() => toggle(name)} /></td>
             <th scope="row">
                 <a href={`#/${encodeURIComponent(name)}`} onClick={(event) => {
                     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -91,10 +93,10 @@ function Entry({ entry }: { entry: Listed }): JSX.Element {
             <td><State state={state} /></td>
             <td class="progress">{planned ? <Progress decided={decided ?? 0} planned={planned} /> : "–"}</td>
             <td>{best && objective ? <>{objective.metric} <strong>{short(best.value)}</strong> <span class="faint">trial {best.trial}</span></> : "–"}</td>
-            <td>{entry.untrained === null ? "–" : short(entry.untrained)}</td>
-            <td>{entry.model ?? "–"}</td>
-            <td>{entry.data ?? "–"}</td>
-            <td>{entry.resource_trained === null ? "–" : `${entry.resource_trained.toLocaleString("en")} ${unit ?? ""}${entry.resource_trained === 1 ? "" : "s"}`}{entry.slot_ms ? <div class="faint">{duration(entry.slot_ms)}</div> : ""}</td>
+            <td>{short(entry.untrained ?? NaN)}</td>
+            <td><span class="clamped" title={entry.model ?? ""}>{entry.model ?? "–"}</span></td>
+            <td><span class="clamped" title={entry.data ?? ""}>{entry.data ?? "–"}</span></td>
+            <td>{entry.resource_trained === undefined ? "–" : `${entry.resource_trained.toLocaleString("en")} ${unit ?? ""}${entry.resource_trained === 1 ? "" : "s"}`}{entry.slot_ms ? <div class="faint">{duration(entry.slot_ms)}</div> : ""}</td>
             <td>{moment(entry.updated)}</td>
         </tr>
     );
@@ -119,8 +121,8 @@ function useSnapshots(names: string[]): Map<string, Study | string> {
     useEffect(() => {
         for (const name of names) {
             if (known.has(name)) continue;
-            get<Snapshot>(studyPath(name)).then(
-                (snapshot) => setKnown((before) => new Map(before).set(name, Study.from(snapshot))),
+            get<Snapshot | Unreadable>(studyPath(name)).then(
+                (snapshot) => setKnown((before) => new Map(before).set(name, isReadable(snapshot) ? Study.from(snapshot) : snapshot.study.error.text)),
                 (error: unknown) => setKnown((before) => new Map(before).set(name, error instanceof Error ? error.message : String(error))),
             );
         }

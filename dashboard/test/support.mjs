@@ -64,7 +64,7 @@ for epoch in range(options.start + 1, options.epochs + 1):
 `;
 
 /** Writes the file of a study of the trainer above, and returns its path. */
-export function studyFile(directory, name, { trials, gate = null, faults = true }) {
+export function studyFile(directory, name, { trials, gate = null, faults = true, loss = "<b>cosine</b>" }) {
     mkdirSync(directory, { recursive: true });
     writeFileSync(join(directory, "train.py"), TRAINER);
     const file = join(directory, `${name}.toml`);
@@ -73,7 +73,7 @@ export function studyFile(directory, name, { trials, gate = null, faults = true 
         file,
         `[study]
 trials = ${trials}
-max_failures = 100
+retries = 0
 
 [policy]
 max_resource = 9
@@ -87,7 +87,7 @@ metrics = { loss = 'val_loss=(\\S+)', recall = 'recall=([0-9.]+)', resource = 'e
 
 [space]
 learning_rate = { type = "log_uniform", low = 1e-5, high = 1.0 }
-loss = { type = "choice", values = ["triplet", "<b>cosine</b>"] }
+loss = { type = "choice", values = ["triplet", "${loss}"] }
 margin = { type = "uniform", low = 0.0, high = 1.0, when = { loss = "triplet" } }
 fault = { type = "uniform", low = 0.0, high = ${faults ? 1.0 : 0.5} }
 `,

@@ -65,27 +65,29 @@ export function Importance({ study, trials }: { study: Study; trials: Trial[] })
     const explained = importance && `A model of all trials explains ${percent(importance.explained)} of the variance of ${study.objectiveName}; the full bars are the shares in it that a parameter has, with its interactions.`;
     return (
         <figure class="plot">
-            <figcaption><h3>Importance of parameters</h3></figcaption>
-            <table class="importance">
-                <thead>
-                    <tr>
-                        <th scope="col">parameter</th>
-                        <th scope="col">all trials</th>
-                        <th scope="col">alone</th>
-                        <th scope="col">selected trials</th>
-                    </tr>
-                </thead>
-                <tbody>
-                    {rows.map(({ name, model, here }) => (
-                        <tr key={name}>
-                            <th scope="row">{name}</th>
-                            <td><Bar share={model?.total ?? null} kind="full" /></td>
-                            <td>{model ? percent(model.alone) : "–"}</td>
-                            <td><Bar share={here} kind="here" /></td>
+            <figcaption><h2>Importance of parameters</h2></figcaption>
+            <div class="scroll" tabIndex={0} role="region" aria-label="Importance of parameters">
+                <table class="importance">
+                    <thead>
+                        <tr>
+                            <th scope="col">parameter</th>
+                            <th scope="col">all trials</th>
+                            <th scope="col">alone</th>
+                            <th scope="col">selected trials</th>
                         </tr>
-                    ))}
-                </tbody>
-            </table>
+                    </thead>
+                    <tbody>
+                        {rows.map(({ name, model, here }) => (
+                            <tr key={name}>
+                                <th scope="row">{name}</th>
+                                <td><Bar share={model?.total ?? null} kind="full" /></td>
+                                <td>{model ? percent(model.alone) : "–"}</td>
+                                <td><Bar share={here} kind="here" /></td>
+                            </tr>
+                        ))}
+                    </tbody>
+                </table>
+            </div>
             <p class="about">
                 {explained ?? "The study has too few trials for a model of all, or the values can't be predicted from the parameters."} For the trials that pass the filter: the share of the
                 variance of their ranks that the parameter explains by itself{rows.every(({ here }) => here === null) ? `, from ${3 * BINS} trials with a value on` : ""}.

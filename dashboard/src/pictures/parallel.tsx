@@ -97,7 +97,7 @@ export function Parallel({ study, trials }: { study: Study; trials: Trial[] }): 
     return (
         <figure class="plot">
             <figcaption>
-                <h3>Parallel coordinates</h3>
+                <h2>Parallel coordinates</h2>
                 <LogSwitch axis={objective} />
             </figcaption>
             <div class="surface scroll" ref={element} role="img" tabIndex={0} aria-label="Parallel coordinates" aria-describedby="about-parallel" style={{ height: `${HEIGHT + 14}px` }}>

@@ -95,12 +95,12 @@ export function Timeline({ study, trials }: { study: Study; trials: Trial[] }): 
         const low = Math.min(Math.max(0, zoom[0] + share * wide), end - wide);
         setZoom([low, low + wide]);
     };
-    const names = Array.from({ length: slots }, (_, slot) => study.wire.slots[slot] ?? `slot ${slot}`);
+    const names = Array.from({ length: slots }, (_, slot) => `${slot}: ${study.wire.slots[slot] ?? "slot"}`);
     const every = Math.ceil(13 / rowHeight);
     return (
         <figure class="plot">
             <figcaption>
-                <h3>Slots over time</h3>
+                <h2>Slots over time</h2>
                 <span class="zoom">
                     <button type="button" class="quiet" aria-label="Earlier" disabled={!zoom} onClick={() => pan(-0.5)}>←</button>
                     <button type="button" class="quiet" aria-label="Later" disabled={!zoom} onClick={() => pan(0.5)}>→</button>

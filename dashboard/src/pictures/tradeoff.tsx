@@ -1,5 +1,6 @@
 // Two metrics against each other, with the trials that no other beats in both.
 import type { JSX } from "preact";
+import type { Direction } from "../api";
 import { useMemo, useState } from "preact/hooks";
 import { valueAxis } from "../axes";
 import { lookOf, type LookName } from "../look";
@@ -32,6 +33,7 @@ export function front(points: Point[], xSign: number, ySign: number): Point[] {
 
 export function TradeOff({ study, trials }: { study: Study; trials: Trial[] }): JSX.Element {
     const { metrics } = study.wire;
+    const [better, setBetter] = useState<Record<string, Direction>>({});
     const [names, setNames] = useState<[string | null, string | null]>([null, null]);
     const find = (name: string | null, otherwise: number): number => {
         const at = metrics.findIndex((metric) => metric.name === name);
@@ -49,14 +51,16 @@ export function TradeOff({ study, trials }: { study: Study; trials: Trial[] }): 
         return { data, points, x: axis(first, data.x), y: axis(second, data.y) };
     }, [study, trials, first, second, log]);
     if (metrics.length < 2) return <p class="empty">A trade-off needs two metrics; the trials of this study report {metrics[0] ? `only ${metrics[0].name}` : "none yet"}.</p>;
-    const [xDirection, yDirection] = [metrics[first]?.direction ?? null, metrics[second]?.direction ?? null];
+    const directionOf = (at: number): Direction | null => metrics[at]?.direction ?? better[metrics[at]?.name ?? ""] ?? null;
+    const [xDirection, yDirection] = [directionOf(first), directionOf(second)];
+    const unknown = [...new Set([first, second])].flatMap((at) => (metrics[at]?.direction === null ? [metrics[at].name] : []));
     const comparable = xDirection !== null && yDirection !== null && first !== second;
     const optimal = comparable ? front(points, xDirection === "minimize" ? 1 : -1, yDirection === "minimize" ? 1 : -1) : [];
     const options = metrics.map(({ name }): [string, string] => [name, name]);
     const [xName, yName] = [metrics[first]?.name ?? "", metrics[second]?.name ?? ""];
     const told = comparable
         ? `${optimal.length} of these trials ${optimal.length === 1 ? "is" : "are"} beaten by no other in both (the line): ${optimal.slice(0, 12).map(({ trial }) => trial.id).join(", ")}${optimal.length > 12 ? " …" : ""}.`
-        : "Which values are better is not known of both, so no trial is marked as best in both.";
+        : "Say which values are better to see the trials that no other beats in both.";
     return (
         <Plot
             title="Trade-off"
@@ -70,6 +74,15 @@ export function TradeOff({ study, trials }: { study: Study; trials: Trial[] }): 
                 <>
                     <Choice label="Across" value={xName} options={options} change={(name) => setNames([name, yName])} />
                     <Choice label="Up" value={yName} options={options} change={(name) => setNames([xName, name])} />
+                    {unknown.map((name) => (
+                        <Choice
+                            key={name}
+                            label={`Better ${name}`}
+                            value={better[name] ?? ""}
+                            options={[["", "unknown"], ["minimize", "lower"], ["maximize", "higher"]]}
+                            change={(value) => setBetter({ ...better, [name]: value as Direction })}
+                        />
+                    ))}
                     <LogSwitch axis={y} />
                 </>
             }
