@@ -8,7 +8,7 @@ CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-script -p hpo-test-support
 unexport MAKEFLAGS MFLAGS
 
 .PHONY: help setup build demo test lint deny wheel dist install bench bench-quality bench-validation bench-evaluation bench-store \
-	bench-script bench-messages simulate-faults build-core build-trainer test-tools test-core test-trainer doc check-exports check-ray check-manifests
+	bench-script bench-messages simulate-faults build-core build-trainer test-tools test-core test-trainer doc docs-site check-exports check-ray check-manifests
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -27,6 +27,7 @@ help:
 	@echo "make simulate-faults  simulate 100,000 small studies with every kind of failure"
 	@echo "make check-exports  read exported trials with the tools that they are for (1 GB)"
 	@echo "make check-ray  search on a real Ray cluster on this machine, and kill what can be killed (1 GB, minutes)"
+	@echo "make docs-site  the documentation as a site, in $(TARGET)/site"
 	@echo "make lint     formatting and clippy"
 	@echo "make deny     licences, versions and sources of all dependencies"
 
@@ -50,7 +51,7 @@ deny:
 	python3 tools/setup.py deny
 	.cache/cargo-deny/cargo-deny --locked --workspace check licenses bans sources
 
-test: lint deny test-tools test-core test-trainer doc check-manifests
+test: lint deny test-tools test-core test-trainer doc docs-site check-manifests
 
 test-tools:
 	python3 tools/test_tools.py
@@ -73,6 +74,10 @@ test-trainer: build-trainer
 
 doc: setup
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps $(CORE) $(TRAINER)
+
+docs-site:
+	python3 tools/setup.py mdbook
+	python3 tools/site.py .cache/mdbook/mdbook $(TARGET)/site
 
 # `hpo --version` names the commit of what is installed or packed.
 COMMIT = $(shell git rev-parse --short=12 HEAD 2>/dev/null)
