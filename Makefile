@@ -8,7 +8,8 @@ CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-script -p hpo-test-support
 unexport MAKEFLAGS MFLAGS
 
 .PHONY: help setup build demo test lint deny wheel dist install bench bench-quality bench-validation bench-evaluation bench-store \
-	bench-script bench-messages bench-dashboard simulate-faults build-core build-trainer dashboard check-dashboard test-dashboard test-tools test-core test-trainer doc check-exports check-ray check-manifests
+	bench-script bench-messages bench-dashboard simulate-faults build-core build-trainer dashboard check-dashboard test-dashboard test-tools \
+	test-core test-trainer doc docs-site check-exports check-ray check-manifests
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -29,6 +30,7 @@ help:
 	@echo "make check-exports  read exported trials with the tools that they are for (1 GB)"
 	@echo "make check-ray  search on a real Ray cluster on this machine, and kill what can be killed (1 GB, minutes)"
 	@echo "make dashboard  build the dashboard's page into src/dashboard/assets"
+	@echo "make docs-site  the documentation as a site, in $(TARGET)/site"
 	@echo "make lint     formatting and clippy"
 	@echo "make deny     licences, versions and sources of all dependencies"
 
@@ -52,7 +54,7 @@ deny:
 	python3 tools/setup.py deny
 	.cache/cargo-deny/cargo-deny --locked --workspace check licenses bans sources
 
-test: lint deny check-dashboard test-dashboard test-tools test-core test-trainer doc check-manifests
+test: lint deny check-dashboard test-dashboard test-tools test-core test-trainer doc docs-site check-manifests
 
 dashboard/node_modules/ready: dashboard/package-lock.json
 	cd dashboard && npm ci --ignore-scripts --no-audit --no-fund --silent
@@ -92,6 +94,10 @@ test-trainer: build-trainer
 
 doc: setup
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps $(CORE) $(TRAINER)
+
+docs-site:
+	python3 tools/setup.py mdbook
+	python3 tools/site.py .cache/mdbook/mdbook $(TARGET)/site
 
 # `hpo --version` names the commit of what is installed or packed.
 COMMIT = $(shell git rev-parse --short=12 HEAD 2>/dev/null)

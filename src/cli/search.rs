@@ -94,7 +94,7 @@ pub(super) fn search(
             // To begin it anew would lose what it knows.
             Err(error) if from.is_none() && reader.study().earlier().is_some() => return Err(error),
             Err(error) => changed = Some(error),
-            Ok(_) if reader.study().is_over() && wanted.limits() == recorded.limits() => {
+            Ok(_) if reader.study().is_over() && wanted.limits() == reader.study().filed_limits() => {
                 run::print_finished(&reader)?;
                 return Ok(directory);
             }
@@ -180,7 +180,7 @@ fn check_names(file: &StudyFile, directory: &StudyDirectory) -> Result<(), CliEr
 
 /// Whether a limit has ended the study, and all limits are what they were.
 fn still_halted(study: &Study, wanted: &StudySpec) -> bool {
-    study.halted().is_some() && study.spec().limits() == wanted.limits()
+    study.halted().is_some() && study.filed_limits() == wanted.limits()
 }
 
 /// Removes a study that has not trained anything; for any other the error is `changed`.

@@ -73,6 +73,7 @@ fn explanation(study: &Study, live: &Live, trial: &Trial) -> Vec<String> {
             format!("It trains the configuration of trial {of} once more, with another seed and to the end.")
         }
         (Source::First, None) => "Its configuration was given to be tried first.".to_owned(),
+        (Source::Enqueued, None) => "Its configuration was enqueued by the user.".to_owned(),
         (Source::Drawn | Source::Confirmation, None) => {
             format!(
                 "Its configuration was drawn by the sampler, {}.",

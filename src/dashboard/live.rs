@@ -154,10 +154,12 @@ fn put(parts: &mut Vec<Part>, place: usize, revision: u64, json: String) -> bool
 
 /// How the configuration of a trial that was just created came about.
 fn source(study: &Study, trial: &Trial) -> Source {
-    let first = study.spec().space.try_first.len();
+    // It is the last one.
+    let number = study.drawn().saturating_sub(1);
     match trial.confirms() {
         Some(_) => Source::Confirmation,
-        None if study.search_trials().take(first).any(|one| one.id == trial.id) => Source::First,
+        None if study.is_enqueued(number) => Source::Enqueued,
+        None if number < study.spec().space.try_first.len() as u64 => Source::First,
         None => Source::Drawn,
     }
 }
@@ -193,6 +195,9 @@ fn decision(study: &Study, trial: &Trial, fact: &Fact) -> Option<(&'static str, 
         | Fact::SegmentStopped { .. }
         | Fact::SegmentFailed { .. }
         | Fact::CheckpointLost { .. }
+        | Fact::SearchHeld
+        | Fact::SearchReleased
+        | Fact::Enqueued { .. }
         | Fact::StudyPaused(_)
         | Fact::StudyFinished { .. } => return None,
     })

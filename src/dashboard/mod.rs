@@ -4,6 +4,7 @@
 //! that part does no I/O. `hub` and `watched` look at the directory, and `server`, `routes` and `events` answer over HTTP. `guard` says
 //! who may ask.
 
+mod actions;
 mod assets;
 mod details;
 mod events;

@@ -13,11 +13,12 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::actions;
 use super::assets::ASSETS;
 use super::details::details;
 use super::events;
@@ -61,6 +62,12 @@ pub(super) fn router(app: App) -> Router {
         .route("/api/studies/{name}", get(study))
         .route("/api/studies/{name}/events", get(events_of_study))
         .route("/api/studies/{name}/trials/{id}", get(trial))
+        .route("/api/studies/{name}/trials/{id}/end", post(actions::end))
+        .route("/api/studies/{name}/stop", post(actions::stop))
+        .route("/api/studies/{name}/pause", post(actions::pause))
+        .route("/api/studies/{name}/resume", post(actions::resume))
+        .route("/api/studies/{name}/limits", post(actions::limits))
+        .route("/api/studies/{name}/enqueue", post(actions::enqueue))
         .fallback(async || refusal(StatusCode::NOT_FOUND, "there is nothing of this name", None))
         .method_not_allowed_fallback(async || {
             refusal(
@@ -113,7 +120,7 @@ fn parameter(query: Option<&str>, name: &str) -> Option<String> {
 }
 
 /// An answer in JSON.
-fn answer(status: StatusCode, text: impl Into<Body>) -> Response {
+pub(super) fn answer(status: StatusCode, text: impl Into<Body>) -> Response {
     let mut response = Response::new(text.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -188,7 +195,7 @@ async fn list(app: &App) -> tokio::sync::watch::Receiver<List> {
 }
 
 /// The study of a name, read.
-async fn read(app: &App, name: &str) -> Option<(Arc<Watched>, Shown)> {
+pub(super) async fn read(app: &App, name: &str) -> Option<(Arc<Watched>, Shown)> {
     let study = match app.hub.study(name) {
         Some(study) => study,
         None => {
@@ -215,7 +222,7 @@ impl AsRef<[u8]> for Shared {
     }
 }
 
-fn no_study() -> Response {
+pub(super) fn no_study() -> Response {
     let fix = "it may have been deleted: look at the list of all";
     refusal(StatusCode::NOT_FOUND, "there is no study of this name", Some(fix))
 }

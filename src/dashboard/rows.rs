@@ -20,6 +20,8 @@ pub(super) enum Source {
     Drawn,
     /// It was to be tried first.
     First,
+    /// The user wanted it while the search was under way.
+    Enqueued,
     /// It is another trial's.
     Confirmation,
 }

@@ -43,7 +43,7 @@ pub(super) const DAMAGED: &str = "damaged";
 pub(super) fn state(study: &Study, running: bool) -> &'static str {
     match (running, study.trials().is_empty()) {
         (false, true) => "new",
-        _ => state_of(study.is_finished(), study.halted(), running),
+        _ => state_of(study.is_finished(), study.is_held(), study.halted(), running),
     }
 }
 

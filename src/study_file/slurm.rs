@@ -17,7 +17,7 @@ pub(super) const CLUSTER: Key = Key {
     ),
     default: Fallback::Described("none"),
     about: "`\"slurm\"`: each slot is a job of Slurm or, where `hpo` runs in a job itself, a step of it; see \
-            [machines.md](machines.md#slurm). The keys below are for it",
+            [slurm.md](slurm.md). The keys below are for it",
 };
 
 pub(super) const MAX_SLOTS: Key = Key {

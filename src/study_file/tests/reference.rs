@@ -36,8 +36,6 @@ fn blocks() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
                     keys(&[trainer::COMMAND, trainer::DIRECTORY]),
                 ),
                 ("script", keys(trainer::script::keys::KEYS)),
-                ("columns", keys(trainer::COLUMNS)),
-                ("prompts", keys(trainer::ROLES)),
                 (
                     "evaluation",
                     kinds(trainer::EVALUATION_KEYS, trainer::EVALUATION_KINDS, None),
@@ -49,6 +47,8 @@ fn blocks() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
                 ("parameters", parameters()),
             ],
         ),
+        ("docs/data.md", vec![("columns", keys(trainer::COLUMNS))]),
+        ("docs/models.md", vec![("prompts", keys(trainer::ROLES))]),
         (
             "docs/samplers.md",
             vec![

@@ -1,5 +1,6 @@
 //! The dashboard's server: what pages get, while a study comes to be, grows, is damaged and is deleted.
 
+mod actions;
 mod attacks;
 mod beside;
 mod client;

@@ -560,7 +560,7 @@ fn what_hpo_knows_of_models_is_what_the_trainer_makes_of_them() {
 
 #[test]
 fn the_documentation_names_every_family() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/study-file.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/models.md");
     let text = std::fs::read_to_string(path).unwrap();
     for family in FAMILIES {
         let line = format!("| `{}` | {} | ", family.name, family.models);
