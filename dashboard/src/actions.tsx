@@ -19,7 +19,7 @@ interface Verb {
 const running = (study: Study): string | null => (study.wire.running ? null : "no search has this study");
 const VERBS: Verb[] = [
     { action: "pause", label: "Pause", unable: (study) => running(study) ?? (study.wire.state === "paused" ? "it is paused" : null) },
-    { action: "resume", label: "Resume", unable: (study) => (study.wire.state === "paused" || !study.wire.running ? null : "it runs") },
+    { action: "resume", label: "Resume", unable: (study) => running(study) ?? (study.wire.state === "paused" ? null : "it runs") },
     { action: "stop", label: "Stop…", unable: running },
     { action: "limits", label: "Raise limits…", unable: () => null },
     { action: "enqueue", label: "Enqueue a trial…", unable: () => null },
@@ -38,12 +38,12 @@ export function Actions({ study }: { study: Study }): JSX.Element {
             {!allowed && studies.value && <span class="faint">To change something, open the address that <code>hpo dashboard</code> has printed.</span>}
             {open === "stop" && (
                 <Confirm title="Stop the search" verb="Stop" path={studyPath(study.wire.name, "stop")} close={close}>
-                    The search of {study.wire.name} ends in good order: what is being trained is saved up to its last checkpoint, and <code>hpo resume</code> goes on from there.
+                    The search of {study.wire.name} ends in good order: what is being trained is saved, and <code>hpo resume</code> goes on from there.
                 </Confirm>
             )}
             {open === "pause" && (
                 <Confirm title="Pause the search" verb="Pause" path={studyPath(study.wire.name, "pause")} close={close}>
-                    No trial is begun or continued until you resume; those that run are trained to their next rung.
+                    What is being trained is saved, and nothing is begun until you resume. The search keeps its process and its slots.
                 </Confirm>
             )}
             {open === "resume" && (

@@ -90,7 +90,7 @@ export function Details({ study, trial }: { study: Study; trial: Trial }): JSX.E
             {asking === "enqueue" && <Enqueue study={study} from={trial} close={close} />}
             {asking === "end" && (
                 <Confirm title={`End trial ${trial.id}`} verb="End it" path={studyPath(name, "trials", trial.id, "end")} close={close}>
-                    Trial {trial.id} is not trained any further, as if it had been pruned; what it has reported stays.
+                    Trial {trial.id} is not trained any further, as if others had been better; what it has reported stays.
                 </Confirm>
             )}
         </aside>

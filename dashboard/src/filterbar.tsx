@@ -1,6 +1,6 @@
 // The filter's controls.
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { STATES, type State } from "./api";
 import { NumberField } from "./fields";
 import { EVERYTHING, NO_CONDITION, conditions, withParameter } from "./filter";
@@ -26,6 +26,7 @@ export function FilterBar({ study, trials }: { study: Study; trials: Trial[] }):
     };
     const number = conditions(now);
     const onParameters = Object.keys(now.parameters).length;
+    const [open, setOpen] = useState(onParameters > 0);
     return (
         <form class="filter" role="search" aria-label="Filter of trials" onSubmit={(event) => event.preventDefault()}>
             <NumberField id={FIRST_CONTROL} label="Best %" value={now.best} placeholder="100" fits={(value) => value > 0 && value <= 100} change={(best) => (filter.value = { ...now, best })} />
@@ -34,7 +35,7 @@ export function FilterBar({ study, trials }: { study: Study; trials: Trial[] }):
                 <NumberField label={`${study.objectiveName} from`} hideLabel value={now.objective.low} placeholder="from" change={(low) => (filter.value = { ...now, objective: { ...now.objective, low } })} />
                 <NumberField label={`${study.objectiveName} to`} hideLabel value={now.objective.high} placeholder="to" change={(high) => (filter.value = { ...now, objective: { ...now.objective, high } })} />
             </fieldset>
-            <fieldset class="states">
+            <fieldset class="states" hidden={states.length === 0}>
                 <legend>state</legend>
                 {states.map((state) => (
                     <label key={state} class="chip">
@@ -43,7 +44,7 @@ export function FilterBar({ study, trials }: { study: Study; trials: Trial[] }):
                     </label>
                 ))}
             </fieldset>
-            <details open={onParameters > 0 ? true : undefined}>
+            <details open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
                 <summary>Parameters{onParameters > 0 ? ` (${onParameters})` : ""}</summary>
                 <div class="parameters">
                     {study.columns.map((column) => <Condition key={column.parameter.name} column={column} />)}

@@ -54,7 +54,7 @@ export function StudyPage(): JSX.Element | null {
 function Summary({ study }: { study: Study }): JSX.Element {
     const { wire, best } = study;
     const { unit } = wire;
-    const full = wire.resource_full > 0 ? 1 - wire.resource_trained / wire.resource_full : 0;
+    const full = wire.resource_full > 0 && wire.resource_trained > 0 ? 1 - wire.resource_trained / wire.resource_full : 0;
     return (
         <header class="summary">
             <div class="line">

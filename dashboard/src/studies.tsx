@@ -78,10 +78,10 @@ function toggle(name: string): void {
 }
 
 function Entry({ entry }: { entry: Listed }): JSX.Element {
-    const { name, state, error, best, objective, decided, planned, trials, unit } = entry;
+    const { name, state, error, best, objective, decided, planned, unit } = entry;
     return (
         <tr>
-            <td><input type="checkbox" checked={comparedStudies.value.includes(name)} disabled={trials === undefined} aria-label={`Compare ${name}`} onChange={() => toggle(name)} /></td>
+            <td><input type="checkbox" checked={comparedStudies.value.includes(name)} disabled={!objective} aria-label={`Compare ${name}`} onChange={() => toggle(name)} /></td>
             <th scope="row">
                 <a href={`#/${encodeURIComponent(name)}`} onClick={(event) => {
                     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -92,12 +92,12 @@ function Entry({ entry }: { entry: Listed }): JSX.Element {
             </th>
             <td><State state={state} /></td>
             <td class="progress">{planned ? <Progress decided={decided ?? 0} planned={planned} /> : "–"}</td>
-            <td>{best && objective ? <>{objective.metric} <strong>{short(best.value)}</strong> <span class="faint">trial {best.trial}</span></> : "–"}</td>
-            <td>{short(entry.untrained ?? NaN)}</td>
-            <td><span class="clamped" title={entry.model ?? ""}>{entry.model ?? "–"}</span></td>
-            <td><span class="clamped" title={entry.data ?? ""}>{entry.data ?? "–"}</span></td>
-            <td>{entry.resource_trained === undefined ? "–" : `${entry.resource_trained.toLocaleString("en")} ${unit ?? ""}${entry.resource_trained === 1 ? "" : "s"}`}{entry.slot_ms ? <div class="faint">{duration(entry.slot_ms)}</div> : ""}</td>
-            <td>{moment(entry.updated)}</td>
+            <td data-label="best">{best && objective ? <>{objective.metric} <strong>{short(best.value)}</strong> <span class="faint">trial {best.trial}</span></> : "–"}</td>
+            <td data-label="untrained">{short(entry.untrained ?? NaN)}</td>
+            <td data-label="model"><span class="clamped" title={entry.model ?? ""}>{entry.model ?? "–"}</span></td>
+            <td data-label="data"><span class="clamped" title={entry.data ?? ""}>{entry.data ?? "–"}</span></td>
+            <td data-label="trained">{entry.resource_trained ? count(entry.resource_trained, unit ?? "") : "–"}{entry.slot_ms ? <div class="faint">{duration(entry.slot_ms)}</div> : ""}</td>
+            <td data-label="last change">{moment(entry.updated)}</td>
         </tr>
     );
 }

@@ -4,7 +4,7 @@ import { LAYERS, LOOKS, lookOf, type LookName } from "./look";
 import { valueText, type Study, type Trial } from "./model";
 
 export function valueOf(study: Study, trial: Trial): string {
-    if (Number.isNaN(trial.value)) return "no value yet";
+    if (Number.isNaN(trial.value)) return ["waiting", "running", "paused"].includes(trial.state) ? "no value yet" : "no value";
     const where = Number.isFinite(trial.at) ? ` at ${study.wire.unit.one} ${trial.at}` : "";
     return Number.isFinite(trial.value) ? `${study.objectiveName} ${short(trial.value)}${where}` : `${study.objectiveName} not finite`;
 }

@@ -1,7 +1,7 @@
 // The page in a real browser, with the real server and real studies.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -295,63 +295,88 @@ test("without the token the page only looks, and says how to change something", 
     for (const button of await page.locator(".actions button").all()) assert.ok(await button.isDisabled());
 });
 
-test("a running search is followed: filter and zoom are kept, a lost connection comes back, and actions are carried out", { skip, timeout: 120_000 }, async (context) => {
+/** Starts a search whose trials wait before each epoch until `next` is called, and a dashboard of it. */
+async function running(context, trials) {
     const { directory, remove } = scratch();
     context.after(remove);
     const gate = join(directory, "gate");
     assert.equal(spawnSync("mkfifo", [gate]).status, 0);
-    const file = studyFile(directory, "live", { trials: 3, gate, faults: false });
-    const search = started(directory, ["search", file, "--studies", join(directory, "studies"), "--slots", "1"]);
+    const file = studyFile(directory, "live", { trials, gate, faults: false });
+    const search = started(directory, ["search", file, "--studies", join(directory, "studies")]);
     context.after(() => ended(search, "SIGKILL"));
-    let server = await dashboard(directory, "--port", "0");
-    context.after(() => ended(server.child));
-    const port = new URL(server.origin).port;
-    await writeFile(gate, "\n");
-    const page = await opened(context, "live", { token: true, server, complaints: true });
-    const value = page.locator("#trial-0 > span:nth-child(4)");
+    const server = await dashboard(directory, "--port", "0");
+    const run = { directory, search, server, next: () => writeFile(gate, "\n") };
+    context.after(() => ended(run.server.child));
+    // A trial has begun: the search has made its study.
+    await run.next();
+    return run;
+}
+
+test("a running search is followed; filter and zoom are kept, and a lost connection comes back", { skip, timeout: 120_000 }, async (context) => {
+    const run = await running(context, 4);
+    const page = await opened(context, "live", { server: run.server, complaints: true });
     await page.getByLabel("Best %").fill("100");
     const figure = page.locator("figure", { hasText: "Learning curves" }).first();
     await figure.getByRole("button", { name: /^Zoom in/ }).click();
+    const reported = (number) => page.waitForFunction((number) => [...document.querySelectorAll(".rows .body [role=row] > span:nth-child(4)")].filter(({ textContent }) => Number(textContent) > 0).length === number, number);
+    await reported(1);
+    await run.next();
+    await reported(2);
+    const kept = async () => {
+        assert.equal(await page.getByLabel("Best %").inputValue(), "100");
+        assert.equal(await figure.getByRole("button", { name: /^Whole/ }).count(), 1);
+    };
+    await kept();
 
-    await page.waitForSelector("#trial-0");
-    const reached = (epochs) => page.waitForFunction((epochs) => document.querySelector("#trial-0 > span:nth-child(6)")?.textContent === epochs || document.querySelector("#trial-1 > span:nth-child(6)")?.textContent === epochs, epochs);
-    await reached("1");
-    assert.ok(Number(await value.innerText()) > 0);
-    assert.equal(await page.getByLabel("Best %").inputValue(), "100");
-    assert.equal(await figure.getByRole("button", { name: /^Whole/ }).count(), 1);
-
-    await ended(server.child);
+    await ended(run.server.child);
     await page.waitForSelector("text=/Trying again in/");
-    server = await dashboard(directory, "--port", port);
+    await run.next();
+    run.server = await dashboard(run.directory, "--port", new URL(run.server.origin).port);
     await page.waitForSelector(".connection.open");
-    assert.equal(await page.getByLabel("Best %").inputValue(), "100");
-    await page.goto(server.address);
-    await page.goto(`${server.origin}/#/live`);
-    await page.waitForSelector(".connection.open");
+    await reported(3);
+    await kept();
+});
+
+test("a search is steered from the page", { skip, timeout: 120_000 }, async (context) => {
+    const run = await running(context, 3);
+    const page = await opened(context, "live", { token: true, server: run.server, complaints: true });
+    const dialog = page.locator("dialog");
+    const state = (word) => page.waitForFunction((word) => document.querySelector(".summary .state").textContent === word, word);
+    await state("running");
 
     await page.getByRole("button", { name: "Enqueue a trial…" }).click();
-    await page.getByLabel("learning_rate").last().fill("7");
-    await page.locator("dialog").getByRole("button", { name: "Enqueue" }).click();
+    await dialog.getByLabel("learning_rate").fill("7");
+    await dialog.getByRole("button", { name: "Enqueue" }).click();
     await page.waitForSelector("dialog [role=alert]");
-    assert.equal(await page.locator("dialog").getByLabel("learning_rate").getAttribute("aria-invalid"), "true");
+    assert.equal(await dialog.getByLabel("learning_rate").getAttribute("aria-invalid"), "true");
     await accessible(page);
-    await page.locator("dialog").getByLabel("learning_rate").fill("0.01");
-    await page.locator("dialog").getByRole("button", { name: "Enqueue" }).click();
+    await dialog.getByLabel("learning_rate").fill("0.0125");
+    await dialog.getByRole("button", { name: "Enqueue" }).click();
     await page.waitForSelector("dialog .good");
-    await page.locator("dialog").getByRole("button", { name: "Close" }).last().click();
+    await page.keyboard.press("Escape");
 
     await page.getByRole("button", { name: "Raise limits…" }).click();
-    await page.getByLabel("Trials", { exact: true }).fill("5");
-    await page.locator("dialog").getByRole("button", { name: "Raise" }).click();
+    await dialog.getByLabel("Trials", { exact: true }).fill("9");
+    await dialog.getByRole("button", { name: "Raise" }).click();
     await page.waitForSelector("dialog .good");
-    await page.locator("dialog").getByRole("button", { name: "Close" }).last().click();
-    await page.waitForFunction(() => /of 5/.test(document.querySelector(".summary .progress").textContent));
+    await page.keyboard.press("Escape");
+    await page.waitForFunction(() => /of (9|10)/.test(document.querySelector(".summary .progress").textContent));
 
-    const end = new Promise((done) => search.once("exit", done));
+    await page.getByRole("button", { name: "Pause" }).click();
+    await dialog.getByRole("button", { name: "Pause" }).click();
+    await page.waitForSelector("dialog .good");
+    await page.keyboard.press("Escape");
+    await state("paused");
+    await page.getByRole("button", { name: "Resume" }).click();
+    await dialog.getByRole("button", { name: "Resume" }).click();
+    await page.waitForSelector("dialog .good");
+    await page.keyboard.press("Escape");
+    await state("running");
+
+    const end = new Promise((done) => run.search.once("exit", done));
     await page.getByRole("button", { name: "Stop…" }).click();
     await accessible(page);
-    await page.locator("dialog").getByRole("button", { name: "Stop" }).click();
+    await dialog.getByRole("button", { name: "Stop" }).click();
     await end;
-    await page.waitForFunction(() => !/running/.test(document.querySelector(".summary .state").textContent));
-    assert.ok(readdirSync(join(directory, "studies")).includes("live"));
+    await state("stopped");
 });

@@ -41,7 +41,7 @@ export function scratch() {
 }
 
 // Its loss depends on the learning rate and falls with each epoch; high rates diverge, and one parameter makes it fail. With `gate` it
-// waits before each epoch until somebody has written a line into that pipe.
+// waits before each epoch until it has read a line from that pipe.
 const TRAINER = `
 import argparse, math, sys
 options = argparse.ArgumentParser()
@@ -56,9 +56,10 @@ print("<img src=x onerror=alert(1)>", options.loss, flush=True)
 if options.fault > 0.9:
     sys.exit("out of luck: <script>alert(1)</script>")
 for epoch in range(options.start + 1, options.epochs + 1):
-    if options.gate:
+    line = not options.gate
+    while not line:
         with open(options.gate) as gate:
-            gate.readline()
+            line = gate.readline()
     loss = 0.2 + 0.05 * (math.log10(options.lr) + 3) ** 2 + 0.5 / epoch + 0.1 * options.margin
     print(f"epoch {epoch}: val_loss={'nan' if options.lr > 0.5 else loss:} recall={1 - loss / 3:.4f}", flush=True)
 `;

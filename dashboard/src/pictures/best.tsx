@@ -63,7 +63,7 @@ export function Best({ study, trials }: { study: Study; trials: Trial[] }): JSX.
     const { unit } = study.wire;
     const { data, x, y, best } = useMemo(() => {
         const steps = reportsInOrder(study, trials, over);
-        const last = Math.max(steps.at(-1)?.x ?? 0, 1);
+        const last = steps.at(-1)?.x || (over === "time" ? 60_000 : 1);
         const data: Series = {
             trials: steps.map(({ trial }) => trial),
             looks: steps.map(({ trial }) => lookOf(trial, null)),
