@@ -8,7 +8,8 @@ CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-script -p hpo-test-support
 unexport MAKEFLAGS MFLAGS
 
 .PHONY: help setup build demo test lint deny wheel dist install bench bench-quality bench-validation bench-evaluation bench-store \
-	bench-script bench-messages simulate-faults build-core build-trainer test-tools test-core test-trainer doc docs-site record check-exports check-ray check-manifests
+	bench-script bench-messages bench-dashboard simulate-faults build-core build-trainer dashboard check-dashboard test-dashboard test-tools \
+	test-core test-trainer doc docs-site record check-exports check-ray check-manifests
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -23,10 +24,12 @@ help:
 	@echo "make bench-evaluation  measure the time and memory that it takes to measure a model on a corpus of 100,000 texts (minutes)"
 	@echo "make bench-store    measure the time and memory it takes to open studies of up to 100,000 trials"
 	@echo "make bench-script   measure what a trial of a script costs beside its process, with hpo, Optuna and Ray Tune (minutes)"
+	@echo "make bench-dashboard  measure how long the dashboard's page takes to show and to filter 10,000 trials"
 	@echo "make bench-messages  measure how many reports a second one scheduler takes from up to 256 workers (minutes)"
 	@echo "make simulate-faults  simulate 100,000 small studies with every kind of failure"
 	@echo "make check-exports  read exported trials with the tools that they are for (1 GB)"
 	@echo "make check-ray  search on a real Ray cluster on this machine, and kill what can be killed (1 GB, minutes)"
+	@echo "make dashboard  build the dashboard's page into src/dashboard/assets"
 	@echo "make docs-site  the documentation as a site, in $(TARGET)/site"
 	@echo "make record   record the session in a terminal and the pages that the documentation shows (minutes; Chromium)"
 	@echo "make lint     formatting and clippy"
@@ -52,7 +55,24 @@ deny:
 	python3 tools/setup.py deny
 	.cache/cargo-deny/cargo-deny --locked --workspace check licenses bans sources
 
-test: lint deny test-tools test-core test-trainer doc docs-site check-manifests
+test: lint deny check-dashboard test-dashboard test-tools test-core test-trainer doc docs-site check-manifests
+
+dashboard/node_modules/ready: dashboard/package-lock.json
+	cd dashboard && npm ci --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
+# The page of `hpo dashboard`. What is built is checked in, so that cargo alone builds hpo.
+dashboard: dashboard/node_modules/ready
+	cd dashboard && node build.mjs ../src/dashboard/assets
+
+check-dashboard: dashboard/node_modules/ready
+	cd dashboard && node_modules/.bin/tsc && rm -rf node_modules/.built && node build.mjs node_modules/.built
+	diff -rq dashboard/node_modules/.built src/dashboard/assets || { echo "src/dashboard/assets is not what is built from dashboard: run make dashboard" >&2; exit 1; }
+	cd dashboard && node --test test/units.test.mjs
+
+# In a real browser; skipped where there is none.
+test-dashboard: dashboard/node_modules/ready build-core
+	HPO=$(TARGET)/debug/hpo node --test dashboard/test/page.test.mjs
 
 test-tools:
 	python3 tools/test_tools.py
@@ -145,6 +165,10 @@ check-manifests: $(SCHEMAS)/ready
 check-ray: .cache/ray/ready
 	cargo build --locked -p hpo
 	.cache/ray/bin/python tests/ray/check.py $(TARGET)/debug/hpo
+
+bench-dashboard: dashboard/node_modules/ready
+	cargo build --locked --release -p hpo --bin hpo --example big_journal
+	HPO=$(TARGET)/release/hpo node dashboard/test/measure.mjs
 
 # The pictures in the documentation, of a real search.
 record: build .cache/record/ready

@@ -9,6 +9,7 @@
 pub mod analysis;
 pub mod cli;
 pub mod clock;
+pub mod dashboard;
 pub mod devices;
 pub mod diagnostic;
 mod disk;

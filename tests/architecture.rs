@@ -16,6 +16,7 @@ use syn::{Attribute, ItemMod, ItemUse, UseTree, Visibility};
 const CORE: &[&[&str]] = &[
     &["main"],
     &["cli"],
+    &["dashboard"],
     &["view"],
     &["session", "simulate", "fsck"],
     &["scheduler"],

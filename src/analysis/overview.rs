@@ -32,6 +32,9 @@ pub struct Overview {
     /// Why nothing more is begun, if the trainer fails each time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Pause>,
+    /// Whether the user has paused the search.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
     /// The limit that has ended the search.
     pub halted: Option<Limit>,
     /// Whether all trials of the search are decided.
@@ -93,6 +96,7 @@ impl Overview {
             updated,
             finished: study.is_finished(),
             paused: study.pause().cloned(),
+            held: study.is_held(),
             halted: study.halted(),
             search_over: study.is_search_over(),
             trials: study.trials().len(),

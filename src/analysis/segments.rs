@@ -144,6 +144,9 @@ impl Segments {
             | Fact::TrialPruned { .. }
             | Fact::TrialCompleted { .. }
             | Fact::TrialRetried { .. }
+            | Fact::SearchHeld
+            | Fact::SearchReleased
+            | Fact::Enqueued { .. }
             | Fact::StudyPaused(_) => {}
         }
     }
@@ -151,6 +154,11 @@ impl Segments {
     /// All segments, in the order in which they began.
     pub fn all(&self) -> &[Segment] {
         &self.segments
+    }
+
+    /// The places among all of those that run.
+    pub fn running(&self) -> impl Iterator<Item = usize> {
+        self.open.iter().copied()
     }
 
     /// The runs of schedulers, one after the other.

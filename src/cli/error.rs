@@ -1,14 +1,13 @@
 //! Errors as the user sees them.
 
 use std::io::{ErrorKind, IsTerminal, stderr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::scheduler::SchedulerError;
 use crate::session::SessionError;
-use crate::shell::about;
-use crate::store::{CommitError, JournalError, StoreError};
-use crate::view::notify;
+use crate::store::{CommitError, StoreError};
+use crate::view::{MISSING, notify, store_help};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -150,32 +149,4 @@ impl CliError {
             }
         }
     }
-}
-
-const MISSING: &str = "give the study's directory or its file, or its name and with --studies the directory that it is in (default: \
-                       studies in the current directory)";
-
-fn store_help(error: &StoreError) -> Option<String> {
-    let help = match error {
-        StoreError::InUse { study, .. } => {
-            let status = about(study, ["status"]);
-            return Some(format!("wait for it, or stop it with Ctrl-C; how far it is: {status}"));
-        }
-        StoreError::JournalGone { study } => return Some(fsck(study)),
-        StoreError::Journal(JournalError::Damaged { path, .. } | JournalError::CutShort { path, .. }) => {
-            return Some(fsck(path.parent().unwrap_or(path)));
-        }
-        StoreError::NotADirectory { .. } => "move it away, or name another directory for studies with --studies",
-        StoreError::Missing { .. } => MISSING,
-        StoreError::Foreign { .. } => "give the study another name, or remove that directory",
-        StoreError::Journal(JournalError::Io { .. } | JournalError::Newer { .. })
-        | StoreError::Commit(_)
-        | StoreError::Io { .. } => return None,
-    };
-    Some(help.to_owned())
-}
-
-fn fsck(study: &Path) -> String {
-    let fsck = about(study, ["fsck"]);
-    format!("see what is damaged: {fsck}; with --repair it keeps everything that is whole")
 }

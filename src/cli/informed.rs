@@ -1,9 +1,10 @@
-//! Reports what happens in a search to the command of `[notify]`, beside showing it.
+//! Reports what happens in a search to the command of `[notify]`, beside showing it, and keeps its dashboard.
 
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::dashboard::Beside;
 use super::hook::{Happening, Hook};
 use crate::clock::{now, utc};
 use crate::disk::what_is_full;
@@ -19,6 +20,7 @@ use crate::view::Progress;
 pub(super) struct Informed {
     progress: Progress,
     hook: Option<Hook>,
+    beside: Option<Beside>,
     study: String,
     objective: Objective,
     directory: PathBuf,
@@ -27,11 +29,18 @@ pub(super) struct Informed {
 
 impl Informed {
     /// Of a study as it is now; without `notify` nothing is reported to a command.
-    pub fn new(progress: Progress, notify: Option<&NotifySettings>, study: &Study, directory: &StudyDirectory) -> Self {
+    pub fn new(
+        progress: Progress,
+        notify: Option<&NotifySettings>,
+        beside: Option<Beside>,
+        study: &Study,
+        directory: &StudyDirectory,
+    ) -> Self {
         let log = directory.logs().join("notify.log");
         Self {
             progress,
             hook: notify.map(|settings| Hook::start(settings, &log)),
+            beside,
             study: study.spec().name.clone(),
             objective: study.spec().objective.clone(),
             directory: directory
@@ -143,6 +152,9 @@ impl Observer for Informed {
     fn tick(&mut self, study: &Study, now: Timestamp) {
         self.progress.tick(study, now);
         if let Some(complaint) = self.hook.as_ref().and_then(Hook::complaint) {
+            self.progress.note(&complaint);
+        }
+        if let Some(complaint) = self.beside.as_mut().and_then(Beside::complaint) {
             self.progress.note(&complaint);
         }
     }

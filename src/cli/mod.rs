@@ -4,7 +4,9 @@ mod agent;
 mod audit;
 mod checked;
 mod completions;
+mod dashboard;
 mod doctor;
+mod enqueue;
 mod error;
 mod explain;
 mod export;
@@ -21,6 +23,7 @@ mod machines;
 mod number;
 mod origin;
 mod output;
+mod pause;
 mod plot;
 mod report;
 mod request;
@@ -83,10 +86,14 @@ enum Verb {
     Doctor(doctor::Doctor),
     /// Search a space, or resume a search that was stopped
     Search(search::Search),
-    /// Resume a study that was stopped
+    /// Resume a study that was stopped, or a search that is paused
     Resume(resume::Resume),
     /// Stop a search that runs elsewhere, or end one of its trials
     Stop(stop::Stop),
+    /// Pause a search that runs elsewhere: what it trains is saved, and nothing is begun until `hpo resume`
+    Pause(pause::Pause),
+    /// Try a configuration with the next trials of a study
+    Enqueue(enqueue::Enqueue),
     /// Give failed trials all their attempts again, also in a finished study
     Retry(retry::Retry),
     /// Train once with fixed values, without a search
@@ -112,6 +119,8 @@ enum Verb {
     Explain(explain::Explain),
     /// Take every decision of a study again, and say which this version would take otherwise
     Audit(audit::Audit),
+    /// Serve a page for all studies of a directory, which shows what happens while it happens
+    Dashboard(dashboard::Dashboard),
     /// Draw a picture of a study
     Plot(plot::Plot),
     /// Write a report of a study: its result, pictures, and what it was made with
@@ -177,6 +186,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Verb::Search(verb) => verb.run(&studies),
         Verb::Resume(verb) => verb.run(&studies),
         Verb::Stop(verb) => verb.run(&studies),
+        Verb::Pause(verb) => verb.run(&studies),
+        Verb::Enqueue(verb) => verb.run(&studies),
         Verb::Retry(verb) => verb.run(&studies),
         Verb::Train(verb) => verb.run(&studies),
         Verb::Simulate(verb) => verb.run(),
@@ -189,6 +200,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Verb::Show(verb) => verb.run(&studies),
         Verb::Explain(verb) => verb.run(&studies),
         Verb::Audit(verb) => verb.run(&studies),
+        Verb::Dashboard(verb) => verb.run(&studies),
         Verb::Plot(verb) => verb.run(&studies),
         Verb::Report(verb) => verb.run(&studies),
         Verb::Export(verb) => verb.run(&studies),

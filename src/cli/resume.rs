@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use super::request::carry_out;
 use super::run::{Private, SlotArguments};
 use super::search::search;
 use super::study::{Studies, find};
 use super::{CliError, origin, run, train};
 use crate::shell::path_word;
-use crate::store::StudyReader;
+use crate::store::{Request, StudyReader};
 use crate::study_file;
 use crate::view::notify;
 
@@ -22,11 +23,18 @@ pub(super) struct Resume {
 }
 
 impl Resume {
-    /// Goes on with what `hpo search` has begun; with what the study's file says now, if it is still there.
+    /// Has a search go on that is paused, or goes on with what `hpo search` has begun; with what the study's file says now, if it is still there.
     pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
         let _private = Private::new();
         let directory = find(studies, Some(&self.study))?;
         let reader = StudyReader::open(directory.clone())?;
+        if reader.study().is_held() && reader.is_running() {
+            return carry_out(
+                &directory,
+                &Request::Resume,
+                "the search goes on, in the process that has it",
+            );
+        }
         let again = self
             .slots
             .command(["resume".as_ref(), &*path_word(directory.root())], &Studies::default());
@@ -53,6 +61,7 @@ impl Resume {
         let (slots, notified) = kept.map(|file| (file.slots, file.notify)).unwrap_or_default();
         let settings = self.slots.over(&slots)?;
         let trainer = origin::trainer(&reader)?;
-        run::go_on(&directory, reader, &trainer, &settings, None, notified.as_ref(), &again).map(drop)
+        let around = self.slots.around(notified.as_ref(), &again);
+        run::go_on(&directory, reader, &trainer, &settings, None, around).map(drop)
     }
 }

@@ -10,6 +10,7 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 use tracing_subscriber::EnvFilter;
 
+use super::dashboard::Beside;
 use super::informed::Informed;
 use super::machines::{Machines, Needs};
 use super::study::{Studies, print};
@@ -53,6 +54,22 @@ pub(super) struct SlotArguments {
     /// Where trials run: auto, cpu, or GPU numbers such as 0,1 [default: as the study's file says, or auto]
     #[arg(long, allow_negative_numbers = true)]
     devices: Option<Devices>,
+
+    /// Serve a page that shows the search, as `hpo dashboard` does, until it ends; on this port [default: 8765, or the next one that is
+    /// free]
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true)]
+    dashboard: Option<Option<u16>>,
+}
+
+/// What happens around a search.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around<'a> {
+    /// Who is told what happens.
+    pub notified: Option<&'a NotifySettings>,
+    /// Whether there is a dashboard, and its port if that was given.
+    pub dashboard: Option<Option<u16>>,
+    /// The command that resumes the search if the user stops it.
+    pub again: &'a str,
 }
 
 impl SlotArguments {
@@ -60,14 +77,28 @@ impl SlotArguments {
     pub(super) fn command<'w>(&self, words: impl IntoIterator<Item = &'w OsStr>, studies: &Studies) -> String {
         let devices = self.devices.iter();
         let devices = devices.flat_map(|devices| ["--devices".into(), devices.to_string().into()]);
+        let dashboard = self.dashboard.map(|port| match port {
+            Some(port) => format!("--dashboard={port}").into(),
+            None => "--dashboard".into(),
+        });
         let words = words.into_iter().map(OsStr::to_owned);
         command(
             ["hpo".into()]
                 .into_iter()
                 .chain(words)
                 .chain(studies.option())
-                .chain(devices),
+                .chain(devices)
+                .chain(dashboard),
         )
+    }
+
+    /// What happens around the search, which this command resumes.
+    pub(super) fn around<'a>(&self, notified: Option<&'a NotifySettings>, again: &'a str) -> Around<'a> {
+        Around {
+            notified,
+            dashboard: self.dashboard,
+            again,
+        }
     }
 
     /// The settings of the study's file, overridden by the arguments.
@@ -154,8 +185,7 @@ pub(super) fn go_on(
     trainer: &Trainer,
     settings: &SlotSettings,
     limits: Option<Limits>,
-    notified: Option<&NotifySettings>,
-    again: &str,
+    around: Around<'_>,
 ) -> Result<Ended, CliError> {
     origin::tell_changed_program(&reader, trainer);
     let origin = reader.origin().cloned();
@@ -167,20 +197,18 @@ pub(super) fn go_on(
         origin: origin.as_ref(),
     };
     let machines = Machines::find(settings, &needs)?;
-    run(directory, store, trainer, &machines, limits, notified, again)
+    run(directory, store, trainer, &machines, limits, around)
 }
 
 /// Runs the study in `directory` on these machines, with its trainer as its files are now, up to `limits`, or its own, until nothing is
-/// left to train, and prints the outcome; `again` is the command that resumes it if the user stops it. What happens is
-/// reported to `notified`.
+/// left to train, and prints the outcome.
 pub(super) fn run(
     directory: &StudyDirectory,
     store: Store,
     trainer: &Trainer,
     machines: &Machines,
     limits: Option<Limits>,
-    notified: Option<&NotifySettings>,
-    again: &str,
+    around: Around<'_>,
 ) -> Result<Ended, CliError> {
     let spec = store.study.spec().clone();
     let mut program = program(&spec, trainer, directory, machines.has_this())?;
@@ -205,7 +233,9 @@ pub(super) fn run(
         names.join("; ")
     ));
 
-    let mut informed = Informed::new(Progress::new(slots.len()), notified, &store.study, directory);
+    let beside = around.dashboard.and_then(|port| Beside::start(directory, port));
+    let progress = Progress::new(slots.len());
+    let mut informed = Informed::new(progress, around.notified, beside, &store.study, directory);
     let cancellation = cancelled_by_signals()?;
     let session = Session::new(directory.clone(), store);
     let ended = session.run(WorkerProcesses { program, slots }, limits, &mut informed, &cancellation);
@@ -213,7 +243,10 @@ pub(super) fn run(
     let ended = ended?;
     match ended.outcome {
         Outcome::Stopped => {
-            notify(&format!("stopped; nothing recorded is lost. Resume with:\n  {again}"));
+            notify(&format!(
+                "stopped; nothing recorded is lost. Resume with:\n  {}",
+                around.again
+            ));
             Err(CliError::Stopped)
         }
         Outcome::Finished | Outcome::Limited(_) => {

@@ -28,7 +28,7 @@ pub(super) fn check(reader: &StudyReader, wanted: &StudySpec, file: &StudyFile) 
         }
     }
     let mut comparable = wanted.clone();
-    if wanted.trials > recorded.trials {
+    if wanted.trials >= reader.study().filed_limits().trials {
         comparable.trials = recorded.trials;
     }
     if let Some(confirmation) = wanted.confirmation

@@ -94,7 +94,7 @@ pub(super) fn search(
             // To begin it anew would lose what it knows.
             Err(error) if from.is_none() && reader.study().earlier().is_some() => return Err(error),
             Err(error) => changed = Some(error),
-            Ok(_) if reader.study().is_over() && wanted.limits() == recorded.limits() => {
+            Ok(_) if reader.study().is_over() && wanted.limits() == reader.study().filed_limits() => {
                 run::print_finished(&reader)?;
                 return Ok(directory);
             }
@@ -105,8 +105,8 @@ pub(super) fn search(
             Ok(trainer) => {
                 // Its base models are those that were examined.
                 tell_data(study_file::check_files(file, |_| Vec::new())?);
-                let (limits, notified) = (Some(wanted.limits()), file.notify.as_ref());
-                run::go_on(&directory, reader, &trainer, &settings, limits, notified, again)?;
+                let around = arguments.around(file.notify.as_ref(), again);
+                run::go_on(&directory, reader, &trainer, &settings, Some(wanted.limits()), around)?;
                 return Ok(directory);
             }
         }
@@ -124,8 +124,7 @@ pub(super) fn search(
         &trainer,
         &machines,
         None,
-        file.notify.as_ref(),
-        again,
+        arguments.around(file.notify.as_ref(), again),
     )?;
     Ok(directory)
 }
@@ -181,7 +180,7 @@ fn check_names(file: &StudyFile, directory: &StudyDirectory) -> Result<(), CliEr
 
 /// Whether a limit has ended the study, and all limits are what they were.
 fn still_halted(study: &Study, wanted: &StudySpec) -> bool {
-    study.halted().is_some() && study.spec().limits() == wanted.limits()
+    study.halted().is_some() && study.filed_limits() == wanted.limits()
 }
 
 /// Removes a study that has not trained anything; for any other the error is `changed`.

@@ -1,16 +1,15 @@
 //! `hpo stop`.
 
 use std::path::PathBuf;
-use std::thread::sleep;
-use std::time::Instant;
 
 use super::CliError;
 use super::number::trial;
-use super::request::{GLANCE, PATIENCE, ask, carry_out, known};
+use super::request::{carry_out, known};
 use super::study::{Studies, find};
 use crate::ids::TrialId;
+use crate::session;
 use crate::shell::about;
-use crate::store::{Request, StoreError, StudyDirectory, StudyReader};
+use crate::store::{Request, StudyDirectory, StudyReader};
 use crate::view::notify;
 
 /// The arguments of `hpo stop`.
@@ -49,24 +48,12 @@ impl Stop {
 
 /// Ends the search that a process runs.
 fn stop(directory: &StudyDirectory) -> Result<(), CliError> {
-    let process = match directory.lock() {
-        Err(StoreError::InUse { holder, .. }) => holder.unwrap_or_default(),
-        Err(error) => return Err(error.into()),
-        Ok(_) => {
-            notify(&format!("the study {} is not running", directory.name()));
-            return Ok(());
-        }
-    };
-    if ask(directory, &Request::Stop { process })?.is_none() {
-        // It saves first what it trains.
-        let began = Instant::now();
-        while directory.is_locked() && began.elapsed() < PATIENCE {
-            sleep(GLANCE);
-        }
+    match session::stop(directory)? {
+        true => notify(&format!(
+            "stopped; resume with: {}",
+            about(directory.root(), ["resume"])
+        )),
+        false => notify(&format!("the study {} is not running", directory.name())),
     }
-    notify(&format!(
-        "stopped; resume with: {}",
-        about(directory.root(), ["resume"])
-    ));
     Ok(())
 }

@@ -38,6 +38,10 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             | Event::Failed { .. }
             | Event::TrialStopped { .. }
             | Event::Retried { .. }
+            | Event::Held
+            | Event::Released
+            | Event::LimitsSet(_)
+            | Event::Enqueued { .. }
             | Event::Ticked
             | Event::Closed => true,
         }

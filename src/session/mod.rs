@@ -23,6 +23,7 @@
 mod ask;
 mod clock;
 mod function;
+mod requests;
 mod segment;
 mod storage;
 mod workers;
@@ -39,6 +40,7 @@ use crate::study::{Event, Limits, Study, StudySpec};
 pub use ask::{Asked, Asking};
 use clock::SystemClock;
 pub use function::Function;
+pub(crate) use requests::{Done, RequestError, carry_out, stop};
 pub use segment::{Segment, SegmentError};
 use storage::Directory;
 pub use workers::WorkerProcesses;
@@ -157,7 +159,7 @@ impl Session {
         let Self { directory, store } = self;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(SessionError::Runtime)?;
-        let limits = limits.unwrap_or_else(|| store.study.spec().limits());
+        let limits = limits.unwrap_or_else(|| store.study.filed_limits());
         let ended = runtime.block_on(async {
             let job = Job {
                 study: store.study,

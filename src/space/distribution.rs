@@ -320,7 +320,7 @@ impl Distribution {
     }
 
     /// Lower and upper bound and step of numbers, infinite where there is none.
-    fn range(&self) -> (f64, f64, Option<f64>) {
+    pub fn range(&self) -> (f64, f64, Option<f64>) {
         match *self {
             Self::Fixed { .. } | Self::Choice { .. } => (0.0, 0.0, None),
             Self::Uniform { low, high, step } | Self::LogUniform { low, high, step } => (low, high, step),
@@ -365,7 +365,8 @@ impl Distribution {
         }
     }
 
-    fn is_logarithmic(&self) -> bool {
+    /// Whether numbers are drawn on the logarithmic scale.
+    pub fn is_logarithmic(&self) -> bool {
         matches!(
             self,
             Self::LogUniform { .. } | Self::LogInteger { .. } | Self::LogNormal { .. }

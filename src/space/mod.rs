@@ -26,7 +26,8 @@ pub use value::Value;
 pub(crate) use value::{Listed, same};
 
 use hpo_protocol::Values;
-use rand::{Rng, RngExt};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 /// The parameters of a study.
@@ -57,7 +58,19 @@ pub struct Parameter {
     pub prior: Option<Prior>,
 }
 
+/// So many draws that the constraints do not allow mean that hardly any configuration is allowed.
+pub(crate) const TRIES: usize = 20_000;
+
 impl SearchSpace {
+    /// Whether there are configurations with these values, which are in the form in which they are drawn.
+    pub(crate) fn can_have(&self, given: &Values) -> bool {
+        let is_own = |(name, value): (&String, &Value)| {
+            let parameter = self.parameters.iter().find(|parameter| parameter.name == *name);
+            parameter.is_some_and(|parameter| parameter.distribution.share(value).is_some())
+        };
+        given.iter().all(is_own) && self.complete(given, TRIES, &mut ChaCha8Rng::seed_from_u64(0)).is_some()
+    }
+
     /// The configuration at a point of the unit cube, which has a coordinate (0 to 1) for each parameter, fixed ones too.
     /// Uniform coordinates draw from the space. `None` if the space does not allow it.
     pub fn configuration(&self, point: &[f64]) -> Option<Values> {

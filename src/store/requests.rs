@@ -3,13 +3,15 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use hpo_protocol::Values;
 use serde::{Deserialize, Serialize};
 
 use super::StudyDirectory;
 use crate::disk::make_private;
 use crate::ids::TrialId;
-use crate::study::Event;
+use crate::study::{Event, Limits};
 
 /// Something to be done with a study that a process has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,20 @@ pub enum Request {
     Stop {
         /// The process id.
         process: u32,
+    },
+    /// To pause the search.
+    Pause,
+    /// To have a search that was paused go on.
+    Resume,
+    /// To go as far as these limits say.
+    Limits {
+        /// The limits.
+        limits: Limits,
+    },
+    /// To try a configuration.
+    Enqueue {
+        /// Some or all of its values.
+        parameters: Values,
     },
     /// To end a trial.
     StopTrial {
@@ -43,7 +59,9 @@ impl Request {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => made?,
         }
-        let name = std::process::id();
+        // A process may ask for several things at a time.
+        static LEFT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("{}-{}", std::process::id(), LEFT.fetch_add(1, Ordering::Relaxed));
         let (partial, file) = (
             directory.join(format!("{name}.partial")),
             directory.join(format!("{name}.json")),
@@ -57,8 +75,22 @@ impl Request {
     pub fn event(&self) -> Option<Event> {
         match self {
             Self::Stop { .. } => None,
+            Self::Pause => Some(Event::Held),
+            Self::Resume => Some(Event::Released),
+            Self::Limits { limits } => Some(Event::LimitsSet(*limits)),
+            Self::Enqueue { parameters } => Some(Event::Enqueued {
+                parameters: parameters.clone(),
+            }),
             Self::StopTrial { trial } => Some(Event::TrialStopped { trial: *trial }),
             Self::Retry { trials } => Some(Event::Retried { trials: trials.clone() }),
+        }
+    }
+
+    /// Whether it makes sense only for a process that has the study.
+    pub fn needs_process(&self) -> bool {
+        match self {
+            Self::Stop { .. } | Self::Pause | Self::Resume | Self::Limits { .. } => true,
+            Self::Enqueue { .. } | Self::StopTrial { .. } | Self::Retry { .. } => false,
         }
     }
 

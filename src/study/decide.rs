@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 
 use super::Study;
 use super::bracket::{Decision, Promotion};
-use super::event::{Command, Event, Fact, Record, Reported, Step};
+use super::event::{Event, Fact, Record, Reported};
 use super::objective::named;
 use super::spec::StudySpec;
+use super::step::{Command, Step};
 use super::stop::Limit;
 use super::trial::{Checkpoint, Trial, TrialState};
 use super::turn::Turn;
@@ -53,8 +54,14 @@ impl Decider<'_> {
         }
     }
 
-    /// Ends the search for now: running segments are saved where they are.
+    /// Ends the search for now.
     fn halt(&mut self, limit: Limit) {
+        self.save_all();
+        self.record(Fact::LimitReached { limit });
+    }
+
+    /// Has running segments saved where they are.
+    pub(super) fn save_all(&mut self) {
         let running: Vec<Segment> = self.study.running.iter().filter_map(|&id| self.running(id)).collect();
         for segment in running {
             self.step.commands.push(Command::Stop {
@@ -63,7 +70,6 @@ impl Decider<'_> {
                 save: true,
             });
         }
-        self.record(Fact::LimitReached { limit });
     }
 
     fn react(&mut self, event: Event) {
@@ -71,22 +77,7 @@ impl Decider<'_> {
             Event::Opened { process, slots, limits } => {
                 self.retry_wronged();
                 self.record(Fact::SchedulerStarted { process, slots });
-                let recorded = self.study.spec.limits();
-                if limits.trials > recorded.trials {
-                    let trials = limits.trials;
-                    self.record(Fact::TrialsRaised { trials });
-                }
-                if let Some(confirmation) = limits.confirmation
-                    && limits.confirmation != recorded.confirmation
-                    && recorded.confirmation.is_none_or(|has| confirmation.covers(has))
-                {
-                    self.record(Fact::ConfirmationRaised { confirmation });
-                }
-                if limits.stop != recorded.stop {
-                    let stop = limits.stop;
-                    self.record(Fact::StopChanged { stop });
-                }
-                self.decide();
+                self.set_limits(limits);
             }
             Event::Idle { slots } => self.start_segments(slots),
             Event::Evaluated(baseline) => {
@@ -118,6 +109,10 @@ impl Decider<'_> {
             }
             Event::TrialStopped { trial } => self.stop(trial),
             Event::Retried { trials } => self.retry_failed(&trials),
+            Event::Held => self.hold(),
+            Event::Released => self.release(),
+            Event::LimitsSet(limits) => self.set_limits_by_hand(limits),
+            Event::Enqueued { parameters } => self.enqueue(parameters),
             Event::Ticked => {}
             Event::Closed => self.record(Fact::SchedulerStopped),
         }
@@ -279,7 +274,7 @@ impl Decider<'_> {
     /// Gives slots work: first to trials that wait, then to those that a free slot promotes, to new ones, and last to those
     /// that most likely will go on.
     fn start_segments(&mut self, slots: Vec<SlotId>) {
-        if self.study.halted.is_some() || self.study.pause().is_some() {
+        if self.study.halted.is_some() || self.study.held || self.study.pause().is_some() {
             return;
         }
         for slot in slots {

@@ -1,4 +1,4 @@
-//! What goes into the core and what comes out of it.
+//! What goes into the core, and the records that come out of it.
 
 use hpo_protocol::{Baseline, Measurement, Metrics, Values};
 use serde::{Deserialize, Serialize};
@@ -154,6 +154,17 @@ pub enum Event {
         /// The trials.
         trials: Vec<TrialId>,
     },
+    /// The user pauses the search: what is being trained is saved, and nothing is begun.
+    Held,
+    /// The user has a search that was paused go on.
+    Released,
+    /// The user changes the limits of a search that is under way.
+    LimitsSet(Limits),
+    /// The user wants a configuration tried as soon as there is one to be drawn: some or all of its values.
+    Enqueued {
+        /// The values.
+        parameters: Values,
+    },
     /// Time has passed. Only a limit of time makes a difference of it.
     Ticked,
     /// The scheduler is ending in good order. What still runs has to be done again from its last report.
@@ -205,6 +216,9 @@ pub enum Fact {
     TrialsRaised {
         /// How many in all.
         trials: u64,
+        /// Whether it was the user who did so while the search was under way, and not the study's file.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_hand: bool,
     },
     /// More is to be confirmed than when the study was created.
     ConfirmationRaised {
@@ -215,6 +229,9 @@ pub enum Fact {
     StopChanged {
         /// When.
         stop: StopSpec,
+        /// As above.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_hand: bool,
     },
     /// The search has come to a limit: nothing more is begun before a scheduler takes it over again.
     LimitReached {
@@ -341,6 +358,17 @@ pub enum Fact {
         /// The trial.
         trial: TrialId,
     },
+    /// The user has paused the search.
+    SearchHeld,
+    /// The user has it go on.
+    SearchReleased,
+    /// A configuration is tried by the user's wish. If all trials have been drawn, the study has one more.
+    Enqueued {
+        /// As the trial of the search of this number, from 0.
+        number: u64,
+        /// Some or all of its values.
+        parameters: Values,
+    },
     /// One attempt after the other has failed in the same way: nothing more is begun before a scheduler takes the study over again.
     StudyPaused(Pause),
     /// Nothing is left to train.
@@ -385,62 +413,11 @@ impl Fact {
             | Self::LimitReached { .. }
             | Self::BaselineMeasured(_)
             | Self::BracketOpened { .. }
+            | Self::SearchHeld
+            | Self::SearchReleased
+            | Self::Enqueued { .. }
             | Self::StudyPaused(_)
             | Self::StudyFinished { .. } => None,
         }
-    }
-}
-
-/// Something to be done, once the records of its step are durable.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Command {
-    /// Train a segment on a slot.
-    Run {
-        /// The slot.
-        slot: SlotId,
-        /// The segment.
-        segment: SegmentId,
-        /// The resource it begins at.
-        from: u64,
-        /// The rung's resource.
-        to: u64,
-        /// Where to go on.
-        checkpoint: Option<Checkpoint>,
-    },
-    /// Stop a segment.
-    Stop {
-        /// The slot.
-        slot: SlotId,
-        /// The segment.
-        segment: SegmentId,
-        /// Whether it may go on later from where it is.
-        save: bool,
-    },
-    /// End the worker of a slot and start another: it does not keep to the protocol.
-    Replace {
-        /// The slot.
-        slot: SlotId,
-    },
-    /// Delete checkpoints that no decision can need again.
-    Delete {
-        /// The files, relative to the study's `checkpoints` directory.
-        files: Vec<String>,
-    },
-}
-
-/// What follows from an event.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Step {
-    /// To be made durable first, in this order.
-    pub records: Vec<Record>,
-    /// To be carried out then.
-    pub commands: Vec<Command>,
-}
-
-impl Step {
-    /// What follows from another event is made durable and carried out after this.
-    pub fn append(&mut self, next: Self) {
-        self.records.extend(next.records);
-        self.commands.extend(next.commands);
     }
 }

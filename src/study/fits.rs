@@ -1,5 +1,7 @@
 //! Whether a record of somebody else's making fits those before it.
 
+use hpo_protocol::Values;
+
 use super::Study;
 use super::event::{Fact, Record, Reported, Tested};
 use super::spec::ConfirmationSpec;
@@ -46,11 +48,14 @@ impl Study {
             | Fact::SchedulerStopped
             | Fact::StopChanged { .. }
             | Fact::LimitReached { .. }
+            | Fact::SearchHeld
+            | Fact::SearchReleased
             | Fact::BaselineMeasured(_)
             | Fact::StudyFinished { .. } => Ok(()),
             Fact::EarlierStudy(ref earlier) => of_study(self.can_know(earlier)),
             Fact::EarlierResult(ref result) => of_study(self.can_have(result)),
-            Fact::TrialsRaised { trials } => of_study((self.spec.trials..=MOST_TRIALS).contains(&trials)),
+            Fact::Enqueued { number, ref parameters } => of_study(self.can_enqueue(number, parameters)),
+            Fact::TrialsRaised { trials, .. } => of_study((self.spec.trials..=MOST_TRIALS).contains(&trials)),
             Fact::ConfirmationRaised { confirmation } => of_study(self.can_confirm(confirmation)),
             Fact::BracketOpened {
                 first,
@@ -93,6 +98,11 @@ impl Study {
                 self.of_trial(trial, |trial| trial.state == TrialState::Paused { rung })
             }
         }
+    }
+
+    fn can_enqueue(&self, number: u64, parameters: &Values) -> bool {
+        let is_known = |name: &String| self.spec.space.parameters.iter().any(|one| one.name == *name);
+        (self.drawn..=self.spec.trials).contains(&number) && number < MOST_TRIALS && parameters.keys().all(is_known)
     }
 
     fn can_confirm(&self, confirmation: ConfirmationSpec) -> bool {

@@ -24,6 +24,7 @@ mod spec;
 mod speculation;
 mod standing;
 mod statistics;
+mod step;
 mod stop;
 mod summary;
 mod trial;
@@ -34,7 +35,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hpo_protocol::embedding::Evaluation;
-use hpo_protocol::{Baseline, Evaluated, Measurement, Metrics};
+use hpo_protocol::{Baseline, Evaluated, Measurement, Metrics, Values};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use bracket::rung_sizes;
@@ -43,7 +44,7 @@ use bracket::{Bracket, Decision, Rank};
 pub use check::Contradiction;
 pub use confirmation::{Confirmation, Confirmed};
 pub use earlier::{CommonNames, Earlier, EarlierResult, Habits, LeftOut};
-pub use event::{Command, Event, FORMAT, Fact, Record, Reported, Step, TestResults, Tested};
+pub use event::{Event, FORMAT, Fact, Record, Reported, TestResults, Tested};
 pub use fits::Misfit;
 pub use measures::Measures;
 use measures::Names;
@@ -61,6 +62,7 @@ pub use sampler::{
 pub(crate) use sampler::{Purpose, Surrogate, generator};
 pub use spec::{ConfirmationSpec, Limits, StudySpec, Trainer};
 pub use standing::Standing;
+pub use step::{Command, Step};
 pub use stop::{Limit, StopSpec};
 pub use summary::TrialSummary;
 pub use trial::{Checkpoint, Report, Role, Trial, TrialState, TrialStatus};
@@ -113,6 +115,12 @@ pub struct Study {
     finished: bool,
     /// The limit at which the search has ended.
     halted: Option<Limit>,
+    /// Whether the user has paused the search.
+    held: bool,
+    /// The number of trials and the other limits that the study's file has.
+    filed: (u64, StopSpec),
+    /// Configurations that are tried by the user's wish, by the number of the trial of the search.
+    enqueued: BTreeMap<u64, Values>,
     /// How long schedulers have had the study, up to the last record.
     active_ms: u64,
     created: Timestamp,
@@ -161,6 +169,9 @@ impl Study {
     /// A study that has only been specified.
     pub fn new(spec: StudySpec) -> Self {
         Self {
+            filed: (spec.trials, spec.stop),
+            held: false,
+            enqueued: BTreeMap::new(),
             spec,
             earlier: None,
             earlier_results: Vec::new(),

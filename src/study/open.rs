@@ -2,13 +2,16 @@
 
 use std::cmp::Ordering;
 
+use hpo_protocol::Values;
+
 use super::bracket::Bracket;
 use super::decide::Decider;
 use super::event::Fact;
-use super::sampler::{Drawn, History, Learned, Observation, Request, training_seed};
+use super::sampler::{Drawn, History, Learned, Observation, Purpose, Reason, Request, generator, training_seed};
 use super::trial::{Trial, TrialState};
 use super::{OpenBracket, Study};
 use crate::ids::TrialId;
+use crate::space::TRIES;
 
 impl Decider<'_> {
     /// Opens the next bracket, or draws what is missing of the last one; whether there was anything to do.
@@ -69,7 +72,9 @@ impl Decider<'_> {
             Some(learned) => (request.first, sampler.draw_by(request, learned)),
             None => (request.first, sampler.draw(request)),
         });
+        let asked_for = |number| study.asked_for(number);
         let numbered = (first..).zip(configurations);
+        let numbered = numbered.map(|(number, drawn)| (number, asked_for(number).unwrap_or(drawn)));
         let missing: Vec<_> = numbered.filter(|&(number, _)| number >= drawn).collect();
         let any = !missing.is_empty();
         for (trial, (number, parameters)) in (next..).zip(missing) {
@@ -114,6 +119,10 @@ impl Study {
 
     /// The configuration that this version draws next for a bracket, and why; none if it draws none.
     pub fn drawing(&self, bracket: usize) -> Option<Drawn> {
+        if let Some(parameters) = self.asked_for(self.drawn) {
+            let reason = Reason::Enqueued;
+            return Some(Drawn { parameters, reason });
+        }
         self.asked(bracket, 1, |request| {
             let skipped = self.drawn.checked_sub(request.first)?;
             let drawn = self.spec.sampler.explain(request);
@@ -139,6 +148,13 @@ impl Study {
             rungs: &spec.policy.rungs(),
             observations: &self.observations(bracket),
         })
+    }
+
+    /// The configuration that the user wants for the trial of the search of this number, with what was left open drawn.
+    fn asked_for(&self, number: u64) -> Option<Values> {
+        let given = self.enqueued.get(&number)?;
+        let mut random = generator(self.spec.seed, number, Purpose::Configuration);
+        self.spec.space.complete(given, TRIES, &mut random)
     }
 
     /// Whether the next bracket can be drawn: the brackets that it learns from are over, and the next one, if it may be under way

@@ -5,7 +5,7 @@ use hpo_protocol::Values;
 use serde_json::Value;
 
 use super::event::{Event, Fact, Record};
-use super::{Misfit, Study, StudySpec};
+use super::{Limits, Misfit, Study, StudySpec};
 use crate::ids::{SegmentId, SlotId, TrialId};
 
 /// A place at which this version would record something else. Whatever follows is compared in the state that the journal has led to.
@@ -231,11 +231,20 @@ impl<'a> Replay<'a> {
             Fact::StudyCreated { .. }
             | Fact::EarlierStudy(_)
             | Fact::EarlierResult(_)
-            | Fact::TrialsRaised { .. }
+            | Fact::TrialsRaised { by_hand: false, .. }
             | Fact::ConfirmationRaised { .. }
-            | Fact::StopChanged { .. }
+            | Fact::StopChanged { by_hand: false, .. }
             | Fact::CheckpointLost { .. }
             | Fact::StudyPaused(_) => Vec::new(),
+            Fact::TrialsRaised { by_hand: true, .. } | Fact::StopChanged { by_hand: true, .. } => {
+                vec![Event::LimitsSet(self.limits(next, true))]
+            }
+            Fact::SearchHeld => vec![Event::Held],
+            Fact::SearchReleased => vec![Event::Released],
+            Fact::Enqueued { parameters, .. } => {
+                let parameters = parameters.clone();
+                vec![Event::Enqueued { parameters }]
+            }
             Fact::SchedulerStarted { .. } => self.opened(next).into_iter().collect(),
             Fact::TrialRetried { .. } => {
                 let retried = |record: &Record| {
@@ -303,20 +312,35 @@ impl<'a> Replay<'a> {
         let Fact::SchedulerStarted { process, slots } = &next.first()?.fact else {
             return None;
         };
+        let limits = self.limits(&next[1..], false);
+        let (process, slots) = (*process, slots.clone());
+        Some(Event::Opened { process, slots, limits })
+    }
+
+    /// The limits that these records begin with, as somebody has set them while the search was under way, or the study's file has them.
+    fn limits(&self, next: &[Record], hand: bool) -> Limits {
         let mut limits = self.decider.spec.limits();
-        for record in &next[1..] {
-            if let Fact::TrialsRaised { trials } = record.fact {
+        if !hand {
+            limits.stop = self.decider.filed_limits().stop;
+        }
+        for record in next {
+            if let Fact::TrialsRaised { trials, by_hand } = record.fact
+                && by_hand == hand
+            {
                 limits.trials = trials;
-            } else if let Fact::ConfirmationRaised { confirmation } = record.fact {
+            } else if let Fact::ConfirmationRaised { confirmation } = record.fact
+                && !hand
+            {
                 limits.confirmation = Some(confirmation);
-            } else if let Fact::StopChanged { stop } = record.fact {
+            } else if let Fact::StopChanged { stop, by_hand } = record.fact
+                && by_hand == hand
+            {
                 limits.stop = stop;
             } else {
                 break;
             }
         }
-        let (process, slots) = (*process, slots.clone());
-        Some(Event::Opened { process, slots, limits })
+        limits
     }
 }
 
@@ -362,6 +386,9 @@ fn is_decision(fact: &Fact) -> bool {
         | Fact::TrialsRaised { .. }
         | Fact::ConfirmationRaised { .. }
         | Fact::StopChanged { .. }
+        | Fact::SearchHeld
+        | Fact::SearchReleased
+        | Fact::Enqueued { .. }
         | Fact::BaselineMeasured(_)
         | Fact::ModelTested(_)
         | Fact::Reported(_)

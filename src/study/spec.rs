@@ -59,7 +59,7 @@ fn is_one(number: &u64) -> bool {
 }
 
 /// What of a study may change after it has begun: the numbers may grow, and it may end earlier or later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// As in [`StudySpec`].
     pub trials: u64,

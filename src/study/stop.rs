@@ -57,7 +57,7 @@ impl Study {
     /// last one did after its last record, if it was killed.
     pub fn active_ms(&self, now: Timestamp) -> u64 {
         let runs = self.scheduler.as_ref().is_some_and(|scheduler| !scheduler.stopped);
-        self.active_ms + if runs { now.since(self.updated) } else { 0 }
+        self.active_ms + if runs && !self.held { now.since(self.updated) } else { 0 }
     }
 
     /// The first of these limits that is reached at `now`.

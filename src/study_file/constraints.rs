@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use super::grid;
 use super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean, shown};
 use crate::keys::{Fallback, Key, Takes};
-use crate::space::{Cells, Constraint, SearchSpace};
+use crate::space::{Cells, Constraint, SearchSpace, TRIES};
 
 /// The key under `[study]`.
 pub(super) const KEY: Key = Key {
@@ -18,8 +18,6 @@ pub(super) const KEY: Key = Key {
 };
 
 const EXAMPLE: &str = "write, for example, `constraints = [\"batch_size * accumulation <= 256\"]`";
-/// Points of which at least one must be allowed.
-pub(super) const TRIES: usize = 20_000;
 const MOST_BYTES: usize = 1000;
 
 /// The space with the constraints of the file; `grid` if its configurations are not drawn, but looked through.

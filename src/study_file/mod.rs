@@ -4,6 +4,7 @@ mod conditions;
 mod confirmation;
 mod constraints;
 mod distributions;
+mod given;
 mod grid;
 mod notify;
 mod parameters;
@@ -38,6 +39,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Source};
 use crate::space::SearchSpace;
 use crate::study::{ConfirmationSpec, Objective, PolicySpec, SamplerSpec, StopSpec, StudySpec, Trainer};
 
+pub use self::given::{Misgiven, given};
 pub use self::notify::NotifySettings;
 pub(crate) use self::path::{clean, relative};
 pub use self::proposal::{DataFiles, Facts, Proposal, propose};

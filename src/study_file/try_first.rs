@@ -5,11 +5,10 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use toml::de::DeValue;
 
-use super::constraints::TRIES;
 use super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean, shown};
 use super::study::StudyTable;
 use crate::space::{Parameter, Scale, SearchSpace, Value};
-use crate::space::{Required, require, same};
+use crate::space::{Required, TRIES, require, same};
 use crate::words::counted;
 
 const EXAMPLE: &str = "write a line `[[try_first]]` and below it values such as `learning_rate = 1e-5`";
@@ -85,7 +84,7 @@ fn only(space: &SearchSpace, point: &Values) -> Option<Values> {
     missing.all(|parameter| !parameter.is_active(&known)).then_some(known)
 }
 
-fn point(item: &Item, space: &SearchSpace, grid: bool) -> Results<Values> {
+pub(super) fn point(item: &Item, space: &SearchSpace, grid: bool) -> Results<Values> {
     let DeValue::Table(_) = item.value else {
         return Err(item.wrong_type("a table", EXAMPLE).into());
     };

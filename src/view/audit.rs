@@ -154,8 +154,11 @@ fn said(fact: &Fact, unit: Unit) -> String {
         Fact::SchedulerStopped => "a scheduler ends".to_owned(),
         Fact::StudyCreated { .. } => "the study is created".to_owned(),
         Fact::EarlierStudy(_) | Fact::EarlierResult(_) => "results of an earlier study are known".to_owned(),
-        Fact::TrialsRaised { trials } => format!("the study has {}", counted(*trials, "trial")),
+        Fact::TrialsRaised { trials, .. } => format!("the study has {}", counted(*trials, "trial")),
         Fact::ConfirmationRaised { .. } => "more is confirmed".to_owned(),
         Fact::StopChanged { .. } => "its limits change".to_owned(),
+        Fact::SearchHeld => "the user pauses the search".to_owned(),
+        Fact::SearchReleased => "the user has the search go on".to_owned(),
+        Fact::Enqueued { number, .. } => format!("the user enqueues configuration {number}"),
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use comfy_table::{CellAlignment, Table, presets};
+use hpo_protocol::BASE_MODEL;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use crate::analysis::Overview;
 use crate::clock::local;
 use crate::ids::{Timestamp, TrialId};
 use crate::store::StudyDirectory;
-use crate::study::Objective;
+use crate::study::{Objective, Trainer};
 
 /// What is left of a study in a list of all.
 #[derive(Debug, Clone, Serialize)]
@@ -52,18 +53,6 @@ impl PastStudy {
     pub fn new(overview: &Overview, directory: &StudyDirectory, bytes: u64) -> Self {
         let spec = &overview.spec;
         let trainer = &spec.trainer;
-        let path = |value: &Value| value.as_str().map(PathBuf::from);
-        let name = |path: &Path| {
-            path.file_name()
-                .unwrap_or(path.as_os_str())
-                .to_string_lossy()
-                .into_owned()
-        };
-        let model = match (&trainer.command, trainer.settings.get("model")) {
-            (Some(command), _) => command.join(" "),
-            (None, Some(Value::Object(models))) => models.keys().cloned().collect::<Vec<_>>().join(", "),
-            (None, model) => model.and_then(path).map_or(String::new(), |path| name(&path)),
-        };
         let untrained = overview
             .baseline
             .as_ref()
@@ -77,18 +66,34 @@ impl PastStudy {
             best: overview.best.as_ref().and_then(|best| best.objective),
             best_trial: overview.best.as_ref().map(|best| best.trial),
             untrained: untrained.map(|(_, value)| value),
-            model,
-            data: trainer
-                .command
-                .is_none()
-                .then(|| trainer.settings.get("train").and_then(path))
-                .flatten(),
+            model: model_of(trainer),
+            data: data_of(trainer),
             trained_ms: overview.trained_ms,
             bytes,
             created_ms: overview.created,
             updated_ms: overview.updated,
         }
     }
+}
+
+/// The base models of a trainer, or the program that trains.
+pub fn model_of(trainer: &Trainer) -> String {
+    match (&trainer.command, trainer.settings.get(BASE_MODEL)) {
+        (Some(command), _) => command.join(" "),
+        (None, Some(Value::Object(models))) => models.keys().cloned().collect::<Vec<_>>().join(", "),
+        (None, model) => {
+            let path = model.and_then(Value::as_str).map(Path::new);
+            let name = path.map(|path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy());
+            name.unwrap_or_default().into_owned()
+        }
+    }
+}
+
+/// The training data of the embedding trainer; none of another.
+pub fn data_of(trainer: &Trainer) -> Option<PathBuf> {
+    let embedding = trainer.command.is_none();
+    let data = embedding.then(|| trainer.settings.get("train")?.as_str()).flatten();
+    data.map(PathBuf::from)
 }
 
 /// So many characters of a moment are its date and its time to the minute.

@@ -296,7 +296,11 @@ fn line(study: &Study, fact: &Fact) -> Option<String> {
         Fact::ConfirmationCreated { trial, confirms, .. } => {
             format!("trial {trial}: confirms trial {confirms} with another seed")
         }
-        Fact::TrialsRaised { trials } => format!("the study now has {trials} trials"),
+        Fact::StopChanged { by_hand: true, .. } => "the user has changed the limits at which the search ends".to_owned(),
+        Fact::SearchHeld => "paused by the user: what was being trained is saved".to_owned(),
+        Fact::SearchReleased => "goes on".to_owned(),
+        Fact::Enqueued { number, .. } => format!("enqueued by the user: configuration {number}"),
+        Fact::TrialsRaised { trials, .. } => format!("the study now has {trials} trials"),
         Fact::SegmentStarted {
             trial,
             slot,

@@ -25,6 +25,11 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
     let mut text = found_nothing(overview);
     text += &format!("study {} in {}\n", spec.name, directory.root().display());
     text += &match (state(overview, running), &overview.scheduler) {
+        (PAUSED, Some(scheduler)) => format!(
+            "paused by the user, in process {}; it goes on with: {}\n",
+            scheduler.process,
+            about(directory.root(), ["resume"])
+        ),
         ("running", Some(scheduler)) => format!(
             "running for {} as process {} on {} ({})\n",
             duration(now.since(scheduler.since)),
@@ -137,14 +142,23 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
     })
 }
 
+/// The state of a search that the user has paused.
+const PAUSED: &str = "paused";
 /// The state of a study that a limit has ended.
 const LIMITED: &str = "at its limit";
 
 pub(super) fn state(overview: &Overview, running: bool) -> &'static str {
-    match (running, overview.finished) {
+    state_of(overview.finished, overview.held, overview.halted, running)
+}
+
+/// The word for the state of a study that has finished or not, that the user may have paused, that a limit may have ended, and that a
+/// process may have.
+pub fn state_of(finished: bool, held: bool, halted: Option<Limit>, running: bool) -> &'static str {
+    match (running, finished) {
+        (true, _) if held => PAUSED,
         (true, _) => "running",
         (false, true) => "finished",
-        (false, false) if overview.halted.is_some() => LIMITED,
+        (false, false) if halted.is_some() => LIMITED,
         (false, false) => "stopped",
     }
 }

@@ -1,6 +1,6 @@
 //! Trainers that fail each time, trials that are ended by hand, and trials that are tried again.
 
-use hpo_test_support::{FAULTY, Place};
+use hpo_test_support::{FAULTY, Place, WHOLE};
 
 #[test]
 fn a_trainer_that_fails_the_same_way_each_time_pauses_the_study_which_goes_on_after_the_fix() {
@@ -168,4 +168,79 @@ fn a_search_is_stopped_from_elsewhere_and_goes_on() {
     assert!(said.starts_with("stopped; resume with: hpo resume"), "{said}");
     place.search(&file).ok();
     assert_eq!(place.answer("plain"), place.answer("s"));
+}
+
+#[test]
+fn a_search_that_was_paused_gives_the_same_answer() {
+    let place = Place::new();
+    place.search(&place.space("plain", 9, 2, WHOLE, "")).ok();
+    let file = place.space("s", 9, 2, WHOLE, "");
+    place
+        .run(&["pause", "plain"])
+        .fails(2, &["is not running", "hpo resume"]);
+    let mut search = place.start_with(&file, &[("HPO_TEST_EPOCH", "600")]);
+    assert!(search.wait_for("on slot", 2));
+    let said = place.run(&["pause", "s"]).ok().stderr();
+    assert!(said.contains("it goes on with: hpo resume"), "{said}");
+    assert!(search.wait_for("stopped and saved", 2));
+    let again = place.run(&["pause", "s"]).ok().stderr();
+    assert!(again.contains("paused already"), "{again}");
+    assert_eq!(place.run(&["status", "s", "--json"]).json()["state"], "paused");
+    let said = place.run(&["resume", "s"]).ok().stderr();
+    assert!(said.contains("goes on"), "{said}");
+    assert!(search.wait_for("on slot", 2));
+    place.run(&["pause", "s"]).ok();
+    place.run(&["stop", "s"]).ok();
+    assert_eq!(search.wait().0, 130);
+    // Whoever starts it wants it to go on.
+    place.search(&file).ok();
+    assert_eq!(place.answer("plain"), place.answer("s"));
+}
+
+#[test]
+fn a_configuration_that_is_enqueued_is_tried() {
+    let place = Place::new();
+    let file = place.space("s", 4, 2, WHOLE, "");
+    place.search(&file).ok();
+    for (values, says) in [
+        (&["x=2"][..], "`x` is never 2"),
+        (&["y=1"], "no parameter `y`"),
+        (&["x=0.1", "x=0.2"], "given twice"),
+        (&["x"], "the name of a parameter"),
+        (&["x=half"], "`x` is never"),
+    ] {
+        place.run(&[&["enqueue", "s"], values].concat()).fails(2, &[says]);
+    }
+    let said = place.run(&["enqueue", "s", "x=0.25"]).ok().stderr();
+    assert!(
+        said.contains("enqueued") && said.contains("resume with: hpo resume"),
+        "{said}"
+    );
+    let x = |trial: usize| place.run(&["trials", "s", "--json"]).json()[trial]["parameters"]["x"].clone();
+    place.run(&["resume", "s"]).ok();
+    assert_eq!(x(4), 0.25);
+    let finished = place.search(&file).ok().stderr();
+    assert!(finished.contains("study s is finished"), "{finished}");
+
+    // In a search that is under way and then killed.
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("trials = 4", "trials = 6")).unwrap();
+    let mut search = place.start_with(&file, &[("HPO_TEST_EPOCH", "600")]);
+    assert!(search.wait_for("on slot", 1));
+    for value in ["x=0.5", "x=0.75"] {
+        place.run(&["enqueue", "s", value]).ok();
+    }
+    search.signal(rustix::process::Signal::KILL);
+    search.wait();
+    place.search(&file).ok();
+    assert_eq!([x(6), x(7)], [0.5, 0.75]);
+    let states = place.run(&["trials", "s", "--json"]).json();
+    assert!(
+        states
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|trial| ["completed", "pruned"].contains(&trial["state"].as_str().unwrap()))
+    );
+    assert_eq!(states.as_array().unwrap().len(), 8);
 }

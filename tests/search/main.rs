@@ -5,6 +5,7 @@
 mod base_models;
 mod commands;
 mod confirmation;
+mod dashboard;
 mod diagnosis;
 mod embedding;
 mod end_to_end;

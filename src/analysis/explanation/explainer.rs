@@ -218,6 +218,9 @@ impl Explainer {
             | Fact::TrialsRaised { .. }
             | Fact::ConfirmationRaised { .. }
             | Fact::StopChanged { .. }
+            | Fact::SearchHeld
+            | Fact::SearchReleased
+            | Fact::Enqueued { .. }
             | Fact::LimitReached { .. }
             | Fact::BaselineMeasured(_)
             | Fact::ModelTested(_)

@@ -1,11 +1,39 @@
 //! What the user does to trials.
 
+use hpo_protocol::Values;
+
+use super::super::stop::StopSpec;
 use super::super::trial::{Trial, TrialState};
 use super::super::turn::Turn;
 use super::Study;
 use crate::ids::TrialId;
 
 impl Study {
+    /// The study has more trials, as its file says or by the user's wish.
+    pub(super) fn trials_raised(&mut self, trials: u64, by_hand: bool) {
+        self.spec.trials = trials;
+        self.finished = false;
+        if !by_hand {
+            self.filed.0 = trials;
+        }
+    }
+
+    /// The search ends elsewhere, as its file says or by the user's wish.
+    pub(super) fn stop_changed(&mut self, stop: StopSpec, by_hand: bool) {
+        self.spec.stop = stop;
+        if !by_hand {
+            self.filed.1 = stop;
+        }
+    }
+
+    /// A configuration is to be tried; if all trials have been drawn, there is one more.
+    pub(super) fn configuration_enqueued(&mut self, number: u64, parameters: &Values) {
+        self.enqueued.insert(number, parameters.clone());
+        if number >= self.spec.trials {
+            self.trials_raised(number + 1, true);
+        }
+    }
+
     /// The user has ended a trial. Whoever is compared with it learns that it was lost.
     pub(super) fn trial_stopped(&mut self, id: TrialId) {
         let trial = &mut self.trials[id.0 as usize];

@@ -28,7 +28,7 @@ impl Study {
 
     pub(super) fn apply(&mut self, record: &Record) {
         let runs = self.scheduler.as_ref().is_some_and(|scheduler| !scheduler.stopped);
-        if runs && !matches!(record.fact, Fact::SchedulerStarted { .. }) {
+        if runs && !self.held && !matches!(record.fact, Fact::SchedulerStarted { .. }) {
             self.active_ms += record.at.since(self.updated);
         }
         self.updated = record.at;
@@ -44,15 +44,15 @@ impl Study {
             Fact::EarlierResult(result) => self.earlier_results.push(result.clone()),
             Fact::SchedulerStarted { process, slots } => self.scheduler_started(*process, slots),
             Fact::SchedulerStopped => self.scheduler_stopped(),
-            Fact::TrialsRaised { trials } => {
-                self.spec.trials = *trials;
-                self.finished = false;
-            }
+            Fact::TrialsRaised { trials, by_hand } => self.trials_raised(*trials, *by_hand),
             Fact::ConfirmationRaised { confirmation } => {
                 self.spec.confirmation = Some(*confirmation);
                 self.finished = false;
             }
-            Fact::StopChanged { stop } => self.spec.stop = *stop,
+            Fact::StopChanged { stop, by_hand } => self.stop_changed(*stop, *by_hand),
+            Fact::SearchHeld => self.held = true,
+            Fact::SearchReleased => self.held = false,
+            Fact::Enqueued { number, parameters } => self.configuration_enqueued(*number, parameters),
             Fact::LimitReached { limit } => self.halted = Some(*limit),
             Fact::BaselineMeasured(baseline) => self.baseline = Some(baseline.clone()),
             Fact::ModelTested(tested) => self.test = Some(tested.clone()),
@@ -99,6 +99,8 @@ impl Study {
         // The slots are others now, or have been repaired.
         self.trials.iter_mut().for_each(|trial| trial.failed_on.clear());
         self.halted = None;
+        // Whoever starts it wants it to go on.
+        self.held = false;
         self.scheduler = Some(SchedulerRun {
             process,
             slots: slots.to_vec(),

@@ -117,6 +117,14 @@ impl SamplerSpec {
         self.own().uses_priors()
     }
 
+    /// Whether it tries every configuration in any case.
+    pub fn covers_all(&self) -> bool {
+        match self {
+            Self::Grid => true,
+            Self::GaussianProcess(_) | Self::Tpe(_) | Self::PriorBand | Self::Random | Self::Sobol => false,
+        }
+    }
+
     /// What can be learned from earlier trials: once for a bracket, to open and to draw it.
     pub fn learn(&self, history: &History<'_>) -> Learned {
         self.own().learn(history)

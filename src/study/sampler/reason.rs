@@ -30,6 +30,8 @@ pub enum Reason {
         /// Its place among them, from 0.
         place: u64,
     },
+    /// The user has enqueued it while the search was under way; values that were left open were drawn at random.
+    Enqueued,
     /// The sampler draws all at random.
     Random,
     /// It is a point of the sampler's Sobol sequence.
@@ -150,6 +152,7 @@ impl Reason {
             | Self::Unknowing { .. }
             | Self::Chance { .. }
             | Self::Exhausted
+            | Self::Enqueued
             | Self::Prior { .. }
             | Self::Likely(_) => self,
         }

@@ -1,5 +1,6 @@
 //! The core on its own: events go in, and what comes out is looked at.
 
+mod by_hand;
 mod earlier;
 mod objective;
 mod recovery;
@@ -166,6 +167,10 @@ impl Core {
             | Event::Ticked
             | Event::TrialStopped { .. }
             | Event::Retried { .. }
+            | Event::Held
+            | Event::Released
+            | Event::LimitsSet(_)
+            | Event::Enqueued { .. }
             | Event::Closed => None,
         };
         self.files.extend(written.map(|checkpoint| checkpoint.file.clone()));

@@ -75,6 +75,7 @@ fn reason_in_words(study: &Study, trial: &Trial, reason: &Reason, first: Option<
     let spec = study.spec();
     match reason {
         Reason::First { place } => tried_first(spec, *place, first),
+        Reason::Enqueued => "enqueued by the user while the search was under way".to_owned(),
         Reason::Random => "drawn at random, as the sampler `random` draws all".to_owned(),
         Reason::Sobol => {
             "the next point of the sampler's Sobol sequence, which leaves no part of the space empty".to_owned()

@@ -43,8 +43,8 @@ fn rows(of: &Reported<'_>) -> Vec<[String; 2]> {
         row("report written with", format!("hpo {own}, commit {commit}")),
         row("trainer", trainer(spec)),
         row("threads per trial", spec.threads.to_string()),
-        row("policy", kind(&spec.policy)),
-        row("sampler", kind(&spec.sampler)),
+        row("policy", kind_of(&spec.policy)),
+        row("sampler", kind_of(&spec.sampler)),
         row("seed", spec.seed.to_string()),
         row("study", of.directory.root().display().to_string()),
     ];
@@ -81,7 +81,7 @@ fn trainer(spec: &StudySpec) -> String {
 }
 
 /// The name of a kind of policy or sampler.
-fn kind(of: &impl Serialize) -> String {
+pub fn kind_of(of: &impl Serialize) -> String {
     let value = serde_json::to_value(of).ok();
     let name = value
         .as_ref()

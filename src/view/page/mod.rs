@@ -7,6 +7,7 @@ mod markdown;
 mod result;
 
 use self::document::{Block, Table};
+pub use self::environment::kind_of;
 use super::confirmation::confirmed;
 use super::picture::{Kind, Picture, Scene};
 use super::report::{compute, findings, foretold, important, to_be_confirmed};

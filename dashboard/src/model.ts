@@ -1,0 +1,213 @@
+// A study as the page works with it: every trial with the numbers by which it is filtered, sorted and drawn.
+import type { Decision, Delta, Parameter, Segment, Snapshot, State, Value, WireStudy, WireTrial } from "./api";
+
+/** A report: resource, when it came, and the value of each metric, NaN if it was not measured. */
+export interface Report {
+    resource: number;
+    time: number;
+    values: number[];
+}
+
+export interface Trial {
+    id: number;
+    state: State;
+    reason: string;
+    values: Value[];
+    reports: Report[];
+    /** The objective's best value, infinite in the bad direction if it is not finite, NaN if there is none. */
+    value: number;
+    /** Where it had that value. */
+    at: number;
+    reached: number;
+    wire: WireTrial;
+}
+
+/** A parameter and its values in all trials, by their numbers, as numbers: choices by their place, NaN where a trial does not have it. */
+export interface Column {
+    parameter: Parameter;
+    /** The texts of the choices, in their order; none for numbers. */
+    choices: string[] | null;
+    numbers: Float64Array;
+    /** The lowest and the highest number of the space, and of all trials. */
+    domain: [number, number];
+    /** Whether some trial does not have it. */
+    gaps: boolean;
+}
+
+export class Study {
+    readonly columns: Column[];
+    /** What was decided about each trial. */
+    readonly decided: Map<number, Decision[]>;
+    /** 1 if lower is better, otherwise -1: times this, lower is better. */
+    readonly sign: 1 | -1;
+    /** The objective's place among the metrics. */
+    readonly objective: number;
+    readonly untrained: number;
+    private order: Trial[] | null = null;
+
+    /** `trials` are in the order of their numbers, from 0. */
+    private constructor(
+        readonly revision: number,
+        readonly wire: WireStudy,
+        readonly trials: Trial[],
+        readonly segments: Segment[],
+        readonly decisions: Decision[],
+        previous: Study | null,
+    ) {
+        this.sign = signOf(wire);
+        this.objective = objectiveOf(wire);
+        this.untrained = wire.untrained?.[wire.objective.metric] ?? NaN;
+        this.columns = previous?.trials.length === trials.length ? previous.columns : wire.parameters.map((parameter, place) => column(parameter, place, trials));
+        this.decided = previous?.decisions === decisions ? previous.decided : byTrial(decisions);
+    }
+
+    static from({ revision, study, trials, segments, decisions }: Snapshot): Study {
+        return new Study(revision, study, trials.map((trial) => trialOf(trial, study)), segments, decisions, null);
+    }
+
+    /** The study with what has changed. */
+    with(delta: Delta): Study {
+        const { study: wire, decisions_from: from } = delta;
+        const trials = replaced(this.trials, delta.trials.map((trial) => trialOf(trial, wire)), (trial) => trial.id);
+        const segments = replaced(this.segments, delta.segments, ([number]) => number);
+        const known = from === this.decisions.length && delta.decisions.length === 0;
+        const decisions = known ? this.decisions : [...this.decisions.slice(0, from), ...delta.decisions];
+        return new Study(delta.revision, wire, trials, segments, decisions, this);
+    }
+
+    /** All trials from the best to the worst; those without a value are the worst. */
+    get ranked(): Trial[] {
+        if (this.order) return this.order;
+        const keys = Float64Array.from(this.trials, ({ value }) => (Number.isNaN(value) ? Infinity : this.sign * value));
+        const order = Array.from(this.trials.keys()).sort((a, b) => (keys[a] === keys[b] ? a - b : keys[a]! - keys[b]!));
+        this.order = order.map((at) => this.trials[at]!);
+        return this.order;
+    }
+
+    trial(id: number | null): Trial | null {
+        return id === null ? null : (this.trials[id] ?? null);
+    }
+
+    /** The best trial: the study's own answer, which confirmation may have changed. */
+    get best(): Trial | null {
+        return this.trial(this.wire.best);
+    }
+
+    get objectiveName(): string {
+        return this.wire.objective.metric;
+    }
+
+    /** How long a search had been at work at a moment. */
+    active(moment: number): number {
+        let all = 0;
+        for (const [from, to] of this.wire.runs) {
+            if (moment < from) break;
+            all += Math.min(moment, to ?? moment) - from;
+        }
+        return all;
+    }
+
+    get direction(): string {
+        return this.sign === 1 ? "lower is better" : "higher is better";
+    }
+}
+
+/** A text for a value that stands for no number. */
+export function valueText(value: Value | undefined): string {
+    if (value === null || value === undefined) return "absent";
+    return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function signOf(wire: WireStudy): 1 | -1 {
+    return wire.objective.direction === "maximize" ? -1 : 1;
+}
+
+function byTrial(decisions: Decision[]): Map<number, Decision[]> {
+    const groups = new Map<number, Decision[]>();
+    for (const decision of decisions) {
+        const group = groups.get(decision[1]);
+        if (group) group.push(decision);
+        else groups.set(decision[1], [decision]);
+    }
+    return groups;
+}
+
+function objectiveOf(wire: WireStudy): number {
+    return Math.max(0, wire.metrics.findIndex((metric) => metric.name === wire.objective.metric));
+}
+
+/** For each trial of a study, by its number, whether it is among some. */
+export function among(study: Study, trials: Trial[]): Uint8Array {
+    const wanted = new Uint8Array(study.trials.length);
+    for (const { id } of trials) wanted[id] = 1;
+    return wanted;
+}
+
+/** A list with some of its members replaced, and others added. */
+function replaced<T>(list: T[], changed: T[], placeOf: (member: T) => number): T[] {
+    if (changed.length === 0) return list;
+    const next = list.slice();
+    for (const member of changed) next[placeOf(member)] = member;
+    return next;
+}
+
+function trialOf(wire: WireTrial, study: WireStudy): Trial {
+    const worst = signOf(study) * Infinity;
+    const objective = objectiveOf(study);
+    const diverged = wire.state === "diverged";
+    const reports = wire.reports.map(([resource, time, ...values], place) => {
+        const measured = study.metrics.map((_, metric) => values[metric] ?? NaN);
+        if (diverged && place === wire.reports.length - 1 && Number.isNaN(measured[objective])) measured[objective] = worst;
+        return { resource: resource ?? NaN, time: time ?? NaN, values: measured };
+    });
+    return {
+        id: wire.id,
+        state: wire.state,
+        reason: wire.reason ?? "",
+        values: wire.params,
+        reports,
+        value: wire.best?.value ?? (diverged ? worst : NaN),
+        at: wire.best?.resource ?? NaN,
+        reached: wire.resource,
+        wire,
+    };
+}
+
+/** The value of a metric that stands for a trial: with its best report, or else its last. */
+export function metricOf(trial: Trial, metric: number, objective: number): number {
+    if (metric === objective) return trial.value;
+    const at = trial.reports.find((report) => report.resource === trial.at)?.values[metric];
+    if (at !== undefined && !Number.isNaN(at)) return at;
+    for (let place = trial.reports.length - 1; place >= 0; place -= 1) {
+        const value = trial.reports[place]?.values[metric];
+        if (value !== undefined && !Number.isNaN(value)) return value;
+    }
+    return NaN;
+}
+
+function column(parameter: Parameter, place: number, trials: Trial[]): Column {
+    const listed = parameter.kind === "bool" && !parameter.choices ? [false, true] : parameter.choices;
+    const choices = listed ? listed.map(valueText) : null;
+    const numbers = new Float64Array(trials.length);
+    let [low, high] = [parameter.low ?? Infinity, parameter.high ?? -Infinity];
+    let gaps = false;
+    for (const trial of trials) {
+        const value = trial.values[place];
+        let number = NaN;
+        if (value !== null && value !== undefined) {
+            if (!choices) number = typeof value === "number" ? value : NaN;
+            else {
+                const text = valueText(value);
+                number = choices.indexOf(text);
+                if (number < 0) number = choices.push(text) - 1;
+            }
+        }
+        numbers[trial.id] = number;
+        gaps ||= Number.isNaN(number);
+        if (number < low) low = number;
+        if (number > high) high = number;
+    }
+    if (choices) [low, high] = [0, Math.max(0, choices.length - 1)];
+    if (!(low <= high)) [low, high] = [0, 1];
+    return { parameter, choices, numbers, domain: [low, high], gaps };
+}

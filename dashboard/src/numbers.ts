@@ -1,0 +1,98 @@
+// Numbers, times and durations as texts.
+
+/** Four significant digits, and an exponent where that is shorter. */
+export function short(value: number): string {
+    if (Number.isNaN(value)) return "–";
+    if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
+    if (value === 0) return "0";
+    const size = Math.abs(value);
+    if (Number.isInteger(value) && size < 1e6) return String(value);
+    if (size < 1e-3 || size >= 1e6) return value.toExponential(3).replace(/\.?0+e/, "e").replace("e+", "e");
+    return String(Number(value.toPrecision(4)));
+}
+
+export function count(amount: number, one: string, many = `${one}s`): string {
+    return `${amount.toLocaleString("en")} ${amount === 1 ? one : many}`;
+}
+
+/** A duration in its two largest units. */
+export function duration(milliseconds: number): string {
+    if (!Number.isFinite(milliseconds)) return "–";
+    if (milliseconds > 0 && milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
+    const seconds = Math.max(0, Math.round(milliseconds / 1000));
+    const units: [number, string][] = [[86_400, "d"], [3_600, "h"], [60, "min"], [1, "s"]];
+    const first = units.findIndex(([size]) => seconds >= size);
+    if (first < 0) return "0 s";
+    let rest = seconds;
+    const parts: string[] = [];
+    for (const [size, name] of units.slice(first, first + 2)) {
+        const whole = Math.floor(rest / size);
+        rest -= whole * size;
+        if (whole > 0) parts.push(`${whole} ${name}`);
+    }
+    return parts.join(" ");
+}
+
+export function moment(milliseconds: number | null | undefined): string {
+    if (milliseconds === null || milliseconds === undefined) return "–";
+    const date = new Date(milliseconds);
+    const two = (part: number): string => String(part).padStart(2, "0");
+    return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`;
+}
+
+/** The value below which a share of sorted numbers lies. */
+export function quantile(sorted: ArrayLike<number>, share: number): number {
+    if (sorted.length === 0) return NaN;
+    const place = (sorted.length - 1) * share;
+    const low = sorted[Math.floor(place)] ?? NaN;
+    const high = sorted[Math.ceil(place)] ?? NaN;
+    return low + (high - low) * (place - Math.floor(place));
+}
+
+/** Quartiles are taken of so many values. */
+const SAMPLE = 2000;
+
+/**
+ * The limits of an axis: those of the values, without those that lie beyond the quartiles by more than three times their distance if
+ * these would take most of the axis.
+ */
+export function limits(values: ArrayLike<number>, logarithmic: boolean): [number, number] | null {
+    const scaled = logarithmic ? Math.log : (value: number): number => value;
+    const every = Math.max(1, Math.floor(values.length / SAMPLE));
+    const sample: number[] = [];
+    let [first, last] = [Infinity, -Infinity];
+    const usable = (value: number): boolean => Number.isFinite(value) && (!logarithmic || value > 0);
+    for (let at = 0; at < values.length; at += 1) {
+        const value = values[at]!;
+        if (!usable(value)) continue;
+        if (value < first) first = value;
+        if (value > last) last = value;
+        if (at % every === 0) sample.push(scaled(value));
+    }
+    if (first > last) return null;
+    const sorted = Float64Array.from(sample.length > 0 ? sample : [scaled(first)]).sort();
+    [first, last] = [scaled(first), scaled(last)];
+    const [lower, upper] = [quantile(sorted, 0.25), quantile(sorted, 0.75)];
+    const room = 3 * (upper - lower);
+    let [low, high] = [Infinity, -Infinity];
+    for (let at = 0; at < values.length; at += 1) {
+        const value = usable(values[at]!) ? scaled(values[at]!) : NaN;
+        if (value >= lower - room && value < low) low = value;
+        if (value <= upper + room && value > high) high = value;
+    }
+    if (!(low <= high) || (high > low && high - low > (last - first) / 2)) [low, high] = [first, last];
+    const margin = high > low ? 0.04 * (high - low) : logarithmic ? 0.1 : Math.abs(high) * 0.1 || 1;
+    const back = logarithmic ? Math.exp : (value: number): number => value;
+    return [back(low - margin), back(high + margin)];
+}
+
+/** Whether values span so much that they are better seen by their logarithm. */
+export function spans(values: ArrayLike<number>): boolean {
+    let [low, high] = [Infinity, -Infinity];
+    for (let at = 0; at < values.length; at += 1) {
+        const value = values[at]!;
+        if (value < low && value !== -Infinity) low = value;
+        if (value > high && value !== Infinity) high = value;
+    }
+    return low > 0 && high / low >= 100;
+}

@@ -1,0 +1,68 @@
+// The learning curves of all trials, with the rungs at which they were pruned or promoted.
+import type { JSX } from "preact";
+import { useMemo, useState } from "preact/hooks";
+import { resourceAxis, valueAxis } from "../axes";
+import { LOOKS, lookOf, type LookName, type Shape } from "../look";
+import type { Study, Trial } from "../model";
+import { short } from "../numbers";
+import { Plot } from "../plot";
+import { decisionTexts, summary } from "../told";
+import { logObjective } from "../view";
+import { Choice, LogSwitch, Untrained } from "./common";
+
+export function Curves({ study, trials }: { study: Study; trials: Trial[] }): JSX.Element {
+    const [chosen, choose] = useState<string | null>(null);
+    const wanted = study.wire.metrics.findIndex((metric) => metric.name === chosen);
+    const metric = wanted < 0 ? study.objective : wanted;
+    const name = study.wire.metrics[metric]?.name ?? study.objectiveName;
+    const log = logObjective.value;
+    const { data, x, y } = useMemo(() => {
+        const { best } = study;
+        const data = { trials: [] as Trial[], looks: [] as LookName[], starts: [0], x: [] as number[], y: [] as number[], ends: [] as (Shape | null)[] };
+        for (const trial of trials) {
+            for (const { resource, values } of trial.reports) {
+                const value = values[metric] ?? NaN;
+                if (Number.isNaN(value)) continue;
+                data.x.push(resource);
+                data.y.push(value);
+            }
+            if (data.x.length === data.starts.at(-1)) continue;
+            const look = lookOf(trial, best);
+            data.trials.push(trial);
+            data.looks.push(look);
+            data.starts.push(data.x.length);
+            data.ends.push(trial.state !== "completed" || look === "best" ? LOOKS[look].shape : null);
+        }
+        const untrained = metric === study.objective ? study.untrained : NaN;
+        return { data, x: resourceAxis(study, trials), y: valueAxis(name, data.y, false, untrained) };
+    }, [study, trials, metric, log]);
+    const { rungs, unit, metrics } = study.wire;
+    const without = trials.length - data.trials.length;
+    const about = `Learning curves: ${name} by ${unit.one}. Dotted lines are rungs: a curve that ends at one was pruned there, one that goes on was promoted. ${summary(study, trials)}${without > 0 ? ` ${without.toLocaleString("en")} of them have no report of it and are not drawn.` : ""}`;
+    return (
+        <Plot
+            title="Learning curves"
+            about={about}
+            x={x}
+            y={y}
+            height={380}
+            mode="lines"
+            data={data}
+            controls={
+                <>
+                    {metrics.length > 1 && <Choice label="Metric" value={name} options={metrics.map(({ name }) => [name, name])} change={choose} />}
+                    <LogSwitch axis={y} />
+                </>
+            }
+            under={(px, py) => (
+                <g>
+                    {rungs.filter(({ resource }) => !px.beyond(resource)).map(({ resource }) => (
+                        <line key={resource} class="rung" x1={px.at(resource)} x2={px.at(resource)} y1={py.range[0]} y2={py.range[1]} />
+                    ))}
+                    {metric === study.objective && <Untrained study={study} x={px} y={py} />}
+                </g>
+            )}
+            tell={(trial, at, value) => [`${unit.one} ${at}: ${name} ${short(value)}`, ...decisionTexts(study, trial)]}
+        />
+    );
+}

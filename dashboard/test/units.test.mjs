@@ -1,0 +1,150 @@
+// The page's arithmetic, without a browser.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { imported } from "./support.mjs";
+
+const { EVERYTHING, NO_CONDITION, read, selected, withParameter, write } = await imported("filter.ts");
+const { Study, metricOf } = await imported("model.ts");
+const { duration, limits, short, spans } = await imported("numbers.ts");
+const { logTicks, place } = await imported("scale.ts");
+const { messages } = await imported("events.ts");
+
+const trial = (id, state, params, reports, best) => ({ id, state, params, reports, best, reason: null, resource: 1, origin: "drawn", confirms: null, ms: 0 });
+const PARAMETERS = [
+    { name: "rate", kind: "float", log: true, low: 1e-5, high: 1, choices: null, when: null },
+    { name: "loss", kind: "choice", log: false, low: null, high: null, choices: ["a", "b"], when: null },
+    { name: "margin", kind: "float", log: false, low: 0, high: 1, choices: null, when: "loss = a" },
+];
+
+function study(direction = "minimize") {
+    return Study.from({
+        revision: 1,
+        study: {
+            objective: { metric: "loss", direction },
+            metrics: [{ name: "loss", direction }, { name: "recall", direction: "maximize" }],
+            parameters: PARAMETERS,
+            untrained: null,
+            best: 0,
+            runs: [[1000, 2000], [5000, null]],
+        },
+        trials: [
+            trial(0, "completed", [1e-3, "a", 0.5], [[1, 1500, 0.4, 0.5], [3, 5500, 0.2, null]], { resource: 3, value: 0.2 }),
+            trial(1, "pruned", [1e-4, "b", null], [[1, 1600, 0.6, 0.4]], { resource: 1, value: 0.6 }),
+            trial(2, "diverged", [0.9, "a", 0.1], [[1, 1700, null, null]], null),
+            trial(3, "failed", [1e-2, "b", null], [], null),
+        ],
+        segments: [],
+        decisions: [],
+    });
+}
+
+const ids = (trials) => trials.map(({ id }) => id);
+
+test("a filter selects by state, rank, value and parameters, and by what is absent", () => {
+    const all = study();
+    assert.deepEqual(ids(selected(all, EVERYTHING)), [0, 1, 2, 3]);
+    assert.deepEqual(ids(selected(all, { ...EVERYTHING, states: ["pruned", "failed"] })), [1, 3]);
+    assert.deepEqual(ids(selected(all, { ...EVERYTHING, best: 50 })), [0], "half of the trials that have a value");
+    assert.deepEqual(ids(selected(all, { ...EVERYTHING, objective: { low: 0.5, high: null } })), [1, 2], "a diverged trial is worse than any");
+    assert.deepEqual(ids(selected(all, withParameter(EVERYTHING, "margin", { low: 0.3 }))), [0]);
+    assert.deepEqual(ids(selected(all, withParameter(EVERYTHING, "margin", { low: 0.3, absent: true }))), [0, 1, 3]);
+    assert.deepEqual(ids(selected(all, withParameter(EVERYTHING, "loss", { choices: ["b"] }))), [1, 3]);
+    assert.deepEqual(ids(selected(all, withParameter(EVERYTHING, "loss", { choices: [] }))), []);
+});
+
+test("the best of a study that maximizes are the highest", () => {
+    assert.deepEqual(ids(selected(study("maximize"), { ...EVERYTHING, best: 50 })), [1]);
+});
+
+test("a filter comes back from the address as it went in", () => {
+    let filter = { states: ["pruned", "failed"], best: 12.5, objective: { low: null, high: 1e-7 }, parameters: {} };
+    filter = withParameter(filter, "rate", { low: 1e-5, high: 0.25, absent: true });
+    filter = withParameter(filter, "a b&c=d", { low: -1.5, high: null });
+    filter = withParameter(filter, "loss", { choices: ["a,b", "..", "<x>"] });
+    const parameters = new URLSearchParams();
+    write(filter, parameters);
+    assert.deepEqual(read(new URLSearchParams(parameters.toString())), filter);
+    const empty = new URLSearchParams();
+    write(EVERYTHING, empty);
+    assert.equal(empty.toString(), "");
+});
+
+test("what can't be read in an address is no condition", () => {
+    const filter = read(new URLSearchParams("best=-3&objective=x..y&p.rate=[&p.loss=[1&state="));
+    assert.deepEqual(filter, { ...EVERYTHING, states: [] });
+    assert.deepEqual(withParameter(EVERYTHING, "rate", NO_CONDITION), EVERYTHING);
+});
+
+test("a trial has its worst value if it has diverged, and a metric's last value if the best report lacks it", () => {
+    const { trials, objective } = study();
+    assert.equal(trials[2].value, Infinity);
+    assert.equal(study("maximize").trials[2].value, -Infinity);
+    assert.ok(Number.isNaN(trials[3].value));
+    assert.equal(metricOf(trials[0], 1, objective), 0.5);
+    assert.equal(trials[2].reports[0].values[0], Infinity);
+});
+
+test("columns are numbers with gaps, and time counts only while a search was at work", () => {
+    const all = study();
+    assert.deepEqual([...all.columns[1].numbers], [0, 1, 0, 1]);
+    assert.deepEqual(all.columns.map(({ gaps }) => gaps), [false, false, true]);
+    assert.equal(all.active(3000), 1000);
+    assert.equal(all.active(5500), 1500);
+});
+
+test("what has changed replaces what was there, and the rest is kept", () => {
+    const before = study();
+    const changed = trial(3, "completed", [1e-2, "b", null], [[1, 5600, 0.1, 0.9]], { resource: 1, value: 0.1 });
+    const added = trial(4, "running", [1e-2, "b", null], [], null);
+    const after = before.with({ after: 1, revision: 2, study: { ...before.wire, best: 3 }, trials: [changed, added], segments: [[0, 0, 3, 1, null, 0, 1, "running", false]], decisions: [[1, 3, 1, "promoted", 3, [1, 9]]], decisions_from: 0 });
+    assert.equal(after.best.id, 3);
+    assert.equal(after.trials[0], before.trials[0]);
+    assert.deepEqual(ids(after.trials), [0, 1, 2, 3, 4]);
+    assert.equal(after.columns[0].numbers[4], 1e-2);
+    assert.deepEqual(ids(after.ranked), [3, 0, 1, 2, 4]);
+    assert.equal(after.decided.get(3).length, 1);
+    const again = after.with({ after: 2, revision: 3, study: after.wire, trials: [], segments: [[0, 0, 3, 1, 2, 0, 1, "done", false]], decisions: [[1, 3, 1, "promoted", 3, [1, 9]]], decisions_from: 0 });
+    assert.equal(again.segments.length, 1);
+    assert.equal(again.decisions.length, 1);
+});
+
+test("a value that has gone astray does not set the limits of an axis", () => {
+    const values = Array.from({ length: 40 }, (_, at) => 0.3 + at / 100);
+    const [low, high] = limits([...values, 1e9, Infinity, NaN], false);
+    assert.ok(low > 0.2 && high < 0.8, `${low} to ${high}`);
+    const [, wide] = limits([...values, 0.9], false);
+    assert.ok(wide >= 0.9, "a value that is a little apart does");
+    assert.equal(limits([NaN, Infinity], false), null);
+    const [one, other] = limits([0.5], true);
+    assert.ok(one < 0.5 && other > 0.5);
+    assert.ok(spans([1e-3, 0.2]) && !spans([0.1, 0.9]) && !spans([-1, 100]));
+});
+
+test("logarithmic axes have ticks, however narrow they are", () => {
+    for (const [low, high] of [[1e-6, 1e-2], [0.2, 0.6], [1, 27], [0.31, 0.33], [1e-12, 1e12]]) {
+        const ticks = logTicks(low, high, 6);
+        assert.ok(ticks.length >= 2 && ticks.length <= 14, `${low} to ${high}: ${ticks}`);
+        assert.ok(ticks.every((tick) => tick >= low * 0.999 && tick <= high * 1.001));
+    }
+});
+
+test("an axis keeps what is beyond it at its edge, and what is absent in its strip", () => {
+    const axis = place({ label: "", kind: "log", domain: [1e-4, 1], absent: "absent" }, 0, 424);
+    assert.equal(axis.at(1e-4), 24);
+    assert.equal(axis.at(50), 424);
+    assert.equal(axis.at(Infinity), 424);
+    assert.equal(axis.at(NaN), 12);
+    assert.ok(Math.abs(axis.value(axis.at(0.01)) - 0.01) < 1e-9);
+    assert.ok(axis.beyond(2) && !axis.beyond(0.5) && !axis.beyond(NaN));
+});
+
+test("events are whole or wait for their rest", () => {
+    const { whole, rest } = messages(': alive\n\nevent: delta\ndata: {"a":\ndata: 1}\n\nevent: del');
+    assert.deepEqual(whole, [{ event: "delta", data: '{"a":\n1}' }]);
+    assert.equal(rest, "event: del");
+});
+
+test("numbers are short", () => {
+    assert.deepEqual([0.123456, 1e-5, 2.5e-7, 12345678, 0.1, 3, NaN, Infinity].map(short), ["0.1235", "1e-5", "2.5e-7", "1.235e7", "0.1", "3", "–", "inf"]);
+    assert.deepEqual([0, 400, 59_000, 3_600_000, 90_061_000].map(duration), ["0 s", "400 ms", "59 s", "1 h", "1 d 1 h"]);
+});
