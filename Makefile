@@ -9,7 +9,7 @@ unexport MAKEFLAGS MFLAGS
 
 .PHONY: help setup build demo test lint deny wheel dist install bench bench-quality bench-validation bench-evaluation bench-store \
 	bench-script bench-messages bench-dashboard simulate-faults build-core build-trainer dashboard check-dashboard test-dashboard test-tools \
-	test-core test-trainer doc docs-site check-exports check-ray check-manifests
+	test-core test-trainer doc docs-site record check-exports check-ray check-manifests
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -31,6 +31,7 @@ help:
 	@echo "make check-ray  search on a real Ray cluster on this machine, and kill what can be killed (1 GB, minutes)"
 	@echo "make dashboard  build the dashboard's page into src/dashboard/assets"
 	@echo "make docs-site  the documentation as a site, in $(TARGET)/site"
+	@echo "make record   record the session in a terminal and the pages that the documentation shows (minutes; Chromium)"
 	@echo "make lint     formatting and clippy"
 	@echo "make deny     licences, versions and sources of all dependencies"
 
@@ -137,10 +138,15 @@ bench-store:
 	python3 benches/store.py --hpo $(TARGET)/release/hpo --generate $(TARGET)/release/examples/big_journal
 
 # The Python packages that a check needs.
-.cache/%/ready: tests/%/requirements.txt
-	python3 -m venv .cache/$*
-	.cache/$*/bin/python -m pip install -q -r $<
+define packages
+	python3 -m venv $(@D)
+	$(@D)/bin/python -m pip install -q -r $<
 	touch $@
+endef
+.cache/%/ready: tests/%/requirements.txt
+	$(packages)
+.cache/record/ready: tools/record-requirements.txt
+	$(packages)
 
 check-exports: .cache/export/ready
 	cargo build --locked -p hpo
@@ -163,6 +169,11 @@ check-ray: .cache/ray/ready
 bench-dashboard: dashboard/node_modules/ready
 	cargo build --locked --release -p hpo --bin hpo --example big_journal
 	HPO=$(TARGET)/release/hpo node dashboard/test/measure.mjs
+
+# The pictures in the documentation, of a real search.
+record: build .cache/record/ready dashboard/node_modules/ready
+	.cache/record/bin/python tools/record.py $(TARGET)/release/hpo .cache/model/all-MiniLM-L6-v2 .cache/data/wordnet docs/images
+	HPO=$(TARGET)/release/hpo node dashboard/test/screenshot.mjs docs/images/dashboard.png
 
 bench-script:
 	cargo build --locked --release -p hpo --bin hpo

@@ -1,4 +1,4 @@
-// Makes the screenshot of the docs: HPO=target/release/hpo node test/screenshot.mjs ../docs/dashboard.png
+// Makes the screenshot of the docs: HPO=target/release/hpo node test/screenshot.mjs docs/images/dashboard.png
 import { join } from "node:path";
 import { browser, dashboard, ended, hpo, scratch, studyFile } from "./support.mjs";
 
