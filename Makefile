@@ -171,8 +171,9 @@ bench-dashboard: dashboard/node_modules/ready
 	HPO=$(TARGET)/release/hpo node dashboard/test/measure.mjs
 
 # The pictures in the documentation, of a real search.
-record: build .cache/record/ready
+record: build .cache/record/ready dashboard/node_modules/ready
 	.cache/record/bin/python tools/record.py $(TARGET)/release/hpo .cache/model/all-MiniLM-L6-v2 .cache/data/wordnet docs/images
+	HPO=$(TARGET)/release/hpo node dashboard/test/screenshot.mjs docs/images/dashboard.png
 
 bench-script:
 	cargo build --locked --release -p hpo --bin hpo

@@ -73,8 +73,8 @@ function Summary({ study }: { study: Study }): JSX.Element {
                 <div><dt>trained</dt><dd>{count(wire.resource_trained, unit.one, unit.many)}{full > 0.005 ? <span class="faint"> {Math.round(100 * full)} % less than all trials in full</span> : ""}</dd></div>
                 <div><dt>search</dt><dd>{duration(wire.active_ms)} <span class="faint">since {moment(wire.started)}</span></dd></div>
                 <div><dt>policy, sampler</dt><dd>{wire.policy}, {wire.sampler}</dd></div>
-                {wire.model && <div><dt>model</dt><dd>{wire.model}</dd></div>}
-                {wire.data && <div><dt>data</dt><dd>{wire.data}</dd></div>}
+                {wire.model && <div><dt>model</dt><dd class="clamped" title={wire.model}>{wire.model}</dd></div>}
+                {wire.data && <div><dt>data</dt><dd class="clamped" title={wire.data}>{wire.data}</dd></div>}
             </dl>
             {wire.halted && <p class="faint">The study has met its limit of {wire.halted === "no_better" ? "trials without a better one" : wire.halted}.</p>}
             {!wire.running && wire.resume && wire.state !== "finished" && <p class="faint">No search has this study; <code>{wire.resume}</code> goes on.</p>}

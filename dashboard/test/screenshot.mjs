@@ -1,4 +1,4 @@
-// Makes the screenshot of the docs: HPO=target/release/hpo node test/screenshot.mjs ../docs/dashboard.png
+// Makes the screenshot of the docs: HPO=target/release/hpo node test/screenshot.mjs docs/images/dashboard.png
 import { join } from "node:path";
 import { browser, dashboard, ended, hpo, scratch, studyFile } from "./support.mjs";
 
@@ -7,7 +7,8 @@ hpo(directory, ["search", studyFile(directory, "example", { trials: 54, loss: "c
 const server = await dashboard(directory, "--port", "0");
 const chromium = await browser();
 try {
-    const page = await (await chromium.newContext({ viewport: { width: 1200, height: 860 } })).newPage();
+    const page = await (await chromium.newContext({ viewport: { width: 1000, height: 660 } })).newPage();
+    await page.goto(server.address);
     await page.goto(`${server.origin}/#/example?tab=parameters&best=60`);
     await page.waitForSelector("main canvas");
     await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done))));

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::routes::{App, answer, no_study, read, refusal};
+use super::answers::{App, answer, no_study, read, refusal};
 use super::rows::json;
 use super::watched::Watched;
 use crate::ids::{MAX_TRIALS, TrialId};

@@ -5,6 +5,7 @@
 //! who may ask.
 
 mod actions;
+mod answers;
 mod assets;
 mod details;
 mod events;
@@ -24,9 +25,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
+use self::answers::App;
 use self::guard::{Guard, Token};
 use self::hub::Hub;
-use self::routes::App;
 
 /// A dashboard that can be served.
 pub struct Dashboard {

@@ -1,7 +1,6 @@
 //! What is asked for, and the answers.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -16,9 +15,9 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::json;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 
 use super::actions;
+use super::answers::{App, answer, list, no_study, read, refusal};
 use super::assets::ASSETS;
 use super::details::details;
 use super::events;
@@ -26,12 +25,9 @@ use super::guard::{Guard, Refusal};
 use super::hub::{Hub, List};
 use super::published::Published;
 use super::rows::json;
-use super::watched::{Shown, Watched};
+use super::watched::Shown;
 use crate::disk::sha256;
 use crate::ids::TrialId;
-
-/// How long the first answer waits for studies that were not looked at yet.
-const FIRST_LOOK: Duration = Duration::from_secs(2);
 
 /// What a page may do: nothing that is not from here.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; \
@@ -45,13 +41,6 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
-
-/// What answers are made from.
-#[derive(Debug)]
-pub(super) struct App {
-    pub hub: Arc<Hub>,
-    pub guard: Guard,
-}
 
 /// All that can be asked for.
 pub(super) fn router(app: App) -> Router {
@@ -119,21 +108,6 @@ fn parameter(query: Option<&str>, name: &str) -> Option<String> {
     pairs.find_map(|pair| Some(pair.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
 }
 
-/// An answer in JSON.
-pub(super) fn answer(status: StatusCode, text: impl Into<Body>) -> Response {
-    let mut response = Response::new(text.into());
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-/// That something can't be answered.
-pub(super) fn refusal(status: StatusCode, error: &str, fix: Option<&str>) -> Response {
-    answer(status, json(&json!({ "error": error, "fix": fix })))
-}
-
 /// Whether a client has what it asks for already, by its tag.
 fn has(headers: &HeaderMap, tag: &str) -> bool {
     let known = headers
@@ -186,33 +160,6 @@ async fn events_of_list(State(app): State<Arc<App>>, headers: HeaderMap) -> Resp
     events::of_list(list, move |list| all(list, &app.hub, can_change))
 }
 
-/// The list, in which all studies are that can be read soon.
-async fn list(app: &App) -> tokio::sync::watch::Receiver<List> {
-    let mut list = app.hub.list();
-    // Those that take longer come later.
-    let _ = timeout(FIRST_LOOK, list.wait_for(|list| list.is_whole)).await;
-    list
-}
-
-/// The study of a name, read.
-pub(super) async fn read(app: &App, name: &str) -> Option<(Arc<Watched>, Shown)> {
-    let study = match app.hub.study(name) {
-        Some(study) => study,
-        None => {
-            // It may have just been created, and not been looked at.
-            list(app).await;
-            app.hub.study(name)?
-        }
-    };
-    study.want();
-    if let Shown::Unread = study.shown() {
-        let reads = study.clone();
-        spawn_blocking(move || reads.ask(|_, _| ())).await.ok()?;
-    }
-    let shown = study.shown();
-    Some((study, shown))
-}
-
 /// A text that is sent to several clients and kept once.
 struct Shared(Arc<str>);
 
@@ -220,11 +167,6 @@ impl AsRef<[u8]> for Shared {
     fn as_ref(&self) -> &[u8] {
         self.0.as_bytes()
     }
-}
-
-pub(super) fn no_study() -> Response {
-    let fix = "it may have been deleted: look at the list of all";
-    refusal(StatusCode::NOT_FOUND, "there is no study of this name", Some(fix))
 }
 
 async fn study(State(app): State<Arc<App>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
