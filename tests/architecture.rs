@@ -17,7 +17,7 @@ const CORE: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["view"],
-    &["session", "simulate", "fsck"],
+    &["session", "simulate", "fsck", "gc"],
     &["scheduler"],
     &["executor", "export", "import"],
     &["store"],

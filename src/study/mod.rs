@@ -61,6 +61,7 @@ pub use sampler::{
 pub(crate) use sampler::{Purpose, Surrogate, generator};
 pub use spec::{ConfirmationSpec, Limits, StudySpec, Trainer};
 pub use standing::Standing;
+pub(crate) use statistics::probability_lower;
 pub use stop::{Limit, StopSpec};
 pub use summary::TrialSummary;
 pub use trial::{Checkpoint, Report, Role, Trial, TrialState, TrialStatus};

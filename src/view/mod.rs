@@ -1,6 +1,7 @@
 //! Output for people: made from the records only, and never changing them.
 
 mod audit;
+mod comparison;
 mod confirmation;
 pub mod doctor;
 mod earlier;
@@ -18,8 +19,10 @@ mod simulation;
 mod space;
 mod table;
 mod untrained;
+mod waste;
 
 pub use audit::audit;
+pub use comparison::{Compared, ComparedTrials, compared};
 pub use earlier::{earlier, left_out};
 pub use examination::examination;
 pub use explanation::explanation;
@@ -33,3 +36,4 @@ pub use simulation::simulation;
 pub use space::space;
 pub use table::{TrialTable, trial_table};
 pub use untrained::no_better_than;
+pub use waste::waste;
