@@ -8,7 +8,7 @@ CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-script -p hpo-test-support
 unexport MAKEFLAGS MFLAGS
 
 .PHONY: help setup build demo test lint deny wheel dist install bench bench-quality bench-validation bench-evaluation bench-store \
-	bench-script bench-messages simulate-faults build-core build-trainer test-tools test-core test-trainer doc docs-site check-exports check-ray check-manifests
+	bench-script bench-messages simulate-faults build-core build-trainer test-tools test-core test-trainer doc docs-site record check-exports check-ray check-manifests
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -28,6 +28,7 @@ help:
 	@echo "make check-exports  read exported trials with the tools that they are for (1 GB)"
 	@echo "make check-ray  search on a real Ray cluster on this machine, and kill what can be killed (1 GB, minutes)"
 	@echo "make docs-site  the documentation as a site, in $(TARGET)/site"
+	@echo "make record   record the session in a terminal and the pages that the documentation shows (minutes; Chromium)"
 	@echo "make lint     formatting and clippy"
 	@echo "make deny     licences, versions and sources of all dependencies"
 
@@ -117,10 +118,15 @@ bench-store:
 	python3 benches/store.py --hpo $(TARGET)/release/hpo --generate $(TARGET)/release/examples/big_journal
 
 # The Python packages that a check needs.
-.cache/%/ready: tests/%/requirements.txt
-	python3 -m venv .cache/$*
-	.cache/$*/bin/python -m pip install -q -r $<
+define packages
+	python3 -m venv $(@D)
+	$(@D)/bin/python -m pip install -q -r $<
 	touch $@
+endef
+.cache/%/ready: tests/%/requirements.txt
+	$(packages)
+.cache/record/ready: tools/record-requirements.txt
+	$(packages)
 
 check-exports: .cache/export/ready
 	cargo build --locked -p hpo
@@ -139,6 +145,10 @@ check-manifests: $(SCHEMAS)/ready
 check-ray: .cache/ray/ready
 	cargo build --locked -p hpo
 	.cache/ray/bin/python tests/ray/check.py $(TARGET)/debug/hpo
+
+# The pictures in the documentation, of a real search.
+record: build .cache/record/ready
+	.cache/record/bin/python tools/record.py $(TARGET)/release/hpo .cache/model/all-MiniLM-L6-v2 .cache/data/wordnet docs/images
 
 bench-script:
 	cargo build --locked --release -p hpo --bin hpo

@@ -110,10 +110,10 @@ class Stage:
         return page
 
     def summary(self, parts):
-        text = "# Contents\n\n"
+        text = f"# Contents\n\n[All pages by task]({CONTENTS})\n\n"
         for heading, pages in parts:
             text += f"# {heading}\n\n" + "".join(f"- [{title}]({page})\n" for title, page in pages) + "\n"
-        text += f"# Files\n\n- [Files that the pages name]({CONTENTS})\n"
+        text += "# Files\n\n- [Files that the pages name]()\n"
         text += "".join(f"  - [{name}]({page})\n" for name, page in sorted(self.files.items()))
         self.write("SUMMARY.md", text)
 

@@ -105,6 +105,12 @@ class Docs(unittest.TestCase):
         self.assertEqual([], dead)
         self.assertGreater(seen, 50)
 
+    def test_pages_that_the_code_names_are_there(self):
+        sources = tracked("*.rs", "*.py", "*.toml", "*.sh", "*.yaml", "*.Dockerfile", "Makefile")
+        named = [(source, page) for source in sources for page in re.findall(r"docs/[\w.-]+\.md", source.read_text())]
+        self.assertEqual([], [f"{source.relative_to(ROOT)}: {page}" for source, page in named if not (ROOT / page).exists()])
+        self.assertGreater(len(named), 10)
+
     def test_messages_are_quoted_as_the_program_has_them(self):
         sources = tracked("src/*.rs", "trials/*/src/*.rs", "python/hpo/*.py", ":!*tests*")
         known = "\n".join(text for source in sources for text, _ in texts(source))

@@ -14,8 +14,10 @@ import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
+from xml.etree import ElementTree
 
 import help_pairs
+import record
 import setup
 import tables
 import wordnet
@@ -358,6 +360,20 @@ class HelpPairs(unittest.TestCase):
             self.assertNotIn((row["anchor"], row["negative"]), right)
         with self.assertRaisesRegex(setup.SetupError, "too few paragraphs"):
             help_pairs.splits(pages, {"test": 1000}, random.Random(1))
+
+
+class Recordings(unittest.TestCase):
+    def test_an_animation_draws_each_line_once_and_shows_each_change(self):
+        prompt, bar = ((0, "$ <hpo> & co", "#ffffff", None, True),), ((4, "  60 %", "#000000", "#00ff00", False),)
+        frames = record.thinned([(0.0, (prompt, ())), (0.5, (prompt, ())), (1.0, (prompt, bar)), (1.5, (bar, prompt))])
+        self.assertEqual([0.0, 1.0, 1.5], [at for at, _ in frames])
+        drawn = record.animation(frames, 'a "search"')
+        root = ElementTree.fromstring(drawn)
+        texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+        self.assertEqual(["$ <hpo> & co", "  60 %"], texts)
+        self.assertEqual(5, len(list(root.iter("{http://www.w3.org/2000/svg}use"))))
+        self.assertEqual('a "search"', root.get("aria-label"))
+        self.assertEqual(3, drawn.count("%{transform:"))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ mod space;
 mod status;
 mod stop;
 mod study;
+#[cfg(test)]
+mod tests;
 mod train;
 mod trials;
 mod version;
