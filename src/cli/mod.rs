@@ -3,6 +3,7 @@
 mod agent;
 mod audit;
 mod checked;
+mod compare;
 mod completions;
 mod dashboard;
 mod doctor;
@@ -13,6 +14,7 @@ mod export;
 mod export_trials;
 mod from;
 mod fsck;
+mod gc;
 mod history;
 mod hook;
 mod import;
@@ -109,8 +111,12 @@ enum Verb {
     Status(status::Status),
     /// List all studies of a directory, with what each was about, what it found and what it cost
     History(history::History),
+    /// Compare studies with each other, or trials of one study
+    Compare(compare::Compare),
     /// Delete studies
     Rm(rm::Rm),
+    /// Say what studies take on the disk, and remove what nothing needs
+    Gc(gc::Gc),
     /// List the trials of a study
     Trials(trials::Trials),
     /// Show everything about one trial
@@ -195,7 +201,9 @@ fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Verb::Schema(verb) => verb.run(),
         Verb::Status(verb) => verb.run(&studies),
         Verb::History(verb) => verb.run(&studies),
+        Verb::Compare(verb) => verb.run(&studies),
         Verb::Rm(verb) => verb.run(&studies),
+        Verb::Gc(verb) => verb.run(&studies),
         Verb::Trials(verb) => verb.run(&studies),
         Verb::Show(verb) => verb.run(&studies),
         Verb::Explain(verb) => verb.run(&studies),

@@ -62,6 +62,7 @@ pub use sampler::{
 pub(crate) use sampler::{Purpose, Surrogate, generator};
 pub use spec::{ConfirmationSpec, Limits, StudySpec, Trainer};
 pub use standing::Standing;
+pub(crate) use statistics::probability_lower;
 pub use step::{Command, Step};
 pub use stop::{Limit, StopSpec};
 pub use summary::TrialSummary;
