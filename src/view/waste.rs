@@ -62,9 +62,9 @@ pub fn waste(found: &Found, dry: bool) -> String {
 fn size(bytes: u64) -> String {
     match bytes {
         0 => "-".to_owned(),
-        ..1024 => format!("{bytes} B"),
-        ..1_048_576 => format!("{:.0} KiB", bytes as f64 / 1024.0),
-        ..1_073_741_824 => format!("{:.0} MiB", bytes as f64 / 1_048_576.0),
+        1..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{:.0} KiB", bytes as f64 / 1024.0),
+        1_048_576..1_073_741_824 => format!("{:.0} MiB", bytes as f64 / 1_048_576.0),
         _ => format!("{:.1} GiB", bytes as f64 / 1_073_741_824.0),
     }
 }

@@ -68,7 +68,7 @@ fn drawn(study: &Study, trial: &Trial, explanation: &Explanation, version: &str)
         ),
         Drawing::Drawn { reason, first } => reason_in_words(study, trial, reason, first.as_ref()),
     };
-    format!("{own} (line {line})\n{why}\n")
+    format!("{own} (line {line})\n{}\n", why.trim_end())
 }
 
 fn reason_in_words(study: &Study, trial: &Trial, reason: &Reason, first: Option<&First>) -> String {
