@@ -16,6 +16,7 @@ mod disk;
 pub mod executor;
 pub mod export;
 pub mod fsck;
+pub mod gc;
 pub mod ids;
 pub mod import;
 pub mod keys;

@@ -18,7 +18,7 @@ const CORE: &[&[&str]] = &[
     &["cli"],
     &["dashboard"],
     &["view"],
-    &["session", "simulate", "fsck"],
+    &["session", "simulate", "fsck", "gc"],
     &["scheduler"],
     &["executor", "export", "import"],
     &["store"],

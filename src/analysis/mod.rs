@@ -1,12 +1,16 @@
 //! What the records of a study show: numbers without words, each a pure function of the study.
 
+mod comparison;
 pub mod diagnosis;
+mod explanation;
 mod importance;
 mod overview;
 mod remaining;
 mod rungs;
 mod segments;
 
+pub use comparison::{Apart, Comparable, SharedInput, apart, comparable, shared_inputs};
+pub use explanation::{Decided, Drawing, Explainer, Explanation, First, Happened, Opening, Outcome, Step};
 pub use importance::{Importance, Importances, importance};
 pub use overview::Overview;
 pub use remaining::remaining;

@@ -51,6 +51,9 @@ pub enum CliError {
     /// The study is damaged; already reported.
     #[error("damaged")]
     Damaged,
+    /// A study decides otherwise than this version; already reported.
+    #[error("decisions differ")]
+    Differs,
     /// Nothing can be trained on this machine; already reported.
     #[error("this machine can't train")]
     Unfit,
@@ -87,7 +90,7 @@ impl CliError {
     /// The exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Scheduler(_) | Self::Failed(_) | Self::Output { .. } | Self::Unfit => 1,
+            Self::Scheduler(_) | Self::Failed(_) | Self::Output { .. } | Self::Unfit | Self::Differs => 1,
             Self::Input(_) | Self::Usage { .. } => 2,
             Self::Store(_) | Self::NoStudy { .. } | Self::Damaged => 3,
             Self::Stopped => 130,
@@ -121,6 +124,7 @@ impl CliError {
             | Self::Input(_)
             | Self::Failed(_)
             | Self::Damaged
+            | Self::Differs
             | Self::Unfit
             | Self::Stopped => return None,
         };
@@ -131,7 +135,7 @@ impl CliError {
     pub fn print(&self) {
         match self {
             Self::Input(diagnostics) => notify(&diagnostics.render(stderr().is_terminal())),
-            Self::Stopped | Self::Damaged | Self::Unfit => {}
+            Self::Stopped | Self::Damaged | Self::Differs | Self::Unfit => {}
             Self::Usage { .. }
             | Self::NoStudy { .. }
             | Self::Store(_)

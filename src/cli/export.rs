@@ -135,7 +135,12 @@ fn not_kept(reader: &StudyReader, trial: &Trial) -> CliError {
         let help = format!("trials that have one have a value in the table: {trials}");
         return CliError::usage(format!("trial {id} has no result, so it has no model"), help);
     }
-    let kept = reader.study().spec().keep_checkpoints;
+    let spec = reader.study().spec();
+    if spec.trainer.script && reader.study().checkpoint_files().is_empty() {
+        let help = "have it write what is worth keeping to {checkpoint_dir}, in a study of another name";
+        return CliError::usage("the script has left nothing that could be written", help);
+    }
+    let kept = spec.keep_checkpoints;
     let export = about(study, ["export"]);
     let help = format!(
         "train it again with: {export} --trial {id} --output trial-{id}.toml && hpo train --config trial-{id}.toml --output \

@@ -1,16 +1,20 @@
 //! The command line: one file per verb.
 
 mod agent;
+mod audit;
 mod checked;
+mod compare;
 mod completions;
 mod dashboard;
 mod doctor;
 mod enqueue;
 mod error;
+mod explain;
 mod export;
 mod export_trials;
 mod from;
 mod fsck;
+mod gc;
 mod history;
 mod hook;
 mod import;
@@ -57,7 +61,7 @@ use limits::Needs;
 use study::Studies;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 the study failed, 2 bad input, 3 the study can't be opened (missing, foreign, damaged, in use) or \
+Exit codes: 0 done, 1 the study failed or audit found a difference, 2 bad input, 3 the study can't be opened (missing, foreign, damaged, in use) or \
 fsck found damage, 130 stopped by the user";
 
 /// The variable that says where studies are kept.
@@ -107,12 +111,20 @@ enum Verb {
     Status(status::Status),
     /// List all studies of a directory, with what each was about, what it found and what it cost
     History(history::History),
+    /// Compare studies with each other, or trials of one study
+    Compare(compare::Compare),
     /// Delete studies
     Rm(rm::Rm),
+    /// Say what studies take on the disk, and remove what nothing needs
+    Gc(gc::Gc),
     /// List the trials of a study
     Trials(trials::Trials),
     /// Show everything about one trial
     Show(show::Show),
+    /// Explain a trial: why it was drawn, and why it was stopped or promoted at each rung
+    Explain(explain::Explain),
+    /// Take every decision of a study again, and say which this version would take otherwise
+    Audit(audit::Audit),
     /// Serve a page for all studies of a directory, which shows what happens while it happens
     Dashboard(dashboard::Dashboard),
     /// Draw a picture of a study
@@ -189,9 +201,13 @@ fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Verb::Schema(verb) => verb.run(),
         Verb::Status(verb) => verb.run(&studies),
         Verb::History(verb) => verb.run(&studies),
+        Verb::Compare(verb) => verb.run(&studies),
         Verb::Rm(verb) => verb.run(&studies),
+        Verb::Gc(verb) => verb.run(&studies),
         Verb::Trials(verb) => verb.run(&studies),
         Verb::Show(verb) => verb.run(&studies),
+        Verb::Explain(verb) => verb.run(&studies),
+        Verb::Audit(verb) => verb.run(&studies),
         Verb::Dashboard(verb) => verb.run(&studies),
         Verb::Plot(verb) => verb.run(&studies),
         Verb::Report(verb) => verb.run(&studies),

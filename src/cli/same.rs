@@ -51,7 +51,7 @@ pub(super) fn check(reader: &StudyReader, wanted: &StudySpec, file: &StudyFile) 
             "{} has changed since the study {} was created from it:\n{}",
             file.path.display(),
             recorded.name,
-            differences.join("\n")
+            lines(&differences).join("\n")
         ),
         "undo the change, or give the changed study another name; only `trials` and `[confirmation]` may grow",
     ))
@@ -108,6 +108,29 @@ pub(super) fn incomparable(
     let mut differences = Vec::new();
     let (old, new) = (compared(recorded, &was), compared(wanted, &is));
     differ("", &old, &new, &mut differences);
+    lines(&differences)
+}
+
+/// A key of the studies' files in which two studies differ.
+pub(super) struct Differing {
+    /// The key with its table, or what differs if that is no value.
+    pub key: String,
+    /// The value in the one and in the other, null where it is not there.
+    pub values: Option<(Value, Value)>,
+}
+
+/// Where two specifications differ, but for their names and limits. What both know to be the same by its content is the same.
+pub(super) fn between(one: (&StudySpec, &Trainer), other: (&StudySpec, &Trainer)) -> Vec<Differing> {
+    let compared = |(spec, trainer): (&StudySpec, &Trainer)| {
+        let mut all = as_value(spec);
+        all["trainer"] = json!(trainer);
+        if let Some(all) = all.as_object_mut() {
+            all.retain(|key, _| !["name", "stop", "trials"].contains(&key.as_str()));
+        }
+        all
+    };
+    let mut differences = Vec::new();
+    differ("", &compared(one), &compared(other), &mut differences);
     differences
 }
 
@@ -180,8 +203,8 @@ const EVALUATION: &str = "trainer.settings.evaluations.";
 /// What stands before the name of a parameter in the place of its table.
 const PARAMETER: &str = "space.parameter.";
 
-/// Lists where two specifications differ, one line each, by the keys of the study's file. `place` is that within them.
-fn differ(place: &str, old: &Value, new: &Value, differences: &mut Vec<String>) {
+/// Lists where two specifications differ, by the keys of the study's file. `place` is that within them.
+fn differ(place: &str, old: &Value, new: &Value, differences: &mut Vec<Differing>) {
     use serde_json::Value::{Array, Null, Object};
     let below = |key: &str| match place {
         "" => key.to_owned(),
@@ -212,7 +235,10 @@ fn differ(place: &str, old: &Value, new: &Value, differences: &mut Vec<String>) 
             };
             let (old, new) = (named(a), named(b));
             if old == new && a != b {
-                differences.push("  [space]: the parameters are in another order".into());
+                differences.push(Differing {
+                    key: "[space]: the parameters are in another order".into(),
+                    values: None,
+                });
             }
             let names = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));
             for name in names {
@@ -220,17 +246,24 @@ fn differ(place: &str, old: &Value, new: &Value, differences: &mut Vec<String>) 
                 differ(&format!("{PARAMETER}{name}"), &of(&old), &of(&new), differences);
             }
         }
-        (a, b) if a != b => differences.push(line(&key(place), a, b)),
+        (a, b) if a != b => differences.push(Differing {
+            key: key(place),
+            values: Some((a.clone(), b.clone())),
+        }),
         _ => {}
     }
 }
 
-fn line(key: &str, old: &Value, new: &Value) -> String {
+fn lines(differences: &[Differing]) -> Vec<String> {
     let words = |value: &Value| match value.is_null() {
         true => "not there".to_owned(),
         false => value.to_string(),
     };
-    format!("  {key}: was {}, is {}", words(old), words(new))
+    let line = |Differing { key, values }: &Differing| match values {
+        Some((old, new)) => format!("  {key}: was {}, is {}", words(old), words(new)),
+        None => format!("  {key}"),
+    };
+    differences.iter().map(line).collect()
 }
 
 /// The distribution of a parameter with what else its table has.
@@ -319,7 +352,7 @@ mod tests {
         let mut differences = Vec::new();
         differ("", &old, &new, &mut differences);
         assert_eq!(
-            differences,
+            lines(&differences),
             [
                 "  [study] seed: was 1, is 2",
                 "  [study] objective: was \"loss\", is \"f1\"",
@@ -345,11 +378,11 @@ mod tests {
         differ(EVALUATIONS, &Value::Null, &settings, &mut added);
         differ(EVALUATIONS, &settings, &Value::Null, &mut removed);
         assert_eq!(
-            added,
+            lines(&added),
             ["  [evaluation.docs]: was not there, is {\"type\":\"triplets\"}"]
         );
         assert_eq!(
-            removed,
+            lines(&removed),
             ["  [evaluation.docs]: was {\"type\":\"triplets\"}, is not there"]
         );
     }

@@ -11,6 +11,7 @@ use super::study::{Studies, as_json, ask, print};
 use crate::analysis::diagnosis::diagnose;
 use crate::ids::TrialId;
 use crate::shell::about;
+use crate::store::StudyDirectory;
 use crate::study::{StudySpec, Trial, TrialSummary};
 use crate::view;
 use crate::words::counted;
@@ -34,16 +35,9 @@ impl Show {
     pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
         let text = ask(studies, self.study.as_deref(), |records, directory| {
             let spec = records.spec();
-            let trial = records.trial(self.trial)?.ok_or_else(|| {
-                CliError::usage(
-                    format!("the study {} has no trial {}", spec.name, self.trial),
-                    format!(
-                        "it has {}, numbered from 0: {}",
-                        counted(records.trials(), "trial"),
-                        about(directory.root(), ["trials"])
-                    ),
-                )
-            })?;
+            let trial = records
+                .trial(self.trial)?
+                .ok_or_else(|| no_such_trial(directory, &spec.name, self.trial, records.trials()))?;
             Ok(match self.json {
                 true => as_json(&details(spec, records.baseline(), &trial)),
                 false => view::trial_details(spec, records.baseline(), &trial),
@@ -51,6 +45,18 @@ impl Show {
         })?;
         print(&text)
     }
+}
+
+/// That a study, which has so many trials, does not have this one.
+pub(super) fn no_such_trial(directory: &StudyDirectory, study: &str, trial: TrialId, trials: usize) -> CliError {
+    CliError::usage(
+        format!("the study {study} has no trial {trial}"),
+        format!(
+            "it has {}, numbered from 0: {}",
+            counted(trials, "trial"),
+            about(directory.root(), ["trials"])
+        ),
+    )
 }
 
 /// Everything about a trial; `baseline` has the loss and metrics of the untrained models, if they were measured.

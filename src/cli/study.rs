@@ -87,7 +87,9 @@ pub(super) fn find(studies: &Studies, named: Option<&Path>) -> Result<StudyDirec
 /// All studies where they are looked for by their names, in the order of these.
 pub(super) fn all(studies: &Studies) -> Vec<StudyDirectory> {
     let entries = std::fs::read_dir(studies.here()).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    // Hidden ones are what processes have left that died while they made or removed a study.
+    let visible = entries.filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
+    let mut paths: Vec<PathBuf> = visible.map(|entry| entry.path()).collect();
     paths.sort();
     let all = paths.into_iter().map(StudyDirectory::new);
     all.filter(StudyDirectory::has_study).collect()

@@ -83,8 +83,12 @@ pub fn accept(root: &Path, directory: &str, file: &Path, within: Duration) -> Re
             directory: own,
         });
     };
-    let described =
-        digest(file, Instant::now().checked_add(within)).and_then(|described| sync_directory(&own).map(|()| described));
+    let described = digest(file, Instant::now().checked_add(within)).and_then(|described| {
+        sync_directory(&own)?;
+        // The trial's directory may be new.
+        sync_directory(root)?;
+        Ok(described)
+    });
     let (bytes, sha256) = described.map_err(|source| CheckpointError::new(file.to_owned(), source))?;
     Ok(Checkpoint {
         file: format!("{directory}/{name}"),
@@ -174,6 +178,10 @@ pub fn delete_unreferenced(root: &Path, of: Option<TrialId>, kept: &BTreeSet<&st
         {
             delete(root, name);
         }
+    }
+    for trial in trials {
+        // Those that are not empty stay.
+        let _ = std::fs::remove_dir(trial);
     }
 }
 

@@ -70,7 +70,7 @@ impl StudyDirectory {
     }
 
     /// Where a part of what sled has is kept that could not be used.
-    pub(super) fn damaged_database(&self) -> PathBuf {
+    pub fn damaged_database(&self) -> PathBuf {
         self.root.join("db.damaged")
     }
 

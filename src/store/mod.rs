@@ -29,7 +29,7 @@ pub use end::JournalEnd;
 pub use error::DatabaseError;
 pub use journal::{JournalError, JournalReader, JournalWriter};
 pub use line::encode;
-pub use reader::StudyReader;
+pub use reader::{StudyReader, read_whole};
 pub use records::Records;
 pub use repair::{Copy, end_is_damaged, replace_journal, salvage_study};
 pub use requests::Request;
@@ -223,6 +223,15 @@ fn first_record(directory: &StudyDirectory) -> Result<(JournalReader, Record, St
 pub fn origin(directory: &StudyDirectory) -> Result<Option<Origin>, StoreError> {
     let (_, first, _) = first_record(directory)?;
     Ok(made_from(&first).1)
+}
+
+/// The version of `hpo` that created a study. It looks at the first record only.
+///
+/// # Errors
+/// If there is no study, or its journal can't be read.
+pub fn version(directory: &StudyDirectory) -> Result<String, StoreError> {
+    let (_, first, _) = first_record(directory)?;
+    Ok(made_by(&first))
 }
 
 /// SHA-256 of the text that a study was made from, and its origin, by its first record.

@@ -4,14 +4,14 @@ use super::acknowledged::Known;
 use super::database::{self, Database};
 use super::end::JournalEnd;
 use super::error::DatabaseError;
-use super::journal::{JournalReader, JournalWriter};
+use super::journal::{JournalError, JournalReader, JournalWriter};
 use super::keeper::{Kept, Unchecked, bring_up};
 use super::lines::more_than;
 use super::{
     Committer, Store, StoreError, StudyDirectory, StudyLock, acknowledged, first_record, foreign, in_use, made_by,
     made_from,
 };
-use crate::study::{Origin, Record, Study};
+use crate::study::{Misfit, Origin, Record, Study};
 
 /// A study as its journal gives it. Any number of processes can read one at the same time as it runs.
 #[derive(Debug)]
@@ -157,5 +157,25 @@ impl StudyReader {
     /// Whether a scheduler is at work on it now.
     pub fn is_running(&self) -> bool {
         self.directory.is_locked()
+    }
+}
+
+/// Shows all records of a study, the first included, as far as its journal is whole. Returns what is wrong with it there, if it is
+/// damaged, cut short, or goes on with what does not fit.
+///
+/// # Errors
+/// If there is no study, or its journal can't be read.
+pub fn read_whole(
+    directory: &StudyDirectory,
+    mut each: impl FnMut(Record) -> Result<(), Misfit>,
+) -> Result<Option<JournalError>, StoreError> {
+    // Known before the journal is read: a study that runs goes on meanwhile.
+    let known = acknowledged::known(&directory.journal()).records();
+    let (mut journal, first, _) = first_record(directory)?;
+    each(first).map_err(|misfit| foreign(directory, misfit))?;
+    match journal.read_on(each) {
+        Ok(()) => Ok(journal.check_end(known).err()),
+        Err(damage @ (JournalError::Damaged { .. } | JournalError::CutShort { .. })) => Ok(Some(damage)),
+        Err(error @ (JournalError::Io { .. } | JournalError::Newer { .. })) => Err(error.into()),
     }
 }

@@ -5,7 +5,8 @@ use std::cmp::Reverse;
 use super::Study;
 use super::bracket::{Decision, Promotion};
 use super::event::{Event, Fact, Record, Reported};
-use super::objective::{Objective, named};
+use super::objective::named;
+use super::spec::StudySpec;
 use super::step::{Command, Step};
 use super::stop::Limit;
 use super::trial::{Checkpoint, Trial, TrialState};
@@ -141,8 +142,7 @@ impl Decider<'_> {
             .map(|known| &known.file)
             .find(|&file| report.checkpoint.as_ref().is_some_and(|new| new.file == *file));
         let reused = reused.map(|file| format!("the worker wrote a checkpoint over an older one: {file}"));
-        let spec = &self.study.spec;
-        let objection = segment.objection(due, &report, &spec.objective, spec.trainer.script);
+        let objection = segment.objection(due, &report, &self.study.spec);
         if let Some(message) = objection.or(reused) {
             self.step.commands.push(Command::Replace { slot: segment.slot });
             self.drop_checkpoint(report.checkpoint);
@@ -409,9 +409,10 @@ struct Segment {
 }
 
 impl Segment {
-    /// What is wrong with a report, if that of the resource `due` is the next. A script may report less often, and has a checkpoint only
-    /// where its segment ends.
-    fn objection(&self, due: u64, report: &Reported, objective: &Objective, script: bool) -> Option<String> {
+    /// What is wrong with a report, if that of the resource `due` is the next. A script may report less often, and needs a checkpoint
+    /// only where its segment ends and its trial may go on.
+    fn objection(&self, due: u64, report: &Reported, spec: &StudySpec) -> Option<String> {
+        let (objective, script) = (&spec.objective, spec.trainer.script);
         let (to, resource) = (self.to, report.resource);
         let comes_later = script && resource > due && resource <= to;
         if resource != due && !comes_later {
@@ -423,7 +424,8 @@ impl Segment {
             let reported = named(report.loss.is_some(), report.metrics.keys());
             return Some(objective.missing(&format!("the report at resource {resource}"), &reported));
         }
-        let needs_checkpoint = !script || resource == to || report.last;
+        let goes_on = resource == to && resource < spec.policy.max_resource && !report.last;
+        let needs_checkpoint = !script || goes_on;
         (!report.diverged && needs_checkpoint && report.checkpoint.is_none())
             .then(|| format!("the worker reported resource {resource} without a checkpoint"))
     }

@@ -203,6 +203,11 @@ impl Study {
         self.earlier.as_ref()
     }
 
+    /// What its trials have come to, as far as it was taken.
+    pub fn earlier_results(&self) -> &[EarlierResult] {
+        &self.earlier_results
+    }
+
     /// What the sampler knows from the beginning.
     pub(super) fn earlier_observations(&self) -> impl Iterator<Item = Observation<'_>> {
         let cost = |&(resource, value): &(u64, f64)| (resource, self.spec.objective.signed(value));

@@ -18,9 +18,11 @@ mod open;
 mod origin;
 mod pause;
 mod policy;
+mod replay;
 mod sampler;
 mod spec;
 mod speculation;
+mod standing;
 mod statistics;
 mod step;
 mod stop;
@@ -36,8 +38,8 @@ use hpo_protocol::embedding::Evaluation;
 use hpo_protocol::{Baseline, Evaluated, Measurement, Metrics, Values};
 use serde::{Deserialize, Serialize};
 
-pub use bracket::AshaVariant;
 pub(crate) use bracket::rung_sizes;
+pub use bracket::{AshaVariant, Rule};
 use bracket::{Bracket, Decision, Rank};
 pub use check::Contradiction;
 pub use confirmation::{Confirmation, Confirmed};
@@ -53,9 +55,14 @@ pub use policy::{
     Asha, AsyncHyperband, BracketPlan, COMMON_KEYS, Hyperband, MedianStopping, PolicyKind, PolicySpec, PolicyTable,
     SuccessiveHalving, keys as policy_keys,
 };
-pub use sampler::{GaussianProcess, History, Observation, Request, SamplerSpec, Tpe};
+pub use replay::{Difference, Replay};
+pub use sampler::{
+    Drawn, Expected, GaussianProcess, History, Likely, Observation, Reason, Request, SamplerSpec, Source, Tpe,
+};
 pub(crate) use sampler::{Purpose, Surrogate, generator};
 pub use spec::{ConfirmationSpec, Limits, StudySpec, Trainer};
+pub use standing::Standing;
+pub(crate) use statistics::probability_lower;
 pub use step::{Command, Step};
 pub use stop::{Limit, StopSpec};
 pub use summary::TrialSummary;

@@ -7,7 +7,7 @@ use hpo_protocol::Values;
 use super::bracket::Bracket;
 use super::decide::Decider;
 use super::event::Fact;
-use super::sampler::{History, Learned, Observation, Purpose, Request, generator, training_seed};
+use super::sampler::{Drawn, History, Learned, Observation, Purpose, Reason, Request, generator, training_seed};
 use super::trial::{Trial, TrialState};
 use super::{OpenBracket, Study};
 use crate::ids::TrialId;
@@ -66,34 +66,12 @@ impl Decider<'_> {
     /// Draws configurations for a bracket, by what has been learned for it if that is at hand; whether there were any.
     fn draw(&mut self, bracket: usize, count: u64, learned: Option<&Learned>) -> bool {
         let study = &self.study;
-        let spec = &study.spec;
-        // What confirms the search is not counted: with it or without, the same configurations are drawn.
-        let drawn = study.drawn;
-        let open = study.brackets.get(bracket).filter(|open| open.trials > 0);
-        // Configurations may depend on those drawn with them: a bracket of which a part was recorded is drawn anew as a whole.
-        let (first, count) = open.map_or((drawn, count), |open| (open.first, open.trials));
-        let next = study.trials.len() as u64;
-        let observations = study.observations(bracket);
-        let rungs = spec.policy.rungs();
-        let own = study
-            .brackets
-            .get(bracket)
-            .and_then(|open| open.bracket.rungs().first().copied());
-        let request = Request {
-            history: History {
-                space: &spec.space,
-                rungs: &rungs,
-                observations: &observations,
-            },
-            seed: spec.seed,
-            start: rungs.iter().position(|rung| Some(*rung) == own).unwrap_or(0),
-            first,
-            count,
-        };
-        let configurations = match learned {
-            Some(learned) => spec.sampler.draw_by(&request, learned),
-            None => spec.sampler.draw(&request),
-        };
+        let sampler = &study.spec.sampler;
+        let (drawn, next) = (study.drawn, study.trials.len() as u64);
+        let (first, configurations) = study.asked(bracket, count, |request| match learned {
+            Some(learned) => (request.first, sampler.draw_by(request, learned)),
+            None => (request.first, sampler.draw(request)),
+        });
         let asked_for = |number| study.asked_for(number);
         let numbered = (first..).zip(configurations);
         let numbered = numbered.map(|(number, drawn)| (number, asked_for(number).unwrap_or(drawn)));
@@ -115,6 +93,53 @@ impl Decider<'_> {
 }
 
 impl Study {
+    /// What comes of asking for `count` configurations for a bracket. What confirms the search is not counted: with it or without, the
+    /// same configurations are drawn.
+    fn asked<T>(&self, bracket: usize, count: u64, ask: impl FnOnce(&Request<'_>) -> T) -> T {
+        let spec = &self.spec;
+        let open = self.brackets.get(bracket);
+        // Configurations may depend on those drawn with them: a bracket of which a part was recorded is drawn anew as a whole.
+        let whole = open.filter(|open| open.trials > 0);
+        let (first, count) = whole.map_or((self.drawn, count), |open| (open.first, open.trials));
+        let observations = self.observations(bracket);
+        let rungs = spec.policy.rungs();
+        let own = open.and_then(|open| open.bracket.rungs().first().copied());
+        ask(&Request {
+            history: History {
+                space: &spec.space,
+                rungs: &rungs,
+                observations: &observations,
+            },
+            seed: spec.seed,
+            start: rungs.iter().position(|rung| Some(*rung) == own).unwrap_or(0),
+            first,
+            count,
+        })
+    }
+
+    /// The configuration that this version draws next for a bracket, and why; none if it draws none.
+    pub fn drawing(&self, bracket: usize) -> Option<Drawn> {
+        if let Some(parameters) = self.asked_for(self.drawn) {
+            let reason = Reason::Enqueued;
+            return Some(Drawn { parameters, reason });
+        }
+        self.asked(bracket, 1, |request| {
+            let skipped = self.drawn.checked_sub(request.first)?;
+            let drawn = self.spec.sampler.explain(request);
+            drawn.into_iter().nth(usize::try_from(skipped).ok()?)
+        })
+    }
+
+    /// What the sampler says of where a bracket is to begin, by what it may know for it: how many rungs can be skipped, and how well
+    /// neighbouring rungs agree, 0 to 1; none while it knows too little, or if brackets are not opened one after the other.
+    pub fn advice(&self, bracket: usize) -> Option<(usize, f64)> {
+        if !self.spec.policy.is_synchronous() {
+            return None;
+        }
+        let learned = self.learn(bracket);
+        learned.first_rung().zip(learned.agreement())
+    }
+
     /// What the sampler learns from the trials that it may know when it draws for a bracket.
     fn learn(&self, bracket: usize) -> Learned {
         let spec = &self.spec;

@@ -28,7 +28,7 @@ pub(super) fn interval(costs: &[f64]) -> Option<(f64, f64)> {
 /// Involved", 1947, with the degrees of freedom of Satterthwaite, "An Approximate Distribution of Estimates of Variance
 /// Components", 1946). With nothing known beforehand it is, nearly, the probability given these runs. None if one of them has less
 /// than two costs, or if neither varies: that says nothing about how much runs differ.
-pub(super) fn probability_lower(a: &[f64], b: &[f64]) -> Option<f64> {
+pub(crate) fn probability_lower(a: &[f64], b: &[f64]) -> Option<f64> {
     let (of_a, of_b) = (squared_error(a)?, squared_error(b)?);
     let difference = mean(b) - mean(a);
     let both = of_a + of_b;

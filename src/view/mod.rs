@@ -1,9 +1,12 @@
 //! Output for people: made from the records only, and never changing them.
 
+mod audit;
+mod comparison;
 mod confirmation;
 pub mod doctor;
 mod earlier;
 mod examination;
+mod explanation;
 mod findings;
 mod format;
 mod history;
@@ -18,9 +21,13 @@ mod space;
 mod table;
 mod trouble;
 mod untrained;
+mod waste;
 
+pub use audit::audit;
+pub use comparison::{Compared, ComparedTrials, compared};
 pub use earlier::{earlier, left_out};
 pub use examination::examination;
+pub use explanation::explanation;
 pub use format::{metric, notify};
 pub use history::{PastStudy, data_of, history, model_of};
 pub use messages::messages;
@@ -33,3 +40,4 @@ pub use space::space;
 pub use table::{TrialTable, trial_table};
 pub use trouble::{MISSING, store_help};
 pub use untrained::no_better_than;
+pub use waste::waste;

@@ -29,3 +29,4 @@ mod simulate;
 mod slurm;
 mod spaces;
 mod ssh;
+mod why;

@@ -123,7 +123,13 @@ fn a_script_that_prints_is_searched_as_it_is() {
     let left = std::fs::read_dir(scripts.0.study("s").join("checkpoints"))
         .unwrap()
         .count();
-    assert_eq!(left, 1, "of the best trial");
+    assert_eq!(left, 0, "nothing is left of trials that can't go on");
+    let export = scripts.0.run(&["export", "s", "--model", "m"]);
+    assert!(
+        export.stderr().contains("the script has left nothing"),
+        "{}",
+        export.stderr()
+    );
     assert!(
         std::fs::read_to_string(scripts.0.study("s").join("logs/trial-0000.log"))
             .unwrap()

@@ -7,10 +7,11 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use hpo::analysis::{Drawing, Explainer};
 use hpo::executor::{News, SlotNews};
 use hpo::ids::{SegmentId, SlotId, Timestamp, TrialId};
 use hpo::scheduler::{self, Cancellation, Ended, Job, SchedulerError};
-use hpo::study::{Event, FORMAT, Fact, Limits, Record, Reported, Study, TrialState};
+use hpo::study::{Event, FORMAT, Fact, Limits, Record, Replay, Reported, Study, TrialState};
 use hpo_protocol::{Values, next_report};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -81,6 +82,9 @@ pub struct World {
     process: Process,
 }
 
+/// The decisions of one in so many studies are taken again.
+const TAKEN_AGAIN: u64 = 3;
+
 /// So often users resume a paused study without having fixed what it is paused for.
 const PATIENCE: u32 = 16;
 
@@ -122,6 +126,7 @@ pub fn run(plan: Plan) -> (Option<Answer>, Tally) {
         }
     }
     let world = Rc::into_inner(world).expect("its schedulers are gone").into_inner();
+    world.check_decisions();
     (Some(world.answer()), world.tally())
 }
 
@@ -221,6 +226,27 @@ impl World {
         self.tally.events = self.events.into();
         self.tally.records = self.acknowledged;
         self.tally
+    }
+
+    /// Every decision in the journal of some studies is taken again, and a trial of each is explained.
+    fn check_decisions(&self) {
+        if !self.plan.seed.is_multiple_of(TAKEN_AGAIN) {
+            return;
+        }
+        let mut reader = self.disk.reader();
+        let records: Vec<Record> = std::iter::from_fn(|| reader.next_record().unwrap()).collect();
+        let mut replay = Replay::new(self.plan.spec.clone(), &records);
+        while replay.step().unwrap() {}
+        assert_eq!(replay.differences(), []);
+        assert_eq!(replay.agree(), replay.decisions());
+        let Some(last) = self.durable.trials().last() else {
+            return;
+        };
+        let mut explainer = Explainer::new(TrialId(self.plan.seed % (last.id.0 + 1)));
+        records.iter().for_each(|record| explainer.take(record).unwrap());
+        let (_, explanation) = explainer.end();
+        let drawing = explanation.unwrap().drawing;
+        assert!(!matches!(drawing, Drawing::Otherwise { .. }), "{drawing:?}");
     }
 
     fn count_event(&mut self) {

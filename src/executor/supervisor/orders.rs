@@ -7,7 +7,6 @@ use hpo_protocol::{Evaluated, Feature, ToWorker};
 use super::remarks::Awaited;
 use super::state::{Next, State, Task, Training, Work};
 use super::{Attended, End, Supervisor, blocking};
-use crate::disk::create_directories;
 use crate::executor::checkpoint;
 use crate::executor::failure::Failure;
 use crate::executor::news::{News, Order, SegmentSpec};
@@ -78,7 +77,9 @@ impl Supervisor {
         };
         let own = self.checkpoints.join(own);
         let directory = own.clone();
-        let made = blocking(move || create_directories(&own).map_err(|source| Failure::directory(own, source))).await;
+        // It is made durable with the first checkpoint in it.
+        let made =
+            blocking(move || std::fs::create_dir_all(&own).map_err(|source| Failure::directory(own, source))).await;
         if let Err(failure) = made {
             self.report_failure(segment, &failure, "").await;
             self.report_idle(worker).await;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::rung::{Decision, Entry, Promotion, Rank};
+use super::rung::{Decision, Entry, Promotion, Rank, Rule};
 use crate::ids::TrialId;
 
 mod progress;
@@ -182,6 +182,16 @@ impl Asha {
         } else {
             Vec::new()
         }
+    }
+
+    pub(super) fn rule(&self, resource: u64) -> Option<Rule> {
+        let k = self.position(resource).filter(|k| k + 1 < self.rungs.len())?;
+        let came = self.rungs[k].count;
+        Some(Rule::SoFar {
+            came: came as u64,
+            promoted: if k < self.last() { (came / self.eta) as u64 } else { 0 },
+            stops: self.decides_in_passing(),
+        })
     }
 
     /// The best trial that may go on, of the highest rung that has one.

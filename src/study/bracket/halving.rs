@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::rung::{Decision, Entry, Rank};
+use super::rung::{Decision, Entry, Rank, Rule};
 use crate::ids::TrialId;
 
 /// A bracket for a fixed set of trials.
@@ -84,6 +84,15 @@ impl Halving {
         let came = rung.came as f64;
         let expected = place + rung.missing as f64 * (place + 1.0) / (came + 1.0);
         Some(1.0 - expected / rung.promote as f64)
+    }
+
+    pub(super) fn rule(&self, resource: u64) -> Option<Rule> {
+        let rung = self.rungs.iter().find(|rung| rung.resource == resource)?;
+        (rung.promote > 0).then_some(Rule::Fixed {
+            came: rung.came,
+            missing: rung.missing,
+            promoted: rung.promote as u64,
+        })
     }
 
     pub(super) fn enter(&mut self, resource: u64, entry: Entry<'_>) -> Vec<(TrialId, Decision)> {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::rung::{Decision, Entry};
+use super::rung::{Decision, Entry, Rule};
 use crate::ids::TrialId;
+use crate::study::trial::Report;
 
 /// Compares a trial with all others that have come as far, at every report.
 ///
@@ -31,15 +32,28 @@ impl Median {
         self.means.keys().copied().collect()
     }
 
+    pub(super) fn rule(&self, resource: u64, own: Option<f64>) -> Option<Rule> {
+        let last = self.means.last_key_value().map(|(&last, _)| last);
+        let mut others = self.means.get(&resource).filter(|_| last != Some(resource))?.clone();
+        if let Some(place) = own.and_then(|own| others.iter().position(|mean| *mean == own)) {
+            others.remove(place);
+        }
+        let enough = others.len() >= self.startup_trials;
+        Some(Rule::Percentile {
+            others: others.len() as u64,
+            startup: self.startup_trials as u64,
+            percentile: self.percentile,
+            limit: enough.then(|| percentile(&others, self.percentile)),
+        })
+    }
+
     pub(super) fn enter(&mut self, resource: u64, entry: Entry<'_>) -> Vec<(TrialId, Decision)> {
         let last = self.means.last_key_value().map(|(&last, _)| last);
         let (Some(means), Some(best)) = (self.means.get_mut(&resource), entry.best) else {
             return Vec::new();
         };
         let worse = means.len() >= self.startup_trials && best > percentile(means, self.percentile);
-        let costs = entry.curve.range(..=resource).filter_map(|(_, report)| report.cost);
-        let (sum, count) = costs.fold((0.0, 0.0), |(sum, count), cost| (sum + cost, count + 1.0));
-        let mean = sum / count;
+        let mean = mean_up_to(resource, entry.curve);
         let place = means.partition_point(|other| *other < mean);
         means.insert(place, mean);
         match (last == Some(resource), worse) {
@@ -48,6 +62,13 @@ impl Median {
             (false, false) => Vec::new(),
         }
     }
+}
+
+/// The mean of a curve's costs up to a resource.
+pub(in crate::study) fn mean_up_to(resource: u64, curve: &BTreeMap<u64, Report>) -> f64 {
+    let costs = curve.range(..=resource).filter_map(|(_, report)| report.cost);
+    let (sum, count) = costs.fold((0.0, 0.0), |(sum, count), cost| (sum + cost, count + 1.0));
+    sum / count
 }
 
 /// The percentile of ascending numbers, of which there is at least one; between two of them in proportion.
@@ -64,7 +85,6 @@ mod tests {
 
     use super::*;
     use crate::ids::Timestamp;
-    use crate::study::trial::Report;
 
     /// Enters a trial at each resource in turn until it is stopped; where that was.
     fn run(median: &mut Median, trial: TrialId, costs: &[f64]) -> Option<u64> {

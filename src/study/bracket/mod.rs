@@ -8,8 +8,9 @@ mod rung;
 pub use asha::{Asha, AshaVariant};
 pub use halving::{Halving, rung_sizes};
 pub use median::Median;
+pub(super) use median::mean_up_to;
 pub(super) use rung::Rank;
-pub use rung::{Decision, Entry, Promotion};
+pub use rung::{Decision, Entry, Promotion, Rule};
 
 use crate::ids::TrialId;
 
@@ -63,6 +64,16 @@ impl Bracket {
             Self::Halving(halving) => halving.enter(resource, entry),
             Self::Asha(asha) => asha.enter(resource, entry),
             Self::Median(median) => median.enter(resource, entry),
+        }
+    }
+
+    /// By what is decided at the rung of `resource`, as it stands; none if it is no rung below the last one. `own` is the mean cost, up
+    /// to there, of the trial that is decided about.
+    pub fn rule(&self, resource: u64, own: Option<f64>) -> Option<Rule> {
+        match self {
+            Self::Halving(halving) => halving.rule(resource),
+            Self::Asha(asha) => asha.rule(resource),
+            Self::Median(median) => median.rule(resource, own),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::ids::TrialId;
 use crate::study::trial::Report;
 
@@ -28,6 +30,41 @@ pub struct Entry<'a> {
     pub best: Option<f64>,
     /// All of its validations.
     pub curve: &'a BTreeMap<u64, Report>,
+}
+
+/// By what is decided at a rung, as it stands at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Rule {
+    /// Of a fixed number of trials the best go on, as soon as none that is missing can change who these are.
+    Fixed {
+        /// How many have come, those that were lost on the way included.
+        came: u64,
+        /// How many can still come.
+        missing: u64,
+        /// How many go on.
+        promoted: u64,
+    },
+    /// Of those that have come so far the best may go on.
+    SoFar {
+        /// How many have come, those that were lost on the way included.
+        came: u64,
+        /// How many of them may go on.
+        promoted: u64,
+        /// Whether the others are stopped as they come, and do not wait.
+        stops: bool,
+    },
+    /// Those go on whose best is no worse than most of the others are on average.
+    Percentile {
+        /// With how many others it is compared.
+        others: u64,
+        /// How many there must be, or none is stopped.
+        startup: u64,
+        /// The share of the others, in percent.
+        percentile: f64,
+        /// The mean cost that its best must not be above; none if there are too few.
+        limit: Option<f64>,
+    },
 }
 
 /// A trial that goes on to the next rung.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use hpo_protocol::Values;
 
-use super::{Learned, Purpose, Request, Sampler, generator};
+use super::{Drawn, Learned, Purpose, Reason, Request, Sampler, generator};
 use crate::keys::About;
 use crate::space::{Cells, shuffled};
 
@@ -42,16 +42,17 @@ impl Sampler for Grid {
 
     /// After the last configuration all come again. There are none if nobody can count them: a study's file with such a grid is not
     /// accepted.
-    fn draw(&self, request: &Request<'_>, _: &Learned) -> Vec<Values> {
+    fn draw(&self, request: &Request<'_>, _: &Learned) -> Vec<Drawn> {
         let Some(cells) = Cells::of(request.history.space) else {
             return Vec::new();
         };
         let first = first(request);
         let from = request.first.saturating_sub(first.len() as u64);
-        match request.history.space.constraints.is_empty() {
+        let next = match request.history.space.constraints.is_empty() {
             true => numbered(request.seed, &cells, &first, from, request.count),
             false => allowed(request, &cells, &first, from),
-        }
+        };
+        next.into_iter().map(|one| Drawn::new(one, Reason::Grid)).collect()
     }
 }
 

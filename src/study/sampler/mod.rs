@@ -9,6 +9,7 @@ mod grid;
 mod keys;
 mod prior_band;
 mod random;
+mod reason;
 mod request;
 mod sobol;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub(crate) use self::generator::{Purpose, generator};
 pub(super) use self::generator::{confirmation_seed, training_seed};
 pub use self::gp::GaussianProcess;
 pub(crate) use self::gp::Surrogate;
+pub use self::reason::{Drawn, Expected, Likely, Reason, Source};
 pub use self::request::{History, Observation, Request};
 pub use self::tpe::Tpe;
 
@@ -69,8 +71,8 @@ trait Sampler {
         request.trials().map_while(first).collect()
     }
 
-    /// The configurations of the trials, none of which is to be tried first.
-    fn draw(&self, request: &Request<'_>, learned: &Learned) -> Vec<Values>;
+    /// The configurations of the trials, none of which is to be tried first, and why each is drawn.
+    fn draw(&self, request: &Request<'_>, learned: &Learned) -> Vec<Drawn>;
 }
 
 /// What a sampler has learned from earlier trials; nothing if it does not learn, or knows too little.
@@ -81,6 +83,11 @@ impl Learned {
     /// How many rungs the next bracket can skip because those below say too little, if that is known.
     pub fn first_rung(&self) -> Option<usize> {
         self.0.as_ref()?.first_rung()
+    }
+
+    /// How well neighbouring rungs agree by what the model has learned, 0 to 1, if enough trials have come beyond the first.
+    pub fn agreement(&self) -> Option<f64> {
+        self.0.as_ref()?.agreement()
     }
 }
 
@@ -130,7 +137,21 @@ impl SamplerSpec {
 
     /// The same, by what has been learned from the same observations before.
     pub fn draw_by(&self, request: &Request<'_>, learned: &Learned) -> Vec<Values> {
-        let mut drawn = self.own().tried_first(request);
+        let drawn = self.explain_by(request, learned);
+        drawn.into_iter().map(|one| one.parameters).collect()
+    }
+
+    /// The configurations of the next trials, and why each is drawn.
+    pub fn explain(&self, request: &Request<'_>) -> Vec<Drawn> {
+        self.explain_by(request, &self.learn(&request.history))
+    }
+
+    fn explain_by(&self, request: &Request<'_>, learned: &Learned) -> Vec<Drawn> {
+        let first = self.own().tried_first(request).into_iter();
+        let numbered = request.trials().zip(first);
+        let mut drawn: Vec<Drawn> = numbered
+            .map(|(place, parameters)| Drawn::new(parameters, Reason::First { place }))
+            .collect();
         let given = drawn.len() as u64;
         let rest = Request {
             first: request.first + given,

@@ -1,12 +1,11 @@
 //! Sampling by the user's priors, the incumbent and chance, as in PriorBand (Mallik et al., "PriorBand: Practical Hyperparameter
 //! Optimization in the Age of Deep Learning", 2023, section 5 and algorithm 2).
 
-use hpo_protocol::Values;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::untried::Tried;
-use super::{Learned, Observation, Purpose, Request, Sampler, generator};
+use super::{Drawn, Learned, Observation, Purpose, Reason, Request, Sampler, generator};
 use crate::keys::About;
 use crate::space::{Around, SearchSpace};
 
@@ -37,32 +36,39 @@ impl Sampler for PriorBand {
         true
     }
 
-    fn draw(&self, request: &Request<'_>, _: &Learned) -> Vec<Values> {
+    fn draw(&self, request: &Request<'_>, _: &Learned) -> Vec<Drawn> {
         draw(request)
     }
 }
 
-fn draw(request: &Request<'_>) -> Vec<Values> {
+fn draw(request: &Request<'_>) -> Vec<Drawn> {
     let space = request.history.space;
     let mut tried = Tried::new(&request.history);
     let shares = Shares::new(request);
     let priors: Vec<Option<Around>> = space.parameters.iter().map(Around::prior).collect();
-    let incumbent = shares.incumbent.map(|one| space.point(one.parameters));
+    let incumbent = shares.incumbent.map(|one| (space.point(one.parameters), one));
     let mut drawn = Vec::new();
     for trial in request.trials() {
         const TRIES: usize = 100;
         let mut random = generator(request.seed, trial, Purpose::Configuration);
         let kind = random.random::<f64>();
-        let chosen = match &incumbent {
-            Some(incumbent) if kind < shares.by_incumbent => (0..TRIES)
-                .filter_map(|_| space.configuration(&near(space, incumbent, &mut random)))
-                .find(|one| !tried.contains(one)),
-            _ if kind < shares.by_incumbent + shares.by_prior => tried.expected(space, &priors, &mut random),
-            _ => None,
+        let by_chance = 1.0 - shares.by_incumbent - shares.by_prior;
+        let (chosen, reason) = match &incumbent {
+            Some((point, one)) if kind < shares.by_incumbent => {
+                let mut points = (0..TRIES).filter_map(|_| space.configuration(&near(space, point, &mut random)));
+                (points.find(|one| !tried.contains(one)), shares.reason(one))
+            }
+            _ if kind < shares.by_incumbent + shares.by_prior => {
+                let share = shares.by_prior;
+                (tried.expected(space, &priors, &mut random), Reason::Prior { share })
+            }
+            _ => (None, Reason::Chance { share: by_chance }),
         };
+        let in_vain = chosen.is_none() && !matches!(reason, Reason::Chance { .. });
+        let reason = if in_vain { Reason::Exhausted } else { reason };
         let configuration = chosen.unwrap_or_else(|| tried.other(space, &mut random));
         tried.insert(&configuration);
-        drawn.push(configuration);
+        drawn.push(Drawn::new(configuration, reason));
     }
     drawn
 }
@@ -104,6 +110,15 @@ impl<'a> Shares<'a> {
             by_prior: others * (1.0 - share),
             by_incumbent: others * share,
             incumbent: Some(incumbent),
+        }
+    }
+
+    /// That a configuration lies near the best one.
+    fn reason(&self, incumbent: &Observation<'_>) -> Reason {
+        Reason::Incumbent {
+            parameters: incumbent.parameters.clone(),
+            value: incumbent.costs.last().map_or(f64::NAN, |(_, cost)| *cost),
+            share: self.by_incumbent,
         }
     }
 

@@ -1,9 +1,7 @@
 //! Random search: every configuration is drawn on its own. Bergstra and Bengio, "Random Search for Hyper-Parameter
 //! Optimization" (2012).
 
-use hpo_protocol::Values;
-
-use super::{Learned, Purpose, Request, Sampler, generator};
+use super::{Drawn, Learned, Purpose, Reason, Request, Sampler, generator};
 use crate::keys::About;
 
 /// The sampler, which has no settings.
@@ -28,10 +26,10 @@ impl Sampler for Random {
         false
     }
 
-    fn draw(&self, request: &Request<'_>, _: &Learned) -> Vec<Values> {
+    fn draw(&self, request: &Request<'_>, _: &Learned) -> Vec<Drawn> {
         let draw = |trial| {
             let mut random = generator(request.seed, trial, Purpose::Configuration);
-            request.history.space.sample(&mut random)
+            Drawn::new(request.history.space.sample(&mut random), Reason::Random)
         };
         request.trials().map(draw).collect()
     }

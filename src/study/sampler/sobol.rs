@@ -5,7 +5,7 @@ use hpo_protocol::Values;
 use rand::RngExt;
 use sobol_burley::{NUM_DIMENSIONS, sample};
 
-use super::{Learned, Purpose, Request, Sampler, generator};
+use super::{Drawn, Learned, Purpose, Reason, Request, Sampler, generator};
 use crate::keys::About;
 use crate::space::SearchSpace;
 
@@ -32,8 +32,9 @@ impl Sampler for Sobol {
         false
     }
 
-    fn draw(&self, request: &Request<'_>, _: &Learned) -> Vec<Values> {
-        let draw = |trial| configuration(request.history.space, request.seed, trial);
+    fn draw(&self, request: &Request<'_>, _: &Learned) -> Vec<Drawn> {
+        let point = |trial| configuration(request.history.space, request.seed, trial);
+        let draw = |trial| Drawn::new(point(trial), Reason::Sobol);
         request.trials().map(draw).collect()
     }
 }

@@ -9,8 +9,9 @@ use statrs::statistics::Statistics;
 
 use super::axis::Axis;
 use super::keys::RANDOM_SHARE;
+use super::reason::Source;
 use super::untried::Tried;
-use super::{Learned, Purpose, Request, Sampler, generator};
+use super::{Drawn, Learned, Likely, Purpose, Reason, Request, Sampler, generator};
 use crate::ids::MAX_TRIALS;
 use crate::keys::{About, Fallback, Key, Settings, Takes};
 use crate::space::{Around, SearchSpace, UnitNormal};
@@ -50,6 +51,11 @@ impl Tpe {
             random_share: settings.number(&RANDOM_SHARE),
         }
     }
+
+    /// How many trials must have come to a rung before it is modelled, where so many parameters are searched.
+    fn enough(&self, searched: usize) -> u64 {
+        self.startup_trials.unwrap_or((searched as u64 + 3).max(8)).max(2)
+    }
 }
 
 impl Default for Tpe {
@@ -67,7 +73,7 @@ impl Sampler for Tpe {
         true
     }
 
-    fn draw(&self, request: &Request<'_>, _: &Learned) -> Vec<Values> {
+    fn draw(&self, request: &Request<'_>, _: &Learned) -> Vec<Drawn> {
         draw(*self, request)
     }
 }
@@ -81,33 +87,62 @@ const NARROWEST: f64 = 0.03;
 /// The probability with which a choice changes: Watanabe, section 3.3.3.
 const CHANGED: f64 = 0.2;
 
-fn draw(settings: Tpe, request: &Request<'_>) -> Vec<Values> {
+fn draw(settings: Tpe, request: &Request<'_>) -> Vec<Drawn> {
+    let space = request.history.space;
     let mut tried = Tried::new(&request.history);
     let mut estimator = Estimator::new(settings, request);
+    let share = settings.random_share;
     let mut drawn = Vec::new();
     for trial in request.trials() {
         let mut random = generator(request.seed, trial, Purpose::Configuration);
-        let by_model = match &estimator {
-            Some(estimator) if random.random::<f64>() >= settings.random_share => {
-                estimator.next(request.history.space, &tried, &mut random)
+        let chance = |tried: &Tried<'_>, reason, random: &mut _| (tried.other(space, random), reason);
+        let (configuration, reason) = match &estimator {
+            Some(estimator) if random.random::<f64>() >= share => match estimator.next(space, &tried, &mut random) {
+                Some((configuration, likely)) => (configuration, Reason::Likely(likely)),
+                None => chance(&tried, Reason::Exhausted, &mut random),
+            },
+            Some(_) => chance(&tried, Reason::Chance { share }, &mut random),
+            None => {
+                let (configuration, source) = tried.early(space, &mut random);
+                (configuration, unknowing(settings, request, source))
             }
-            Some(_) => None,
-            None => Some(tried.early(request.history.space, &mut random)),
         };
-        let configuration = by_model.unwrap_or_else(|| tried.other(request.history.space, &mut random));
         if let Some(estimator) = &mut estimator {
             // Until it is known, it counts as bad, so that the next one is another (constant liar: Ginsbourger et al., 2010).
-            estimator.bad.add(request.history.space.point(&configuration), 1.0);
+            estimator.bad.add(space.point(&configuration), 1.0);
         }
         tried.insert(&configuration);
-        drawn.push(configuration);
+        drawn.push(Drawn::new(configuration, reason));
     }
     drawn
+}
+
+/// That too few trials are known, at the rung that has the most.
+fn unknowing(settings: Tpe, request: &Request<'_>, source: Source) -> Reason {
+    let at = |rung: &u64| {
+        let known = request.history.observations.iter().filter(|one| !one.failed);
+        known
+            .filter(|one| one.costs.iter().any(|(resource, _)| resource == rung))
+            .count() as u64
+    };
+    Reason::Unknowing {
+        source,
+        known: request.history.rungs.iter().map(at).max().unwrap_or(0),
+        startup: settings.enough(searched(request.history.space)),
+    }
+}
+
+/// How many parameters are searched.
+fn searched(space: &SearchSpace) -> usize {
+    let axes = space.parameters.iter().map(|one| Axis::of(&one.distribution));
+    axes.filter(|axis| *axis != Axis::Constant).count()
 }
 
 /// What good and bad configurations look like.
 #[derive(Debug)]
 struct Estimator {
+    /// The resource of the rung that it models.
+    rung: u64,
     good: Mixture,
     bad: Mixture,
 }
@@ -116,9 +151,8 @@ impl Estimator {
     fn new(settings: Tpe, request: &Request<'_>) -> Option<Self> {
         let space = request.history.space;
         let axes: Vec<Axis> = space.parameters.iter().map(|one| Axis::of(&one.distribution)).collect();
-        let searched = axes.iter().filter(|axis| **axis != Axis::Constant).count() as u64;
-        let enough = settings.startup_trials.unwrap_or((searched + 3).max(8)).max(2) as usize;
-        let mut seen = request.history.rungs.iter().rev().find_map(|&rung| {
+        let enough = settings.enough(searched(space)) as usize;
+        let (rung, mut seen) = request.history.rungs.iter().rev().find_map(|&rung| {
             let at = |(resource, cost): &(u64, f64)| (*resource == rung).then_some(*cost);
             let seen = request.history.observations.iter().filter_map(|one| {
                 let cost = one.costs.iter().find_map(at);
@@ -127,7 +161,7 @@ impl Estimator {
                 Some((cost?, space.point(one.parameters)))
             });
             let seen: Vec<(f64, Vec<Option<f64>>)> = seen.collect();
-            (seen.iter().filter(|(cost, _)| cost.is_finite()).count() >= enough).then_some(seen)
+            (seen.iter().filter(|(cost, _)| cost.is_finite()).count() >= enough).then_some((rung, seen))
         })?;
         seen.sort_by(|a, b| a.0.total_cmp(&b.0));
         let good = ((GOOD * seen.len() as f64).ceil() as usize).max(2);
@@ -143,6 +177,7 @@ impl Estimator {
         let priors: Vec<Option<Around>> = space.parameters.iter().map(Around::prior).collect();
         let even = vec![None; axes.len()];
         let mut estimator = Self {
+            rung,
             good: Mixture::new(axes.clone(), priors, weighed.collect()),
             bad: Mixture::new(axes, even, bad.into_iter().map(|(_, point)| (1.0, point)).collect()),
         };
@@ -158,8 +193,9 @@ impl Estimator {
     }
 
     /// Of some draws like the good ones the one that is the least like the bad ones.
-    fn next(&self, space: &SearchSpace, tried: &Tried<'_>, random: &mut impl Rng) -> Option<Values> {
+    fn next(&self, space: &SearchSpace, tried: &Tried<'_>, random: &mut impl Rng) -> Option<(Values, Likely)> {
         let mut best: Option<(f64, Values)> = None;
+        let mut candidates = 0;
         for _ in 0..CANDIDATES {
             let Some(configuration) = space.configuration(&self.good.sample(random)) else {
                 continue;
@@ -167,13 +203,23 @@ impl Estimator {
             if tried.contains(&configuration) {
                 continue;
             }
+            candidates += 1;
             let point = space.point(&configuration);
             let promise = self.good.density(&point).ln() - self.bad.density(&point).ln();
             if best.as_ref().is_none_or(|(most, _)| promise > *most) {
                 best = Some((promise, configuration));
             }
         }
-        best.map(|(_, configuration)| configuration)
+        best.map(|(promise, configuration)| {
+            let likely = Likely {
+                rung: self.rung,
+                good: self.good.points.len() as u64,
+                bad: self.bad.points.len() as u64,
+                candidates,
+                ratio: promise.exp(),
+            };
+            (configuration, likely)
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use hpo_protocol::Values;
 use rand::{Rng, RngExt};
 
-use super::History;
+use super::{History, Source};
 use crate::space::{Around, SearchSpace};
 
 /// So many draws in vain mean that nearly all has been tried.
@@ -56,14 +56,17 @@ impl<'a> Tried<'a> {
         self.0.insert(Configuration(Cow::Owned(configuration.clone())));
     }
 
-    /// A configuration for a sampler that knows nothing yet: every other one as the user expects it, if that is known.
-    pub fn early(&self, space: &SearchSpace, random: &mut impl Rng) -> Values {
+    /// A configuration for a sampler that knows nothing yet, and how it came about: every other one as the user expects it, if that is
+    /// known.
+    pub fn early(&self, space: &SearchSpace, random: &mut impl Rng) -> (Values, Source) {
         let priors: Vec<Option<Around>> = space.parameters.iter().map(Around::prior).collect();
         if priors.iter().all(Option::is_none) || random.random::<bool>() {
-            return self.other(space, random);
+            return (self.other(space, random), Source::Random);
         }
-        self.expected(space, &priors, random)
-            .unwrap_or_else(|| self.other(space, random))
+        match self.expected(space, &priors, random) {
+            Some(expected) => (expected, Source::Prior),
+            None => (self.other(space, random), Source::Random),
+        }
     }
 
     /// A configuration drawn by the user's priors that has not been tried; none if there seems to be none.

@@ -30,7 +30,7 @@ pub(crate) struct Layout {
     /// Names as the file has them. Of [`Role::Negative`] there may be several, of the others one each.
     pub columns: Vec<(String, Role)>,
     /// Columns that the file has beside these; none if the roles were not guessed from the names.
-    others: Option<IndexSet<String>>,
+    pub others: Option<IndexSet<String>>,
 }
 
 /// Why the columns of a file can't be used, and the fix.

@@ -391,6 +391,7 @@ fn report(set: &FileRows) -> Read {
     Read {
         file: set.file.clone(),
         columns: set.layout.columns.iter().map(|(name, _)| shown(name)).collect(),
+        others: set.layout.others.iter().flatten().map(|name| shown(name)).collect(),
         rows: set.read,
         trimmed: set.trimmed,
         dropped: set.dropped,

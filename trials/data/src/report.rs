@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::Kind;
+use crate::columns::list;
 use crate::evaluation::EvaluationReport;
 
 /// What was read and what was dropped; its `Display` is a few plain lines.
@@ -46,6 +47,9 @@ pub struct Read {
     pub file: PathBuf,
     /// The columns, anchor first.
     pub columns: Vec<String>,
+    /// Columns that are not read, unless the study names those that are.
+    #[serde(default)]
+    pub others: Vec<String>,
     /// Rows in it; a record that lists texts counts once for each row that it makes.
     pub rows: usize,
     /// Texts with blanks around them, which were cut off.
@@ -101,8 +105,13 @@ impl fmt::Display for Report {
             ("validation", Some(&self.validation)),
             ("test", self.test.as_ref()),
         ];
-        let columns = self.train.read.as_ref().map_or(&[][..], |read| &read.columns);
+        let train = self.train.read.as_ref();
+        let columns = train.map_or(&[][..], |read| &read.columns);
         write!(f, "data: {} ({})", self.kind, columns.join(", "))?;
+        let others: Vec<&str> = train.iter().flat_map(|read| &read.others).map(String::as_str).collect();
+        if !others.is_empty() {
+            write!(f, "; columns that are not read: {}", list(&others))?;
+        }
         for (name, set) in sets {
             let Some(set) = set else { continue };
             let rows = if set.rows == 1 { "row" } else { "rows" };

@@ -67,23 +67,29 @@ impl Place {
         fs::write(&self.config, config.to_string())
     }
 
-    /// Keeps what the script has left, and returns the checkpoint: its directory, or if that is empty, a file of the reports, to which
-    /// these belong.
+    /// Keeps what the script has left, and returns the checkpoint: its directory, or if that is empty and the trial may go on, a file of
+    /// the reports, to which these belong. One that is over needs none.
     ///
     /// # Errors
     /// If that can't be done.
-    pub fn keep(&mut self, reports: impl Iterator<Item = (u64, f64)>) -> io::Result<PathBuf> {
+    pub fn keep(&mut self, reports: impl Iterator<Item = (u64, f64)>, goes_on: bool) -> io::Result<Option<PathBuf>> {
         if fs::read_dir(&self.own)?.next().is_some() {
             let _ = fs::remove_file(&self.config);
-            return Ok(self.own.clone());
+            return Ok(Some(self.own.clone()));
         }
         fs::remove_dir(&self.own)?;
+        if !goes_on {
+            fs::remove_file(&self.config)?;
+            // Those of earlier segments may be there.
+            let _ = self.own.parent().map(fs::remove_dir);
+            return Ok(None);
+        }
         let mut all = std::mem::take(&mut self.known);
         all.extend(reports.filter(|(_, value)| value.is_finite()));
         // A file that is there costs less than another one, of which short trials make many.
         fs::write(&self.config, serde_json::to_vec(&Reports { reports: all })?)?;
         fs::rename(&self.config, &self.reports)?;
-        Ok(self.reports.clone())
+        Ok(Some(self.reports.clone()))
     }
 
     /// Removes all of it.
@@ -148,7 +154,7 @@ mod tests {
         let mut first = Place::new(&run(root.path(), 1, None), true).unwrap();
         fs::create_dir(first.own.join("sub")).unwrap();
         fs::write(first.own.join("sub/weights"), "1").unwrap();
-        let left = first.keep([(1, 0.5)].into_iter()).unwrap();
+        let left = first.keep([(1, 0.5)].into_iter(), false).unwrap().unwrap();
         assert_eq!(left, root.path().join("a1"));
         let second = Place::new(&run(root.path(), 2, Some(left.clone())), true).unwrap();
         fs::write(second.own.join("sub/weights"), "2").unwrap();
@@ -171,7 +177,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut first = Place::new(&run(root.path(), 1, None), true).unwrap();
         first.write_config(&Value::Null).unwrap();
-        let left = first.keep([(1, 0.5), (2, f64::NAN)].into_iter()).unwrap();
+        let left = first
+            .keep([(1, 0.5), (2, f64::NAN)].into_iter(), true)
+            .unwrap()
+            .unwrap();
         assert_eq!(left, root.path().join("a1-reports.json"));
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
         let second = Place::new(&run(root.path(), 2, Some(left)), true).unwrap();
@@ -179,5 +188,13 @@ mod tests {
             (&second.known, &second.resume_from),
             (&BTreeMap::from([(1, 0.5)]), &None)
         );
+        let mut last = Place::new(&run(root.path(), 3, None), true).unwrap();
+        last.write_config(&Value::Null).unwrap();
+        assert_eq!(
+            last.keep([(9, 0.5)].into_iter(), false).unwrap(),
+            None,
+            "a trial that is over"
+        );
+        assert!(!last.own.exists() && !last.config.exists());
     }
 }

@@ -43,6 +43,8 @@ enum Ending {
 struct Segment {
     id: SegmentId,
     number: u64,
+    /// Whether the trial may be trained further after it.
+    goes_on: bool,
     grace: Duration,
     objective: String,
     place: Place,
@@ -134,6 +136,7 @@ impl Segment {
         Ok(Self {
             id: run.segment,
             number,
+            goes_on: run.to < run.max,
             grace: Duration::try_from_secs_f64(worker.script.grace_seconds).unwrap_or(Duration::MAX),
             objective: worker.objective.clone(),
             process,
@@ -356,7 +359,7 @@ impl Segment {
         send(&FromWorker::Failed { segment, message })
     }
 
-    /// Sends the last reports of a segment, and the checkpoint with the very last.
+    /// Sends the last reports of a segment, and the checkpoint, if there is one, with the very last.
     fn succeed(&mut self, worker: &mut Worker, mut reports: Vec<Report>) -> io::Result<()> {
         worker.has_reported = true;
         let Some(end) = reports.pop() else { return Ok(()) };
@@ -372,7 +375,8 @@ impl Segment {
             return self.send(&report, None);
         }
         let own = (end.resource, self.value(&end));
-        let kept = self.place.keep(self.reported.iter().copied().chain([own]));
+        let reports = self.reported.iter().copied().chain([own]);
+        let kept = self.place.keep(reports, self.goes_on && !end.last);
         let checkpoint = match kept {
             Ok(checkpoint) => checkpoint,
             Err(error) => return self.fail(&format!("can't keep what the script has left: {error}")),
@@ -388,7 +392,7 @@ impl Segment {
             );
             worker.remark("differs", text)?;
         }
-        self.send(&end, Some(checkpoint))?;
+        self.send(&end, checkpoint)?;
         match end.last {
             true => Ok(()),
             false => send(&FromWorker::Done { segment: self.id }),

@@ -21,6 +21,8 @@ pub(super) struct Data {
     pub seen: Vec<Vec<Option<f64>>>,
     /// How many trials have a cost, or have failed.
     pub trials: usize,
+    /// By what the costs of the points are transformed.
+    pub levels: Levels,
 }
 
 impl Data {
@@ -77,6 +79,7 @@ impl Data {
             points: costs.into_iter().map(point).collect(),
             trials,
             seen,
+            levels,
         }
     }
 
@@ -142,7 +145,7 @@ fn align(costs: &mut [(usize, usize, f64)], rungs: usize) {
 
 /// The middle of costs, and how far the good ones are from it.
 #[derive(Debug, Clone, Copy)]
-struct Levels {
+pub(super) struct Levels {
     middle: f64,
     spread: f64,
 }
@@ -170,6 +173,12 @@ impl Levels {
         let away = (cost - self.middle) / self.spread;
         if away <= 0.0 { away } else { away.ln_1p() }
     }
+
+    /// The cost that comes out as `height`.
+    pub fn cost(self, height: f64) -> f64 {
+        let away = if height <= 0.0 { height } else { height.exp_m1() };
+        self.middle + away * self.spread
+    }
 }
 
 #[cfg(test)]
@@ -196,6 +205,9 @@ mod tests {
         let levels = Levels::of(vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1e9]);
         assert_eq!(levels.squash(0.6), 0.0);
         assert!((levels.squash(0.2) + 1.0).abs() < 1e-9 && (levels.squash(-0.2) + 2.0).abs() < 1e-9);
+        for cost in [0.1, 0.6, 0.9, 1e3] {
+            assert!((levels.cost(levels.squash(cost)) / cost - 1.0).abs() < 1e-9);
+        }
         assert!(levels.squash(1e9) < 25.0 && levels.squash(0.8) < levels.squash(0.9));
         assert!(Levels::of(vec![3.0; 9]).squash(3.0) == 0.0 && Levels::of(Vec::new()).squash(1.0).is_finite());
     }

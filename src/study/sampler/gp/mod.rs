@@ -13,12 +13,12 @@ use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 
-use self::data::{Data, features};
+use self::data::{Data, Levels, features};
 use self::model::{Hyperparameters, Point, Prediction, Process};
 pub use self::surrogate::Surrogate;
 use super::keys::RANDOM_SHARE;
 use super::untried::Tried;
-use super::{History, Purpose, Request, Sampler, generator, sobol};
+use super::{Drawn, Expected, History, Purpose, Reason, Request, Sampler, Source, generator, sobol};
 use crate::ids::MAX_TRIALS;
 use crate::keys::{About, Fallback, Key, Settings, Takes};
 use crate::space::{Around, SearchSpace};
@@ -62,7 +62,7 @@ impl Sampler for GaussianProcess {
         super::Learned(Learned::new(*self, history))
     }
 
-    fn draw(&self, request: &Request<'_>, learned: &super::Learned) -> Vec<Values> {
+    fn draw(&self, request: &Request<'_>, learned: &super::Learned) -> Vec<Drawn> {
         draw(*self, request, learned.0.as_ref())
     }
 }
@@ -137,39 +137,53 @@ impl Learned {
     /// "Hyper-Tune: Towards Efficient Hyper-parameter Tuning at Scale", 2022, section 4.1) likewise chooses brackets by how well rungs
     /// foretell the last.
     pub fn first_rung(&self) -> Option<usize> {
-        if self.data.compared() < TO_COMPARE {
-            return None;
-        }
-        let correlation = self.hyperparameters.correlation();
+        let correlation = self.agreement()?;
         let last = self.rungs - 1;
         (0..=last).find(|rung| correlation.powi((last - rung) as i32) >= TELLING)
+    }
+
+    /// The correlation of neighbouring rungs, 0 to 1, if enough trials have come beyond the first.
+    pub fn agreement(&self) -> Option<f64> {
+        (self.data.compared() >= TO_COMPARE).then(|| self.hyperparameters.correlation())
     }
 }
 
 /// Draws configurations, by what has been learned if it is enough.
-fn draw(settings: GaussianProcess, request: &Request<'_>, learned: Option<&Learned>) -> Vec<Values> {
+fn draw(settings: GaussianProcess, request: &Request<'_>, learned: Option<&Learned>) -> Vec<Drawn> {
+    let share = settings.random_share;
     let mut random = generator(request.seed, request.first, Purpose::Model);
     let (mut tried, mut ended) = (Tried::new(&request.history), Tried::to_the_end(&request.history));
-    let mut drawn: Vec<Values> = Vec::new();
+    let mut drawn: Vec<Drawn> = Vec::new();
     let mut candidates = learned.and_then(|learned| Candidates::new(request, learned, &mut random));
     for trial in request.trials() {
         let mut own = generator(request.seed, trial, Purpose::Configuration);
-        let by_model = match &mut candidates {
-            Some(candidates) if own.random::<f64>() >= settings.random_share => {
-                candidates.next(&tried).or_else(|| candidates.next(&ended))
+        let chance = |reason, own: &mut _| Drawn::new(tried.other(request.history.space, own), reason);
+        let one = match &mut candidates {
+            Some(candidates) if own.random::<f64>() >= share => {
+                let next = candidates.next(&tried).or_else(|| candidates.next(&ended));
+                next.unwrap_or_else(|| chance(Reason::Exhausted, &mut own))
             }
-            Some(_) => None,
-            None => Some(unknowing(settings, request, &tried, trial, &mut own)),
+            Some(_) => chance(Reason::Chance { share }, &mut own),
+            None => {
+                let (configuration, source) = unknowing(settings, request, &tried, trial, &mut own);
+                let (known, startup) = (known(request), settings.startup());
+                Drawn::new(configuration, Reason::Unknowing { source, known, startup })
+            }
         };
-        let configuration = by_model.unwrap_or_else(|| tried.other(request.history.space, &mut own));
-        tried.insert(&configuration);
-        ended.insert(&configuration);
-        drawn.push(configuration);
+        tried.insert(&one.parameters);
+        ended.insert(&one.parameters);
+        drawn.push(one);
     }
     drawn
 }
 
-/// A configuration for as long as nothing is known. Where the model is asked after a few of them these leave no part of the space
+/// How many trials have a result.
+fn known(request: &Request<'_>) -> u64 {
+    let known = request.history.observations.iter();
+    known.filter(|one| one.failed || !one.costs.is_empty()).count() as u64
+}
+
+/// A configuration for as long as nothing is known, and how it came about. Where the model is asked after a few of them these leave no part of the space
 /// empty; those of a larger bracket do so by chance.
 fn unknowing(
     settings: GaussianProcess,
@@ -177,14 +191,15 @@ fn unknowing(
     tried: &Tried<'_>,
     trial: u64,
     random: &mut impl Rng,
-) -> Values {
+) -> (Values, Source) {
     let space = request.history.space;
     let guessed = space.parameters.iter().any(|parameter| parameter.prior.is_some());
     let few = request.count.max(trial + 1) <= settings.startup();
     let evenly = (few && !guessed).then(|| sobol::configuration(space, request.seed, trial));
-    evenly
-        .filter(|one| !tried.contains(one))
-        .unwrap_or_else(|| tried.early(space, random))
+    match evenly.filter(|one| !tried.contains(one)) {
+        Some(configuration) => (configuration, Source::Sobol),
+        None => tried.early(space, random),
+    }
 }
 
 /// Configurations, and what the model expects of them at the last rung.
@@ -195,6 +210,10 @@ struct Candidates {
     best: f64,
     /// What the user's priors add to the logarithm of each one's improvement.
     expected: Vec<f64>,
+    /// By what costs are transformed.
+    levels: Levels,
+    known: u64,
+    under_way: u64,
 }
 
 /// So many trials weigh as much as the priors: beta of Hvarfner et al., "piBO: Augmenting Acquisition Functions with User Beliefs
@@ -216,8 +235,8 @@ fn promising(process: &Process, places: &[Vec<f64>], rung: usize) -> Vec<(f64, u
     order
 }
 
-/// The process if what it expects of the trials under way is taken for granted, so that others are drawn.
-fn believing(process: Process, request: &Request<'_>, learned: &Learned) -> Option<Process> {
+/// The process if what it expects of the trials under way is taken for granted, so that others are drawn, and of how many of them.
+fn believing(process: Process, request: &Request<'_>, learned: &Learned) -> Option<(Process, usize)> {
     let (space, rung) = (request.history.space, request.history.rungs.len().saturating_sub(1));
     let under_way = request
         .history
@@ -230,7 +249,7 @@ fn believing(process: Process, request: &Request<'_>, learned: &Learned) -> Opti
         .map(|one| features(space, &space.point(one.parameters)))
         .collect();
     if places.is_empty() {
-        return Some(process);
+        return Some((process, 0));
     }
     let mut points = learned.data.points.clone();
     points.extend(
@@ -243,7 +262,8 @@ fn believing(process: Process, request: &Request<'_>, learned: &Learned) -> Opti
                 cost,
             }),
     );
-    Process::new(&learned.hyperparameters, &points, rung)
+    let believed = points.len() - learned.data.points.len();
+    Some((Process::new(&learned.hyperparameters, &points, rung)?, believed))
 }
 
 impl Candidates {
@@ -279,19 +299,22 @@ impl Candidates {
         let configurations: Vec<Values> = points.iter().filter_map(|point| space.configuration(point)).collect();
         let points: Vec<Vec<Option<f64>>> = configurations.iter().map(|one| space.point(one)).collect();
         let places: Vec<Vec<f64>> = points.iter().map(|point| features(space, point)).collect();
-        let process = believing(process, request, learned)?;
+        let (process, under_way) = believing(process, request, learned)?;
         let weight = PRIOR_TRIALS / data.trials.max(1) as f64;
         Some(Self {
             expected: points.iter().map(|point| weight * prior(space, point)).collect(),
             prediction: process.predict(&places, rung),
             configurations,
             best,
+            levels: data.levels,
+            known: data.trials as u64,
+            under_way: under_way as u64,
         })
     }
 
     /// The configuration with the greatest expected improvement of those not tried, if there is one. It is taken as tried from then
     /// on, with the cost that is expected of it, so that the next one is another.
-    fn next(&mut self, tried: &Tried<'_>) -> Option<Values> {
+    fn next(&mut self, tried: &Tried<'_>) -> Option<Drawn> {
         let new = (0..self.configurations.len()).filter(|&place| !tried.contains(&self.configurations[place]));
         let improvement = |place: usize| {
             let (mean, variance) = (self.prediction.means[place], self.prediction.variances[place]);
@@ -299,8 +322,25 @@ impl Candidates {
         };
         let improvements = new.map(|place| (improvement(place), place));
         let (_, place) = improvements.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)))?;
+        let reason = Reason::Expected(self.expectation(place));
         self.prediction.imagine(place);
-        Some(self.configurations[place].clone())
+        Some(Drawn::new(self.configurations[place].clone(), reason))
+    }
+
+    /// What is expected of a place, as costs.
+    fn expectation(&self, place: usize) -> Expected {
+        let (mean, variance) = (self.prediction.means[place], self.prediction.variances[place]);
+        let deviation = variance.max(0.0).sqrt();
+        Expected {
+            known: self.known,
+            under_way: self.under_way,
+            candidates: self.configurations.len() as u64,
+            value: self.levels.cost(mean),
+            better: self.levels.cost(mean - deviation),
+            worse: self.levels.cost(mean + deviation),
+            best: self.levels.cost(self.best),
+            prior: self.expected[place],
+        }
     }
 }
 

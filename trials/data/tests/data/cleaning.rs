@@ -44,6 +44,23 @@ w,x,v
 const VALIDATION: &str = "anchor,positive,negative\nv,b,z\n";
 
 #[test]
+fn columns_that_are_not_read_are_named() {
+    let place = Place::new();
+    let rows: String = (0..40)
+        .map(|n| format!("{n},what is {n},the number {n},is it {n},web\n"))
+        .collect();
+    place.write("t.csv", &format!("id,anchor,positive,query,source\n{rows}"));
+    let said = |settings| place.load(settings).unwrap().report.to_string();
+    let guessed = said(json!({ "train": "t.csv" }));
+    assert!(
+        guessed.starts_with("data: pairs (anchor, positive); columns that are not read: `id`, `query`, `source`\n"),
+        "{guessed}"
+    );
+    let named = said(json!({ "train": "t.csv", "columns": { "anchor": "query", "positive": "positive" } }));
+    assert!(named.starts_with("data: pairs (query, positive)\n"), "{named}");
+}
+
+#[test]
 fn a_report_says_what_was_dropped() {
     let place = Place::new();
     place.write("t.csv", TRAIN);

@@ -1,0 +1,90 @@
+//! How trials stand at a rung: what a decision there compares.
+
+use serde::Serialize;
+
+use super::Study;
+use super::bracket::{Rank, Rule, mean_up_to};
+use super::trial::{Trial, TrialState};
+use crate::ids::TrialId;
+
+/// The trials that have come to a rung, and by what is decided about one of them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Standing {
+    /// Those that have a cost there and their lowest cost up to there, the best first.
+    pub ranked: Vec<(TrialId, f64)>,
+    /// Those that have diverged, failed or were ended on the way: they rank last.
+    pub lost: Vec<TrialId>,
+    /// By what is decided; none at the last rung, whose trials are all trained to the end.
+    pub rule: Option<Rule>,
+}
+
+impl Standing {
+    /// The place of a trial among those that have come, from 1.
+    pub fn place(&self, trial: TrialId) -> Option<usize> {
+        self.ranked
+            .iter()
+            .position(|(other, _)| *other == trial)
+            .map(|place| place + 1)
+    }
+}
+
+impl Study {
+    /// The resources of a bracket's rungs, ascending, and how many trials it was opened for: 0 if they are added one by one.
+    pub fn ladder(&self, bracket: usize) -> Option<(Vec<u64>, u64)> {
+        let open = self.brackets.get(bracket)?;
+        Some((open.bracket.rungs(), open.trials))
+    }
+
+    /// Whether a trial goes on past the rungs of its bracket unless it is stopped there, so that no record says that it goes on.
+    pub fn decides_in_passing(&self, bracket: usize) -> bool {
+        let open = self.brackets.get(bracket);
+        open.is_some_and(|open| open.bracket.decides_in_passing())
+    }
+
+    /// How the trials of a trial's bracket stand at one of its rungs now; none if it is in no bracket. `by_hand` are those that the
+    /// user has ended.
+    pub fn standing(&self, trial: TrialId, rung: u64, by_hand: &[TrialId]) -> Option<Standing> {
+        let one = self.trial(trial)?;
+        let number = one.bracket()?;
+        let bracket = &self.brackets.get(number)?.bracket;
+        let rungs = bracket.rungs();
+        let (mut ranked, mut lost) = (Vec::new(), Vec::new());
+        for other in self.trials.iter().filter(|other| other.bracket() == Some(number)) {
+            let ended = other.id != trial && by_hand.contains(&other.id);
+            match self.came_to(other, rung, &rungs, ended) {
+                Some(Some(cost)) if !ended => ranked.push(Rank { cost, trial: other.id }),
+                Some(_) => lost.push(other.id),
+                None => {}
+            }
+        }
+        ranked.sort_unstable();
+        Some(Standing {
+            ranked: ranked.into_iter().map(|rank| (rank.trial, rank.cost)).collect(),
+            lost,
+            rule: bracket.rule(rung, Some(mean_up_to(rung, &one.reports))),
+        })
+    }
+
+    /// Whether a trial has come to a rung, and if it was not lost on the way, the cost that it has there. One that was ended by hand
+    /// between two rungs is lost at the next.
+    fn came_to(&self, trial: &Trial, rung: u64, rungs: &[u64], ended: bool) -> Option<Option<f64>> {
+        let came = trial.resource();
+        let best = || trial.best_up_to(rung).map(|(_, cost)| cost);
+        let next = rungs.iter().find(|rung| **rung > came) == Some(&rung);
+        match trial.state {
+            TrialState::Diverged { resource } if resource <= rung => (came == rung || next).then_some(None),
+            _ if came >= rung => Some(best()),
+            // One that has ended by itself stands at further rungs with its best.
+            TrialState::Completed => Some(best()),
+            TrialState::Paused { rung: at } if at >= rung => Some(best()),
+            TrialState::Pruned { rung: at } if at >= rung => Some(best()),
+            TrialState::Failed { .. } => next.then_some(None),
+            TrialState::Pruned { .. } => (ended && next && !rungs.contains(&came)).then_some(None),
+            TrialState::Waiting { .. }
+            | TrialState::Running { .. }
+            | TrialState::Paused { .. }
+            | TrialState::Ahead { .. }
+            | TrialState::Diverged { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What studies take on the disk, and what of it nothing needs, in words.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::gc::Found;
+use crate::words::counted;
+
+/// What studies take, and what is gone, or would be.
+pub fn waste(found: &Found, dry: bool) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header([
+        "study",
+        "checkpoints",
+        "best model",
+        "logs",
+        "database",
+        "journal",
+        "other",
+        if dry { "can go" } else { "removed" },
+    ]);
+    for study in &found.studies {
+        let sizes = [
+            study.checkpoints,
+            study.best_model,
+            study.logs,
+            study.database,
+            study.journal,
+            study.other,
+            study.removable,
+        ];
+        table.add_row([study.study.clone()].into_iter().chain(sizes.map(size)));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut text: String = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+    if found.cache > 0 {
+        text += &format!("kept beside them to read data faster: {}\n", size(found.cache));
+    }
+    for left in &found.left {
+        text += &format!("left alone: {} ({})\n", left.study, left.why);
+    }
+    let verb = if dry { "can go" } else { "removed" };
+    for waste in &found.waste {
+        text += &format!(
+            "{verb}: {}, {} ({})\n",
+            waste.path.display(),
+            size(waste.bytes),
+            waste.why
+        );
+    }
+    let bytes = found.waste.iter().map(|waste| waste.bytes).sum();
+    text + &match (found.waste.len(), dry) {
+        (0, _) => "nothing can go without loss\n".to_owned(),
+        (count, true) => format!("{} in {} can go: hpo gc\n", size(bytes), counted(count, "place")),
+        (count, false) => format!("{} freed in {}\n", size(bytes), counted(count, "place")),
+    }
+}
+
+/// A size for people.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0 => "-".to_owned(),
+        ..1024 => format!("{bytes} B"),
+        ..1_048_576 => format!("{:.0} KiB", bytes as f64 / 1024.0),
+        ..1_073_741_824 => format!("{:.0} MiB", bytes as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", bytes as f64 / 1_073_741_824.0),
+    }
+}
