@@ -2,7 +2,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useState } from "preact/hooks";
 import { Refusal, post, studyPath, type Limits, type Parameter, type Value } from "./api";
-import { Dialog, NumberField } from "./fields";
+import { Dialog, NumberField, Trouble } from "./fields";
 import { studies } from "./live";
 import { valueText, type Study, type Trial } from "./model";
 import { count } from "./numbers";
@@ -77,11 +77,7 @@ function Outcome({ sent }: { sent: Sent }): JSX.Element {
         <div aria-live="polite">
             {sent.kind === "under way" && <p>Under way; the search takes it between two of its steps.</p>}
             {sent.kind === "done" && <p class="good">{sent.message}</p>}
-            {sent.kind === "refused" && (
-                <p class="bad" role="alert">
-                    {sent.why.message} {sent.why.fix}
-                </p>
-            )}
+            {sent.kind === "refused" && <Trouble text={sent.why.message} fix={sent.why.fix} />}
         </div>
     );
 }
@@ -184,7 +180,7 @@ export function Enqueue({ study, from, close }: { study: Study; from: Trial | nu
                         change={(text) => setTexts({ ...texts, [parameter.name]: text })}
                     />
                 ))}
-                {wrong && <p class="bad" role="alert">{wrong} needs a number.</p>}
+                {wrong && <Trouble text={`${wrong} needs a number.`} fix={null} />}
                 <Outcome sent={sent} />
                 <Buttons sent={sent} verb="Enqueue" close={close} />
             </form>

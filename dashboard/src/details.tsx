@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Confirm, Enqueue } from "./actions";
 import { Refusal, get, studyPath, type Details as Wire } from "./api";
 import { resourceAxis, valueAxis } from "./axes";
-import { Copy } from "./fields";
+import { Copy, Trouble } from "./fields";
 import { LOOKS, lookOf } from "./look";
 import { studies } from "./live";
 import type { Study, Trial } from "./model";
@@ -124,7 +124,7 @@ function Curve({ study, trial }: { study: Study; trial: Trial }): JSX.Element | 
 function Words({ study, trial, details }: { study: Study; trial: Trial; details: Wire | Refusal | null }): JSX.Element {
     const decisions = decisionTexts(study, trial);
     if (details === null) return <p class="faint">Loading the details…</p>;
-    if (details instanceof Refusal) return <p class="bad" role="alert">{details.message} {details.fix}</p>;
+    if (details instanceof Refusal) return <Trouble text={details.message} fix={details.fix} />;
     return (
         <>
             {(details.explanation.length > 0 || decisions.length > 0) && (

@@ -82,3 +82,13 @@ export function Copy({ text, label }: { text: string; label: string }): JSX.Elem
         </button>
     );
 }
+
+/** What is wrong, and what to do about it. */
+export function Trouble({ text, fix }: { text: string; fix: string | null }): JSX.Element {
+    return (
+        <div class="bad" role="alert">
+            <div>{text}</div>
+            {fix && <div>{fix}</div>}
+        </div>
+    );
+}

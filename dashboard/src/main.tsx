@@ -1,6 +1,6 @@
 import { render, type JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { Dialog } from "./fields";
+import { Dialog, Trouble } from "./fields";
 import { FIRST_CONTROL } from "./filterbar";
 import { connection, failure, load, retryNow, start } from "./live";
 import { StudyPage } from "./page";
@@ -56,10 +56,10 @@ function App(): JSX.Element {
             </header>
             <main>
                 {failed && (
-                    <div class="bad" role="alert">
-                        <p>{failed.message} {failed.fix}</p>
+                    <>
+                        <Trouble text={failed.message} fix={failed.fix} />
                         <button type="button" onClick={load}>Try again</button>
-                    </div>
+                    </>
                 )}
                 {failed && !study.value ? null : name === null ? <Studies /> : <StudyPage />}
             </main>

@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import { Actions } from "./actions";
 import { Compare } from "./compare";
+import { Trouble } from "./fields";
 import { Details } from "./details";
 import { FilterBar } from "./filterbar";
 import type { Study, Trial } from "./model";
@@ -63,7 +64,7 @@ function Summary({ study }: { study: Study }): JSX.Element {
                 <span class="progress"><Progress decided={wire.decided} planned={wire.planned} /></span>
                 <Actions study={study} />
             </div>
-            {wire.error && <p class="bad" role="alert">{wire.error.text} {wire.error.fix}</p>}
+            {wire.error && <Trouble text={wire.error.text} fix={wire.error.fix} />}
             <dl class="facts">
                 <div>
                     <dt>best {study.objectiveName} ({study.direction})</dt>

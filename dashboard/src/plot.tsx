@@ -73,22 +73,28 @@ export function prepared(canvas: HTMLCanvasElement, width: number, height: numbe
 
 const REACH = 14;
 
-/** The point that is next to a pixel, and the place of its trial; none if none is near. */
-export function nearest({ x, y, starts }: Series, px: number, py: number): { trial: number; point: number } | null {
-    let [point, distance] = [-1, REACH * REACH];
-    for (let at = 0; at < x.length; at += 1) {
-        const [dx, dy] = [x[at]! - px, y[at]! - py];
-        const squared = dx * dx + dy * dy;
-        if (squared <= distance) [point, distance] = [at, squared];
+/** The square of the distance of a pixel from a stretch of a line. */
+function awayFrom(px: number, py: number, x0: number, y0: number, x1: number, y1: number): number {
+    const [dx, dy] = [x1 - x0, y1 - y0];
+    const part = Math.min(1, Math.max(0, ((px - x0) * dx + (py - y0) * dy) / (dx * dx + dy * dy || 1)));
+    const [ax, ay] = [x0 + part * dx - px, y0 + part * dy - py];
+    return ax * ax + ay * ay;
+}
+
+/** The point that is next to a pixel, or whose line is, and the place of its trial; none if none is near. */
+function nearest({ x, y, starts }: Series, mode: "dots" | "lines", px: number, py: number): { trial: number; point: number } | null {
+    let [found, distance]: [{ trial: number; point: number } | null, number] = [null, REACH * REACH];
+    for (let trial = 0; trial + 1 < starts.length; trial += 1) {
+        const end = starts[trial + 1]!;
+        for (let at = starts[trial]!; at < end; at += 1) {
+            const line = mode === "lines" && at + 1 < end;
+            const away = line ? awayFrom(px, py, x[at]!, y[at]!, x[at + 1]!, y[at + 1]!) : awayFrom(px, py, x[at]!, y[at]!, x[at]!, y[at]!);
+            if (!(away <= distance)) continue;
+            distance = away;
+            found = { trial, point: line && px - x[at]! > x[at + 1]! - px ? at + 1 : at };
+        }
     }
-    if (point < 0) return null;
-    let [low, high] = [0, starts.length - 1];
-    while (high - low > 1) {
-        const middle = (low + high) >> 1;
-        if (starts[middle]! <= point) low = middle;
-        else high = middle;
-    }
-    return { trial: low, point };
+    return found;
 }
 
 export function path(points: number[]): string {
@@ -144,7 +150,7 @@ export function Plot(props: PlotProps): JSX.Element {
         context.rect(edges.left - 5, edges.top - 5, edges.right - edges.left + 10, edges.bottom - edges.top + 10);
         context.clip();
         (mode === "dots" ? drawDots : drawLines)(context, marks, width, height, ratio);
-        drawBeyond(context, data, marks, y);
+        drawBeyond(context, data, marks, x, y);
         context.restore();
     }, [marks, onDark, width, height]);
 
@@ -160,7 +166,7 @@ export function Plot(props: PlotProps): JSX.Element {
             if (box || Math.hypot(px - sx, py - sy) > 6) setBox([Math.min(sx, px), Math.min(sy, py), Math.max(sx, px), Math.max(sy, py)]);
             return;
         }
-        const found = nearest(marks, px, py);
+        const found = nearest(marks, mode, px, py);
         const trial = found && data.trials[found.trial];
         hovered.value = trial?.id ?? null;
         tooltip.value = trial ? { x: event.clientX, y: event.clientY, trial, more: props.tell?.(trial, data.x[found.point]!, data.y[found.point]!) ?? [] } : null;
@@ -173,7 +179,7 @@ export function Plot(props: PlotProps): JSX.Element {
             setBox(null);
             return;
         }
-        const found = nearest(marks, ...at(event));
+        const found = nearest(marks, mode, ...at(event));
         if (found) openTrial(data.trials[found.trial]!.id);
     };
     const leave = (): void => {
@@ -244,26 +250,31 @@ function inPixels(data: Series, x: Placed, y: Placed): Series {
 }
 
 /** An arrow at the edge where values lie beyond it. */
-function drawBeyond(context: CanvasRenderingContext2D, data: Series, marks: Series, y: Placed): void {
+function drawBeyond(context: CanvasRenderingContext2D, data: Series, marks: Series, x: Placed, y: Placed): void {
     const taken = new Set<string>();
     for (let place = 0; place < data.trials.length; place += 1) {
         const look = data.looks[place]!;
         for (let at = data.starts[place]!; at < data.starts[place + 1]!; at += 1) {
-            const value = data.y[at]!;
-            if (!y.beyond(value)) continue;
+            const [right, down] = [outside(x, data.x[at]!), -outside(y, data.y[at]!)];
+            if (right === 0 && down === 0) continue;
             const [px, py] = [marks.x[at]!, marks.y[at]!];
-            const key = `${look} ${Math.round(px / 3)} ${py}`;
+            const key = `${look} ${Math.round(px / 3)} ${Math.round(py / 3)}`;
             if (taken.has(key)) continue;
             taken.add(key);
-            const up = value > y.axis.domain[1] ? -1 : 1;
             context.fillStyle = ground(LOOKS[look].colours);
             context.beginPath();
-            context.moveTo(px, py + up * 5);
-            context.lineTo(px + 4, py - up * 3);
-            context.lineTo(px - 4, py - up * 3);
+            context.moveTo(px + 5 * right, py + 5 * down);
+            context.lineTo(px - 3 * right + 4 * down, py - 3 * down + 4 * right);
+            context.lineTo(px - 3 * right - 4 * down, py - 3 * down - 4 * right);
             context.fill();
         }
     }
+}
+
+/** Beyond which end of an axis a number lies: 1 beyond its high end, -1 beyond its low one, 0 within. */
+function outside(placed: Placed, value: number): number {
+    if (!placed.beyond(value)) return 0;
+    return value > placed.axis.domain[1] ? 1 : -1;
 }
 
 interface Edges {

@@ -4,7 +4,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { get, isReadable, studyPath, type Listed, type Snapshot, type Unreadable } from "./api";
 import { valueAxis } from "./axes";
 import { Line } from "./compare";
-import { NumberField } from "./fields";
+import { NumberField, Trouble } from "./fields";
 import { dark, ground, styleOf } from "./look";
 import { studies } from "./live";
 import { Study } from "./model";
@@ -34,7 +34,7 @@ export function Studies(): JSX.Element {
                     <input id={SEARCH_STUDIES} type="search" placeholder="name, state, model, data" value={text} onInput={(event) => setText(event.currentTarget.value)} />
                 </label>
             </header>
-            {error && <p class="bad" role="alert">{error.text} {error.fix}</p>}
+            {error && <Trouble text={error.text} fix={error.fix} />}
             {all.studies.length === 0 ? (
                 <p class="empty">There is no study here yet. <code>hpo search FILE</code> begins one, and it appears here.</p>
             ) : (
@@ -156,7 +156,7 @@ function Comparison({ names }: { names: string[] }): JSX.Element {
                 <h2>Comparison of studies</h2>
                 <button type="button" onClick={() => (comparedStudies.value = [])}>Clear</button>
             </header>
-            {failed.map((name) => <p key={name} class="bad" role="alert">{name}: {String(known.get(name))}</p>)}
+            {failed.map((name) => <Trouble key={name} text={`${name}: ${String(known.get(name))}`} fix={null} />)}
             {waiting > 0 && <p class="faint">Loading {count(waiting, "study", "studies")}…</p>}
             {loaded.length > 0 && <Overlay loaded={loaded} />}
             {loaded.length > 0 && (

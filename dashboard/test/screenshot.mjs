@@ -7,9 +7,9 @@ hpo(directory, ["search", studyFile(directory, "example", { trials: 54, loss: "c
 const server = await dashboard(directory, "--port", "0");
 const chromium = await browser();
 try {
-    const page = await (await chromium.newContext({ viewport: { width: 1000, height: 660 } })).newPage();
+    const page = await (await chromium.newContext({ viewport: { width: 1100, height: 840 } })).newPage();
     await page.goto(server.address);
-    await page.goto(`${server.origin}/#/example?tab=parameters&best=60`);
+    await page.goto(`${server.origin}/#/example?best=60`);
     await page.waitForSelector("main canvas");
     await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done))));
     await page.screenshot({ path: process.argv[2] });
