@@ -105,6 +105,11 @@ impl Watched {
         self.wanted.store(now().0, Ordering::Relaxed);
     }
 
+    /// Whether somebody has looked at it lately.
+    fn is_wanted(&self) -> bool {
+        now().0.saturating_sub(self.wanted.load(Ordering::Relaxed)) < KEPT.as_millis() as u64
+    }
+
     /// That it is there no more.
     pub fn is_gone(&self) {
         self.shown.send_replace(Shown::Gone);
@@ -154,7 +159,7 @@ impl Watched {
         }
         let running = self.directory.is_locked();
         let found = seen(&self.directory);
-        let wanted = now().0.saturating_sub(self.wanted.load(Ordering::Relaxed)) < KEPT.as_millis() as u64;
+        let wanted = self.is_wanted();
         let changed = found != state.seen || running != state.running;
         if !running && !wanted && state.kept.take().is_some() {
             self.shown.send_replace(Shown::Unread);
@@ -182,7 +187,8 @@ impl Watched {
         }
         if let Some(kept) = &mut state.kept {
             state.entry = entry(kept.reader.study(), circumstances(&kept.reader, running));
-            match wanted {
+            // Whoever came while it was being read need not have it read again.
+            match self.is_wanted() {
                 true => self.publish(kept, running),
                 false if !running => state.kept = None,
                 false => {}
