@@ -21,6 +21,7 @@ pub mod ids;
 pub mod import;
 pub mod keys;
 mod kill;
+mod memory;
 mod program;
 pub mod scheduler;
 pub mod session;

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::process::{getpid, kill_process};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// SIGINT, SIGTERM and SIGHUP, which no longer end the process at once. Those that the process was started to ignore stay ignored:
@@ -33,6 +34,31 @@ impl Signals {
             () = next(&mut self.terminate) => {}
             () = next(&mut self.hangup) => {}
         }
+    }
+}
+
+/// The terminal's request to suspend the process (Ctrl-Z), which no longer suspends it at once.
+#[derive(Debug)]
+pub struct Suspended(Option<Signal>);
+
+impl Suspended {
+    /// Starts to listen, unless the process was started to ignore it.
+    ///
+    /// # Errors
+    /// If the handler can't be installed.
+    pub fn listen() -> io::Result<Self> {
+        unless_ignored(SignalKind::from_raw(libc::SIGTSTP)).map(Self)
+    }
+
+    /// Returns once it has arrived.
+    pub async fn received(&mut self) {
+        next(&mut self.0).await;
+    }
+
+    /// Suspends the process until it is told to continue.
+    pub fn suspend() {
+        // That can't be refused.
+        let _ = kill_process(getpid(), rustix::process::Signal::STOP);
     }
 }
 

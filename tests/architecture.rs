@@ -25,7 +25,9 @@ const CORE: &[&[&str]] = &[
     &["analysis", "study_file"],
     &["study"],
     &["space"],
-    &["clock", "devices", "disk", "keys", "program", "shell", "signals"],
+    &[
+        "clock", "devices", "disk", "keys", "memory", "program", "shell", "signals",
+    ],
     &["diagnostic", "ids", "kill", "words"],
 ];
 

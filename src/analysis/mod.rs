@@ -5,6 +5,7 @@ pub mod diagnosis;
 mod explanation;
 mod importance;
 mod overview;
+mod paces;
 mod remaining;
 mod rungs;
 mod segments;
@@ -13,6 +14,6 @@ pub use comparison::{Apart, Comparable, SharedInput, apart, comparable, shared_i
 pub use explanation::{Decided, Drawing, Explainer, Explanation, First, Happened, Opening, Outcome, Step};
 pub use importance::{Importance, Importances, importance};
 pub use overview::Overview;
-pub use remaining::remaining;
+pub use remaining::remaining_ms;
 pub use rungs::{Foresight, foresight};
 pub use segments::{Ending, Run, Segment, Segments};

@@ -13,6 +13,7 @@ use super::version::trainer_says;
 use crate::devices::SlotSettings;
 use crate::disk::room;
 use crate::executor::{Machine, Own};
+use crate::memory;
 use crate::view::doctor;
 
 /// The arguments of `hpo doctor`.
@@ -51,7 +52,7 @@ impl Doctor {
             all_cores: online,
             slots: slots.len(),
             threads: slots.first().map_or(1, |slot| slot.threads),
-            memory: memory(),
+            memory: memory::available(),
             open_files: nofile.current,
             disk: disk(studies.0.as_deref().unwrap_or(Path::new("studies"))),
         };
@@ -71,22 +72,6 @@ impl Doctor {
 fn all_cores() -> Option<usize> {
     let text = fs::read_to_string("/proc/cpuinfo").ok()?;
     Some(text.lines().filter(|line| line.starts_with("processor")).count()).filter(|count| *count > 0)
-}
-
-/// Bytes of memory that can be used now: what the system has left, and the container.
-fn memory() -> Option<u64> {
-    let info = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    let number = |name: &str| {
-        fs::read_to_string(format!("/sys/fs/cgroup/{name}"))
-            .ok()?
-            .trim()
-            .parse::<u64>()
-            .ok()
-    };
-    let own = number("memory.max").map(|most| most.saturating_sub(number("memory.current").unwrap_or(0)));
-    Some(own.unwrap_or(u64::MAX).min(kib << 10))
 }
 
 /// Measures the disk of a directory, which need not exist yet.

@@ -1,13 +1,13 @@
 //! Errors as the user sees them.
 
-use std::io::{ErrorKind, IsTerminal, stderr};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::scheduler::SchedulerError;
 use crate::session::SessionError;
 use crate::store::{CommitError, StoreError};
-use crate::view::{MISSING, notify, store_help};
+use crate::view::{MISSING, has_colours, notify, store_help};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +134,7 @@ impl CliError {
     /// Prints the error to standard error.
     pub fn print(&self) {
         match self {
-            Self::Input(diagnostics) => notify(&diagnostics.render(stderr().is_terminal())),
+            Self::Input(diagnostics) => notify(&diagnostics.render(has_colours())),
             Self::Stopped | Self::Damaged | Self::Differs | Self::Unfit => {}
             Self::Usage { .. }
             | Self::NoStudy { .. }

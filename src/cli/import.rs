@@ -12,7 +12,7 @@ use crate::import::{self, ImportError, Imported};
 use crate::shell::{about, path_word};
 use crate::study::StudySpec;
 use crate::study_file;
-use crate::view::notify;
+use crate::view::{Verbosity, notify};
 
 /// Where the results come from.
 #[derive(Debug, clap::Subcommand)]
@@ -76,14 +76,20 @@ fn begin(
             format!("give the new study another `name` under `[study]`; how the one that is there stands: {status}"),
         ));
     }
-    create(&file, &directory, &file.slots, |spec, origin, kind| {
-        // The names that results have of base models and prompts are the study's own.
-        let own = (&spec.trainer, origin);
-        let habits = study_file::habits(&spec.trainer, &spec.trainer, common_models(own, own), kind);
-        let (earlier, results) = read(spec)?.for_study(spec, &habits, now());
-        let help = "widen `[space]`, or name the parameters as they were named there".to_owned();
-        taken(spec, earlier, results, help)
-    })?;
+    create(
+        &file,
+        &directory,
+        &file.slots,
+        Verbosity::Usual,
+        |spec, origin, kind| {
+            // The names that results have of base models and prompts are the study's own.
+            let own = (&spec.trainer, origin);
+            let habits = study_file::habits(&spec.trainer, &spec.trainer, common_models(own, own), kind);
+            let (earlier, results) = read(spec)?.for_study(spec, &habits, now());
+            let help = "widen `[space]`, or name the parameters as they were named there".to_owned();
+            taken(spec, earlier, results, help)
+        },
+    )?;
     let search = crate::shell::command(
         ["hpo".into(), "search".into(), path_word(path)]
             .into_iter()

@@ -20,6 +20,7 @@ mod hook;
 mod import;
 mod informed;
 mod init;
+mod layout;
 mod limits;
 mod machines;
 mod number;
@@ -47,6 +48,7 @@ mod tests;
 mod train;
 mod trials;
 mod version;
+mod watch;
 
 use std::io::ErrorKind;
 use std::path::PathBuf;

@@ -19,12 +19,12 @@ use crate::devices::{Devices, Reach, SlotSettings};
 use crate::executor::{Inspection, Own, Program};
 use crate::session::{Cancellation, Ended, Outcome, Session, WorkerProcesses};
 use crate::shell::command;
-use crate::signals::Signals;
+use crate::signals::{Signals, Suspended};
 use crate::store::{Store, StudyDirectory, StudyReader};
 use crate::study::{Limits, Study, StudySpec, Trainer, TrialStatus, TrialSummary};
 use crate::study_file::NotifySettings;
-use crate::view::{self, Progress, notify};
-use crate::words::counted;
+use crate::view::{self, Progress, Suspension, Verbosity, notify};
+use crate::words::{self, counted};
 
 /// How many trials the final table shows.
 const SHOWN: usize = 10;
@@ -48,7 +48,7 @@ impl Drop for Private {
     }
 }
 
-/// Where a study's trials run.
+/// Where a study's trials run, and what is shown meanwhile.
 #[derive(Debug, clap::Args)]
 pub(super) struct SlotArguments {
     /// Where trials run: auto, cpu, or GPU numbers such as 0,1 [default: as the study's file says, or auto]
@@ -59,6 +59,14 @@ pub(super) struct SlotArguments {
     /// free]
     #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true)]
     dashboard: Option<Option<u16>>,
+
+    /// Print only errors, warnings and the result
+    #[arg(long, short)]
+    quiet: bool,
+
+    /// Print every report, not only those by which trials are compared
+    #[arg(long, short, conflicts_with = "quiet")]
+    verbose: bool,
 }
 
 /// What happens around a search.
@@ -70,6 +78,8 @@ pub(super) struct Around<'a> {
     pub dashboard: Option<Option<u16>>,
     /// The command that resumes the search if the user stops it.
     pub again: &'a str,
+    /// How much is said meanwhile.
+    pub verbosity: Verbosity,
 }
 
 impl SlotArguments {
@@ -98,6 +108,15 @@ impl SlotArguments {
             notified,
             dashboard: self.dashboard,
             again,
+            verbosity: self.verbosity(),
+        }
+    }
+
+    pub(super) fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, true) => Verbosity::Verbose,
+            (false, false) => Verbosity::Usual,
         }
     }
 
@@ -225,18 +244,20 @@ pub(super) fn run(
     } else {
         "resumes"
     };
-    notify(&format!(
-        "study {} {verb} in {} on {} ({})",
-        spec.name,
-        directory.root().display(),
-        counted(slots.len(), "slot"),
-        names.join("; ")
-    ));
+    if around.verbosity > Verbosity::Quiet {
+        notify(&format!(
+            "study {} {verb} in {} on {} ({})",
+            spec.name,
+            directory.root().display(),
+            counted(slots.len(), "slot"),
+            words::listed(names.into_iter(), "; ")
+        ));
+    }
 
     let beside = around.dashboard.and_then(|port| Beside::start(directory, port));
-    let progress = Progress::new(slots.len());
+    let progress = Progress::new(around.verbosity, directory.root(), slots.len());
+    let cancellation = cancelled_by_signals(progress.suspension())?;
     let mut informed = Informed::new(progress, around.notified, beside, &store.study, directory);
-    let cancellation = cancelled_by_signals()?;
     let session = Session::new(directory.clone(), store);
     let ended = session.run(WorkerProcesses { program, slots }, limits, &mut informed, &cancellation);
     informed.finish(&ended);
@@ -264,22 +285,31 @@ pub(super) fn run(
     }
 }
 
-/// A cancellation that is requested by every signal that asks the process to stop.
-fn cancelled_by_signals() -> Result<Cancellation, CliError> {
+/// A cancellation that is requested by every signal that asks the process to stop. Before one suspends it, the live lines are removed.
+fn cancelled_by_signals(suspension: Suspension) -> Result<Cancellation, CliError> {
     let cancellation = Cancellation::new();
     let signals = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .and_then(|runtime| Ok((runtime.block_on(async { Signals::listen() })?, runtime)));
-    let (mut signals, runtime) =
+        .and_then(|runtime| {
+            let listening =
+                runtime.block_on(async { Ok::<_, std::io::Error>((Signals::listen()?, Suspended::listen()?)) });
+            Ok((listening?, runtime))
+        });
+    let ((mut signals, mut suspended), runtime) =
         signals.map_err(|source| CliError::Failed(format!("can't listen for signals: {source}")))?;
     std::thread::spawn({
         let cancellation = cancellation.clone();
         move || {
             runtime.block_on(async {
                 loop {
-                    signals.received().await;
-                    cancellation.cancel();
+                    tokio::select! {
+                        () = signals.received() => cancellation.cancel(),
+                        () = suspended.received() => {
+                            suspension.clear();
+                            Suspended::suspend();
+                        }
+                    }
                 }
             })
         }
@@ -319,7 +349,8 @@ fn print_outcome(
     best: Vec<TrialSummary>,
     model: Option<&Result<PathBuf, String>>,
 ) -> Result<(), CliError> {
-    print(&view::outcome(study, directory, best, model))?;
+    let width = view::size_of_stdout().map(|(columns, _)| columns);
+    print(&view::outcome(study, directory, best, model, width))?;
     match study.best() {
         None if study.is_finished() => Err(CliError::Failed(without_result(study, directory))),
         Some(_) | None => Ok(()),

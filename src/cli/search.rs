@@ -17,7 +17,7 @@ use crate::shell::{about, path_word};
 use crate::store::{self, StoreError, StudyDirectory, StudyReader};
 use crate::study::{Fact, Origin, Study, StudySpec, Trainer};
 use crate::study_file::{self, StudyFile};
-use crate::view::notify;
+use crate::view::{Verbosity, notify};
 
 /// The arguments of `hpo search`.
 #[derive(Debug, clap::Args)]
@@ -104,20 +104,26 @@ pub(super) fn search(
             }
             Ok(trainer) => {
                 // Its base models are those that were examined.
-                tell_data(study_file::check_files(file, |_| Vec::new())?);
+                tell_data(study_file::check_files(file, |_| Vec::new())?, arguments.verbosity());
                 let around = arguments.around(file.notify.as_ref(), again);
                 run::go_on(&directory, reader, &trainer, &settings, Some(wanted.limits()), around)?;
                 return Ok(directory);
             }
         }
     }
-    let (trainer, machines) = create(file, &directory, &settings, |spec, origin, kind| {
-        let earlier = from.map(|from| from.take(file, spec, origin, kind)).transpose()?;
-        if let Some(changed) = changed {
-            forget(&directory, changed)?;
-        }
-        Ok(earlier.unwrap_or_default())
-    })?;
+    let (trainer, machines) = create(
+        file,
+        &directory,
+        &settings,
+        arguments.verbosity(),
+        |spec, origin, kind| {
+            let earlier = from.map(|from| from.take(file, spec, origin, kind)).transpose()?;
+            if let Some(changed) = changed {
+                forget(&directory, changed)?;
+            }
+            Ok(earlier.unwrap_or_default())
+        },
+    )?;
     run::run(
         &directory,
         store::open(&directory)?,
@@ -135,6 +141,7 @@ pub(super) fn create(
     file: &StudyFile,
     directory: &StudyDirectory,
     settings: &SlotSettings,
+    verbosity: Verbosity,
     begin: impl FnOnce(&StudySpec, &Origin, Option<Kind>) -> Result<Vec<Fact>, CliError>,
 ) -> Result<(Trainer, Machines), CliError> {
     // Without the trainer none could be started, and one of another release is reported when it is.
@@ -155,7 +162,7 @@ pub(super) fn create(
     run::program(&spec, &spec.trainer, directory, machines.has_this())?;
     let facts = begin(&spec, &origin, data.as_ref().map(|report| report.kind))?;
     store::create(directory, &spec, &file.text, Some(origin), facts, now())?;
-    tell_data(data);
+    tell_data(data, verbosity);
     study_file::script_notes(file).iter().for_each(|note| notify(note));
     Ok((spec.trainer, machines))
 }
@@ -207,8 +214,14 @@ fn forget(directory: &StudyDirectory, changed: CliError) -> Result<(), CliError>
 }
 
 /// Prints what data the embedding trainer will use.
-fn tell_data(report: Option<Report>) {
-    if let Some(report) = report {
-        notify(&report.to_string());
+fn tell_data(report: Option<Report>, verbosity: Verbosity) {
+    match report {
+        Some(report) if verbosity == Verbosity::Quiet => {
+            for warning in report.all_warnings() {
+                notify(&format!("warning: {warning}"));
+            }
+        }
+        Some(report) => notify(&report.to_string()),
+        None => {}
     }
 }

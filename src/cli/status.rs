@@ -24,7 +24,10 @@ impl Status {
             let (overview, running) = (records.overview(), directory.is_locked());
             Ok(match self.json {
                 true => as_json(&view::status_json(&overview, directory, running)),
-                false => view::status(&overview, directory, running, now()),
+                false => {
+                    let width = view::size_of_stdout().map(|(columns, _)| columns);
+                    view::status(&overview, directory, running, now(), width)
+                }
             })
         })?;
         print(&text)

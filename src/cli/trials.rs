@@ -1,19 +1,19 @@
 //! `hpo trials`.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use hpo_protocol::Unit;
 use serde_json::{Value, json};
 
 use super::CliError;
+use super::layout::{Layout, no_column};
 use super::number::whole;
-use super::study::{Studies, Unanswered, as_json, ask, print};
+use super::study::{Studies, Unanswered, as_json, ask_of, find, print};
+use super::watch::{Seen, watch};
 use crate::store::Records;
-use crate::study::{TrialStatus, TrialSummary};
-use crate::view::{TrialTable, trial_table};
+use crate::study::{Direction, TrialStatus, TrialSummary};
+use crate::view::{self, Column, Columns, TrialTable, trial_table};
 
 /// The arguments of `hpo trials`.
 #[derive(Debug, clap::Args)]
@@ -21,12 +21,12 @@ pub(super) struct Trials {
     /// The study: its name, its directory, or its file [default: the most recently changed one]
     study: Option<PathBuf>,
 
-    /// Sort by trial, state, resource (or its unit: epochs, steps, examples), objective, loss, a parameter or a metric; if a name is ambiguous,
-    /// write parameters.NAME or metrics.NAME
+    /// Sort by trial, state, resource (or its unit: epochs, steps, examples), objective, loss, a parameter or a metric, from low to high,
+    /// or with the best first where it is known what is better; if a name is ambiguous, write parameters.NAME or metrics.NAME
     #[arg(long, value_name = "COLUMN", default_value = "trial")]
     sort: String,
 
-    /// Sort from high to low
+    /// Sort the other way round: from high to low, and metrics of which it is known what is better from the worst to the best
     #[arg(long)]
     reverse: bool,
 
@@ -42,8 +42,15 @@ pub(super) struct Trials {
     #[arg(long, value_name = "COUNT", allow_negative_numbers = true, value_parser = whole::<usize>(0..=u64::MAX))]
     limit: Option<usize>,
 
+    #[command(flatten)]
+    layout: Layout,
+
+    /// Show the table anew while the study runs, until it is over
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
+
     /// Print JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["columns", "wide"])]
     json: bool,
 }
 
@@ -90,6 +97,28 @@ impl FromStr for Condition {
 }
 
 impl Condition {
+    fn holds(&self, column: &Column, row: &TrialSummary) -> bool {
+        column
+            .value(row)
+            .is_some_and(|value| self.accepted.contains(&compare(&value, &self.value)))
+    }
+
+    /// Refuses to compare numbers with something else.
+    fn check(&self, column: &Column, rows: &[TrialSummary]) -> Result<(), CliError> {
+        let mut cells = rows.iter().filter_map(|row| column.value(row)).peekable();
+        if !self.value.is_number() && cells.peek().is_some() && cells.all(|cell| cell.is_number()) {
+            return Err(CliError::usage(
+                format!(
+                    "`{}` has numbers, and `{}` is not a number",
+                    self.column,
+                    text(&self.value)
+                ),
+                format!("write a number, such as '{}<0.3'", self.column),
+            ));
+        }
+        Ok(())
+    }
+
     /// Whether it compares by order.
     fn is_by_order(&self) -> bool {
         self.accepted.contains(&Ordering::Less) != self.accepted.contains(&Ordering::Greater)
@@ -99,21 +128,56 @@ impl Condition {
 impl Trials {
     pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
         self.check_states()?;
-        let text = ask(studies, self.study.as_deref(), |records, _| {
-            let spec = records.spec();
-            let rows = self.rows(records)?;
-            Ok(if self.json {
-                let rows = rows.iter().map(|row| {
-                    let mut row = json!(row);
-                    row["resource_unit"] = json!(spec.policy.unit);
-                    row
+        let directory = find(studies, self.study.as_deref())?;
+        if self.watch {
+            return watch(|| {
+                let runs = directory.is_locked();
+                let text = ask_of(directory.clone(), |records, _| {
+                    Ok(view::in_short(&records.overview(), runs) + &self.table(records)?)
                 });
-                as_json(&Value::from_iter(rows))
-            } else {
-                trial_table(spec, records.baseline(), &TrialTable { rows, left_out: None })
-            })
-        })?;
-        print(&text)
+                text.map(|text| Seen { text, runs })
+            });
+        }
+        print(&ask_of(directory, |records, _| match self.json {
+            true => self.as_json(records),
+            false => self.table(records),
+        })?)
+    }
+
+    fn as_json(&self, records: Records<'_>) -> Result<String, Unanswered> {
+        let unit = records.spec().policy.unit;
+        let rows = self.rows(records)?;
+        let rows = rows.iter().map(|row| {
+            let mut row = json!(row);
+            row["resource_unit"] = json!(unit);
+            row
+        });
+        Ok(as_json(&Value::from_iter(rows)))
+    }
+
+    fn table(&self, records: Records<'_>) -> Result<String, Unanswered> {
+        let (spec, baseline) = (records.spec(), records.baseline());
+        let rows = self.rows(records)?;
+        let chosen = self.layout.chosen().map(|names| {
+            let find = |rows: &[TrialSummary]| {
+                let columns = Columns::of(spec, baseline, rows);
+                let found = names.iter().map(|name| found(&columns, name));
+                found.collect::<Result<Vec<_>, _>>()
+            };
+            match find(&rows) {
+                // Trials that are not among these may have it.
+                Err(_) => Ok::<_, Unanswered>(find(&records.first(usize::MAX)?)?),
+                found => Ok(found?),
+            }
+        });
+        let shown = TrialTable {
+            rows,
+            left_out: None,
+            columns: chosen.transpose()?,
+            width: self.layout.width(),
+            wide: "--wide".into(),
+        };
+        Ok(trial_table(spec, baseline, &shown))
     }
 
     /// Refuses states that there are not, and comparisons by an order that states do not have.
@@ -139,28 +203,35 @@ impl Trials {
 
     /// The rows that were asked for, in order.
     fn rows(&self, records: Records<'_>) -> Result<Vec<TrialSummary>, Unanswered> {
-        let unit = records.spec().policy.unit;
+        let spec = records.spec();
         let limit = self.limit.unwrap_or(usize::MAX);
         // Without a condition these need not look at all trials.
         if self.state.is_empty() && self.conditions.is_empty() {
             match self.sort.as_str() {
                 "trial" if !self.reverse => return Ok(records.first(limit)?),
-                "objective" => return Ok(records.by_objective(self.reverse, limit)?),
-                name if *name == records.spec().objective.metric => {
+                name if name == "objective" || *name == spec.objective.metric => {
                     return Ok(records.by_objective(self.reverse, limit)?);
                 }
                 _ => {}
             }
         }
         let mut rows = records.first(usize::MAX)?;
-        self.check_columns(&rows, unit)?;
+        let columns = Columns::of(spec, records.baseline(), &rows);
+        let sort = found(&columns, &self.sort)?;
+        let descends = self.reverse != (columns.direction(&sort) == Some(Direction::Maximize));
+        let conditions = self.conditions.iter().map(|condition| {
+            let column = found(&columns, &condition.column)?;
+            condition.check(&column, &rows).map(|()| (condition, column))
+        });
+        let conditions = conditions.collect::<Result<Vec<_>, CliError>>()?;
         rows.retain(|row| {
             let state = self.state.is_empty() || self.state.iter().any(|state| state == row.state.word());
-            state && self.conditions.iter().all(|condition| holds(condition, row, unit))
+            let holds = |(condition, column): &(&Condition, Column)| condition.holds(column, row);
+            state && conditions.iter().all(holds)
         });
         rows.sort_by(|a, b| {
-            match (cell(a, &self.sort, unit), cell(b, &self.sort, unit)) {
-                (Some(x), Some(y)) if self.reverse => compare(&y, &x),
+            match (sort.value(a), sort.value(b)) {
+                (Some(x), Some(y)) if descends => compare(&y, &x),
                 (Some(x), Some(y)) => compare(&x, &y),
                 // Trials without a value come last in either order.
                 (x, y) => y.is_some().cmp(&x.is_some()),
@@ -170,95 +241,14 @@ impl Trials {
         rows.truncate(limit);
         Ok(rows)
     }
-
-    /// Refuses columns that no trial has, and comparisons of numbers with something else.
-    fn check_columns(&self, rows: &[TrialSummary], unit: Unit) -> Result<(), CliError> {
-        for column in self.conditions.iter().map(|one| &one.column).chain([&self.sort]) {
-            let known = rows.is_empty() || rows.iter().any(|row| cell(row, column, unit).is_some());
-            if !known && !["objective", "loss", "confirms"].contains(&column.as_str()) {
-                return Err(CliError::usage(
-                    format!("the trials have no column `{column}`"),
-                    format!("columns: {}", columns_of(rows, unit).join(", ")),
-                ));
-            }
-        }
-        for Condition { column, value, .. } in &self.conditions {
-            let mut cells = rows.iter().filter_map(|row| cell(row, column, unit)).peekable();
-            if !value.is_number() && cells.peek().is_some() && cells.all(|cell| cell.is_number()) {
-                return Err(CliError::usage(
-                    format!("`{column}` has numbers, and `{}` is not a number", text(value)),
-                    format!("write a number, such as '{column}<0.3'"),
-                ));
-            }
-        }
-        Ok(())
-    }
 }
 
-fn holds(condition: &Condition, row: &TrialSummary, unit: Unit) -> bool {
-    cell(row, &condition.column, unit)
-        .is_some_and(|value| condition.accepted.contains(&compare(&value, &condition.value)))
-}
-
-/// The prefix of a parameter or a metric whose name another column has too.
-const PARAMETERS: &str = "parameters.";
-const METRICS: &str = "metrics.";
-
-/// The value of a row's column: a field of the row, a parameter or a metric. The resource is also known by its unit.
-fn cell(row: &TrialSummary, column: &str, unit: Unit) -> Option<Value> {
-    match column {
-        "trial" => Some(row.trial.0.into()),
-        STATE => Some(row.state.word().into()),
-        "resource" => Some(row.resource.into()),
-        name if name == unit.many() => Some(row.resource.into()),
-        "objective" => row.objective.map(Value::from),
-        "loss" => row.loss.map(Value::from),
-        "trained_seconds" => Some(row.trained_seconds.into()),
-        "failures" => Some(row.failures.into()),
-        "confirms" => row.confirms.map(|trial| trial.0.into()),
-        name => {
-            let parameter = |name: &str| row.parameters.get(name).cloned();
-            let metric = |name: &str| row.metrics.get(name).map(|&metric| metric.into());
-            let whole = parameter(name).or_else(|| metric(name));
-            whole
-                .or_else(|| parameter(name.strip_prefix(PARAMETERS)?))
-                .or_else(|| metric(name.strip_prefix(METRICS)?))
-        }
-    }
-}
-
-fn columns_of(rows: &[TrialSummary], unit: Unit) -> Vec<String> {
-    const FIXED: [&str; 8] = [
-        "trial",
-        STATE,
-        "resource",
-        "objective",
-        "loss",
-        "trained_seconds",
-        "failures",
-        "confirms",
-    ];
-    let parameters: BTreeSet<&str> = rows
-        .iter()
-        .flat_map(|row| row.parameters.keys().map(String::as_str))
-        .collect();
-    let metrics: BTreeSet<&str> = rows
-        .iter()
-        .flat_map(|row| row.metrics.keys().map(String::as_str))
-        .collect();
-    let named = |prefix: &str, name: &str, hidden: bool| {
-        if hidden {
-            format!("{prefix}{name}")
-        } else {
-            name.to_owned()
-        }
-    };
-    let is_fixed = |name: &str| FIXED.contains(&name) || name == unit.many();
-    let fixed = FIXED.iter().map(|&name| name.to_owned());
-    let of_parameters = parameters.iter().map(|name| named(PARAMETERS, name, is_fixed(name)));
-    let hidden = |name: &str| is_fixed(name) || parameters.contains(name);
-    let of_metrics = metrics.iter().map(|name| named(METRICS, name, hidden(name)));
-    fixed.chain(of_parameters).chain(of_metrics).collect()
+/// The column of this name.
+fn found(columns: &Columns<'_>, name: &str) -> Result<Column, CliError> {
+    columns.find(name).ok_or_else(|| {
+        let names = columns.names();
+        no_column(name, &names.iter().map(String::as_str).collect::<Vec<_>>())
+    })
 }
 
 /// Numbers by value, everything else by its text.

@@ -8,7 +8,7 @@ use super::database::Database;
 use super::error::DatabaseError;
 use crate::analysis::Overview;
 use crate::ids::TrialId;
-use crate::study::{Direction, Study, StudySpec, Trial, TrialSummary};
+use crate::study::{Study, StudySpec, Trial, TrialSummary};
 
 /// The records of a study. Both answer the same.
 #[derive(Clone, Copy)]
@@ -80,8 +80,8 @@ impl<'a> Records<'a> {
         self.rows(&ids)
     }
 
-    /// The rows of the first `count` trials by the value of the objective, the lowest first or, in reverse, the highest; those without
-    /// a value come last either way. Equals are in the order of their numbers.
+    /// The rows of the first `count` trials by the value of the objective, the best first or, in reverse, the worst; those without a
+    /// value come last either way. Equals are in the order of their numbers.
     ///
     /// # Errors
     /// If the database can't be read.
@@ -95,7 +95,6 @@ impl<'a> Records<'a> {
                     .collect()
             }
         };
-        let reverse = reverse != (self.spec().objective.direction == Direction::Maximize);
         costs.sort_by(|(_, a), (_, b)| match (a, b) {
             // Adding zero makes -0.0 and 0.0 a tie.
             (Some(a), Some(b)) if reverse => (b + 0.0).total_cmp(&(a + 0.0)),

@@ -17,6 +17,7 @@ mod objective;
 mod open;
 mod origin;
 mod pause;
+mod plan;
 mod policy;
 mod replay;
 mod sampler;
@@ -51,6 +52,7 @@ use measures::Names;
 pub use objective::{Direction, LOSS, Objective, named};
 pub use origin::{Change, ChangeKind, FilePlace, Input, Origin};
 pub use pause::Pause;
+pub use plan::RungProgress;
 pub use policy::{
     Asha, AsyncHyperband, BracketPlan, COMMON_KEYS, Hyperband, MedianStopping, PolicyKind, PolicySpec, PolicyTable,
     SuccessiveHalving, keys as policy_keys,
@@ -139,18 +141,6 @@ pub struct SchedulerRun {
     pub since: Timestamp,
     /// Whether it has ended in good order.
     pub stopped: bool,
-}
-
-/// How far the search is at a rung.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RungProgress {
-    /// The rung's resource.
-    pub resource: u64,
-    /// How many trials of the search have come to it.
-    pub reached: u64,
-    /// How many are meant to, as far as that is known.
-    #[serde(rename = "size")]
-    pub planned: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -346,75 +336,6 @@ impl Study {
             Some(Rank { cost, trial: id })
         });
         ranked.min().and_then(|rank| self.trial(rank.trial)).or(Some(best))
-    }
-
-    /// The resource that all trials together are trained to if none fails, as far as that is known; confirmation included.
-    pub fn planned_resource(&self) -> Option<u64> {
-        let mut planned = 0;
-        for (rungs, trials) in self.planned_brackets()? {
-            let sizes = rung_sizes(rungs.len(), self.spec.policy.eta(), trials);
-            let below = std::iter::once(&0).chain(&rungs);
-            let steps = rungs.iter().zip(below).map(|(rung, below)| rung - below);
-            planned += sizes.iter().zip(steps).map(|(size, step)| size * step).sum::<u64>();
-        }
-        Some(planned + self.planned_runs() * self.spec.policy.max_resource)
-    }
-
-    /// How far the search is at each rung.
-    pub fn rungs(&self) -> Vec<RungProgress> {
-        let planned = self.planned_brackets();
-        // A bracket may begin at a higher rung.
-        let ladders: Vec<Vec<u64>> = self.brackets.iter().map(|open| open.bracket.rungs()).collect();
-        let has = |trial: &Trial, rung: u64| {
-            let ladder = trial.bracket().and_then(|bracket| ladders.get(bracket));
-            ladder.is_some_and(|ladder| ladder.contains(&rung))
-        };
-        let reached = |rung: u64| {
-            let trials = self.search_trials();
-            trials
-                .filter(|trial| trial.resource() >= rung && has(trial, rung))
-                .count() as u64
-        };
-        let size = |rung: u64| -> Option<u64> {
-            let sizes = planned.as_ref()?.iter().filter_map(|(rungs, trials)| {
-                let place = rungs.iter().position(|&other| other == rung)?;
-                rung_sizes(rungs.len(), self.spec.policy.eta(), *trials)
-                    .get(place)
-                    .copied()
-            });
-            Some(sizes.sum())
-        };
-        let rungs = self.spec.policy.rungs().into_iter();
-        let progress = |resource| RungProgress {
-            resource,
-            reached: reached(resource),
-            planned: size(resource),
-        };
-        rungs.map(progress).collect()
-    }
-
-    /// Rungs and number of trials of all brackets that have been or will be opened, by their numbers; `None` if trials are added one by
-    /// one.
-    pub(crate) fn planned_brackets(&self) -> Option<Vec<(Vec<u64>, u64)>> {
-        if !self.spec.policy.is_synchronous() {
-            return None;
-        }
-        let open = self.brackets.iter().map(|open| (open.bracket.rungs(), open.trials));
-        let mut planned: Vec<(Vec<u64>, u64)> = open.collect();
-        let mut left = self.spec.trials
-            - planned
-                .iter()
-                .map(|(_, trials)| trials)
-                .sum::<u64>()
-                .min(self.spec.trials);
-        let spec = &self.spec;
-        let bracket = |number, left| spec.policy.bracket(number, None, left, || spec.space.size());
-        while let Some(plan) = bracket(planned.len() as u64, left) {
-            let trials = plan.trials.unwrap_or(left);
-            left -= trials.min(left);
-            planned.push((plan.rungs, trials));
-        }
-        Some(planned)
     }
 
     /// The resource that all trials together have been trained to, as far as it counts.

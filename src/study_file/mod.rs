@@ -43,6 +43,7 @@ pub use self::given::{Misgiven, given};
 pub use self::notify::NotifySettings;
 pub(crate) use self::path::{clean, relative};
 pub use self::proposal::{DataFiles, Facts, Proposal, propose};
+pub(crate) use self::reader::similar;
 pub use self::schema::schema;
 pub use self::study::{SPAN, span_ms};
 pub use self::trainer::{

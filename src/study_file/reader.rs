@@ -306,7 +306,7 @@ pub(super) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k s
 }
 
 /// Of the known words the one that was probably meant.
-pub(super) fn similar<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn similar<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let plain = |word: &str| word.to_lowercase().replace(['-', ' '], "_");
     let score = |candidate: &str| {
         let (word, candidate) = (plain(word), plain(candidate));

@@ -1,8 +1,7 @@
 //! The outcome of confirmation, in words.
 
-use comfy_table::{CellAlignment, Table, presets};
-
 use super::format::metric;
+use super::sheet::{Sheet, left_out};
 use crate::analysis::Overview;
 use crate::ids::TrialId;
 use crate::study::Confirmation;
@@ -13,8 +12,9 @@ const APART: f64 = 0.75;
 /// The question that identical runs raise.
 const BLIND: &str = "does the trainer use the `seed` that it is given? If it does not, nothing was confirmed";
 
-/// The confirmed configurations and whether the first is really better; empty before the search has finished. Ends in a newline.
-pub(super) fn confirmed(overview: &Overview) -> String {
+/// The confirmed configurations and whether the first is really better; empty before the search has finished. The table fits into so
+/// many columns of a terminal. Ends in a newline.
+pub(super) fn confirmed(overview: &Overview, width: Option<usize>) -> String {
     let Some(confirmation) = &overview.confirmation else {
         return String::new();
     };
@@ -26,10 +26,14 @@ pub(super) fn confirmed(overview: &Overview) -> String {
             .to_owned()
     };
     let unit = overview.spec.policy.unit.one();
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
     let mean = format!("mean {}", overview.spec.objective.metric);
-    table.set_header(["trial", "runs", &mean, "95 % interval", "in the search", ""]);
+    let mut sheet = Sheet {
+        head: ["trial", "runs", &mean, "95 % interval", "in the search", ""]
+            .map(str::to_owned)
+            .into(),
+        rows: Vec::new(),
+        words: vec![5],
+    };
     for one in &confirmation.configurations {
         let mut lost = Vec::new();
         for (count, what) in [(one.diverged, "diverged"), (one.failed, "failed")] {
@@ -39,7 +43,7 @@ pub(super) fn confirmed(overview: &Overview) -> String {
         }
         let interval = one.interval;
         let search = overview.confirmed.get(&one.trial);
-        table.add_row([
+        sheet.rows.push(vec![
             one.trial.to_string(),
             one.values.len().to_string(),
             one.mean.map_or("-".into(), metric),
@@ -48,15 +52,8 @@ pub(super) fn confirmed(overview: &Overview) -> String {
             lost.join(", "),
         ]);
     }
-    for column in table.column_iter_mut() {
-        if column.index < 5 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    text += &table
-        .lines()
-        .map(|line| line.trim_end().to_owned() + "\n")
-        .collect::<String>();
+    let (table, hidden) = sheet.text(width);
+    text += &(table + &left_out(hidden, "a wider terminal"));
     text + &comparison(confirmation)
 }
 

@@ -81,6 +81,31 @@ pub fn duration(ms: u64) -> String {
     }
 }
 
+/// The same to the second: `1:02:03`, `2:03` or `3 s`.
+pub(super) fn seconds(ms: u64) -> String {
+    match ms {
+        0..60_000 => format!("{} s", ms / 1000),
+        ms => duration(ms),
+    }
+}
+
+/// A number of bytes in the largest unit of which there is one.
+pub(super) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut size = bytes as f64 / 1024.0;
+    let mut units = UNITS.iter();
+    let mut unit = units.next().copied().unwrap_or_default();
+    for next in units {
+        if size < 1000.0 {
+            break;
+        }
+        size /= 1024.0;
+        unit = next;
+    }
+    let decimals = usize::from(size < 10.0 && bytes >= 1 << 20);
+    format!("{size:.decimals$} {unit}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,5 +120,24 @@ mod tests {
     #[test]
     fn durations_grow_a_part_at_a_time() {
         assert_eq!([3200, 61_000, 3_723_000].map(duration), ["3.2 s", "1:01", "1:02:03"]);
+    }
+
+    #[test]
+    fn bytes_are_in_the_largest_unit_that_fits() {
+        let written = [
+            0,
+            1536,
+            512 << 10,
+            1 << 20,
+            1000 << 20,
+            1_288_490_188,
+            40 << 30,
+            5 << 40,
+        ]
+        .map(bytes);
+        let expected = [
+            "0 KiB", "2 KiB", "512 KiB", "1.0 MiB", "1.0 GiB", "1.2 GiB", "40 GiB", "5.0 TiB",
+        ];
+        assert_eq!(written, expected);
     }
 }

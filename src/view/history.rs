@@ -2,18 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use comfy_table::{CellAlignment, Table, presets};
 use hpo_protocol::BASE_MODEL;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::format::{duration, metric};
+use super::format::{bytes, duration, metric};
 use super::report::state;
+use super::sheet::{Sheet, left_out};
 use crate::analysis::Overview;
 use crate::clock::local;
 use crate::ids::{Timestamp, TrialId};
 use crate::store::StudyDirectory;
 use crate::study::{Objective, Trainer};
+use crate::words::counted;
 
 /// What is left of a study in a list of all.
 #[derive(Debug, Clone, Serialize)]
@@ -99,46 +100,68 @@ pub fn data_of(trainer: &Trainer) -> Option<PathBuf> {
 /// So many characters of a moment are its date and its time to the minute.
 const MINUTES: usize = 16;
 
-/// A table of them, in their order.
-pub fn history(studies: &[PastStudy]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header([
-        "study",
-        "state",
-        "trials",
-        "objective",
-        "best",
-        "untrained",
-        "model",
-        "data",
-        "trained",
-        "disk",
-        "changed",
-    ]);
-    for study in studies {
-        let number = |value: Option<f64>| value.map_or("-".to_owned(), metric);
-        let data = study.data.as_deref().map_or("-".into(), short);
-        table.add_row([
-            study.study.clone(),
-            study.state.to_owned(),
-            study.trials.to_string(),
-            study.objective.metric.clone(),
-            number(study.best),
-            number(study.untrained),
-            study.model.clone(),
-            data,
-            duration(study.trained_ms),
-            format!("{:.0} MiB", study.bytes as f64 / f64::from(1 << 20)),
-            local(study.updated_ms).chars().take(MINUTES).collect(),
-        ]);
-    }
-    for column in [2, 4, 5, 8, 9] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.to_string() + "\n"
+type Cell = fn(&PastStudy) -> String;
+
+/// The names of the columns, whether they have words, and what stands in them.
+const COLUMNS: [(&str, bool, Cell); 11] = [
+    ("study", true, |study| study.study.clone()),
+    ("state", true, |study| study.state.to_owned()),
+    ("trials", false, |study| study.trials.to_string()),
+    ("objective", true, |study| study.objective.metric.clone()),
+    ("best", false, |study| study.best.map_or("-".to_owned(), metric)),
+    ("untrained", false, |study| {
+        study.untrained.map_or("-".to_owned(), metric)
+    }),
+    ("model", true, |study| study.model.clone()),
+    ("data", true, |study| study.data.as_deref().map_or("-".into(), short)),
+    ("trained", false, |study| duration(study.trained_ms)),
+    ("disk", false, |study| bytes(study.bytes)),
+    ("changed", true, |study| {
+        local(study.updated_ms).chars().take(MINUTES).collect()
+    }),
+];
+
+/// The names of the columns that a list of studies has.
+pub fn history_columns() -> impl Iterator<Item = &'static str> {
+    COLUMNS.iter().map(|(name, _, _)| *name)
+}
+
+/// A table of them, in their order: the columns of these names, or all; as far as they fit into so many columns of a terminal.
+pub fn history(studies: &[PastStudy], columns: Option<&[String]>, width: Option<usize>) -> String {
+    let shown: Vec<_> = match columns {
+        Some(chosen) => chosen
+            .iter()
+            .filter_map(|chosen| COLUMNS.iter().find(|(name, _, _)| name == chosen))
+            .collect(),
+        None => COLUMNS.iter().collect(),
+    };
+    let sheet = Sheet {
+        head: shown.iter().map(|(name, _, _)| (*name).to_owned()).collect(),
+        rows: studies
+            .iter()
+            .map(|study| shown.iter().map(|(_, _, cell)| cell(study)).collect())
+            .collect(),
+        words: (0..shown.len()).filter(|&place| shown[place].1).collect(),
+    };
+    let (text, hidden) = sheet.text(width);
+    text + &left_out(hidden, "--wide")
+}
+
+/// The name of a study, its state, and how its trials stand, in one line.
+pub fn in_short(overview: &Overview, running: bool) -> String {
+    let spec = &overview.spec;
+    let trials = counted(spec.trials, "trial");
+    let states = overview
+        .states
+        .iter()
+        .map(|(status, count)| format!("{count} {}", status.word()));
+    let states = states.collect::<Vec<_>>().join(", ");
+    format!(
+        "study {}, {}: {} of {trials}: {states}\n",
+        spec.name,
+        state(overview, running),
+        overview.searched()
+    )
 }
 
 /// The last two parts of a path.

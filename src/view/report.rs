@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use hpo_protocol::{Baseline, Measurement};
 use serde_json::{Value, json};
 
+use super::columns::minor;
 use super::confirmation::{confirmed, confirms};
 use super::earlier::earlier;
 use super::format::{duration, metric, number, value};
 use super::results::{compared, tested};
-use super::table::{TrialTable, minor, trial_table};
+use super::table::{TrialTable, trial_table};
 use super::untrained::found_nothing;
 use crate::analysis::Overview;
 use crate::analysis::diagnosis::{Kind, diagnose};
@@ -19,8 +20,15 @@ use crate::store::StudyDirectory;
 use crate::study::{ConfirmationSpec, Limit, StopSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
 use crate::words::counted;
 
-/// The state of the study: one line on what it is, one on how far it is, the rungs, the best trial.
-pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, now: Timestamp) -> String {
+/// The state of the study: one line on what it is, one on how far it is, the rungs, the best trial. Tables fit into so many columns of a
+/// terminal.
+pub fn status(
+    overview: &Overview,
+    directory: &StudyDirectory,
+    running: bool,
+    now: Timestamp,
+    width: Option<usize>,
+) -> String {
     let spec = &overview.spec;
     let mut text = found_nothing(overview);
     text += &format!("study {} in {}\n", spec.name, directory.root().display());
@@ -77,7 +85,7 @@ pub fn status(overview: &Overview, directory: &StudyDirectory, running: bool, no
     text += &important(overview);
     text += &compute(overview);
     text += &to_be_confirmed(overview);
-    text += &confirmed(overview);
+    text += &confirmed(overview, width);
     if let Some(best) = &overview.best {
         text += &best_line(overview, best);
         text += &tested(overview, best);
@@ -272,25 +280,32 @@ pub(super) fn findings(overview: &Overview, directory: &StudyDirectory) -> Strin
 
 /// The outcome of a search: the best trials (in the order given), what pruning saved, what the
 /// curves show, the outcome of confirmation, and where the best model is, or
-/// its checkpoint if the trainer writes no models.
+/// its checkpoint if the trainer writes no models. The table fits into so many columns of a terminal.
 pub fn outcome(
     study: &Study,
     directory: &StudyDirectory,
     best: Vec<TrialSummary>,
     model: Option<&Result<PathBuf, String>>,
+    width: Option<usize>,
 ) -> String {
     let overview = Overview::of(study);
     let left_out = overview.searched() - best.len();
     let all = about(directory.root(), ["trials"]);
     let left_out = (left_out > 0).then(|| format!("and {left_out} more: {all}"));
-    let table = TrialTable { rows: best, left_out };
+    let table = TrialTable {
+        rows: best,
+        left_out,
+        columns: None,
+        width,
+        wide: format!("{all} --wide"),
+    };
     let mut text = found_nothing(&overview);
     text += &format!("\n{}\n", trial_table(study.spec(), study.baseline(), &table));
     text += &compute(&overview);
     text += &foretold(&overview);
     text += &important(&overview);
     text += &findings(&overview, directory);
-    text += &confirmed(&overview);
+    text += &confirmed(&overview, width);
     let Some(best) = &overview.best else {
         return text + "no trial has a result\n";
     };

@@ -2,8 +2,8 @@
 
 use hpo_protocol::Measurement;
 
+use super::columns::minor;
 use super::format::metric;
-use super::table::minor;
 use crate::analysis::Overview;
 use crate::study::{LOSS, Tested, TrialSummary};
 

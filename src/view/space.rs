@@ -1,9 +1,9 @@
 //! A search space in words.
 
-use comfy_table::{Table, presets};
 use hpo_protocol::{BASE_MODEL, Values};
 
 use super::format::{number, short, value};
+use super::sheet::Sheet;
 use crate::space::{Condition, Confidence, Distribution, Parameter, Scale, SearchSpace};
 use crate::study_file::{PromptOrigin, PromptsInUse};
 use crate::words::{counted, listed};
@@ -20,16 +20,13 @@ pub fn space(study: &str, space: &SearchSpace, prompts: &[PromptsInUse], samples
         counted(space.parameters.len(), "parameter"),
         searched.len()
     );
-    let mut table = table(["parameter", "values", "only when"]);
-    for parameter in &space.parameters {
+    let rows = space.parameters.iter().map(|parameter| {
         let when: Vec<String> = parameter.when.iter().map(condition).collect();
-        table.add_row([
-            parameter.name.clone(),
-            words(parameter) + &prior(parameter),
-            when.join(" and "),
-        ]);
-    }
-    text += &format!("{table}\n\n{}\n", size(space, &searched));
+        let values = words(parameter) + &prior(parameter);
+        vec![parameter.name.clone(), values, when.join(" and ")]
+    });
+    let head = ["parameter", "values", "only when"].map(str::to_owned);
+    text += &format!("{}\n{}\n", table(head.into(), rows.collect()), size(space, &searched));
     for constraint in &space.constraints {
         text += &format!("always: {}\n", constraint.text());
     }
@@ -44,15 +41,15 @@ pub fn space(study: &str, space: &SearchSpace, prompts: &[PromptsInUse], samples
         count => format!("\nthe first {count} configurations\n"),
     };
     let names = || searched.iter().map(|parameter| parameter.name.clone());
-    let mut table = self::table(std::iter::once("trial".to_owned()).chain(names()));
-    for (trial, sample) in samples.iter().enumerate() {
+    let rows = samples.iter().enumerate().map(|(trial, sample)| {
         let cells = searched.iter().map(|parameter| {
             let drawn = sample.get(&parameter.name);
             drawn.map_or("-".to_owned(), |drawn| short(parameter, drawn))
         });
-        table.add_row(std::iter::once(trial.to_string()).chain(cells));
-    }
-    text + &format!("{table}\n")
+        std::iter::once(trial.to_string()).chain(cells).collect()
+    });
+    let head = std::iter::once("trial".to_owned()).chain(names());
+    text + &table(head.collect(), rows.collect())
 }
 
 /// A set of prompts, and who says what they are.
@@ -81,11 +78,9 @@ fn prompts(space: &SearchSpace, prompts: &PromptsInUse) -> String {
     format!("prompts{set}{model}: {texts} ({from})")
 }
 
-fn table<T: Into<comfy_table::Row>>(head: T) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(head);
-    table
+fn table(head: Vec<String>, rows: Vec<Vec<String>>) -> String {
+    let words = (0..head.len()).collect();
+    Sheet { head, rows, words }.text(None).0
 }
 
 fn size(space: &SearchSpace, searched: &[&Parameter]) -> String {

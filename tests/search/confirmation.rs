@@ -126,7 +126,7 @@ fn killed_while_it_confirms_it_goes_on_to_the_same_answer() {
         ("trial 10: epoch 7 ", 1),
         ("trial 12: epoch 1 ", 3),
     ] {
-        let mut running = place.start(&file);
+        let mut running = place.start_hpo(&["search".as_ref(), file.as_os_str(), "-v".as_ref()], &[]);
         assert!(running.wait_for(reported, 1), "{reported}");
         running.signal(Signal::KILL);
         running.wait();

@@ -233,7 +233,8 @@ fn a_study_of_steps_reports_when_it_says_and_counts_everything_in_steps() {
         .run(&["trials", "s", "--sort", "epochs"])
         .fails(2, &["no column `epochs`"]);
 
-    let mut running = place.start(&write("killed"));
+    let killed = write("killed");
+    let mut running = place.start_hpo(&["search".as_ref(), killed.as_os_str(), "-v".as_ref()], &[]);
     if running.wait_for("step 40  loss", 1) {
         running.signal(rustix::process::Signal::KILL);
     }

@@ -162,7 +162,7 @@ fn the_metric_of_an_evaluation_decides_and_all_of_them_measure_the_exported_mode
         assert_eq!(names(&report["metrics"], "near-by"), measured, "{report}");
     }
 
-    let table = hpo("trials s --sort docs.ndcg@10 --reverse").ok().stdout();
+    let table = hpo("trials s --sort docs.ndcg@10").ok().stdout();
     let head: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();
     assert_eq!(head[..5], ["trial", "state", "epochs", "docs.ndcg@10", "loss"]);
     assert!(

@@ -29,4 +29,5 @@ mod simulate;
 mod slurm;
 mod spaces;
 mod ssh;
+mod terminal;
 mod why;

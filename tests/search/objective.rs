@@ -49,22 +49,13 @@ fn the_metric_of_the_study_decides_from_the_first_rung_to_the_export() {
         "{outcome}"
     );
     let table = place
-        .run(&["trials", "far", "--sort", "far", "--reverse", "--limit", "1"])
+        .run(&["trials", "far", "--sort", "far", "--limit", "1"])
         .ok()
         .stdout();
     let head: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();
     assert_eq!(head, ["trial", "state", "epochs", "far", "loss", "accuracy", "x"]);
     let sorted = place
-        .run(&[
-            "trials",
-            "far",
-            "--sort",
-            "objective",
-            "--reverse",
-            "--limit",
-            "1",
-            "--json",
-        ])
+        .run(&["trials", "far", "--sort", "objective", "--limit", "1", "--json"])
         .json();
     assert_eq!(sorted[0]["trial"], by_far["best"]["trial"]);
     let exported = place.run(&["export", "far", "--format", "json"]).json();

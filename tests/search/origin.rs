@@ -308,7 +308,7 @@ fn data_that_change_while_a_study_runs_are_not_trained_with() {
                 if b'HPO_WORKER=' + os.fsencode(sys.argv[1]) in e: os.kill(int(p[6:]), signal.SIGKILL)\n";
     fs::write(place.path("kill.py"), kill).unwrap();
     let kill = || place.shell("python3 kill.py $(realpath studies/s)").ok();
-    let mut running = place.start(&file);
+    let mut running = place.start_hpo(&["search".as_ref(), file.as_os_str(), "-v".as_ref()], &[]);
     assert!(running.wait_for("trial 0: epoch 1 ", 1));
     // The same as before is no change.
     place.shell("cp validation.jsonl kept && cp kept validation.jsonl").ok();

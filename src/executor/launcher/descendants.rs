@@ -10,6 +10,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{Leftovers, Purpose};
+#[cfg(target_os = "linux")]
+use crate::memory;
 
 /// A process that starts others faster than they are found is not pursued for ever.
 const ROUNDS: usize = 100;
@@ -85,7 +87,7 @@ fn kill_marked(is_ours: impl Fn(&str) -> bool) -> usize {
     for _ in 0..ROUNDS {
         let before = seen.len();
         let mut begins = false;
-        for pid in processes() {
+        for pid in memory::processes() {
             if !seen.contains(&pid) {
                 match kill_if(pid, &is_ours) {
                     Look::Killed => seen.push(pid),
@@ -107,12 +109,6 @@ fn kill_marked(is_ours: impl Fn(&str) -> bool) -> usize {
 #[cfg(not(target_os = "linux"))]
 fn kill_marked(_: impl Fn(&str) -> bool) -> usize {
     0
-}
-
-#[cfg(target_os = "linux")]
-fn processes() -> impl Iterator<Item = Pid> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
 }
 
 /// What a look at a process has shown.
@@ -157,18 +153,10 @@ fn kill_if(pid: Pid, is_ours: impl Fn(&str) -> bool) -> Look {
 /// Whether a process has memory, but no place for its environment yet. One that has ended has no memory either.
 #[cfg(target_os = "linux")]
 fn begins(pid: Pid) -> bool {
-    let fields = fields(pid);
+    let fields = memory::fields(pid);
     // proc_pid_stat(5): vsize is field 23 and env_end field 51; the first two are not among these.
     let number = |field: usize| fields.as_ref()?.get(field - 3)?.parse::<u64>().ok();
     number(23).is_some_and(|memory| memory > 0) && number(51) == Some(0)
-}
-
-/// What the system says of a process, from its state on.
-#[cfg(target_os = "linux")]
-fn fields(pid: Pid) -> Option<Vec<String>> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it may hold anything, parentheses too.
-    Some(stat.rsplit(')').next()?.split_whitespace().map(str::to_owned).collect())
 }
 
 /// This process and those that it descends from, which may have inherited a mark.
@@ -185,7 +173,7 @@ fn ancestors() -> Vec<Pid> {
 
 #[cfg(target_os = "linux")]
 fn parent(pid: Pid) -> Option<Pid> {
-    Pid::from_raw(fields(pid)?.get(1)?.parse().ok()?)
+    Pid::from_raw(memory::fields(pid)?.get(1)?.parse().ok()?)
 }
 
 #[cfg(all(test, target_os = "linux"))]

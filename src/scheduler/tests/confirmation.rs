@@ -282,10 +282,11 @@ fn the_plan_counts_what_confirms() {
     let rungs = world.study.rungs();
     assert_eq!(
         rungs,
-        [(1, 9, Some(9)), (3, 3, Some(3)), (9, 1, Some(1))].map(|(resource, reached, planned)| RungProgress {
+        [(1, 9, 3), (3, 3, 1), (9, 1, 0)].map(|(resource, reached, promoted)| RungProgress {
             resource,
             reached,
-            planned
+            promoted,
+            planned: Some(reached)
         }),
         "rungs are the search's"
     );

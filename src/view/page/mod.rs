@@ -11,7 +11,8 @@ pub use self::environment::kind_of;
 use super::confirmation::confirmed;
 use super::picture::{Kind, Picture, Scene};
 use super::report::{compute, findings, foretold, important, to_be_confirmed};
-use super::table::{Cells, cells};
+use super::sheet::Sheet;
+use super::table::sheet;
 use crate::analysis::{Overview, Segments};
 use crate::store::StudyDirectory;
 use crate::study::{Origin, Study, Trial, TrialStatus, TrialSummary};
@@ -109,12 +110,12 @@ fn trials(study: &Study) -> Vec<Block> {
         );
         blocks.push(Block::Text(text));
     }
-    let Cells { head, rows } = cells(study.spec(), study.baseline(), &shown);
+    let Sheet { head, rows, words } = sheet(study.spec(), study.baseline(), &shown, None);
     blocks.push(Block::Table(Table {
         name: "The best trials",
         head,
         rows,
-        words: vec![1],
+        words,
     }));
     blocks
 }
@@ -144,7 +145,7 @@ fn shown(of: &Reported<'_>, overview: &Overview) -> Vec<Block> {
     for sentence in foretold(overview).lines().chain(important(overview).lines()) {
         blocks.push(Block::Text(capital(sentence)));
     }
-    let confirmed = confirmed(overview);
+    let confirmed = confirmed(overview, None);
     let to_come = to_be_confirmed(overview);
     blocks.extend((!confirmed.is_empty()).then_some(Block::Lines(confirmed)));
     blocks.extend((!to_come.is_empty()).then(|| Block::Text(capital(to_come.trim_end()))));

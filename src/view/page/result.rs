@@ -6,9 +6,9 @@ use super::document::{Block, Table};
 use super::{Reported, capital};
 use crate::analysis::Overview;
 use crate::study::{LOSS, Tested, Trial, TrialStatus};
+use crate::view::columns::minor;
 use crate::view::format::{duration, metric};
 use crate::view::report::{best_line, state};
-use crate::view::table::minor;
 use crate::view::untrained::found_nothing;
 use crate::words::counted;
 

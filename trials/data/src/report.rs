@@ -98,6 +98,14 @@ impl fmt::Display for Dropped {
     }
 }
 
+impl Report {
+    /// What may be wrong with the data, evaluations included, a sentence each.
+    pub fn all_warnings(&self) -> impl Iterator<Item = &String> {
+        let of_evaluations = self.evaluations.values().flat_map(|report| &report.warnings);
+        self.warnings.iter().chain(of_evaluations)
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sets = [
@@ -137,10 +145,7 @@ impl fmt::Display for Report {
         for (name, report) in &self.evaluations {
             write!(f, "\nevaluation {name}: {}, {}", report.kind, report.summary)?;
         }
-        let of_evaluations = self.evaluations.values().flat_map(|report| &report.warnings);
-        self.warnings
-            .iter()
-            .chain(of_evaluations)
+        self.all_warnings()
             .try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }
 }
