@@ -27,7 +27,7 @@ SCENES = (
     ("hpo init all-MiniLM-L6-v2 dict -o dict.toml", 2),
     ("sed -i 's/^trials = 27/trials = 9/' dict.toml    # enough for a demonstration", 1),
     ("hpo search dict.toml", 24),
-    ("hpo trials dict --sort ndcg@10 --reverse --limit 5", 2),
+    ("hpo trials dict --sort ndcg@10 --limit 5", 2),
     ("hpo export dict --model my-model", 2),
 )
 # So many rows are taken: an epoch takes seconds.
