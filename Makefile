@@ -28,7 +28,7 @@ help:
 	@echo "make check-exports  read exported trials with the tools that they are for (1 GB)"
 	@echo "make check-ray  search on a real Ray cluster on this machine, and kill what can be killed (1 GB, minutes)"
 	@echo "make docs-site  the documentation as a site, in $(TARGET)/site"
-	@echo "make record   record the session in a terminal that the documentation shows, of a real search (minutes)"
+	@echo "make record   record the session in a terminal and the pages that the documentation shows (minutes; Chromium)"
 	@echo "make lint     formatting and clippy"
 	@echo "make deny     licences, versions and sources of all dependencies"
 
@@ -146,9 +146,9 @@ check-ray: .cache/ray/ready
 	cargo build --locked -p hpo
 	.cache/ray/bin/python tests/ray/check.py $(TARGET)/debug/hpo
 
-# The pictures in the documentation: of a real search.
+# The pictures in the documentation, of a real search.
 record: build .cache/record/ready
-	.cache/record/bin/python tools/record.py $(TARGET)/release/hpo .cache/model/all-MiniLM-L6-v2 .cache/data/wordnet docs/images/terminal.svg
+	.cache/record/bin/python tools/record.py $(TARGET)/release/hpo .cache/model/all-MiniLM-L6-v2 .cache/data/wordnet docs/images
 
 bench-script:
 	cargo build --locked --release -p hpo --bin hpo

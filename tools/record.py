@@ -3,8 +3,8 @@
 
     python3 tools/record.py HPO MODEL DATA OUT
 
-A real search with MODEL on a part of DATA runs in a terminal of its own, as a user would see it, and is written to OUT, an SVG that is
-animated without a script, so that a code host shows it inside of a page. Waiting is shortened, and how much faster it is played than it ran
+A real search with MODEL on a part of DATA runs in a terminal of its own, as a user would see it, and is written to OUT as `terminal.svg`,
+which is animated without a script, so that a code host shows it inside of a page. Waiting is shortened, and how much faster it is played than it ran
 stands in its title. Takes pyte, a terminal in Python; `make record` does it all.
 """
 import fcntl
@@ -198,8 +198,10 @@ def main():
         fastest = max(session.run(command, most) for command, most in SCENES)
         title = f"hpo init, hpo search, hpo trials and hpo export in a terminal; the search is played {fastest:.0f} times as fast as it ran"
         frames = thinned(session.frames)
-        out.write_text(animation(frames, title))
-        print(f"{len(frames)} frames, {out.stat().st_size >> 10} KiB, {fastest:.0f} times as fast")
+        out.mkdir(parents=True, exist_ok=True)
+        drawn = animation(frames, title)
+        (out / "terminal.svg").write_text(drawn)
+        print(f"{len(frames)} frames, {len(drawn) >> 10} KiB, {fastest:.0f} times as fast")
 
 
 if __name__ == "__main__":
