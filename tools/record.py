@@ -1,21 +1,19 @@
 #!/usr/bin/env python3
-"""Records a session in a terminal, and what is drawn of its study, for the documentation.
+"""Records a session in a terminal for the documentation.
 
     python3 tools/record.py HPO MODEL DATA OUT
 
-A real search with MODEL on a part of DATA runs in a terminal of its own, as a user would see it, and is written to OUT as `terminal.svg`, an
-animation that needs no script. Waiting is shortened, and how much it is faster than it was stands in its title. Pages are looked at by
-Chromium in light and dark. Takes pyte (a terminal in Python), and `chromium` on the PATH for the pages; `make record` does it all.
+A real search with MODEL on a part of DATA runs in a terminal of its own, as a user would see it, and is written to OUT as `terminal.svg`,
+which is animated without a script, so that a code host shows it inside of a page. Waiting is shortened, and how much faster it is played than it ran
+stands in its title. Takes pyte, a terminal in Python; `make record` does it all.
 """
 import fcntl
 import html
 import os
 import pty
 import select
-import shutil
 import signal
 import struct
-import subprocess
 import sys
 import tempfile
 import termios
@@ -32,10 +30,9 @@ SCENES = (
     ("hpo trials dict --sort ndcg@10 --limit 5", 2),
     ("hpo export dict --model my-model", 2),
 )
-# So many rows are trained with: an epoch takes seconds.
-ROWS = 400
+# So many rows are taken: an epoch takes seconds.
+ROWS = {"train": 240, "validation": 300, "test": 300}
 KEY, READ, END, FRAME = 0.035, 1.6, 5.0, 0.2
-PAGE = (1200, 900)
 
 # Of a character's place in the animation, and around all of them.
 WIDTH, HEIGHT, MARGIN = 8.4, 18, 14
@@ -180,25 +177,17 @@ def thinned(frames):
     return [next(same) for _, same in groupby(frames, key=lambda frame: frame[1])]
 
 
-def photograph(page, image, dark):
-    """Writes what Chromium shows of a page."""
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-device-scale-factor=1"]
-    command += [f"--window-size={PAGE[0]},{PAGE[1]}", f"--screenshot={image}", "--blink-settings=preferredColorScheme=" + ("0" if dark else "1")]
-    subprocess.run([*command, page], check=True, capture_output=True, timeout=120)
-
-
 def prepare(place, model, data):
     """A directory with the model and a part of the data, as a user may have them."""
     (place / "all-MiniLM-L6-v2").symlink_to(model.resolve())
     (place / "dict").mkdir()
-    for split, rows in (("train", ROWS), ("validation", None), ("test", None)):
+    for split, rows in ROWS.items():
         lines = (data / f"{split}.jsonl").read_text().splitlines(keepends=True)
         (place / f"dict/{split}.jsonl").write_text("".join(lines[:rows]))
 
 
 def main():
     hpo, model, data, out = (Path(argument).resolve() for argument in sys.argv[1:])
-    out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
         place = Path(place)
         prepare(place, model, data)
@@ -209,11 +198,10 @@ def main():
         fastest = max(session.run(command, most) for command, most in SCENES)
         title = f"hpo init, hpo search, hpo trials and hpo export in a terminal; the search is played {fastest:.0f} times as fast as it ran"
         frames = thinned(session.frames)
-        (out / "terminal.svg").write_text(animation(frames, title))
-        print(f"{len(frames)} frames, {(out / 'terminal.svg').stat().st_size >> 10} KiB, {fastest:.0f} times as fast")
-        subprocess.run([hpo, "report", "dict", "-o", "report.html"], cwd=place, env=environment, check=True)
-        if shutil.which("chromium"):
-            photograph(f"file://{place}/report.html", out / "report.png", dark=False)
+        out.mkdir(parents=True, exist_ok=True)
+        drawn = animation(frames, title)
+        (out / "terminal.svg").write_text(drawn)
+        print(f"{len(frames)} frames, {len(drawn) >> 10} KiB, {fastest:.0f} times as fast")
 
 
 if __name__ == "__main__":
