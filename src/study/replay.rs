@@ -1,12 +1,12 @@
 //! A journal beside what this version would have recorded: each step of its decisions is taken again from the same event in the
 //! same state.
 
-use hpo_protocol::Values;
-use serde_json::Value;
+mod same;
 
 use super::event::{Event, Fact, Record};
 use super::{Limits, Misfit, Study, StudySpec};
 use crate::ids::{SegmentId, SlotId, TrialId};
+use same::{is_about_the_same, is_same};
 
 /// A place at which this version would record something else. Whatever follows is compared in the state that the journal has led to.
 #[derive(Debug, Clone, PartialEq)]
@@ -406,59 +406,4 @@ fn is_takeover(next: &[Record]) -> bool {
         .iter()
         .find(|record| !matches!(record.fact, Fact::TrialRetried { .. }));
     first.is_some_and(|record| matches!(record.fact, Fact::SchedulerStarted { .. }))
-}
-
-/// Whether one fact decides of the same thing as another, in another way.
-fn is_about_the_same(one: &Fact, other: &Fact) -> bool {
-    let ends = |fact: &Fact| {
-        matches!(
-            fact,
-            Fact::TrialPromoted { .. } | Fact::TrialPruned { .. } | Fact::TrialCompleted { .. }
-        )
-    };
-    let alike = std::mem::discriminant(one) == std::mem::discriminant(other) || (ends(one) && ends(other));
-    alike && one.trial() == other.trial()
-}
-
-/// Whether two records say the same, but for the last digits of what was computed.
-fn is_same(one: &Record, other: &Record) -> bool {
-    one.at == other.at
-        && match (&one.fact, &other.fact) {
-            (
-                Fact::TrialCreated {
-                    trial,
-                    bracket,
-                    parameters,
-                    seed,
-                },
-                Fact::TrialCreated {
-                    trial: t,
-                    bracket: b,
-                    parameters: p,
-                    seed: s,
-                },
-            ) => (trial, bracket, seed) == (t, b, s) && are_near(parameters, p),
-            (Fact::Reported(one), Fact::Reported(other)) => {
-                let mut other = other.clone();
-                // As above.
-                other.diverged |= one.diverged;
-                *one == other
-            }
-            (one, other) => one == other,
-        }
-}
-
-/// Mathematical libraries of different machines differ in the last digits, and nothing that is searched does.
-const NEAR: f64 = 1e-9;
-
-fn are_near(one: &Values, other: &Values) -> bool {
-    let near = |(a, b): (&Value, &Value)| match (a.as_f64(), b.as_f64()) {
-        (Some(a), Some(b)) => a == b || (a - b).abs() <= NEAR * a.abs().max(b.abs()),
-        _ => a == b,
-    };
-    one.len() == other.len()
-        && one
-            .iter()
-            .zip(other)
-            .all(|((name, a), (other, b))| name == other && near((a, b)))
 }
