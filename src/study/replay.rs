@@ -246,16 +246,7 @@ impl<'a> Replay<'a> {
                 vec![Event::Enqueued { parameters }]
             }
             Fact::SchedulerStarted { .. } => self.opened(next).into_iter().collect(),
-            Fact::TrialRetried { .. } => {
-                let retried = |record: &Record| {
-                    let retried = matches!(record.fact, Fact::TrialRetried { .. });
-                    record.fact.trial().filter(|_| retried)
-                };
-                let trials: Vec<TrialId> = next.iter().map_while(retried).collect();
-                let rest = &next[trials.len()..];
-                let opened = self.opened(rest).filter(|_| self.decider.wronged() == trials);
-                vec![opened.unwrap_or(Event::Retried { trials })]
-            }
+            Fact::TrialRetried { .. } => vec![self.retried(next)],
             Fact::SchedulerStopped => vec![Event::Closed],
             Fact::LimitReached { .. } => vec![Event::Ticked],
             Fact::BaselineMeasured(baseline) => vec![Event::Evaluated(baseline.clone())],
@@ -305,6 +296,18 @@ impl<'a> Replay<'a> {
                 vec![Event::Retried { trials }, idle(next)]
             }
         }
+    }
+
+    /// That trials were given all their attempts again, by the user or by a scheduler that takes the study over.
+    fn retried(&self, next: &[Record]) -> Event {
+        let retried = |record: &Record| {
+            let retried = matches!(record.fact, Fact::TrialRetried { .. });
+            record.fact.trial().filter(|_| retried)
+        };
+        let trials: Vec<TrialId> = next.iter().map_while(retried).collect();
+        let opened = self.opened(&next[trials.len()..]);
+        let opened = opened.filter(|_| self.decider.wronged() == trials);
+        opened.unwrap_or(Event::Retried { trials })
     }
 
     /// That a scheduler takes the study over, if it does, with the limits that follow.

@@ -56,9 +56,12 @@ pub(super) fn least(study: &Study, fact: &Fact) -> Verbosity {
     }
 }
 
-/// Whether trials are compared by a report, or it ends its trial.
+/// Whether trials are compared by a report, or it ends its trial. Of a single training the reports are all that there is to see.
 fn is_compared(study: &Study, report: &Reported) -> bool {
-    report.last || study.diverges(report) || study.spec().policy.rungs().contains(&report.resource)
+    study.spec().trials == 1
+        || report.last
+        || study.diverges(report)
+        || study.spec().policy.rungs().contains(&report.resource)
 }
 
 /// How the line for a record looks.
