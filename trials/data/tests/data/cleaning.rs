@@ -49,7 +49,7 @@ fn columns_that_are_not_read_are_named() {
     let rows: String = (0..40)
         .map(|n| format!("{n},what is {n},the number {n},is it {n},web\n"))
         .collect();
-    place.write("t.csv", &format!("id,anchor,positive,query,source\n{rows}"));
+    place.write("t.csv", format!("id,anchor,positive,query,source\n{rows}"));
     let said = |settings| place.load(settings).unwrap().report.to_string();
     let guessed = said(json!({ "train": "t.csv" }));
     assert!(
