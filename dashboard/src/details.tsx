@@ -154,7 +154,7 @@ function Words({ study, trial, details }: { study: Study; trial: Trial; details:
                 <Copy text={details.command} label="Copy" />
                 <pre tabIndex={0} aria-label="Command">{details.command}</pre>
             </details>
-            <details open={trial.state === "failed"}>
+            <details open={trial.wire.failures > 0 && trial.state !== "completed"}>
                 <summary>Log{details.log_cut ? " (its end)" : ""}</summary>
                 {details.log ? <pre class="log" tabIndex={0} aria-label="Log">{details.log}</pre> : <p class="faint">It has printed nothing.</p>}
             </details>

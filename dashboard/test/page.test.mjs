@@ -22,7 +22,7 @@ before(async () => {
     const studies = ["--studies", join(directory, "studies")];
     hpo(directory, ["search", studyFile(directory, "mixed", { trials: 18 }), ...studies]);
     hpo(directory, ["search", studyFile(directory, "one", { trials: 1, faults: false }), ...studies]);
-    const failing = studyFile(directory, "failing", { trials: 2 });
+    const failing = studyFile(directory, "failing", { trials: 1 });
     writeFileSync(failing, readFileSync(failing, "utf8").replace(/fault = .*/, 'fault = { type = "uniform", low = 0.95, high = 1.0 }'));
     hpo(directory, ["search", failing, ...studies], [0, 1, 2, 3]);
     const damaged = join(directory, "studies", "damaged");
