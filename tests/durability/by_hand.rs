@@ -30,7 +30,12 @@ fn a_trainer_that_fails_the_same_way_each_time_pauses_the_study_which_goes_on_af
             "{status}"
         );
         let paused = &place.run(&["status", "s", "--json"]).json()["paused"];
-        assert_eq!(paused["failures"].as_u64(), Some(failed as u64));
+        let paused = paused["failures"].as_u64().unwrap() as usize;
+        // What was under way on other slots may fail at the same moment.
+        assert!(
+            paused <= failed && failed < paused + slots as usize,
+            "{paused} of {failed}"
+        );
         std::fs::write(fixed, "").unwrap();
         place.search(&file).ok();
         assert_eq!(place.answer("plain"), place.answer("s"));
