@@ -20,11 +20,17 @@ pub enum Verbosity {
     Verbose,
 }
 
-/// From which verbosity on a record is worth a line.
-pub(super) fn least(study: &Study, fact: &Fact) -> Verbosity {
+/// From which verbosity on a record is worth a line, and how that looks.
+pub(super) fn manner(study: &Study, fact: &Fact) -> (Verbosity, Style) {
     match fact {
-        Fact::SegmentFailed { .. } | Fact::CheckpointLost { .. } => Verbosity::Quiet,
-        Fact::Reported(report) if !is_compared(study, report) => Verbosity::Verbose,
+        Fact::SegmentFailed { .. } | Fact::CheckpointLost { .. } => (Verbosity::Quiet, Style::Warning),
+        Fact::Reported(report) if study.diverges(report) => (Verbosity::Usual, Style::Warning),
+        Fact::Reported(report) if !is_compared(study, report) => (Verbosity::Verbose, Style::Plain),
+        Fact::TrialPromoted { .. } => (Verbosity::Usual, Style::Done),
+        Fact::StudyFinished { .. } | Fact::ModelTested(_) => (Verbosity::Usual, Style::Bold),
+        Fact::SegmentStarted { .. } | Fact::SegmentPreempted { .. } | Fact::TrialPruned { .. } => {
+            (Verbosity::Usual, Style::Dim)
+        }
         Fact::Reported(_)
         | Fact::StudyCreated { .. }
         | Fact::EarlierStudy(_)
@@ -39,62 +45,21 @@ pub(super) fn least(study: &Study, fact: &Fact) -> Verbosity {
         | Fact::Enqueued { .. }
         | Fact::LimitReached { .. }
         | Fact::BaselineMeasured(_)
-        | Fact::ModelTested(_)
         | Fact::BracketOpened { .. }
         | Fact::TrialCreated { .. }
         | Fact::ConfirmationCreated { .. }
-        | Fact::SegmentStarted { .. }
-        | Fact::SegmentPreempted { .. }
         | Fact::SegmentStopped { .. }
-        | Fact::TrialPromoted { .. }
-        | Fact::TrialPruned { .. }
         | Fact::TrialCompleted { .. }
         | Fact::TrialStopped { .. }
         | Fact::TrialRetried { .. }
-        | Fact::StudyPaused(_)
-        | Fact::StudyFinished { .. } => Verbosity::Usual,
+        | Fact::StudyPaused(_) => (Verbosity::Usual, Style::Plain),
     }
 }
 
-/// Whether trials are compared by a report, or it ends its trial. Of a single training the reports are all that there is to see.
+/// Whether trials are compared by a report, or it ends its trial in good order. Of a single training the reports are all that there is
+/// to see.
 fn is_compared(study: &Study, report: &Reported) -> bool {
-    study.spec().trials == 1
-        || report.last
-        || study.diverges(report)
-        || study.spec().policy.rungs().contains(&report.resource)
-}
-
-/// How the line for a record looks.
-pub(super) fn style(study: &Study, fact: &Fact) -> Style {
-    match fact {
-        Fact::SegmentFailed { .. } | Fact::CheckpointLost { .. } => Style::Warning,
-        Fact::Reported(report) if study.diverges(report) => Style::Warning,
-        Fact::TrialPromoted { .. } => Style::Done,
-        Fact::StudyFinished { .. } | Fact::ModelTested(_) => Style::Bold,
-        Fact::SegmentStarted { .. } | Fact::SegmentPreempted { .. } | Fact::TrialPruned { .. } => Style::Dim,
-        Fact::Reported(_)
-        | Fact::StudyCreated { .. }
-        | Fact::EarlierStudy(_)
-        | Fact::EarlierResult(_)
-        | Fact::SchedulerStarted { .. }
-        | Fact::SchedulerStopped
-        | Fact::TrialsRaised { .. }
-        | Fact::ConfirmationRaised { .. }
-        | Fact::StopChanged { .. }
-        | Fact::SearchHeld
-        | Fact::SearchReleased
-        | Fact::Enqueued { .. }
-        | Fact::LimitReached { .. }
-        | Fact::BaselineMeasured(_)
-        | Fact::BracketOpened { .. }
-        | Fact::TrialCreated { .. }
-        | Fact::ConfirmationCreated { .. }
-        | Fact::SegmentStopped { .. }
-        | Fact::TrialCompleted { .. }
-        | Fact::TrialStopped { .. }
-        | Fact::TrialRetried { .. }
-        | Fact::StudyPaused(_) => Style::Plain,
-    }
+    study.spec().trials == 1 || report.last || study.spec().policy.rungs().contains(&report.resource)
 }
 
 /// A loss and metrics, each with its name, as far as there is room for them.

@@ -270,7 +270,7 @@ impl Observer for Progress {
         self.standing = None;
         let mut lines = Vec::new();
         for record in records {
-            let (style, least) = (events::style(study, &record.fact), events::least(study, &record.fact));
+            let (least, style) = events::manner(study, &record.fact);
             if let Some(text) = events::text(study, &record.fact).filter(|_| least <= self.verbosity) {
                 lines.push(self.line(record.at, style, &text));
             }
