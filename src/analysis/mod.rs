@@ -5,6 +5,7 @@ pub mod diagnosis;
 mod explanation;
 mod importance;
 mod overview;
+mod pace_model;
 mod paces;
 mod remaining;
 mod rungs;
@@ -14,6 +15,7 @@ pub use comparison::{Apart, Comparable, SharedInput, apart, comparable, shared_i
 pub use explanation::{Decided, Drawing, Explainer, Explanation, First, Happened, Opening, Outcome, Step};
 pub use importance::{Importance, Importances, importance};
 pub use overview::Overview;
+pub use pace_model::{PaceModel, most_different_first};
 pub use remaining::remaining_ms;
 pub use rungs::{Foresight, foresight};
 pub use segments::{Ending, Run, Segment, Segments};

@@ -26,7 +26,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn work(&self, paces: &Paces<'_>) -> f64 {
+    fn work(&self, paces: &Paces) -> f64 {
         self.under_way.iter().sum::<f64>() + self.to_come as f64 * self.step * paces.mean()
     }
 
@@ -41,7 +41,7 @@ impl Stage {
 
     /// Gives a slot some work: a new trial only if there is room for more than may still come from the rung below, at which so many are
     /// `missing`. Then it is certain that one of those that are there goes on.
-    fn take(&mut self, missing: u64, paces: &Paces<'_>) -> Option<f64> {
+    fn take(&mut self, missing: u64, paces: &Paces) -> Option<f64> {
         let work = self.under_way.pop().or_else(|| {
             let comes = self.to_come > missing;
             comes.then(|| {
@@ -69,7 +69,7 @@ type Position<'p> = &'p dyn Fn(&Trial) -> Option<f64>;
 
 /// The milliseconds that all trials take, one after the other on each slot; `None` if it is not known how many there will be at each
 /// rung.
-fn length(study: &Study, paces: &Paces<'_>, slots: usize, position: Position<'_>) -> Option<f64> {
+fn length(study: &Study, paces: &Paces, slots: usize, position: Position<'_>) -> Option<f64> {
     let spec = study.spec();
     let mut brackets = search(study, paces, position)?;
     brackets.push(vec![confirmation(study, paces, position)]);
@@ -94,7 +94,7 @@ struct Plan<'p> {
     over: usize,
     /// How many may be under way at once.
     together: usize,
-    paces: &'p Paces<'p>,
+    paces: &'p Paces,
 }
 
 impl Plan<'_> {
@@ -159,7 +159,7 @@ impl Plan<'_> {
 }
 
 /// The stages of each bracket that is open or planned.
-fn search(study: &Study, paces: &Paces<'_>, position: Position<'_>) -> Option<Vec<Vec<Stage>>> {
+fn search(study: &Study, paces: &Paces, position: Position<'_>) -> Option<Vec<Vec<Stage>>> {
     let plan = study.planned_brackets()?;
     let eta = study.spec().policy.eta();
     let stages = plan.iter().map(|(rungs, trials)| {
@@ -227,7 +227,7 @@ fn foresee(stages: &mut [Stage], candidates: &mut [Candidate]) {
     }
 }
 
-fn confirmation(study: &Study, paces: &Paces<'_>, position: Position<'_>) -> Stage {
+fn confirmation(study: &Study, paces: &Paces, position: Position<'_>) -> Stage {
     let confirming = || study.trials().iter().filter(|trial| trial.confirms().is_some());
     let step = study.spec().policy.max_resource as f64;
     let left =
@@ -244,7 +244,7 @@ fn position(
     study: &Study,
     trial: &Trial,
     now: Timestamp,
-    paces: &Paces<'_>,
+    paces: &Paces,
     at: &dyn Fn(TrialId) -> Option<f64>,
 ) -> Option<f64> {
     match trial.state {

@@ -5,7 +5,7 @@ use hpo_data::Report;
 use super::CliError;
 use crate::executor::{ExamineError, examine};
 use crate::study_file::{self, StudyFile};
-use crate::view::notify;
+use crate::view::{Verbosity, notify};
 
 /// Files of which nothing is wrong.
 #[derive(Debug)]
@@ -40,5 +40,18 @@ pub(super) fn check_files(file: &StudyFile) -> Result<Checked, CliError> {
     match unexamined {
         Some(broken @ ExamineError::Broken { .. }) => Err(CliError::Failed(broken.to_string())),
         unexamined => Ok(Checked { data, unexamined }),
+    }
+}
+
+/// Prints what data the embedding trainer will use.
+pub(super) fn tell_data(report: Option<Report>, verbosity: Verbosity) {
+    match report {
+        Some(report) if verbosity == Verbosity::Quiet => {
+            for warning in report.all_warnings() {
+                notify(&format!("warning: {warning}"));
+            }
+        }
+        Some(report) => notify(&report.to_string()),
+        None => {}
     }
 }

@@ -3,14 +3,16 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use hpo_data::{Kind, Report};
+use hpo_data::Kind;
 
-use super::checked::check_files;
+use super::CliError;
+use super::checked::tell_data;
+use super::dry_run::dry_run;
 use super::from::EarlierStudy;
-use super::machines::{Machines, Needs, seen};
+use super::machines::Machines;
+use super::prepared::{Before, Prepared};
 use super::run::{self, Private, SlotArguments};
 use super::study::Studies;
-use super::{CliError, limits, origin, same};
 use crate::clock::now;
 use crate::devices::SlotSettings;
 use crate::shell::{about, path_word};
@@ -33,6 +35,14 @@ pub(super) struct Search {
     /// configurations come first. It is given by its name, its directory or its file
     #[arg(long, value_name = "STUDY")]
     from: Option<PathBuf>,
+
+    /// Create no study, but time a few steps, and print what the search would take: trials, time, memory and disk
+    #[arg(long, conflicts_with = "dashboard")]
+    dry_run: bool,
+
+    /// Print what a dry run finds as JSON
+    #[arg(long, requires = "dry_run")]
+    json: bool,
 
     #[command(flatten)]
     slots: SlotArguments,
@@ -67,7 +77,10 @@ impl Search {
         let from = from
             .map(|named| EarlierStudy::find(studies, named, &directory))
             .transpose()?;
-        search(&file, directory, from, &self.slots, &again).map(drop)
+        match self.dry_run {
+            true => dry_run(&file, &directory, from, &self.slots, self.json),
+            false => search(&file, directory, from, &self.slots, &again).map(drop),
+        }
     }
 }
 
@@ -82,35 +95,28 @@ pub(super) fn search(
 ) -> Result<StudyDirectory, CliError> {
     let _private = Private::new();
     let settings = arguments.over(&file.slots)?;
-    let mut changed = None;
-    if directory.root().exists() {
-        let reader = StudyReader::open(directory.clone())?;
-        let recorded = reader.study().spec();
-        let threads = file.slots.threads_per_trial.unwrap_or(recorded.threads);
-        let wanted = file.study.spec(threads, recorded.policy.parallel_brackets);
-        let is_from = |trainer| from.iter().try_for_each(|from| from.check(&reader)).map(|()| trainer);
-        match same::check(&reader, &wanted, file).and_then(is_from) {
-            Err(error) if reader.study().has_trained() => return Err(error),
-            // To begin it anew would lose what it knows.
-            Err(error) if from.is_none() && reader.study().earlier().is_some() => return Err(error),
-            Err(error) => changed = Some(error),
-            Ok(_) if reader.study().is_over() && wanted.limits() == reader.study().filed_limits() => {
-                run::print_finished(&reader)?;
-                return Ok(directory);
-            }
-            Ok(_) if still_halted(reader.study(), &wanted) => {
-                run::print_finished(&reader)?;
-                return Ok(directory);
-            }
-            Ok(trainer) => {
-                // Its base models are those that were examined.
-                tell_data(study_file::check_files(file, |_| Vec::new())?, arguments.verbosity());
-                let around = arguments.around(file.notify.as_ref(), again);
-                run::go_on(&directory, reader, &trainer, &settings, Some(wanted.limits()), around)?;
-                return Ok(directory);
-            }
+    let changed = match Before::find(file, &directory, from.as_ref())? {
+        Before::Nothing => None,
+        Before::Untrained(changed) => Some(changed),
+        Before::Same { reader, wanted, .. }
+            if reader.study().is_over() && wanted.limits() == reader.study().filed_limits()
+                || still_halted(reader.study(), &wanted) =>
+        {
+            run::print_finished(&reader)?;
+            return Ok(directory);
         }
-    }
+        Before::Same {
+            reader,
+            wanted,
+            trainer,
+        } => {
+            // Its base models are those that were examined.
+            tell_data(study_file::check_files(file, |_| Vec::new())?, arguments.verbosity());
+            let around = arguments.around(file.notify.as_ref(), again);
+            run::go_on(&directory, *reader, &trainer, &settings, Some(wanted.limits()), around)?;
+            return Ok(directory);
+        }
+    };
     let (trainer, machines) = create(
         file,
         &directory,
@@ -144,45 +150,18 @@ pub(super) fn create(
     verbosity: Verbosity,
     begin: impl FnOnce(&StudySpec, &Origin, Option<Kind>) -> Result<Vec<Fact>, CliError>,
 ) -> Result<(Trainer, Machines), CliError> {
-    // Without the trainer none could be started, and one of another release is reported when it is.
-    let data = check_files(file)?.data;
-    check_names(file, directory)?;
-    let origin = origin::of(file, directory)?;
-    let needs = Needs {
-        seen: seen(directory),
-        name: &file.study.name,
-        trainer: &file.study.trainer,
-        origin: Some(&origin),
-    };
-    let machines = Machines::find(settings, &needs)?;
-    let slots = machines.slots(None)?;
-    limits::Needs::of_search(slots.len()).check()?;
-    let threads = slots.first().map_or(1, |slot| slot.threads);
-    let spec = file.study.spec(threads, file.study.brackets_for(slots.len()));
-    run::program(&spec, &spec.trainer, directory, machines.has_this())?;
+    let Prepared {
+        data,
+        origin,
+        machines,
+        spec,
+        ..
+    } = Prepared::of(file, directory, settings)?;
     let facts = begin(&spec, &origin, data.as_ref().map(|report| report.kind))?;
     store::create(directory, &spec, &file.text, Some(origin), facts, now())?;
     tell_data(data, verbosity);
     study_file::script_notes(file).iter().for_each(|note| notify(note));
     Ok((spec.trainer, machines))
-}
-
-/// Checks that the paths that workers are told can be written in their protocol, which is JSON.
-fn check_names(file: &StudyFile, directory: &StudyDirectory) -> Result<(), CliError> {
-    let of_study = std::path::absolute(directory.root()).unwrap_or_else(|_| directory.root().to_owned());
-    for (path, help) in [
-        (file.absolute_path(), "rename its directories, or put it elsewhere"),
-        (of_study, "name another directory for studies with --studies"),
-    ] {
-        if path.to_str().is_none() {
-            let message = format!(
-                "the path {} is not UTF-8, so that workers can't be told it",
-                path.display()
-            );
-            return Err(CliError::usage(message, help));
-        }
-    }
-    Ok(())
 }
 
 /// Whether a limit has ended the study, and all limits are what they were.
@@ -211,17 +190,4 @@ fn forget(directory: &StudyDirectory, changed: CliError) -> Result<(), CliError>
         directory.name()
     ));
     Ok(())
-}
-
-/// Prints what data the embedding trainer will use.
-fn tell_data(report: Option<Report>, verbosity: Verbosity) {
-    match report {
-        Some(report) if verbosity == Verbosity::Quiet => {
-            for warning in report.all_warnings() {
-                notify(&format!("warning: {warning}"));
-            }
-        }
-        Some(report) => notify(&report.to_string()),
-        None => {}
-    }
 }

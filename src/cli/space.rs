@@ -12,7 +12,7 @@ use super::machines::{self, Machines};
 use super::study::{print, print_json};
 use crate::clock::now;
 use crate::ids::SlotId;
-use crate::study::{Event, Study};
+use crate::study::{Event, Study, StudySpec, Trial};
 use crate::study_file::{self, StudyFile};
 use crate::view::{self, notify};
 
@@ -54,7 +54,7 @@ impl Space {
         checked.tell_unexamined();
         study_file::script_notes(&file).iter().for_each(|note| notify(note));
         let study = &file.study;
-        let samples = first(&file)?;
+        let samples = samples(&file)?;
         if check.json {
             return print_json(&json!({
                 "study": study.name,
@@ -70,7 +70,7 @@ impl Space {
 
 /// The configurations with which the search of a file begins on this machine, before there is any result. Other machines that it names
 /// are not looked at.
-fn first(file: &StudyFile) -> Result<Vec<Values>, CliError> {
+fn samples(file: &StudyFile) -> Result<Vec<Values>, CliError> {
     let slots = Machines::assumed(&file.slots).slots(None)?;
     let threads = slots.first().map_or(1, |slot| slot.threads);
     let spec = file.study.spec(threads, file.study.brackets_for(slots.len()));
@@ -80,6 +80,14 @@ fn first(file: &StudyFile) -> Result<Vec<Values>, CliError> {
         true => slots.len().min(SAMPLES),
         false => SAMPLES,
     };
+    Ok(first(spec, idle, SAMPLES)
+        .into_iter()
+        .map(|trial| trial.parameters)
+        .collect())
+}
+
+/// The trials, at most so many, that are there once so many slots have nothing to do, before there is any result.
+pub(super) fn first(spec: StudySpec, idle: usize, most: usize) -> Vec<Trial> {
     let mut study = Study::new(spec);
     let opened = Event::Opened {
         process: std::process::id(),
@@ -92,6 +100,5 @@ fn first(file: &StudyFile) -> Result<Vec<Values>, CliError> {
     for event in [opened, idle] {
         study.handle(now(), event);
     }
-    let first = study.trials().iter().take(SAMPLES);
-    Ok(first.map(|trial| trial.parameters.clone()).collect())
+    study.trials().iter().take(most).cloned().collect()
 }

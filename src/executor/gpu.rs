@@ -20,6 +20,28 @@ impl Gpu {
     pub(super) const VISIBLE: &str = "CUDA_VISIBLE_DEVICES";
 }
 
+/// The memory of a GPU, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct GpuMemory {
+    /// What all processes together have of it.
+    pub used: u64,
+    /// All of it.
+    pub total: u64,
+}
+
+impl GpuMemory {
+    /// That of a GPU of this machine, as it is now; none if the driver does not say.
+    pub fn of(gpu: &Gpu) -> Option<Self> {
+        let memory = Nvml::init()
+            .and_then(|driver| driver.device_by_uuid(gpu.uuid.as_str())?.memory_info())
+            .ok()?;
+        Some(Self {
+            used: memory.used,
+            total: memory.total,
+        })
+    }
+}
+
 /// What NVML is asked for; a test answers in its place.
 pub(super) trait GpuDriver {
     /// How many GPUs there are.

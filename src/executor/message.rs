@@ -195,7 +195,8 @@ fn message(json: &[u8], mut value: Value) -> Result<FromWorker, Failure> {
         | FromWorker::Done { .. }
         | FromWorker::Stopped { .. }
         | FromWorker::Remark { .. }
-        | FromWorker::Failed { .. } => {}
+        | FromWorker::Failed { .. }
+        | FromWorker::Measured { .. } => {}
     }
     Ok(message)
 }

@@ -9,6 +9,7 @@ mod gpu;
 mod launcher;
 mod liveness;
 mod log;
+mod measure;
 mod message;
 mod news;
 mod program;
@@ -20,12 +21,13 @@ mod supervisor;
 mod worker;
 
 pub use examine::{ExamineError, examine};
-pub use gpu::Gpu;
+pub use gpu::{Gpu, GpuMemory};
 pub use launcher::{
     CommandLauncher, Exit, ExitKind, Launch, LaunchError, Launched, Launcher, Leaving, Leftovers, LocalLauncher, Look,
     Place, Purpose, RunningWorker, Seek, SlurmError, SlurmLauncher, Unfit, Wait, step, would_take,
 };
-pub use news::{News, Order, SegmentSpec, SlotNews};
+pub use measure::{Measured, Measurements, Measuring, Unmeasured};
+pub use news::{MeasureSpec, News, Order, SegmentSpec, SlotNews};
 pub use program::{Inspection, Own, Program, SCRIPT_WORKER};
 pub use single_export::{ExportError, export_model};
 pub use slot_health::SlotHealth;

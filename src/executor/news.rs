@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::{Evaluated, Feature, Run, Unit, Values};
+use hpo_protocol::{Cost, Evaluated, Feature, Run, Unit, Values};
 
 use crate::ids::{SegmentId, SlotId, TrialId};
 use crate::study::{Checkpoint, Event, TestResults};
@@ -14,6 +14,8 @@ pub enum Order {
     Evaluate,
     /// Train a segment.
     Run(SegmentSpec),
+    /// Find out what a segment would cost.
+    Measure(MeasureSpec),
     /// End the running segment before its time.
     Stop {
         /// The segment.
@@ -76,6 +78,15 @@ impl SegmentSpec {
     }
 }
 
+/// The first segment of a trial, of which a little is trained to find out what it costs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MeasureSpec {
+    /// The segment.
+    pub segment: SegmentSpec,
+    /// How many seconds of training are enough.
+    pub seconds: f64,
+}
+
 /// News of a slot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SlotNews {
@@ -120,6 +131,20 @@ pub enum News {
         message: String,
         /// Whether that can't be the doing of what it was given.
         excused: bool,
+    },
+    /// What a segment costs was measured.
+    Measured {
+        /// The segment.
+        segment: SegmentId,
+        /// What it costs.
+        cost: Cost,
+    },
+    /// It was not: the segment can't be trained.
+    MeasureFailed {
+        /// The segment.
+        segment: SegmentId,
+        /// Why not, for the user.
+        message: String,
     },
     /// The model was written.
     Exported {

@@ -77,6 +77,7 @@ async fn follow(
             News::ExportFailed { message, .. } | News::Disconnected { message, .. } | News::Fatal { message } => {
                 return Err(ExportError::Failed(message));
             }
+            News::Measured { .. } | News::MeasureFailed { .. } => {}
             News::Happened(_) | News::Progress { .. } | News::NoSpace { .. } | News::Remark { .. } => {}
         }
     }

@@ -316,7 +316,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                 self.remark(&about, &text);
                 None
             }
-            News::Fatal { .. } => None,
+            News::Measured { .. } | News::MeasureFailed { .. } | News::Fatal { .. } => None,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::export::Card;
 use crate::ids::{SlotId, Timestamp, TrialId};
 use crate::scheduler::{Clock, Observer, Slots, Storage, Waiting};
 use crate::store::CommitError;
-use crate::study::{Record, Study};
+use crate::study::{Fact, Record, Study};
 
 /// The slots of a simulated study.
 pub(super) struct VirtualSlots(pub Rc<RefCell<World>>);
@@ -31,7 +31,7 @@ impl Slots for VirtualSlots {
         match order {
             Order::Run(segment) => world.start(slot, &segment),
             Order::Stop { save, .. } => world.stop(slot, save),
-            Order::Replace | Order::Evaluate | Order::Export { .. } => {}
+            Order::Replace | Order::Evaluate | Order::Measure(_) | Order::Export { .. } => {}
         }
     }
 
@@ -48,15 +48,26 @@ impl Slots for VirtualSlots {
     async fn end(&mut self, _: bool) {}
 }
 
-/// Keeps nothing: a simulated study is never resumed.
-pub(super) struct Memory;
+/// Keeps nothing, as a simulated study is never resumed, but counts the checkpoints that would be kept.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    kept: usize,
+    /// How many there were at most.
+    pub most: usize,
+}
 
 impl Storage for Memory {
-    async fn commit(&mut self, _: &Study, _: &[Record], _: Waiting<'_>) -> Result<(), CommitError> {
+    async fn commit(&mut self, _: &Study, records: &[Record], _: Waiting<'_>) -> Result<(), CommitError> {
+        let saved =
+            |record: &&Record| matches!(&record.fact, Fact::Reported(reported) if reported.checkpoint.is_some());
+        self.kept += records.iter().filter(saved).count();
+        self.most = self.most.max(self.kept);
         Ok(())
     }
 
-    async fn delete(&mut self, _: Vec<String>) {}
+    async fn delete(&mut self, files: Vec<String>) {
+        self.kept -= files.len().min(self.kept);
+    }
 
     fn sweep(&mut self, _: &Study, _: Option<TrialId>) {}
 

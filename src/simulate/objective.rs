@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hpo_protocol::Values;
 
+use super::foreseen::{Costs, CostsCurve, Winners};
 use super::formula::{Formula, FormulaCurve, Missing};
 use super::table::{MeasuredCurve, Table};
 
@@ -14,6 +15,8 @@ pub enum Objective {
     Formula(Formula),
     /// As measured.
     Table(Arc<Table>),
+    /// Flat, at what is not known: only what trials cost is.
+    Costs(Arc<Costs>, Winners),
 }
 
 /// A configuration's curve, ready to be read.
@@ -21,6 +24,7 @@ pub enum Objective {
 pub(super) enum Curve {
     Formula(FormulaCurve),
     Measured(MeasuredCurve),
+    Costs(CostsCurve),
 }
 
 /// Seconds that an epoch takes if it was not measured.
@@ -36,6 +40,7 @@ impl Objective {
         Ok(match self {
             Self::Formula(formula) => Curve::Formula(formula.curve(configuration, seed)?),
             Self::Table(table) => Curve::Measured(Table::curve(table, configuration, seed)),
+            Self::Costs(costs, winners) => Curve::Costs(Costs::curve(costs, *winners, configuration, seed)),
         })
     }
 }
@@ -45,7 +50,7 @@ impl Curve {
     pub fn with_noise_of(self, seed: u64) -> Self {
         match self {
             Self::Formula(curve) => Self::Formula(curve.with_noise_of(seed)),
-            Self::Measured(_) => self,
+            Self::Measured(_) | Self::Costs(_) => self,
         }
     }
 
@@ -55,6 +60,7 @@ impl Curve {
         match self {
             Self::Formula(curve) => curve.loss(resource, t),
             Self::Measured(curve) => curve.cost(resource),
+            Self::Costs(curve) => curve.cost,
         }
     }
 
@@ -64,13 +70,14 @@ impl Curve {
         match self {
             Self::Formula(curve) => curve.regret(),
             Self::Measured(curve) => curve.regret(),
+            Self::Costs(_) => 0.0,
         }
     }
 
     /// How long an epoch takes, in seconds.
     pub fn seconds(&self) -> f64 {
         match self {
-            Self::Formula(_) => SECONDS,
+            Self::Formula(_) | Self::Costs(_) => SECONDS,
             Self::Measured(curve) => curve.seconds().unwrap_or(SECONDS),
         }
     }

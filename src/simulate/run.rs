@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::edge::{Best, Memory, VirtualClock, VirtualSlots};
+use super::foreseen::{Costs, Foreseen, Winners};
 use super::formula::Missing;
+use super::objective::Objective;
 use super::world::{Conditions, Moment, World};
 use crate::scheduler::{self, Cancellation, Ended, Job, Observer};
 use crate::study::{Study, StudySpec};
@@ -72,6 +74,30 @@ pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, Mi
     })
 }
 
+/// What a study takes if configurations cost what was measured: how long, and what else.
+pub fn foresee(spec: StudySpec, costs: &Arc<Costs>, winners: Winners) -> Foreseen {
+    let conditions = Conditions {
+        objective: Objective::Costs(Arc::clone(costs), winners),
+        slots: costs.of_slot.len() as u32,
+        seed: 0,
+        failures: 0.0,
+        outages: 0.0,
+        spread: 0.0,
+        budget: None,
+    };
+    let (world, ended) = run(spec, conditions, Best);
+    let Some(Ended { study, storage, .. }) = ended else {
+        unreachable!("virtual slots have news as long as there is work");
+    };
+    let world = world.borrow();
+    Foreseen {
+        seconds: world.now as f64 / 1000.0,
+        trials: study.search_trials().count() as u64,
+        resource: world.resource,
+        checkpoints: storage.most,
+    }
+}
+
 /// Runs a study in a world, watched by what `observer` makes for it; nothing has ended if the loop was left waiting.
 fn run<O: Observer>(
     spec: StudySpec,
@@ -84,7 +110,7 @@ fn run<O: Observer>(
     let job = Job {
         study: Study::new(spec),
         slots: VirtualSlots(world.clone()),
-        storage: Memory,
+        storage: Memory::default(),
         clock: VirtualClock(world.clone()),
     };
     let mut observer = observer(world.clone());
@@ -121,7 +147,7 @@ mod tests {
     use super::*;
     use crate::analysis::remaining_ms;
     use crate::ids::Timestamp;
-    use crate::simulate::{Formula, Objective, Table};
+    use crate::simulate::{Formula, Table};
     use crate::study::Record;
     use crate::study_file::parse;
 

@@ -8,6 +8,7 @@ use hpo_protocol::Unit;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::foreseen::Stretch;
 use super::formula::{END, Missing};
 use super::objective::{Curve, Objective};
 use crate::executor::{News, SegmentSpec, SlotNews};
@@ -66,6 +67,7 @@ enum Mishap {
 #[derive(Debug, Clone)]
 pub(super) struct Segment {
     id: SegmentId,
+    from: u64,
     at: u64,
     to: u64,
     pub began: u64,
@@ -172,6 +174,7 @@ impl World {
         let epoch = self.curves.get(&trial).map_or(0.0, |curve| 1000.0 * curve.seconds());
         let segment = Segment {
             id: run.segment,
+            from,
             at: from,
             to,
             began: self.now,
@@ -234,7 +237,21 @@ impl World {
     /// Schedules a segment's next report.
     fn schedule(&mut self, slot: SlotId, number: u64, segment: &Segment) {
         let next = self.policy.next_report(segment.at, segment.to);
-        let due = self.now + (segment.epoch * (self.epochs(next) - self.epochs(segment.at))) as u64;
+        let ms = match self.curves.get(&segment.id.trial) {
+            Some(Curve::Costs(curve)) => {
+                let stretch = Stretch {
+                    resource: next - segment.at,
+                    begins: segment.at == segment.from,
+                    ends: next == segment.to,
+                    is_last: next == self.policy.max_resource,
+                };
+                1000.0 * curve.seconds(slot, stretch)
+            }
+            Some(Curve::Formula(_) | Curve::Measured(_)) | None => {
+                segment.epoch * (self.epochs(next) - self.epochs(segment.at))
+            }
+        };
+        let due = self.now + ms as u64;
         self.due.push(Reverse((due, slot, number)));
     }
 

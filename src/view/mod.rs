@@ -5,6 +5,7 @@ mod columns;
 mod comparison;
 mod confirmation;
 pub mod doctor;
+pub mod dry_run;
 mod earlier;
 mod examination;
 mod explanation;

@@ -7,6 +7,7 @@ mod commands;
 mod confirmation;
 mod dashboard;
 mod diagnosis;
+mod dry_run;
 mod embedding;
 mod end_to_end;
 mod evaluation;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hpo_protocol::{Baseline, Feature, FromWorker, Measurement, Metrics, VERSION};
+use hpo_protocol::{Baseline, Cost, Feature, FromWorker, Measurement, Metrics, VERSION};
 use tokio::time::Instant;
 
 use super::remarks::Awaited;
@@ -79,6 +79,7 @@ impl Supervisor {
                 Ok(())
             }
             FromWorker::Failed { segment, message } => self.failed(segment, &message),
+            FromWorker::Measured { segment, cost } => self.measured(worker, segment, cost).await,
             FromWorker::Exported {
                 directory,
                 test,
@@ -229,10 +230,19 @@ impl Supervisor {
 
     /// The worker is replaced: it may hold memory still, or a device that no longer works.
     fn failed(&mut self, segment: SegmentId, message: &str) -> Result<(), End> {
-        match self.training(segment) {
-            Some(_) => Err(End::Replaced(Failure::Trainer(shown(message)))),
-            None => Ok(()),
+        match self.is_at(&Task::Measuring(segment)) || self.training(segment).is_some() {
+            true => Err(End::Replaced(Failure::Trainer(shown(message)))),
+            false => Ok(()),
         }
+    }
+
+    async fn measured(&mut self, worker: &Attended, segment: SegmentId, cost: Cost) -> Result<(), End> {
+        if !self.is_at(&Task::Measuring(segment)) {
+            return Err(out_of_turn("measured"));
+        }
+        self.report(News::Measured { segment, cost }).await;
+        self.report_idle(worker).await;
+        Ok(())
     }
 
     async fn exported(

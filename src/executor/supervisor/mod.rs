@@ -229,6 +229,10 @@ impl Supervisor {
         self.state = State::Starting(next);
         match lost {
             Some(Task::Training(training)) => self.report_failure(training.segment, failure, printed).await,
+            Some(Task::Measuring(segment)) => {
+                let message = format!("{failure}{printed}");
+                self.report(News::MeasureFailed { segment, message }).await;
+            }
             Some(Task::Exporting(_)) => {
                 let message = format!("{failure}{printed}");
                 self.report(News::ExportFailed { message, again: true }).await;

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use hpo_protocol::{Evaluated, Feature, ToWorker};
+use hpo_protocol::{Evaluated, Feature, Measure, ToWorker};
 
 use super::remarks::Awaited;
 use super::state::{Next, State, Task, Training, Work};
 use super::{Attended, End, Supervisor, blocking};
 use crate::executor::checkpoint;
 use crate::executor::failure::Failure;
-use crate::executor::news::{News, Order, SegmentSpec};
+use crate::executor::news::{MeasureSpec, News, Order, SegmentSpec};
 use crate::ids::SegmentId;
 use crate::store::StudyDirectory;
 use crate::study::{Checkpoint, Event};
@@ -19,6 +19,7 @@ impl Supervisor {
         match order {
             Order::Evaluate => self.accept(worker, Work::Evaluate).await,
             Order::Run(spec) => self.accept(worker, Work::Train(spec)).await,
+            Order::Measure(spec) => self.accept(worker, Work::Measure(spec)).await,
             Order::Export {
                 checkpoint,
                 directory,
@@ -59,6 +60,7 @@ impl Supervisor {
                 worker.send(&ToWorker::Evaluate)
             }
             Work::Train(spec) => self.train(worker, spec, unanswered).await,
+            Work::Measure(spec) => self.measure(worker, spec, unanswered).await,
             Work::Export {
                 checkpoint,
                 directory,
@@ -101,6 +103,27 @@ impl Supervisor {
             false => Awaited::Report(segment.trial).starting_now(),
         };
         worker.send(&ToWorker::Run(spec.message(file, directory)))
+    }
+
+    async fn measure(&mut self, worker: &Attended, spec: MeasureSpec, unanswered: Option<Work>) -> Result<(), End> {
+        let MeasureSpec { segment, seconds } = spec;
+        // Several slots may measure the same one.
+        let own = self.checkpoints.join(format!("slot-{}", self.slot.id));
+        let directory = own.clone();
+        let made =
+            blocking(move || std::fs::create_dir_all(&own).map_err(|source| Failure::directory(own, source))).await;
+        if let Err(failure) = made {
+            let (segment, message) = (segment.segment, failure.to_string());
+            self.report(News::MeasureFailed { segment, message }).await;
+            self.report_idle(worker).await;
+            return Ok(());
+        }
+        self.state = State::Busy {
+            task: Task::Measuring(segment.segment),
+            unanswered,
+        };
+        let run = segment.message(None, directory);
+        worker.send(&ToWorker::Measure(Measure { run, seconds }))
     }
 
     async fn export(

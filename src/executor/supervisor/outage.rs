@@ -71,7 +71,7 @@ impl Supervisor {
                     match order {
                         // It was given before the scheduler knew.
                         Order::Run(spec) => self.hand_back(Some(spec.segment), why, true).await,
-                        Order::Evaluate | Order::Export { .. } => self.hand_back(None, why, true).await,
+                        Order::Evaluate | Order::Measure(_) | Order::Export { .. } => self.hand_back(None, why, true).await,
                         Order::Stop { .. } | Order::Replace => {}
                     }
                 }
@@ -112,10 +112,12 @@ fn given(state: &State) -> Option<SegmentId> {
             task: Task::Training(training),
             ..
         } => Some(training.segment),
-        State::Starting(Next::Announce | Next::Wait | Next::Begin(Work::Evaluate | Work::Export { .. }))
+        State::Starting(
+            Next::Announce | Next::Wait | Next::Begin(Work::Evaluate | Work::Measure(_) | Work::Export { .. }),
+        )
         | State::Idle
         | State::Busy {
-            task: Task::Evaluating | Task::Exporting(_),
+            task: Task::Evaluating | Task::Measuring(_) | Task::Exporting(_),
             ..
         } => None,
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hpo_protocol::{Evaluated, Feature};
 use tokio::time::Instant;
 
-use crate::executor::news::SegmentSpec;
+use crate::executor::news::{MeasureSpec, SegmentSpec};
 use crate::ids::SegmentId;
 use crate::study::Checkpoint;
 
@@ -25,6 +25,7 @@ const WORK: Duration = Duration::from_secs(30 * 60);
 pub(super) enum Work {
     Evaluate,
     Train(SegmentSpec),
+    Measure(MeasureSpec),
     Export {
         checkpoint: Checkpoint,
         directory: PathBuf,
@@ -66,6 +67,8 @@ pub(super) enum Task {
     Evaluating,
     /// It writes a model to this directory.
     Exporting(PathBuf),
+    /// It finds out what this segment would cost.
+    Measuring(SegmentId),
     /// It trains a segment.
     Training(Training),
 }

@@ -362,7 +362,7 @@ impl Slots for MemorySlots {
             Order::Run(spec) => world.start(slot, &spec),
             Order::Stop { segment, save } => world.stop(slot, segment, save),
             Order::Replace => panic!("these workers keep to the protocol"),
-            Order::Evaluate | Order::Export { .. } => panic!("these workers can only train"),
+            Order::Evaluate | Order::Measure(_) | Order::Export { .. } => panic!("these workers can only train"),
         }
     }
 

@@ -18,6 +18,7 @@ pub mod hex;
 pub mod kept_tokens;
 pub mod layers;
 pub mod loss;
+pub mod measure;
 pub mod model;
 pub mod negatives;
 pub mod optimizer;

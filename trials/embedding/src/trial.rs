@@ -126,6 +126,11 @@ impl<'a> Trial<'a> {
         &self.model
     }
 
+    /// How many tokens of a text it sees.
+    pub fn max_length(&self) -> usize {
+        self.max_length
+    }
+
     /// Its way through the data.
     pub fn course(&self) -> Course {
         self.course
@@ -135,6 +140,27 @@ impl<'a> Trial<'a> {
     pub fn steps(&self) -> u64 {
         let Position { epoch, batch, .. } = self.state.position;
         epoch.saturating_mul(self.course.batches()).saturating_add(batch)
+    }
+
+    /// The tokens of the texts of so many steps of this epoch, from this one on.
+    pub fn tokens(&self, from: u64, count: u64) -> u64 {
+        let size = self.batch_size();
+        let end = |step: u64| (step as usize).saturating_mul(size).min(self.order.len());
+        let rows = self.rows(&self.order[end(from)..end(from.saturating_add(count))]);
+        let tokens = |place| self.shared.train.cut(place, self.max_length).tokens.len() as u64;
+        rows.texts().into_iter().map(tokens).sum()
+    }
+
+    /// These examples, with the negatives that they have in this epoch.
+    fn rows(&self, order: &[usize]) -> Rows {
+        let most = self.identity.parameters.negatives_per_row;
+        let most = most.unwrap_or(Parameters::NEGATIVES_PER_ROW);
+        negatives::drawn(
+            self.shared.train.rows(),
+            order,
+            usize::try_from(most).unwrap_or(usize::MAX),
+            derive(self.identity.seed, NEGATIVES, self.state.position.epoch),
+        )
     }
 
     fn batch_size(&self) -> usize {
@@ -155,14 +181,7 @@ impl<'a> Trial<'a> {
         let size = self.batch_size();
         let from = (position.batch as usize).saturating_mul(size).min(self.order.len());
         let to = from.saturating_add(size).min(self.order.len());
-        let parameters = &self.identity.parameters;
-        let most = parameters.negatives_per_row.unwrap_or(Parameters::NEGATIVES_PER_ROW);
-        let batch = negatives::drawn(
-            self.shared.train.rows(),
-            &self.order[from..to],
-            usize::try_from(most).unwrap_or(usize::MAX),
-            derive(self.identity.seed, NEGATIVES, position.epoch),
-        );
+        let batch = self.rows(&self.order[from..to]);
         let (loss, gradients) = self.gradients(&batch)?;
         let on_cpu = self.shared.base.device == Device::Cpu;
         let known = on_cpu.then(|| loss.f_double_value(&[])).transpose()?;

@@ -9,11 +9,12 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use hpo_protocol::embedding::{Parameters, release};
-use hpo_protocol::{Baseline, Evaluated, Feature, FromWorker, Measurement, Metrics, Run, ToWorker, VERSION};
+use hpo_protocol::{Baseline, Evaluated, Feature, FromWorker, Measurement, Metrics, Run, SegmentId, ToWorker, VERSION};
 
 use crate::checkpoint::Saved;
 use crate::error::{Error, Result};
 use crate::export::{export, name_prompts};
+use crate::measure::measure;
 use crate::model::{Head, Weights, read_prompts};
 use crate::prepare::{Prepared, prepare};
 use crate::segment::{Talk, parameters, segment};
@@ -35,7 +36,12 @@ pub fn serve() -> ! {
     say(&FromWorker::Ready {
         protocol: VERSION,
         trainer: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned(),
-        features: vec![Feature::Evaluate, Feature::Export, Feature::Heartbeats],
+        features: vec![
+            Feature::Evaluate,
+            Feature::Export,
+            Feature::Measure,
+            Feature::Heartbeats,
+        ],
         release: Some(release()),
     });
     loop {
@@ -46,11 +52,14 @@ pub fn serve() -> ! {
                     run: &run,
                 };
                 if let Err(message) = guarded(|| train(&prepared, &run, &mut talk)) {
-                    eprintln!("trial {}: failed: {message}", run.segment.trial);
-                    say(&FromWorker::Failed {
-                        segment: run.segment,
-                        message,
-                    });
+                    failed(run.segment, message);
+                }
+            }
+            ToWorker::Measure(asked) => {
+                let segment = asked.run.segment;
+                match guarded(|| measure(&prepared, &asked)) {
+                    Ok(cost) => say(&FromWorker::Measured { segment, cost }),
+                    Err(message) => failed(segment, message),
                 }
             }
             ToWorker::Evaluate => match guarded(|| evaluate(&prepared)) {
@@ -250,7 +259,11 @@ impl Lines {
                     return Some(*save);
                 }
                 ToWorker::Stop { .. } => {}
-                ToWorker::Start(_) | ToWorker::Evaluate | ToWorker::Run(_) | ToWorker::Export { .. } => {
+                ToWorker::Start(_)
+                | ToWorker::Evaluate
+                | ToWorker::Run(_)
+                | ToWorker::Measure(_)
+                | ToWorker::Export { .. } => {
                     self.early.push_back(line);
                 }
             }
@@ -270,6 +283,11 @@ fn say(line: &FromWorker) {
     {
         exit();
     }
+}
+
+fn failed(segment: SegmentId, message: String) {
+    eprintln!("trial {}: failed: {message}", segment.trial);
+    say(&FromWorker::Failed { segment, message });
 }
 
 fn fatal(message: &str) -> ! {

@@ -20,6 +20,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 #![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
+mod cost;
 pub mod embedding;
 mod ids;
 pub mod lenient;
@@ -30,6 +31,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+pub use cost::{Cost, Measure};
 pub use ids::{SegmentId, TrialId};
 
 /// The version of the protocol spoken here. A worker answers [`ToWorker::Start`] with the version it speaks; the two
@@ -53,6 +55,9 @@ pub enum ToWorker {
     Evaluate,
     /// Train one segment.
     Run(Run),
+    /// Find out what a segment would cost; answered by [`FromWorker::Measured`] or [`FromWorker::Failed`]. Sent only to a worker
+    /// with [`Feature::Measure`].
+    Measure(Measure),
     /// End the running segment before its time; answered by [`FromWorker::Stopped`]. A worker that has ended the
     /// segment in the meantime ignores it.
     Stop {
@@ -188,6 +193,8 @@ pub enum Feature {
     Evaluate,
     /// It answers [`ToWorker::Export`].
     Export,
+    /// It answers [`ToWorker::Measure`].
+    Measure,
     /// While it is at work it gives a sign of life at least every ten minutes: any message, or a line of its log. `hpo`
     /// replaces it if there is none for half an hour.
     Heartbeats,
@@ -286,6 +293,15 @@ pub enum FromWorker {
         /// What happened, for the user.
         message: String,
     },
+    /// The answer to [`ToWorker::Measure`].
+    Measured {
+        /// The segment.
+        #[serde(flatten)]
+        segment: SegmentId,
+        /// What it costs.
+        #[serde(flatten)]
+        cost: Cost,
+    },
     /// The answer to [`ToWorker::Export`].
     Exported {
         /// The directory written.
@@ -312,7 +328,7 @@ fn or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
 
 impl FromWorker {
     /// What `type` can be.
-    pub const TYPES: [&str; 10] = [
+    pub const TYPES: [&str; 11] = [
         "ready",
         "fatal",
         "evaluated",
@@ -322,6 +338,7 @@ impl FromWorker {
         "stopped",
         "remark",
         "failed",
+        "measured",
         "exported",
     ];
 }

@@ -48,9 +48,8 @@ fn serve(events: Receiver<Event>, sender: SyncSender<Event>) -> io::Result<()> {
                 Next::Order
             }
             // A segment that has ended in the meantime is not stopped.
-            Event::Order(ToWorker::Stop { .. } | ToWorker::Start(_) | ToWorker::Evaluate) | Event::Sign(..) => {
-                Next::Order
-            }
+            Event::Order(ToWorker::Stop { .. } | ToWorker::Start(_) | ToWorker::Evaluate | ToWorker::Measure(_))
+            | Event::Sign(..) => Next::Order,
             Event::Closed => Next::End,
         };
         if next == Next::End {

@@ -23,6 +23,7 @@ use crate::error::Result;
 use crate::kept_tokens::KeptTokens;
 use crate::model::{Model, normalise};
 use crate::prompted::{Places, PromptedTexts};
+use crate::tokens::Prompted;
 
 /// Names and values of metrics.
 type Values = Vec<(&'static str, f64)>;
@@ -45,6 +46,19 @@ impl Evaluations {
     pub fn longest_prompt(&self) -> usize {
         let of_each = self.0.iter().map(|evaluation| evaluation.texts.longest_prompt());
         of_each.max().unwrap_or(0)
+    }
+
+    /// The texts, cut to `max_length` tokens, of each evaluation that measures that often: how many there are, and each of them.
+    pub fn texts<'t>(
+        &'t self,
+        every: Every,
+        max_length: usize,
+    ) -> impl Iterator<Item = (usize, impl Fn(u32) -> Prompted<'t>)> {
+        let due = self.0.iter().filter(move |evaluation| evaluation.every == every);
+        due.map(move |evaluation| {
+            let texts = &evaluation.texts;
+            (texts.count(), move |place| texts.cut(place, max_length))
+        })
     }
 
     /// Adds to `metrics` what those evaluations measure of a model that are `due` and not among them yet. Texts are cut to

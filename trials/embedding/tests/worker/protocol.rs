@@ -1,10 +1,11 @@
 //! The worker's answers when something is wrong, and its end.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use crate::study::{Study, Worker, report, triplets, values};
 use crate::tiny_model::tiny_model;
-use hpo_protocol::{Baseline, Evaluated, FromWorker, Metrics, Run, ToWorker};
+use hpo_protocol::{Baseline, Evaluated, FromWorker, Measure, Metrics, Run, ToWorker};
 use hpo_trial_embedding::checkpoint::Saved;
 use hpo_trial_embedding::model;
 use hpo_trial_embedding::model::Base;
@@ -173,6 +174,46 @@ fn a_wrong_checkpoint_or_parameter_fails_the_segment_only() {
     }
     let lines = worker.train(&next(good));
     assert!(matches!(lines.last(), Some(FromWorker::Done { .. })), "{lines:?}");
+}
+
+#[test]
+fn what_a_trial_costs_is_measured_and_nothing_kept() {
+    let study = Study::new("measure");
+    let mut worker = study.worker();
+    let run = study.run("runs", json!({ "batch_size": 8 }), 0, 1, None);
+    let begun = Instant::now();
+    worker.say(&ToWorker::Measure(Measure {
+        run: run.clone(),
+        seconds: 0.2,
+    }));
+    let Some(FromWorker::Measured { segment, cost }) = worker.next() else {
+        panic!("it has not measured");
+    };
+    let took = begun.elapsed().as_secs_f64();
+    assert_eq!(segment, run.segment);
+    assert_eq!(std::fs::read_dir(&run.checkpoints).unwrap().count(), 0);
+    let step = cost.step_seconds.unwrap();
+    // 50 rows in batches of 8.
+    assert!((cost.resource_seconds / step - 7.0).abs() < 1e-6, "{cost:?}");
+    assert!(
+        0.0 < step && step < took && 0.0 < cost.report_seconds && cost.report_seconds < took,
+        "{cost:?}"
+    );
+    assert_eq!(
+        (cost.rung_seconds, cost.end_seconds),
+        (0.0, 0.0),
+        "there are no evaluations"
+    );
+    let lines = worker.train(&run);
+    let written = std::fs::metadata(report(&lines[0]).3).unwrap().len();
+    assert!(written.abs_diff(cost.checkpoint_bytes) < 64, "{written} {cost:?}");
+
+    let wrong = study.run("runs", json!({ "batch_size": 0 }), 0, 1, None);
+    worker.say(&ToWorker::Measure(Measure {
+        run: wrong,
+        seconds: 0.2,
+    }));
+    assert!(matches!(worker.next(), Some(FromWorker::Failed { message, .. }) if message.contains("batch_size")));
 }
 
 #[test]

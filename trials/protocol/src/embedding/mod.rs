@@ -27,6 +27,24 @@ pub const METRICS: &[(&str, &[Kind])] = &[
     ("macro_f1", &[Kind::Labelled]),
 ];
 
+/// The parameters that decide how long training takes, and how much memory.
+pub const COSTLY: &[&str] = &[
+    "model",
+    "prompts",
+    "max_length",
+    "batch_size",
+    "micro_batch_size",
+    "negatives_per_row",
+    "frozen_layers",
+    "freeze_embeddings",
+    "precision",
+    "optimizer",
+    "loss",
+    "synonym_replacement",
+    "token_deletion",
+    "crop",
+];
+
 /// The data of which the answers are ranked.
 const RANKED: &[Kind] = &[Kind::Triplets, Kind::Pairs];
 
