@@ -3,7 +3,7 @@
 use hpo_protocol::Values;
 
 use super::pace_model::PaceModel;
-use crate::study::{Study, Trial};
+use crate::study::{PolicyKind, Study, Trial};
 
 /// A trial's own pace counts as much as what was expected of it once it has trained this resource.
 const TRUSTED: f64 = 0.25;
@@ -11,6 +11,10 @@ const TRUSTED: f64 = 0.25;
 const FITTED: usize = 300;
 /// Of all trials, one in so many, the best ones, are like what a sampler that learns draws next.
 const BEST: usize = 3;
+/// Where one bracket is like the other, so many trials, the last ones that a sampler has drawn by what it has learned, are so still more,
+const LEARNED: usize = 8;
+/// if there are so many.
+const TELLING: usize = 4;
 
 /// Milliseconds that a resource takes, trial by trial, and what it depends on.
 #[derive(Debug, Clone)]
@@ -42,8 +46,13 @@ impl Paces {
             model: PaceModel::fit(&parameters, &known),
         };
         paces.likely = match study.spec().sampler.is_adaptive() {
-            // What it draws next is like the best that it has drawn.
             true => {
+                let learned = drawn_by_learning(study).map(|trial| paces.of_trial(trial));
+                let learned: Vec<f64> = learned.collect();
+                if learned.len() >= TELLING {
+                    paces.likely = learned;
+                    return Some(paces);
+                }
                 let ranked = study.search_trials().filter_map(|trial| Some((trial.best()?.1, trial)));
                 let mut ranked: Vec<(f64, &Trial)> = ranked.collect();
                 ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -87,6 +96,15 @@ impl Paces {
         let place = (share * self.likely.len() as f64) as usize;
         self.likely.get(place).copied().unwrap_or(self.mean)
     }
+}
+
+/// The last trials that a sampler has drawn by what it has learned in the brackets of successive halving, which are alike but for the
+/// first; none of those of Hyperband, of which few count for much.
+fn drawn_by_learning(study: &Study) -> impl Iterator<Item = &Trial> {
+    let alike = matches!(study.spec().policy.kind, PolicyKind::SuccessiveHalving(_));
+    let last = study.trials().iter().rev().filter(move |_| alike);
+    last.filter(|trial| trial.bracket().is_some_and(|bracket| bracket > 0))
+        .take(LEARNED)
 }
 
 /// For how many milliseconds a trial was trained, and over which resource; what it did ahead of a decision counts, even if it is

@@ -274,7 +274,7 @@ mod tests {
             ("hyperband", "random", [0.95, 0.95]),
             ("hyperband", "tpe", [0.95, 0.3]),
             ("successive_halving", "random", [0.8, 0.9]),
-            ("successive_halving", "gaussian_process", [0.95, 0.3]),
+            ("successive_halving", "gaussian_process", [0.95, 0.85]),
             ("none", "random", [0.95, 0.9]),
         ] {
             let unknown = (0.3, Objective::Formula(Formula::Hartmann3), least[0]);
