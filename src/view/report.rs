@@ -399,7 +399,7 @@ fn reports(spec: &StudySpec, trial: &Trial) -> String {
         text += "reports\n";
     }
     let best = trial.best().map(|(resource, _)| resource);
-    for (resource, report) in &trial.reports {
+    for (resource, report) in trial.reports.iter() {
         let loss = match (report.loss, report.cost) {
             (Some(loss), _) => format!("loss {}  ", metric(loss)),
             (None, Some(_)) => String::new(),
