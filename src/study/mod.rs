@@ -8,6 +8,7 @@ mod by_hand;
 mod check;
 mod confirmation;
 mod decide;
+mod demand;
 mod earlier;
 mod event;
 mod fits;
