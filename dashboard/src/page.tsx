@@ -55,7 +55,7 @@ export function StudyPage(): JSX.Element | null {
 function Summary({ study }: { study: Study }): JSX.Element {
     const { wire, best } = study;
     const { unit } = wire;
-    const full = wire.resource_full > 0 && wire.resource_trained > 0 ? 1 - wire.resource_trained / wire.resource_full : 0;
+    const saved = study.saved;
     return (
         <header class="summary">
             <div class="line">
@@ -71,7 +71,7 @@ function Summary({ study }: { study: Study }): JSX.Element {
                     <dd>{best ? <><strong>{short(best.value)}</strong> <button type="button" class="link" onClick={() => openTrial(best.id)}>trial {best.id}</button></> : "none yet"}</dd>
                 </div>
                 <div><dt>untrained</dt><dd>{short(study.untrained)}</dd></div>
-                <div><dt>trained</dt><dd>{count(wire.resource_trained, unit.one, unit.many)}{full > 0.005 ? <span class="faint"> {Math.round(100 * full)} % less than all trials in full</span> : ""}</dd></div>
+                <div><dt>trained</dt><dd>{count(wire.resource_trained, unit.one, unit.many)}{saved > 0.005 ? <span class="faint"> pruning saved {Math.round(100 * saved)} %</span> : ""}</dd></div>
                 <div><dt>search</dt><dd>{duration(wire.active_ms)} <span class="faint">since {moment(wire.started)}</span></dd></div>
                 <div><dt>policy, sampler</dt><dd>{wire.policy}, {wire.sampler}</dd></div>
                 {wire.model && <div><dt>model</dt><dd class="clamped" title={wire.model}>{wire.model}</dd></div>}

@@ -55,7 +55,7 @@ pub fn status(
         (_, _) if overview.paused.is_some() => {
             let pause = overview.paused.iter().map(ToString::to_string).collect::<String>();
             let again = about(directory.root(), ["resume"]);
-            format!("paused: {pause}\nfix that, and resume with: {again}\n")
+            format!("paused: {pause}\n{}fix that, and resume with: {again}\n", see(&pause))
         }
         _ => format!("stopped; resume with: {}\n", about(directory.root(), ["resume"])),
     };
@@ -379,7 +379,7 @@ pub fn trial_details(spec: &StudySpec, baseline: Option<&Baseline>, trial: &Tria
 /// What its state says of a trial, beyond the word for it; `one` is the unit of its resource.
 fn standing(state: &TrialState, one: &str) -> String {
     match state {
-        TrialState::Failed { message } => format!("  {message}\n"),
+        TrialState::Failed { message } => format!("  {message}\n  {}", see(message)).trim_end().to_owned() + "\n",
         TrialState::Waiting { to } => format!("  waits for a slot, to train to {one} {to}\n"),
         TrialState::Running { to, slot, .. } => format!("  on slot {slot}, to {one} {to}\n"),
         TrialState::Ahead { rung, to, slot, .. } => {
