@@ -98,7 +98,11 @@ fn outcomes(all: &Compared<'_>, width: Option<usize>) -> String {
         let data = study.data.as_deref().and_then(|data| data.file_name());
         data.map_or("-".into(), |name| name.to_string_lossy().into_owned())
     });
-    table(all, rows.into_iter().map(|(name, cells)| (name.to_owned(), cells)), width)
+    table(
+        all,
+        rows.into_iter().map(|(name, cells)| (name.to_owned(), cells)),
+        width,
+    )
 }
 
 fn table(all: &Compared<'_>, rows: impl Iterator<Item = (String, Vec<String>)>, width: Option<usize>) -> String {

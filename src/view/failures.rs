@@ -51,8 +51,14 @@ mod tests {
         let line = see("the worker ended unexpectedly (signal: 9 (SIGKILL))\nthe end of its output:\nthe disk is full");
         let expected = "why, and what to do: “The worker ended unexpectedly” in docs/failures.md\n";
         assert_eq!(line, expected);
-        assert_eq!(entry("out of memory: 4096 more bytes cannot be allocated"), Some("A batch does not fit"));
-        assert_eq!(entry("the script ended with exit status: 2"), Some("A script ends with an error"));
+        assert_eq!(
+            entry("out of memory: 4096 more bytes cannot be allocated"),
+            Some("A batch does not fit")
+        );
+        assert_eq!(
+            entry("the script ended with exit status: 2"),
+            Some("A script ends with an error")
+        );
         assert_eq!(see("something that nobody has foreseen"), "");
     }
 

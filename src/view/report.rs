@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::columns::minor;
 use super::confirmation::{confirmed, confirms};
 use super::earlier::earlier;
+use super::failures::see;
 use super::format::{duration, metric, number, value};
 use super::results::{compared, tested};
 use super::table::{TrialTable, trial_table};

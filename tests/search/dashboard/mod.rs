@@ -168,13 +168,17 @@ fn a_trial_is_explained_with_its_log_and_how_to_train_it_again() {
     let best = page["study"]["best"].as_u64().unwrap();
     let details = served.get(&format!("/api/studies/s/trials/{best}")).json();
     assert_eq!(details["trial"], page["trials"][best as usize]);
-    let explained = details["explanation"].as_array().unwrap();
-    let said = |what: &str| explained.iter().any(|one| one.as_str().unwrap().contains(what));
-    assert!(said("drawn by the sampler, random"), "{details:#}");
-    assert!(
-        said("Promoted at epoch 1 to epoch 3") && said("of 9 there"),
-        "{details:#}"
-    );
+    let explained = served.get(&format!("/api/studies/s/trials/{best}/explanation")).json();
+    let printed = place.run(&["explain", &best.to_string(), "s", "--json"]).json();
+    assert_eq!(explained["explanation"]["steps"], printed["steps"]);
+    let section = |heading: &str| {
+        let all = explained["sections"].as_array().unwrap().iter();
+        let found = all.filter(|section| section[0] == heading).map(|section| &section[1]);
+        found.map(|text| text.as_str().unwrap()).collect::<String>()
+    };
+    let (values, happened) = (section("why these values"), section("what happened"));
+    assert!(values.contains("drawn at random"), "{explained:#}");
+    assert!(happened.contains("promoted from epoch 1 to 3: "), "{explained:#}");
     let config = details["config"].as_str().unwrap();
     fs::write(place.path("config.toml"), config).unwrap();
     place
@@ -185,11 +189,10 @@ fn a_trial_is_explained_with_its_log_and_how_to_train_it_again() {
     let log = place.study("s").join(format!("logs/trial-{best:04}.log"));
     assert_eq!(details["log"].is_null(), !log.exists());
     for wrong in ["9", "-1", "x", "18446744073709551616", "0/x"] {
-        assert_eq!(
-            served.get(&format!("/api/studies/s/trials/{wrong}")).status,
-            404,
-            "{wrong}"
-        );
+        for question in ["", "/explanation"] {
+            let address = format!("/api/studies/s/trials/{wrong}{question}");
+            assert_eq!(served.get(&address).status, 404, "{address}");
+        }
     }
 }
 
