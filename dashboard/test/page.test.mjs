@@ -232,7 +232,7 @@ test("why a trial was drawn, stopped and promoted is said as hpo explain says it
         await page.goto(`${all.server.origin}/#/mixed?trial=${id}`);
         await page.waitForSelector(`aside h2 >> text=Trial ${id}`);
         await page.waitForSelector("aside .why h4 >> text=what happened");
-        const said = await page.locator("aside .why").innerText();
+        const said = await page.locator("aside .why").textContent();
         const [, ...lines] = hpo(all.directory, ["explain", id, "mixed", "--studies", join(all.directory, "studies")]).trim().split("\n");
         assert.ok(lines.length > 5);
         for (const line of lines) assert.ok(said.includes(line.trim()), `${line}\nis not in\n${said}`);
