@@ -134,10 +134,17 @@ fn a_study_that_is_damaged_is_called_that_and_one_that_is_deleted_goes() {
     );
     assert_eq!(served.get("/api/studies/s/trials/0").status, 404);
 
-    fs::write(place.path("whole"), whole).unwrap();
-    fs::rename(place.path("whole"), &journal).unwrap();
-    list_until(&mut list, |entry| entry["state"] == "finished");
-    events.until(|name, data| name == "snapshot" && data["study"]["state"] == "finished");
+    let restore = |list: &mut Events, events: &mut Events| {
+        fs::write(place.path("whole"), &whole).unwrap();
+        fs::rename(place.path("whole"), &journal).unwrap();
+        list_until(list, |entry| entry["state"] == "finished");
+        events.until(|name, data| name == "snapshot" && data["study"]["state"] == "finished");
+    };
+    restore(&mut list, &mut events);
+    let cut = fs::File::options().write(true).open(&journal).unwrap();
+    cut.set_len(whole.len() as u64 / 2).unwrap();
+    events.until(|name, data| name == "snapshot" && data["study"]["state"] == "damaged");
+    restore(&mut list, &mut events);
 
     place.run(&["rm", "s", "--yes"]).ok();
     assert_eq!(list.until(|name, _| name == "gone"), json!({ "name": "s" }));
