@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -386,6 +387,7 @@ console.log(JSON.stringify(process.argv.slice(2).map((wanted) => index.search(wa
 """
 
 
+@unittest.skipUnless(shutil.which("node"), "there is no node here")
 class SiteSearch(unittest.TestCase):
     def test_chinese_is_found_as_it_stands_and_all_else_as_words(self):
         script = Path(__file__).parent / "site_search.js"

@@ -9,6 +9,11 @@ import { decisionTexts, summary } from "../told";
 import { logObjective } from "../view";
 import { Choice, LogSwitch, Untrained } from "./common";
 
+function notDrawn(trials: number): string {
+    if (trials === 0) return "";
+    return trials === 1 ? " One of them has no report of it and is not drawn." : ` ${trials.toLocaleString("en")} of them have no report of it and are not drawn.`;
+}
+
 export function Curves({ study, trials }: { study: Study; trials: Trial[] }): JSX.Element {
     const [chosen, choose] = useState<string | null>(null);
     const wanted = study.wire.metrics.findIndex((metric) => metric.name === chosen);
@@ -23,7 +28,7 @@ export function Curves({ study, trials }: { study: Study; trials: Trial[] }): JS
     const { rungs, unit, metrics } = study.wire;
     const without = trials.length - counted;
     const ahead = data.trials.length > counted ? " A dotted end of a curve was trained ahead of the decision at its rung." : "";
-    const about = `Learning curves: ${name} by ${unit.one}. Dotted lines are rungs: a curve that ends at one was pruned there, one that goes on was promoted.${ahead} ${summary(study, trials)}${without > 0 ? ` ${without.toLocaleString("en")} of them have no report of it and are not drawn.` : ""}`;
+    const about = `Learning curves: ${name} by ${unit.one}. Dotted lines are rungs: a curve that ends at one was pruned there, one that goes on was promoted.${ahead} ${summary(study, trials)}${notDrawn(without)}`;
     return (
         <Plot
             title="Learning curves"
