@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -374,6 +375,28 @@ class Recordings(unittest.TestCase):
         self.assertEqual(5, len(list(root.iter("{http://www.w3.org/2000/svg}use"))))
         self.assertEqual('a "search"', root.get("aria-label"))
         self.assertEqual(3, drawn.count("%{transform:"))
+
+
+# A search of words as mdBook has it, and what the site's own makes of it.
+SITE_SEARCH = """
+globalThis.elasticlunr = { Index: class { search(wanted) { return [`words: ${wanted}`]; } } };
+require(process.argv[1]);
+const index = new elasticlunr.Index();
+index.documentStore = { docs: { 1: { title: "", body: "每一步都在教程里。数据可以是 JSON" }, 2: { title: "数据", body: "训练数据" } } };
+console.log(JSON.stringify(process.argv.slice(2).map((wanted) => index.search(wanted))));
+"""
+
+
+@unittest.skipUnless(shutil.which("node"), "there is no node here")
+class SiteSearch(unittest.TestCase):
+    def test_chinese_is_found_as_it_stands_and_all_else_as_words(self):
+        script = Path(__file__).parent / "site_search.js"
+        searched = ["learning rate", "数据", "训练 数据", "数据 JSON", "模型"]
+        done = subprocess.run(["node", "-e", SITE_SEARCH, str(script), *searched], check=True, capture_output=True, text=True)
+        words, *found = json.loads(done.stdout)
+        self.assertEqual(["words: learning rate"], words)
+        self.assertEqual([["2", "1"], ["2"], ["1"], []], [[one["ref"] for one in each] for each in found])
+        self.assertEqual("训练 数据 ", found[0][0]["doc"]["body"])
 
 
 if __name__ == "__main__":

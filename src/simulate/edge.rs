@@ -31,7 +31,7 @@ impl Slots for VirtualSlots {
         match order {
             Order::Run(segment) => world.start(slot, &segment),
             Order::Stop { save, .. } => world.stop(slot, save),
-            Order::Replace | Order::Evaluate | Order::Export { .. } => {}
+            Order::Replace | Order::Evaluate | Order::Export { .. } | Order::GiveBack | Order::ComeBack => {}
         }
     }
 

@@ -8,6 +8,7 @@ mod by_hand;
 mod check;
 mod confirmation;
 mod decide;
+mod demand;
 mod earlier;
 mod event;
 mod fits;
@@ -68,7 +69,7 @@ pub(crate) use statistics::probability_lower;
 pub use step::{Command, Step};
 pub use stop::{Limit, StopSpec};
 pub use summary::TrialSummary;
-pub use trial::{Checkpoint, Report, Role, Trial, TrialState, TrialStatus};
+pub use trial::{Checkpoint, Report, Reports, Role, Trial, TrialState, TrialStatus};
 use trouble::Trouble;
 use turn::Turn;
 
