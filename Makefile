@@ -2,7 +2,7 @@
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TRAINER := -p hpo-trial-embedding --release
-CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-script -p hpo-test-support
+CORE := -p hpo -p hpo-gaussian-process -p hpo-data -p hpo-protocol -p hpo-script -p hpo-test-support
 
 # Cargo would otherwise take make's number of jobs for its own.
 unexport MAKEFLAGS MFLAGS
