@@ -1,6 +1,5 @@
 //! `--learn-from`: what earlier studies say about the space of a new one.
 
-use std::cmp::Reverse;
 use std::path::Path;
 
 use hpo_protocol::BASE_MODEL;
@@ -9,7 +8,7 @@ use hpo_protocol::embedding::PARAMETERS;
 use super::CliError;
 use super::run::Private;
 use super::study::{Studies, all, nowhere};
-use crate::analysis::{Content, Experience, Likeness, Model, Useless, Wanted, also_searched};
+use crate::analysis::{Content, Experience, Model, Useless, Wanted, also_searched};
 use crate::shell::{about, path_word};
 use crate::space::{Learned, Lesson, SearchSpace, Value};
 use crate::store::{StudyDirectory, experiences};
@@ -71,17 +70,9 @@ pub(super) fn learn(directory: &Path, facts: &Facts, file: &StudyFile, look: &Lo
         rows: facts.rows,
         metric: facts.metric().to_owned(),
     };
-    let (taught, useless) = lessons(&known, &wanted);
-    let teachers = taught.iter().map(|(experience, likeness, _)| Teacher {
-        experience,
-        likeness: *likeness,
-    });
-    let teachers: Vec<Teacher> = teachers.collect();
-    let lessons: Vec<Lesson> = taught.iter().map(|(_, _, lesson)| lesson.clone()).collect();
-    let learned = match lessons.is_empty() {
-        true => Learned::usual(usual_space(facts)),
-        false => space(facts, look, &lessons),
-    };
+    let (teachers, useless) = teachers(&known, &wanted);
+    let lessons: Vec<Lesson> = teachers.iter().map(|teacher| teacher.lesson.clone()).collect();
+    let learned = space(facts, look, &lessons);
     let begins = learned.first.iter().map(|first| {
         let experience = teachers[first.lesson].experience;
         let lesson = &lessons[first.lesson];
@@ -138,15 +129,16 @@ fn model(file: &StudyFile, look: &Look, known: &[Experience]) -> Result<Model, C
     Ok(Model { content, shape })
 }
 
-/// The lessons of the studies, the nearest study first; and why others teach nothing.
-fn lessons<'e>(
-    known: &'e [Experience],
-    wanted: &Wanted,
-) -> (Vec<(&'e Experience, Likeness, Lesson)>, Vec<(&'e Experience, Useless)>) {
-    let (mut taught, mut useless) = (Vec::new(), Vec::new());
+/// The studies that teach something, the nearest first; and why others do not.
+fn teachers<'e>(known: &'e [Experience], wanted: &Wanted) -> (Vec<Teacher<'e>>, Vec<(&'e Experience, Useless)>) {
+    let (mut teachers, mut useless) = (Vec::new(), Vec::new());
     for experience in known {
         match experience.lesson(wanted) {
-            Ok((likeness, lesson)) => taught.push((experience, likeness, lesson)),
+            Ok((likeness, lesson)) => teachers.push(Teacher {
+                experience,
+                likeness,
+                lesson,
+            }),
             Err(why) => useless.push((experience, why)),
         }
     }
@@ -154,13 +146,14 @@ fn lessons<'e>(
         let rows = experience.data.map_or(f64::MAX, |data| data.rows as f64);
         (rows.max(1.0).ln() - (wanted.rows.max(1) as f64).ln()).abs()
     };
-    taught.sort_by(|(a, near_a, _), (b, near_b, _)| {
-        let other = |experience: &Experience| experience.kind != Some(wanted.kind);
-        let order = near_a.cmp(near_b).then(other(a).cmp(&other(b)));
-        let order = order.then(apart(a).total_cmp(&apart(b)));
-        order.then_with(|| Reverse(a.created).cmp(&Reverse(b.created)))
+    let other = |experience: &Experience| experience.kind != Some(wanted.kind);
+    teachers.sort_by(|a, b| {
+        let order = a.likeness.cmp(&b.likeness);
+        let (a, b) = (a.experience, b.experience);
+        let order = order.then(other(a).cmp(&other(b))).then(apart(a).total_cmp(&apart(b)));
+        order.then_with(|| b.created.cmp(&a.created))
     });
-    (taught, useless)
+    (teachers, useless)
 }
 
 /// What the lessons make of the usual space, and of what they searched beside that, as far as it makes a difference for these data.

@@ -6,16 +6,18 @@ use super::format::{metric, value};
 use super::sheet::Sheet;
 use crate::analysis::{Experience, Likeness, Useless, Wanted};
 use crate::diagnostic::visible;
-use crate::space::{Distribution, Learned};
+use crate::space::{Distribution, Learned, Lesson};
 use crate::words::{counted, listed};
 
 /// A study that has taught something.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Teacher<'a> {
     /// What is known of it.
     pub experience: &'a Experience,
     /// How near its model is.
     pub likeness: Likeness,
+    /// What it teaches.
+    pub lesson: Lesson,
 }
 
 /// What was learned, and from what.
@@ -74,29 +76,33 @@ pub fn learned(from: &LearnedFrom) -> String {
 }
 
 fn teachers(teachers: &[Teacher]) -> String {
-    let rows = teachers.iter().map(|Teacher { experience, likeness }| {
-        let model = match likeness {
-            Likeness::Same => "the same",
-            Likeness::Alike => "of the same size",
-        };
-        let data = match (experience.data, experience.kind) {
-            (Some(data), _) => format!("{} {}", data.rows, data.kind),
-            (None, Some(kind)) => kind.to_string(),
-            (None, None) => "-".to_owned(),
-        };
-        let best = experience
-            .good
-            .first()
-            .map_or("-".to_owned(), |good| metric(good.value));
-        vec![
-            visible(&experience.study),
-            model.to_owned(),
-            data,
-            visible(&experience.objective.metric),
-            best,
-            experience.trials.to_string(),
-        ]
-    });
+    let rows = teachers.iter().map(
+        |Teacher {
+             experience, likeness, ..
+         }| {
+            let model = match likeness {
+                Likeness::Same => "the same",
+                Likeness::Alike => "of the same size",
+            };
+            let data = match (experience.data, experience.kind) {
+                (Some(data), _) => format!("{} {}", data.rows, data.kind),
+                (None, Some(kind)) => kind.to_string(),
+                (None, None) => "-".to_owned(),
+            };
+            let best = experience
+                .good
+                .first()
+                .map_or("-".to_owned(), |good| metric(good.value));
+            vec![
+                visible(&experience.study),
+                model.to_owned(),
+                data,
+                visible(&experience.objective.metric),
+                best,
+                experience.trials.to_string(),
+            ]
+        },
+    );
     let sheet = Sheet {
         head: ["study", "model", "data", "objective", "best", "trials"]
             .map(str::to_owned)
