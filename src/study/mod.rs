@@ -51,7 +51,7 @@ pub use fits::Misfit;
 pub use measures::Measures;
 use measures::Names;
 pub use objective::{Direction, LOSS, Objective, named};
-pub use origin::{Change, ChangeKind, FilePlace, Input, Origin};
+pub use origin::{Change, ChangeKind, DataFacts, FilePlace, Input, Origin, Shape};
 pub use pause::Pause;
 pub use plan::RungProgress;
 pub use policy::{

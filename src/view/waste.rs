@@ -40,6 +40,9 @@ pub fn waste(found: &Found, dry: bool, width: Option<usize>) -> String {
     if found.cache > 0 {
         text += &format!("kept beside them to read data faster: {}\n", size(found.cache));
     }
+    if found.experience > 0 {
+        text += &format!("kept of what they teach new ones: {}\n", size(found.experience));
+    }
     for left in &found.left {
         text += &format!("left alone: {} ({})\n", left.study, left.why);
     }
