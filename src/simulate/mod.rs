@@ -1,14 +1,16 @@
 //! Studies on virtual time: the same core, with learning curves in place of training.
 
 mod edge;
+mod evaluator;
 mod formula;
 mod objective;
 mod run;
 mod table;
 mod world;
 
+pub use evaluator::{Evaluator, EvaluatorError};
 pub use formula::{Formula, Missing};
-pub use objective::Objective;
+pub use objective::{NoCurve, Objective};
 pub use run::{Simulated, simulate};
 pub use table::Table;
 pub use world::{Conditions, Moment};
