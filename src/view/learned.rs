@@ -7,7 +7,7 @@ use super::sheet::Sheet;
 use crate::analysis::{Experience, Likeness, Useless, Wanted};
 use crate::diagnostic::visible;
 use crate::space::{Distribution, Learned, Lesson};
-use crate::words::{counted, listed};
+use crate::words::{counted, listed, studies};
 
 /// A study that has taught something.
 #[derive(Debug, Clone)]
@@ -54,9 +54,9 @@ pub fn learned(from: &LearnedFrom) -> String {
     let all = from.teachers.len() + from.useless.len();
     let place = from.directory.display();
     if from.teachers.is_empty() {
-        let studies = counted(all, "study");
         return format!(
-            "nothing learned from {studies} in {place}; the ranges are the usual ones\n{}",
+            "nothing learned from {} in {place}; the ranges are the usual ones\n{}",
+            counted(all, "study"),
             useless(from.useless)
         );
     }
@@ -141,7 +141,7 @@ fn notes(teachers: &[Teacher], wanted: &Wanted) -> String {
         ),
     ];
     let notes = notes.into_iter().filter(|(names, _)| !names.is_empty());
-    let notes = notes.map(|(names, what)| format!("note: {what}: {}\n", listed(names.into_iter(), ", ")));
+    let notes = notes.map(|(names, what)| format!("note: {what}: {}\n", studies(&names)));
     notes.collect()
 }
 
@@ -157,9 +157,17 @@ fn useless(useless: &[(&Experience, Useless)]) -> String {
         Useless::NotBetter => "no trial is better than the untrained model".to_owned(),
         Useless::OtherScale => "its good trials have another optimizer or distance".to_owned(),
     };
-    let lines = useless
+    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
+    for (experience, reason) in useless {
+        let (reason, name) = (why(reason), visible(&experience.study));
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, names)) => names.push(name),
+            None => reasons.push((reason, vec![name])),
+        }
+    }
+    let lines = reasons
         .iter()
-        .map(|(experience, reason)| format!("not used: {} ({})\n", visible(&experience.study), why(reason)));
+        .map(|(reason, names)| format!("not used: {} ({reason})\n", studies(names)));
     lines.collect()
 }
 
@@ -180,17 +188,12 @@ fn parameters(learned: &Learned) -> String {
             [false, true] => " (opened above)",
             [true, true] => " (opened on both sides)",
         };
-        let from = one
-            .from
-            .iter()
-            .map(|study| visible(study))
-            .collect::<Vec<_>>()
-            .join(", ");
+        let from: Vec<String> = one.from.iter().map(|study| visible(study)).collect();
         vec![
             one.parameter.name.clone(),
             values(&one.usual),
             format!("{proposed}{opened}"),
-            from,
+            studies(&from),
         ]
     });
     let sheet = Sheet {

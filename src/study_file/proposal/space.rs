@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Facts, SPARE};
 use crate::diagnostic::visible;
 use crate::space::{Condition, Distribution, Learned, LearnedParameter, Parameter, SearchSpace};
-use crate::words::quoted;
+use crate::words::{quoted, studies};
 
 /// Large models are harmed by rates that small ones need.
 fn learning_rate(weights: u64) -> [f64; 2] {
@@ -103,8 +103,8 @@ pub(super) fn text(facts: &Facts, learned: &Learned) -> String {
 
 /// Where the values of a parameter come from, and what they would be else.
 fn origin(one: &LearnedParameter) -> String {
-    let from = one.from.iter().map(|study| visible(study));
-    let from = format!("from {}", from.collect::<Vec<_>>().join(", "));
+    let from: Vec<String> = one.from.iter().map(|study| visible(study)).collect();
+    let from = format!("from {}", studies(&from));
     let opened = match one.opened {
         [false, false] => "",
         [true, false] => ", opened below: the best values lay at the lower end",
