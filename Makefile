@@ -2,14 +2,14 @@
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TRAINER := -p hpo-trial-embedding --release
-CORE := -p hpo -p hpo-data -p hpo-protocol -p hpo-script -p hpo-test-support
+CORE := -p hpo -p hpo-gaussian-process -p hpo-data -p hpo-protocol -p hpo-script -p hpo-test-support
 
 # Cargo would otherwise take make's number of jobs for its own.
 unexport MAKEFLAGS MFLAGS
 
 .PHONY: help setup build demo test lint deny wheel dist install bench bench-quality bench-validation bench-evaluation bench-store \
 	bench-script bench-messages bench-dashboard simulate-faults build-core build-trainer dashboard check-dashboard test-dashboard test-tools \
-	test-core test-trainer doc docs-site record check-exports check-ray check-manifests
+	test-core test-trainer doc docs-site record check-exports check-ray check-manifests check-scikit check-examples check-wheel
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -19,7 +19,7 @@ help:
 	@echo "make dist     pack hpo, its trainer and what they need of libtorch into dist/, an archive that runs wherever it is unpacked"
 	@echo "make setup    fetch libtorch, the model and the data into .cache, once"
 	@echo "make bench    compare the trainer's speed with sentence-transformers and PyTorch (5 GB, half an hour)"
-	@echo "make bench-quality  compare the configurations that hpo, Optuna and Syne Tune find with equal epochs, on formulas and measured curves (hours)"
+	@echo "make bench-quality  compare the configurations that hpo, Optuna and Syne Tune find with equal epochs, on surfaces drawn by seed, formulas and measured curves (many hours)"
 	@echo "make bench-validation  measure which validation loss foretells how good a model is on test data (an hour; Debian or Ubuntu)"
 	@echo "make bench-evaluation  measure the time and memory that it takes to measure a model on a corpus of 100,000 texts (minutes)"
 	@echo "make bench-store    measure the time and memory it takes to open studies of up to 100,000 trials"
@@ -28,6 +28,8 @@ help:
 	@echo "make bench-messages  measure how many reports a second one scheduler takes from up to 256 workers (minutes)"
 	@echo "make simulate-faults  simulate 100,000 small studies with every kind of failure"
 	@echo "make check-exports  read exported trials with the tools that they are for (1 GB)"
+	@echo "make check-examples  search with all examples of scripts, also those that need PyTorch and sentence-transformers (5 GB, minutes)"
+	@echo "make check-wheel  make the Python package, and search with it and sentence-transformers (5 GB, minutes)"
 	@echo "make check-ray  search on a real Ray cluster on this machine, and kill what can be killed (1 GB, minutes)"
 	@echo "make dashboard  build the dashboard's page into src/dashboard/assets"
 	@echo "make docs-site  the documentation as a site, in $(TARGET)/site"
@@ -55,7 +57,7 @@ deny:
 	python3 tools/setup.py deny
 	.cache/cargo-deny/cargo-deny --locked --workspace check licenses bans sources
 
-test: lint deny check-dashboard test-dashboard test-tools test-core test-trainer doc docs-site check-manifests
+test: lint deny check-dashboard test-dashboard test-tools test-core test-trainer doc docs-site check-manifests check-scikit
 
 dashboard/node_modules/ready: dashboard/package-lock.json
 	cd dashboard && npm ci --ignore-scripts --no-audit --no-fund --silent
@@ -123,6 +125,7 @@ bench: setup
 
 bench-quality:
 	cargo build --locked --release -p hpo
+	python3 benches/quality_surfaces.py --hpo $(TARGET)/release/hpo
 	python3 benches/quality.py --hpo $(TARGET)/release/hpo
 
 bench-validation: setup
@@ -152,15 +155,35 @@ check-exports: .cache/export/ready
 	cargo build --locked -p hpo
 	.cache/export/bin/python tests/export/check.py $(TARGET)/debug/hpo optuna pandas polars tensorboard mlflow
 
-# Against the schemas of Kubernetes, with no cluster.
+# The same for what CI runs, where Python may have no venv.
+define modules
+	rm -rf $(@D)
+	python3 -m pip install -q --root-user-action ignore --target $(@D) -r $<
+	touch $@
+endef
 SCHEMAS := .cache/kubernetes
 $(SCHEMAS)/ready: tests/kubernetes/requirements.txt
-	rm -rf $(SCHEMAS)
-	python3 -m pip install -q --root-user-action ignore --target $(SCHEMAS) -r tests/kubernetes/requirements.txt
-	touch $@
+	$(modules)
+SCIKIT := .cache/scikit
+$(SCIKIT)/ready: tests/scikit/requirements.txt
+	$(modules)
 
+# Against the schemas of Kubernetes, with no cluster.
 check-manifests: $(SCHEMAS)/ready
 	PYTHONPATH=$(SCHEMAS) python3 -m kubernetes_validate --strict --quiet examples/kubernetes/*.yaml
+
+# The tests run the examples that need Python alone. The others are only compiled, but for this one, whose packages are small.
+check-scikit: $(SCIKIT)/ready build-core
+	PYTHONPYCACHEPREFIX=$(TARGET)/pycache python3 -m py_compile examples/scripts/*.py
+	PYTHONPATH=$(abspath $(SCIKIT)) python3 tests/examples/check.py $(TARGET)/debug/hpo scikit
+
+check-examples: .cache/examples/ready
+	cargo build --locked -p hpo
+	.cache/examples/bin/python tests/examples/check.py $(TARGET)/debug/hpo plain shell scikit pytorch sentence_transformers_triplets
+
+check-wheel: .cache/examples/ready wheel
+	.cache/examples/bin/python -m pip install -q --force-reinstall --no-deps $(TARGET)/wheels/hpo-*.whl
+	.cache/examples/bin/python tools/check_wheel.py
 
 check-ray: .cache/ray/ready
 	cargo build --locked -p hpo

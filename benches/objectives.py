@@ -66,12 +66,12 @@ class Formula:
         self.name, self.space, self.end = name, SPACES[name], 27
 
     def curve(self, values, seed, _trial):
-        """The losses by epoch, and the regret."""
+        """The losses by epoch, the regret, and the duration of an epoch."""
         numbers = [float(values[name]) for name in self.space]
         noise = 0x68706F2D63757276 if self.name == "curve" else seed
         for number in numbers:
             noise = mix(noise ^ struct.unpack("<Q", struct.pack("<d", number))[0])
-        return lambda t: self.loss(numbers, noise, t), self.clean(numbers, self.end) - OPTIMA[self.name]
+        return lambda t: self.loss(numbers, noise, t), self.clean(numbers, self.end) - OPTIMA[self.name], 60.0
 
     def loss(self, numbers, noise, t):
         scale = 0.002 + 0.008 / math.sqrt(t) if self.name == "curve" else 0.02
@@ -135,7 +135,7 @@ class Table:
     def curve(self, values, seed, trial):
         runs = self.rows[self.key(values)]
         losses = runs[random.Random(f"{seed} {trial}").randrange(len(runs))]
-        return lambda t: losses[t - 1], self.last(runs) - self.best
+        return lambda t: losses[t - 1], self.last(runs) - self.best, 60.0
 
 
 def space_of(path):

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::disk::{has_ended, size_of};
 use crate::kill;
-use crate::store::{StoreError, StudyDirectory, StudyReader};
+use crate::store::{StoreError, StudyDirectory, StudyReader, experience_base};
 use crate::study::Study;
 
 /// What a study takes on the disk, in bytes.
@@ -63,6 +63,8 @@ pub struct Found {
     pub studies: Vec<Usage>,
     /// What trainers keep beside them, to read data faster, in bytes.
     pub cache: u64,
+    /// What is kept of what they teach new ones, in bytes.
+    pub experience: u64,
     /// What can go, or is gone.
     pub waste: Vec<Waste>,
     /// The studies that were left alone.
@@ -82,6 +84,7 @@ const STRAY: &str = "no decision can need this checkpoint";
 const ASIDE: &str = "a damaged database that was set aside, and made anew since";
 const LEFTOVER: &str = "left by a process that was killed";
 const AGAIN: &str = "made again from the journal when it is needed";
+const STUDIES: &str = "made again from the studies when it is needed";
 const CACHE: &str = "made again from the data when it is needed";
 
 /// Looks at the studies of a directory, and removes what nothing needs.
@@ -108,6 +111,11 @@ pub fn collect(root: &Path, studies: &[StudyDirectory], extent: Extent) -> io::R
     let quiet = !studies.iter().any(StudyDirectory::is_locked);
     if extent.all && quiet && cache.is_dir() {
         beside.push(Waste::new(cache, CACHE));
+    }
+    let base = experience_base(root);
+    found.experience = size_of(&base);
+    if extent.all && base.is_dir() {
+        beside.push(Waste::new(base, STUDIES));
     }
     if !extent.dry {
         beside.iter().try_for_each(Waste::remove)?;

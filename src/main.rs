@@ -3,11 +3,25 @@
 #![deny(clippy::wildcard_enum_match_arm, clippy::too_many_lines)]
 
 use std::process::ExitCode;
+use std::thread;
+
+/// The stack of the main thread, in bytes, whatever `ulimit -s` allows the first one. As usual on Linux.
+const STACK: usize = 8 << 20;
 
 fn main() -> ExitCode {
     share_memory();
     outlive_limits();
-    hpo::cli::main(hpo::cli::Arguments::given())
+    let run = || hpo::cli::main(hpo::cli::Arguments::given());
+    match thread::Builder::new()
+        .name("main".to_owned())
+        .stack_size(STACK)
+        .spawn(run)
+    {
+        // The code of a panic, which has been printed.
+        Ok(main) => main.join().unwrap_or(ExitCode::from(101)),
+        // Where no thread can be started there is this one.
+        Err(_) => run(),
+    }
 }
 
 /// Makes threads share the memory that they free. glibc allows eight heaps per core, in which the threads that have read a large

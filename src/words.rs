@@ -33,6 +33,15 @@ pub(crate) fn listed(values: impl ExactSizeIterator<Item = String>, between: &st
     words.join(between)
 }
 
+/// The names of studies, but of many only the first, and how many there are.
+pub(crate) fn studies(names: &[String]) -> String {
+    const NAMED: usize = 5;
+    match names.get(..NAMED).filter(|_| names.len() > NAMED + 1) {
+        Some(first) => format!("{} … ({})", first.join(", "), counted(names.len(), "study")),
+        None => names.join(", "),
+    }
+}
+
 /// A text in the quotes of JSON, with escapes for what TOML or YAML do not allow as it is.
 pub(crate) fn quoted(text: &str) -> String {
     let escape = |c: char| match c {
@@ -68,6 +77,11 @@ mod tests {
         );
         let list = |count: usize| listed((0..count).map(|n| n.to_string()), ", ");
         assert_eq!(list(3), "0, 1, 2");
+        let named = |count: usize| studies(&(0..count).map(|n| n.to_string()).collect::<Vec<_>>());
+        assert_eq!(
+            [named(6), named(7)],
+            ["0, 1, 2, 3, 4, 5", "0, 1, 2, 3, 4 … (7 studies)"]
+        );
         assert_eq!(list(13), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, … (13 values)");
     }
 }

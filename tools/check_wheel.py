@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Checks the installed package against the real sentence-transformers: a search over a script whose `Trainer` has the callback.
 
-    python -m venv V && V/bin/pip install target/wheels/hpo-*.whl 'sentence-transformers[train]' && V/bin/python tools/check_wheel.py
+    make check-wheel
 
-It takes about a minute; CI does not run it, since it needs 5 GB of packages.
+installs it beside that and runs this, which takes about a minute. CI does not, since it needs 5 GB of packages.
 """
 import importlib.metadata
 import json

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTENTS = "docs/README.md"
+SEARCH = ROOT / "tools/site_search.js"
 BOOK = """[book]
 title = "hpo"
 language = "en"
@@ -29,6 +30,7 @@ smart-punctuation = false
 no-section-label = true
 input-404 = ""
 fold = { enable = true, level = 0 }
+additional-js = ["site_search.js"]
 
 [output.html.print]
 enable = false
@@ -168,6 +170,7 @@ def build(mdbook, out):
             stage.page(page)
         stage.summary(parts)
         Path(scratch, "book.toml").write_text(BOOK)
+        shutil.copy(SEARCH, scratch)
         done = subprocess.run(
             [str(mdbook), "build", scratch, "--dest-dir", str(out)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,10 @@ import record
 import setup
 import tables
 import wordnet
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benches"))
+import quality_peers  # noqa: E402
+import surfaces  # noqa: E402
 
 SPLITS = ("train", "validation", "test")
 
@@ -374,6 +379,85 @@ class Recordings(unittest.TestCase):
         self.assertEqual(5, len(list(root.iter("{http://www.w3.org/2000/svg}use"))))
         self.assertEqual('a "search"', root.get("aria-label"))
         self.assertEqual(3, drawn.count("%{transform:"))
+
+
+# A search of words as mdBook has it, and what the site's own makes of it.
+SITE_SEARCH = """
+globalThis.elasticlunr = { Index: class { search(wanted) { return [`words: ${wanted}`]; } } };
+require(process.argv[1]);
+const index = new elasticlunr.Index();
+index.documentStore = { docs: { 1: { title: "", body: "每一步都在教程里。数据可以是 JSON" }, 2: { title: "数据", body: "训练数据" } } };
+console.log(JSON.stringify(process.argv.slice(2).map((wanted) => index.search(wanted))));
+"""
+
+
+@unittest.skipUnless(shutil.which("node"), "there is no node here")
+class SiteSearch(unittest.TestCase):
+    def test_chinese_is_found_as_it_stands_and_all_else_as_words(self):
+        script = Path(__file__).parent / "site_search.js"
+        searched = ["learning rate", "数据", "训练 数据", "数据 JSON", "模型"]
+        done = subprocess.run(["node", "-e", SITE_SEARCH, str(script), *searched], check=True, capture_output=True, text=True)
+        words, *found = json.loads(done.stdout)
+        self.assertEqual(["words: learning rate"], words)
+        self.assertEqual([["2", "1"], ["2"], ["1"], []], [[one["ref"] for one in each] for each in found])
+        self.assertEqual("训练 数据 ", found[0][0]["doc"]["body"])
+
+
+class Surfaces(unittest.TestCase):
+    def test_the_best_configuration_is_known_and_all_classes_are_in_both_halves(self):
+        for half in (range(0, 208, 2), range(1, 208, 2)):
+            counts = collections.Counter(map(surfaces.class_of, half))
+            self.assertEqual(set(counts.values()), {13})
+            self.assertEqual(set(counts), set(surfaces.CLASSES))
+        kinds = set()
+        for seed in range(16):
+            surface, rng = surfaces.Surface(seed), random.Random(seed)
+            kinds |= {(parameter.kind, parameter.is_unordered()) for parameter in surface.parameters.values()}
+            losses, seconds, regret = surface.curve(surface.best(), 1)
+            self.assertAlmostEqual(regret, 0.0)
+            self.assertEqual(len(losses), surfaces.END)
+            self.assertGreater(seconds, 0)
+            drawn = [surface.sample(rng) for _ in range(50)]
+            for configuration in drawn:
+                self.assertGreaterEqual(surface.curve(configuration, 1)[2], 0.0)
+                self.assertEqual(configuration, surface.only_active(configuration))
+            self.assertTrue(surface.kind != "conditional" or len(set(map(frozenset, drawn))) > 1)
+        numbers = ("uniform", "log_uniform", "integer", "log_integer", "choice")
+        self.assertEqual(kinds, {(kind, False) for kind in numbers} | {("choice", True)})
+
+    def test_a_seed_gives_the_same_curves_in_any_process(self):
+        surface = surfaces.Surface(10)
+        configuration = surface.sample(random.Random(3))
+        asked = json.dumps({"parameters": configuration, "seed": 5})
+        command = [sys.executable, surfaces.__file__, "10"]
+        answers = subprocess.run(command, input=f"{asked}\n{asked}\n", check=True, stdout=subprocess.PIPE, text=True).stdout
+        losses, seconds, regret = surface.curve(configuration, 5)
+        self.assertEqual([json.loads(line) for line in answers.splitlines()], [{"losses": losses, "seconds": seconds, "regret": regret}] * 2)
+        self.assertNotEqual(losses, surface.curve(configuration, 6)[0])
+
+    def test_other_tools_are_given_slots_on_virtual_time(self):
+        class Tool:
+            """Trains each trial for three epochs."""
+
+            asked = 0
+
+            def ask(self):
+                self.asked += 1
+                return self.asked, self.asked
+
+            def report(self, trial, t, loss):
+                return t < 3
+
+        class Curves:
+            end = 3
+
+            def curve(self, value, seed, trial):
+                return lambda t: 10 - value - t, 10 - value, 60.0
+
+        moments = [quality_peers.run(Tool(), Curves(), 0, 12, slots) for slots in (1, 2)]
+        self.assertEqual([one[-1][0] for one in moments], [12, 12])
+        self.assertEqual([one[-1][1] for one in moments], [720.0, 360.0])
+        self.assertEqual(quality_peers.at(moments[0], 5), 9)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,6 @@ export interface WireStudy {
     decided: number;
     planned: number;
     resource_trained: number;
-    resource_full: number;
     slot_ms: number;
     importance: Importances | null;
     findings: (Advice & { trials: number[] })[];
@@ -117,6 +116,8 @@ export interface WireTrial {
     params: Value[];
     /** Resource, when, and the values in the order of the study's metrics. */
     reports: (number | null)[][];
+    /** Likewise, those that count only if it is promoted. */
+    ahead: (number | null)[][];
     best: { resource: number; value: number | null } | null;
     resource: number;
     bracket: number | null;
@@ -132,8 +133,8 @@ export interface WireTrial {
 export type Outcome = "running" | "done" | "stopped" | "failed";
 /** Its place in the list, slot, trial, from and to in time (null: it still runs), from and to in resource, outcome, ahead of a decision. */
 export type Segment = [number, number, number, number, number | null, number, number, Outcome, boolean];
-/** When, trial, rung, what was decided, to which rung it goes on, its place among those compared and how many these are. */
-export type Decision = [number, number, number, string, number | null, ([number, number] | null)?];
+/** When, trial, rung, what was decided, and to which rung it goes on. */
+export type Decision = [number, number, number, string, number | null];
 
 export interface Snapshot {
     revision: number;
@@ -157,12 +158,16 @@ export interface Delta extends Snapshot {
 
 export interface Details {
     trial: WireTrial;
-    explanation: string[];
     diagnosis: Advice[];
     log: string | null;
     log_cut: boolean;
     config: string;
     command: string;
+}
+
+/** Why a trial was tried, and stopped or promoted: texts under headings. */
+export interface Explanation {
+    sections: [string, string][];
 }
 
 /** An answer that is not what was asked for, in words for whoever looks at the page. */

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { resourceAxis, valueAxis } from "./axes";
-import { curves } from "./curve";
+import { curves, pointText } from "./curve";
 import { dark, ground, rgb, styleOf } from "./look";
 import type { Series } from "./marks";
 import { metricOf, type Study, type Trial } from "./model";
@@ -18,10 +18,13 @@ export function Compare({ study }: { study: Study }): JSX.Element {
     const onDark = dark.value;
     const log = logObjective.value;
     const { data, x, y } = useMemo(() => {
+        const lines = curves(study, trials).data;
+        const of = lines.trials.map((trial) => trials.indexOf(trial));
         const data: Series = {
-            ...curves(study, trials),
-            dashes: trials.map((_, at) => styleOf(at).dash),
-            shaded: { shades: trials.map((_, at) => rgb(ground(styleOf(at).colours))), of: [...trials.keys()] },
+            ...lines,
+            ends: lines.trials.map(() => null),
+            dashes: of.map((at, line) => lines.dashes[line] ?? styleOf(at).dash),
+            shaded: { shades: trials.map((_, at) => rgb(ground(styleOf(at).colours))), of },
         };
         return { data, x: resourceAxis(study, trials), y: valueAxis(study.objectiveName, data.y, false, study.untrained) };
     }, [study, ids, onDark, log]);
@@ -39,7 +42,7 @@ export function Compare({ study }: { study: Study }): JSX.Element {
                 data={data}
                 controls={<LogSwitch axis={y} />}
                 under={(px, py) => <Untrained study={study} x={px} y={py} />}
-                tell={(_, at, value) => [`${study.wire.unit.one} ${at}: ${short(value)}`]}
+                tell={(trial, at, value) => [pointText(study, trial, at, study.objectiveName, value)]}
             />
             <Table study={study} trials={trials} />
         </section>

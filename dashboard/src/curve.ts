@@ -1,19 +1,44 @@
-// The objective's curves of trials, one line each.
-import { lookOf, type LookName } from "./look";
+// The curves of trials, one line each; what was trained ahead of a decision is a further, dotted one.
+import { LOOKS, lookOf, type LookName, type Shape } from "./look";
 import type { Series } from "./marks";
-import type { Study, Trial } from "./model";
+import type { Report, Study, Trial } from "./model";
+import { short } from "./numbers";
 
-/** Each of the trials has a place in the series, whether or not it has reported. */
-export function curves(study: Study, trials: Trial[]): Series {
-    const [starts, x, y]: [number[], number[], number[]] = [[0], [], []];
-    for (const { reports } of trials) {
+const AHEAD = [1.5, 4];
+
+/** The lines of trials, and how many of them count; those that were trained ahead of a decision come after these. */
+export interface Curves {
+    data: Series & { dashes: (number[] | undefined)[] };
+    counted: number;
+}
+
+/** The values of a metric of trials by the resource. A trial without any has no line. */
+export function curves(study: Study, trials: Trial[], metric = study.objective): Curves {
+    const { best } = study;
+    const data = { trials: [] as Trial[], looks: [] as LookName[], starts: [0], x: [] as number[], y: [] as number[], ends: [] as (Shape | null)[], dashes: [] as (number[] | undefined)[] };
+    const add = (trial: Trial, reports: Report[], ahead: boolean): void => {
         for (const { resource, values } of reports) {
-            const value = values[study.objective] ?? NaN;
+            const value = values[metric] ?? NaN;
             if (Number.isNaN(value)) continue;
-            x.push(resource);
-            y.push(value);
+            data.x.push(resource);
+            data.y.push(value);
         }
-        starts.push(x.length);
-    }
-    return { trials, looks: trials.map((trial): LookName => lookOf(trial, study.best)), starts, x, y };
+        if (data.x.length === data.starts.at(-1)) return;
+        const look = lookOf(trial, best);
+        data.trials.push(trial);
+        data.looks.push(look);
+        data.starts.push(data.x.length);
+        data.ends.push(!ahead && (trial.state !== "completed" || look === "best") ? LOOKS[look].shape : null);
+        data.dashes.push(ahead ? AHEAD : undefined);
+    };
+    for (const trial of trials) add(trial, trial.reports, false);
+    const counted = data.trials.length;
+    for (const trial of trials) if (trial.ahead.length > 0) add(trial, [...trial.reports.slice(-1), ...trial.ahead], true);
+    return { data, counted };
+}
+
+/** A value of a curve in words. */
+export function pointText(study: Study, trial: Trial, at: number, name: string, value: number): string {
+    const ahead = trial.ahead.some(({ resource }) => resource === at) ? ", ahead of the decision at its rung: it counts if the trial is promoted" : "";
+    return `${study.wire.unit.one} ${at}: ${name} ${short(value)}${ahead}`;
 }

@@ -2,26 +2,25 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Confirm, Enqueue } from "./actions";
-import { Refusal, get, studyPath, type Details as Wire } from "./api";
+import { Refusal, get, studyPath, type Details as Wire, type Explanation } from "./api";
 import { resourceAxis, valueAxis } from "./axes";
 import { Copy, Trouble } from "./fields";
-import { LOOKS, lookOf } from "./look";
+import { lookOf } from "./look";
 import { studies } from "./live";
 import type { Study, Trial } from "./model";
 import { duration, moment, short } from "./numbers";
 import { Plot } from "./plot";
-import { curves } from "./curve";
-import type { Series } from "./marks";
+import { curves, pointText } from "./curve";
 import { Symbol, Untrained } from "./pictures/common";
-import { decisionTexts, parameterText, valueOf } from "./told";
+import { parameterText, valueOf } from "./told";
 import { compared, logObjective, openTrial, toggleCompared } from "./view";
 
-/** The server's words on a trial, asked for again when the trial has changed. */
-function useDetails(study: Study, trial: Trial): Wire | Refusal | null {
-    const [details, setDetails] = useState<{ id: number; answer: Wire | Refusal } | null>(null);
+/** The server's answer to a question about a trial, asked for again when the trial has changed. */
+function useAnswer<T>(study: Study, trial: Trial, ...question: string[]): T | Refusal | null {
+    const [details, setDetails] = useState<{ id: number; answer: T | Refusal } | null>(null);
     useEffect(() => {
         let gone = false;
-        get<Wire>(studyPath(study.wire.name, "trials", trial.id)).then(
+        get<T>(studyPath(study.wire.name, "trials", trial.id, ...question)).then(
             (answer) => !gone && setDetails({ id: trial.id, answer }),
             (error: unknown) => !gone && error instanceof Refusal && setDetails({ id: trial.id, answer: error }),
         );
@@ -42,7 +41,7 @@ export function Details({ study, trial }: { study: Study; trial: Trial }): JSX.E
         };
     }, []);
     useEffect(() => heading.current?.focus({ preventScroll: true }), [trial.id]);
-    const details = useDetails(study, trial);
+    const details = useAnswer<Wire>(study, trial);
     const [asking, ask] = useState<"enqueue" | "end" | null>(null);
     const allowed = studies.value?.can_change ?? false;
     const chosen = compared.value.includes(trial.id);
@@ -75,7 +74,8 @@ export function Details({ study, trial }: { study: Study; trial: Trial }): JSX.E
                     <div key={parameter.name}><dt>{parameter.name}</dt><dd>{parameterText(study, trial, at)}</dd></div>
                 ))}
             </dl>
-            <Words study={study} trial={trial} details={details} />
+            <Why study={study} trial={trial} />
+            <Words trial={trial} details={details} />
             <h3>Reports</h3>
             <Reports study={study} trial={trial} />
             <h3>Record</h3>
@@ -100,7 +100,7 @@ export function Details({ study, trial }: { study: Study; trial: Trial }): JSX.E
 function Curve({ study, trial }: { study: Study; trial: Trial }): JSX.Element | null {
     const log = logObjective.value;
     const { data, x, y } = useMemo(() => {
-        const data: Series = { ...curves(study, [trial]), ends: [LOOKS[lookOf(trial, study.best)].shape] };
+        const { data } = curves(study, [trial]);
         return { data, x: resourceAxis(study, [trial]), y: valueAxis(study.objectiveName, data.y, false, study.untrained) };
     }, [study, trial, log]);
     if (data.x.length === 0) return null;
@@ -116,26 +116,34 @@ function Curve({ study, trial }: { study: Study; trial: Trial }): JSX.Element | 
             unpinned
             data={data}
             under={(px, py) => <Untrained study={study} x={px} y={py} />}
-            tell={(_, at, value) => [`${study.wire.unit.one} ${at}: ${short(value)}`]}
+            tell={(_, at, value) => [pointText(study, trial, at, study.objectiveName, value)]}
         />
     );
 }
 
-function Words({ study, trial, details }: { study: Study; trial: Trial; details: Wire | Refusal | null }): JSX.Element {
-    const decisions = decisionTexts(study, trial);
+/** What `hpo explain` says of a trial. */
+function Why({ study, trial }: { study: Study; trial: Trial }): JSX.Element {
+    const why = useAnswer<Explanation>(study, trial, "explanation");
+    return (
+        <section class="why" aria-label="Why">
+            <h3>Why</h3>
+            {why === null && <p class="faint">Reading the records…</p>}
+            {why instanceof Refusal && <Trouble text={why.message} fix={why.fix} />}
+            {why !== null && !(why instanceof Refusal) && why.sections.map(([heading, text]) => (
+                <div key={heading}>
+                    <h4>{heading}</h4>
+                    <p>{text}</p>
+                </div>
+            ))}
+        </section>
+    );
+}
+
+function Words({ trial, details }: { trial: Trial; details: Wire | Refusal | null }): JSX.Element {
     if (details === null) return <p class="faint">Loading the details…</p>;
     if (details instanceof Refusal) return <Trouble text={details.message} fix={details.fix} />;
     return (
         <>
-            {(details.explanation.length > 0 || decisions.length > 0) && (
-                <>
-                    <h3>Why</h3>
-                    <ul>
-                        {details.explanation.map((text) => <li key={text}>{text}</li>)}
-                        {details.explanation.length === 0 && decisions.map((text) => <li key={text}>{text}</li>)}
-                    </ul>
-                </>
-            )}
             {details.diagnosis.length > 0 && (
                 <>
                     <h3>What its curve shows</h3>
@@ -163,7 +171,8 @@ function Words({ study, trial, details }: { study: Study; trial: Trial; details:
 }
 
 function Reports({ study, trial }: { study: Study; trial: Trial }): JSX.Element {
-    if (trial.reports.length === 0) return <p class="faint">None yet.</p>;
+    const rows = [...trial.reports, ...trial.ahead];
+    if (rows.length === 0) return <p class="faint">None yet.</p>;
     const { metrics, unit } = study.wire;
     return (
         <div class="scroll" tabIndex={0} role="region" aria-label={`Reports of trial ${trial.id}`}>
@@ -176,9 +185,9 @@ function Reports({ study, trial }: { study: Study; trial: Trial }): JSX.Element 
                     </tr>
                 </thead>
                 <tbody>
-                    {trial.reports.map(({ resource, values, time }) => (
+                    {rows.map(({ resource, values, time }, place) => (
                         <tr key={resource} class={resource === trial.at ? "differs" : ""}>
-                            <th scope="row">{resource}</th>
+                            <th scope="row">{resource}{place < trial.reports.length ? "" : " (ahead)"}</th>
                             {metrics.map(({ name }, at) => <td key={name}>{short(values[at] ?? NaN)}</td>)}
                             <td>{moment(time)}</td>
                         </tr>

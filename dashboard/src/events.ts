@@ -5,6 +5,8 @@ import { refusal } from "./api";
 export type Connection =
     | { kind: "open" }
     | { kind: "connecting" }
+    /** There is nothing to follow. */
+    | { kind: "none" }
     /** Milliseconds since the epoch of the next try; none if it is of no use, with the reason. */
     | { kind: "lost"; next: number | null; why: string };
 

@@ -43,6 +43,7 @@ function heardOfOne({ event, data }: Message): void {
     else if (event === "delta") study.value = study.value?.with(JSON.parse(data) as Delta) ?? null;
     else if (event === "gone") {
         events?.close();
+        connection.value = { kind: "none" };
         failed(new Refusal(404, "This study was deleted.", null, null));
     }
 }
@@ -73,7 +74,11 @@ export function load(): void {
             if (name !== null) show(answer as Snapshot | Unreadable);
             follow(name);
         },
-        (error: unknown) => mine === asked && failed(error),
+        (error: unknown) => {
+            if (mine !== asked) return;
+            connection.value = { kind: "none" };
+            failed(error);
+        },
     );
     all.catch(() => undefined);
 }

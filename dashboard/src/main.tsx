@@ -78,7 +78,7 @@ function App(): JSX.Element {
 }
 
 /** Whether what is shown is up to date. */
-function Connection(): JSX.Element {
+function Connection(): JSX.Element | null {
     const now = connection.value;
     const [, tick] = useState(0);
     const next = now.kind === "lost" ? now.next : null;
@@ -87,6 +87,7 @@ function Connection(): JSX.Element {
         const timer = setInterval(() => tick((count) => count + 1), 1000);
         return () => clearInterval(timer);
     }, [next]);
+    if (now.kind === "none") return null;
     if (now.kind !== "lost") return <span class={`connection ${now.kind}`} role="status">{now.kind === "open" ? "live" : "connecting…"}</span>;
     const seconds = next === null ? null : Math.max(0, Math.ceil((next - Date.now()) / 1000));
     return (

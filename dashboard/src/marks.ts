@@ -14,8 +14,8 @@ export interface Series {
     y: ArrayLike<number>;
     /** For each trial, a shape at the last point of its line, if that says more than the line. */
     ends?: (Shape | null)[];
-    /** For each trial, instead of the look's. */
-    dashes?: number[][];
+    /** For each trial, instead of the look's if it has one. */
+    dashes?: (number[] | undefined)[];
     /** Colours instead of the look's, and which of them each trial has. */
     shaded?: { shades: [number, number, number][]; of: number[] };
 }

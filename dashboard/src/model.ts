@@ -14,6 +14,8 @@ export interface Trial {
     reason: string;
     values: Value[];
     reports: Report[];
+    /** Those that count only if it is promoted. */
+    ahead: Report[];
     /** The objective's best value, infinite in the bad direction if it is not finite, NaN if there is none. */
     value: number;
     /** Where it had that value. */
@@ -93,6 +95,14 @@ export class Study {
         return this.trial(this.wire.best);
     }
 
+    /** The share that pruning has saved of what the trials of the search would have taken that have ended. */
+    get saved(): number {
+        const ended = this.trials.filter(({ state, wire }) => wire.confirms === null && !["waiting", "running", "paused"].includes(state));
+        const most = this.wire.max_resource;
+        const saved = ended.reduce((sum, { state, reached }) => sum + (state === "pruned" ? Math.max(0, most - reached) : 0), 0);
+        return ended.length === 0 ? 0 : saved / (ended.length * most);
+    }
+
     get objectiveName(): string {
         return this.wire.objective.metric;
     }
@@ -155,17 +165,21 @@ function trialOf(wire: WireTrial, study: WireStudy): Trial {
     const worst = signOf(study) * Infinity;
     const objective = objectiveOf(study);
     const diverged = wire.state === "diverged";
-    const reports = wire.reports.map(([resource, time, ...values], place) => {
-        const measured = study.metrics.map((_, metric) => values[metric] ?? NaN);
-        if (diverged && place === wire.reports.length - 1 && Number.isNaN(measured[objective])) measured[objective] = worst;
-        return { resource: resource ?? NaN, time: time ?? NaN, values: measured };
+    const report = ([resource, time, ...values]: (number | null)[]): Report => ({
+        resource: resource ?? NaN,
+        time: time ?? NaN,
+        values: study.metrics.map((_, metric) => values[metric] ?? NaN),
     });
+    const reports = wire.reports.map(report);
+    const last = reports.at(-1);
+    if (diverged && last && Number.isNaN(last.values[objective])) last.values[objective] = worst;
     return {
         id: wire.id,
         state: wire.state,
         reason: wire.reason ?? "",
         values: wire.params,
         reports,
+        ahead: wire.ahead.map(report),
         value: wire.best?.value ?? (diverged ? worst : NaN),
         at: wire.best?.resource ?? NaN,
         reached: wire.resource,

@@ -3,7 +3,7 @@
 /** Four significant digits, and an exponent where that is shorter. */
 export function short(value: number): string {
     if (Number.isNaN(value)) return "–";
-    if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
+    if (!Number.isFinite(value)) return "not finite";
     if (value === 0) return "0";
     const size = Math.abs(value);
     if (Number.isInteger(value) && size < 1e6) return String(value);
@@ -15,20 +15,23 @@ export function count(amount: number, one: string, many = `${one}s`): string {
     return `${amount.toLocaleString("en")} ${amount === 1 ? one : many}`;
 }
 
-/** A duration in its two largest units. */
-export function duration(milliseconds: number): string {
+const UNITS: [number, string][] = [[86_400, "d"], [3_600, "h"], [60, "min"], [1, "s"]];
+
+/** A duration in its two largest units, or as exactly as is needed to tell it from another that is `step` milliseconds away. */
+export function duration(milliseconds: number, step = Infinity): string {
     if (!Number.isFinite(milliseconds)) return "–";
     if (milliseconds > 0 && milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
-    const seconds = Math.max(0, Math.round(milliseconds / 1000));
-    const units: [number, string][] = [[86_400, "d"], [3_600, "h"], [60, "min"], [1, "s"]];
-    const first = units.findIndex(([size]) => seconds >= size);
+    const digits = step < 10 ? 3 : step < 100 ? 2 : step < 1000 || milliseconds < 9_950 ? 1 : 0;
+    let rest = Number((Math.max(0, milliseconds) / 1000).toFixed(digits));
+    const first = UNITS.findIndex(([size]) => rest >= size);
     if (first < 0) return "0 s";
-    let rest = seconds;
+    const finest = UNITS.findIndex(([size]) => size * 1000 <= step);
+    const last = Math.max(first + 1, finest < 0 ? UNITS.length - 1 : finest);
     const parts: string[] = [];
-    for (const [size, name] of units.slice(first, first + 2)) {
-        const whole = Math.floor(rest / size);
-        rest -= whole * size;
-        if (whole > 0) parts.push(`${whole} ${name}`);
+    for (const [size, name] of UNITS.slice(first, last + 1)) {
+        const amount = size === 1 ? Number(rest.toFixed(digits)) : Math.floor(rest / size);
+        rest -= amount * size;
+        if (amount > 0) parts.push(`${amount} ${name}`);
     }
     return parts.join(" ");
 }
@@ -54,7 +57,7 @@ const SAMPLE = 2000;
 
 /**
  * The limits of an axis: those of the values, without those that lie beyond the quartiles by more than three times their distance if
- * these would take most of the axis.
+ * these would take more than three quarters of the axis.
  */
 export function limits(values: ArrayLike<number>, logarithmic: boolean): [number, number] | null {
     const scaled = logarithmic ? Math.log : (value: number): number => value;
@@ -80,7 +83,7 @@ export function limits(values: ArrayLike<number>, logarithmic: boolean): [number
         if (value >= lower - room && value < low) low = value;
         if (value <= upper + room && value > high) high = value;
     }
-    if (!(low <= high) || (high > low && high - low > (last - first) / 2)) [low, high] = [first, last];
+    if (!(low <= high) || (high > low && high - low > (last - first) / 4)) [low, high] = [first, last];
     const margin = high > low ? 0.04 * (high - low) : logarithmic ? 0.1 : Math.abs(high) * 0.1 || 1;
     const back = logarithmic ? Math.exp : (value: number): number => value;
     return [back(low - margin), back(high + margin)];

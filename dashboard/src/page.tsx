@@ -1,5 +1,6 @@
 // The page of one study.
 import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
 import { Actions } from "./actions";
 import { Compare } from "./compare";
 import { Trouble } from "./fields";
@@ -55,7 +56,7 @@ export function StudyPage(): JSX.Element | null {
 function Summary({ study }: { study: Study }): JSX.Element {
     const { wire, best } = study;
     const { unit } = wire;
-    const full = wire.resource_full > 0 && wire.resource_trained > 0 ? 1 - wire.resource_trained / wire.resource_full : 0;
+    const saved = study.saved;
     return (
         <header class="summary">
             <div class="line">
@@ -71,8 +72,8 @@ function Summary({ study }: { study: Study }): JSX.Element {
                     <dd>{best ? <><strong>{short(best.value)}</strong> <button type="button" class="link" onClick={() => openTrial(best.id)}>trial {best.id}</button></> : "none yet"}</dd>
                 </div>
                 <div><dt>untrained</dt><dd>{short(study.untrained)}</dd></div>
-                <div><dt>trained</dt><dd>{count(wire.resource_trained, unit.one, unit.many)}{full > 0.005 ? <span class="faint"> {Math.round(100 * full)} % less than all trials in full</span> : ""}</dd></div>
-                <div><dt>search</dt><dd>{duration(wire.active_ms)} <span class="faint">since {moment(wire.started)}</span></dd></div>
+                <div><dt>trained</dt><dd>{count(wire.resource_trained, unit.one, unit.many)}{saved > 0.005 ? <span class="faint"> pruning saved {Math.round(100 * saved)} %</span> : ""}</dd></div>
+                <div><dt>search</dt><dd><Elapsed study={study} /> <span class="faint">since {moment(wire.started)}</span></dd></div>
                 <div><dt>policy, sampler</dt><dd>{wire.policy}, {wire.sampler}</dd></div>
                 {wire.model && <div><dt>model</dt><dd class="clamped" title={wire.model}>{wire.model}</dd></div>}
                 {wire.data && <div><dt>data</dt><dd class="clamped" title={wire.data}>{wire.data}</dd></div>}
@@ -81,6 +82,19 @@ function Summary({ study }: { study: Study }): JSX.Element {
             {!wire.running && wire.resume && wire.state !== "finished" && <p class="faint">No search has this study; <code>{wire.resume}</code> goes on.</p>}
         </header>
     );
+}
+
+/** How long a search has been at work; it counts on between records. */
+function Elapsed({ study }: { study: Study }): JSX.Element {
+    const { state, active_ms } = study.wire;
+    const running = state === "running";
+    const [now, setNow] = useState(Date.now);
+    useEffect(() => {
+        if (!running) return;
+        const timer = setInterval(() => setNow(Date.now()), 1000);
+        return () => clearInterval(timer);
+    }, [running]);
+    return <>{duration(running ? Math.max(active_ms, study.active(now)) : active_ms)}</>;
 }
 
 function Tabs(): JSX.Element {

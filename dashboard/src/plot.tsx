@@ -117,7 +117,7 @@ export function Highlights({ marks, unpinned }: { marks: Series; unpinned?: bool
                 for (let at = first; at < end; at += 1) if (!Number.isNaN(marks.y[at]!)) points.push(marks.x[at]!, marks.y[at]!);
                 const { id } = marks.trials[place]!;
                 return points.length === 0 ? null : (
-                    <g key={id} class={id === over ? "over" : "pinned"}>
+                    <g key={place} class={id === over ? "over" : "pinned"}>
                         {points.length > 2 && <path d={path(points)} />}
                         <circle cx={points.at(-2)!} cy={points.at(-1)!} r={6} />
                     </g>
@@ -133,9 +133,10 @@ export function Plot(props: PlotProps): JSX.Element {
     const canvas = useRef<HTMLCanvasElement>(null);
     const [zoom, setZoom] = useState<Zoom>(null);
     const [box, setBox] = useState<[number, number, number, number] | null>(null);
-    const [left, right, top, bottom] = small ? [50, 18, 6, 34] : [64, 14, 8, 40];
+    const names = props.y.kind === "category" ? Math.min(56, width / 6) : 0;
+    const [left, right, top, bottom] = small ? [50 + names, 18, 6, 34] : [64 + names, 14, 8, 40];
     const edges = { left, top, right: Math.max(left + 40, width - right), bottom: height - bottom };
-    const x = useMemo(() => place(props.x, edges.left, edges.right, zoom?.x), [props.x, width, zoom]);
+    const x = useMemo(() => place(props.x, edges.left, edges.right, zoom?.x), [props.x, width, zoom, left]);
     const y = useMemo(() => place(props.y, edges.bottom, edges.top, zoom?.y), [props.y, height, zoom]);
     const marks = useMemo(() => inPixels(data, x, y), [data, x, y]);
     const onDark = dark.value;
@@ -214,6 +215,7 @@ export function Plot(props: PlotProps): JSX.Element {
                 <svg width={width} height={height} aria-hidden="true">
                     <Axes x={x} y={y} edges={edges} height={height} />
                     {width > 0 && props.under?.(x, y)}
+                    {width > 0 && data.x.length === 0 && <text class="nothing" x={(edges.left + edges.right) / 2} y={(edges.top + edges.bottom) / 2} text-anchor="middle">nothing to draw yet</text>}
                 </svg>
                 <canvas ref={canvas} />
                 <svg

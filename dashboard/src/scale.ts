@@ -77,7 +77,7 @@ function ticks(axis: Axis, low: number, high: number, pixels: number, at: (value
         const step = STEPS.find((step) => (high - low) / step <= pixels / 95) ?? Math.ceil(((high - low) / DAY) * (95 / pixels)) * DAY;
         const first = Math.ceil(low / step);
         const values = Array.from({ length: Math.max(0, Math.floor(high / step) - first + 1) }, (_, at) => (first + at) * step);
-        return values.map((value) => ({ at: at(value), label: value === 0 ? "0" : duration(value) }));
+        return values.map((value) => ({ at: at(value), label: value === 0 ? "0" : duration(value, step) }));
     }
     const values = scaleLinear().domain([low, high]).ticks(some);
     const whole = axis.whole ? values.filter(Number.isInteger) : values;

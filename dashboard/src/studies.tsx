@@ -78,7 +78,7 @@ function toggle(name: string): void {
 }
 
 function Entry({ entry }: { entry: Listed }): JSX.Element {
-    const { name, state, error, best, objective, decided, planned, unit } = entry;
+    const { name, state, error, objective } = entry;
     return (
         <tr>
             <td><input type="checkbox" checked={comparedStudies.value.includes(name)} disabled={!objective} aria-label={`Compare ${name}`} onChange={() => toggle(name)} /></td>
@@ -88,9 +88,18 @@ function Entry({ entry }: { entry: Listed }): JSX.Element {
                     event.preventDefault();
                     goTo(name);
                 }}>{name}</a>
-                {error && <div class="bad"><div>{error.text}</div><div>{error.fix}</div></div>}
             </th>
             <td><State state={state} /></td>
+            {error ? <td colSpan={7}><div class="bad"><div>{error.text}</div><div>{error.fix}</div></div></td> : <Known entry={entry} />}
+        </tr>
+    );
+}
+
+/** What is known of a study that can be read. */
+function Known({ entry }: { entry: Listed }): JSX.Element {
+    const { best, objective, decided, planned, unit } = entry;
+    return (
+        <>
             <td class="progress">{planned ? <Progress decided={decided ?? 0} planned={planned} /> : "–"}</td>
             <td data-label="best">{best && objective ? <>{objective.metric} <strong>{short(best.value)}</strong> <span class="faint">trial {best.trial}</span></> : "–"}</td>
             <td data-label="untrained">{short(entry.untrained ?? NaN)}</td>
@@ -98,7 +107,7 @@ function Entry({ entry }: { entry: Listed }): JSX.Element {
             <td data-label="data"><span class="clamped" title={entry.data ?? ""}>{entry.data ?? "–"}</span></td>
             <td data-label="trained">{entry.resource_trained ? count(entry.resource_trained, unit ?? "") : "–"}{entry.slot_ms ? <div class="faint">{duration(entry.slot_ms)}</div> : ""}</td>
             <td data-label="last change">{moment(entry.updated)}</td>
-        </tr>
+        </>
     );
 }
 

@@ -32,7 +32,7 @@ function headings(study: Study): Heading[] {
         { key: "trial", label: "trial", width: 84, number: (trial) => trial.id, text: (trial) => String(trial.id) },
         { key: "state", label: "state", width: 142, number: (trial) => STATES.indexOf(trial.state), text: (trial) => trial.state },
         { key: "value", label: study.objectiveName, width: 116, number: (trial) => trial.value, text: (trial) => short(trial.value) },
-        { key: "at", label: `at ${unit.one}`, width: 84, number: (trial) => trial.at, text: (trial) => short(trial.at) },
+        { key: "at", label: `at ${unit.one}`, width: 96, number: (trial) => trial.at, text: (trial) => short(trial.at) },
         { key: "reached", label: unit.many, width: 84, number: (trial) => trial.reached, text: (trial) => String(trial.reached) },
     ];
     const parameters = study.columns.map((column, at): Heading => ({

@@ -16,10 +16,9 @@ export function parameterText(study: Study, trial: Trial, place: number): string
 
 /** What was decided about a trial at its rungs. */
 export function decisionTexts(study: Study, trial: Trial): string[] {
-    return (study.decided.get(trial.id) ?? []).map(([, , rung, outcome, to, rank]) => {
+    return (study.decided.get(trial.id) ?? []).map(([, , rung, outcome, to]) => {
         const { one } = study.wire.unit;
-        const place = rank ? `: place ${rank[0]} of ${rank[1]}` : "";
-        return `${outcome} at ${one} ${rung}${to === null ? "" : `, to ${one} ${to}`}${place}`;
+        return `${outcome} at ${one} ${rung}${to === null ? "" : `, to ${one} ${to}`}`;
     });
 }
 

@@ -219,6 +219,25 @@ test("what a study says is text, whatever it looks like", { skip, timeout: 120_0
     await page.goto(`${all.server.origin}/#/mixed?tab=parameters`);
     await page.waitForSelector(".rows >> text=<b>cosine</b>");
     assert.equal(await page.locator("main b").count(), 0);
+    const failed = await rows(page).filter({ hasText: "failed" }).first().getAttribute("id");
+    await page.goto(`${all.server.origin}/#/mixed?trial=${failed.replace("trial-", "")}`);
+    await page.waitForSelector("aside .reason");
+    assert.match(await page.locator("aside .reason").innerText(), /\n\s*out of luck: <script>/);
+});
+
+test("why a trial was drawn, stopped and promoted is said as hpo explain says it", { skip, timeout: 120_000 }, async (context) => {
+    const page = await opened(context, "mixed");
+    for (const state of ["completed", "pruned"]) {
+        const id = (await rows(page).filter({ hasText: state }).first().getAttribute("id")).replace("trial-", "");
+        await page.goto(`${all.server.origin}/#/mixed?trial=${id}`);
+        await page.waitForSelector(`aside h2 >> text=Trial ${id}`);
+        await page.waitForSelector("aside .why h4 >> text=what happened");
+        const said = await page.locator("aside .why").textContent();
+        const [, ...lines] = hpo(all.directory, ["explain", id, "mixed", "--studies", join(all.directory, "studies")]).trim().split("\n");
+        assert.ok(lines.length > 5);
+        for (const line of lines) assert.ok(said.includes(line.trim()), `${line}\nis not in\n${said}`);
+    }
+    await accessible(page);
 });
 
 test("all of it works by keyboard", { skip, timeout: 120_000 }, async (context) => {
@@ -273,6 +292,7 @@ test("one trial, failed trials and a study that can't be read have pictures or w
             await page.goto(`${all.server.origin}/#/${study}?tab=${tab}`);
             await page.waitForSelector(`#tab-${tab}[aria-selected=true]`);
             assert.ok((await page.locator("#panel").innerText()).length > 20);
+            if (study === "failing" && tab === "overview") await page.locator("#panel figure .nothing").first().waitFor();
         }
     }
     await accessible(page);
@@ -281,6 +301,7 @@ test("one trial, failed trials and a study that can't be read have pictures or w
     assert.match(await page.locator("main").innerText(), /jsonl:2: the record/);
     await page.goto(`${all.server.origin}/#/no-such-study`);
     await page.waitForSelector("main [role=alert]");
+    await page.waitForSelector(".connection", { state: "detached" });
 });
 
 test("nothing moves for those who want no motion", { skip, timeout: 120_000 }, async (context) => {

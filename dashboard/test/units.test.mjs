@@ -8,8 +8,10 @@ const { Study, metricOf } = await imported("model.ts");
 const { duration, limits, short, spans } = await imported("numbers.ts");
 const { logTicks, place } = await imported("scale.ts");
 const { messages } = await imported("events.ts");
+globalThis.matchMedia ??= () => ({ matches: false, addEventListener() {} });
+const { curves, pointText } = await imported("curve.ts");
 
-const trial = (id, state, params, reports, best) => ({ id, state, params, reports, best, reason: null, resource: 1, origin: "drawn", confirms: null, ms: 0 });
+const trial = (id, state, params, reports, best) => ({ id, state, params, reports, best, ahead: [], reason: null, resource: 1, origin: "drawn", confirms: null, ms: 0 });
 const PARAMETERS = [
     { name: "rate", kind: "float", log: true, low: 1e-5, high: 1, choices: null, when: null },
     { name: "loss", kind: "choice", log: false, low: null, high: null, choices: ["a", "b"], when: null },
@@ -21,6 +23,7 @@ function study(direction = "minimize") {
         revision: 1,
         study: {
             objective: { metric: "loss", direction },
+            unit: { one: "epoch", many: "epochs" },
             metrics: [{ name: "loss", direction }, { name: "recall", direction: "maximize" }],
             parameters: PARAMETERS,
             untrained: null,
@@ -96,14 +99,14 @@ test("what has changed replaces what was there, and the rest is kept", () => {
     const before = study();
     const changed = trial(3, "completed", [1e-2, "b", null], [[1, 5600, 0.1, 0.9]], { resource: 1, value: 0.1 });
     const added = trial(4, "running", [1e-2, "b", null], [], null);
-    const after = before.with({ after: 1, revision: 2, study: { ...before.wire, best: 3 }, trials: [changed, added], segments: [[0, 0, 3, 1, null, 0, 1, "running", false]], decisions: [[1, 3, 1, "promoted", 3, [1, 9]]], decisions_from: 0 });
+    const after = before.with({ after: 1, revision: 2, study: { ...before.wire, best: 3 }, trials: [changed, added], segments: [[0, 0, 3, 1, null, 0, 1, "running", false]], decisions: [[1, 3, 1, "promoted", 3]], decisions_from: 0 });
     assert.equal(after.best.id, 3);
     assert.equal(after.trials[0], before.trials[0]);
     assert.deepEqual(ids(after.trials), [0, 1, 2, 3, 4]);
     assert.equal(after.columns[0].numbers[4], 1e-2);
     assert.deepEqual(ids(after.ranked), [3, 0, 1, 2, 4]);
     assert.equal(after.decided.get(3).length, 1);
-    const again = after.with({ after: 2, revision: 3, study: after.wire, trials: [], segments: [[0, 0, 3, 1, 2, 0, 1, "done", false]], decisions: [[1, 3, 1, "promoted", 3, [1, 9]]], decisions_from: 0 });
+    const again = after.with({ after: 2, revision: 3, study: after.wire, trials: [], segments: [[0, 0, 3, 1, 2, 0, 1, "done", false]], decisions: [[1, 3, 1, "promoted", 3]], decisions_from: 0 });
     assert.equal(again.segments.length, 1);
     assert.equal(again.decisions.length, 1);
 });
@@ -128,6 +131,28 @@ test("logarithmic axes have ticks, however narrow they are", () => {
     }
 });
 
+test("no two ticks of an axis of times have the same name", () => {
+    for (const [low, high] of [[0, 3], [0, 2_500], [61_000, 61_500], [3_600_000, 3_900_000], [0, 8_640_000_000], [86_400_000, 86_460_000]]) {
+        const { ticks } = place({ label: "", kind: "time", domain: [low, high] }, 0, 900);
+        const labels = ticks.map(({ label }) => label);
+        assert.ok(ticks.length >= 2 && new Set(labels).size === labels.length, labels.join(", "));
+    }
+});
+
+test("what was trained ahead of a decision is a line of its own that begins where the other ends", () => {
+    const ahead = { ...trial(0, "paused", [1e-3, "a", 0.5], [[1, 1500, 0.4, 0.5]], { resource: 1, value: 0.4 }), ahead: [[2, 1600, 0.3, 0.6], [3, 1700, 0.2, null]] };
+    const whole = study();
+    const other = whole.with({ revision: 2, study: whole.wire, trials: [ahead], segments: [], decisions: [], decisions_from: 0 });
+    const { data, counted } = curves(other, other.trials);
+    assert.equal(counted, 3, "a trial without a value has no line");
+    assert.deepEqual(ids(data.trials), [0, 1, 2, 0]);
+    assert.deepEqual(data.x.slice(data.starts[3]), [1, 2, 3]);
+    assert.deepEqual(data.dashes.map((dash) => dash !== undefined), [false, false, false, true]);
+    assert.equal(other.trials[0].value, 0.4, "it does not count");
+    assert.match(pointText(other, other.trials[0], 3, "loss", 0.2), /^epoch 3: loss 0\.2, ahead of the decision/);
+    assert.deepEqual(curves(other, other.trials, 1).data.x.slice(-2), [1, 2], "a metric that was not measured ahead has no point there");
+});
+
 test("an axis keeps what is beyond it at its edge, and what is absent in its strip", () => {
     const axis = place({ label: "", kind: "log", domain: [1e-4, 1], absent: "absent" }, 0, 424);
     assert.equal(axis.at(1e-4), 24);
@@ -145,6 +170,7 @@ test("events are whole or wait for their rest", () => {
 });
 
 test("numbers are short", () => {
-    assert.deepEqual([0.123456, 1e-5, 2.5e-7, 12345678, 0.1, 3, NaN, Infinity].map(short), ["0.1235", "1e-5", "2.5e-7", "1.235e7", "0.1", "3", "–", "inf"]);
-    assert.deepEqual([0, 400, 59_000, 3_600_000, 90_061_000].map(duration), ["0 s", "400 ms", "59 s", "1 h", "1 d 1 h"]);
+    assert.deepEqual([0.123456, 1e-5, 2.5e-7, 12345678, 0.1, 3, NaN, Infinity].map(short), ["0.1235", "1e-5", "2.5e-7", "1.235e7", "0.1", "3", "–", "not finite"]);
+    const durations = [0, 400, 1_500, 59_000, 3_600_000, 90_061_000].map((milliseconds) => duration(milliseconds));
+    assert.deepEqual(durations, ["0 s", "400 ms", "1.5 s", "59 s", "1 h", "1 d 1 h"]);
 });

@@ -2,6 +2,7 @@
 
 mod comparison;
 pub mod diagnosis;
+mod experience;
 mod explanation;
 mod importance;
 mod overview;
@@ -12,6 +13,7 @@ mod rungs;
 mod segments;
 
 pub use comparison::{Apart, Comparable, SharedInput, apart, comparable, shared_inputs};
+pub use experience::{Content, Experience, Good, Likeness, Model, Useless, Wanted, also_searched};
 pub use explanation::{Decided, Drawing, Explainer, Explanation, First, Happened, Opening, Outcome, Step};
 pub use importance::{Importance, Importances, importance};
 pub use overview::Overview;

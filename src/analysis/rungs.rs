@@ -3,7 +3,7 @@
 use hpo_data::spearman;
 use serde::{Deserialize, Serialize};
 
-use crate::study::Study;
+use crate::study::{PolicyKind, Study};
 
 /// Fewer trials show nothing.
 const TRIALS: usize = 5;
@@ -22,6 +22,9 @@ pub struct Foresight {
     /// The rank correlation of their values (Spearman, 1904), -1 to 1. Those that were pruned at the rung are missing, so it
     /// is lower than that of all trials would be.
     pub correlation: f64,
+    /// The resource at which the latest bracket begins, if that is above the rung: new trials are not compared there any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins: Option<u64>,
 }
 
 impl Foresight {
@@ -34,6 +37,10 @@ impl Foresight {
 /// Each rung of a study that enough trials have passed on the way to the next.
 pub fn foresight(study: &Study) -> Vec<Foresight> {
     let rungs = study.spec().policy.rungs();
+    let chooses = matches!(study.spec().policy.kind, PolicyKind::SuccessiveHalving(_));
+    let [over, open, _] = study.brackets();
+    let latest = (over + open).checked_sub(1).and_then(|latest| study.ladder(latest));
+    let begins = latest.and_then(|(rungs, _)| rungs.first().copied()).filter(|_| chooses);
     let pairs = rungs.windows(2).filter_map(|pair| {
         let &[rung, next] = pair else { return None };
         let both = study.search_trials().filter(|trial| trial.resource() >= next);
@@ -45,6 +52,7 @@ pub fn foresight(study: &Study) -> Vec<Foresight> {
             next,
             trials: before.len(),
             correlation,
+            begins: begins.filter(|begins| *begins > rung),
         })
     });
     pairs.collect()

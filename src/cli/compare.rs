@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::CliError;
+use super::layout::stdout_width;
 use super::number::trial;
 use super::same::{self, Differing};
 use super::show::no_such_trial;
@@ -72,7 +73,7 @@ impl Compare {
             let compared = ComparedTrials { spec, trials: &trials };
             Ok(match self.json {
                 true => super::study::as_json(&compared.json()),
-                false => compared.text(),
+                false => compared.text(stdout_width()),
             })
         })?;
         print(&text)
@@ -110,7 +111,7 @@ impl Compare {
         };
         match self.json {
             true => print_json(&compared.json()),
-            false => print(&view::compared(&compared)),
+            false => print(&view::compared(&compared, stdout_width())),
         }
     }
 }

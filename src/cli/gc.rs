@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::CliError;
+use super::layout::stdout_width;
 use super::study::{Studies, all, nowhere, print, print_json};
 use crate::gc::{Extent, collect};
 use crate::store::StudyDirectory;
@@ -44,7 +45,7 @@ impl Gc {
             source,
         })?;
         if !self.json {
-            return print(&view::waste(&found, self.dry_run));
+            return print(&view::waste(&found, self.dry_run, stdout_width()));
         }
         let mut value = json!(found);
         value["dry_run"] = self.dry_run.into();

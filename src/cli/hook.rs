@@ -31,7 +31,7 @@ pub(super) enum Happening {
     Finished,
     /// The search can't go on, or has no result.
     Failed,
-    /// Nothing is begun before something is fixed.
+    /// Nothing is begun before something is fixed, or somebody has the search go on.
     Paused,
 }
 

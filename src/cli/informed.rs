@@ -12,7 +12,7 @@ use crate::ids::{Timestamp, TrialId};
 use crate::scheduler::{Observer, SchedulerError};
 use crate::session::{Ended, Outcome, SessionError};
 use crate::store::StudyDirectory;
-use crate::study::{Objective, Record, Study};
+use crate::study::{Fact, Objective, Record, Study};
 use crate::study_file::NotifySettings;
 use crate::view::Progress;
 
@@ -116,6 +116,10 @@ fn best(study: &Study) -> Option<(TrialId, f64)> {
 impl Observer for Informed {
     fn recorded(&mut self, study: &Study, records: &[Record]) {
         self.progress.recorded(study, records);
+        if records.iter().any(|record| matches!(record.fact, Fact::SearchHeld)) {
+            let message = format!("it was asked to pause, and goes on with: hpo resume {}", self.study);
+            self.send(Happening::Paused, [("message", json!(message))]);
+        }
         let now = best(study);
         if self.hook.is_some() && now != self.best {
             self.best = now;

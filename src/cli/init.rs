@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::CliError;
 use super::checked::check_files;
+use super::learn::{Taught, learn};
 use super::machines::Machines;
 use super::output::check_output;
 use super::study::print;
@@ -14,7 +15,7 @@ use crate::diagnostic::Diagnostics;
 use crate::executor::Machine;
 use crate::export;
 use crate::shell::{command, path_word};
-use crate::study_file::{self, DataFiles, Facts, clean, relative};
+use crate::study_file::{self, DataFiles, Facts, Look, StudyFile, clean, relative};
 use crate::words::quoted;
 
 /// The arguments of `hpo init`.
@@ -31,6 +32,11 @@ pub(super) struct Init {
     /// The file to write [default: named after the model and the data, in the current directory]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Propose ranges, and configurations to begin with, by what was good in the studies of this directory that had the same model, or
+    /// one of the same architecture and size
+    #[arg(long, value_name = "DIR")]
+    learn_from: Option<PathBuf>,
 
     /// Overwrite the file
     #[arg(long)]
@@ -182,8 +188,12 @@ impl Init {
             None => self.usual_output(train),
         };
         check_output(&output, self.force)?;
-        let facts = self.facts(train, &data, &output)?;
-        let proposal = study_file::propose(&facts);
+        let (facts, skeleton, look) = self.facts(train, &data, &output)?;
+        let taught = match &self.learn_from {
+            Some(directory) => learn(directory, &facts, &skeleton, &look)?,
+            None => Taught::nothing(&facts),
+        };
+        let proposal = study_file::propose(&facts, &taught.learned, &taught.begins);
         let file = study_file::parse(&proposal.text, &output)?;
         let checked = check_files(&file)?;
         checked.tell_unexamined();
@@ -195,6 +205,7 @@ impl Init {
         if let Some(report) = &checked.data {
             let _ = writeln!(text, "{report}");
         }
+        text += &taught.said;
         let _ = writeln!(text, "assumed:");
         for assumed in &proposal.assumed {
             let _ = writeln!(text, "- {assumed}");
@@ -228,8 +239,8 @@ impl Init {
         PathBuf::from(format!("{}-{}.toml", plain(&last(&self.model)), plain(&data)))
     }
 
-    /// What is found out about the model and the data.
-    fn facts(&self, train: &Path, data: &Data, output: &Path) -> Result<Facts, CliError> {
+    /// What is found out about the model and the data, with a file that names them.
+    fn facts(&self, train: &Path, data: &Data, output: &Path) -> Result<(Facts, StudyFile, Look), CliError> {
         let directory = output.parent().unwrap_or(Path::new(""));
         let named = |path: &Path| in_file(path, directory);
         let files = DataFiles {
@@ -261,7 +272,7 @@ impl Init {
         let look = study_file::look(&file).map_err(placeless)?;
         let slots = Machines::assumed(&SlotSettings::default()).slots(None)?;
         let machine = Machine::this();
-        Ok(Facts {
+        let facts = Facts {
             name: last(&self.model),
             model,
             sizes: look.sizes,
@@ -277,7 +288,8 @@ impl Init {
             gpus: machine.gpus.iter().map(|gpu| gpu.name.clone()).collect(),
             cores: machine.cores as u64,
             slots: slots.len() as u64,
-        })
+        };
+        Ok((facts, file, look))
     }
 }
 

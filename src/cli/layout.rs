@@ -19,13 +19,18 @@ pub(super) struct Layout {
 impl Layout {
     /// The columns of the terminal that a table must fit; `None`: it may be of any width.
     pub(super) fn width(&self) -> Option<usize> {
-        size_of_stdout().map(|(columns, _)| columns).filter(|_| !self.wide)
+        stdout_width().filter(|_| !self.wide)
     }
 
     /// The names that were chosen.
     pub(super) fn chosen(&self) -> Option<&[String]> {
         self.columns.as_deref()
     }
+}
+
+/// The columns of the terminal; `None` if there is none.
+pub(super) fn stdout_width() -> Option<usize> {
+    size_of_stdout().map(|(columns, _)| columns)
 }
 
 /// That a table has no column of this name.

@@ -22,6 +22,7 @@ mod import;
 mod informed;
 mod init;
 mod layout;
+mod learn;
 mod limits;
 mod machines;
 mod number;

@@ -1,28 +1,34 @@
 //! What a study was created from and on: recording it, and finding it again.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+use hpo_data::Report;
 
 use super::CliError;
 use crate::diagnostic::{Diagnostic, Diagnostics, visible};
 use crate::executor::Inspection;
 use crate::store::{self, StudyDirectory, StudyReader};
-use crate::study::{Change, ChangeKind, FilePlace, Input, Origin, StudySpec, Trainer};
+use crate::study::{Change, ChangeKind, DataFacts, FilePlace, Input, Origin, StudySpec, Trainer};
 use crate::study_file::{self, NamedInput, StudyFile, StudySettings, clean, named_inputs, relative};
 use crate::view::notify;
 use crate::words::listed;
 
 const HELP: &str = "put back what it was, or give the study another `name` under `[study]` to begin a new one";
 
-/// What a study in `directory` is created from and on.
+/// What a study in `directory` is created from and on, whose data, if they are the embedding trainer's, are as `data` says.
 ///
 /// # Errors
 /// If a file of the data can't be read.
-pub(super) fn of(file: &StudyFile, directory: &StudyDirectory) -> Result<Origin, CliError> {
+pub(super) fn of(file: &StudyFile, directory: &StudyDirectory, data: Option<&Report>) -> Result<Origin, CliError> {
     let trainer = &file.study.trainer;
     let mut inputs: Vec<Input> = Vec::new();
+    let mut shapes = BTreeMap::new();
     for named in named_inputs(trainer) {
+        let shape = named.shape().filter(|_| trainer.command.is_none());
+        shapes.extend(shape.map(|shape| (named.role.clone(), shape)));
         match named.read() {
             Ok(read) => inputs.extend(read),
             // A text among the settings of another trainer that is no name of a file.
@@ -37,6 +43,11 @@ pub(super) fn of(file: &StudyFile, directory: &StudyDirectory) -> Result<Origin,
     Ok(Origin {
         file: file.then_some(FilePlace { path, from_study }),
         inputs,
+        data: data.map(|data| DataFacts {
+            kind: data.kind,
+            rows: data.train.rows as u64,
+        }),
+        shapes,
     })
 }
 

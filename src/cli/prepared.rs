@@ -74,7 +74,7 @@ impl Prepared {
         // Without the trainer none could be started, and one of another release is reported when it is.
         let data = check_files(file)?.data;
         check_names(file, directory)?;
-        let origin = origin::of(file, directory)?;
+        let origin = origin::of(file, directory, data.as_ref())?;
         let needs = Needs {
             seen: seen(directory),
             name: &file.study.name,

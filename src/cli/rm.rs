@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::CliError;
 use super::study::{Studies, find, print};
 use crate::disk::size_of;
+use crate::store::forget_experience;
 use crate::view::notify;
 
 /// The arguments of `hpo rm`.
@@ -45,6 +46,7 @@ impl Rm {
                 what: format!("to {shown}"),
                 source,
             })?;
+            forget_experience(&directory);
             print(&format!("deleted: {shown}, {mib} MiB\n"))?;
         }
         Ok(())

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::CliError;
 use super::number::{share, whole};
 use super::study::{print, print_json};
-use crate::simulate::{Conditions, Formula, Missing, Objective, Simulated, Table, simulate};
+use crate::simulate::{Conditions, Evaluator, Formula, Moment, NoCurve, Objective, Simulated, Table, simulate};
 use crate::study_file::{self, StudySettings};
 use crate::view::simulation;
 
@@ -31,6 +31,10 @@ pub(super) struct Simulate {
     /// The learning curves, as measured, in a file of JSON lines: docs/simulation.md
     #[arg(long, value_name = "FILE", conflicts_with = "objective")]
     table: Option<PathBuf>,
+
+    /// The learning curves, as a program answers with them, a command of the shell: docs/simulation.md
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["objective", "table"])]
+    evaluator: Option<String>,
 
     /// The number of slots
     #[arg(long, default_value = "2", allow_negative_numbers = true, value_parser = whole::<u32>(1..=1_000_000))]
@@ -74,54 +78,75 @@ enum Curves {
 impl Simulate {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let file = study_file::read(&self.file)?;
-        let table = match &self.table {
-            Some(_) if file.study.policy.unit != Unit::Epochs => {
-                let units = file.study.policy.unit.many();
-                let message = format!(
-                    "{}: its resource is {units}, but a table has epochs",
-                    self.file.display()
-                );
-                return Err(CliError::usage(
-                    message,
-                    "leave out `resource`: each loss in a row is one epoch",
-                ));
-            }
-            Some(path) => {
-                let table = Table::read(
-                    path,
-                    &file.study.space,
-                    file.study.policy.max_resource,
-                    &file.study.objective,
-                )?;
-                Some(Arc::new(table))
-            }
-            None => None,
-        };
-        let objective = match (&table, self.objective) {
-            (Some(table), _) => Objective::Table(Arc::clone(table)),
-            (None, Curves::Curve) => Objective::Formula(Formula::Curve),
-            (None, Curves::Hartmann3) => Objective::Formula(Formula::Hartmann3),
-            (None, Curves::Hartmann6) => Objective::Formula(Formula::Hartmann6),
-        };
+        let objective = self.objective(&file.study)?;
         let began = Instant::now();
-        let all = self.simulate(&file.study, &objective).map_err(|error| {
-            let name = &error.parameter;
-            let help = format!("give `{name}` numbers under `[space]`, or choose another --objective");
-            CliError::usage(format!("{}: {error}", self.file.display()), help)
-        })?;
+        let all = self
+            .simulate(&file.study, &objective)
+            .map_err(|error| self.no_curve(&error))?;
         if self.json {
             return print_json(&Value::from_iter(
                 all.iter().map(|(seed, simulated)| self.json(*seed, simulated)),
             ));
         }
         let studies: Vec<&Simulated> = all.iter().map(|(_, simulated)| simulated).collect();
-        print(&simulation(&studies, table.as_deref(), &self.budgets, began.elapsed()))
+        let table = match &objective {
+            Objective::Table(table) => Some(&**table),
+            Objective::Formula(_) | Objective::Evaluator(_) | Objective::Costs(..) => None,
+        };
+        print(&simulation(&studies, table, &self.budgets, began.elapsed()))
+    }
+
+    /// The learning curves.
+    fn objective(&self, study: &StudySettings) -> Result<Objective, CliError> {
+        let (policy, metric) = (&study.policy, &study.objective);
+        if (self.table.is_some() || self.evaluator.is_some()) && policy.unit != Unit::Epochs {
+            let what = if self.table.is_some() {
+                "a table has"
+            } else {
+                "an evaluator gives"
+            };
+            let units = policy.unit.many();
+            let message = format!("{}: its resource is {units}, but {what} epochs", self.file.display());
+            return Err(CliError::usage(
+                message,
+                "leave out `resource`: each loss in a row is one epoch",
+            ));
+        }
+        if let Some(path) = &self.table {
+            let table = Table::read(path, &study.space, policy.max_resource, metric)?;
+            return Ok(Objective::Table(Arc::new(table)));
+        }
+        if let Some(command) = &self.evaluator {
+            let evaluator = Evaluator::start(command, policy.max_resource, metric);
+            let evaluator = evaluator.map_err(|error| CliError::Failed(error.to_string()))?;
+            return Ok(Objective::Evaluator(Arc::new(evaluator)));
+        }
+        Ok(Objective::Formula(match self.objective {
+            Curves::Curve => Formula::Curve,
+            Curves::Hartmann3 => Formula::Hartmann3,
+            Curves::Hartmann6 => Formula::Hartmann6,
+        }))
+    }
+
+    fn no_curve(&self, error: &NoCurve) -> CliError {
+        let help = match error {
+            NoCurve::Missing(missing) => {
+                let name = &missing.parameter;
+                format!("give `{name}` numbers under `[space]`, or choose another --objective")
+            }
+            NoCurve::Evaluator(_) => {
+                "each line that it reads is to be answered with one such as {\"losses\": [0.51, 0.43], \
+                                      \"regret\": 0.02}, with \"seconds\" if known: docs/simulation.md"
+                    .to_owned()
+            }
+        };
+        CliError::usage(format!("{}: {error}", self.file.display()), help)
     }
 
     /// The studies in the order of their seeds, as many at once as there are cores.
-    fn simulate(&self, study: &StudySettings, objective: &Objective) -> Result<Vec<(u64, Simulated)>, Missing> {
+    fn simulate(&self, study: &StudySettings, objective: &Objective) -> Result<Vec<(u64, Simulated)>, NoCurve> {
         let next = AtomicU64::new(0);
-        let some = || {
+        let some = || -> Result<Vec<_>, NoCurve> {
             let mut done = Vec::new();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
@@ -165,6 +190,11 @@ impl Simulate {
             json!({ units: budget, metric: moment.map(|m| m.value), "regret": moment.map(|m| m.regret) })
         };
         let last = simulated.moments.last();
+        let moment = |moment: &Moment| {
+            json!({
+                units: moment.resource, "seconds": moment.ms as f64 / 1000.0, "best": moment.best, metric: moment.value, "regret": moment.regret
+            })
+        };
         json!({
             "seed": seed,
             "trials": simulated.study.search_trials().count(),
@@ -179,6 +209,7 @@ impl Simulate {
             "regret": last.map(|m| m.regret),
             "confirmation": simulated.study.confirmation(),
             "budgets": self.budgets.iter().map(at).collect::<Vec<_>>(),
+            "moments": simulated.moments.iter().map(moment).collect::<Vec<_>>(),
         })
     }
 }

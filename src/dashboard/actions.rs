@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::answers::{App, answer, no_study, read, refusal};
+use super::answers::{App, answer, no_study, read, refusal, went_wrong};
 use super::rows::json;
 use super::watched::Watched;
 use crate::ids::{MAX_TRIALS, TrialId};
@@ -230,11 +230,7 @@ async fn act<B: DeserializeOwned + Send + 'static>(
             }
             answer(status, json(&text))
         }
-        Err(_) => refusal(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "it went wrong, which is a mistake of hpo",
-            None,
-        ),
+        Err(_) => went_wrong(),
     }
 }
 

@@ -47,6 +47,12 @@ pub(super) fn no_study() -> Response {
     refusal(StatusCode::NOT_FOUND, "there is no study of this name", Some(fix))
 }
 
+/// That what was asked for has panicked.
+pub(super) fn went_wrong() -> Response {
+    let error = "it went wrong, which is a mistake of hpo";
+    refusal(StatusCode::INTERNAL_SERVER_ERROR, error, None)
+}
+
 /// The list, in which all studies are that can be read soon.
 pub(super) async fn list(app: &App) -> watch::Receiver<List> {
     let mut list = app.hub.list();

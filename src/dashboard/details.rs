@@ -8,14 +8,14 @@ use rustix::fs::OFlags;
 use serde_json::json;
 
 use super::live::Live;
-use super::rows::{Decision, Source, json};
+use super::rows::json;
+use crate::analysis::Explainer;
 use crate::analysis::diagnosis::{Kind, diagnose};
 use crate::export::{Format, configuration};
 use crate::ids::TrialId;
 use crate::shell::{about, command};
-use crate::store::{StudyDirectory, StudyReader};
-use crate::study::{Study, Trial};
-use crate::view::{kind_of, metric};
+use crate::store::{StoreError, StudyDirectory, StudyReader, read_whole, version};
+use crate::view::reasons;
 
 /// So many bytes of the end of a log are shown.
 const LOG: u64 = 64 << 10;
@@ -39,7 +39,6 @@ pub(super) fn details(reader: &StudyReader, live: &Live, id: TrialId) -> Option<
     let log = log(reader.directory(), id);
     let checkpoints = trial.checkpoints();
     let rest = json!({
-        "explanation": explanation(study, live, trial),
         "diagnosis": findings.collect::<Vec<_>>(),
         "unknown": diagnosis.unknown().map(Kind::name).collect::<Vec<_>>(),
         "log": log.as_ref().map(|(text, _)| text),
@@ -65,65 +64,22 @@ fn again(directory: &StudyDirectory, id: TrialId) -> String {
     format!("{export}\n{}", command(["hpo", "train", "--config", &file]))
 }
 
-/// Why it was tried, and what became of it, in sentences.
-fn explanation(study: &Study, live: &Live, trial: &Trial) -> Vec<String> {
-    let spec = study.spec();
-    let drawn = match (live.source(trial.id), trial.confirms()) {
-        (_, Some(of)) => {
-            format!("It trains the configuration of trial {of} once more, with another seed and to the end.")
-        }
-        (Source::First, None) => "Its configuration was given to be tried first.".to_owned(),
-        (Source::Enqueued, None) => "Its configuration was enqueued by the user.".to_owned(),
-        (Source::Drawn | Source::Confirmation, None) => {
-            format!(
-                "Its configuration was drawn by the sampler, {}.",
-                kind_of(&spec.sampler)
-            )
-        }
+/// Why a trial was tried, and stopped or promoted, as `hpo explain` says it, as JSON; none if there is no such trial. All records are read
+/// for it.
+///
+/// # Errors
+/// If they can't be read.
+pub(super) fn why(directory: &StudyDirectory, id: TrialId) -> Result<Option<String>, StoreError> {
+    let mut explainer = Explainer::new(id);
+    read_whole(directory, |record| explainer.take(&record))?;
+    let (Some(study), Some(explanation)) = explainer.end() else {
+        return Ok(None);
     };
-    let became = live.decisions(trial.id).map(|decision| became(study, trial, decision));
-    std::iter::once(drawn).chain(became).collect()
-}
-
-fn became(study: &Study, trial: &Trial, decision: &Decision) -> String {
-    let spec = study.spec();
-    let one = spec.policy.unit.one();
-    let Decision { rung, what, to, .. } = *decision;
-    let value = trial
-        .best_up_to(rung)
-        .map(|(_, cost)| metric(spec.objective.signed(cost)));
-    let value = value.map_or(String::new(), |value| {
-        format!(" with {} {value}", spec.objective.metric)
-    });
-    let place = place(study, trial, rung).map_or(String::new(), |(place, of)| match spec.policy.is_synchronous() {
-        true => format!(", place {place} of {of} there"),
-        false => format!(", by now place {place} of {of} that have come there"),
-    });
-    match (what, to) {
-        ("promoted", Some(to)) => format!("Promoted at {one} {rung} to {one} {to}{value}{place}."),
-        ("pruned", _) => format!("Pruned at {one} {rung}{value}{place}."),
-        ("completed", _) => format!("Completed at {one} {rung}{value}{place}."),
-        ("stopped", _) => format!("Ended by hand at {one} {rung}{value}."),
-        ("retried", _) => "Given all its attempts again by hand.".to_owned(),
-        ("failed", _) => format!("Failed for good after {one} {rung}."),
-        (what, _) => format!("It has {what} at {one} {rung}."),
-    }
-}
-
-/// The place of a trial among those of its bracket that have come to a rung, from 1, and how many these are.
-fn place(study: &Study, trial: &Trial, rung: u64) -> Option<(usize, usize)> {
-    let bracket = trial.bracket()?;
-    let own = (trial.best_up_to(rung)?.1, trial.id);
-    let there = study
-        .search_trials()
-        .filter(|other| other.bracket() == Some(bracket) && other.resource() >= rung);
-    let costs: Vec<(f64, TrialId)> = there
-        .filter_map(|other| Some((other.best_up_to(rung)?.1, other.id)))
-        .collect();
-    let before = costs
-        .iter()
-        .filter(|other| other.0.total_cmp(&own.0).then(other.1.cmp(&own.1)).is_lt());
-    Some((before.count() + 1, costs.len()))
+    let Some(trial) = study.trial(id) else {
+        return Ok(None);
+    };
+    let sections = reasons(&study, trial, &explanation, &version(directory)?);
+    Ok(Some(json(&json!({ "explanation": explanation, "sections": sections }))))
 }
 
 /// The end of a trial's log, and whether there is more before it; none if there is no log. A link or a pipe that a trainer may have put

@@ -85,7 +85,10 @@ impl Refusal {
     pub fn fix(self) -> &'static str {
         match self {
             Self::Host => "open the address that `hpo dashboard` has printed; from another machine, use: ssh -L",
-            Self::Origin | Self::Token => "open the address that `hpo dashboard` has printed",
+            Self::Origin => "open the address that `hpo dashboard` has printed",
+            Self::Token => {
+                "open the address that `hpo dashboard` has printed; a program gives the token in the header X-HPO-Token"
+            }
             Self::Type => "send the header `Content-Type: application/json`",
         }
     }
@@ -115,6 +118,8 @@ impl Guard {
         match headers.get(ORIGIN) {
             Some(origin) if origin.as_bytes() == format!("http://{host}").as_bytes() => {}
             None if reads || self.has_header(headers) => {}
+            // No page has sent this.
+            None if !self.is_trusted(headers) => return Err(Refusal::Token),
             Some(_) | None => return Err(Refusal::Origin),
         }
         let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
@@ -313,6 +318,7 @@ mod tests {
         assert_eq!(checked(&here, Method::GET, &embedded), Err(Refusal::Origin));
         let followed = [host, ("sec-fetch-site", "cross-site"), ("sec-fetch-dest", "document")];
         assert_eq!(checked(&here, Method::GET, &followed), Ok(()));
+        assert_eq!(checked(&here, Method::POST, &[host, kind]), Err(Refusal::Token));
         let program = [host, kind, ("x-hpo-token", "0123456789abcdef")];
         assert_eq!(checked(&here, Method::POST, &program), Ok(()));
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::published::{Part, Published};
-use super::rows::{self, Columns, Decision, Source};
+use super::rows::{self, Columns, Decision, Source, Verdict};
 use super::whole::{Circumstances, whole};
 use crate::analysis::{Overview, Segments};
 use crate::ids::TrialId;
@@ -89,11 +89,6 @@ impl Live {
         rows::trial(study, trial, &self.columns, self.source(trial.id))
     }
 
-    /// What was decided about a trial, in the order of time.
-    pub fn decisions(&self, trial: TrialId) -> impl Iterator<Item = &Decision> {
-        self.decisions.iter().filter(move |decision| decision.trial == trial)
-    }
-
     /// The study as it is. It has a revision of its own if anything in it has changed.
     pub fn publish(&mut self, study: &Study, of: Circumstances<'_>, overview: Option<&Overview>) -> Arc<Published> {
         if self.columns.metrics.is_empty() {
@@ -165,15 +160,15 @@ fn source(study: &Study, trial: &Trial) -> Source {
 }
 
 /// What a record decides about its trial, or says has become of it; at which resource; and the rung that it goes on to.
-fn decision(study: &Study, trial: &Trial, fact: &Fact) -> Option<(&'static str, u64, Option<u64>)> {
+fn decision(study: &Study, trial: &Trial, fact: &Fact) -> Option<(Verdict, u64, Option<u64>)> {
     Some(match fact {
-        Fact::TrialPromoted { rung, to, .. } => ("promoted", *rung, Some(*to)),
-        Fact::TrialPruned { rung, .. } => ("pruned", *rung, None),
-        Fact::TrialCompleted { rung, .. } => ("completed", *rung, None),
-        Fact::TrialStopped { .. } => ("stopped", trial.resource(), None),
-        Fact::TrialRetried { .. } => ("retried", trial.resource(), None),
+        Fact::TrialPromoted { rung, to, .. } => (Verdict::Promoted, *rung, Some(*to)),
+        Fact::TrialPruned { rung, .. } => (Verdict::Pruned, *rung, None),
+        Fact::TrialCompleted { rung, .. } => (Verdict::Completed, *rung, None),
+        Fact::TrialStopped { .. } => (Verdict::Stopped, trial.resource(), None),
+        Fact::TrialRetried { .. } => (Verdict::Retried, trial.resource(), None),
         Fact::SegmentFailed { retry: false, .. } if trial.state.failure().is_some() => {
-            ("failed", trial.resource(), None)
+            (Verdict::Failed, trial.resource(), None)
         }
         Fact::Reported(report) => return ended(study, trial, report),
         Fact::StudyCreated { .. }
@@ -204,10 +199,10 @@ fn decision(study: &Study, trial: &Trial, fact: &Fact) -> Option<(&'static str, 
 }
 
 /// That a report has ended its trial.
-fn ended(study: &Study, trial: &Trial, report: &Reported) -> Option<(&'static str, u64, Option<u64>)> {
+fn ended(study: &Study, trial: &Trial, report: &Reported) -> Option<(Verdict, u64, Option<u64>)> {
     let what = match trial.state {
-        TrialState::Completed => "completed",
-        TrialState::Diverged { .. } if study.diverges(report) => "diverged",
+        TrialState::Completed => Verdict::Completed,
+        TrialState::Diverged { .. } if study.diverges(report) => Verdict::Diverged,
         TrialState::Diverged { .. }
         | TrialState::Waiting { .. }
         | TrialState::Running { .. }

@@ -17,17 +17,19 @@ use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use super::actions;
-use super::answers::{App, answer, list, no_study, read, refusal};
+use super::answers::{App, answer, list, no_study, read, refusal, went_wrong};
 use super::assets::ASSETS;
-use super::details::details;
+use super::details::{details, why};
 use super::events;
 use super::guard::{Guard, Refusal};
 use super::hub::{Hub, List};
 use super::published::Published;
 use super::rows::json;
-use super::watched::Shown;
+use super::watched::{Shown, Watched};
 use crate::disk::sha256;
 use crate::ids::TrialId;
+use crate::store::StoreError;
+use crate::view::store_help;
 
 /// What a page may do: nothing that is not from here.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; \
@@ -51,6 +53,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/api/studies/{name}", get(study))
         .route("/api/studies/{name}/events", get(events_of_study))
         .route("/api/studies/{name}/trials/{id}", get(trial))
+        .route("/api/studies/{name}/trials/{id}/explanation", get(explanation))
         .route("/api/studies/{name}/trials/{id}/end", post(actions::end))
         .route("/api/studies/{name}/stop", post(actions::stop))
         .route("/api/studies/{name}/pause", post(actions::pause))
@@ -199,19 +202,34 @@ async fn events_of_study(
 }
 
 async fn trial(State(app): State<Arc<App>>, Path((name, id)): Path<(String, String)>) -> Response {
-    let Some((study, _)) = read(&app, &name).await else {
+    about_trial(&app, &name, &id, |study, id| {
+        Ok(study.ask(|reader, live| details(reader, live, id)).flatten())
+    })
+    .await
+}
+
+async fn explanation(State(app): State<Arc<App>>, Path((name, id)): Path<(String, String)>) -> Response {
+    about_trial(&app, &name, &id, |study, id| why(&study.directory, id)).await
+}
+
+/// What there is to say of a trial, found out without keeping others waiting.
+async fn about_trial(
+    app: &App,
+    name: &str,
+    id: &str,
+    what: impl FnOnce(&Watched, TrialId) -> Result<Option<String>, StoreError> + Send + 'static,
+) -> Response {
+    let Some((study, _)) = read(app, name).await else {
         return no_study();
     };
-    let text = id
-        .parse()
-        .ok()
-        .map(|id| spawn_blocking(move || study.ask(|reader, live| details(reader, live, TrialId(id))).flatten()));
-    let text = match text {
-        Some(text) => text.await.ok().flatten(),
-        None => None,
+    let said = match id.parse() {
+        Ok(id) => spawn_blocking(move || what(&study, TrialId(id))).await,
+        Err(_) => Ok(Ok(None)),
     };
-    match text {
-        Some(text) => answer(StatusCode::OK, text),
-        None => refusal(StatusCode::NOT_FOUND, "the study has no such trial", None),
+    match said {
+        Ok(Ok(Some(text))) => answer(StatusCode::OK, text),
+        Ok(Ok(None)) => refusal(StatusCode::NOT_FOUND, "the study has no such trial", None),
+        Ok(Err(error)) => refusal(StatusCode::CONFLICT, &error.to_string(), store_help(&error).as_deref()),
+        Err(_) => went_wrong(),
     }
 }

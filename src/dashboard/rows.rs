@@ -219,14 +219,29 @@ pub(super) fn segment(number: usize, segment: &Segment) -> String {
     ))
 }
 
-/// What was decided about a trial, or happened to it.
+/// What can be decided about a trial, or become of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Verdict {
+    Promoted,
+    Pruned,
+    Completed,
+    /// Ended by the user.
+    Stopped,
+    /// Given all its attempts again by the user.
+    Retried,
+    Failed,
+    Diverged,
+}
+
+/// What was decided about a trial, or has become of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Decision {
     pub at: Timestamp,
     pub trial: TrialId,
     /// The resource at which it stood.
     pub rung: u64,
-    pub what: &'static str,
+    pub what: Verdict,
     /// The rung to which it was promoted.
     pub to: Option<u64>,
 }
@@ -237,7 +252,7 @@ impl Serialize for Decision {
         row.serialize_element(&self.at)?;
         row.serialize_element(&self.trial)?;
         row.serialize_element(&self.rung)?;
-        row.serialize_element(self.what)?;
+        row.serialize_element(&self.what)?;
         row.serialize_element(&self.to)?;
         row.end()
     }

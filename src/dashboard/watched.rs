@@ -65,6 +65,17 @@ struct Seen {
     changed: (i64, i64),
 }
 
+impl Seen {
+    /// Whether what was read of a journal still stands in it, and at most more behind that.
+    fn goes_on(before: Option<Self>, now: Option<Self>) -> bool {
+        match (before, now) {
+            (Some(before), Some(now)) => before.file == now.file && before.bytes <= now.bytes,
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+}
+
 /// A study in memory.
 #[derive(Debug)]
 struct Kept {
@@ -169,8 +180,7 @@ impl Watched {
         if !changed && !lacking && !due {
             return;
         }
-        let replaced = state.seen.map(|seen| seen.file) != found.map(|seen| seen.file);
-        if replaced {
+        if !Seen::goes_on(state.seen, found) {
             state.kept = None;
         }
         (state.seen, state.running) = (found, running);

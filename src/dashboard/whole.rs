@@ -129,7 +129,6 @@ pub(super) fn whole(
         "planned": spec.trials,
         "resource_trained": study.trained_resource(),
         "resource_planned": study.planned_resource(),
-        "resource_full": study.full_resource(),
         "slot_ms": slot_ms(study),
         "importance": overview.and_then(|overview| overview.importance.as_ref()),
         "findings": overview.map_or(Vec::new(), |overview| findings(overview, of.directory)),

@@ -34,6 +34,10 @@ pub enum Order {
     },
     /// End the worker and start another.
     Replace,
+    /// End the worker, and leave its place to others until the next order, which is to come back. Only of a slot without work.
+    GiveBack,
+    /// Take a place again that was given back, and report once there is a worker.
+    ComeBack,
 }
 
 /// A segment to train: a stretch of a trial from resource `from` to resource `to`.

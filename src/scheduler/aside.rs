@@ -69,6 +69,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         let left = self.places.values().filter(|place| !place.aside).count();
         self.slots.remove(slot);
         self.idle.remove(&slot);
+        self.given_back.remove(&slot);
         self.evaluating = self.evaluating.filter(|&busy| busy != slot);
         let exporting = matches!(self.export, Export::Asked(busy, _) if busy == slot);
         if self.study.is_finished() {

@@ -19,6 +19,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         excused: bool,
     ) -> Option<Event> {
         self.idle.remove(&slot);
+        self.given_back.remove(&slot);
         if self.evaluating == Some(slot) {
             self.evaluating = None;
             self.evaluations -= 1;

@@ -23,6 +23,11 @@ pub trait Slots {
     /// Waits until there is news, and takes all of it. Cancel-safe: nothing is lost if it is dropped while it waits.
     fn news(&mut self) -> impl Future<Output = Vec<SlotNews>>;
 
+    /// Whether a slot without work keeps others from what it has, so that its place is worth giving back.
+    fn is_shared(&self, _slot: SlotId) -> bool {
+        false
+    }
+
     /// Removes a slot.
     fn remove(&mut self, slot: SlotId);
 

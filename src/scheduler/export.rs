@@ -53,7 +53,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             )));
             return;
         };
-        if let Some(&slot) = self.idle.first() {
+        if let Some((&slot, _)) = self.idle.first_key_value() {
             let export = Order::Export {
                 checkpoint,
                 directory: self.storage.model_directory(),

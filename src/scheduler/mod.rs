@@ -7,6 +7,7 @@ mod cancellation;
 mod disconnected;
 mod edge;
 mod export;
+mod given_back;
 mod job;
 mod pause;
 mod remarks;
@@ -49,13 +50,17 @@ pub async fn run<S: Slots, J: Storage, C: Clock>(
         slots: names.iter().map(|(_, name)| name.clone()).collect(),
         limits,
     };
+    let shared = names.iter().map(|(slot, _)| *slot);
+    let shared = shared.filter(|slot| job.slots.is_shared(*slot)).collect();
     let mut scheduler = Scheduler {
         study: job.study,
         storage: job.storage,
         slots: job.slots,
         clock: job.clock,
         places: names.into_iter().map(|(slot, name)| (slot, Place::new(name))).collect(),
-        idle: BTreeSet::new(),
+        shared,
+        idle: BTreeMap::new(),
+        given_back: BTreeSet::new(),
         evaluations: 0,
         evaluating: None,
         export: Export::Unasked,
@@ -83,7 +88,12 @@ struct Scheduler<'a, S, J, C> {
     clock: C,
     /// The slots, those that are set aside included.
     places: BTreeMap<SlotId, Place>,
-    idle: BTreeSet<SlotId>,
+    /// Those of them whose places others can use.
+    shared: BTreeSet<SlotId>,
+    /// Those that have nothing to do, with since when by the clock's elapsed time.
+    idle: BTreeMap<SlotId, Duration>,
+    /// Those whose places are given back.
+    given_back: BTreeSet<SlotId>,
     evaluations: u32,
     evaluating: Option<SlotId>,
     export: Export,
@@ -178,6 +188,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
                         self.take(Vec::new()).await?;
                     }
                     self.obey().await?;
+                    self.adjust_places().await;
                 }
                 batch = self.slots.news() => self.take(batch).await?,
             }
@@ -243,12 +254,13 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             return lost;
         }
         if self.stopping.is_none() && self.evaluating.is_none() && self.pause.is_none() && self.full.is_empty() {
-            let slots = self.idle.iter().copied().collect();
+            let slots = self.idle.keys().copied().collect();
             step.append(self.handle(Event::Idle { slots }));
         }
         self.carry_out(step).await?;
         self.pause_if_full();
         self.export_best().await;
+        self.adjust_places().await;
         Ok(())
     }
 
@@ -333,7 +345,7 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             self.evaluating = Some(slot);
             self.slots.order(slot, Order::Evaluate).await;
         } else {
-            self.idle.insert(slot);
+            self.idle.insert(slot, self.clock.elapsed());
         }
         self.can_export = features.contains(&Feature::Export);
     }

@@ -293,7 +293,7 @@ impl Slots for Segments {
             Order::Run(spec) => self.start(slot, spec),
             Order::Stop { .. } | Order::Replace => self.stop(slot),
             // It has not announced that it can.
-            Order::Evaluate | Order::Measure(_) | Order::Export { .. } => {}
+            Order::Evaluate | Order::Measure(_) | Order::Export { .. } | Order::GiveBack | Order::ComeBack => {}
         }
     }
 

@@ -66,6 +66,15 @@ impl Trainer for WorkerProcesses {
     }
 }
 
+impl Workers {
+    fn launcher(&self, slot: SlotId) -> Option<&Arc<dyn Launcher>> {
+        self.launchers
+            .iter()
+            .find(|(id, _)| *id == slot)
+            .map(|(_, launcher)| launcher)
+    }
+}
+
 impl Slots for Workers {
     fn names(&self) -> Vec<(SlotId, String)> {
         self.names.clone()
@@ -87,9 +96,13 @@ impl Slots for Workers {
         }
     }
 
+    fn is_shared(&self, slot: SlotId) -> bool {
+        self.launcher(slot).is_some_and(|launcher| launcher.is_shared())
+    }
+
     fn remove(&mut self, slot: SlotId) {
         self.workers.remove(&slot);
-        if let Some((_, launcher)) = self.launchers.iter().find(|(id, _)| *id == slot) {
+        if let Some(launcher) = self.launcher(slot) {
             launcher.vacate(&self.study, Some(Purpose::Slot(slot)));
         }
     }

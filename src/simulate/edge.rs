@@ -31,7 +31,12 @@ impl Slots for VirtualSlots {
         match order {
             Order::Run(segment) => world.start(slot, &segment),
             Order::Stop { save, .. } => world.stop(slot, save),
-            Order::Replace | Order::Evaluate | Order::Measure(_) | Order::Export { .. } => {}
+            Order::Replace
+            | Order::Evaluate
+            | Order::Measure(_)
+            | Order::Export { .. }
+            | Order::GiveBack
+            | Order::ComeBack => {}
         }
     }
 

@@ -10,8 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use super::edge::{Best, Memory, VirtualClock, VirtualSlots};
 use super::foreseen::{Costs, Foreseen, Winners};
-use super::formula::Missing;
-use super::objective::Objective;
+use super::objective::{NoCurve, Objective};
 use super::world::{Conditions, Moment, World};
 use crate::scheduler::{self, Cancellation, Ended, Job, Observer};
 use crate::study::{Study, StudySpec};
@@ -43,16 +42,16 @@ impl Simulated {
 /// Runs a study to its end, or until its budget is spent.
 ///
 /// # Errors
-/// If the objective needs a parameter that the space does not have.
-pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, Missing> {
+/// If a configuration has no curve: the objective needs a parameter that the space does not have, or a program gives none.
+pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, NoCurve> {
     let slots = conditions.slots;
     let (world, ended) = run(spec, conditions, Best);
     let Some(Ended { study, .. }) = ended else {
         unreachable!("virtual slots have news, or have asked the loop to stop");
     };
     let mut world = world.borrow_mut();
-    if let Some(missing) = world.missing.take() {
-        return Err(missing);
+    if let Some(error) = world.no_curve.take() {
+        return Err(error);
     }
     world.confirmed(&study);
     let under_way = world

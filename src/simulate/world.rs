@@ -9,8 +9,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::foreseen::Stretch;
-use super::formula::{END, Missing};
-use super::objective::{Curve, Objective};
+use super::formula::END;
+use super::objective::{Curve, NoCurve, Objective};
 use crate::executor::{News, SegmentSpec, SlotNews};
 use crate::ids::{SegmentId, SlotId, TrialId};
 use crate::scheduler::Cancellation;
@@ -101,7 +101,7 @@ pub(super) struct World {
     pub moments: Vec<Moment>,
     /// The best trial: not at the maximum resource or at it, its cost, its number.
     best: Option<(bool, f64, TrialId)>,
-    pub missing: Option<Missing>,
+    pub no_curve: Option<NoCurve>,
     /// Asked to stop once the budget is spent, or the objective can't be computed.
     cancellation: Cancellation,
     ending: bool,
@@ -126,7 +126,7 @@ impl World {
             resource: 0,
             moments: Vec::new(),
             best: None,
-            missing: None,
+            no_curve: None,
             cancellation,
             ending: false,
             conditions,
@@ -136,7 +136,7 @@ impl World {
     /// The news that is pending, or else the next; `None` once the loop was asked to stop.
     pub fn next_news(&mut self) -> Option<Vec<SlotNews>> {
         let spent = self.conditions.budget.is_some_and(|budget| self.resource >= budget);
-        if self.missing.is_some() || (spent && self.news.is_empty()) {
+        if self.no_curve.is_some() || (spent && self.news.is_empty()) {
             self.ending = true;
             self.cancellation.cancel();
             self.cancellation.cancel();
@@ -207,8 +207,8 @@ impl World {
         }
         let curve = match self.conditions.objective.curve(&run.parameters, run.seed) {
             Ok(curve) => curve,
-            Err(missing) => {
-                self.missing = Some(missing);
+            Err(error) => {
+                self.no_curve = Some(error);
                 return false;
             }
         };
@@ -247,7 +247,7 @@ impl World {
                 };
                 1000.0 * curve.seconds(slot, stretch)
             }
-            Some(Curve::Formula(_) | Curve::Measured(_)) | None => {
+            Some(Curve::Formula(_) | Curve::Measured(_) | Curve::Evaluated(_)) | None => {
                 segment.epoch * (self.epochs(next) - self.epochs(segment.at))
             }
         };

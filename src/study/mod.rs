@@ -8,6 +8,7 @@ mod by_hand;
 mod check;
 mod confirmation;
 mod decide;
+mod demand;
 mod earlier;
 mod event;
 mod fits;
@@ -50,7 +51,7 @@ pub use fits::Misfit;
 pub use measures::Measures;
 use measures::Names;
 pub use objective::{Direction, LOSS, Objective, named};
-pub use origin::{Change, ChangeKind, FilePlace, Input, Origin};
+pub use origin::{Change, ChangeKind, DataFacts, FilePlace, Input, Origin, Shape};
 pub use pause::Pause;
 pub use plan::RungProgress;
 pub use policy::{
@@ -68,7 +69,7 @@ pub(crate) use statistics::probability_lower;
 pub use step::{Command, Step};
 pub use stop::{Limit, StopSpec};
 pub use summary::TrialSummary;
-pub use trial::{Checkpoint, Report, Role, Trial, TrialState, TrialStatus};
+pub use trial::{Checkpoint, Report, Reports, Role, Trial, TrialState, TrialStatus};
 use trouble::Trouble;
 use turn::Turn;
 

@@ -1,8 +1,9 @@
 //! What a study was created from and on: its file, and the content of its data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use hpo_protocol::embedding::{Kind, Sizes};
 use serde::{Deserialize, Serialize};
 
 /// What a study was created from and on.
@@ -13,6 +14,32 @@ pub struct Origin {
     pub file: Option<FilePlace>,
     /// The files whose content decides its results.
     pub inputs: Vec<Input>,
+    /// What the data of the embedding trainer are; none of another trainer, and of older studies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataFacts>,
+    /// The sizes of its base models, by their roles among the inputs; likewise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shapes: BTreeMap<String, Shape>,
+}
+
+/// What training data are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataFacts {
+    /// What rows are.
+    pub kind: Kind,
+    /// How many of them trials train with.
+    pub rows: u64,
+}
+
+/// The architecture of a base model: what decides which hyperparameters suit it, beside its weights.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// Its `model_type`.
+    pub family: String,
+    /// Its layers.
+    pub layers: u64,
+    /// The width of a token's vector.
+    pub hidden: u64,
 }
 
 /// Where a study's file was when the study was created.
@@ -22,6 +49,16 @@ pub struct FilePlace {
     pub path: PathBuf,
     /// Its path from the study's directory: if both were moved together, it is found by this one.
     pub from_study: PathBuf,
+}
+
+impl From<Sizes> for Shape {
+    fn from(sizes: Sizes) -> Self {
+        Self {
+            family: sizes.family.name.to_owned(),
+            layers: sizes.layers,
+            hidden: sizes.hidden,
+        }
+    }
 }
 
 /// A file that a study is based on, identified by its content.
@@ -112,12 +149,12 @@ mod tests {
     #[test]
     fn files_are_compared_by_role_and_content() {
         let origin = Origin {
-            file: None,
             inputs: vec![
                 input("train", None, "1"),
                 input("model", Some("config.json"), "2"),
                 input("model", Some("modules.json"), "3"),
             ],
+            ..Origin::default()
         };
         let kinds = |role: &str, now: &[Input]| -> Vec<(Option<String>, ChangeKind)> {
             let changes = origin.changes(role, now);

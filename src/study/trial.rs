@@ -3,13 +3,14 @@
 mod checkpoints;
 mod reports;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use hpo_protocol::Values;
 use serde::{Deserialize, Serialize};
 
 use super::measures::Measures;
 use crate::ids::{SegmentId, SlotId, Timestamp, TrialId};
+pub use reports::Reports;
 
 /// A checkpoint that a worker wrote: a file, or a directory with all that is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,8 +224,7 @@ pub struct Trial {
     /// Where it stands.
     pub state: TrialState,
     /// Validations by resource.
-    #[serde(with = "reports")]
-    pub reports: BTreeMap<u64, Report>,
+    pub reports: Reports,
     /// Validations beyond the rung at which it waits for a decision, and what follows them. They count only if it goes on.
     pub ahead: Ahead,
     /// How many segments were begun.
@@ -249,8 +249,7 @@ pub struct Trial {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Ahead {
     /// Validations by resource; in the last one it may have diverged.
-    #[serde(with = "reports")]
-    pub reports: BTreeMap<u64, Report>,
+    pub reports: Reports,
     /// Whether the trial has ended by itself with the last of them.
     pub ended: bool,
     /// A checkpoint after the last of them, written when the trial was stopped there, and the resource that lies before it.
@@ -268,7 +267,7 @@ impl Trial {
             parameters,
             seed,
             state: TrialState::Waiting { to },
-            reports: BTreeMap::new(),
+            reports: Reports::default(),
             ahead: Ahead::default(),
             attempts: 0,
             failures: 0,
@@ -324,10 +323,7 @@ impl Trial {
 
     /// The resource and the cost of the best validation up to and including `resource`, the earliest of equals.
     pub fn best_up_to(&self, resource: u64) -> Option<(u64, f64)> {
-        self.reports
-            .range(..=resource)
-            .filter_map(|(&at, report)| Some((at, report.cost?)))
-            .reduce(|best, next| if next.1 < best.1 { next } else { best })
+        self.reports.lowest_up_to(resource)
     }
 
     /// The resource and the cost of the best validation.

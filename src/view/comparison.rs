@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
 use super::format::{duration, metric, value};
 use super::history::PastStudy;
+use super::line::cut;
+use super::sheet::{Sheet, left_out};
 use crate::analysis::{Apart, Comparable, Overview, SharedInput};
 use crate::study::{StudySpec, Trial, TrialSummary};
 
@@ -29,12 +30,12 @@ pub struct Compared<'a> {
 /// Below this probability two configurations count as equally good.
 const APART: f64 = 0.75;
 
-/// Longer values are cut.
+/// Values that take more columns of a terminal are cut.
 const LONGEST: usize = 60;
 
-/// Studies beside each other, in words.
-pub fn compared(all: &Compared<'_>) -> String {
-    let mut text = outcomes(all);
+/// Studies beside each other, in words; tables as far as they fit into so many columns of a terminal.
+pub fn compared(all: &Compared<'_>, width: Option<usize>) -> String {
+    let mut text = outcomes(all, width);
     let first = &all.studies[0].study;
     for (place, comparable) in all.comparable.iter().enumerate() {
         let other = &all.studies[place + 1].study;
@@ -65,11 +66,11 @@ pub fn compared(all: &Compared<'_>) -> String {
             text += &separated(first, other, apart);
         }
     }
-    text += &differing(all);
-    text + &best(all)
+    text += &differing(all, width);
+    text + &best(all, width)
 }
 
-fn outcomes(all: &Compared<'_>) -> String {
+fn outcomes(all: &Compared<'_>, width: Option<usize>) -> String {
     let mut rows: Vec<(&str, Vec<String>)> = Vec::new();
     let mut row = |name, of: &dyn Fn(&PastStudy, &Overview) -> String| {
         let cells = all
@@ -97,25 +98,35 @@ fn outcomes(all: &Compared<'_>) -> String {
         let data = study.data.as_deref().and_then(|data| data.file_name());
         data.map_or("-".into(), |name| name.to_string_lossy().into_owned())
     });
-    table(all, rows.into_iter().map(|(name, cells)| (name.to_owned(), cells)))
+    table(
+        all,
+        rows.into_iter().map(|(name, cells)| (name.to_owned(), cells)),
+        width,
+    )
 }
 
-fn table(all: &Compared<'_>, rows: impl Iterator<Item = (String, Vec<String>)>) -> String {
+fn table(all: &Compared<'_>, rows: impl Iterator<Item = (String, Vec<String>)>, width: Option<usize>) -> String {
     let head = all.studies.iter().map(|study| study.study.clone());
-    lines([String::new()].into_iter().chain(head).collect(), rows)
+    lines(head, rows, width)
 }
 
-fn lines(head: Vec<String>, rows: impl Iterator<Item = (String, Vec<String>)>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(head);
-    for (name, cells) in rows {
-        table.add_row([name].into_iter().chain(cells));
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+/// A table with a column for each of what is compared, by its name.
+fn lines(
+    names: impl Iterator<Item = String>,
+    rows: impl Iterator<Item = (String, Vec<String>)>,
+    width: Option<usize>,
+) -> String {
+    let row = |(name, cells): (String, Vec<String>)| {
+        let cells = cells.into_iter().map(|cell| cut(&cell, LONGEST));
+        [name].into_iter().chain(cells).collect()
+    };
+    let sheet = Sheet {
+        head: [String::new()].into_iter().chain(names).collect(),
+        rows: rows.map(row).collect(),
+        words: vec![0],
+    };
+    let (table, hidden) = sheet.text(width);
+    table + &left_out(hidden, "a wider terminal")
 }
 
 fn separated(first: &str, other: &str, apart: &Apart) -> String {
@@ -146,24 +157,21 @@ fn separated(first: &str, other: &str, apart: &Apart) -> String {
     }
 }
 
-fn differing(all: &Compared<'_>) -> String {
+fn differing(all: &Compared<'_>, width: Option<usize>) -> String {
     if all.differences.is_empty() {
         return "their files say the same\n".to_owned();
     }
-    let cell = |of: &Value| {
-        let text = if of.is_null() { "-".to_owned() } else { value(of) };
-        match text.chars().count() > LONGEST {
-            true => text.chars().take(LONGEST).chain("…".chars()).collect(),
-            false => text,
-        }
+    let cell = |of: &Value| match of.is_null() {
+        true => "-".to_owned(),
+        false => value(of),
     };
     let rows = all.differences.iter();
     let rows = rows.map(|(key, values)| (key.clone(), values.iter().map(cell).collect()));
-    "what differs between their files\n".to_owned() + &table(all, rows)
+    "what differs between their files\n".to_owned() + &table(all, rows, width)
 }
 
 /// The best configurations.
-fn best(all: &Compared<'_>) -> String {
+fn best(all: &Compared<'_>, width: Option<usize>) -> String {
     let best: Vec<Option<&TrialSummary>> = all.overviews.iter().map(|overview| overview.best.as_ref()).collect();
     let names: BTreeSet<&String> = best.iter().flatten().flat_map(|best| best.parameters.keys()).collect();
     let rows = names.into_iter().map(|name| {
@@ -173,7 +181,7 @@ fn best(all: &Compared<'_>) -> String {
         };
         (name.clone(), best.iter().map(cell).collect())
     });
-    "the best configurations\n".to_owned() + &table(all, rows)
+    "the best configurations\n".to_owned() + &table(all, rows, width)
 }
 
 /// Several trials of a study.
@@ -209,11 +217,10 @@ impl ComparedTrials<'_> {
         })
     }
 
-    /// Beside each other, in words.
-    pub fn text(&self) -> String {
+    /// Beside each other, in words; tables as far as they fit into so many columns of a terminal.
+    pub fn text(&self, width: Option<usize>) -> String {
         let spec = self.spec;
-        let head = self.trials.iter().map(|trial| format!("trial {}", trial.id));
-        let head: Vec<String> = [String::new()].into_iter().chain(head).collect();
+        let head = || self.trials.iter().map(|trial| format!("trial {}", trial.id));
         let row = |name: &str, of: &dyn Fn(&Trial) -> String| {
             let cells: Vec<String> = self.trials.iter().map(of).collect();
             (name.to_owned(), cells)
@@ -228,14 +235,14 @@ impl ComparedTrials<'_> {
             row("seed", &|trial| trial.seed.to_string()),
             row("trained", &|trial| duration(trial.trained_ms)),
         ];
-        let mut text = lines(head.clone(), rows.into_iter());
+        let mut text = lines(head(), rows.into_iter(), width);
         let (differing, same) = self.parameters();
         let of = |name: &String| row(name, &|trial| trial.parameters.get(name).map_or("-".to_owned(), value));
         text += match differing.is_empty() {
             true => "the same configuration\n",
             false => "where their configurations differ\n",
         };
-        text += &lines(head.clone(), differing.into_iter().map(of));
+        text += &lines(head(), differing.into_iter().map(of), width);
         if !same.is_empty() {
             let names: Vec<&str> = same.iter().map(|name| name.as_str()).collect();
             text += &format!("the same in all: {}\n", names.join(", "));
@@ -247,7 +254,7 @@ impl ComparedTrials<'_> {
             (format!("{} {resource}", unit.one()), cells)
         });
         text += &format!("{} at each report\n", spec.objective.metric);
-        text + &lines(head, reports)
+        text + &lines(head(), reports, width)
     }
 
     /// The same for programs.

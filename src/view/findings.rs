@@ -204,13 +204,16 @@ impl Foresight {
             next,
             trials,
             correlation,
+            begins,
         } = self;
         let unit = unit.one();
         let mut text = format!(
             "{unit} {rung} predicts {unit} {next} with a rank correlation of {correlation:.2} ({trials} trials)"
         );
-        if self.misleads() {
-            text += ": too low to prune by; raise `min_resource`, or use `hyperband`";
+        match begins {
+            _ if !self.misleads() => {}
+            Some(begins) => text += &format!(": too low to prune by; brackets begin at {unit} {begins} now"),
+            None => text += ": too low to prune by; raise `min_resource`, or use `hyperband`",
         }
         text
     }
@@ -235,19 +238,21 @@ mod tests {
 
     #[test]
     fn a_rung_that_predicts_little_is_reported_with_the_fix() {
-        let text = |correlation| {
+        let text = |correlation, begins| {
             let foresight = Foresight {
                 rung: 1,
                 next: 3,
                 trials: 9,
                 correlation,
+                begins,
             };
             foresight.text(Unit::Epochs)
         };
         assert_eq!(
-            text(0.834),
+            text(0.834, Some(9)),
             "epoch 1 predicts epoch 3 with a rank correlation of 0.83 (9 trials)"
         );
-        assert!(text(0.1).ends_with("too low to prune by; raise `min_resource`, or use `hyperband`"));
+        assert!(text(0.1, None).ends_with("too low to prune by; raise `min_resource`, or use `hyperband`"));
+        assert!(text(0.1, Some(9)).ends_with("too low to prune by; brackets begin at epoch 9 now"));
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::format::{bytes, duration, metric};
+use super::line::cut;
 use super::report::state;
 use super::sheet::{Sheet, left_out};
 use crate::analysis::Overview;
@@ -19,7 +20,7 @@ use crate::words::counted;
 /// What is left of a study in a list of all.
 #[derive(Debug, Clone, Serialize)]
 pub struct PastStudy {
-    /// Its name.
+    /// The name of its directory, by which it is found.
     pub study: String,
     /// Where it is.
     pub directory: PathBuf,
@@ -59,7 +60,7 @@ impl PastStudy {
             .as_ref()
             .and_then(|untrained| spec.objective.best_of(untrained));
         Self {
-            study: spec.name.clone(),
+            study: directory.name(),
             directory: directory.root().to_owned(),
             state: state(overview, directory.is_locked()),
             trials: overview.trials,
@@ -97,6 +98,9 @@ pub fn data_of(trainer: &Trainer) -> Option<PathBuf> {
     data.map(PathBuf::from)
 }
 
+/// The command of a script that takes more columns of a terminal is cut.
+const LONGEST: usize = 40;
+
 /// So many characters of a moment are its date and its time to the minute.
 const MINUTES: usize = 16;
 
@@ -112,7 +116,7 @@ const COLUMNS: [(&str, bool, Cell); 11] = [
     ("untrained", false, |study| {
         study.untrained.map_or("-".to_owned(), metric)
     }),
-    ("model", true, |study| study.model.clone()),
+    ("model", true, |study| cut(&study.model, LONGEST)),
     ("data", true, |study| study.data.as_deref().map_or("-".into(), short)),
     ("trained", false, |study| duration(study.trained_ms)),
     ("disk", false, |study| bytes(study.bytes)),

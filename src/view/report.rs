@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::columns::minor;
 use super::confirmation::{confirmed, confirms};
 use super::earlier::earlier;
+use super::failures::see;
 use super::format::{duration, metric, number, value};
 use super::results::{compared, tested};
 use super::table::{TrialTable, trial_table};
@@ -55,7 +56,7 @@ pub fn status(
         (_, _) if overview.paused.is_some() => {
             let pause = overview.paused.iter().map(ToString::to_string).collect::<String>();
             let again = about(directory.root(), ["resume"]);
-            format!("paused: {pause}\nfix that, and resume with: {again}\n")
+            format!("paused: {pause}\n{}fix that, and resume with: {again}\n", see(&pause))
         }
         _ => format!("stopped; resume with: {}\n", about(directory.root(), ["resume"])),
     };
@@ -379,7 +380,7 @@ pub fn trial_details(spec: &StudySpec, baseline: Option<&Baseline>, trial: &Tria
 /// What its state says of a trial, beyond the word for it; `one` is the unit of its resource.
 fn standing(state: &TrialState, one: &str) -> String {
     match state {
-        TrialState::Failed { message } => format!("  {message}\n"),
+        TrialState::Failed { message } => format!("  {message}\n  {}", see(message)).trim_end().to_owned() + "\n",
         TrialState::Waiting { to } => format!("  waits for a slot, to train to {one} {to}\n"),
         TrialState::Running { to, slot, .. } => format!("  on slot {slot}, to {one} {to}\n"),
         TrialState::Ahead { rung, to, slot, .. } => {
@@ -399,7 +400,7 @@ fn reports(spec: &StudySpec, trial: &Trial) -> String {
         text += "reports\n";
     }
     let best = trial.best().map(|(resource, _)| resource);
-    for (resource, report) in &trial.reports {
+    for (resource, report) in trial.reports.iter() {
         let loss = match (report.loss, report.cost) {
             (Some(loss), _) => format!("loss {}  ", metric(loss)),
             (None, Some(_)) => String::new(),

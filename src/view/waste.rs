@@ -1,47 +1,51 @@
 //! What studies take on the disk, and what of it nothing needs, in words.
 
-use comfy_table::{CellAlignment, Table, presets};
-
+use super::sheet::{Sheet, left_out};
 use crate::gc::Found;
 use crate::words::counted;
 
-/// What studies take, and what is gone, or would be.
-pub fn waste(found: &Found, dry: bool) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header([
-        "study",
-        "checkpoints",
-        "best model",
-        "logs",
-        "database",
-        "journal",
-        "other",
-        if dry { "can go" } else { "removed" },
-    ]);
-    for study in &found.studies {
+/// What studies take, and what is gone, or would be; the table as far as it fits into so many columns of a terminal.
+pub fn waste(found: &Found, dry: bool, width: Option<usize>) -> String {
+    let verb = if dry { "can go" } else { "removed" };
+    let rows = found.studies.iter().map(|study| {
         let sizes = [
+            study.removable,
             study.checkpoints,
             study.best_model,
             study.logs,
             study.database,
             study.journal,
             study.other,
-            study.removable,
         ];
-        table.add_row([study.study.clone()].into_iter().chain(sizes.map(size)));
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    let mut text: String = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+        [study.study.clone()].into_iter().chain(sizes.map(size)).collect()
+    });
+    let sheet = Sheet {
+        head: [
+            "study",
+            verb,
+            "checkpoints",
+            "best model",
+            "logs",
+            "database",
+            "journal",
+            "other",
+        ]
+        .map(str::to_owned)
+        .into(),
+        rows: rows.collect(),
+        words: vec![0],
+    };
+    let (table, hidden) = sheet.text(width);
+    let mut text = table + &left_out(hidden, "a wider terminal");
     if found.cache > 0 {
         text += &format!("kept beside them to read data faster: {}\n", size(found.cache));
+    }
+    if found.experience > 0 {
+        text += &format!("kept of what they teach new ones: {}\n", size(found.experience));
     }
     for left in &found.left {
         text += &format!("left alone: {} ({})\n", left.study, left.why);
     }
-    let verb = if dry { "can go" } else { "removed" };
     for waste in &found.waste {
         text += &format!(
             "{verb}: {}, {} ({})\n",

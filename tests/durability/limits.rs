@@ -75,3 +75,10 @@ fn output_that_cannot_be_written_is_an_error_for_every_verb() {
         place.shell(&format!("hpo {verb} | true")).ok();
     }
 }
+
+#[test]
+fn a_small_stack_is_enough() {
+    let place = Place::new();
+    place.space("s", 2, 1, EXAMPLE, "");
+    place.shell("ulimit -s 64; hpo space check s.toml").ok();
+}

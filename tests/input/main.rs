@@ -9,5 +9,6 @@ mod base_models;
 mod doctor;
 mod hostile;
 mod init;
+mod learn;
 mod releases;
 mod security;

@@ -45,6 +45,9 @@ fn all_studies_are_listed_with_what_they_found_and_a_damaged_one_hides_none() {
     );
     let elsewhere = place.shell("cd / && hpo history \"$OLDPWD\"/studies").ok().stdout();
     assert_eq!(elsewhere, page);
+    fs::rename(place.study("first"), place.study("renamed")).unwrap();
+    let names = place.run(&["history", "--columns", "study"]).ok().stdout();
+    assert_eq!(names, " study\n second\n renamed\n", "by which they are found");
 }
 
 #[test]

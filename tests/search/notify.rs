@@ -109,3 +109,24 @@ fn a_command_that_can_not_be_run_is_reported_before_the_search() {
     let file = study(&place, 3, "[\"true\"]\ncomand = 1");
     place.search(&file).fails(2, &["unknown key `notify.comand`"]);
 }
+
+#[test]
+fn the_command_hears_that_somebody_has_paused_the_search() {
+    let place = Place::new();
+    let file = study(&place, 2, r#"["sh", "-c", "cat >> sent"]"#);
+    let mut search = place.start_with(&file, &[("HPO_TEST_EPOCH", "0.2")]);
+    assert!(search.wait_for("epoch 1", 1));
+    place.run(&["pause", "s"]).ok();
+    assert!(search.wait_for("stopped and saved", 1));
+    place.run(&["resume", "s"]).ok();
+    assert_eq!(search.wait().0, 0);
+    let paused: Vec<Value> = sent(&place)
+        .into_iter()
+        .filter(|event| event["event"] == "paused")
+        .collect();
+    assert_eq!(paused.len(), 1);
+    assert!(
+        paused[0]["message"].as_str().unwrap().contains("hpo resume"),
+        "{paused:?}"
+    );
+}

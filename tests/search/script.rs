@@ -299,6 +299,11 @@ fn what_a_script_does_wrong_is_reported_with_what_was_expected() {
             "KeyError: text",
         ],
     );
+    let status = scripts.0.run(&["status", "exits"]).ok().stdout();
+    assert!(
+        status.contains("in docs/failures.md\nfix that, and resume with: "),
+        "{status}"
+    );
     fails(
         "nothing",
         "echo 'Loss 0.5'",

@@ -389,6 +389,65 @@ fn a_table_of_measured_curves_is_searched() {
     );
 }
 
+/// A program that answers with the curve of each configuration takes the place of a table: the same losses give the same study.
+#[test]
+fn a_program_can_answer_with_the_curves() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = "import json, sys\n\
+                   for line in sys.stdin:\n\
+                   \x20   asked = json.loads(line)\n\
+                   \x20   away = abs(asked['parameters']['x'] - 3)\n\
+                   \x20   losses = [None if away > 5 and t > 2 else away + 0.5 ** t for t in range(1, 10)]\n\
+                   \x20   print(json.dumps({'losses': losses, 'regret': away, 'seconds': 10 + away}), flush=True)\n";
+    std::fs::write(directory.path().join("curves.py"), program).unwrap();
+    let row = |x: i32| {
+        let away = f64::from((x - 3).abs());
+        let loss = |t: i32| (away <= 5.0 || t <= 2).then_some(away + 0.5f64.powi(t));
+        let losses: Vec<_> = (1..=9).map(loss).collect();
+        let row = serde_json::json!({ "parameters": { "x": x }, "losses": losses, "seconds": 10.0 + away });
+        format!("{row}\n")
+    };
+    std::fs::write(directory.path().join("t.jsonl"), (1..=9).map(row).collect::<String>()).unwrap();
+    let study = "[study]\ntrials = 12\n[policy]\nmax_resource = 9\n[trial]\ncommand = [\"none\"]\n[space]\n\
+                 x = { type = \"integer\", low = 1, high = 9 }\n";
+    let run = |study: &str, arguments: &[&str]| {
+        let output = hpo(directory.path(), study, arguments);
+        let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code(), text.concat())
+    };
+    let arguments = ["--spread", "0", "--slots", "2", "--repeat", "3", "--json"];
+    let asked = run(study, &[&arguments[..], &["--evaluator", "python3 curves.py"]].concat());
+    assert_eq!(asked, run(study, &[&arguments[..], &["--table", "t.jsonl"]].concat()));
+    let studies: Value = serde_json::from_str(&asked.1).unwrap();
+    let moments = studies[0]["moments"].as_array().unwrap();
+    assert_eq!(moments.last().unwrap()["regret"], studies[0]["regret"]);
+
+    let refused = |study: &str, command: &str, expected: &[&str]| {
+        let (code, text) = run(study, &["--evaluator", command]);
+        assert_eq!(code, Some(2), "{text}");
+        for part in expected {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    };
+    refused(
+        study,
+        "read question",
+        &["the evaluator `read question` has ended before its answer to {\"parameters\":"],
+    );
+    refused(study, "cat", &["unknown field `parameters`", "docs/simulation.md"]);
+    refused(
+        study,
+        "while read question; do echo '{\"losses\": [1], \"regret\": 0}'; done",
+        &["1 losses for 9 epochs"],
+    );
+    let late = "while read question; do echo '{\"losses\": [1,1,1,1,1,1,1,null,1], \"regret\": 0}'; done";
+    refused(study, late, &["a loss follows a null"]);
+    let steps = study.replace("max_resource", "resource = \"steps\"\nmin_resource = 1\nmax_resource");
+    refused(&steps, "cat", &["its resource is steps, but an evaluator gives epochs"]);
+    let (code, text) = run(study, &["--evaluator", "cat", "--table", "t.jsonl"]);
+    assert!(code == Some(2) && text.contains("cannot be used with"), "{text}");
+}
+
 /// As many studies as there are cores run at once: nothing of one shows in another.
 #[test]
 fn each_of_many_studies_is_what_it_is_alone() {

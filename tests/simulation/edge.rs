@@ -75,9 +75,11 @@ fn ours(order: executor::Order) -> Order {
         }),
         executor::Order::Stop { segment, save } => Order::Stop { segment, save },
         executor::Order::Replace => Order::Replace,
-        order @ (executor::Order::Evaluate | executor::Order::Measure(_) | executor::Order::Export { .. }) => {
-            panic!("these workers can't {order:?}")
-        }
+        order @ (executor::Order::Evaluate
+        | executor::Order::Measure(_)
+        | executor::Order::Export { .. }
+        | executor::Order::GiveBack
+        | executor::Order::ComeBack) => panic!("these workers can't {order:?}"),
     }
 }
 

@@ -2,13 +2,17 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { resourceAxis, valueAxis } from "../axes";
-import { LOOKS, lookOf, type LookName, type Shape } from "../look";
+import { curves, pointText } from "../curve";
 import type { Study, Trial } from "../model";
-import { short } from "../numbers";
 import { Plot } from "../plot";
 import { decisionTexts, summary } from "../told";
 import { logObjective } from "../view";
 import { Choice, LogSwitch, Untrained } from "./common";
+
+function notDrawn(trials: number): string {
+    if (trials === 0) return "";
+    return trials === 1 ? " One of them has no report of it and is not drawn." : ` ${trials.toLocaleString("en")} of them have no report of it and are not drawn.`;
+}
 
 export function Curves({ study, trials }: { study: Study; trials: Trial[] }): JSX.Element {
     const [chosen, choose] = useState<string | null>(null);
@@ -16,29 +20,15 @@ export function Curves({ study, trials }: { study: Study; trials: Trial[] }): JS
     const metric = wanted < 0 ? study.objective : wanted;
     const name = study.wire.metrics[metric]?.name ?? study.objectiveName;
     const log = logObjective.value;
-    const { data, x, y } = useMemo(() => {
-        const { best } = study;
-        const data = { trials: [] as Trial[], looks: [] as LookName[], starts: [0], x: [] as number[], y: [] as number[], ends: [] as (Shape | null)[] };
-        for (const trial of trials) {
-            for (const { resource, values } of trial.reports) {
-                const value = values[metric] ?? NaN;
-                if (Number.isNaN(value)) continue;
-                data.x.push(resource);
-                data.y.push(value);
-            }
-            if (data.x.length === data.starts.at(-1)) continue;
-            const look = lookOf(trial, best);
-            data.trials.push(trial);
-            data.looks.push(look);
-            data.starts.push(data.x.length);
-            data.ends.push(trial.state !== "completed" || look === "best" ? LOOKS[look].shape : null);
-        }
+    const { data, counted, x, y } = useMemo(() => {
+        const { data, counted } = curves(study, trials, metric);
         const untrained = metric === study.objective ? study.untrained : NaN;
-        return { data, x: resourceAxis(study, trials), y: valueAxis(name, data.y, false, untrained) };
+        return { data, counted, x: resourceAxis(study, trials), y: valueAxis(name, data.y, false, untrained) };
     }, [study, trials, metric, log]);
     const { rungs, unit, metrics } = study.wire;
-    const without = trials.length - data.trials.length;
-    const about = `Learning curves: ${name} by ${unit.one}. Dotted lines are rungs: a curve that ends at one was pruned there, one that goes on was promoted. ${summary(study, trials)}${without > 0 ? ` ${without.toLocaleString("en")} of them have no report of it and are not drawn.` : ""}`;
+    const without = trials.length - counted;
+    const ahead = data.trials.length > counted ? " A dotted end of a curve was trained ahead of the decision at its rung." : "";
+    const about = `Learning curves: ${name} by ${unit.one}. Dotted lines are rungs: a curve that ends at one was pruned there, one that goes on was promoted.${ahead} ${summary(study, trials)}${notDrawn(without)}`;
     return (
         <Plot
             title="Learning curves"
@@ -62,7 +52,7 @@ export function Curves({ study, trials }: { study: Study; trials: Trial[] }): JS
                     {metric === study.objective && <Untrained study={study} x={px} y={py} />}
                 </g>
             )}
-            tell={(trial, at, value) => [`${unit.one} ${at}: ${name} ${short(value)}`, ...decisionTexts(study, trial)]}
+            tell={(trial, at, value) => [pointText(study, trial, at, name, value), ...decisionTexts(study, trial)]}
         />
     );
 }

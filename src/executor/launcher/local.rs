@@ -36,6 +36,10 @@ impl Launcher for LocalLauncher {
         })
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn end_leftovers(&self, study: &Path, which: Leftovers) -> usize {
         let study = std::fs::canonicalize(study).unwrap_or_else(|_| study.to_owned());
         descendants::kill_leftovers(&study, which)

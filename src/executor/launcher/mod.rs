@@ -44,6 +44,11 @@ pub trait Launcher: fmt::Debug + Send + Sync {
         Box::pin(std::future::ready(Ok(Place::There)))
     }
 
+    /// Whether a worker without work keeps others from what it has.
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     /// Gives up the place for a purpose of a study, or those for all slots. There are no workers there any more.
     fn vacate(&self, _study: &Path, _purpose: Option<Purpose>) {}
 

@@ -70,6 +70,8 @@ enum End {
     Died(Failure),
     /// No other would fare better on this slot.
     Fatal(Failure),
+    /// Its place is needed elsewhere more than here.
+    GivenBack,
     /// The scheduler has gone.
     Closed,
 }
@@ -111,15 +113,21 @@ impl Supervisor {
             let (end, left, spoke) = match found.and_then(|()| self.launch()) {
                 Ok(mut worker) => {
                     let end = self.attend(&mut worker).await;
-                    if matches!(end, End::Closed) {
-                        return worker.connection.close().await;
+                    match end {
+                        End::Closed => return worker.connection.close().await,
+                        End::GivenBack => match self.give_back(worker).await {
+                            Some(()) => continue,
+                            None => return,
+                        },
+                        end @ (End::Replaced(_) | End::Died(_) | End::Fatal(_)) => {
+                            (end, worker.connection.has_left(), worker.has_spoken)
+                        }
                     }
-                    (end, worker.connection.has_left(), worker.has_spoken)
                 }
                 Err(error) => (End::Fatal(error.into()), false, false),
             };
             let (failure, printed, is_fatal, left) = match end {
-                End::Closed => return,
+                End::Closed | End::GivenBack => return,
                 End::Died(failure @ (Failure::Disconnected(_) | Failure::Leaving(_))) => {
                     outages = if spoke { 0 } else { outages + 1 };
                     if self.lose_connection(&failure, outages).await.is_none() {

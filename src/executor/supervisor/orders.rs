@@ -34,6 +34,8 @@ impl Supervisor {
             }
             Order::Stop { segment, save } => self.stop(worker, segment, save).await,
             Order::Replace => Err(End::Replaced(Failure::Replaced)),
+            Order::GiveBack => Err(End::GivenBack),
+            Order::ComeBack => Ok(()),
         }
     }
 

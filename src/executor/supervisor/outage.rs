@@ -1,12 +1,13 @@
-//! A slot that has no place for a worker yet, or whose connection is lost, until it is there again.
+//! A slot that has no place for a worker yet, has given it back, or whose connection is lost, until it is there again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::Supervisor;
 use super::state::{Next, State, Task, Work};
+use super::{Attended, Supervisor};
 use crate::executor::failure::Failure;
 use crate::executor::launcher::{LaunchError, Leaving, Place};
 use crate::executor::news::{News, Order};
@@ -65,16 +66,35 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 done = &mut what => return Some(done),
-                order = self.orders.recv() => {
-                    let order = order?;
-                    self.give_up_work(why).await;
-                    match order {
-                        // It was given before the scheduler knew.
-                        Order::Run(spec) => self.hand_back(Some(spec.segment), why, true).await,
-                        Order::Evaluate | Order::Measure(_) | Order::Export { .. } => self.hand_back(None, why, true).await,
-                        Order::Stop { .. } | Order::Replace => {}
-                    }
-                }
+                order = self.orders.recv() => self.refuse(order?, why).await,
+            }
+        }
+    }
+
+    /// Hands back what is ordered while there is no worker: it was given before the scheduler knew.
+    async fn refuse(&mut self, order: Order, why: &str) {
+        self.give_up_work(why).await;
+        match order {
+            Order::Run(spec) => self.hand_back(Some(spec.segment), why, true).await,
+            Order::Evaluate | Order::Measure(_) | Order::Export { .. } => self.hand_back(None, why, true).await,
+            Order::Stop { .. } | Order::Replace | Order::GiveBack | Order::ComeBack => {}
+        }
+    }
+
+    /// Ends a worker that has nothing to do, gives its place back, and waits until there is something. Nothing is returned once the
+    /// scheduler has gone.
+    pub(super) async fn give_back(&mut self, worker: Attended) -> Option<()> {
+        self.state = State::Starting(Next::Announce);
+        worker.connection.close().await;
+        let (launcher, study, purpose) = (Arc::clone(&self.slot.launcher), self.study.clone(), self.purpose);
+        // It asks others, and waits for them.
+        let _ = spawn_blocking(move || launcher.vacate(&study, Some(purpose))).await;
+        loop {
+            let order = self.orders.recv().await?;
+            let is_needed = !matches!(order, Order::Stop { .. } | Order::Replace | Order::GiveBack);
+            self.refuse(order, NO_PLACE).await;
+            if is_needed {
+                return Some(());
             }
         }
     }

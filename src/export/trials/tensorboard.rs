@@ -108,7 +108,7 @@ fn events(trials: Trials<'_>, trial: &Trial, started: Timestamp, times: TrialTim
     ));
     let objective = &trials.study.spec().objective;
     let mut best: Option<f64> = None;
-    for (&resource, report) in &trial.reports {
+    for (&resource, report) in trial.reports.iter() {
         let mut summary = Message::default();
         for (name, value) in report
             .loss
@@ -235,7 +235,7 @@ mod tests {
             metrics: Default::default(),
             checkpoint: None,
         };
-        trial.reports = [(300, report)].into();
+        trial.reports = [(300, report)].into_iter().collect();
         let times = TrialTimes {
             ended: Some(Timestamp(3000)),
             ..TrialTimes::default()

@@ -188,3 +188,22 @@ fn a_trial_that_always_fails_ends_as_failed_and_blocks_nobody() {
         matches!(&study.trial(TrialId(0)).unwrap().state, TrialState::Failed { message } if message == "out of luck")
     );
 }
+
+#[test]
+fn slots_give_back_what_others_can_use_for_as_long_as_there_is_nothing_for_them() {
+    let moves = |trials, slots| World::new(with(PolicyKind::None, trials, 9, 3), slots, 1).run().moves;
+    assert_eq!(moves(1, 1), (0, 0));
+    assert_eq!(moves(1, 3), (2, 0), "one trial needs one of three");
+    // Somebody has trials that have failed tried again.
+    let again = (0..20).map(|seed| {
+        let mut spec = with(PolicyKind::None, 8, 4, 3);
+        spec.retries = 0;
+        let fails = |trial: &Trial, resource| match trial.attempts < 2 {
+            true => Training::Fails,
+            false => usual(trial, resource),
+        };
+        World::new(spec, 6, seed).trained(fails).by_hand(0.2).run().moves
+    });
+    let (given_back, came_back) = again.fold((0, 0), |(all, back), moves| (all + moves.0, back + moves.1));
+    assert!(came_back > 0 && given_back > came_back, "{given_back}, {came_back}");
+}

@@ -1,23 +1,23 @@
 //! A study in memory: its journal, its checkpoints, slots on which random things happen, and a scheduler that dies at random.
 
+mod edge;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::future::{Future, pending};
-use std::path::PathBuf;
+use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::super::{self as scheduler, *};
-use crate::export::Card;
-use crate::ids::{SegmentId, Timestamp};
+use crate::ids::SegmentId;
 use crate::store::Request;
 use crate::study::tests::{at, checkpoint};
 use crate::study::{Checkpoint, FORMAT, Measures, Record, Reported, StudySpec};
+use edge::{MemoryClock, MemorySlots, MemoryStorage, Silent};
 
 /// More can't happen to a study of some thirty trials.
 const MOST_NEWS: u32 = 20_000;
@@ -55,6 +55,10 @@ pub struct World {
     clock: u64,
     slots: u32,
     running: Vec<Segment>,
+    /// The slots whose places are given back.
+    placeless: BTreeSet<SlotId>,
+    /// How often a slot has given its place back, and how often one came back.
+    pub moves: (u32, u32),
     news: Vec<SlotNews>,
     received: u32,
     dead: bool,
@@ -105,6 +109,8 @@ impl World {
             clock: 0,
             slots,
             running: Vec::new(),
+            placeless: BTreeSet::new(),
+            moves: (0, 0),
             news: Vec::new(),
             received: 0,
             dead: false,
@@ -167,6 +173,7 @@ impl World {
     fn open(&mut self) -> Study {
         self.dead = false;
         self.running.clear();
+        self.placeless.clear();
         self.news = (0..self.slots).map(|slot| idle(SlotId(slot))).collect();
         self.study = Study::restore(self.spec.clone(), &self.journal).unwrap();
         self.study.clone()
@@ -197,6 +204,7 @@ impl World {
         }
         let busy = self.running.iter().any(|other| other.slot == slot);
         assert!(!busy, "slot {slot} has a segment already");
+        assert!(!self.placeless.contains(&slot), "slot {slot} has no place");
         self.running.push(Segment {
             slot,
             id: spec.segment,
@@ -204,6 +212,19 @@ impl World {
             to: spec.to,
             stop: None,
         });
+    }
+
+    fn give_back(&mut self, slot: SlotId) {
+        let busy = self.running.iter().any(|other| other.slot == slot);
+        assert!(!busy, "slot {slot} has something to do");
+        assert!(self.placeless.insert(slot), "slot {slot} has given it back");
+        self.moves.0 += 1;
+    }
+
+    fn come_back(&mut self, slot: SlotId) {
+        assert!(self.placeless.remove(&slot), "slot {slot} has a place");
+        self.moves.1 += 1;
+        self.news.push(idle(slot));
     }
 
     fn stop(&mut self, slot: SlotId, segment: SegmentId, save: bool) {
@@ -347,104 +368,3 @@ fn live(world: &Rc<RefCell<World>>, limits: Limits) -> bool {
         }
     }
 }
-
-struct MemorySlots(Rc<RefCell<World>>);
-
-impl Slots for MemorySlots {
-    fn names(&self) -> Vec<(SlotId, String)> {
-        let slots = self.0.borrow().slots;
-        (0..slots).map(|slot| (SlotId(slot), "cpu".into())).collect()
-    }
-
-    async fn order(&mut self, slot: SlotId, order: Order) {
-        let mut world = self.0.borrow_mut();
-        match order {
-            Order::Run(spec) => world.start(slot, &spec),
-            Order::Stop { segment, save } => world.stop(slot, segment, save),
-            Order::Replace => panic!("these workers keep to the protocol"),
-            Order::Evaluate | Order::Measure(_) | Order::Export { .. } => panic!("these workers can only train"),
-        }
-    }
-
-    async fn news(&mut self) -> Vec<SlotNews> {
-        self.0.borrow_mut().next()
-    }
-
-    fn remove(&mut self, _: SlotId) {}
-
-    async fn end(&mut self, _: bool) {
-        self.0.borrow().check_files();
-    }
-}
-
-struct MemoryStorage(Rc<RefCell<World>>);
-
-impl Storage for MemoryStorage {
-    async fn commit(&mut self, study: &Study, records: &[Record], _: Waiting<'_>) -> Result<(), CommitError> {
-        self.0.borrow_mut().commit(study, records);
-        let dead = self.0.borrow().dead;
-        if dead {
-            pending::<()>().await;
-        }
-        Ok(())
-    }
-
-    async fn delete(&mut self, files: Vec<String>) {
-        let mut world = self.0.borrow_mut();
-        for file in files {
-            assert!(world.files.remove(&file), "{file} is not there");
-        }
-    }
-
-    fn sweep(&mut self, study: &Study, of: Option<TrialId>) {
-        // A worker that fails has left nothing here; a scheduler that died, all that it was about to delete or to record.
-        if of.is_none() {
-            let known = study.checkpoint_files();
-            self.0.borrow_mut().files.retain(|file| known.contains(file.as_str()));
-        }
-    }
-
-    fn requests(&mut self) -> Vec<Request> {
-        self.0.borrow_mut().requests()
-    }
-
-    fn room(&self) -> Option<u64> {
-        None
-    }
-
-    fn model_directory(&mut self) -> PathBuf {
-        unreachable!("these workers write no models")
-    }
-
-    async fn place_model(&mut self, _: PathBuf, _: Option<Card>) -> std::io::Result<PathBuf> {
-        unreachable!("these workers write no models")
-    }
-
-    fn discard_model(&mut self) {}
-}
-
-struct MemoryClock(Rc<RefCell<World>>);
-
-impl Clock for MemoryClock {
-    fn now(&mut self) -> Timestamp {
-        let mut world = self.0.borrow_mut();
-        world.clock += 1;
-        Timestamp(world.clock)
-    }
-
-    fn elapsed(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    async fn tick(&mut self) {
-        let passes = |world: &mut World| world.by_hand > 0.0 && world.rng.random();
-        let passed = passes(&mut self.0.borrow_mut());
-        if !passed {
-            pending().await
-        }
-    }
-}
-
-struct Silent;
-
-impl Observer for Silent {}

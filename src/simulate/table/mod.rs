@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use hpo_protocol::Values;
 
+pub(super) use row::valid_seconds;
+
 use crate::space::{SearchSpace, Value};
 use crate::study::Objective;
 

@@ -38,6 +38,11 @@ const FORM: &str = "a row is one line such as {\"parameters\": {\"learning_rate\
 /// Longer epochs would overflow the clock of a long study.
 const MAX_SECONDS: f64 = 1e9;
 
+/// Whether an epoch can have such a duration, if one is given.
+pub fn valid_seconds(seconds: Option<f64>) -> bool {
+    seconds.is_none_or(|seconds| seconds > 0.0 && seconds <= MAX_SECONDS)
+}
+
 impl Row {
     pub fn parse(line: &str) -> Result<Self, Flaw> {
         let mut row: Self = serde_json::from_str(line).map_err(|error| {
@@ -82,10 +87,7 @@ impl Row {
             let help = "for an epoch at which nothing was measured, repeat the loss of the epoch before";
             return Err(Flaw::at(line, "losses", message, help));
         }
-        if self
-            .seconds
-            .is_some_and(|seconds| !(seconds > 0.0 && seconds <= MAX_SECONDS))
-        {
+        if !valid_seconds(self.seconds) {
             let help = "give the duration of an epoch in seconds, up to 1e9, or leave it out";
             return Err(Flaw::at(line, "seconds", "an epoch can't have taken so long", help));
         }

@@ -366,6 +366,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn densities_are_those_of_the_draws(
             points in prop::collection::vec((0.1..3.0f64, prop::collection::vec(prop::option::of(0.0..1.0f64), 4)), 1..6), seed: u64,

@@ -1,8 +1,6 @@
 //! The checkpoints of a trial: which it goes on from, and which are kept.
 
-use std::collections::BTreeMap;
-
-use super::{Ahead, Checkpoint, Report, Trial};
+use super::{Ahead, Checkpoint, Reports, Trial};
 
 impl Trial {
     /// Where the next segment begins: the resource, and the checkpoint to go on from.
@@ -12,26 +10,22 @@ impl Trial {
         if let Some((resource, checkpoint)) = ahead.stopped_at.as_ref().or(stopped_at) {
             return (*resource, Some(checkpoint));
         }
-        self.reports
-            .iter()
-            .chain(&ahead.reports)
-            .rev()
-            .find_map(|(&resource, report)| Some((resource, report.checkpoint.as_deref())).filter(|(_, c)| c.is_some()))
-            .unwrap_or((0, None))
+        self.latest_kept()
+            .map_or((0, None), |(resource, checkpoint)| (resource, Some(checkpoint)))
+    }
+
+    /// The resource and the checkpoint of the last report that has one.
+    fn latest_kept(&self) -> Option<(u64, &Checkpoint)> {
+        let mut kept = self.reports.checkpoints().chain(self.ahead.reports.checkpoints());
+        kept.next_back()
     }
 
     /// All checkpoints that are still kept.
     pub fn checkpoints(&self) -> impl Iterator<Item = &Checkpoint> {
-        self.reports
-            .values()
-            .chain(self.ahead.reports.values())
-            .filter_map(|report| report.checkpoint.as_deref())
-            .chain(
-                [&self.stopped_at, &self.ahead.stopped_at]
-                    .into_iter()
-                    .flatten()
-                    .map(|(_, stopped)| &**stopped),
-            )
+        let reported = self.reports.checkpoints().chain(self.ahead.reports.checkpoints());
+        let stopped = [&self.stopped_at, &self.ahead.stopped_at].into_iter().flatten();
+        let stopped = stopped.map(|(_, stopped)| &**stopped);
+        reported.map(|(_, checkpoint)| checkpoint).chain(stopped)
     }
 
     /// Forgets the checkpoints that nothing can need any more: of a trial that goes on, all but the latest and the
@@ -42,28 +36,15 @@ impl Trial {
             self.stopped_at = None;
             self.ahead = Ahead::default();
         }
-        let lowest = |reports: &BTreeMap<u64, Report>| {
-            let costs = reports.iter().filter_map(|(&at, report)| Some((at, report.cost?)));
-            costs.reduce(|best, next| if next.1 < best.1 { next } else { best })
-        };
-        let best = lowest(&self.reports).filter(|_| keep_best || !ended);
+        let best = self.best().filter(|_| keep_best || !ended);
         // It may be the best of all once it counts.
-        let best_ahead = lowest(&self.ahead.reports).filter(|ahead| best.is_none_or(|best| ahead.1 < best.1));
-        let holds = |reports: &BTreeMap<u64, Report>, best: (u64, f64)| self.holder(reports, best.0);
-        let best = best.and_then(|best| holds(&self.reports, best));
-        let best_ahead = best_ahead.and_then(|best| holds(&self.ahead.reports, best));
-        let has_checkpoint = |(&at, report): (&u64, &Report)| report.checkpoint.is_some().then_some(at);
-        let latest = self
-            .reports
-            .iter()
-            .chain(&self.ahead.reports)
-            .rev()
-            .find_map(has_checkpoint);
-        for (&resource, report) in self.reports.iter_mut().chain(&mut self.ahead.reports) {
-            let is_best = best == Some(resource) || best_ahead == Some(resource);
-            if !is_best && (ended || latest != Some(resource)) {
-                report.checkpoint = None;
-            }
+        let best_ahead = self.ahead.reports.lowest_up_to(u64::MAX);
+        let best_ahead = best_ahead.filter(|ahead| best.is_none_or(|best| ahead.1 < best.1));
+        let best = best.and_then(|(at, _)| self.holder(&self.reports, at));
+        let best_ahead = best_ahead.and_then(|(at, _)| self.holder(&self.ahead.reports, at));
+        let latest = self.latest_kept().map(|(resource, _)| resource).filter(|_| !ended);
+        for reports in [&mut self.reports, &mut self.ahead.reports] {
+            reports.retain_checkpoints(|resource, _| [best, best_ahead, latest].contains(&Some(resource)));
         }
     }
 
@@ -77,17 +58,15 @@ impl Trial {
         }
         let lost = self.resume_point().0;
         for reports in [&mut self.reports, &mut self.ahead.reports] {
-            if let Some(report) = reports.get_mut(&lost) {
-                report.checkpoint = None;
-            }
+            reports.retain_checkpoints(|resource, _| resource != lost);
         }
     }
 
     /// A checkpoint is gone.
     pub(in crate::study) fn forget_checkpoint(&mut self, file: &str) {
-        let lost = |checkpoint: &mut Checkpoint| checkpoint.file == file;
-        for report in self.reports.values_mut().chain(self.ahead.reports.values_mut()) {
-            report.checkpoint.take_if(|checkpoint| lost(checkpoint));
+        let lost = |checkpoint: &Checkpoint| checkpoint.file == file;
+        for reports in [&mut self.reports, &mut self.ahead.reports] {
+            reports.retain_checkpoints(|_, checkpoint| !lost(checkpoint));
         }
         for stopped_at in [&mut self.stopped_at, &mut self.ahead.stopped_at] {
             stopped_at.take_if(|(_, checkpoint)| lost(checkpoint));
@@ -96,12 +75,12 @@ impl Trial {
 
     /// The resource of the report that has the checkpoint of the validation at `best`: its own, or of a trial that has one only where
     /// segments end, the next.
-    fn holder(&self, reports: &BTreeMap<u64, Report>, best: u64) -> Option<u64> {
+    fn holder(&self, reports: &Reports, best: u64) -> Option<u64> {
         if !self.sparse {
             return Some(best);
         }
-        let mut from = reports.range(best..);
-        from.find_map(|(&resource, report)| report.checkpoint.is_some().then_some(resource))
+        let mut kept = reports.checkpoints().map(|(resource, _)| resource);
+        kept.find(|&resource| resource >= best)
     }
 
     /// The checkpoint of the best validation; of a trial that has one only where segments end, the first that was written with or after

@@ -1,6 +1,9 @@
-//! The reports of a trial as they are stored: the names of the metrics once, then one short row a report.
+//! The reports of a trial: what is asked of them at each new one is known without looking at all of them. They are stored with the names
+//! of the metrics once, and then one short row a report.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::IntoIter;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::de::Error;
@@ -10,7 +13,103 @@ use super::{Checkpoint, Measures, Report};
 use crate::ids::Timestamp;
 
 /// Reports by resource.
-type Reports = BTreeMap<u64, Report>;
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Reports {
+    all: BTreeMap<u64, Report>,
+    /// The resources of those that have a checkpoint, ascending. There are hardly ever more than three.
+    with_checkpoint: Vec<u64>,
+    /// The resource and the cost of the one with the lowest cost, the earliest of equals.
+    lowest: Option<(u64, f64)>,
+}
+
+impl Deref for Reports {
+    type Target = BTreeMap<u64, Report>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.all
+    }
+}
+
+impl FromIterator<(u64, Report)> for Reports {
+    fn from_iter<I: IntoIterator<Item = (u64, Report)>>(reports: I) -> Self {
+        let all: BTreeMap<u64, Report> = reports.into_iter().collect();
+        let holding = all.iter().filter(|(_, report)| report.checkpoint.is_some());
+        Self {
+            with_checkpoint: holding.map(|(&resource, _)| resource).collect(),
+            lowest: lowest(&all, u64::MAX),
+            all,
+        }
+    }
+}
+
+impl IntoIterator for Reports {
+    type Item = (u64, Report);
+    type IntoIter = IntoIter<u64, Report>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.all.into_iter()
+    }
+}
+
+/// The resource and the cost of the lowest of those up to and including `resource`, the earliest of equals.
+fn lowest(reports: &BTreeMap<u64, Report>, resource: u64) -> Option<(u64, f64)> {
+    let costs = reports.range(..=resource);
+    let costs = costs.filter_map(|(&at, report)| Some((at, report.cost?)));
+    costs.reduce(|best, next| if next.1 < best.1 { next } else { best })
+}
+
+impl Reports {
+    /// Adds a report, and returns the one that it replaces.
+    pub(in crate::study) fn insert(&mut self, resource: u64, report: Report) -> Option<Report> {
+        let (cost, holds) = (report.cost, report.checkpoint.is_some());
+        let replaced = self.all.insert(resource, report);
+        match (self.with_checkpoint.binary_search(&resource), holds) {
+            (Err(place), true) => self.with_checkpoint.insert(place, resource),
+            (Ok(place), false) => drop(self.with_checkpoint.remove(place)),
+            (Ok(_), true) | (Err(_), false) => {}
+        }
+        if replaced.is_some() {
+            self.lowest = lowest(&self.all, u64::MAX);
+        } else if let Some(cost) = cost
+            && self
+                .lowest
+                .is_none_or(|(at, least)| cost < least || (cost == least && resource < at))
+        {
+            self.lowest = Some((resource, cost));
+        }
+        replaced
+    }
+
+    /// Forgets the checkpoints of which `keep` says, given their resource, that they are not kept.
+    pub(super) fn retain_checkpoints(&mut self, mut keep: impl FnMut(u64, &Checkpoint) -> bool) {
+        let all = &mut self.all;
+        self.with_checkpoint.retain(|resource| {
+            let checkpoint = all.get_mut(resource).map(|report| &mut report.checkpoint);
+            checkpoint.is_some_and(|checkpoint| {
+                checkpoint.take_if(|checkpoint| !keep(*resource, checkpoint));
+                checkpoint.is_some()
+            })
+        });
+        if self.with_checkpoint.is_empty() {
+            // A large study has many trials that are over.
+            self.with_checkpoint.shrink_to_fit();
+        }
+    }
+
+    /// The checkpoints that are still kept, with their resources, ascending.
+    pub(super) fn checkpoints(&self) -> impl DoubleEndedIterator<Item = (u64, &Checkpoint)> {
+        let with = self.with_checkpoint.iter();
+        with.filter_map(|resource| Some((*resource, self.all.get(resource)?.checkpoint.as_deref()?)))
+    }
+
+    /// The resource and the cost of the lowest up to and including `resource`, the earliest of equals.
+    pub(super) fn lowest_up_to(&self, resource: u64) -> Option<(u64, f64)> {
+        match self.lowest {
+            Some((at, _)) if at > resource => lowest(&self.all, resource),
+            lowest => lowest,
+        }
+    }
+}
 
 #[derive(Serialize)]
 struct Out<'a> {
@@ -45,39 +144,43 @@ type RowIn = (
     Option<Box<Checkpoint>>,
 );
 
-pub(super) fn serialize<S: Serializer>(reports: &Reports, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut names: Vec<&[String]> = Vec::new();
-    let rows = reports.iter().map(|(&resource, report)| {
-        let (own, values) = report.metrics.parts();
-        let known = names.iter().position(|known| *known == own);
-        let place = known.unwrap_or_else(|| {
-            names.push(own);
-            names.len() - 1
+impl Serialize for Reports {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut names: Vec<&[String]> = Vec::new();
+        let rows = self.all.iter().map(|(&resource, report)| {
+            let (own, values) = report.metrics.parts();
+            let known = names.iter().position(|known| *known == own);
+            let place = known.unwrap_or_else(|| {
+                names.push(own);
+                names.len() - 1
+            });
+            let checkpoint = report.checkpoint.as_deref();
+            (resource, report.at, report.cost, report.loss, place, values, checkpoint)
         });
-        let checkpoint = report.checkpoint.as_deref();
-        (resource, report.at, report.cost, report.loss, place, values, checkpoint)
-    });
-    let rows = rows.collect();
-    Out { names, rows }.serialize(serializer)
+        let rows = rows.collect();
+        Out { names, rows }.serialize(serializer)
+    }
 }
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Reports, D::Error> {
-    let In { names, rows } = In::deserialize(deserializer)?;
-    let names: Vec<Arc<Box<[String]>>> = names.into_iter().map(Arc::new).collect();
-    let report = |(resource, at, cost, loss, place, values, checkpoint): RowIn| {
-        let names = names.get(place).filter(|names| names.len() == values.len());
-        let names = names.ok_or_else(|| D::Error::custom("a report has other metrics than it says"))?;
-        let metrics = Measures::from_parts(names.clone(), values);
-        let report = Report {
-            at,
-            cost,
-            loss,
-            metrics,
-            checkpoint,
+impl<'de> Deserialize<'de> for Reports {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let In { names, rows } = In::deserialize(deserializer)?;
+        let names: Vec<Arc<Box<[String]>>> = names.into_iter().map(Arc::new).collect();
+        let report = |(resource, at, cost, loss, place, values, checkpoint): RowIn| {
+            let names = names.get(place).filter(|names| names.len() == values.len());
+            let names = names.ok_or_else(|| D::Error::custom("a report has other metrics than it says"))?;
+            let metrics = Measures::from_parts(names.clone(), values);
+            let report = Report {
+                at,
+                cost,
+                loss,
+                metrics,
+                checkpoint,
+            };
+            Ok((resource, report))
         };
-        Ok((resource, report))
-    };
-    rows.into_iter().map(report).collect()
+        rows.into_iter().map(report).collect()
+    }
 }
 
 #[cfg(test)]
@@ -126,6 +229,48 @@ mod tests {
         assert_eq!(serde_json::to_vec(&read).unwrap(), text);
         let (one, two) = (&read.reports[&1].metrics, &read.reports[&2].metrics);
         assert_eq!((one.get("b"), two.get("b")), (Some(&(1.0 / 3.0)), None));
+    }
+
+    #[test]
+    fn what_is_known_without_looking_is_what_looking_finds() {
+        let report = |cost: Option<f64>, file: Option<&str>| Report {
+            at: Timestamp(0),
+            cost,
+            loss: cost,
+            metrics: Default::default(),
+            checkpoint: file.map(|file| {
+                Box::new(Checkpoint {
+                    file: file.into(),
+                    bytes: 1,
+                    sha256: String::new(),
+                })
+            }),
+        };
+        let mut reports = Reports::default();
+        for (resource, cost, file, lowest) in [
+            (3, Some(2.0), Some("a"), Some((3, 2.0))),
+            (5, Some(2.0), None, Some((3, 2.0))),
+            (6, None, Some("b"), Some((3, 2.0))),
+            (2, Some(2.0), Some("c"), Some((2, 2.0))),
+            (7, Some(1.0), Some("d"), Some((7, 1.0))),
+            // A trial that has gone back comes by again.
+            (7, Some(3.0), None, Some((2, 2.0))),
+            (2, Some(4.0), Some("e"), Some((3, 2.0))),
+        ] {
+            reports.insert(resource, report(cost, file));
+            assert_eq!(reports.lowest_up_to(u64::MAX), lowest);
+            assert_eq!(reports, reports.all.clone().into_iter().collect());
+        }
+        assert_eq!(reports.lowest_up_to(2), Some((2, 4.0)));
+        let kept = |reports: &Reports| -> Vec<(u64, String)> {
+            let kept = reports.checkpoints();
+            kept.map(|(resource, checkpoint)| (resource, checkpoint.file.clone()))
+                .collect()
+        };
+        assert_eq!(kept(&reports), [(2, "e".into()), (3, "a".into()), (6, "b".into())]);
+        reports.retain_checkpoints(|resource, checkpoint| resource == 3 || checkpoint.file == "b");
+        assert_eq!(kept(&reports), [(3, "a".into()), (6, "b".into())]);
+        assert_eq!(reports, reports.all.clone().into_iter().collect());
     }
 
     #[test]

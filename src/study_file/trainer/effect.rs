@@ -16,7 +16,7 @@ pub(super) struct NoEffect {
 }
 
 /// What of the data decides whether parameters have an effect.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Data {
     kind: Kind,
     /// The most negatives that a training row has.

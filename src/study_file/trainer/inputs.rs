@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use hpo_protocol::embedding::Evaluation;
+use hpo_protocol::embedding::{Evaluation, Sizes};
 use serde_json::Value;
 
 use super::super::reader::Span;
@@ -15,7 +15,7 @@ use super::script::ENVIRONMENT;
 use super::{model, models};
 use crate::disk::sha256_of;
 use crate::keys::Takes;
-use crate::study::{Input, Trainer};
+use crate::study::{Input, Shape, Trainer};
 
 /// A file, or the directory of a model, that the settings of a trainer name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,6 +178,13 @@ impl NamedInput {
         };
         let files = self.files().into_iter();
         files.map(|(file, path)| input(file, &path)).collect()
+    }
+
+    /// The architecture of the base model that it is; none if it is none, or its configuration can't be read.
+    pub fn shape(&self) -> Option<Shape> {
+        let config = fs::read_to_string(self.path.join("config.json"));
+        let sizes = Sizes::read(&config.ok().filter(|_| self.key == MODEL.name)?).ok()?;
+        Some(Shape::from(sizes))
     }
 
     /// The file that it is, or those in its directory that the trainer reads, each with its path in that directory.

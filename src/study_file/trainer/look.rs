@@ -7,8 +7,9 @@ use hpo_protocol::embedding::{Settings, Sizes};
 use serde_json::json;
 
 use super::check::{check_data, check_models};
-use super::model;
+use super::{effect, model};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::space::SearchSpace;
 use crate::study_file::StudyFile;
 
 /// The texts of which the lengths are estimated.
@@ -34,6 +35,14 @@ pub struct Look {
     pub validation_rows: usize,
     /// Estimated tokens of nearly all training texts, special ones included.
     pub tokens: usize,
+    effects: effect::Data,
+}
+
+impl Look {
+    /// The first parameter of a space that changes nothing for these data, whatever the others are.
+    pub fn without_effect(&self, space: &SearchSpace) -> Option<String> {
+        effect::without_effect(space, self.effects).map(|idle| idle.parameter)
+    }
 }
 
 /// Looks at the one base model and the data of a study.
@@ -71,6 +80,7 @@ pub fn look(file: &StudyFile) -> Result<Look, Diagnostics> {
         rows: data.report.train.rows,
         validation_rows: data.report.validation.rows,
         tokens: long(&data.train.texts),
+        effects: effect::Data::of(&data),
     })
 }
 

@@ -11,35 +11,33 @@ use crate::words::counted;
 
 /// Why a trial is what it is. `version` is that of the program that created the study.
 pub fn explanation(study: &Study, trial: &Trial, explanation: &Explanation, version: &str) -> String {
-    let spec = study.spec();
-    let mut text = format!(
-        "trial {} of the study {}: {}\n",
-        trial.id,
-        spec.name,
-        trial.state.word()
-    );
-    text += "why these values\n";
-    text += &indented(&drawn(study, trial, explanation, version));
-    if let Some(bracket) = &explanation.bracket {
-        text += "why in this bracket\n";
-        text += &indented(&opened(spec, bracket));
-    }
-    text += "what happened\n";
-    let mut begun = None;
-    for step in &explanation.steps {
-        let begin = *begun.get_or_insert(step.at);
-        let after = duration(step.at.since(begin));
-        let happened = happened(study, trial, &step.what);
-        text += &format!("  line {}, {after}: {}\n", step.line, happened.replace('\n', "\n    "));
-    }
-    if explanation.steps.is_empty() {
-        text += "  nothing yet: it waits for a slot\n";
+    let name = &study.spec().name;
+    let mut text = format!("trial {} of the study {name}: {}\n", trial.id, trial.state.word());
+    for (heading, reasons) in reasons(study, trial, explanation, version) {
+        text += &format!("{heading}\n");
+        text.extend(reasons.lines().map(|line| format!("  {line}\n")));
     }
     text
 }
 
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}\n")).collect()
+/// The same in parts, each with its heading.
+pub fn reasons(study: &Study, trial: &Trial, explanation: &Explanation, version: &str) -> Vec<(&'static str, String)> {
+    let mut sections = vec![("why these values", drawn(study, trial, explanation, version))];
+    if let Some(bracket) = &explanation.bracket {
+        sections.push(("why in this bracket", opened(study.spec(), bracket)));
+    }
+    let begin = explanation.steps.first().map(|step| step.at);
+    let steps = explanation.steps.iter().map(|step| {
+        let after = duration(step.at.since(begin.unwrap_or(step.at)));
+        let happened = happened(study, trial, &step.what);
+        format!("line {}, {after}: {}\n", step.line, happened.replace('\n', "\n  "))
+    });
+    let happened = match explanation.steps.is_empty() {
+        true => "nothing yet: it waits for a slot\n".to_owned(),
+        false => steps.collect(),
+    };
+    sections.push(("what happened", happened));
+    sections
 }
 
 /// Values in a row.

@@ -89,7 +89,7 @@ fn steps(study: &Study) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for trial in study.search_trials() {
         let mut before = 0;
-        for (&resource, report) in &trial.reports {
+        for (&resource, report) in trial.reports.iter() {
             steps.push(Step {
                 at: report.at,
                 trial: trial.id,

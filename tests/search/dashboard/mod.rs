@@ -134,10 +134,17 @@ fn a_study_that_is_damaged_is_called_that_and_one_that_is_deleted_goes() {
     );
     assert_eq!(served.get("/api/studies/s/trials/0").status, 404);
 
-    fs::write(place.path("whole"), whole).unwrap();
-    fs::rename(place.path("whole"), &journal).unwrap();
-    list_until(&mut list, |entry| entry["state"] == "finished");
-    events.until(|name, data| name == "snapshot" && data["study"]["state"] == "finished");
+    let restore = |list: &mut Events, events: &mut Events| {
+        fs::write(place.path("whole"), &whole).unwrap();
+        fs::rename(place.path("whole"), &journal).unwrap();
+        list_until(list, |entry| entry["state"] == "finished");
+        events.until(|name, data| name == "snapshot" && data["study"]["state"] == "finished");
+    };
+    restore(&mut list, &mut events);
+    let cut = fs::File::options().write(true).open(&journal).unwrap();
+    cut.set_len(whole.len() as u64 / 2).unwrap();
+    events.until(|name, data| name == "snapshot" && data["study"]["state"] == "damaged");
+    restore(&mut list, &mut events);
 
     place.run(&["rm", "s", "--yes"]).ok();
     assert_eq!(list.until(|name, _| name == "gone"), json!({ "name": "s" }));
@@ -168,13 +175,17 @@ fn a_trial_is_explained_with_its_log_and_how_to_train_it_again() {
     let best = page["study"]["best"].as_u64().unwrap();
     let details = served.get(&format!("/api/studies/s/trials/{best}")).json();
     assert_eq!(details["trial"], page["trials"][best as usize]);
-    let explained = details["explanation"].as_array().unwrap();
-    let said = |what: &str| explained.iter().any(|one| one.as_str().unwrap().contains(what));
-    assert!(said("drawn by the sampler, random"), "{details:#}");
-    assert!(
-        said("Promoted at epoch 1 to epoch 3") && said("of 9 there"),
-        "{details:#}"
-    );
+    let explained = served.get(&format!("/api/studies/s/trials/{best}/explanation")).json();
+    let printed = place.run(&["explain", &best.to_string(), "s", "--json"]).json();
+    assert_eq!(explained["explanation"]["steps"], printed["steps"]);
+    let section = |heading: &str| {
+        let all = explained["sections"].as_array().unwrap().iter();
+        let found = all.filter(|section| section[0] == heading).map(|section| &section[1]);
+        found.map(|text| text.as_str().unwrap()).collect::<String>()
+    };
+    let (values, happened) = (section("why these values"), section("what happened"));
+    assert!(values.contains("drawn at random"), "{explained:#}");
+    assert!(happened.contains("promoted from epoch 1 to 3: "), "{explained:#}");
     let config = details["config"].as_str().unwrap();
     fs::write(place.path("config.toml"), config).unwrap();
     place
@@ -185,11 +196,10 @@ fn a_trial_is_explained_with_its_log_and_how_to_train_it_again() {
     let log = place.study("s").join(format!("logs/trial-{best:04}.log"));
     assert_eq!(details["log"].is_null(), !log.exists());
     for wrong in ["9", "-1", "x", "18446744073709551616", "0/x"] {
-        assert_eq!(
-            served.get(&format!("/api/studies/s/trials/{wrong}")).status,
-            404,
-            "{wrong}"
-        );
+        for question in ["", "/explanation"] {
+            let address = format!("/api/studies/s/trials/{wrong}{question}");
+            assert_eq!(served.get(&address).status, 404, "{address}");
+        }
     }
 }
 

@@ -100,6 +100,23 @@ fn a_job_that_reaches_its_time_limit_is_followed_by_another() {
 }
 
 #[test]
+fn a_job_with_nothing_left_to_do_is_given_back_until_there_is() {
+    let place = Place::new();
+    let Some(slurm) = Slurm::start(&place) else { return };
+    let file = study(&place, "far", 1, "max_slots = 2\nmin_slots = 2");
+    let mut search = slurm.search(&place, &file, "1");
+    let given_back = search.next_line(" is given back: ").unwrap();
+    assert!(given_back.contains("no trial is left for it"), "{given_back}");
+    slurm.wait_until("one job is left", || slurm.jobs().len() == 1);
+    place.run(&["enqueue", "far", "x=0.5"]).ok();
+    assert!(search.next_line(" is back").is_some());
+    let (code, stderr) = search.wait();
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("finished: 2 trials"), "{stderr}");
+    slurm.wait_until("no job is left", || slurm.jobs().is_empty());
+}
+
+#[test]
 fn what_slurm_refuses_or_lets_wait_is_reported_in_words() {
     let place = Place::new();
     let Some(slurm) = Slurm::start(&place) else { return };

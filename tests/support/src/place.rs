@@ -6,11 +6,15 @@ use std::ops::Range;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Once;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::{Run, Running, WHOLE, repository};
+
+/// Seconds after which a script that has not ended is ended, so that a test that waits for it fails instead of hanging.
+const LONGEST: &str = "900";
 
 /// A temporary directory with studies and the files they are made from.
 pub struct Place {
@@ -113,14 +117,14 @@ impl Place {
             .chain(std::env::split_paths(&path));
         let mut command = Command::new("timeout");
         command
-            .arg(LONGEST.to_string())
+            .arg(LONGEST)
             .args(["bash", "-c", script])
             .env("PATH", std::env::join_paths(all).unwrap())
             .env_remove("HPO_STUDIES")
             .env_remove("RUST_LOG")
             .current_dir(self.dir.path())
             .stdin(Stdio::null());
-        heed_signals(&mut command);
+        heed_signals();
         Run(command.output().unwrap())
     }
 
@@ -134,7 +138,7 @@ impl Place {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path = std::env::join_paths([trainers].into_iter().chain(std::env::split_paths(&path))).unwrap();
         let mut command = Command::new(built.join("hpo"));
-        heed_signals(&mut command);
+        heed_signals();
         command
             .args(arguments)
             .env("PATH", path)
@@ -179,7 +183,7 @@ impl Place {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("trap '' {signals}; exec \"$@\""), "sh"]);
         command.arg(search.get_program()).args(search.get_args());
-        heed_signals(&mut command);
+        heed_signals();
         for (name, value) in search.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
@@ -250,26 +254,17 @@ impl Place {
     }
 }
 
-/// Seconds after which a command that has not ended is ended, so that a test that waits for it fails instead of hanging.
-const LONGEST: u32 = 900;
-
-/// Has a command begin with the usual dispositions of signals, and end after the longest time that one may take. What runs the tests may
-/// ignore some signals, as a shell has those that run beside it ignore SIGINT, and whoever inherits that keeps to it.
-fn heed_signals(command: &mut Command) {
-    let usual = || {
-        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGALRM] {
-            // SAFETY: the disposition is one that there always is, and setting it is safe between fork and exec.
-            if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
-                return Err(std::io::Error::last_os_error());
-            }
+/// Has what is started begin with the usual dispositions of signals. What runs the tests may ignore some signals, as a shell has those that
+/// run beside it ignore SIGINT, and whoever inherits that keeps to it. They are set for this whole process, since to set them between fork
+/// and exec is to fork, which copies the pages of a process that grows to hundreds of megabytes.
+fn heed_signals() {
+    static SET: Once = Once::new();
+    SET.call_once(|| {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+            // SAFETY: the disposition is one that there always is.
+            assert_ne!(unsafe { libc::signal(signal, libc::SIG_DFL) }, libc::SIG_ERR);
         }
-        // It lasts beyond exec, and no child inherits it.
-        // SAFETY: alarm is safe between fork and exec.
-        unsafe { libc::alarm(LONGEST) };
-        Ok(())
-    };
-    // SAFETY: it calls only functions that are safe between fork and exec.
-    unsafe { command.pre_exec(usual) };
+    });
 }
 
 /// Copies a directory with all that is in it.

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hpo_gaussian_process::Point;
+
 use super::super::History;
 use super::super::axis::Axis;
-use super::model::Point;
 use crate::space::SearchSpace;
 
 /// The most points the process is shown, since its work grows with the cube of their number.

@@ -3,18 +3,15 @@
 //! improvement at the last rung (Jones et al., 1998).
 
 mod data;
-mod factor;
-mod kernel;
-mod model;
 mod surrogate;
 
+use hpo_gaussian_process::{Hyperparameters, Point, Prediction, Process};
 use hpo_protocol::Values;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 
 use self::data::{Data, Levels, features};
-use self::model::{Hyperparameters, Point, Prediction, Process};
 pub use self::surrogate::Surrogate;
 use super::keys::RANDOM_SHARE;
 use super::untried::Tried;

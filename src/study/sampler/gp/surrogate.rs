@@ -1,9 +1,10 @@
 //! The process as a model of the costs of a study, for whoever wants to know what it has learned.
 
+use hpo_gaussian_process::{Hyperparameters, Process};
+
 use super::super::History;
 use super::LEARN_FROM;
 use super::data::{Data, features};
-use super::model::{Hyperparameters, Process};
 use crate::space::SearchSpace;
 
 /// A model of the cost at the last rung.

@@ -3,8 +3,8 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::factor::Factor;
-use super::kernel::{Kernel, Places, distance, matern};
+use crate::factor::Factor;
+use crate::kernel::{Kernel, Places, distance, matern};
 
 /// A cost at a rung of a configuration.
 #[derive(Debug, Clone, PartialEq)]

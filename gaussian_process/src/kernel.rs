@@ -5,7 +5,7 @@ const JITTER: f64 = 1e-6;
 
 /// How two costs covary without noise: Matern 5/2 over configurations times a power of the correlation over rungs.
 #[derive(Debug, Clone)]
-pub(super) struct Kernel {
+pub(crate) struct Kernel {
     lengths: Vec<f64>,
     /// The variance of the noise.
     pub noise: f64,
@@ -63,7 +63,7 @@ impl Kernel {
 
 /// Configurations at rungs, in units of the length scales.
 #[derive(Debug, Clone)]
-pub(super) struct Places {
+pub(crate) struct Places {
     /// The number of each one's rung.
     pub rungs: Vec<usize>,
     features: usize,
@@ -83,13 +83,13 @@ impl Places {
 }
 
 /// How far two configurations are apart.
-pub(super) fn distance(one: &[f64], other: &[f64]) -> f64 {
+pub(crate) fn distance(one: &[f64], other: &[f64]) -> f64 {
     let squares = one.iter().zip(other).map(|(a, b)| (a - b) * (a - b));
     squares.sum::<f64>().sqrt()
 }
 
 /// Matern 5/2 at a distance, and minus its derivative, divided by the distance.
-pub(super) fn matern(distance: f64) -> (f64, f64) {
+pub(crate) fn matern(distance: f64) -> (f64, f64) {
     let d = 5f64.sqrt() * distance;
     let decay = (-d).exp();
     ((1.0 + d + d * d / 3.0) * decay, 5.0 / 3.0 * (1.0 + d) * decay)

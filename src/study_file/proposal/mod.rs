@@ -3,11 +3,17 @@
 //! The ranges are what guides to fine-tuning recommend and what [`Parameters`](hpo_protocol::embedding::Parameters) say of
 //! themselves, by the size of the model and the number of rows; the user narrows them once there are results.
 
+mod space;
+
 use std::fmt::Write as _;
 
 use hpo_protocol::embedding::{Kind, Sizes};
 
+use crate::space::Learned;
+use crate::study::LOSS;
 use crate::words::counted;
+
+pub use space::usual as usual_space;
 
 /// What is known before a study is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +57,16 @@ pub struct DataFiles {
     pub test: Option<String>,
     /// Directories of BEIR's form by the name that each evaluation gets.
     pub retrieval: Vec<(String, String)>,
+}
+
+impl Facts {
+    /// The objective: a metric, if there are rows enough to compare trials by it, or the loss.
+    pub fn metric(&self) -> &'static str {
+        match self.validation_rows {
+            ENOUGH.. => objective(self.kind),
+            _ => LOSS,
+        }
+    }
 }
 
 /// A file, and what it takes for granted.
@@ -115,43 +131,17 @@ const ENOUGH: u64 = 200;
 /// With at least so many rows, a share can be spared for a test.
 const SPARE: u64 = 2_000;
 
-/// Large models are harmed by rates that small ones need.
-fn learning_rate(weights: u64) -> &'static str {
-    match weights {
-        ..60_000_000 => "low = 5e-6, high = 3e-4",
-        60_000_000..250_000_000 => "low = 2e-6, high = 1e-4",
-        _ => "low = 1e-6, high = 5e-5",
-    }
-}
-
-/// Batch sizes, so that an epoch has some steps, and as many negatives as the memory allows.
-fn batch_sizes(rows: u64, weights: u64, has_gpu: bool) -> Vec<u64> {
-    let largest = match (has_gpu, weights) {
-        (true, ..250_000_000) => 128,
-        (true, _) | (false, ..60_000_000) => 64,
-        (false, _) => 32,
-    };
-    let sizes = [2, 4, 8, 16, 32, 64, 128];
-    let fit: Vec<u64> = sizes
-        .into_iter()
-        .filter(|&size| size <= largest && (size <= 4 || 16 * size <= rows))
-        .collect();
-    fit[fit.len().saturating_sub(3)..].to_vec()
-}
-
 /// The shortest usual length that nearly all texts fit into.
 fn max_length(tokens: u64, longest: u64) -> u64 {
     let fitting = [32, 64, 128, 256, 512].into_iter().find(|length| tokens <= *length);
     fitting.unwrap_or(512).min(longest)
 }
 
-/// The file for these facts.
-pub fn propose(facts: &Facts) -> Proposal {
+/// The file for these facts, with the space that was learned from other studies, or the usual one. `begins` says of each of the
+/// configurations to be tried first what it is.
+pub fn propose(facts: &Facts, learned: &Learned, begins: &[String]) -> Proposal {
     let mut assumed = Vec::new();
-    let metric = match facts.validation_rows {
-        ENOUGH.. => objective(facts.kind),
-        _ => "loss",
-    };
+    let metric = facts.metric();
     let weights = facts.weights as f64 / 1e6;
     let mut text = format!(
         "# Fine-tunes {} ({} layers, {weights:.0} million weights) on {} rows: {}.\n",
@@ -165,14 +155,23 @@ pub fn propose(facts: &Facts) -> Proposal {
     text += &policy(facts, &mut assumed);
     text += &trial(facts, &mut assumed);
     text += &evaluations(facts);
-    text += &space(facts, &mut assumed);
+    text += &space::text(facts, learned);
+    text += &space::first(learned, begins);
+    let machine = match facts.gpus.as_slice() {
+        [] => counted(facts.cores, "CPU core"),
+        gpus => gpus.join(", "),
+    };
+    assumed.push(format!(
+        "it runs on this machine ({machine}): {} at once",
+        counted(facts.slots, "trial")
+    ));
     Proposal { text, assumed }
 }
 
 fn study(facts: &Facts, metric: &str, assumed: &mut Vec<String>) -> String {
     let mut text = "[study]\ntrials = 27            # configurations in all; may be raised later\n".to_owned();
     match metric {
-        "loss" => {
+        LOSS => {
             let usual = objective(facts.kind);
             let rows = counted(facts.validation_rows, "validation row");
             let _ = writeln!(
@@ -293,50 +292,8 @@ fn evaluations(facts: &Facts) -> String {
     text
 }
 
-fn space(facts: &Facts, assumed: &mut Vec<String>) -> String {
-    let sizes = batch_sizes(facts.rows, facts.weights, !facts.gpus.is_empty());
-    let listed: Vec<String> = sizes.iter().map(u64::to_string).collect();
-    let mut text = format!(
-        "[space]\nlearning_rate = {{ type = \"log_uniform\", {} }}\nbatch_size = {{ type = \"choice\", values = [{}] }}\n",
-        learning_rate(facts.weights),
-        listed.join(", ")
-    );
-    let temperature = "temperature = { type = \"log_uniform\", low = 0.02, high = 0.2";
-    text += &match facts.kind {
-        Kind::Triplets => format!(
-            "loss = {{ type = \"choice\", values = [\"triplet\", \"multiple_negatives\"] }}\n\
-             margin = {{ type = \"uniform\", low = 0.1, high = 1.0, when = {{ loss = \"triplet\" }} }}\n\
-             {temperature}, when = {{ loss = \"multiple_negatives\" }} }}\n"
-        ),
-        Kind::Pairs => format!("{temperature} }}\n"),
-        Kind::Scored | Kind::Labelled => String::new(),
-    };
-    text += "weight_decay = { type = \"log_uniform\", low = 1e-4, high = 1e-1 }\n";
-    text += "warmup_ratio = { type = \"choice\", values = [0.0, 0.1] }\n";
-    if facts.rows < 100_000 {
-        text += "dropout = { type = \"uniform\", low = 0.0, high = 0.3 }\n";
-    }
-    if facts.rows < SPARE && facts.sizes.layers >= 4 {
-        let half = facts.sizes.layers / 2;
-        let _ = writeln!(
-            text,
-            "frozen_layers = {{ type = \"choice\", values = [0, {half}] }}    # few rows: the lower layers may stay as they are"
-        );
-    }
-    text += "schedule = \"linear\"\n";
-    let machine = match facts.gpus.as_slice() {
-        [] => counted(facts.cores, "CPU core"),
-        gpus => gpus.join(", "),
-    };
-    assumed.push(format!(
-        "it runs on this machine ({machine}): {} at once",
-        counted(facts.slots, "trial")
-    ));
-    text
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::path::Path;
 
     use hpo_protocol::embedding::FAMILIES;
@@ -344,7 +301,7 @@ mod tests {
     use super::*;
     use crate::study_file::parse;
 
-    fn facts(kind: Kind, rows: u64, weights: u64) -> Facts {
+    pub fn facts(kind: Kind, rows: u64, weights: u64) -> Facts {
         Facts {
             name: "e5-small".into(),
             model: "\"e5-small\"".into(),
@@ -381,8 +338,10 @@ mod tests {
                     let mut facts = facts(kind, rows, weights);
                     for gpus in [0, 1] {
                         facts.gpus = vec!["NVIDIA H200".into(); gpus];
-                        let Proposal { text, assumed } = propose(&facts);
+                        let usual = Learned::usual(usual_space(&facts));
+                        let Proposal { text, assumed } = propose(&facts, &usual, &[]);
                         let file = parse(&text, path).unwrap_or_else(|wrong| panic!("{wrong}\n{text}"));
+                        assert_eq!(file.study.space, usual.space(), "{text}");
                         assert!(file.study.space.parameters.len() >= 5 && assumed.len() >= 3, "{text}");
                         let length = &file.study.trainer.settings["max_length"];
                         assert!(length.as_u64().unwrap() <= facts.sizes.longest, "{text}");
@@ -390,14 +349,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn a_batch_is_a_small_share_of_an_epoch() {
-        assert_eq!(batch_sizes(10, 1, false), [2, 4]);
-        assert_eq!(batch_sizes(300, 1, false), [4, 8, 16]);
-        assert_eq!(batch_sizes(1_000_000, 1, true), [32, 64, 128]);
-        assert_eq!(batch_sizes(1_000_000, 100_000_000, false), [8, 16, 32]);
     }
 
     #[test]

@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""Compares what hpo and other tools find with equal epochs on surfaces that nobody has tuned them on: part of `make bench-quality`.
+
+    python3 benches/quality_surfaces.py --hpo PATH [--surfaces 0:208:2] [--only TEXT …] [--results FILE] [--python TOOL=PATH …]
+
+Each tool searches each surface of benches/surfaces.py once, one trial at a time, until all its trials together have been trained for 2000
+epochs, with rungs at 1, 3, 9 and 27 epochs. Even seeds are for development; odd ones (1:209:2) are looked at for the published figures only.
+
+The regret is how much higher the loss of the best trial's configuration is after the last epoch, without noise, than the lowest possible,
+as a share of that of a configuration in the middle of the space's; below a thousandth it counts as a thousandth. Its geometric mean is
+printed by class, with 90 % intervals from resampling the surfaces, and on how many of them each tool is within a factor of the best.
+
+Results are kept in a file of JSON lines, so that it can be stopped and goes on where it was, and what is in it is not measured again as
+long as the surfaces and the tool are the same. Each other tool is installed once into an environment of its own in `.cache`, as
+benches/quality-requirements lists, unless --python names one that has it.
+"""
+import argparse
+import hashlib
+import json
+import math
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import venv
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import setup  # noqa: E402
+from peers import TOOLS  # noqa: E402
+from quality_peers import at, quietly, run  # noqa: E402
+from surfaces import CLASSES, END, Surface, class_of  # noqa: E402
+
+BENCHES = ROOT / "benches"
+PINS = BENCHES / "quality-requirements.txt"
+ENVIRONMENT = ROOT / ".cache/bench/quality-environment"
+RESULTS = ROOT / ".cache/bench/surfaces.jsonl"
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+BUDGETS = (125, 250, 500, 1000, 2000)
+LEAST = 1e-3
+# Name; policy and sampler as a study's file has them.
+OURS = (("hpo by default", "", ""), ("hpo, tpe", "", 'type = "tpe"'))
+# Name, tool, policy, sampler.
+PEERS = (
+    ("Optuna, SHA, TPE", "optuna", "sha", "tpe"),
+    ("Optuna, Hyperband, TPE", "optuna", "hyperband", "tpe"),
+    ("Optuna, no pruning, TPE", "optuna", "none", "tpe"),
+    ("Optuna, SHA, random", "optuna", "sha", "random"),
+    ("Syne Tune, ASHA, random", "syne-tune", "asha", "random"),
+    ("Syne Tune, BOHB", "syne-tune", "asha", "kde"),
+    ("Syne Tune, ASHA, CQR", "syne-tune", "asha", "cqr"),
+)
+
+
+class Searched:
+    """A surface as quality_peers.run sees it."""
+
+    end = END
+
+    def __init__(self, seed):
+        self.surface = Surface(seed)
+        self.space = {name: (parameter.kind, *parameter.how) for name, parameter in self.surface.parameters.items()}
+        self.conditions = {name: parameter.when for name, parameter in self.surface.parameters.items() if parameter.when}
+
+    def curve(self, values, seed, trial):
+        losses, seconds, regret = self.surface.curve(self.surface.only_active(values), f"{seed} {trial}")
+        return lambda t: losses[t - 1], regret, seconds
+
+
+def digest(*parts):
+    return hashlib.sha256(b"\n".join(part.read_bytes() if isinstance(part, Path) else part.encode() for part in parts)).hexdigest()[:16]
+
+
+def ours(hpo, surface, policy, sampler, budget):
+    """The best trial whenever it changes: epochs, virtual seconds, regret."""
+    study = (
+        f"[study]\ntrials = {budget}\nseed = 0\n[policy]\nmax_resource = {END}\n{policy}\n"
+        + (f"[sampler]\n{sampler}\n" if sampler else "")
+        + f'[trial]\ncommand = ["none"]\n[space]\n{Surface(surface).space()}'
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory, "study.toml")
+        file.write_text(study)
+        evaluator = f"{sys.executable} {BENCHES / 'surfaces.py'} {surface}"
+        command = [hpo, "simulate", file, "--json", "--slots", "1", "--spread", "0", "--budgets", str(budget), "--evaluator", evaluator]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return [(one["epochs"], one["seconds"], one["regret"]) for one in json.loads(done.stdout)[0]["moments"]]
+
+
+def theirs(python, surface, tool, policy, sampler, budget):
+    """The same, in a process of the tool's own environment."""
+    asked = json.dumps({"tool": tool, "policy": policy, "sampler": sampler, "surface": surface, "budget": budget})
+    command = [python, __file__, "--hpo", "none", "--search", asked]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=ONE_THREAD)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def search(asked):
+    """What that process does."""
+    quietly()
+    objective = Searched(asked["surface"])
+    tuner = TOOLS[asked["tool"]](objective.space, objective.conditions, END, asked["policy"], asked["sampler"], asked["surface"])
+    print(json.dumps(run(tuner, objective, asked["surface"], asked["budget"])))
+
+
+def make_environment():
+    """The Python of an environment that has the other tools."""
+    stamp, pins = ENVIRONMENT / "made-from", hashlib.sha256(PINS.read_bytes()).hexdigest()
+    python = ENVIRONMENT / "bin/python"
+    if not stamp.exists() or stamp.read_text() != pins:
+        print(f"installing the other tools into {ENVIRONMENT}", flush=True)
+        venv.create(ENVIRONMENT, clear=True, with_pip=True)
+        setup.run([str(python), "-m", "pip", "install", "--quiet", "-r", str(PINS)], setup.PIP_FIX)
+        stamp.write_text(pins)
+    return python
+
+
+class Results:
+    """What has been measured, in a file."""
+
+    def __init__(self, path):
+        self.path, self.known = path, {}
+        if path.exists():
+            for line in path.read_text().splitlines():
+                one = json.loads(line)
+                self.known[one["tool"], one["version"], one["surface"], one["budget"]] = one["moments"]
+
+    def add(self, tool, version, surface, budget, moments):
+        self.known[tool, version, surface, budget] = moments
+        with self.path.open("a") as file:
+            one = {"tool": tool, "version": version, "surface": surface, "budget": budget, "moments": moments}
+            file.write(json.dumps(one) + "\n")
+
+
+def height(moments, surface, budget):
+    """The logarithm of the normalised regret."""
+    return math.log(max(LEAST, at(moments, budget) / surface.usual))
+
+
+def interval(numbers):
+    """The mean, and a 90 % interval of it by resampling."""
+    rng = random.Random(1)
+    means = sorted(statistics.fmean(rng.choices(numbers, k=len(numbers))) for _ in range(1000))
+    return statistics.fmean(numbers), means[50], means[949]
+
+
+def number(x):
+    return f"{x:.4f}".removeprefix("0")
+
+
+def report(found, seeds, budgets):
+    """Prints tables of `found`: by tool, what was found on each surface."""
+    heights = {
+        tool: {seed: [height(moments[seed], surface, budget) for budget in budgets] for seed, surface in seeds.items()}
+        for tool, moments in found.items()
+    }
+    for kind in ("all", *CLASSES):
+        those = [seed for seed in seeds if kind in ("all", class_of(seed))]
+        if not those:
+            continue
+        print(f"\n{kind}: normalised regret, geometric mean (90 % interval) of {len(those)} surfaces")
+        print(" " * 28 + "".join(f"{f'{budget} epochs':>24}" for budget in budgets))
+        for tool, own in heights.items():
+            means = [[math.exp(x) for x in interval([own[seed][place] for seed in those])] for place in range(len(budgets))]
+            print(f"{tool:28}" + "".join(f"{f'{number(mean)} ({number(low)} to {number(high)})':>24}" for mean, low, high in means))
+    if len(heights) < 2:
+        return
+    print("\nshare of the surfaces within 1.5, 2 and 4 times the best of all")
+    print(" " * 28 + "".join(f"{f'{budget} epochs':>24}" for budget in budgets))
+    for tool, own in heights.items():
+        cells = []
+        for place in range(len(budgets)):
+            behind = [own[seed][place] - min(other[seed][place] for other in heights.values()) for seed in seeds]
+            shares = [sum(one <= math.log(factor) + 1e-9 for one in behind) / len(behind) for factor in (1.5, 2, 4)]
+            cells.append(" ".join(f"{100 * share:3.0f} %" for share in shares))
+        print(f"{tool:28}" + "".join(f"{cell:>24}" for cell in cells))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--hpo", required=True, type=Path, help="the built hpo")
+    parser.add_argument("--surfaces", default="0:208:2", metavar="FIRST:END:STEP", help="their seeds")
+    parser.add_argument("--budget", type=int, default=BUDGETS[-1], help="epochs of all trials together")
+    parser.add_argument("--only", nargs="*", default=[""], metavar="TEXT", help="only those whose name has one of these, such as hpo")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="what has been measured, as JSON lines")
+    parser.add_argument("--python", type=Path, help="a Python that has the other tools installed")
+    parser.add_argument("--jobs", type=int, default=2, help="how many searches run at once")
+    parser.add_argument("--search", type=json.loads, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.search:
+        return search(options.search)
+    seeds = list(range(*map(int, options.surfaces.split(":"))))
+    those = [one for one in (*OURS, *PEERS) if any(some in one[0] for some in options.only)]
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    results = Results(options.results)
+    surface_digest = digest(BENCHES / "surfaces.py")
+    own, other = digest(options.hpo, surface_digest), digest(PINS, BENCHES / "peers.py", BENCHES / "quality_peers.py", surface_digest)
+    try:
+        if options.python is None and any(one in PEERS for one in those):
+            options.python = make_environment()
+    except (setup.SetupError, OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"cannot prepare the benchmark: {error}")
+    failed = []
+
+    def measure(one, seed):
+        name, *how = one
+        if one in OURS:
+            version, made = own, lambda: ours(options.hpo, seed, *how, options.budget)
+        else:
+            version, made = other, lambda: theirs(options.python, seed, *how, options.budget)
+        if (name, version, seed, options.budget) not in results.known:
+            try:
+                results.add(name, version, seed, options.budget, made())
+            except subprocess.CalledProcessError as error:
+                # The others have taken hours, or will.
+                failed.append(f"{name} on surface {seed}: exit status {error.returncode}")
+                return None
+        return results.known[name, version, seed, options.budget]
+
+    found = {}
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for one in those:
+            moments = dict(zip(seeds, pool.map(lambda seed, one=one: measure(one, seed), seeds)))
+            if None not in moments.values():
+                found[one[0]] = moments
+            print(f"measured: {one[0]}", flush=True)
+    report(found, {seed: Surface(seed) for seed in seeds}, [budget for budget in BUDGETS if budget <= options.budget])
+    if failed:
+        sys.exit("\n".join(["without a result:", *failed]))
+
+
+if __name__ == "__main__":
+    main()
