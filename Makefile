@@ -95,9 +95,9 @@ build-trainer: setup
 # With the examples in the documentation it is made itself, without a warning.
 TEST := RUSTDOC="$(CURDIR)/tools/rustdoc" cargo test --locked
 
-# Many of these tests wait for a disk or a worker, so three times as many run at a time as there are cores.
+# Many of these tests wait for a disk or a worker, so twice as many run at a time as there are cores.
 test-core: build-core build-trainer
-	RUST_TEST_THREADS=$$((3 * $$(getconf _NPROCESSORS_ONLN))) $(TEST) $(CORE)
+	RUST_TEST_THREADS=$$((2 * $$(getconf _NPROCESSORS_ONLN))) $(TEST) $(CORE)
 
 test-trainer: build-trainer
 	$(TEST) $(TRAINER)
