@@ -22,7 +22,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import venv
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 import setup  # noqa: E402
 import tables  # noqa: E402
+from environment import python_of  # noqa: E402
 from objectives import SPACES, space_of, toml  # noqa: E402
 
 PINS = ROOT / "benches/quality-requirements.txt"
@@ -79,19 +79,6 @@ PEERS = (
         ("Syne Tune, CQR", "syne-tune", "none", "cqr"),
     ),
 )
-
-
-def make_environment():
-    """The Python of an environment that has the peers."""
-    stamp = ENVIRONMENT / "made-from"
-    pins = hashlib.sha256(PINS.read_bytes()).hexdigest()
-    python = ENVIRONMENT / "bin/python"
-    if not stamp.exists() or stamp.read_text() != pins:
-        print(f"installing the peers into {ENVIRONMENT}", flush=True)
-        venv.create(ENVIRONMENT, clear=True, with_pip=True)
-        setup.run([str(python), "-m", "pip", "install", "--quiet", "-r", str(PINS)], setup.PIP_FIX)
-        stamp.write_text(pins)
-    return python
 
 
 def measure_digits(python):
@@ -190,7 +177,7 @@ def main():
     try:
         peers = any(some in name for some in options.only for part in PEERS for name, *_ in part)
         if options.python is None and (peers or "digits" in options.objective):
-            options.python = make_environment()
+            options.python = python_of(ENVIRONMENT, PINS)
         if any(name.startswith(("lcdb", "hpolib")) for name in options.objective):
             setup.provide_all(["tables"], ROOT / ".cache")
         if "digits" in options.objective:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares what hpo and other tools find with equal epochs on surfaces that nobody has tuned them on: part of `make bench-quality`.
 
-    python3 benches/quality_surfaces.py --hpo PATH [--surfaces 0:208:2] [--only TEXT …] [--results FILE] [--python TOOL=PATH …]
+    python3 benches/quality_surfaces.py --hpo PATH [--surfaces 0:208:2] [--only TEXT …] [--results FILE] [--python PATH]
 
 Each tool searches each surface of benches/surfaces.py once, one trial at a time, until all its trials together have been trained for 2000
 epochs, with rungs at 1, 3, 9 and 27 epochs. Even seeds are for development; odd ones (1:209:2) are looked at for the published figures only.
@@ -11,35 +11,32 @@ as a share of that of a configuration in the middle of the space's; below a thou
 printed by class, with 90 % intervals from resampling the surfaces, and on how many of them each tool is within a factor of the best.
 
 Results are kept in a file of JSON lines, so that it can be stopped and goes on where it was, and what is in it is not measured again as
-long as the surfaces and the tool are the same. Each other tool is installed once into an environment of its own in `.cache`, as
-benches/quality-requirements lists, unless --python names one that has it.
+long as the surfaces and the tool are the same. The other tools are installed once into an environment in `.cache`, as
+benches/quality-requirements.txt lists, unless --python names a Python that has them.
 """
 import argparse
 import hashlib
 import json
 import math
-import os
 import random
 import statistics
 import subprocess
 import sys
 import tempfile
-import venv
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 import setup  # noqa: E402
+from environment import python_of  # noqa: E402
 from peers import TOOLS  # noqa: E402
+from quality import ENVIRONMENT, ONE_THREAD, PINS  # noqa: E402
 from quality_peers import at, quietly, run  # noqa: E402
 from surfaces import CLASSES, END, Surface, class_of  # noqa: E402
 
 BENCHES = ROOT / "benches"
-PINS = BENCHES / "quality-requirements.txt"
-ENVIRONMENT = ROOT / ".cache/bench/quality-environment"
 RESULTS = ROOT / ".cache/bench/surfaces.jsonl"
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 BUDGETS = (125, 250, 500, 1000, 2000)
 LEAST = 1e-3
@@ -106,18 +103,6 @@ def search(asked):
     objective = Searched(asked["surface"])
     tuner = TOOLS[asked["tool"]](objective.space, objective.conditions, END, asked["policy"], asked["sampler"], asked["surface"])
     print(json.dumps(run(tuner, objective, asked["surface"], asked["budget"])))
-
-
-def make_environment():
-    """The Python of an environment that has the other tools."""
-    stamp, pins = ENVIRONMENT / "made-from", hashlib.sha256(PINS.read_bytes()).hexdigest()
-    python = ENVIRONMENT / "bin/python"
-    if not stamp.exists() or stamp.read_text() != pins:
-        print(f"installing the other tools into {ENVIRONMENT}", flush=True)
-        venv.create(ENVIRONMENT, clear=True, with_pip=True)
-        setup.run([str(python), "-m", "pip", "install", "--quiet", "-r", str(PINS)], setup.PIP_FIX)
-        stamp.write_text(pins)
-    return python
 
 
 class Results:
@@ -202,7 +187,7 @@ def main():
     own, other = digest(options.hpo, surface_digest), digest(PINS, BENCHES / "peers.py", BENCHES / "quality_peers.py", surface_digest)
     try:
         if options.python is None and any(one in PEERS for one in those):
-            options.python = make_environment()
+            options.python = python_of(ENVIRONMENT, PINS)
     except (setup.SetupError, OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"cannot prepare the benchmark: {error}")
     failed = []

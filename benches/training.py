@@ -8,7 +8,6 @@ turns within a round, and the table has the medians of the rounds, so that a noi
 are installed once into an environment of their own in `.cache` (5 GB), unless --python names one that has them.
 """
 import argparse
-import hashlib
 import json
 import os
 import random
@@ -17,12 +16,12 @@ import statistics
 import subprocess
 import sys
 import time
-import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 import setup  # noqa: E402
+from environment import python_of  # noqa: E402
 
 CACHE = ROOT / ".cache"
 BENCH = CACHE / "bench"
@@ -75,20 +74,6 @@ def make_data():
         unfinished.rename(file)
     shutil.rmtree(downloads)
     return files
-
-
-def make_environment():
-    """The Python of an environment that has the peers."""
-    directory = BENCH / "environment"
-    stamp = directory / "made-from"
-    pins = hashlib.sha256(PINS.read_bytes()).hexdigest()
-    python = directory / "bin/python"
-    if not stamp.exists() or stamp.read_text() != pins:
-        print(f"installing the peers into {directory} (5 GB, some minutes)", flush=True)
-        venv.create(directory, clear=True, with_pip=True)
-        setup.run([str(python), "-m", "pip", "install", "--quiet", "-r", str(PINS)], setup.PIP_FIX)
-        stamp.write_text(pins)
-    return python
 
 
 def run(command, threads, processes):
@@ -169,7 +154,7 @@ def main():
     try:
         data = make_data()
         if options.only is None and options.python is None:
-            options.python = make_environment()
+            options.python = python_of(BENCH / "environment", PINS, " (5 GB, some minutes)")
     except (setup.SetupError, OSError) as error:
         sys.exit(f"cannot prepare the benchmark: {error}")
     cases = [case for case in CASES if options.case is None or options.case in case[0]]

@@ -12,7 +12,6 @@ Embeddings are kept in `.cache/bench/validation-losses`, so that a run that was 
 shows the tables of what is there. `nice -n 15` leaves the machine to others.
 """
 import argparse
-import hashlib
 import json
 import math
 import os
@@ -20,13 +19,13 @@ import random
 import shutil
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 import help_pairs  # noqa: E402, F401
 import setup  # noqa: E402
+from environment import python_of  # noqa: E402
 
 CACHE = ROOT / ".cache"
 RESULTS = CACHE / "bench/validation-losses"
@@ -55,18 +54,6 @@ def configuration(number):
         return common | {"loss": "multiple_negatives", "temperature": log_uniform(0.01, 0.2)}
     margin, batch_negatives = draw.uniform(0.1, 1.0), draw.choice([0.0, 1.0, 3.0])
     return common | {"loss": "triplet", "margin": margin, "batch_negatives": batch_negatives}
-
-
-def make_environment():
-    """The Python of an environment that has numpy."""
-    directory = CACHE / "bench/validation-losses-environment"
-    stamp, python = directory / "made-from", directory / "bin/python"
-    pins = hashlib.sha256(PINS.read_bytes()).hexdigest()
-    if not stamp.exists() or stamp.read_text() != pins:
-        venv.create(directory, clear=True, with_pip=True)
-        setup.run([str(python), "-m", "pip", "install", "--quiet", "-r", str(PINS)], setup.PIP_FIX)
-        stamp.write_text(pins)
-    return python
 
 
 def train(options, name, number):
@@ -119,7 +106,7 @@ def main():
     options = parser.parse_args()
     try:
         setup.provide_all(["model", "data", "help"], CACHE)
-        python = options.python or make_environment()
+        python = options.python or python_of(CACHE / "bench/validation-losses-environment", PINS)
         for number in range(options.configurations):
             for name in DATA:
                 train(options, name, number)
