@@ -1,9 +1,11 @@
 //! The Cholesky factor of a covariance matrix, by blocks, so that nearly all of the work is in products of matrices.
 
+use std::ops::Range;
+
 use nalgebra::{Cholesky, DMatrix, DVector};
 
 /// Columns that are done at once.
-const BLOCK: usize = 32;
+pub(crate) const BLOCK: usize = 32;
 
 /// A lower triangular matrix whose product with its transpose is the matrix that it was made from.
 #[derive(Debug, Clone)]
@@ -20,6 +22,23 @@ fn blocks(count: usize) -> impl Iterator<Item = (usize, usize)> {
         .map(move |start| (start, BLOCK.min(count - start)))
 }
 
+/// The inverse of a lower triangular matrix without zeros on its diagonal. What is known to be 0 is not computed.
+fn triangular_inverse(lower: &DMatrix<f64>) -> DMatrix<f64> {
+    let count = lower.nrows();
+    let mut inverse = DMatrix::identity(count, count);
+    for (j, column) in inverse.as_mut_slice().chunks_exact_mut(count).enumerate() {
+        for k in j..count {
+            let (own, below) = column[k..].split_at_mut(1);
+            let under = &lower.as_slice()[k * count + k..(k + 1) * count];
+            own[0] /= under[0];
+            for (value, factor) in below.iter_mut().zip(&under[1..]) {
+                *value -= own[0] * factor;
+            }
+        }
+    }
+    inverse
+}
+
 impl Factor {
     /// The factor of a symmetric matrix, of which the lower half is looked at; none if it is not positive definite.
     pub fn new(mut matrix: DMatrix<f64>) -> Option<Self> {
@@ -34,8 +53,7 @@ impl Factor {
                 own.rows_mut(start, count - start).gemm(-1.0, &from_here, &across, 1.0);
             }
             let diagonal = Cholesky::new(own.rows(start, width).into_owned())?.unpack();
-            // The diagonal has no zeros.
-            let inverse = diagonal.solve_lower_triangular(&DMatrix::identity(width, width))?;
+            let inverse = triangular_inverse(&diagonal);
             own.rows_mut(start, width).copy_from(&diagonal);
             if end < count {
                 let below = own.rows(end, count - end) * inverse.transpose();
@@ -54,9 +72,10 @@ impl Factor {
         self.lower.diagonal().iter().map(|x| x.ln()).sum()
     }
 
-    /// Divides columns by the factor.
-    pub fn divide(&self, columns: &mut DMatrix<f64>) {
-        for ((start, width), inverse) in blocks(self.lower.nrows()).zip(&self.inverses) {
+    /// Divides some rows of columns by the factor, which begin and end where blocks do or at the end, and before which all are divided.
+    pub fn divide(&self, columns: &mut DMatrix<f64>, rows: &Range<usize>) {
+        let blocks = blocks(self.lower.nrows()).zip(&self.inverses);
+        for ((start, width), inverse) in blocks.filter(|((start, _), _)| rows.contains(start)) {
             let (done, mut rest) = columns.rows_range_pair_mut(..start, start..);
             let mut own = rest.rows_mut(0, width);
             if start > 0 {
@@ -130,7 +149,8 @@ mod tests {
             );
             let columns = DMatrix::from_fn(count, 9, |i, j| ((i * 9 + j) as f64).cos());
             let mut divided = columns.clone();
-            factor.divide(&mut divided);
+            factor.divide(&mut divided, &(0..BLOCK.min(count)));
+            factor.divide(&mut divided, &(BLOCK.min(count)..count));
             assert!(close(&(lower * divided), &columns), "{count}");
             let solved = matrix * factor.solve(&columns.column(3).into_owned());
             assert!((solved - columns.column(3)).amax() < 1e-9, "{count}");

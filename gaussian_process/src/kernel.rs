@@ -1,4 +1,8 @@
 //! How costs covary: Rasmussen and Williams (2006), chapter 4.2 (Matern).
+//!
+//! Covariances are computed a column at a time, step by step over the whole of it, so that each step is done to several numbers at once.
+
+use crate::vectors::{matern, matern_and_slopes, squares};
 
 /// The least share of the signal that is noise, so that matrices stay regular.
 const JITTER: f64 = 1e-6;
@@ -31,33 +35,39 @@ impl Kernel {
         self.scales[0]
     }
 
-    /// The covariance of the costs of one configuration at two rungs.
-    pub fn scale(&self, rung: usize, other: usize) -> f64 {
-        self.scales[rung.abs_diff(other)]
-    }
-
     /// Features at rungs, in units of the length scales.
     pub fn places<'a>(&self, places: impl Iterator<Item = (&'a [f64], usize)>) -> Places {
-        let mut scaled = Vec::new();
-        let rungs = places.map(|(features, rung)| {
-            scaled.extend(
-                features
-                    .iter()
-                    .zip(&self.lengths)
-                    .map(|(feature, length)| feature / length),
-            );
-            rung
-        });
+        let (features, rungs): (Vec<&[f64]>, Vec<usize>) = places.unzip();
+        let scaled = (0..).zip(&self.lengths);
+        let scaled = scaled.flat_map(|(feature, length)| features.iter().map(move |one| one[feature] / length));
         Places {
-            rungs: rungs.collect(),
+            scaled: scaled.collect(),
             features: self.lengths.len(),
-            scaled,
+            rungs,
         }
     }
 
-    /// The covariance of the costs at two places.
-    pub fn covariance(&self, one: &Places, i: usize, other: &Places, j: usize) -> f64 {
-        self.scale(one.rungs[i], other.rungs[j]) * matern(distance(one.at(i), other.at(j))).0
+    /// The covariances of the costs at the places from the number `from` on with that at place `j` of others, one for each.
+    pub fn covariances(&self, places: &Places, from: usize, others: &Places, j: usize, values: &mut [f64]) {
+        places.squares(from, others, j, values);
+        matern(values);
+        self.scale(places, from, others.rungs[j], values);
+    }
+
+    /// The same within the places, and how much each grows with the logarithm of a length scale, divided by the square of how far
+    /// the two are apart in that feature.
+    pub fn covariances_and_slopes(&self, places: &Places, j: usize, values: &mut [f64], slopes: &mut [f64]) {
+        places.squares(j, places, j, values);
+        matern_and_slopes(values, slopes);
+        self.scale(places, j, places.rungs[j], values);
+        self.scale(places, j, places.rungs[j], slopes);
+    }
+
+    /// Multiplies what holds for one configuration by how the costs at two rungs of it covary.
+    fn scale(&self, places: &Places, from: usize, rung: usize, values: &mut [f64]) {
+        for (value, other) in values.iter_mut().zip(&places.rungs[from..]) {
+            *value *= self.scales[other.abs_diff(rung)];
+        }
     }
 }
 
@@ -67,6 +77,7 @@ pub(crate) struct Places {
     /// The number of each one's rung.
     pub rungs: Vec<usize>,
     features: usize,
+    /// The first feature of all, then the second, and so on.
     scaled: Vec<f64>,
 }
 
@@ -76,21 +87,25 @@ impl Places {
         self.rungs.len()
     }
 
-    /// The features of one.
-    pub fn at(&self, place: usize) -> &[f64] {
-        &self.scaled[place * self.features..(place + 1) * self.features]
+    /// Some of them.
+    pub fn some(&self, places: &[usize]) -> Self {
+        let of = |feature: &[f64]| places.iter().map(|place| feature[*place]).collect::<Vec<f64>>();
+        Self {
+            rungs: places.iter().map(|place| self.rungs[*place]).collect(),
+            features: self.features,
+            scaled: self.features().flat_map(of).collect(),
+        }
     }
-}
 
-/// How far two configurations are apart.
-pub(crate) fn distance(one: &[f64], other: &[f64]) -> f64 {
-    let squares = one.iter().zip(other).map(|(a, b)| (a - b) * (a - b));
-    squares.sum::<f64>().sqrt()
-}
+    /// The values of all for each feature.
+    pub fn features(&self) -> impl Iterator<Item = &[f64]> {
+        let count = self.count();
+        (0..self.features).map(move |feature| &self.scaled[feature * count..(feature + 1) * count])
+    }
 
-/// Matern 5/2 at a distance, and minus its derivative, divided by the distance.
-pub(crate) fn matern(distance: f64) -> (f64, f64) {
-    let d = 5f64.sqrt() * distance;
-    let decay = (-d).exp();
-    ((1.0 + d + d * d / 3.0) * decay, 5.0 / 3.0 * (1.0 + d) * decay)
+    /// The squares of how far those from the number `from` on are from place `j` of others.
+    fn squares(&self, from: usize, others: &Self, j: usize, values: &mut [f64]) {
+        let other: Vec<f64> = others.features().map(|feature| feature[j]).collect();
+        squares(values, &self.scaled, self.count(), from, &other);
+    }
 }

@@ -3,7 +3,15 @@
 //! A crate of its own, so that the linear algebra is optimised also where `hpo` is built to be debugged.
 
 mod factor;
+mod hyperparameters;
 mod kernel;
-mod model;
+mod prediction;
+mod process;
+mod quasi_newton;
+#[cfg(test)]
+mod tests;
+mod vectors;
 
-pub use model::{Hyperparameters, Point, Prediction, Process};
+pub use hyperparameters::{Hyperparameters, Point, Search, evenly};
+pub use prediction::Prediction;
+pub use process::Process;

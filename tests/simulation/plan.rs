@@ -217,6 +217,7 @@ fn sampler(rng: &mut ChaCha8Rng) -> SamplerSpec {
         10..60 => SamplerSpec::Tpe(Tpe {
             startup_trials: Some(2),
             random_share: 0.2,
+            ..Tpe::default()
         }),
         60..90 => SamplerSpec::PriorBand,
         90..150 => SamplerSpec::Sobol,

@@ -1,6 +1,6 @@
 //! The parameters of a space as models see them.
 
-use crate::space::{Distribution, Scale, Value};
+use crate::space::{Distribution, Scale, SearchSpace, Value};
 
 /// What a parameter is to a model.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,12 @@ impl Axis {
             }
             (Scale::Categories(count), _) => Self::Categories(count),
         }
+    }
+
+    /// Those of all parameters of a space.
+    pub fn of_all(space: &SearchSpace) -> Vec<Self> {
+        let distributions = space.parameters.iter().map(|one| &one.distribution);
+        distributions.map(Self::of).collect()
     }
 
     /// The number of the value at a coordinate of the unit cube, if values are listed.

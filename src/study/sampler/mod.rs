@@ -11,6 +11,7 @@ mod prior_band;
 mod random;
 mod reason;
 mod request;
+mod revision;
 mod sobol;
 #[cfg(test)]
 mod tests;

@@ -232,6 +232,7 @@ fn a_sampler_draws_near_the_optimum_at_once_and_the_best_points_come_first() {
     let tpe = SamplerSpec::Tpe(Tpe {
         startup_trials: None,
         random_share: 0.0,
+        ..Tpe::default()
     });
     // What is drawn with what is known, as a share of what is drawn without.
     let learns = |most: f64| move |share: f64| share < most;

@@ -116,6 +116,7 @@ fn a_bracket_that_was_half_recorded_gets_the_configurations_it_was_to_have() {
     spec.sampler = SamplerSpec::Tpe(Tpe {
         startup_trials: Some(2),
         random_share: 0.0,
+        ..Tpe::default()
     });
     let mut core = Core::new(spec, 4);
     for trial in 0..4 {

@@ -6,12 +6,13 @@ use hpo_gaussian_process::Point;
 
 use super::super::History;
 use super::super::axis::Axis;
-use crate::space::SearchSpace;
 
 /// The most points the process is shown, since its work grows with the cube of their number.
 const MOST: usize = 400;
 /// Of so many trials all are candidates for the best; of more, those that the process is shown.
-const ALL: usize = 1000;
+const ALL: usize = MOST;
+/// The same for the first revision of the sampler.
+const ALL_AT_FIRST: usize = 1000;
 
 /// Observations as the process sees them.
 #[derive(Debug)]
@@ -20,6 +21,10 @@ pub(super) struct Data {
     pub points: Vec<Point>,
     /// Where the configurations of the trials that may be the best lie in the unit cube.
     pub seen: Vec<Vec<Option<f64>>>,
+    /// The same as the process sees them.
+    pub features: Vec<Vec<f64>>,
+    /// The parameters of the space.
+    pub axes: Vec<Axis>,
     /// How many trials have a cost, or have failed.
     pub trials: usize,
     /// By what the costs of the points are transformed.
@@ -27,8 +32,8 @@ pub(super) struct Data {
 }
 
 impl Data {
-    /// The observations of a history.
-    pub fn new(history: &History<'_>) -> Self {
+    /// The observations of a history, for a revision of the sampler.
+    pub fn new(history: &History<'_>, revision: u32) -> Self {
         let space = history.space;
         let rung = |resource: u64| history.rungs.iter().position(|&rung| rung == resource);
         // Trial, rung and cost.
@@ -63,14 +68,15 @@ impl Data {
             let others = costs.split_off(sure);
             costs.extend((0..rest).map(|number| others[number * others.len() / rest]));
         }
-        if trials > ALL {
+        if trials > if revision > 1 { ALL } else { ALL_AT_FIRST } {
             let shown: BTreeSet<usize> = costs.iter().map(|(trial, ..)| *trial).collect();
             let places: BTreeMap<usize, usize> = shown.iter().copied().zip(0..).collect();
             known = shown.iter().map(|&trial| known[trial]).collect();
             costs.iter_mut().for_each(|(trial, ..)| *trial = places[trial]);
         }
         let seen: Vec<Vec<Option<f64>>> = known.iter().map(|parameters| space.point(parameters)).collect();
-        let features: Vec<Vec<f64>> = seen.iter().map(|point| features(space, point)).collect();
+        let axes = Axis::of_all(space);
+        let features: Vec<Vec<f64>> = seen.iter().map(|point| features(&axes, point)).collect();
         let point = |(trial, rung, cost): (usize, usize, f64)| Point {
             features: features[trial].clone(),
             rung,
@@ -80,6 +86,8 @@ impl Data {
             points: costs.into_iter().map(point).collect(),
             trials,
             seen,
+            features,
+            axes,
             levels,
         }
     }
@@ -88,22 +96,13 @@ impl Data {
     pub fn compared(&self) -> usize {
         self.points.iter().filter(|point| point.rung > 0).count()
     }
-
-    /// At most so many of the points, evenly.
-    pub fn some(&self, most: usize) -> Vec<Point> {
-        let count = self.points.len().min(most);
-        (0..count)
-            .map(|number| self.points[number * self.points.len() / count].clone())
-            .collect()
-    }
 }
 
 /// A point of the unit cube as numbers that are near each other where configurations are alike: one for a number, one for
 /// each value of a choice among others than numbers. Parameters that the configuration does not have are in the middle.
-pub(super) fn features(space: &SearchSpace, point: &[Option<f64>]) -> Vec<f64> {
+pub(super) fn features(axes: &[Axis], point: &[Option<f64>]) -> Vec<f64> {
     let mut features = Vec::new();
-    for (parameter, coordinate) in space.parameters.iter().zip(point) {
-        let axis = Axis::of(&parameter.distribution);
+    for (axis, coordinate) in axes.iter().zip(point) {
         let place = coordinate.and_then(|share| axis.place(share));
         match axis {
             Axis::Constant => {}
@@ -112,7 +111,7 @@ pub(super) fn features(space: &SearchSpace, point: &[Option<f64>]) -> Vec<f64> {
                 features.push(place.map_or(0.5, |place| ranks[place] as f64 / (ranks.len() - 1) as f64));
             }
             Axis::Categories(count) => {
-                features.extend((0..count).map(|number| if place == Some(number) { 1.0 } else { 0.0 }));
+                features.extend((0..*count).map(|number| if place == Some(number) { 1.0 } else { 0.0 }));
             }
         }
     }
@@ -153,12 +152,13 @@ pub(super) struct Levels {
 
 impl Levels {
     fn of(mut costs: Vec<f64>) -> Self {
-        costs.sort_by(f64::total_cmp);
-        let at = |share: f64| {
-            costs
-                .get(((costs.len() as f64 - 1.0) * share) as usize)
-                .copied()
-                .unwrap_or(0.0)
+        let mut at = |share: f64| match costs.len().checked_sub(1) {
+            Some(last) => {
+                *costs
+                    .select_nth_unstable_by((last as f64 * share) as usize, f64::total_cmp)
+                    .1
+            }
+            None => 0.0,
         };
         let (good, middle, bad) = (at(0.1), at(0.5), at(0.75));
         let spread = [middle - good, bad - middle].into_iter().find(|spread| *spread > 0.0);

@@ -5,7 +5,7 @@
 mod data;
 mod surrogate;
 
-use hpo_gaussian_process::{Hyperparameters, Point, Prediction, Process};
+use hpo_gaussian_process::{Hyperparameters, Point, Prediction, Process, Search, evenly};
 use hpo_protocol::Values;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
@@ -16,10 +16,10 @@ pub use self::surrogate::Surrogate;
 use super::axis::Axis;
 use super::keys::RANDOM_SHARE;
 use super::untried::Tried;
-use super::{Drawn, Expected, History, Purpose, Reason, Request, Sampler, Source, generator, sobol};
+use super::{Drawn, Expected, History, Purpose, Reason, Request, Sampler, Source, generator, revision, sobol};
 use crate::ids::MAX_TRIALS;
 use crate::keys::{About, Fallback, Key, Settings, Takes};
-use crate::space::{Around, Parameter, SearchSpace};
+use crate::space::{Around, SearchSpace};
 
 /// The settings of the sampler.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -29,21 +29,13 @@ pub struct GaussianProcess {
     /// The share of configurations that are drawn at random after that, 0 to 1.
     pub random_share: f64,
     /// By which revision of the algorithm a study draws: always by that with which it began. From 2 on, configurations near the best may
-    /// have any other value of an unordered choice, with all else the same.
-    #[serde(default = "first", skip_serializing_if = "is_first")]
+    /// have any other value of an unordered choice, with all else the same, and hyperparameters are searched for by a faster method.
+    #[serde(default = "revision::first", skip_serializing_if = "revision::is_first")]
     pub revision: u32,
 }
 
 /// The revision by which new studies draw.
 const REVISION: u32 = 2;
-
-fn first() -> u32 {
-    1
-}
-
-fn is_first(revision: &u32) -> bool {
-    *revision == 1
-}
 
 const STARTUP_TRIALS: Key = Key {
     name: "startup_trials",
@@ -116,7 +108,9 @@ const STAYS: f64 = 0.3;
 /// The same for the value of an unordered choice, of which none is near another.
 const STAYS_UNORDERED: f64 = 0.8;
 /// Points from which hyperparameters are learned, which is the most work.
-const LEARN_FROM: usize = 150;
+const LEARN_FROM: usize = 100;
+/// The same for the first revision.
+const LEARN_FROM_BY_RPROP: usize = 150;
 /// Trials under way of which it is asked what is expected, the latest.
 const UNDER_WAY: usize = 1000;
 /// How many of them are taken into account, those of which most is expected.
@@ -141,11 +135,15 @@ pub(super) struct Learned {
 impl Learned {
     /// What the observations of a history teach; none if they are too few for all that it is asked for.
     pub fn new(settings: GaussianProcess, history: &History<'_>) -> Option<Self> {
-        let data = Data::new(history);
+        let data = Data::new(history, settings.revision);
         let startup = settings.startup() as usize;
         let enough = data.trials >= startup || data.compared() >= TO_COMPARE;
         enough.then(|| Self {
-            hyperparameters: Hyperparameters::fit(&data.some(LEARN_FROM)),
+            hyperparameters: if settings.revision > 1 {
+                Hyperparameters::fit(&evenly(&data.points, LEARN_FROM), Search::QuasiNewton)
+            } else {
+                Hyperparameters::fit(&evenly(&data.points, LEARN_FROM_BY_RPROP), Search::Rprop)
+            },
             data,
             rungs: history.rungs.len(),
             startup,
@@ -172,7 +170,9 @@ impl Learned {
 fn draw(settings: GaussianProcess, request: &Request<'_>, learned: Option<&Learned>) -> Vec<Drawn> {
     let share = settings.random_share;
     let mut random = generator(request.seed, request.first, Purpose::Model);
-    let (mut tried, mut ended) = (Tried::new(&request.history), Tried::to_the_end(&request.history));
+    let mut tried = Tried::new(&request.history);
+    // Needed only where nearly all has been tried.
+    let mut ended: Option<Tried<'_>> = None;
     let mut drawn: Vec<Drawn> = Vec::new();
     let mut candidates = learned.and_then(|learned| Candidates::new(request, learned, &mut random));
     for trial in request.trials() {
@@ -180,7 +180,10 @@ fn draw(settings: GaussianProcess, request: &Request<'_>, learned: Option<&Learn
         let chance = |reason, own: &mut _| Drawn::new(tried.other(request.history.space, own), reason);
         let one = match &mut candidates {
             Some(candidates) if own.random::<f64>() >= share => {
-                let next = candidates.next(&tried).or_else(|| candidates.next(&ended));
+                let next = candidates.next(&tried).or_else(|| {
+                    let ended = ended.get_or_insert_with(|| all_ended(&request.history, &drawn));
+                    candidates.next(ended)
+                });
                 next.unwrap_or_else(|| chance(Reason::Exhausted, &mut own))
             }
             Some(_) => chance(Reason::Chance { share }, &mut own),
@@ -191,10 +194,19 @@ fn draw(settings: GaussianProcess, request: &Request<'_>, learned: Option<&Learn
             }
         };
         tried.insert(&one.parameters);
-        ended.insert(&one.parameters);
+        if let Some(ended) = &mut ended {
+            ended.insert(&one.parameters);
+        }
         drawn.push(one);
     }
     drawn
+}
+
+/// What need not be tried again, and what has been drawn since.
+fn all_ended<'a>(history: &History<'a>, drawn: &[Drawn]) -> Tried<'a> {
+    let mut ended = Tried::to_the_end(history);
+    drawn.iter().for_each(|one| ended.insert(&one.parameters));
+    ended
 }
 
 /// How many trials have a result.
@@ -226,6 +238,8 @@ fn unknowing(
 struct Candidates {
     configurations: Vec<Values>,
     prediction: Prediction,
+    /// The last one drawn, which has not been taken as tried yet.
+    last: Option<usize>,
     /// The lowest cost expected of a configuration that has been seen.
     best: f64,
     /// What the user's priors add to the logarithm of each one's improvement.
@@ -266,7 +280,7 @@ fn believing(process: Process, request: &Request<'_>, learned: &Learned) -> Opti
         .filter(|one| one.costs.is_empty() && !one.failed)
         .take(UNDER_WAY);
     let places: Vec<Vec<f64>> = under_way
-        .map(|one| features(space, &space.point(one.parameters)))
+        .map(|one| features(&learned.data.axes, &space.point(one.parameters)))
         .collect();
     if places.is_empty() {
         return Some((process, 0));
@@ -296,19 +310,14 @@ impl Candidates {
         let process = Process::new(&learned.hyperparameters, &data.points, rung)?;
         let space = request.history.space;
         // The best that have been seen, by what the model expects of them.
-        let seen: Vec<Vec<f64>> = data.seen.iter().map(|point| features(space, point)).collect();
-        let order = promising(&process, &seen, rung);
+        let order = promising(&process, &data.features, rung);
         let best = order.first().map_or(0.0, |(expected, _)| *expected);
 
         let mut points: Vec<Vec<f64>> = (0..ANYWHERE)
             .map(|_| space.parameters.iter().map(|_| random.random()).collect())
             .collect();
-        let is_unordered = |parameter: &Parameter| matches!(Axis::of(&parameter.distribution), Axis::Categories(_));
-        let unordered: Vec<bool> = space
-            .parameters
-            .iter()
-            .map(|parameter| learned.revision > 1 && is_unordered(parameter))
-            .collect();
+        let is_unordered = |axis: &Axis| learned.revision > 1 && matches!(axis, Axis::Categories(_));
+        let unordered: Vec<bool> = data.axes.iter().map(is_unordered).collect();
         for &(_, near) in order.iter().take(BEST) {
             for number in 0..NEARBY {
                 let radius = RADII[number % RADII.len()];
@@ -327,13 +336,14 @@ impl Candidates {
         }
         let configurations: Vec<Values> = points.iter().filter_map(|point| space.configuration(point)).collect();
         let points: Vec<Vec<Option<f64>>> = configurations.iter().map(|one| space.point(one)).collect();
-        let places: Vec<Vec<f64>> = points.iter().map(|point| features(space, point)).collect();
+        let places: Vec<Vec<f64>> = points.iter().map(|point| features(&data.axes, point)).collect();
         let (process, under_way) = believing(process, request, learned)?;
         let weight = PRIOR_TRIALS / data.trials.max(1) as f64;
         Some(Self {
             expected: points.iter().map(|point| weight * prior(space, point)).collect(),
-            prediction: process.predict(&places, rung),
+            prediction: Prediction::new(process, &places, rung),
             configurations,
+            last: None,
             best,
             levels: data.levels,
             known: data.trials as u64,
@@ -344,21 +354,21 @@ impl Candidates {
     /// The configuration with the greatest expected improvement of those not tried, if there is one. It is taken as tried from then
     /// on, with the cost that is expected of it, so that the next one is another.
     fn next(&mut self, tried: &Tried<'_>) -> Option<Drawn> {
-        let new = (0..self.configurations.len()).filter(|&place| !tried.contains(&self.configurations[place]));
-        let improvement = |place: usize| {
-            let (mean, variance) = (self.prediction.means[place], self.prediction.variances[place]);
-            improvement(self.best, mean, variance) + self.expected[place]
-        };
-        let improvements = new.map(|place| (improvement(place), place));
-        let (_, place) = improvements.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)))?;
+        if let Some(last) = self.last.take() {
+            self.prediction.imagine(last);
+        }
+        let (best, expected, configurations) = (self.best, &self.expected, &self.configurations);
+        let improvement = |place: usize, mean, variance| improvement(best, mean, variance) + expected[place];
+        let is_new = |place: usize| !tried.contains(&configurations[place]);
+        let place = self.prediction.highest(improvement, SLACK, is_new)?;
         let reason = Reason::Expected(self.expectation(place));
-        self.prediction.imagine(place);
+        self.last = Some(place);
         Some(Drawn::new(self.configurations[place].clone(), reason))
     }
 
     /// What is expected of a place, as costs.
-    fn expectation(&self, place: usize) -> Expected {
-        let (mean, variance) = (self.prediction.means[place], self.prediction.variances[place]);
+    fn expectation(&mut self, place: usize) -> Expected {
+        let (mean, variance) = (self.prediction.mean(place), self.prediction.variance(place));
         let deviation = variance.max(0.0).sqrt();
         Expected {
             known: self.known,
@@ -372,6 +382,9 @@ impl Candidates {
         }
     }
 }
+
+/// By how much less an improvement may be with a higher variance: where it goes over into its asymptote, which is an eighth too high there.
+const SLACK: f64 = 0.2;
 
 /// The logarithm of the expected improvement on `best` of a cost with that mean and variance.
 fn improvement(best: f64, mean: f64, variance: f64) -> f64 {

@@ -1,10 +1,11 @@
 //! The process as a model of the costs of a study, for whoever wants to know what it has learned.
 
-use hpo_gaussian_process::{Hyperparameters, Process};
+use hpo_gaussian_process::{Hyperparameters, Process, Search, evenly};
 
 use super::super::History;
-use super::LEARN_FROM;
+use super::super::axis::Axis;
 use super::data::{Data, features};
+use super::{LEARN_FROM, REVISION};
 use crate::space::SearchSpace;
 
 /// A model of the cost at the last rung.
@@ -15,20 +16,26 @@ pub struct Surrogate<'a> {
     trials: usize,
     rung: usize,
     costs: Vec<f64>,
+    axes: Vec<Axis>,
 }
 
 impl<'a> Surrogate<'a> {
     /// What the observations of a history say; none if there are none.
     pub fn new(history: &History<'a>) -> Option<Self> {
-        let data = Data::new(history);
+        let data = Data::new(history, REVISION);
         let rung = history.rungs.len().saturating_sub(1);
-        let process = Process::new(&Hyperparameters::fit(&data.some(LEARN_FROM)), &data.points, rung)?;
+        let process = Process::new(
+            &Hyperparameters::fit(&evenly(&data.points, LEARN_FROM), Search::QuasiNewton),
+            &data.points,
+            rung,
+        )?;
         Some(Self {
             space: history.space,
             process,
             trials: data.trials,
             rung,
             costs: data.points.iter().map(|point| point.cost).collect(),
+            axes: data.axes,
         })
     }
 
@@ -49,7 +56,7 @@ impl<'a> Surrogate<'a> {
     pub fn costs(&self, points: &[Vec<f64>]) -> Option<Vec<f64>> {
         let place = |point: &Vec<f64>| {
             let configuration = self.space.configuration(point)?;
-            Some(features(self.space, &self.space.point(&configuration)))
+            Some(features(&self.axes, &self.space.point(&configuration)))
         };
         let places: Vec<Vec<f64>> = points.iter().map(place).collect::<Option<_>>()?;
         Some(self.process.means(&places, self.rung))
