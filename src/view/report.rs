@@ -85,6 +85,7 @@ pub fn status(
     text += &foretold(overview);
     text += &important(overview);
     text += &compute(overview);
+    text += &left(overview, running, now);
     text += &to_be_confirmed(overview);
     text += &confirmed(overview, width);
     if let Some(best) = &overview.best {
@@ -132,6 +133,7 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "resource_unit": overview.spec.policy.unit,
         "trained_resource": overview.trained_resource,
         "full_resource": overview.full_resource,
+        "left_ms": overview.left_ms,
         "created_ms": overview.created,
         "updated_ms": overview.updated,
         "from": overview.earlier.as_ref().map(|earlier| {
@@ -192,8 +194,23 @@ pub(super) fn compute(overview: &Overview) -> String {
         epochs => format!(", {epochs} of them to confirm"),
     };
     let full = overview.searched() as u64 * policy.max_resource;
+    if searched >= full {
+        return format!("{text}{confirming}\n");
+    }
     let saved = 100.0 * (1.0 - searched as f64 / full as f64);
     format!("{text}{confirming}; all trials to the end would have been {full}: pruning saved {saved:.0} %\n")
+}
+
+/// How long a search still takes, if it is known.
+fn left(overview: &Overview, running: bool, now: Timestamp) -> String {
+    match (state(overview, running), overview.left_ms) {
+        ("running", Some(ms)) => {
+            let gone = now.since(overview.updated);
+            format!("about {} left\n", duration(ms.saturating_sub(gone)))
+        }
+        ("stopped" | LIMITED, Some(ms)) => format!("about {} left once it goes on\n", duration(ms)),
+        (_, _) => String::new(),
+    }
 }
 
 /// What comes after the search, before it has begun.

@@ -126,7 +126,7 @@ fn a_script_that_prints_is_searched_as_it_is() {
     assert_eq!(left, 0, "nothing is left of trials that can't go on");
     let export = scripts.0.run(&["export", "s", "--model", "m"]);
     assert!(
-        export.stderr().contains("the script has left nothing"),
+        export.stderr().contains("the script left nothing"),
         "{}",
         export.stderr()
     );
