@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 use super::columns::minor;
 use super::confirmation::{confirmed, confirms};
 use super::earlier::earlier;
+use super::effort::{compute, left};
 use super::failures::see;
 use super::format::{duration, metric, number, value};
 use super::results::{compared, tested};
+use super::state::{LIMITED, PAUSED, state};
 use super::table::{TrialTable, trial_table};
 use super::untrained::found_nothing;
 use crate::analysis::Overview;
@@ -151,66 +153,6 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "importance": overview.importance,
         "findings": overview.findings,
     })
-}
-
-/// The state of a search that the user has paused.
-const PAUSED: &str = "paused";
-/// The state of a study that a limit has ended.
-const LIMITED: &str = "at its limit";
-
-pub(super) fn state(overview: &Overview, running: bool) -> &'static str {
-    state_of(overview.finished, overview.held, overview.halted, running)
-}
-
-/// The word for the state of a study that has finished or not, that the user may have paused, that a limit may have ended, and that a
-/// process may have.
-pub fn state_of(finished: bool, held: bool, halted: Option<Limit>, running: bool) -> &'static str {
-    match (running, finished) {
-        (true, _) if held => PAUSED,
-        (true, _) => "running",
-        (false, true) => "finished",
-        (false, false) if halted.is_some() => LIMITED,
-        (false, false) => "stopped",
-    }
-}
-
-pub(super) fn compute(overview: &Overview) -> String {
-    let trained = overview.trained_resource;
-    if trained == 0 {
-        return String::new();
-    }
-    let policy = &overview.spec.policy;
-    let unit = policy.unit;
-    let units = if trained == 1 { unit.one() } else { unit.many() };
-    let spent = duration(overview.trained_ms);
-    let text = format!("{trained} {units} trained in {spent} of slot time");
-    if !overview.finished {
-        let planned = overview.planned_resource;
-        return text + &planned.map_or(String::new(), |planned| format!(", of {planned} planned")) + "\n";
-    }
-    let searched = overview.searched_resource;
-    let confirming = match trained - searched {
-        0 => String::new(),
-        epochs => format!(", {epochs} of them to confirm"),
-    };
-    let full = overview.searched() as u64 * policy.max_resource;
-    if searched >= full {
-        return format!("{text}{confirming}\n");
-    }
-    let saved = 100.0 * (1.0 - searched as f64 / full as f64);
-    format!("{text}{confirming}; all trials to the end would have been {full}: pruning saved {saved:.0} %\n")
-}
-
-/// How long a search still takes, if it is known.
-fn left(overview: &Overview, running: bool, now: Timestamp) -> String {
-    match (state(overview, running), overview.left_ms) {
-        ("running", Some(ms)) => {
-            let gone = now.since(overview.updated);
-            format!("about {} left\n", duration(ms.saturating_sub(gone)))
-        }
-        ("stopped" | LIMITED, Some(ms)) => format!("about {} left once it goes on\n", duration(ms)),
-        (_, _) => String::new(),
-    }
 }
 
 /// What comes after the search, before it has begun.
