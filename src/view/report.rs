@@ -288,9 +288,10 @@ pub fn outcome(
         Some(Ok(path)) => text += &format!("best model: {}\n", path.display()),
         Some(Err(reason)) => {
             let export = about(directory.root(), ["export"]);
-            text += &format!(
-                "the best model could not be written: {reason}\ntry again with: {export} --model best-model\n"
-            );
+            text += &format!("the best model could not be written: {reason}\n");
+            if study.exportable().and_then(Trial::best_checkpoint).is_some() {
+                text += &format!("try again with: {export} --model best-model\n");
+            }
         }
         None => {
             let checkpoint = study.best().and_then(Trial::best_checkpoint);

@@ -235,6 +235,17 @@ fn a_script_that_only_writes_to_its_directory_is_trained_anew() {
 }
 
 #[test]
+fn a_script_that_saves_nothing_where_it_could_is_reported_as_that() {
+    let scripts = Scripts::new();
+    let metrics = r"metrics = { loss = 'val_loss: (\d+)' }";
+    let arguments = ["--x={x}", "--epochs={resource}", "--out={checkpoint_dir}"];
+    let file = scripts.study("s", PRINTS, &arguments, metrics);
+    let said = scripts.0.search(&file).ok().stdout();
+    assert!(said.contains("the script left nothing in {checkpoint_dir}"), "{said}");
+    assert!(!said.contains("try again") && !said.contains("is lost"), "{said}");
+}
+
+#[test]
 fn a_script_has_everything_in_its_environment_and_in_a_file() {
     let scripts = Scripts::new();
     let script = r#"
