@@ -1,6 +1,6 @@
 //! What training has taken so far, and what the rest takes.
 
-use super::format::duration;
+use super::format::{duration, estimated};
 use super::state::{LIMITED, state};
 use crate::analysis::Overview;
 use crate::ids::Timestamp;
@@ -38,9 +38,9 @@ pub(super) fn left(overview: &Overview, running: bool, now: Timestamp) -> String
     match (state(overview, running), overview.left_ms) {
         ("running", Some(ms)) => {
             let gone = now.since(overview.updated);
-            format!("about {} left\n", duration(ms.saturating_sub(gone)))
+            format!("about {} left\n", estimated(ms.saturating_sub(gone)))
         }
-        ("stopped" | LIMITED, Some(ms)) => format!("about {} left once it goes on\n", duration(ms)),
+        ("stopped" | LIMITED, Some(ms)) => format!("about {} left once it goes on\n", estimated(ms)),
         (_, _) => String::new(),
     }
 }
