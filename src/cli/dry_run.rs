@@ -286,7 +286,7 @@ impl<'a> Plan<'a> {
             return Ok((Measurements::default(), free));
         }
         if verbosity > Verbosity::Quiet {
-            notify("a few steps are timed, which takes some ten seconds …");
+            notify("timing a few steps, which takes about ten seconds …");
         }
         let measuring = Measuring {
             slots: &slots,
