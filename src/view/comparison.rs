@@ -267,7 +267,7 @@ impl ComparedTrials<'_> {
         let rows = self
             .trials
             .iter()
-            .map(|trial| TrialSummary::new(trial, &self.spec.objective));
+            .map(|trial| TrialSummary::new(trial, self.spec));
         json!({
             "study": self.spec.name,
             "objective": self.spec.objective,

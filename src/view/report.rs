@@ -10,6 +10,7 @@ use super::confirmation::{confirmed, confirms};
 use super::earlier::earlier;
 use super::failures::see;
 use super::format::{duration, metric, number, value};
+use super::required::{breaks, nothing_fulfils, required};
 use super::results::{compared, tested};
 use super::table::{TrialTable, trial_table};
 use super::untrained::found_nothing;
@@ -31,7 +32,7 @@ pub fn status(
     width: Option<usize>,
 ) -> String {
     let spec = &overview.spec;
-    let mut text = found_nothing(overview);
+    let mut text = nothing_fulfils(overview) + &found_nothing(overview);
     text += &format!("study {} in {}\n", spec.name, directory.root().display());
     text += &match (state(overview, running), &overview.scheduler) {
         (PAUSED, Some(scheduler)) => format!(
@@ -82,6 +83,7 @@ pub fn status(
         None => format!("{unit} {}: {}", rung.resource, rung.reached),
     });
     text += &format!("rungs: {}\n", rungs.collect::<Vec<_>>().join(", "));
+    text += &required(overview);
     text += &foretold(overview);
     text += &important(overview);
     text += &compute(overview);
@@ -142,6 +144,7 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "objective": overview.spec.objective,
         "untrained": overview.baseline,
         "better_than_untrained": overview.improves,
+        "required": overview.required,
         "best": overview.best,
         "confirmation": overview.confirmation,
         "test": overview.test,
@@ -261,6 +264,7 @@ pub(super) fn best_line(overview: &Overview, best: &TrialSummary) -> String {
     if let Some(loss) = best.loss.filter(|_| !objective.is_loss()) {
         text += &format!("; its validation loss is {}", metric(loss));
     }
+    text += &breaks(best).map_or_else(String::new, |breaks| format!("; it {breaks}"));
     text + "\n"
 }
 
@@ -300,9 +304,10 @@ pub fn outcome(
         width,
         wide: format!("{all} --wide"),
     };
-    let mut text = found_nothing(&overview);
+    let mut text = nothing_fulfils(&overview) + &found_nothing(&overview);
     text += &format!("\n{}\n", trial_table(study.spec(), study.baseline(), &table));
     text += &compute(&overview);
+    text += &required(&overview);
     text += &foretold(&overview);
     text += &important(&overview);
     text += &findings(&overview, directory);
@@ -370,6 +375,7 @@ pub fn trial_details(spec: &StudySpec, baseline: Option<&Baseline>, trial: &Tria
         text += &format!("  {name} = {}\n", value(of));
     }
     text += &reports(spec, trial);
+    text += &fulfilled(spec, trial);
     text += &diagnosed(spec, baseline.and_then(|it| it.of(&trial.parameters)), trial);
     for checkpoint in trial.checkpoints() {
         text += &format!("checkpoint {} ({} MB)\n", checkpoint.file, checkpoint.bytes / 1_000_000);
@@ -416,6 +422,21 @@ fn reports(spec: &StudySpec, trial: &Trial) -> String {
         text += &format!("  {one} {resource}: {loss}{}{mark}\n", metrics.join("  "));
     }
     text
+}
+
+/// What the model of a trial's best report comes to in what the study requires.
+fn fulfilled(spec: &StudySpec, trial: &Trial) -> String {
+    let Some((at, _)) = trial.best().filter(|_| !spec.require.is_empty()) else {
+        return String::new();
+    };
+    let each = spec.require.iter().map(|require| match trial.value_up_to(at, &require.metric) {
+        Some(value) => {
+            let verdict = if require.allows(value) { "fulfilled" } else { "broken" };
+            format!("  {require}: {verdict}, with {}\n", number(value))
+        }
+        None => format!("  {require}: not known, as `{}` was not reported\n", require.metric),
+    });
+    format!("required of its model\n{}", each.collect::<String>())
 }
 
 /// What the curves of a trial show.
