@@ -159,7 +159,10 @@ fn required(study: &Study) -> Vec<Required> {
         Required {
             require: require.clone(),
             of: values.len(),
-            fulfilled: values.iter().filter(|value| value.is_some_and(|value| require.allows(value))).count(),
+            fulfilled: values
+                .iter()
+                .filter(|value| value.is_some_and(|value| require.allows(value)))
+                .count(),
             unknown: values.iter().filter(|value| value.is_none()).count(),
             reported: reported.into_iter().map(str::to_owned).collect(),
         }

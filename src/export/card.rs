@@ -57,7 +57,10 @@ impl Card {
             let fulfils = match value {
                 Some(value) if require.allows(value) => format!("it fulfils that, with {value}"),
                 Some(value) => format!("it breaks that, with {value}"),
-                None => format!("whether it fulfils that is not known, as `{}` was not reported", require.metric),
+                None => format!(
+                    "whether it fulfils that is not known, as `{}` was not reported",
+                    require.metric
+                ),
             };
             text += &format!("\nThe search required `{require}`: {fulfils}.\n");
         }

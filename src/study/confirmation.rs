@@ -76,7 +76,14 @@ impl Study {
             .keys()
             .map(|&trial| self.confirmed_trial(trial))
             .collect();
-        let blemish = |one: &Confirmed| (one.mean.is_none(), one.diverged > 0, one.infeasible > 0, one.values.len() < 2);
+        let blemish = |one: &Confirmed| {
+            (
+                one.mean.is_none(),
+                one.diverged > 0,
+                one.infeasible > 0,
+                one.values.len() < 2,
+            )
+        };
         configurations.sort_by(|a, b| {
             let means = [a, b].map(|one| self.spec.objective.signed(one.mean.unwrap_or(0.0)));
             let order = blemish(a).cmp(&blemish(b));

@@ -102,10 +102,12 @@ impl Earlier {
         let (created, _) = study.lifetime();
         // What is required there was known or assumed to be fulfilled.
         let known = study.earlier_results.iter().cloned();
-        let known = known.map(|result| match wanted.require.is_empty() || wanted.require == study.spec.require {
-            true => Ok(result),
-            false => Err(NOT_KNOWN_TO_FULFIL.to_owned()),
-        });
+        let known = known.map(
+            |result| match wanted.require.is_empty() || wanted.require == study.spec.require {
+                true => Ok(result),
+                false => Err(NOT_KNOWN_TO_FULFIL.to_owned()),
+            },
+        );
         let own = study.search_trials().map(|trial| study.result(trial, wanted));
         let max = study.spec.policy.max_resource;
         let other_maximum = Some(max).filter(|max| *max != wanted.policy.max_resource);

@@ -11,6 +11,7 @@ mod decide;
 mod demand;
 mod earlier;
 mod event;
+mod feasible;
 mod fits;
 mod fold;
 mod measures;
@@ -338,7 +339,10 @@ impl Study {
             return Some(best);
         }
         let kept = self.search_trials().filter(|trial| trial.best_checkpoint().is_some());
-        kept.filter_map(Rank::of).min().and_then(|rank| self.trial(rank.trial)).or(Some(best))
+        kept.filter_map(Rank::of)
+            .min()
+            .and_then(|rank| self.trial(rank.trial))
+            .or(Some(best))
     }
 
     /// The resource that all trials together have been trained to, as far as it counts.

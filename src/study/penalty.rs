@@ -28,7 +28,9 @@ pub(super) fn penalized<'a>(seen: Vec<Seen<'a>>) -> Vec<Observation<'a>> {
         .filter(|(_, score)| score.violation.is_finite())
         .map(|(rung, _)| *rung)
         .collect();
-    let feasible = scores().filter(|(_, score)| score.is_feasible()).map(|(_, score)| score.cost);
+    let feasible = scores()
+        .filter(|(_, score)| score.is_feasible())
+        .map(|(_, score)| score.cost);
     let range = feasible.fold(None, |range: Option<(f64, f64)>, cost| {
         let (low, high) = range.unwrap_or((cost, cost));
         Some((low.min(cost), high.max(cost)))
@@ -38,7 +40,11 @@ pub(super) fn penalized<'a>(seen: Vec<Seen<'a>>) -> Vec<Observation<'a>> {
             return (rung, score.cost);
         }
         let violation = score.violation;
-        let share = if violation.is_finite() { violation / (1.0 + violation) } else { 1.0 };
+        let share = if violation.is_finite() {
+            violation / (1.0 + violation)
+        } else {
+            1.0
+        };
         let cost = match range {
             Some((low, high)) if high > low => high + (high - low) * (1.0 + share),
             Some((_, high)) => high + high.abs().max(1.0) * (1.0 + share),
@@ -93,7 +99,13 @@ mod tests {
 
     #[test]
     fn a_rung_at_which_nothing_is_known_stays_as_it_is() {
-        let rows = [(1, f64::INFINITY, 0.5), (1, f64::INFINITY, 0.25), (3, 0.0, 0.25), (3, 1.0, 0.125), (3, f64::INFINITY, 0.0)];
+        let rows = [
+            (1, f64::INFINITY, 0.5),
+            (1, f64::INFINITY, 0.25),
+            (3, 0.0, 0.25),
+            (3, 1.0, 0.125),
+            (3, f64::INFINITY, 0.0),
+        ];
         assert_eq!(costs(&rows), [0.5, 0.25, 0.25, 0.25 + 1.5, 0.25 + 2.0]);
     }
 }

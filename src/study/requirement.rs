@@ -5,10 +5,6 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::objective::LOSS;
-use super::spec::StudySpec;
-use super::trial::{Report, Trial};
-
 /// How a metric is compared with a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bound {
@@ -45,7 +41,7 @@ impl Bound {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Requirement {
-    /// [`LOSS`], or the name of a metric.
+    /// `loss`, or the name of a metric.
     pub metric: String,
     bound: Bound,
     limit: f64,
@@ -75,17 +71,27 @@ impl TryFrom<String> for Requirement {
             let message = format!("`{}` compares nothing", text.trim());
             return Err(error(message, 0..text.len(), EXAMPLE.to_owned()));
         };
-        let end = text[at..].find(|c| !is_operator(c)).map_or(text.len(), |length| at + length);
+        let end = text[at..]
+            .find(|c| !is_operator(c))
+            .map_or(text.len(), |length| at + length);
         let (left, symbol, right) = (text[..at].trim(), &text[at..end], text[end..].trim());
         let bound = Bound::ALL.into_iter().find(|bound| bound.symbol() == symbol);
         let bound = bound.ok_or_else(|| {
             let help = "write `<=`, `<`, `>=` or `>`; for a value between two, write two requirements";
-            error(format!("a metric is not compared by `{symbol}`"), at..end, help.to_owned())
+            error(
+                format!("a metric is not compared by `{symbol}`"),
+                at..end,
+                help.to_owned(),
+            )
         })?;
         if let Some(again) = text[end..].find(is_operator) {
             let help = "write one requirement for each comparison";
             let place = end + again;
-            return Err(error("there are two comparisons".to_owned(), place..text.len(), help.to_owned()));
+            return Err(error(
+                "there are two comparisons".to_owned(),
+                place..text.len(),
+                help.to_owned(),
+            ));
         }
         let limit: Option<f64> = right.parse().ok().filter(|limit: &f64| limit.is_finite());
         match limit {
@@ -94,7 +100,11 @@ impl TryFrom<String> for Requirement {
                 0..end,
                 EXAMPLE.to_owned(),
             )),
-            Some(limit) => Ok(Self { metric: left.to_owned(), bound, limit }),
+            Some(limit) => Ok(Self {
+                metric: left.to_owned(),
+                bound,
+                limit,
+            }),
             None if left.parse::<f64>().is_ok() && !right.is_empty() => Err(error(
                 "the number stands before the metric".to_owned(),
                 0..text.len(),
@@ -137,7 +147,7 @@ impl Requirement {
 
     /// By how much a value breaks it: the share of the limit by which it lies beyond it, or, if the limit is 0, how far; 0 if it does
     /// not. Without a value it is not known to be fulfilled, and infinite.
-    fn violation(&self, value: Option<f64>) -> f64 {
+    pub(super) fn violation(&self, value: Option<f64>) -> f64 {
         let Some(value) = value else { return f64::INFINITY };
         if self.allows(value) {
             return 0.0;
@@ -166,45 +176,6 @@ pub struct Broken {
     pub require: Requirement,
     /// The value that breaks it; none if none was reported up to there.
     pub value: Option<f64>,
-}
-
-impl Report {
-    /// The value of a metric, or of the loss.
-    pub fn value(&self, name: &str) -> Option<f64> {
-        match name {
-            LOSS => self.loss,
-            name => self.metrics.get(name).copied(),
-        }
-    }
-}
-
-impl Trial {
-    /// The last value of a metric, or of the loss, that was reported up to and including a resource: not every report has all.
-    pub fn value_up_to(&self, resource: u64, name: &str) -> Option<f64> {
-        let reports = self.reports.range(..=resource).rev();
-        reports.map(|(_, report)| report).find_map(|report| report.value(name))
-    }
-}
-
-impl StudySpec {
-    /// By how much all requirements together are broken by values of metrics: the sum over them of the share of the limit by which a
-    /// value lies beyond it; 0 if they are fulfilled, and infinite if one of the values is not known.
-    pub fn violation(&self, value: impl Fn(&str) -> Option<f64>) -> f64 {
-        let each = self.require.iter().map(|one| one.violation(value(&one.metric)));
-        let all: Vec<f64> = each.collect();
-        let sum = all.iter().sum::<f64>();
-        if all.contains(&f64::INFINITY) { sum } else { sum.min(f64::MAX) }
-    }
-
-    /// The requirements that a trial's model of a resource does not fulfil.
-    pub fn broken(&self, trial: &Trial, resource: u64) -> Vec<Broken> {
-        let each = self.require.iter().filter_map(|require| {
-            let value = trial.value_up_to(resource, &require.metric);
-            let broken = value.is_none_or(|value| !require.allows(value));
-            broken.then(|| Broken { require: require.clone(), value })
-        });
-        each.collect()
-    }
 }
 
 #[cfg(test)]
@@ -237,13 +208,28 @@ mod tests {
     #[test]
     fn what_is_no_requirement_is_refused_with_the_place_and_the_fix() {
         for (text, message, part, help) in [
-            ("embed_ms", "`embed_ms` compares nothing", "embed_ms", "such as `embed_ms <= 5`"),
+            (
+                "embed_ms",
+                "`embed_ms` compares nothing",
+                "embed_ms",
+                "such as `embed_ms <= 5`",
+            ),
             ("", "compares nothing", "", "such as"),
             ("x == 5", "is not compared by `==`", "==", "write `<=`"),
             ("x = 5", "is not compared by `=`", "=", "write `<=`"),
             ("x ≤ 5", "is not compared by `≤`", "≤", "write `<=`"),
-            ("0 <= x <= 5", "there are two comparisons", "<= 5", "for each comparison"),
-            ("5 >= x", "the number stands before the metric", "5 >= x", "write `x <= 5`"),
+            (
+                "0 <= x <= 5",
+                "there are two comparisons",
+                "<= 5",
+                "for each comparison",
+            ),
+            (
+                "5 >= x",
+                "the number stands before the metric",
+                "5 >= x",
+                "write `x <= 5`",
+            ),
             ("<= 5", "no metric before `<=`", "<=", "such as"),
             ("x <=", "no number behind `<=`", "=", "such as"),
             ("x <= 5ms", "`5ms` is not a finite number", " 5ms", "such as"),

@@ -277,9 +277,11 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
             .0
             .extend(objective.and_then(|objective| trainer::lacks_objective(&table, &trainer, objective)));
         let of_study = root.get("study").and_then(|item| item.table().ok());
-        problems
-            .0
-            .extend(of_study.iter().flat_map(|of_study| require::unknown_to_script(of_study, &trainer)));
+        problems.0.extend(
+            of_study
+                .iter()
+                .flat_map(|of_study| require::unknown_to_script(of_study, &trainer)),
+        );
         Some(trainer)
     });
     let space = space.and_then(|table| {

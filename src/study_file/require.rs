@@ -34,7 +34,12 @@ pub(super) fn read(table: &Table, embedding: bool, evaluations: Option<&Evaluati
         }
         if let Some(other) = requirements.iter().find(|other| other.excludes(&requirement)) {
             let message = format!("no value fulfils both `{other}` and `{requirement}`");
-            problems.0.push(Problem::new(item.span.clone(), message, "contradicts another", "remove one of them"));
+            problems.0.push(Problem::new(
+                item.span.clone(),
+                message,
+                "contradicts another",
+                "remove one of them",
+            ));
         }
         requirements.push(requirement);
     }
@@ -51,8 +56,12 @@ pub(super) fn unknown_to_script(table: &Table, trainer: &Trainer) -> Vec<Problem
         let metric = requirement(&item).ok()?.metric;
         let known: Vec<&str> = names.iter().map(String::as_str).collect();
         let message = format!("`metrics` under `[trial]` does not say where `{metric}` is found");
-        let help = format!("add it there; or, if another one is meant: {}", did_you_mean(&metric, known.iter().copied()));
-        (!known.contains(&metric.as_str())).then(|| Problem::new(item.span.clone(), message, "not found by the script", help))
+        let help = format!(
+            "add it there; or, if another one is meant: {}",
+            did_you_mean(&metric, known.iter().copied())
+        );
+        (!known.contains(&metric.as_str()))
+            .then(|| Problem::new(item.span.clone(), message, "not found by the script", help))
     };
     items.filter_map(problem).collect()
 }
@@ -67,9 +76,8 @@ fn items<'a>(table: &Table<'a>) -> Result<Vec<Item<'a>>> {
 
 fn requirement(item: &Item) -> Result<Requirement> {
     let text = item.string()?;
-    Requirement::try_from(text.to_owned()).map_err(|RequirementError { message, span, help }| {
-        Problem::new(place(item, span), message, "here", help)
-    })
+    Requirement::try_from(text.to_owned())
+        .map_err(|RequirementError { message, span, help }| Problem::new(place(item, span), message, "here", help))
 }
 
 /// Refuses a metric that the embedding trainer does not report.
@@ -86,5 +94,10 @@ fn known(item: &Item, metric: &str, evaluations: Option<&Evaluations>) -> Result
         let start = text.find(metric).unwrap_or(0);
         place(item, start..start + metric.len())
     });
-    Err(Problem::new(place, message, "unknown metric", did_you_mean(metric, own())))
+    Err(Problem::new(
+        place,
+        message,
+        "unknown metric",
+        did_you_mean(metric, own()),
+    ))
 }

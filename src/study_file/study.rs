@@ -4,10 +4,10 @@ use std::path::Path;
 
 use hpo_protocol::embedding::METRICS;
 
-use super::{constraints, require};
 use super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean, shown};
 use super::settings;
 use super::trainer::{self, Evaluations};
+use super::{constraints, require};
 use crate::ids::MAX_TRIALS;
 use crate::keys::{Fallback, Key, Refusal, Settings, Takes};
 use crate::study::{Direction, LOSS, Objective, PolicySpec, Requirement, StopSpec};

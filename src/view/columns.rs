@@ -231,7 +231,13 @@ impl Column {
             Self::Confirms => row.confirms.map_or(String::new(), |trial| trial.to_string()),
             Self::Feasible => row.feasible.map_or_else(none, |feasible| {
                 let unknown = row.breaks.iter().all(|broken| broken.value.is_none());
-                let word = if feasible { "yes" } else if unknown { "unknown" } else { "no" };
+                let word = if feasible {
+                    "yes"
+                } else if unknown {
+                    "unknown"
+                } else {
+                    "no"
+                };
                 word.to_owned()
             }),
             Self::Parameter(name) => {

@@ -36,7 +36,11 @@ pub(super) fn confirmed(overview: &Overview, width: Option<usize>) -> String {
     };
     for one in &confirmation.configurations {
         let mut lost = Vec::new();
-        for (count, what) in [(one.diverged, "diverged"), (one.failed, "failed"), (one.infeasible, "infeasible")] {
+        for (count, what) in [
+            (one.diverged, "diverged"),
+            (one.failed, "failed"),
+            (one.infeasible, "infeasible"),
+        ] {
             if count > 0 {
                 lost.push(format!("{count} {what}"));
             }

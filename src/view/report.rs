@@ -10,7 +10,7 @@ use super::confirmation::{confirmed, confirms};
 use super::earlier::earlier;
 use super::failures::see;
 use super::format::{duration, metric, number, value};
-use super::required::{breaks, nothing_fulfils, required};
+use super::required::{breaks, fulfilled, nothing_fulfils, required};
 use super::results::{compared, tested};
 use super::table::{TrialTable, trial_table};
 use super::untrained::found_nothing;
@@ -422,21 +422,6 @@ fn reports(spec: &StudySpec, trial: &Trial) -> String {
         text += &format!("  {one} {resource}: {loss}{}{mark}\n", metrics.join("  "));
     }
     text
-}
-
-/// What the model of a trial's best report comes to in what the study requires.
-fn fulfilled(spec: &StudySpec, trial: &Trial) -> String {
-    let Some((at, _)) = trial.best().filter(|_| !spec.require.is_empty()) else {
-        return String::new();
-    };
-    let each = spec.require.iter().map(|require| match trial.value_up_to(at, &require.metric) {
-        Some(value) => {
-            let verdict = if require.allows(value) { "fulfilled" } else { "broken" };
-            format!("  {require}: {verdict}, with {}\n", number(value))
-        }
-        None => format!("  {require}: not known, as `{}` was not reported\n", require.metric),
-    });
-    format!("required of its model\n{}", each.collect::<String>())
 }
 
 /// What the curves of a trial show.

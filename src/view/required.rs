@@ -2,7 +2,7 @@
 
 use super::format::number;
 use crate::analysis::Overview;
-use crate::study::{Broken, TrialSummary};
+use crate::study::{Broken, StudySpec, Trial, TrialSummary};
 use crate::words::{counted, listed};
 
 /// One line for each requirement, with how many trials fulfil it.
@@ -43,7 +43,28 @@ pub(super) fn nothing_fulfils(overview: &Overview) -> String {
 pub fn breaks(trial: &TrialSummary) -> Option<String> {
     let each = trial.breaks.iter().map(|Broken { require, value }| match value {
         Some(value) => format!("breaks `{require}` with {}", number(*value)),
-        None => format!("has not reported `{}`, of which `{require}` is required", require.metric),
+        None => format!(
+            "has not reported `{}`, of which `{require}` is required",
+            require.metric
+        ),
     });
     (!trial.breaks.is_empty()).then(|| listed(each, " and "))
+}
+
+/// What the model of a trial's best report comes to in what the study requires.
+pub(super) fn fulfilled(spec: &StudySpec, trial: &Trial) -> String {
+    let Some((at, _)) = trial.best().filter(|_| !spec.require.is_empty()) else {
+        return String::new();
+    };
+    let each = spec
+        .require
+        .iter()
+        .map(|require| match trial.value_up_to(at, &require.metric) {
+            Some(value) => {
+                let verdict = if require.allows(value) { "fulfilled" } else { "broken" };
+                format!("  {require}: {verdict}, with {}\n", number(value))
+            }
+            None => format!("  {require}: not known, as `{}` was not reported\n", require.metric),
+        });
+    format!("required of its model\n{}", each.collect::<String>())
 }

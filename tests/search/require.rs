@@ -21,7 +21,10 @@ fn x(row: &Value) -> f64 {
 #[test]
 fn a_trial_that_breaks_what_is_required_is_not_the_best_and_everything_says_so() {
     let place = Place::new();
-    let output = place.search(&study(&place, "s", "[\"ms >= 6\", \"loss < 100\"]")).ok().stdout();
+    let output = place
+        .search(&study(&place, "s", "[\"ms >= 6\", \"loss < 100\"]"))
+        .ok()
+        .stdout();
     let rows = place.run(&["trials", "s", "--json"]).json();
     let rows = rows.as_array().unwrap();
     for row in rows {
@@ -52,12 +55,19 @@ fn a_trial_that_breaks_what_is_required_is_not_the_best_and_everything_says_so()
 
     let broken = rows.iter().find(|row| x(row) < 0.6).unwrap();
     let shown = place.run(&["show", &broken["trial"].to_string(), "s"]).ok().stdout();
-    assert!(shown.contains("  ms >= 6: broken, with ") && shown.contains("  loss < 100: fulfilled, with "), "{shown}");
+    assert!(
+        shown.contains("  ms >= 6: broken, with ") && shown.contains("  loss < 100: fulfilled, with "),
+        "{shown}"
+    );
     let csv = place.run(&["export", "s", "--trials", "csv"]).ok().stdout();
     assert!(csv.lines().next().unwrap().contains(",feasible,"), "{csv}");
     let report = place.path("report.html");
     place.run(&["report", "s", "--output", report.to_str().unwrap()]).ok();
-    assert!(std::fs::read_to_string(report).unwrap().contains("Required: ms &gt;= 6:"));
+    assert!(
+        std::fs::read_to_string(report)
+            .unwrap()
+            .contains("Required: ms &gt;= 6:")
+    );
 
     // Decisions are taken again as they were, and explained by it.
     place.run(&["audit", "s"]).ok();
@@ -75,9 +85,15 @@ fn a_study_of_which_nothing_fulfils_what_is_required_says_so_first_and_exports_w
     let status = place.run(&["status", "s"]).ok().stdout();
     for text in [output, status] {
         let first = text.lines().find(|line| !line.is_empty()).unwrap();
-        assert!(first.starts_with("no trial fulfils what the study requires: the best, trial "), "{text}");
+        assert!(
+            first.starts_with("no trial fulfils what the study requires: the best, trial "),
+            "{text}"
+        );
         assert!(first.contains(" breaks `ms >= 100` with "), "{text}");
-        assert!(text.contains("required: ms >= 100: 0 of 9 trials with a result fulfil it\n"), "{text}");
+        assert!(
+            text.contains("required: ms >= 100: 0 of 9 trials with a result fulfil it\n"),
+            "{text}"
+        );
     }
     // The one that breaks it least is the best.
     let rows = place.run(&["trials", "s", "--json"]).json();
@@ -85,7 +101,9 @@ fn a_study_of_which_nothing_fulfils_what_is_required_says_so_first_and_exports_w
     assert_eq!(x(&place.run(&["status", "s", "--json"]).json()["best"]), largest);
     let model = place.path("model");
     let export = ["export", "s", "--model", model.to_str().unwrap()];
-    place.run(&export).fails(2, &["no trial fulfils what the study requires", "--force"]);
+    place
+        .run(&export)
+        .fails(2, &["no trial fulfils what the study requires", "--force"]);
     place.run(&[&export[..], &["--force"]].concat()).ok();
     assert!(model.join("model").is_file());
 }
@@ -95,11 +113,25 @@ fn a_metric_that_no_trial_reports_is_named_beside_those_that_there_are() {
     let place = Place::new();
     let output = place.search(&study(&place, "s", "\"embed_ms <= 5\"")).ok().stdout();
     let line = output.lines().find(|line| line.starts_with("required: ")).unwrap();
-    assert!(line.contains("0 of 9 ") && line.contains("9 of them have not reported `embed_ms`"), "{line}");
+    assert!(
+        line.contains("0 of 9 ") && line.contains("9 of them have not reported `embed_ms`"),
+        "{line}"
+    );
     assert!(line.ends_with(": the best one has loss, accuracy, ms"), "{line}");
     let row = &place.run(&["status", "s", "--json"]).json()["best"];
-    assert_eq!((&row["feasible"], &row["breaks"]), (&json!(false), &json!([{ "require": "embed_ms <= 5", "value": null }])));
-    assert_eq!(place.run(&["trials", "s", "--wide"]).ok().stdout().matches(" unknown ").count(), 9);
+    assert_eq!(
+        (&row["feasible"], &row["breaks"]),
+        (&json!(false), &json!([{ "require": "embed_ms <= 5", "value": null }]))
+    );
+    assert_eq!(
+        place
+            .run(&["trials", "s", "--wide"])
+            .ok()
+            .stdout()
+            .matches(" unknown ")
+            .count(),
+        9
+    );
 }
 
 #[test]
@@ -112,7 +144,10 @@ fn requirements_are_part_of_the_study() {
     for (require, expected) in [
         ("\"ms = 4\"", "a metric is not compared by `=`"),
         ("\"4 <= ms\"", "write `ms >= 4`"),
-        ("[\"ms < 4\", \"ms >= 4\"]", "no value fulfils both `ms < 4` and `ms >= 4`"),
+        (
+            "[\"ms < 4\", \"ms >= 4\"]",
+            "no value fulfils both `ms < 4` and `ms >= 4`",
+        ),
         ("7", "must be an array"),
     ] {
         place.search(&study(&place, "new", require)).fails(2, &[expected]);

@@ -4,8 +4,8 @@ use hpo::ids::Timestamp;
 use hpo::space::{Distribution, Parameter, SearchSpace};
 use hpo::study::{
     Asha, AshaVariant, AsyncHyperband, ConfirmationSpec, Direction, Earlier, EarlierResult, Fact, GaussianProcess,
-    Hyperband, Limits, MedianStopping, Objective, PolicyKind, PolicySpec, Requirement, SamplerSpec, StopSpec, StudySpec,
-    SuccessiveHalving, Tpe, Trainer,
+    Hyperband, Limits, MedianStopping, Objective, PolicyKind, PolicySpec, Requirement, SamplerSpec, StopSpec,
+    StudySpec, SuccessiveHalving, Tpe, Trainer,
 };
 use hpo_protocol::Unit;
 use rand::{RngExt, SeedableRng};
@@ -77,7 +77,7 @@ impl Plan {
             trials: rng.random_range(2..=12),
             retries: rng.random_range(0..=3),
             objective: objective(rng),
-            require: require(rng),
+            require: Vec::new(),
             keep_checkpoints: if chance(rng, 0.3) { rng.random_range(2..=4) } else { 1 },
             policy: PolicySpec {
                 kind: kind(rng),
@@ -141,7 +141,10 @@ impl Plan {
             } else {
                 Vec::new()
             },
-            spec,
+            spec: StudySpec {
+                require: require(rng),
+                ..spec
+            },
         }
     }
 

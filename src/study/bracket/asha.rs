@@ -164,7 +164,10 @@ impl Asha {
             && let Some(below) = k.checked_sub(1).filter(|_| k == progress.last())
         {
             let above: Vec<TrialId> = self.rungs[k].ranked().map(|rank| rank.trial).collect();
-            let below: Vec<_> = self.rungs[below].ranked().map(|rank| (rank.trial, rank.score)).collect();
+            let below: Vec<_> = self.rungs[below]
+                .ranked()
+                .map(|rank| (rank.trial, rank.score))
+                .collect();
             progress.observe(&entry, &above, &below);
         }
         let Some(score) = entry.best else {

@@ -110,7 +110,11 @@ mod tests {
         };
         let curve: BTreeMap<u64, Report> = (1..).zip(costs.iter().map(report)).collect();
         (1..=costs.len() as u64).find(|&resource| {
-            let best = costs[..resource as usize].iter().copied().reduce(f64::min).map(Score::from);
+            let best = costs[..resource as usize]
+                .iter()
+                .copied()
+                .reduce(f64::min)
+                .map(Score::from);
             let curve = &curve;
             let decided = median.enter(resource, Entry { trial, best, curve });
             decided.contains(&(trial, Decision::Prune))

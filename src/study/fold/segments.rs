@@ -93,7 +93,8 @@ impl Study {
             let ahead = ahead.find_map(|(_, report)| report.value(name));
             ahead.or_else(|| trial.value_up_to(reported.resource.saturating_sub(1), name))
         };
-        self.spec.violation(|name| reported.value(name).or_else(|| before(name)))
+        self.spec
+            .violation(|name| reported.value(name).or_else(|| before(name)))
     }
 
     pub(super) fn segment_stopped(&mut self, id: TrialId, checkpoint: Option<&Checkpoint>) {

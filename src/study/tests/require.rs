@@ -108,7 +108,11 @@ fn without_the_metric_configurations_are_drawn_by_the_objective_alone() {
             core.report_ms(trial, 1, (x.unwrap() - 0.3).abs(), None);
             core.idle(0..1);
         }
-        core.study.trials().iter().map(|trial| trial.parameters.clone()).collect::<Vec<_>>()
+        core.study
+            .trials()
+            .iter()
+            .map(|trial| trial.parameters.clone())
+            .collect::<Vec<_>>()
     };
     let asha = PolicyKind::Asha(Asha {
         variant: AshaVariant::Stopping,

@@ -157,7 +157,16 @@ impl Serialize for Reports {
             });
             let checkpoint = report.checkpoint.as_deref();
             let violation = Some(report.violation).filter(|violation| violation.is_finite());
-            (resource, report.at, report.cost, report.loss, place, values, checkpoint, violation)
+            (
+                resource,
+                report.at,
+                report.cost,
+                report.loss,
+                place,
+                values,
+                checkpoint,
+                violation,
+            )
         });
         let rows = rows.collect();
         Out { names, rows }.serialize(serializer)
@@ -263,7 +272,10 @@ mod tests {
             (2, Some(4.0), Some("e"), Some((3, 2.0))),
         ] {
             reports.insert(resource, report(cost, file));
-            assert_eq!(reports.lowest_up_to(u64::MAX), lowest.map(|(at, cost)| (at, cost.into())));
+            assert_eq!(
+                reports.lowest_up_to(u64::MAX),
+                lowest.map(|(at, cost)| (at, cost.into()))
+            );
             assert_eq!(reports, reports.all.clone().into_iter().collect());
         }
         assert_eq!(reports.lowest_up_to(2), Some((2, 4.0.into())));
@@ -282,7 +294,8 @@ mod tests {
     fn values_without_names_are_refused() {
         let trial = Trial::new(TrialId(0), Role::Search { bracket: 0 }, Default::default(), 1, 1);
         let mut value = serde_json::to_value(&trial).unwrap();
-        value["reports"] = serde_json::json!({ "names": [["a"]], "rows": [[1, 1, 0.5, 0.5, 0, [1.0, 2.0], null, 0.0]] });
+        value["reports"] =
+            serde_json::json!({ "names": [["a"]], "rows": [[1, 1, 0.5, 0.5, 0, [1.0, 2.0], null, 0.0]] });
         assert!(serde_json::from_value::<Trial>(value.clone()).is_err());
         value["reports"]["rows"][0][5] = serde_json::json!([1.0]);
         assert!(serde_json::from_value::<Trial>(value).is_ok());

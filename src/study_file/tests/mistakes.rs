@@ -113,9 +113,17 @@ fn what_cannot_be_required_is_reported_where_it_stands() {
         .map(|error| (error.line_column().unwrap().1, error.message, error.help.unwrap()))
         .collect();
     let expected = [
-        (13, "the embedding trainer reports no `ndgc@10`", "did you mean `ndcg@10`?"),
+        (
+            13,
+            "the embedding trainer reports no `ndgc@10`",
+            "did you mean `ndcg@10`?",
+        ),
         (30, "`study.require[1]` is a metric of no evaluation", "add a table"),
-        (64, "no value fulfils both `loss < 2` and `loss > 2`", "remove one of them"),
+        (
+            64,
+            "no value fulfils both `loss < 2` and `loss > 2`",
+            "remove one of them",
+        ),
         (89, "there is no number behind `<`", "such as `embed_ms <= 5`"),
         (112, "`study.require[6]` must be a string", "quotes"),
     ];
@@ -128,10 +136,20 @@ fn what_cannot_be_required_is_reported_where_it_stands() {
     }
     let script = GOOD
         .replace("trials = 27", "trials = 27\nrequire = \"embed_ms <= 5\"")
-        .replace("model = \"../.cache/model/m\"", "command = [\"a\", \"{margin}\"]\nmetrics = { loss = 'loss (.*)', ms = 'ms (.*)' }");
-    let script: String = script.lines().filter(|line| !line.starts_with("train =") && !line.starts_with("validation =")).map(|line| format!("{line}\n")).collect();
+        .replace(
+            "model = \"../.cache/model/m\"",
+            "command = [\"a\", \"{margin}\"]\nmetrics = { loss = 'loss (.*)', ms = 'ms (.*)' }",
+        );
+    let script: String = script
+        .lines()
+        .filter(|line| !line.starts_with("train =") && !line.starts_with("validation ="))
+        .map(|line| format!("{line}\n"))
+        .collect();
     let error = parse_at(&script).unwrap_err().0.remove(0);
-    assert_eq!(error.message, "`metrics` under `[trial]` does not say where `embed_ms` is found");
+    assert_eq!(
+        error.message,
+        "`metrics` under `[trial]` does not say where `embed_ms` is found"
+    );
 }
 
 #[test]

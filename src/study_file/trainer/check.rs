@@ -141,8 +141,14 @@ pub(super) fn check_data(file: &StudyFile, settings: &Settings) -> Result<Sets, 
 fn not_measured(file: &StudyFile, kind: Kind) -> Option<Diagnostic> {
     let study = &file.study;
     let required = (0..).zip(study.require.iter().map(|one| ("require", &one.metric)));
-    let named = [(0, ("objective", &study.objective.metric))].into_iter().chain(required);
-    let unmeasured = |metric: &String| METRICS.iter().any(|(name, kinds)| name == metric && !kinds.contains(&kind));
+    let named = [(0, ("objective", &study.objective.metric))]
+        .into_iter()
+        .chain(required);
+    let unmeasured = |metric: &String| {
+        METRICS
+            .iter()
+            .any(|(name, kinds)| name == metric && !kinds.contains(&kind))
+    };
     let (element, (key, metric)) = named.into_iter().find(|(_, (_, metric))| unmeasured(metric))?;
     let measured = METRICS.iter().filter(|(_, kinds)| kinds.contains(&kind));
     let names: Vec<String> = measured.map(|(name, _)| format!("`{name}`")).collect();

@@ -77,7 +77,10 @@ fn because(spec: &StudySpec, decided: &Decided, rule: &Rule, place: usize) -> St
             limit,
         } => match limit {
             Some(limit) if limit.is_infinite() => {
-                format!("more than {:.0} % of the {others} others up to there break what the study requires", 100.0 - percentile)
+                format!(
+                    "more than {:.0} % of the {others} others up to there break what the study requires",
+                    100.0 - percentile
+                )
             }
             Some(limit) => {
                 let verdict = match decided.outcome {
