@@ -272,16 +272,7 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
     let evaluations = evaluations.unwrap_or_default();
     let trainer = trial.and_then(|table| {
         let trainer = problems.keep(trained_by(root, &table, directory, &evaluations))?;
-        let objective = study.as_ref().map(|study| &study.objective);
-        problems
-            .0
-            .extend(objective.and_then(|objective| trainer::lacks_objective(&table, &trainer, objective)));
-        let of_study = root.get("study").and_then(|item| item.table().ok());
-        problems.0.extend(
-            of_study
-                .iter()
-                .flat_map(|of_study| require::unknown_to_script(of_study, &trainer)),
-        );
+        problems.0.extend(unmeasured(root, &table, &trainer, study.as_ref()));
         Some(trainer)
     });
     let space = space.and_then(|table| {
@@ -313,6 +304,14 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
         slots: slots?,
         notify: notify?,
     })
+}
+
+/// What the study compares and the trainer, by its settings, does not report.
+fn unmeasured(root: &Table, trial: &Table, trainer: &Trainer, study: Option<&StudyTable>) -> Vec<Problem> {
+    let objective = study.and_then(|study| trainer::lacks_objective(trial, trainer, &study.objective));
+    let of_study = root.get("study").and_then(|item| item.table().ok());
+    let required = of_study.map(|of_study| require::unknown_to_script(&of_study, trainer));
+    objective.into_iter().chain(required.into_iter().flatten()).collect()
 }
 
 /// The trainer, with what the space says of it.
