@@ -129,7 +129,7 @@ impl Experience {
         let data = origin.and_then(|origin| origin.data).filter(|_| embedding);
         let mut results: Vec<(&Trial, f64)> = study
             .search_trials()
-            .filter_map(|trial| Some((trial, trial.best()?.1)))
+            .filter_map(|trial| Some((trial, trial.score().filter(|score| score.is_feasible())?.cost)))
             .collect();
         // Where trials are stopped early, few of the good ones come to the end.
         let completed = |trial: &Trial| trial.state.status() == TrialStatus::Completed;

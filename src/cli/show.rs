@@ -74,7 +74,7 @@ fn details(spec: &StudySpec, baseline: Option<&Baseline>, trial: &Trial) -> Valu
     let untrained = baseline.and_then(|baseline| baseline.of(&trial.parameters));
     let diagnosis = diagnose(trial, untrained, &spec.objective);
     json!({
-        "trial": TrialSummary::new(trial, &spec.objective),
+        "trial": TrialSummary::new(trial, spec),
         "resource_unit": spec.policy.unit,
         "reports": reports.collect::<Vec<_>>(),
         "findings": diagnosis.findings.iter().map(|finding| finding.json(spec)).collect::<Vec<_>>(),

@@ -265,10 +265,7 @@ impl ComparedTrials<'_> {
         let reports: Vec<Value> = reports
             .map(|resource| json!({"resource": resource, "values": self.values(resource)}))
             .collect();
-        let rows = self
-            .trials
-            .iter()
-            .map(|trial| TrialSummary::new(trial, &self.spec.objective));
+        let rows = self.trials.iter().map(|trial| TrialSummary::new(trial, self.spec));
         json!({
             "study": self.spec.name,
             "objective": self.spec.objective,

@@ -11,6 +11,7 @@ use super::earlier::earlier;
 use super::effort::{compute, left};
 use super::failures::see;
 use super::format::{duration, metric, number, value};
+use super::required::{breaks, fulfilled, nothing_fulfils, required};
 use super::results::{compared, tested};
 use super::state::{LIMITED, PAUSED, state};
 use super::table::{TrialTable, trial_table};
@@ -33,7 +34,7 @@ pub fn status(
     width: Option<usize>,
 ) -> String {
     let spec = &overview.spec;
-    let mut text = found_nothing(overview);
+    let mut text = nothing_fulfils(overview) + &found_nothing(overview);
     text += &format!("study {} in {}\n", spec.name, directory.root().display());
     text += &match (state(overview, running), &overview.scheduler) {
         (PAUSED, Some(scheduler)) => format!(
@@ -84,6 +85,7 @@ pub fn status(
         None => format!("{unit} {}: {}", rung.resource, rung.reached),
     });
     text += &format!("rungs: {}\n", rungs.collect::<Vec<_>>().join(", "));
+    text += &required(overview);
     text += &foretold(overview);
     text += &important(overview);
     text += &compute(overview);
@@ -146,6 +148,7 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "objective": overview.spec.objective,
         "untrained": overview.baseline,
         "better_than_untrained": overview.improves,
+        "required": overview.required,
         "best": overview.best,
         "confirmation": overview.confirmation,
         "test": overview.test,
@@ -220,6 +223,7 @@ pub(super) fn best_line(overview: &Overview, best: &TrialSummary) -> String {
     if let Some(loss) = best.loss.filter(|_| !objective.is_loss()) {
         text += &format!("; its validation loss is {}", metric(loss));
     }
+    text += &breaks(best).map_or_else(String::new, |breaks| format!("; it {breaks}"));
     text + "\n"
 }
 
@@ -259,9 +263,10 @@ pub fn outcome(
         width,
         wide: format!("{all} --wide"),
     };
-    let mut text = found_nothing(&overview);
+    let mut text = nothing_fulfils(&overview) + &found_nothing(&overview);
     text += &format!("\n{}\n", trial_table(study.spec(), study.baseline(), &table));
     text += &compute(&overview);
+    text += &required(&overview);
     text += &foretold(&overview);
     text += &important(&overview);
     text += &findings(&overview, directory);
@@ -330,6 +335,7 @@ pub fn trial_details(spec: &StudySpec, baseline: Option<&Baseline>, trial: &Tria
         text += &format!("  {name} = {}\n", value(of));
     }
     text += &reports(spec, trial);
+    text += &fulfilled(spec, trial);
     text += &diagnosed(spec, baseline.and_then(|it| it.of(&trial.parameters)), trial);
     for checkpoint in trial.checkpoints() {
         text += &format!("checkpoint {} ({} MB)\n", checkpoint.file, checkpoint.bytes / 1_000_000);

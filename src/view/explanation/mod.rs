@@ -64,7 +64,11 @@ fn drawn(study: &Study, trial: &Trial, explanation: &Explanation, version: &str)
             env!("CARGO_PKG_VERSION"),
             would.as_ref().map_or("none".to_owned(), row)
         ),
-        Drawing::Drawn { reason, first } => reason_in_words(study, trial, reason, first.as_ref()),
+        Drawing::Drawn {
+            reason,
+            feasible,
+            first,
+        } => reason_in_words(study, trial, reason, first.as_ref()) + &required(reason, *feasible),
     };
     format!("{own} (line {line})\n{}\n", why.trim_end())
 }
@@ -112,6 +116,32 @@ fn reason_in_words(study: &Study, trial: &Trial, reason: &Reason, first: Option<
         }
         Reason::Expected(expected) => model(spec, trial, expected),
         Reason::Likely(likely) => likeness(spec, likely),
+    }
+}
+
+/// How trials that break what is required counted, if the sampler looked at results.
+fn required(reason: &Reason, feasible: Option<u64>) -> String {
+    let learned = match reason {
+        Reason::Incumbent { .. } | Reason::Expected(_) | Reason::Likely(_) => feasible,
+        Reason::First { .. }
+        | Reason::Enqueued
+        | Reason::Random
+        | Reason::Sobol
+        | Reason::Grid
+        | Reason::Unknowing { .. }
+        | Reason::Chance { .. }
+        | Reason::Exhausted
+        | Reason::Prior { .. } => None,
+    };
+    match learned {
+        None => String::new(),
+        Some(0) => "\n  no trial that it knew fulfilled what the study requires: where that is measured, its numbers are not values of the \
+                    objective, but say how much is broken, from 0 to 1\n"
+            .to_owned(),
+        Some(count) => format!(
+            "\n  {} that it knew fulfilled what the study requires; the others counted as worse than any of these\n",
+            counted(count, "trial")
+        ),
     }
 }
 
