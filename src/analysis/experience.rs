@@ -101,7 +101,7 @@ pub enum Likeness {
 }
 
 /// Why a study teaches nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Useless {
     /// Another program trains.
     OtherTrainer,
@@ -117,6 +117,8 @@ pub enum Useless {
     NotBetter,
     /// Its good trials have another optimizer or distance.
     OtherScale,
+    /// Its good trials are those of the study of this name, as of a copy.
+    Repeated(String),
 }
 
 impl Experience {
@@ -127,7 +129,7 @@ impl Experience {
         let data = origin.and_then(|origin| origin.data).filter(|_| embedding);
         let mut results: Vec<(&Trial, f64)> = study
             .search_trials()
-            .filter_map(|trial| Some((trial, trial.best()?.1)))
+            .filter_map(|trial| Some((trial, trial.score().filter(|score| score.is_feasible())?.cost)))
             .collect();
         // Where trials are stopped early, few of the good ones come to the end.
         let completed = |trial: &Trial| trial.state.status() == TrialStatus::Completed;

@@ -16,7 +16,7 @@ pub use comparison::{Apart, Comparable, SharedInput, apart, comparable, shared_i
 pub use experience::{Content, Experience, Good, Likeness, Model, Useless, Wanted, also_searched};
 pub use explanation::{Decided, Drawing, Explainer, Explanation, First, Happened, Opening, Outcome, Step};
 pub use importance::{Importance, Importances, importance};
-pub use overview::Overview;
+pub use overview::{Overview, Required};
 pub use pace_model::{PaceModel, most_different_first};
 pub use remaining::remaining_ms;
 pub use rungs::{Foresight, foresight};

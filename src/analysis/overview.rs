@@ -1,16 +1,16 @@
 //! How a study stands, in numbers: all that is shown of it as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hpo_protocol::Baseline;
 use serde::{Deserialize, Serialize};
 
 use super::diagnosis::{Summary, summarise};
-use super::{Foresight, Importances, foresight, importance};
+use super::{Foresight, Importances, foresight, importance, remaining_ms};
 use crate::ids::{Timestamp, TrialId};
 use crate::study::{
-    Confirmation, Earlier, Limit, Pause, RungProgress, SchedulerRun, Study, StudySpec, Tested, Trial, TrialStatus,
-    TrialSummary,
+    Confirmation, Earlier, Limit, Pause, Requirement, RungProgress, SchedulerRun, Study, StudySpec, Tested, Trial,
+    TrialStatus, TrialSummary, named,
 };
 
 /// A study without its trials.
@@ -51,6 +51,9 @@ pub struct Overview {
     pub searched_resource: u64,
     /// What all trials together are trained to if none fails; `None` if unknown.
     pub planned_resource: Option<u64>,
+    /// How many milliseconds the rest takes from the last record on, on the slots of the last scheduler; `None` if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_ms: Option<u64>,
     /// What all trials together would be trained to if none were stopped.
     pub full_resource: u64,
     /// Time spent training, summed over all slots, in milliseconds.
@@ -59,6 +62,9 @@ pub struct Overview {
     pub baseline: Option<Baseline>,
     /// Whether the best trial is better than all of them; see [`Study::improves`].
     pub improves: Option<bool>,
+    /// How many trials of the search fulfil what the study requires, one for each requirement.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required: Vec<Required>,
     /// How many trials of the search have a result, if they are several and all have the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alike: Option<usize>,
@@ -105,10 +111,12 @@ impl Overview {
             trained_resource: study.trained_resource(),
             searched_resource: study.search_trials().map(Trial::resource).sum(),
             planned_resource: study.planned_resource(),
+            left_ms: left_ms(study),
             full_resource: study.full_resource(),
             trained_ms: study.trials().iter().map(|trial| trial.trained_ms).sum(),
             baseline: study.baseline().cloned(),
             improves: study.improves(),
+            required: required(study),
             alike: alike(study),
             best: study.best().map(|best| study.summary(best)),
             confirmed: confirmed.filter_map(|one| in_search(one.trial)).collect(),
@@ -124,6 +132,51 @@ impl Overview {
     pub fn searched(&self) -> usize {
         self.states.iter().map(|(_, count)| count).sum()
     }
+}
+
+fn left_ms(study: &Study) -> Option<u64> {
+    let scheduler = study.scheduler().filter(|_| !study.is_finished())?;
+    remaining_ms(study, study.lifetime().1, scheduler.slots.len(), &|_| None)
+}
+
+/// How many trials fulfil a requirement, by what they had reported when they were best.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Required {
+    /// The requirement.
+    pub require: Requirement,
+    /// How many trials of the search have a result.
+    pub of: usize,
+    /// How many of them fulfil it.
+    pub fulfilled: usize,
+    /// How many have not reported its metric.
+    pub unknown: usize,
+    /// What the best trial has reported.
+    pub reported: Vec<String>,
+}
+
+fn required(study: &Study) -> Vec<Required> {
+    let require = study.spec().require.iter();
+    let each = require.map(|require| {
+        let values = study.search_trials().filter_map(|trial| {
+            let (at, _) = trial.best()?;
+            Some(trial.value_up_to(at, &require.metric))
+        });
+        let values: Vec<Option<f64>> = values.collect();
+        let reports = || study.best().into_iter().flat_map(|best| best.reports.values());
+        let metrics: BTreeSet<&String> = reports().flat_map(|report| report.metrics.keys()).collect();
+        let reported = named(reports().any(|report| report.loss.is_some()), metrics.into_iter());
+        Required {
+            require: require.clone(),
+            of: values.len(),
+            fulfilled: values
+                .iter()
+                .filter(|value| value.is_some_and(|value| require.allows(value)))
+                .count(),
+            unknown: values.iter().filter(|value| value.is_none()).count(),
+            reported: reported.into_iter().map(str::to_owned).collect(),
+        }
+    });
+    each.collect()
 }
 
 /// So many trials hardly have the same result by chance.

@@ -14,7 +14,7 @@ use crate::shell::about;
 use crate::signals::Signals;
 use crate::store::{StudyDirectory, StudyReader};
 use crate::study::{Study, StudySpec, Trial, TrialSummary};
-use crate::view::{no_better_than, notify};
+use crate::view::{breaks, no_better_than, notify};
 
 /// The arguments of `hpo export`.
 #[derive(Debug, clap::Args)]
@@ -51,7 +51,7 @@ pub(super) struct Export {
     #[arg(long, value_name = "TRIAL", allow_negative_numbers = true, value_parser = trial)]
     trial: Option<TrialId>,
 
-    /// Write the best trial's model even if it is no better than the untrained one, and replace what was written before
+    /// Write the best trial's model even if it is no better than the untrained one or breaks what the study requires, and replace what was written before
     #[arg(long)]
     force: bool,
 }
@@ -74,7 +74,7 @@ impl Export {
             let trial = match self.trial {
                 Some(id) => {
                     let trial = records.trial(id)?.ok_or_else(|| no_trial(spec, id, directory))?;
-                    TrialSummary::new(&trial, &spec.objective)
+                    TrialSummary::new(&trial, spec)
                 }
                 None => records.best().ok_or_else(|| nothing_yet(spec, directory))?,
             };
@@ -86,6 +86,7 @@ impl Export {
         if let Some(model) = &self.model {
             let reader = read(studies, Some(&self.study))?;
             if self.trial.is_none() && !self.force {
+                refuse_infeasible(reader.study())?;
                 refuse_untrained(reader.study())?;
             }
             write_model(&reader, trial, model)?;
@@ -95,7 +96,11 @@ impl Export {
             }
         }
         match &self.output {
-            Some(path) => write(path, text.as_bytes(), self.force),
+            Some(path) => {
+                write(path, text.as_bytes(), self.force)?;
+                notify(&format!("configuration of trial {trial} written to {}", path.display()));
+                Ok(())
+            }
             None => print(&text),
         }
     }
@@ -137,8 +142,9 @@ fn not_kept(reader: &StudyReader, trial: &Trial) -> CliError {
     }
     let spec = reader.study().spec();
     if spec.trainer.script && reader.study().checkpoint_files().is_empty() {
-        let help = "have it write what is worth keeping to {checkpoint_dir}, in a study of another name";
-        return CliError::usage("the script has left nothing that could be written", help);
+        let help =
+            "have it write what is worth keeping to {checkpoint_dir}, and search with another `name` under `[study]`";
+        return CliError::usage("the script left nothing in its checkpoint directory to export", help);
     }
     let kept = spec.keep_checkpoints;
     let export = about(study, ["export"]);
@@ -151,6 +157,18 @@ fn not_kept(reader: &StudyReader, trial: &Trial) -> CliError {
         kept => format!("the best {kept} models are"),
     };
     CliError::usage(format!("the model of trial {id} was not kept: only {models}"), help)
+}
+
+/// A model that breaks what the study requires is not worth shipping.
+fn refuse_infeasible(study: &Study) -> Result<(), CliError> {
+    let best = study.best().map(|best| study.summary(best));
+    match best.and_then(|best| Some((best.trial, breaks(&best)?))) {
+        None => Ok(()),
+        Some((trial, breaks)) => Err(CliError::usage(
+            format!("no trial fulfils what the study requires: the best, trial {trial}, {breaks}"),
+            "search further or relax `require` in a new study, or write it nevertheless with --force",
+        )),
+    }
 }
 
 /// A model that is no better than one that was there before is not worth shipping.

@@ -323,7 +323,12 @@ pub(super) fn print_finished(reader: &StudyReader) -> Result<(), CliError> {
     let objective = &study.spec().objective;
     let key = |row: &TrialSummary| {
         let cost = row.objective.map_or(f64::INFINITY, |value| objective.signed(value));
-        (row.state != TrialStatus::Completed, cost, row.trial)
+        (
+            row.feasible == Some(false),
+            row.state != TrialStatus::Completed,
+            cost,
+            row.trial,
+        )
     };
     let mut rows = Vec::new();
     // In chunks: the rows of all trials together take as much memory as the study.

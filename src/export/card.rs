@@ -52,6 +52,18 @@ impl Card {
             objective.direction.name(),
             trial.id,
         );
+        for require in &spec.require {
+            let value = trial.value_up_to(at, &require.metric);
+            let fulfils = match value {
+                Some(value) if require.allows(value) => format!("it fulfils that, with {value}"),
+                Some(value) => format!("it breaks that, with {value}"),
+                None => format!(
+                    "whether it fulfils that is not known, as `{}` was not reported",
+                    require.metric
+                ),
+            };
+            text += &format!("\nThe search required `{require}`: {fulfils}.\n");
+        }
         if let Some(report) = trial.reports.get(&at) {
             let mut metrics = report.metrics.to_metrics();
             // What evaluations measure has a section of its own.

@@ -62,7 +62,10 @@ impl Imported {
             }),
         });
         let (earlier, results) = Earlier::collect((&self.name, now), results, None, spec, habits);
-        let assumed = self.assumed;
+        let mut assumed = self.assumed;
+        if !spec.require.is_empty() {
+            assumed.push("they fulfil what `require` has here: their metrics are not read".to_owned());
+        }
         (Earlier { assumed, ..earlier }, results)
     }
 }

@@ -87,7 +87,7 @@ impl Study {
                     paused.insert(trial.id);
                 }
                 TrialState::Completed if trial.confirms().is_none() => {
-                    completed.extend(trial.best().map(|(_, cost)| Rank { cost, trial: trial.id }));
+                    completed.extend(Rank::of(trial));
                 }
                 TrialState::Completed
                 | TrialState::Pruned { .. }

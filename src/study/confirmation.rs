@@ -26,10 +26,10 @@ pub struct Confirmation {
     /// How many of them are over.
     pub over: usize,
     /// The configurations, the best first: by their mean, after the others those with less than two values, which may be luck, then
-    /// those of which a run diverged, and those without a mean last.
+    /// those of which a run broke what the study requires, then those of which one diverged, and those without a mean last.
     pub configurations: Vec<Confirmed>,
     /// The probability that the first is really better than the second, 0 to 1; none if one of them has less than two values,
-    /// or a run that diverged, or if the values of each are all the same.
+    /// or a run that diverged or broke what is required, or if the values of each are all the same.
     pub first_is_better: Option<f64>,
 }
 
@@ -48,10 +48,17 @@ pub struct Confirmed {
     pub diverged: usize,
     /// How many of them have failed.
     pub failed: usize,
+    /// How many of those with a value break what the study requires.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub infeasible: usize,
     /// The mean of these values.
     pub mean: Option<f64>,
     /// Where the mean of all possible runs lies with 95 % confidence.
     pub interval: Option<(f64, f64)>,
+}
+
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Confirmed {
@@ -69,15 +76,22 @@ impl Study {
             .keys()
             .map(|&trial| self.confirmed_trial(trial))
             .collect();
-        let blemish = |one: &Confirmed| (one.mean.is_none(), one.diverged > 0, one.values.len() < 2);
+        let blemish = |one: &Confirmed| {
+            (
+                one.mean.is_none(),
+                one.diverged > 0,
+                one.infeasible > 0,
+                one.values.len() < 2,
+            )
+        };
         configurations.sort_by(|a, b| {
             let means = [a, b].map(|one| self.spec.objective.signed(one.mean.unwrap_or(0.0)));
             let order = blemish(a).cmp(&blemish(b));
             order.then(means[0].total_cmp(&means[1])).then(a.trial.cmp(&b.trial))
         });
         let first_is_better = match &configurations[..] {
-            // The values of one that can diverge do not say all.
-            [first, second, ..] if first.diverged + second.diverged == 0 => {
+            // The values of one that can diverge, or that may not be used, do not say all.
+            [first, second, ..] if [first, second].iter().all(|one| one.diverged + one.infeasible == 0) => {
                 let costs = |of: &Confirmed| {
                     of.values
                         .iter()
@@ -101,9 +115,9 @@ impl Study {
     fn confirmed_trial(&self, trial: TrialId) -> Confirmed {
         let runs = self.confirmed.get(&trial).cloned().unwrap_or_default();
         let of = || runs.iter().filter_map(|&run| self.trial(run));
-        let completed = of().filter(|run| run.state == TrialState::Completed);
+        let completed = || of().filter(|run| run.state == TrialState::Completed);
         let best = |trial: &Trial| Some(self.spec.objective.signed(trial.best()?.1));
-        let values: Vec<f64> = completed.filter_map(best).collect();
+        let values: Vec<f64> = completed().filter_map(best).collect();
         Confirmed {
             trial,
             search_value: self.trial(trial).and_then(best),
@@ -112,6 +126,9 @@ impl Study {
                 .count(),
             failed: of()
                 .filter(|run| matches!(run.state, TrialState::Failed { .. }))
+                .count(),
+            infeasible: completed()
+                .filter(|run| run.score().is_some_and(|score| !score.is_feasible()))
                 .count(),
             mean: (!values.is_empty()).then(|| mean(&values)),
             interval: interval(&values),
@@ -144,39 +161,39 @@ impl Study {
             .chain([&first.trial])
             .filter_map(|&run| self.trial(run));
         let completed = runs.filter(|run| run.state == TrialState::Completed);
-        let ranked = completed.filter_map(|run| {
-            let rank = Rank {
-                cost: run.best()?.1,
-                trial: run.id,
-            };
-            Some((run.best_checkpoint().is_none(), rank))
-        });
+        let ranked = completed.filter_map(|run| Some((run.best_checkpoint().is_none(), Rank::of(run)?)));
         ranked.min().map(|(_, rank)| rank.trial)
     }
 
-    /// The completed trials of the search with the lowest costs, at most `count` different configurations.
+    /// The best of the trials of the search that were completed, and of those that were stopped but fulfil what no completed one does;
+    /// at most `count` different configurations.
     pub(super) fn leaders(&self, count: u64) -> Vec<&Trial> {
-        different(count, self.completed.iter().filter_map(|rank| self.trial(rank.trial)))
+        let completed = self.completed.iter().filter_map(|rank| self.trial(rank.trial));
+        if self.completed.first().is_none_or(|first| first.score.is_feasible()) {
+            return different(count, completed);
+        }
+        let stopped = self.holders.iter().filter_map(|&id| self.trial(id));
+        let stopped = stopped.filter(|trial| trial.state != TrialState::Completed && trial.is_feasible());
+        let mut stopped: Vec<Rank> = stopped.filter_map(Rank::of).collect();
+        stopped.sort_unstable();
+        let stopped = stopped.iter().filter_map(|rank| self.trial(rank.trial));
+        different(count, stopped.chain(completed))
     }
 
-    /// Which configurations are to be confirmed: those with the lowest costs; if too few trials were completed, then those that came
-    /// farthest before they were pruned; and those that have been confirmed before, so that all rest on as many runs.
+    /// Which configurations are to be confirmed: those that fulfil what is required before all others; of these the completed ones with
+    /// the lowest scores; if they are too few, those that came farthest before they were pruned; and those that have been confirmed
+    /// before, so that all rest on as many runs.
     fn to_confirm(&self, spec: ConfirmationSpec) -> Vec<TrialId> {
         let pruned = self.search_trials().filter_map(|trial| {
             let TrialState::Pruned { rung } = trial.state else {
                 return None;
             };
-            let cost = trial.best()?.1;
-            Some((Reverse(rung), Rank { cost, trial: trial.id }))
+            Some((Reverse(rung), Rank::of(trial)?))
         });
-        let mut pruned: Vec<(Reverse<u64>, Rank)> = pruned.collect();
-        pruned.sort_unstable();
-        let pruned = pruned.iter().map(|(_, rank)| rank);
-        let ranked = self
-            .completed
-            .iter()
-            .chain(pruned)
-            .filter_map(|rank| self.trial(rank.trial));
+        let completed = self.completed.iter().map(|&rank| (Reverse(u64::MAX), rank));
+        let mut ranked: Vec<(Reverse<u64>, Rank)> = completed.chain(pruned).collect();
+        ranked.sort_unstable_by_key(|(rung, rank)| (!rank.score.is_feasible(), *rung, *rank));
+        let ranked = ranked.iter().filter_map(|(_, rank)| self.trial(rank.trial));
         let mut chosen: Vec<TrialId> = different(spec.configurations, ranked)
             .iter()
             .map(|trial| trial.id)

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use hpo_protocol::Values;
 use serde::{Deserialize, Serialize};
 
-use super::sampler::Observation;
+use super::penalty::Seen;
 use super::trial::{Trial, TrialState};
 use super::{Study, StudySpec};
 use crate::ids::Timestamp;
@@ -100,9 +100,15 @@ impl Earlier {
     /// resource.
     pub fn of(study: &Study, wanted: &StudySpec, habits: &Habits) -> (Self, Vec<EarlierResult>) {
         let (created, _) = study.lifetime();
-        let rungs = wanted.policy.rungs();
-        let known = study.earlier_results.iter().cloned().map(Ok);
-        let own = study.search_trials().map(|trial| study.result(trial, &rungs));
+        // What is required there was known or assumed to be fulfilled.
+        let known = study.earlier_results.iter().cloned();
+        let known = known.map(
+            |result| match wanted.require.is_empty() || wanted.require == study.spec.require {
+                true => Ok(result),
+                false => Err(NOT_KNOWN_TO_FULFIL.to_owned()),
+            },
+        );
+        let own = study.search_trials().map(|trial| study.result(trial, wanted));
         let max = study.spec.policy.max_resource;
         let other_maximum = Some(max).filter(|max| *max != wanted.policy.max_resource);
         Self::collect(
@@ -173,6 +179,9 @@ impl Earlier {
     }
 }
 
+/// Of a trial that breaks what the new study requires, or has not reported what that compares.
+const NOT_KNOWN_TO_FULFIL: &str = "that are not known to fulfil what `require` has here";
+
 /// Of a trial without a result at a rung.
 const NOTHING: &str = "without a result at a rung";
 
@@ -208,18 +217,18 @@ impl Study {
         &self.earlier_results
     }
 
-    /// What the sampler knows from the beginning.
-    pub(super) fn earlier_observations(&self) -> impl Iterator<Item = Observation<'_>> {
-        let cost = |&(resource, value): &(u64, f64)| (resource, self.spec.objective.signed(value));
-        self.earlier_results.iter().map(move |result| Observation {
+    /// What the sampler knows from the beginning. Only results that fulfil what is required are taken, or those of which it is assumed.
+    pub(super) fn seen_earlier(&self) -> impl Iterator<Item = Seen<'_>> {
+        let score = |&(resource, value): &(u64, f64)| (resource, self.spec.objective.signed(value).into());
+        self.earlier_results.iter().map(move |result| Seen {
             parameters: &result.parameters,
-            costs: result.values.iter().map(cost).collect(),
+            scores: result.values.iter().map(score).collect(),
             failed: result.diverged,
         })
     }
 
-    /// What a trial has come to at rungs that may be another study's, or why it has no result.
-    fn result(&self, trial: &Trial, rungs: &[u64]) -> Result<EarlierResult, String> {
+    /// What a trial has come to at the rungs of another study and for what that requires, or why it has no result.
+    fn result(&self, trial: &Trial, wanted: &StudySpec) -> Result<EarlierResult, String> {
         let diverged = match trial.state {
             TrialState::Diverged { .. } => true,
             TrialState::Failed { .. } if trial.reports.is_empty() => return Err("that have failed".to_owned()),
@@ -236,8 +245,13 @@ impl Study {
             true if rung > trial.resource() => true,
             _ => trial.reports.contains_key(&rung),
         };
+        let rungs = wanted.policy.rungs();
         let reached = rungs.iter().filter(|rung| stands(**rung));
         let value = |rung: &u64| Some((*rung, self.spec.objective.signed(trial.best_up_to(*rung)?.1)));
+        let last = trial.best().map_or(0, |(at, _)| at);
+        if !diverged && !wanted.broken(trial, last).is_empty() {
+            return Err(NOT_KNOWN_TO_FULFIL.to_owned());
+        }
         Ok(EarlierResult {
             study: self.spec.name.clone(),
             number: trial.id.0,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::earlier::{Earlier, EarlierResult};
 use super::measures::Measures;
-use super::objective::Objective;
+use super::objective::{LOSS, Objective};
 use super::origin::Origin;
 use super::pause::Pause;
 use super::spec::{ConfirmationSpec, Limits, StudySpec};
@@ -51,17 +51,21 @@ impl Reported {
 
     /// Its cost by an objective; `None` if the trial has diverged, or the objective is missing.
     pub(super) fn cost(&self, objective: &Objective) -> Option<f64> {
-        let value = match objective.is_loss() {
-            true => self.loss,
-            false => self.metrics.get(&objective.metric).copied(),
-        };
-        value.filter(|_| !self.diverged).map(|value| objective.signed(value))
+        let value = self.value(&objective.metric).filter(|_| !self.diverged);
+        value.map(|value| objective.signed(value))
+    }
+
+    /// The value of a metric, or of the loss.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        match name {
+            LOSS => self.loss,
+            name => self.metrics.get(name).copied(),
+        }
     }
 
     /// Brings it into the form in which it is recorded: without values that are not finite, and diverged if the objective's is not.
     pub(super) fn settle(&mut self, objective: &Objective) {
-        let metric = self.metrics.get(&objective.metric).copied();
-        let value = if objective.is_loss() { self.loss } else { metric };
+        let value = self.value(&objective.metric);
         self.diverged |= value.is_some_and(|value| !value.is_finite());
         self.loss = self.loss.filter(|loss| loss.is_finite());
         if self.metrics.iter().any(|(_, value)| !value.is_finite()) {

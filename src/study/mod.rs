@@ -11,6 +11,7 @@ mod decide;
 mod demand;
 mod earlier;
 mod event;
+mod feasible;
 mod fits;
 mod fold;
 mod measures;
@@ -18,10 +19,13 @@ mod objective;
 mod open;
 mod origin;
 mod pause;
+mod penalty;
 mod plan;
 mod policy;
 mod replay;
+mod requirement;
 mod sampler;
+mod score;
 mod spec;
 mod speculation;
 mod standing;
@@ -59,10 +63,12 @@ pub use policy::{
     SuccessiveHalving, keys as policy_keys,
 };
 pub use replay::{Difference, Replay};
+pub use requirement::{Broken, Requirement, RequirementError};
 pub use sampler::{
     Drawn, Expected, GaussianProcess, History, Likely, Observation, Reason, Request, SamplerSpec, Source, Tpe,
 };
 pub(crate) use sampler::{Purpose, Surrogate, generator};
+pub use score::Score;
 pub use spec::{ConfirmationSpec, Limits, StudySpec, Trainer};
 pub use standing::Standing;
 pub(crate) use statistics::probability_lower;
@@ -240,7 +246,7 @@ impl Study {
 
     /// The row of a trial.
     pub fn summary(&self, trial: &Trial) -> TrialSummary {
-        TrialSummary::new(trial, &self.spec.objective)
+        TrialSummary::new(trial, &self.spec)
     }
 
     /// One trial.
@@ -318,9 +324,10 @@ impl Study {
 
     /// The best trial by the study's objective. Once it has been confirmed: of the configuration with the best mean over fresh seeds,
     /// the best run. Else of the search: the best of the trials that have reached the maximum resource, or, before there is one, of
-    /// all trials.
+    /// all trials. One that breaks what the study requires is the best only as long as none fulfils it.
     pub fn best(&self) -> Option<&Trial> {
-        let of_search = self.completed.first().or(self.lowest.as_ref());
+        let of_search = [self.completed.first(), self.lowest.as_ref()].into_iter().flatten();
+        let of_search = of_search.min_by_key(|rank| !rank.score.is_feasible());
         self.trial(self.chosen.or(of_search.map(|rank| rank.trial))?)
     }
 
@@ -332,11 +339,10 @@ impl Study {
             return Some(best);
         }
         let kept = self.search_trials().filter(|trial| trial.best_checkpoint().is_some());
-        let ranked = kept.filter_map(|trial| {
-            let (cost, id) = (trial.best()?.1, trial.id);
-            Some(Rank { cost, trial: id })
-        });
-        ranked.min().and_then(|rank| self.trial(rank.trial)).or(Some(best))
+        kept.filter_map(Rank::of)
+            .min()
+            .and_then(|rank| self.trial(rank.trial))
+            .or(Some(best))
     }
 
     /// The resource that all trials together have been trained to, as far as it counts.

@@ -7,6 +7,7 @@ use hpo_protocol::Values;
 use super::bracket::Bracket;
 use super::decide::Decider;
 use super::event::Fact;
+use super::penalty::{Seen, penalized};
 use super::sampler::{Drawn, History, Learned, Observation, Purpose, Reason, Request, generator, training_seed};
 use super::trial::{Trial, TrialState};
 use super::{OpenBracket, Study};
@@ -130,6 +131,13 @@ impl Study {
         })
     }
 
+    /// How many of the trials that a sampler may know when it draws for a bracket fulfil all that is required; none if nothing is.
+    pub fn feasible_for(&self, bracket: usize) -> Option<u64> {
+        let seen = (!self.spec.require.is_empty()).then(|| self.all_seen(bracket))?;
+        let feasible = |one: &&Seen<'_>| one.scores.iter().any(|(_, score)| score.is_feasible());
+        Some(seen.iter().filter(feasible).count() as u64)
+    }
+
     /// What the sampler says of where a bracket is to begin, by what it may know for it: how many rungs can be skipped, and how well
     /// neighbouring rungs agree, 0 to 1; none while it knows too little, or if brackets are not opened one after the other.
     pub fn advice(&self, bracket: usize) -> Option<(usize, f64)> {
@@ -182,6 +190,10 @@ impl Study {
 
     /// What a sampler may know of earlier trials when it draws for a bracket.
     fn observations(&self, bracket: usize) -> Vec<Observation<'_>> {
+        penalized(self.all_seen(bracket))
+    }
+
+    fn all_seen(&self, bracket: usize) -> Vec<Seen<'_>> {
         if !self.spec.sampler.is_adaptive() {
             return Vec::new();
         }
@@ -189,25 +201,25 @@ impl Study {
         let trials = self.trials.iter().filter_map(|trial| Some((trial.bracket()?, trial)));
         let trials = trials.filter(|(own, _)| !synchronous || *own < bracket);
         let over = self.over_before(bracket);
-        let observation = |(own, trial): (usize, _)| {
+        let seen = |(own, trial): (usize, _)| {
             let known = match over.map(|over| own.cmp(&over)) {
                 _ if !synchronous => Known::All,
                 Some(Ordering::Less) => Known::All,
                 Some(Ordering::Equal) => Known::FirstRung,
                 Some(Ordering::Greater) | None => Known::Nothing,
             };
-            self.observation(trial, known)
+            self.seen(trial, known)
         };
-        self.earlier_observations().chain(trials.map(observation)).collect()
+        self.seen_earlier().chain(trials.map(seen)).collect()
     }
 
     /// What is known of a trial.
-    fn observation<'a>(&self, trial: &'a Trial, known: Known) -> Observation<'a> {
+    fn seen<'a>(&self, trial: &'a Trial, known: Known) -> Seen<'a> {
         let whole = known == Known::All;
         if known == Known::Nothing {
-            return Observation {
+            return Seen {
                 parameters: &trial.parameters,
-                costs: Vec::new(),
+                scores: Vec::new(),
                 failed: false,
             };
         }
@@ -232,12 +244,12 @@ impl Study {
             | TrialState::Completed => false,
         };
         let known = rungs.iter().take(if whole { usize::MAX } else { 1 });
-        let costs = known
+        let scores = known
             .take_while(|&&rung| rung <= came)
-            .filter_map(|&rung| Some((rung, trial.best_up_to(rung)?.1)));
-        Observation {
+            .filter_map(|&rung| Some((rung, trial.scored_up_to(rung)?.1)));
+        Seen {
             parameters: &trial.parameters,
-            costs: costs.collect(),
+            scores: scores.collect(),
             failed,
         }
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::objective::Objective;
 use super::policy::PolicySpec;
+use super::requirement::Requirement;
 use super::sampler::SamplerSpec;
 use super::stop::StopSpec;
 use crate::space::SearchSpace;
@@ -24,6 +25,9 @@ pub struct StudySpec {
     /// What trials are compared by.
     #[serde(default, skip_serializing_if = "Objective::is_loss")]
     pub objective: Objective,
+    /// What a model must fulfil beside being good.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub require: Vec<Requirement>,
     /// How many configurations are tried in all; at least 1.
     pub trials: u64,
     /// How often a failed trial is tried again before it is given up.

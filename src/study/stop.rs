@@ -84,10 +84,6 @@ impl Study {
 
     /// The trial of the search with the lowest cost, by looking at all.
     pub(super) fn lowest_of_all(&self) -> Option<Rank> {
-        let ranked = self.search_trials().filter_map(|trial| {
-            let (cost, trial) = (trial.best()?.1, trial.id);
-            Some(Rank { cost, trial })
-        });
-        ranked.min()
+        self.search_trials().filter_map(Rank::of).min()
     }
 }

@@ -3,7 +3,8 @@
 use hpo_protocol::{Metrics, Values};
 use serde::{Deserialize, Serialize};
 
-use super::objective::Objective;
+use super::requirement::Broken;
+use super::spec::StudySpec;
 use super::trial::{Trial, TrialStatus};
 use crate::ids::TrialId;
 
@@ -21,6 +22,12 @@ pub struct TrialSummary {
     pub resource: u64,
     /// The best value of the study's objective that it had.
     pub objective: Option<f64>,
+    /// Whether its model of there fulfils all that the study requires; none if nothing is required, or if it has no value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feasible: Option<bool>,
+    /// What it does not fulfil, as far as is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breaks: Vec<Broken>,
     /// The validation loss it had there.
     pub loss: Option<f64>,
     /// The resource at which it had that value.
@@ -43,9 +50,11 @@ pub struct TrialSummary {
 }
 
 impl TrialSummary {
-    /// The row of a trial of a study with that objective.
-    pub fn new(trial: &Trial, objective: &Objective) -> Self {
+    /// The row of a trial of that study.
+    pub fn new(trial: &Trial, spec: &StudySpec) -> Self {
         let best = trial.best();
+        let breaks = best.map_or_else(Vec::new, |(at, _)| spec.broken(trial, at));
+        let required = best.filter(|_| !spec.require.is_empty());
         let report = best.and_then(|(resource, _)| trial.reports.get(&resource));
         let last_first = || trial.reports.values().rev().map(|report| &report.metrics);
         Self {
@@ -53,7 +62,9 @@ impl TrialSummary {
             state: trial.state.status(),
             confirms: trial.confirms(),
             resource: trial.resource(),
-            objective: best.map(|(_, cost)| objective.signed(cost)),
+            objective: best.map(|(_, cost)| spec.objective.signed(cost)),
+            feasible: required.map(|_| breaks.is_empty()),
+            breaks,
             loss: report.and_then(|report| report.loss),
             best_at: best.map(|(resource, _)| resource),
             metrics: report.map(|report| report.metrics.or(last_first())).unwrap_or_default(),

@@ -9,6 +9,7 @@ use hpo_protocol::Values;
 use serde::{Deserialize, Serialize};
 
 use super::measures::Measures;
+use super::score::Score;
 use crate::ids::{SegmentId, SlotId, Timestamp, TrialId};
 pub use reports::Reports;
 
@@ -30,6 +31,9 @@ pub struct Report {
     pub at: Timestamp,
     /// The cost by the study's [`Objective`](super::Objective), lower is better; `None` if the trial has diverged.
     pub cost: Option<f64>,
+    /// By how much what is reported up to here breaks what the study requires; see
+    /// [`StudySpec::violation`](super::StudySpec::violation).
+    pub violation: f64,
     /// Validation loss, if it is finite.
     pub loss: Option<f64>,
     /// Metrics beside the loss.
@@ -37,6 +41,14 @@ pub struct Report {
     /// The trial at this point; none if it has diverged, and once nothing can need it any more. In a box, as nearly
     /// none of the reports of a large study has one.
     pub checkpoint: Option<Box<Checkpoint>>,
+}
+
+impl Report {
+    /// What it is compared by; none if the trial has diverged.
+    pub fn score(&self) -> Option<Score> {
+        let violation = self.violation;
+        self.cost.map(|cost| Score { violation, cost })
+    }
 }
 
 /// Where a trial stands. Each state carries only what holds in it.
@@ -321,9 +333,24 @@ impl Trial {
         self.confirms().unwrap_or(self.id)
     }
 
+    /// The resource and the score of the best validation up to and including `resource`, the earliest of equals.
+    pub fn scored_up_to(&self, resource: u64) -> Option<(u64, Score)> {
+        self.reports.lowest_up_to(resource)
+    }
+
+    /// The score of the best validation.
+    pub fn score(&self) -> Option<Score> {
+        self.scored_up_to(u64::MAX).map(|(_, score)| score)
+    }
+
+    /// Whether its best validation fulfils all that the study requires.
+    pub fn is_feasible(&self) -> bool {
+        self.score().is_some_and(Score::is_feasible)
+    }
+
     /// The resource and the cost of the best validation up to and including `resource`, the earliest of equals.
     pub fn best_up_to(&self, resource: u64) -> Option<(u64, f64)> {
-        self.reports.lowest_up_to(resource)
+        self.scored_up_to(resource).map(|(at, score)| (at, score.cost))
     }
 
     /// The resource and the cost of the best validation.

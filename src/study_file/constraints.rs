@@ -92,7 +92,7 @@ fn rare(item: &Item, space: &SearchSpace, grid: bool, allows: impl Fn(&Values) -
 }
 
 /// The place in the document of a part of a text, if it is written without escapes.
-fn place(item: &Item, part: std::ops::Range<usize>) -> std::ops::Range<usize> {
+pub(super) fn place(item: &Item, part: std::ops::Range<usize>) -> std::ops::Range<usize> {
     let quotes = item.string().map_or(0, str::len) + 2;
     if item.span.len() != quotes {
         return item.span.clone();

@@ -13,6 +13,7 @@ mod policy;
 mod prior;
 mod proposal;
 mod reader;
+mod require;
 mod resource;
 mod sampler;
 mod schema;
@@ -37,7 +38,7 @@ use self::study::StudyTable;
 use crate::devices::SlotSettings;
 use crate::diagnostic::{Diagnostic, Diagnostics, Source};
 use crate::space::SearchSpace;
-use crate::study::{ConfirmationSpec, Objective, PolicySpec, SamplerSpec, StopSpec, StudySpec, Trainer};
+use crate::study::{ConfirmationSpec, Objective, PolicySpec, Requirement, SamplerSpec, StopSpec, StudySpec, Trainer};
 
 pub use self::given::{Misgiven, given};
 pub use self::notify::NotifySettings;
@@ -89,6 +90,8 @@ pub struct StudySettings {
     /// As in [`StudySpec`].
     pub objective: Objective,
     /// As in [`StudySpec`].
+    pub require: Vec<Requirement>,
+    /// As in [`StudySpec`].
     pub keep_checkpoints: u64,
     /// As in [`StudySpec`].
     pub stop: StopSpec,
@@ -116,6 +119,7 @@ impl StudySettings {
             trials: self.trials,
             retries: self.retries,
             objective: self.objective.clone(),
+            require: self.require.clone(),
             keep_checkpoints: self.keep_checkpoints,
             stop: self.stop,
             policy: PolicySpec {
@@ -268,10 +272,7 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
     let evaluations = evaluations.unwrap_or_default();
     let trainer = trial.and_then(|table| {
         let trainer = problems.keep(trained_by(root, &table, directory, &evaluations))?;
-        let objective = study.as_ref().map(|study| &study.objective);
-        problems
-            .0
-            .extend(objective.and_then(|objective| trainer::lacks_objective(&table, &trainer, objective)));
+        problems.0.extend(unmeasured(root, &table, &trainer, study.as_ref()));
         Some(trainer)
     });
     let space = space.and_then(|table| {
@@ -290,6 +291,7 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
             trials: study.trials,
             retries: study.retries,
             objective: study.objective,
+            require: study.require,
             keep_checkpoints: study.keep_checkpoints,
             stop: study.stop,
             policy,
@@ -302,6 +304,14 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
         slots: slots?,
         notify: notify?,
     })
+}
+
+/// What the study compares and the trainer, by its settings, does not report.
+fn unmeasured(root: &Table, trial: &Table, trainer: &Trainer, study: Option<&StudyTable>) -> Vec<Problem> {
+    let objective = study.and_then(|study| trainer::lacks_objective(trial, trainer, &study.objective));
+    let of_study = root.get("study").and_then(|item| item.table().ok());
+    let required = of_study.map(|of_study| require::unknown_to_script(&of_study, trainer));
+    objective.into_iter().chain(required.into_iter().flatten()).collect()
 }
 
 /// The trainer, with what the space says of it.

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use hpo_protocol::embedding::METRICS;
 
-use super::constraints;
 use super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean, shown};
 use super::settings;
 use super::trainer::{self, Evaluations};
+use super::{constraints, require};
 use crate::ids::MAX_TRIALS;
 use crate::keys::{Fallback, Key, Refusal, Settings, Takes};
-use crate::study::{Direction, LOSS, Objective, PolicySpec, StopSpec};
+use crate::study::{Direction, LOSS, Objective, PolicySpec, Requirement, StopSpec};
 
 const NAME: Key = Key {
     name: "name",
@@ -126,6 +126,7 @@ pub(super) const KEYS: &[Key] = &[
     RETRIES,
     OBJECTIVE,
     DIRECTION,
+    require::KEY,
     KEEP_CHECKPOINTS,
     TIME_LIMIT,
     RESOURCE_LIMIT,
@@ -140,6 +141,7 @@ pub(super) struct StudyTable {
     pub trials: u64,
     pub retries: u32,
     pub objective: Objective,
+    pub require: Vec<Requirement>,
     pub keep_checkpoints: u64,
     pub stop: StopSpec,
 }
@@ -165,14 +167,15 @@ pub(super) fn read(
             None
         }
     };
+    let require = problems.keep(require::read(table, embedding, evaluations));
     let trials = settings
         .as_ref()
         .and_then(|settings| match settings.count_if_any(&TRIALS) {
             Some(trials) => Some(trials),
             None => problems.keep(whole(table, policy)),
         });
-    let ((name, settings), (ends, (objective, trials))) =
-        problems.or(name.zip(settings).zip(ends.zip(objective.zip(trials))))?;
+    let ((name, settings), (ends, ((objective, require), trials))) =
+        problems.or(name.zip(settings).zip(ends.zip(objective.zip(require).zip(trials))))?;
     let [time_ms, no_better] = ends;
     Ok(StudyTable {
         name,
@@ -180,6 +183,7 @@ pub(super) fn read(
         trials,
         retries: settings.count(&RETRIES) as u32,
         objective,
+        require,
         keep_checkpoints: settings.count(&KEEP_CHECKPOINTS),
         stop: StopSpec {
             time_ms,

@@ -28,6 +28,8 @@ pub enum Column {
     Failures,
     /// The trial that it confirms.
     Confirms,
+    /// Whether it fulfils what the study requires.
+    Feasible,
     /// A parameter.
     Parameter(String),
     /// A metric.
@@ -35,7 +37,7 @@ pub enum Column {
 }
 
 /// The names of columns that do not depend on the study.
-const FIXED: [(&str, Column); 8] = [
+const FIXED: [(&str, Column); 9] = [
     ("trial", Column::Trial),
     ("state", Column::State),
     ("resource", Column::Resource),
@@ -44,6 +46,7 @@ const FIXED: [(&str, Column); 8] = [
     ("trained_seconds", Column::TrainedSeconds),
     ("failures", Column::Failures),
     ("confirms", Column::Confirms),
+    ("feasible", Column::Feasible),
 ];
 
 /// The prefix of a parameter or a metric whose name another column has too.
@@ -124,7 +127,8 @@ impl<'a> Columns<'a> {
             | Column::Loss
             | Column::TrainedSeconds
             | Column::Failures
-            | Column::Confirms => {
+            | Column::Confirms
+            | Column::Feasible => {
                 let own = FIXED.iter().find(|(_, own)| own == column);
                 own.map_or(String::new(), |(name, _)| (*name).to_owned())
             }
@@ -150,6 +154,7 @@ impl<'a> Columns<'a> {
         let has_loss = rows.iter().any(|row| row.loss.is_some()) || untrained.iter().any(|(_, of)| of.loss.is_some());
         let mut columns = vec![Column::Trial, Column::State, Column::Resource, Column::Objective];
         columns.extend((!spec.objective.is_loss() && has_loss).then_some(Column::Loss));
+        columns.extend((!spec.require.is_empty()).then_some(Column::Feasible));
         columns.extend(
             rows.iter()
                 .any(|row| row.confirms.is_some())
@@ -188,6 +193,7 @@ impl<'a> Columns<'a> {
             | Column::TrainedSeconds
             | Column::Failures
             | Column::Confirms
+            | Column::Feasible
             | Column::Parameter(_) => None,
         }
     }
@@ -205,6 +211,7 @@ impl Column {
             Self::TrainedSeconds => Some(row.trained_seconds.into()),
             Self::Failures => Some(row.failures.into()),
             Self::Confirms => row.confirms.map(|trial| trial.0.into()),
+            Self::Feasible => row.feasible.map(Value::from),
             Self::Parameter(name) => row.parameters.get(name).cloned(),
             Self::Metric(name) => row.metrics.get(name).map(|&metric| metric.into()),
         }
@@ -222,6 +229,17 @@ impl Column {
             Self::TrainedSeconds => format!("{:.1}", row.trained_seconds),
             Self::Failures => row.failures.to_string(),
             Self::Confirms => row.confirms.map_or(String::new(), |trial| trial.to_string()),
+            Self::Feasible => row.feasible.map_or_else(none, |feasible| {
+                let unknown = row.breaks.iter().all(|broken| broken.value.is_none());
+                let word = if feasible {
+                    "yes"
+                } else if unknown {
+                    "unknown"
+                } else {
+                    "no"
+                };
+                word.to_owned()
+            }),
             Self::Parameter(name) => {
                 let parameter = spec.space.parameters.iter().find(|parameter| parameter.name == *name);
                 let value = parameter.zip(row.parameters.get(name));
@@ -235,7 +253,7 @@ impl Column {
     pub(super) fn untrained(&self, spec: &StudySpec, model: Option<&str>, measured: &Measurement) -> String {
         let none = || "-".to_owned();
         match self {
-            Self::Trial | Self::Confirms | Self::TrainedSeconds | Self::Failures => String::new(),
+            Self::Trial | Self::Confirms | Self::TrainedSeconds | Self::Failures | Self::Feasible => String::new(),
             Self::State => "untrained".into(),
             Self::Resource => "0".into(),
             Self::Objective => spec.objective.measured(measured).map_or_else(none, metric),

@@ -150,6 +150,7 @@ fn separated(first: &str, other: &str, apart: &Apart) -> String {
                  {probability:.2}{verdict}\n"
             )
         }
+        (None, _) if apart.by == 0.0 => format!("  the best values of {first} and {other} are equal\n"),
         (None, _) => format!(
             "  {better} is better than {worse} by {by}; whether by more than chance is not known: that takes at least two runs of each with \
              fresh seeds (`[confirmation]`)\n"
@@ -264,10 +265,7 @@ impl ComparedTrials<'_> {
         let reports: Vec<Value> = reports
             .map(|resource| json!({"resource": resource, "values": self.values(resource)}))
             .collect();
-        let rows = self
-            .trials
-            .iter()
-            .map(|trial| TrialSummary::new(trial, &self.spec.objective));
+        let rows = self.trials.iter().map(|trial| TrialSummary::new(trial, self.spec));
         json!({
             "study": self.spec.name,
             "objective": self.spec.objective,

@@ -36,7 +36,11 @@ pub(super) fn confirmed(overview: &Overview, width: Option<usize>) -> String {
     };
     for one in &confirmation.configurations {
         let mut lost = Vec::new();
-        for (count, what) in [(one.diverged, "diverged"), (one.failed, "failed")] {
+        for (count, what) in [
+            (one.diverged, "diverged"),
+            (one.failed, "failed"),
+            (one.infeasible, "infeasible"),
+        ] {
             if count > 0 {
                 lost.push(format!("{count} {what}"));
             }
@@ -117,6 +121,7 @@ mod tests {
 
     fn one(trial: u64, values: Vec<f64>, mean: Option<f64>, diverged: usize) -> Confirmed {
         Confirmed {
+            infeasible: 0,
             trial: TrialId(trial),
             search_value: Some(0.2),
             runs: vec![],

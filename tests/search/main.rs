@@ -25,6 +25,7 @@ mod objective;
 mod origin;
 mod python;
 mod report;
+mod require;
 mod script;
 mod simulate;
 mod slurm;

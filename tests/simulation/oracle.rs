@@ -1,5 +1,6 @@
 //! Says by the definitions of the policies who may go on, from the records alone and without the code that decides.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hpo::ids::TrialId;
@@ -8,8 +9,11 @@ use hpo::study::{
     TrialState,
 };
 
-/// A loss at a rung, and the mean of all losses up to there; none if the trial was lost on the way.
-type Stand = Option<(f64, f64)>;
+/// By how much what is required is broken, and the loss.
+type Place = (f64, f64);
+
+/// The place of a trial at a rung, and the mean of all losses up to there; none if the trial was lost on the way.
+type Stand = Option<(Place, f64)>;
 
 #[derive(Debug, Default)]
 pub struct Oracle {
@@ -132,8 +136,14 @@ impl Oracle {
                 percentile,
                 startup_trials,
             }) => {
-                let means: Vec<f64> = others.iter().flatten().map(|(_, mean)| *mean).collect();
-                let best = self.stands(bracket, resource)[&trial].unwrap().0;
+                let broken = |violation: f64| violation > 0.0 && violation.is_finite();
+                let counted = |violation: f64, loss: f64| if broken(violation) { f64::INFINITY } else { loss };
+                let others = others.iter().flatten();
+                let means: Vec<f64> = others
+                    .map(|((violation, _), mean)| counted(*violation, *mean))
+                    .collect();
+                let (violation, best) = self.stands(bracket, resource)[&trial].unwrap().0;
+                let best = counted(violation, best);
                 means.len() as u64 >= startup_trials.max(1) && best > at_percent(means, percentile as f64)
             }
             _ => {
@@ -158,13 +168,15 @@ impl Oracle {
         let Some(&rung) = bracket.rungs.iter().find(|&&rung| which(rung)) else {
             return;
         };
-        let losses: Vec<f64> = state
+        let reports = state
             .reports
             .range(..=rung)
-            .filter_map(|(_, report)| report.loss)
-            .collect();
-        let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
-        let stand = (!lost).then(|| (best, losses.iter().sum::<f64>() / losses.len() as f64));
+            .filter_map(|(at, report)| Some((*at, report.loss?)));
+        let violation = |at: u64| study.spec().violation(|name| state.value_up_to(at, name));
+        let places: Vec<Place> = reports.map(|(at, loss)| (violation(at), loss)).collect();
+        let best = places.iter().copied().min_by(order);
+        let mean = places.iter().map(|(_, loss)| loss).sum::<f64>() / places.len() as f64;
+        let stand = best.filter(|_| !lost).map(|best| (best, mean));
         bracket.stands.entry(rung).or_default().entry(trial).or_insert(stand);
     }
 
@@ -241,7 +253,10 @@ impl Oracle {
                 places = (places / policy.eta()).max(1);
                 let came = trials().filter(|trial| furthest(trial) >= *rung);
                 let ranked = came
-                    .map(|trial| (trial.best_up_to(*rung).unwrap().1, trial.id))
+                    .map(|trial| {
+                        let score = trial.scored_up_to(*rung).unwrap().1;
+                        ((score.violation, score.cost), trial.id)
+                    })
                     .collect();
                 let went_on = trials().filter(|trial| {
                     furthest(trial) >= *rung && !matches!(trial.state, TrialState::Pruned { rung: at } if at == *rung)
@@ -267,8 +282,13 @@ fn furthest(trial: &Trial) -> u64 {
     }
 }
 
-fn best_of(mut ranked: Vec<(f64, TrialId)>, count: usize) -> BTreeSet<TrialId> {
-    ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+/// What is required comes first, and then the loss.
+fn order(one: &Place, other: &Place) -> Ordering {
+    one.0.total_cmp(&other.0).then(one.1.total_cmp(&other.1))
+}
+
+fn best_of(mut ranked: Vec<(Place, TrialId)>, count: usize) -> BTreeSet<TrialId> {
+    ranked.sort_by(|a, b| order(&a.0, &b.0).then(a.1.cmp(&b.1)));
     ranked.iter().take(count).map(|(_, trial)| *trial).collect()
 }
 
@@ -289,5 +309,9 @@ fn at_percent(mut numbers: Vec<f64>, percent: f64) -> f64 {
     let place = percent / 100.0 * (numbers.len() - 1) as f64;
     let (below, share) = (place.floor() as usize, place.fract());
     let above = (below + 1).min(numbers.len() - 1);
-    numbers[below] * (1.0 - share) + numbers[above] * share
+    match numbers[above].is_infinite() && share > 0.0 {
+        true => f64::INFINITY,
+        false if share > 0.0 => numbers[below] * (1.0 - share) + numbers[above] * share,
+        false => numbers[below],
+    }
 }

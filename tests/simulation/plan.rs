@@ -4,8 +4,8 @@ use hpo::ids::Timestamp;
 use hpo::space::{Distribution, Parameter, SearchSpace};
 use hpo::study::{
     Asha, AshaVariant, AsyncHyperband, ConfirmationSpec, Direction, Earlier, EarlierResult, Fact, GaussianProcess,
-    Hyperband, Limits, MedianStopping, Objective, PolicyKind, PolicySpec, SamplerSpec, StopSpec, StudySpec,
-    SuccessiveHalving, Tpe, Trainer,
+    Hyperband, Limits, MedianStopping, Objective, PolicyKind, PolicySpec, Requirement, SamplerSpec, StopSpec,
+    StudySpec, SuccessiveHalving, Tpe, Trainer,
 };
 use hpo_protocol::Unit;
 use rand::{RngExt, SeedableRng};
@@ -53,6 +53,17 @@ fn objective(rng: &mut ChaCha8Rng) -> Objective {
     }
 }
 
+/// What good trials break, and bad ones fulfil; or a bound on what no trial reports; mostly nothing.
+fn require(rng: &mut ChaCha8Rng) -> Vec<Requirement> {
+    let text = match rng.random_range(0..8) {
+        0 => "loss >= 0.9",
+        1 => "score < -0.7",
+        2 => "absent <= 1",
+        _ => return Vec::new(),
+    };
+    vec![text.to_owned().try_into().unwrap()]
+}
+
 impl Plan {
     pub fn new(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -66,6 +77,7 @@ impl Plan {
             trials: rng.random_range(2..=12),
             retries: rng.random_range(0..=3),
             objective: objective(rng),
+            require: Vec::new(),
             keep_checkpoints: if chance(rng, 0.3) { rng.random_range(2..=4) } else { 1 },
             policy: PolicySpec {
                 kind: kind(rng),
@@ -129,7 +141,10 @@ impl Plan {
             } else {
                 Vec::new()
             },
-            spec,
+            spec: StudySpec {
+                require: require(rng),
+                ..spec
+            },
         }
     }
 

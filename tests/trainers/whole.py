@@ -5,6 +5,7 @@ HPO_TEST_FAULTS  `trial:attempt:fault`, several with commas between; the faults 
 HPO_TEST_ORDERS  a file to which every order is appended as it came
 
 Its setting `bytes` is the size of a checkpoint [default: 20], and with `far`, which is that of the untrained model, there is a metric of that name.
+With `ms` there is one of that name too: so many times `x`, in the report of the first epoch only.
 With `models`, a list of base models, `far` of each untrained one is higher by 1 than that of the one before.
 """
 import json, os, select, sys
@@ -65,6 +66,8 @@ def train(order):
         metrics = {"accuracy": 1 - loss / 2}
         if "far" in settings:
             metrics["far"] = abs(order["parameters"]["x"] - 0.3) - 1.0 / epoch
+        if "ms" in settings and epoch == 1:
+            metrics["ms"] = settings["ms"] * order["parameters"]["x"]
         say(type="report", resource=epoch, loss=loss, metrics=metrics, checkpoint=checkpoint, **segment)
     say(type="done", **segment)
 

@@ -56,6 +56,7 @@ impl Made {
                 .iter()
                 .filter_map(|(name, of)| Some(((*name).to_owned(), *of.get(i)?)));
             let report = Report {
+                violation: 0.0,
                 cost: Some(loss).filter(|loss| loss.is_finite()),
                 at: Timestamp(0),
                 loss: Some(loss).filter(|loss| loss.is_finite()),

@@ -4,7 +4,7 @@ use hpo_protocol::Values;
 
 use super::{Decided, Drawing, Explanation, First, Happened, Opening, Outcome, Step};
 use crate::ids::{Timestamp, TrialId};
-use crate::study::{Fact, Misfit, Objective, Reason, Record, Reported, Rule, Study, TrialState, TrialStatus};
+use crate::study::{Fact, Misfit, Objective, Reason, Record, Reported, Rule, Score, Study, TrialState, TrialStatus};
 
 /// Follows the records of a study, and notes what they say of one trial.
 #[derive(Debug)]
@@ -235,11 +235,13 @@ impl Explainer {
     fn decided(&self, study: &Study, rung: u64, outcome: Outcome) -> Option<Decided> {
         let objective = &study.spec().objective;
         let standing = study.standing(self.id, rung, &self.by_hand)?;
-        let value = |(trial, cost)| (trial, objective.signed(cost));
+        let value = |(trial, score): (TrialId, Score)| (trial, objective.signed(score.cost));
+        let infeasible = standing.ranked.iter().filter(|(_, score)| !score.is_feasible());
         Some(Decided {
             rung,
             outcome,
             place: standing.place(self.id),
+            infeasible: infeasible.map(|(trial, _)| *trial).collect(),
             ranked: standing.ranked.into_iter().map(value).collect(),
             lost: standing.lost,
             rule: standing.rule.map(|rule| in_values(rule, objective)),
@@ -267,23 +269,27 @@ fn in_values(rule: Rule, objective: &Objective) -> Rule {
 
 /// The objective's value in a report; none if the trial has diverged.
 fn value_of(reported: &Reported, objective: &Objective) -> Option<f64> {
-    let value = match objective.is_loss() {
-        true => reported.loss,
-        false => reported.metrics.get(&objective.metric).copied(),
-    };
-    value.filter(|_| !reported.diverged)
+    reported.value(&objective.metric).filter(|_| !reported.diverged)
 }
 
 /// Why the next trial of a bracket has this configuration.
 fn drawing(study: &Study, bracket: usize, parameters: &Values) -> Drawing {
     match study.drawing(bracket) {
         Some(drawn) if drawn.parameters == *parameters => {
-            let reason = drawn.reason.in_values(&study.spec().objective);
+            let feasible = study.feasible_for(bracket);
+            let reason = match feasible {
+                Some(0) => drawn.reason,
+                Some(_) | None => drawn.reason.in_values(&study.spec().objective),
+            };
             let mut origin = None;
             if let Reason::First { place } = reason {
                 origin = first(study, place, parameters);
             }
-            Drawing::Drawn { reason, first: origin }
+            Drawing::Drawn {
+                reason,
+                feasible,
+                first: origin,
+            }
         }
         drawn => Drawing::Otherwise {
             would: drawn.map(|drawn| drawn.parameters),

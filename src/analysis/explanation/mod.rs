@@ -36,6 +36,10 @@ pub enum Drawing {
     Drawn {
         /// Why it was drawn.
         reason: Reason,
+        /// How many of the trials that the sampler knew fulfil all that is required; none if nothing is. If no trial did, its numbers are
+        /// not values of the objective, but say how much of what is required is broken.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        feasible: Option<u64>,
         /// Where it comes from, if it is one of those to be tried first.
         #[serde(skip_serializing_if = "Option::is_none")]
         first: Option<First>,
@@ -181,6 +185,9 @@ pub struct Decided {
     pub place: Option<usize>,
     /// Those that had come, the best first, with the best value up to the rung.
     pub ranked: Vec<(TrialId, f64)>,
+    /// Those of them that break what the study requires, or are not known to fulfil it: they stand behind all others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub infeasible: Vec<TrialId>,
     /// Those that were lost on the way.
     pub lost: Vec<TrialId>,
     /// By what was decided; none at the last rung.

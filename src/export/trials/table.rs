@@ -85,6 +85,10 @@ fn of_trials(trials: Trials<'_>) -> Vec<Column> {
         Column::new("resource", integers(|row| Some(row.resource))),
         Column::new("resource_unit", texts(&|_| Some(unit.to_owned()))),
         Column::new("objective", floats(|row| row.objective)),
+        Column::new(
+            "feasible",
+            Cells::Bools(rows.iter().map(|(row, _)| row.feasible).collect()),
+        ),
         Column::new("loss", floats(|row| row.loss)),
         Column::new("best_at", integers(|row| row.best_at)),
         Column::new("seed", integers(|row| Some(row.seed))),

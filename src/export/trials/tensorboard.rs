@@ -229,6 +229,7 @@ mod tests {
         trial.parameters = [("x".to_owned(), 0.5.into())].into();
         trial.state = TrialState::Completed;
         let report = Report {
+            violation: 0.0,
             at: Timestamp(2500),
             cost: Some(0.25),
             loss: Some(0.25),

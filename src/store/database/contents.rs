@@ -1,10 +1,10 @@
 //! What the rows of a database must be: their checksums, and what orders them.
 
 use crate::ids::TrialId;
-use crate::study::{Trial, TrialStatus};
+use crate::study::{Score, Trial, TrialStatus};
 
 /// How many bytes an entry takes.
-const LENGTH: usize = 13;
+const LENGTH: usize = 21;
 
 const CONFIRMS: u8 = 1;
 const COMPLETED: u8 = 2;
@@ -19,8 +19,8 @@ pub(super) struct Entry {
     pub confirms: bool,
     /// Whether it was completed.
     pub completed: bool,
-    /// Its lowest cost by the study's objective.
-    pub cost: Option<f64>,
+    /// Its lowest score by the study's objective and what it requires.
+    pub score: Option<Score>,
 }
 
 /// The checksum of a trial's row: of its number, and of what is kept under it.
@@ -35,13 +35,14 @@ impl Entry {
             checksum: checksum(trial.id, row),
             confirms: trial.confirms().is_some(),
             completed: trial.state.status() == TrialStatus::Completed,
-            cost: trial.best().map(|(_, cost)| cost),
+            score: trial.score(),
         }
     }
 
-    /// In the order of [`Database::best`](super::Database::best), if it has a cost and is one of the search's.
-    pub fn rank(&self) -> Option<(bool, f64)> {
-        self.cost.filter(|_| !self.confirms).map(|cost| (!self.completed, cost))
+    /// In the order of [`Database::best`](super::Database::best), if it has a score and is one of the search's.
+    pub fn rank(&self) -> Option<(bool, bool, Score)> {
+        let score = self.score.filter(|_| !self.confirms);
+        score.map(|score| (!score.is_feasible(), !self.completed, score))
     }
 }
 
@@ -52,12 +53,14 @@ pub(super) fn encode(entries: &[Entry]) -> Vec<u8> {
         let flags = [
             (entry.confirms, CONFIRMS),
             (entry.completed, COMPLETED),
-            (entry.cost.is_some(), HAS_COST),
+            (entry.score.is_some(), HAS_COST),
         ];
         let flags = flags.iter().map(|&(set, flag)| u8::from(set) * flag).sum();
         bytes.extend(entry.checksum.to_le_bytes());
         bytes.push(flags);
-        bytes.extend(entry.cost.unwrap_or(0.0).to_le_bytes());
+        let Score { violation, cost } = entry.score.unwrap_or(Score::from(0.0));
+        bytes.extend(cost.to_le_bytes());
+        bytes.extend(violation.to_le_bytes());
     }
     bytes
 }
@@ -67,13 +70,19 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Entry>> {
     let (entries, []) = bytes.as_chunks::<LENGTH>() else {
         return None;
     };
-    let entries = entries.iter().map(|&[a, b, c, d, flags, ref cost @ ..]| Entry {
-        checksum: u32::from_le_bytes([a, b, c, d]),
-        confirms: flags & CONFIRMS != 0,
-        completed: flags & COMPLETED != 0,
-        cost: (flags & HAS_COST != 0).then(|| f64::from_le_bytes(*cost)),
+    let entries = entries.iter().map(|&[a, b, c, d, flags, ref numbers @ ..]| {
+        let ([cost, violation], []) = numbers.as_chunks() else {
+            return None;
+        };
+        let [cost, violation] = [cost, violation].map(|bytes| f64::from_le_bytes(*bytes));
+        Some(Entry {
+            checksum: u32::from_le_bytes([a, b, c, d]),
+            confirms: flags & CONFIRMS != 0,
+            completed: flags & COMPLETED != 0,
+            score: (flags & HAS_COST != 0).then_some(Score { violation, cost }),
+        })
     });
-    Some(entries.collect())
+    entries.collect()
 }
 
 #[cfg(test)]
@@ -88,7 +97,10 @@ mod tests {
                 checksum: u32::MAX - number,
                 confirms: number & 1 != 0,
                 completed: number & 4 != 0,
-                cost,
+                score: cost.map(|cost| Score {
+                    violation: if number & 2 == 0 { 0.0 } else { f64::INFINITY },
+                    cost,
+                }),
             });
         }
         let bytes = encode(&entries);

@@ -21,7 +21,7 @@ use super::engine::{self, guarded};
 use super::error::DatabaseError;
 use crate::analysis::Overview;
 use crate::ids::TrialId;
-use crate::study::{Trial, TrialSummary};
+use crate::study::{Score, Trial, TrialSummary};
 use contents::Entry;
 use stamp::{Stamp, read_text};
 pub(super) use update::{bring_up, compare};
@@ -100,11 +100,11 @@ impl Database {
     /// # Errors
     /// If sled can't read, or a row is damaged.
     pub(super) fn summaries(&self, ids: impl IntoIterator<Item = TrialId>) -> Result<Vec<TrialSummary>, DatabaseError> {
-        let objective = &self.overview.spec.objective;
+        let spec = &self.overview.spec;
         let row = |id| {
             Ok(TrialSummary::new(
                 &self.trial(id)?.ok_or(DatabaseError::Disagrees)?,
-                objective,
+                spec,
             ))
         };
         ids.into_iter().map(row).collect()
@@ -112,19 +112,20 @@ impl Database {
 
     /// The lowest cost of each trial, by number.
     pub(super) fn costs(&self) -> impl Iterator<Item = (TrialId, Option<f64>)> {
-        (0..).map(TrialId).zip(self.contents.iter().map(|entry| entry.cost))
+        let cost = |entry: &Entry| entry.score.map(|score| score.cost);
+        (0..).map(TrialId).zip(self.contents.iter().map(cost))
     }
 
-    /// The best `count` trials of the search: the completed ones by cost, then the others by cost.
+    /// The best `count` trials of the search: those that fulfil what is required first; of these the completed ones by score, then the
+    /// others by score.
     ///
     /// # Errors
     /// If sled can't read, or a row is damaged.
     pub fn best(&self, count: usize) -> Result<Vec<TrialSummary>, DatabaseError> {
         let ranked = (0..).map(TrialId).zip(&self.contents);
         let ranked = ranked.filter_map(|(id, entry)| Some((entry.rank()?, id)));
-        let mut ranked: Vec<((bool, f64), TrialId)> = ranked.collect();
-        // Adding zero makes -0.0 and 0.0 a tie.
-        ranked.sort_by(|((a, x), _), ((b, y), _)| a.cmp(b).then((x + 0.0).total_cmp(&(y + 0.0))));
+        let mut ranked: Vec<((bool, bool, Score), TrialId)> = ranked.collect();
+        ranked.sort_unstable();
         ranked.truncate(count);
         self.summaries(ranked.into_iter().map(|(_, id)| id))
     }

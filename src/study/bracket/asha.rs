@@ -69,9 +69,9 @@ impl Rung {
     fn insert(&mut self, eta: usize, entry: Entry<'_>) {
         self.count += 1;
         let room = self.count / eta;
-        if let Some(cost) = entry.best {
+        if let Some(score) = entry.best {
             self.rest.insert(Rank {
-                cost,
+                score,
                 trial: entry.trial,
             });
         }
@@ -164,14 +164,17 @@ impl Asha {
             && let Some(below) = k.checked_sub(1).filter(|_| k == progress.last())
         {
             let above: Vec<TrialId> = self.rungs[k].ranked().map(|rank| rank.trial).collect();
-            let below: Vec<_> = self.rungs[below].ranked().map(|rank| (rank.trial, rank.cost)).collect();
+            let below: Vec<_> = self.rungs[below]
+                .ranked()
+                .map(|rank| (rank.trial, rank.score))
+                .collect();
             progress.observe(&entry, &above, &below);
         }
-        let Some(cost) = entry.best else {
+        let Some(score) = entry.best else {
             return Vec::new();
         };
         let rank = Rank {
-            cost,
+            score,
             trial: entry.trial,
         };
         let rung = &self.rungs[k];

@@ -105,8 +105,8 @@ impl Halving {
         rung.missing = rung.missing.saturating_sub(1);
         rung.came += 1;
         let mut decided = Vec::new();
-        if let Some(cost) = entry.best {
-            rung.next.insert(Rank { cost, trial });
+        if let Some(score) = entry.best {
+            rung.next.insert(Rank { score, trial });
             if last {
                 decided.push((trial, Decision::Complete));
             } else if rung.promoted + rung.next.len() > rung.promote
@@ -186,6 +186,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::study::score::Score;
     use proptest::prelude::*;
 
     /// What becomes of the others when a trial comes.
@@ -195,7 +196,7 @@ mod tests {
             resource,
             Entry {
                 trial,
-                best,
+                best: best.map(Score::from),
                 curve: &curve,
             },
         )

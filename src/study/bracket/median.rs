@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use super::rung::{Decision, Entry, Rule};
 use crate::ids::TrialId;
+use crate::study::score::Score;
 use crate::study::trial::Report;
 
 /// Compares a trial with all others that have come as far, at every report.
 ///
 /// A trial is stopped if its lowest cost is above the percentile (50: the median) of the mean costs that the others had up
-/// to the same resource.
+/// to the same resource. One that breaks what the study requires counts as worse than any that does not, and as equal to the others that
+/// do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Median {
     percentile: f64,
@@ -52,8 +54,9 @@ impl Median {
         let (Some(means), Some(best)) = (self.means.get_mut(&resource), entry.best) else {
             return Vec::new();
         };
-        let worse = means.len() >= self.startup_trials && best > percentile(means, self.percentile);
-        let mean = mean_up_to(resource, entry.curve);
+        let lowest = counted(best, best.cost);
+        let worse = means.len() >= self.startup_trials && lowest > percentile(means, self.percentile);
+        let mean = mean_up_to(resource, entry.curve, best);
         let place = means.partition_point(|other| *other < mean);
         means.insert(place, mean);
         match (last == Some(resource), worse) {
@@ -64,19 +67,28 @@ impl Median {
     }
 }
 
-/// The mean of a curve's costs up to a resource.
-pub(in crate::study) fn mean_up_to(resource: u64, curve: &BTreeMap<u64, Report>) -> f64 {
-    let costs = curve.range(..=resource).filter_map(|(_, report)| report.cost);
-    let (sum, count) = costs.fold((0.0, 0.0), |(sum, count), cost| (sum + cost, count + 1.0));
-    sum / count
+/// A cost of a trial with this lowest score as it is compared: infinite if the trial breaks what is required.
+fn counted(best: Score, cost: f64) -> f64 {
+    if best.is_broken() { f64::INFINITY } else { cost }
 }
 
-/// The percentile of ascending numbers, of which there is at least one; between two of them in proportion.
+/// The mean of a curve's costs up to a resource, as it is compared; `best` is the lowest score there.
+pub(in crate::study) fn mean_up_to(resource: u64, curve: &BTreeMap<u64, Report>, best: Score) -> f64 {
+    let costs = curve.range(..=resource).filter_map(|(_, report)| report.cost);
+    let (sum, count) = costs.fold((0.0, 0.0), |(sum, count), cost| (sum + cost, count + 1.0));
+    counted(best, sum / count)
+}
+
+/// The percentile of ascending numbers, of which there is at least one; between two of them in proportion. The last ones may be
+/// infinite.
 fn percentile(ascending: &[f64], percent: f64) -> f64 {
     let place = percent / 100.0 * (ascending.len() - 1) as f64;
     let (below, share) = (place.floor() as usize, place.fract());
     let above = (below + 1).min(ascending.len() - 1);
-    ascending[below] * (1.0 - share) + ascending[above] * share
+    match share {
+        0.0 => ascending[below],
+        share => ascending[below] * (1.0 - share) + ascending[above] * share,
+    }
 }
 
 #[cfg(test)]
@@ -91,13 +103,18 @@ mod tests {
         let report = |&cost: &f64| Report {
             at: Timestamp(0),
             cost: Some(cost),
+            violation: 0.0,
             loss: None,
             metrics: Default::default(),
             checkpoint: None,
         };
         let curve: BTreeMap<u64, Report> = (1..).zip(costs.iter().map(report)).collect();
         (1..=costs.len() as u64).find(|&resource| {
-            let best = costs[..resource as usize].iter().copied().reduce(f64::min);
+            let best = costs[..resource as usize]
+                .iter()
+                .copied()
+                .reduce(f64::min)
+                .map(Score::from);
             let curve = &curve;
             let decided = median.enter(resource, Entry { trial, best, curve });
             decided.contains(&(trial, Decision::Prune))
@@ -176,9 +193,9 @@ mod tests {
                     (_, true) => vec![(TrialId(trial as u64), Decision::Prune)],
                     _ => vec![],
                 };
-                let report = |&cost: &f64| Report { at: Timestamp(0), cost: Some(cost), loss: None, metrics: Default::default(), checkpoint: None };
+                let report = |&cost: &f64| Report { at: Timestamp(0), cost: Some(cost), violation: 0.0, loss: None, metrics: Default::default(), checkpoint: None };
                 let curve: BTreeMap<u64, Report> = (1..).zip(curves[trial].iter().map(report)).collect();
-                let best = curves[trial][..resource].iter().copied().reduce(f64::min);
+                let best = curves[trial][..resource].iter().copied().reduce(f64::min).map(Score::from);
                 let decided = median.enter(resource as u64, Entry { trial: TrialId(trial as u64), best, curve: &curve });
                 prop_assert_eq!(&decided, &expected);
                 came[trial] = resource;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::ids::TrialId;
-use crate::study::trial::Report;
+use crate::study::score::Score;
+use crate::study::trial::{Report, Trial};
 
 /// A decision at a rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub enum Decision {
 pub struct Entry<'a> {
     /// The trial.
     pub trial: TrialId,
-    /// Its lowest cost up to the rung, finite; none if it has diverged or failed on the way.
-    pub best: Option<f64>,
+    /// Its lowest score up to the rung; none if it has diverged or failed on the way.
+    pub best: Option<Score>,
     /// All of its validations.
     pub curve: &'a BTreeMap<u64, Report>,
 }
@@ -78,26 +79,17 @@ pub struct Promotion {
     pub to: u64,
 }
 
-/// Orders trials by cost, then by number.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Orders trials by score, then by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::study) struct Rank {
-    pub cost: f64,
+    pub score: Score,
     pub trial: TrialId,
 }
 
-impl Eq for Rank {}
-
-impl Ord for Rank {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        // Adding zero makes -0.0 and 0.0 a tie.
-        (self.cost + 0.0)
-            .total_cmp(&(other.cost + 0.0))
-            .then(self.trial.cmp(&other.trial))
-    }
-}
-
-impl PartialOrd for Rank {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
+impl Rank {
+    /// That of a trial by its best validation; none without one.
+    pub(in crate::study) fn of(trial: &Trial) -> Option<Self> {
+        let score = trial.score()?;
+        Some(Self { score, trial: trial.id })
     }
 }

@@ -86,13 +86,13 @@ impl Study {
         );
         let diverged = report.cost.is_none();
         // A trial whose checkpoint was lost comes by the same rungs again.
-        let (before, cost) = (trial.resource(), report.cost);
+        let (before, score) = (trial.resource(), report.score());
         let again = trial.reports.insert(resource, report).is_some();
         self.trained += trial.resource() - before;
         trial.stopped_at = None;
         trial.exhausted |= last;
         if trial.confirms().is_none() {
-            let rank = cost.map(|cost| Rank { cost, trial: id });
+            let rank = score.map(|score| Rank { score, trial: id });
             self.lowest = match again {
                 // Another value may have been in its place.
                 true => self.lowest_of_all(),
@@ -155,8 +155,8 @@ impl Study {
             open.unfinished = one_less(open.unfinished);
         }
         let completed = trial.state == TrialState::Completed;
-        if let Some((_, cost)) = trial.best().filter(|_| completed && trial.confirms().is_none()) {
-            self.completed.insert(Rank { cost, trial: id });
+        if completed && trial.confirms().is_none() {
+            self.completed.extend(Rank::of(trial));
         }
         if self.may_hold(id) {
             self.holders.insert(id);
@@ -172,8 +172,9 @@ impl Study {
         let Some(trial) = self.trial(id).filter(|trial| trial.best().is_some()) else {
             return false;
         };
-        let several = self.spec.keep_checkpoints > 1;
-        trial.state == TrialState::Completed || (several && matches!(trial.state, TrialState::Pruned { .. }))
+        // One that was stopped may fulfil what none does that was trained to the end.
+        let counts = self.spec.keep_checkpoints > 1 || (!self.spec.require.is_empty() && trial.is_feasible());
+        trial.state == TrialState::Completed || (counts && matches!(trial.state, TrialState::Pruned { .. }))
     }
 
     /// Forgets the checkpoints of trials that can't be the best any more: once confirmation has chosen one, all others; before
@@ -187,8 +188,7 @@ impl Study {
             let originals: BTreeSet<TrialId> = leaders.chain(self.confirmed.keys().copied()).collect();
             let mut lowest: BTreeMap<TrialId, Rank> = BTreeMap::new();
             for trial in self.holders.iter().filter_map(|&id| self.trial(id)) {
-                if let (Some((_, cost)), true) = (trial.best(), originals.contains(&trial.original())) {
-                    let rank = Rank { cost, trial: trial.id };
+                if let (Some(rank), true) = (Rank::of(trial), originals.contains(&trial.original())) {
                     let lowest = lowest.entry(trial.original()).or_insert(rank);
                     *lowest = rank.min(*lowest);
                 }
@@ -197,12 +197,12 @@ impl Study {
         }
         let ranked = self.holders.iter().filter_map(|&id| self.trial(id));
         let ranked = ranked.filter(|trial| trial.confirms().is_none()).filter_map(|trial| {
-            let (cost, trial_id) = (trial.best()?.1, trial.id);
-            Some((trial.state != TrialState::Completed, Rank { cost, trial: trial_id }))
+            let rank = Rank::of(trial)?;
+            Some((!rank.score.is_feasible(), trial.state != TrialState::Completed, rank))
         });
-        let mut ranked: Vec<(bool, Rank)> = ranked.collect();
+        let mut ranked: Vec<(bool, bool, Rank)> = ranked.collect();
         ranked.sort_unstable();
-        for (_, rank) in ranked {
+        for (.., rank) in ranked {
             if kept.len() as u64 >= self.spec.keep_checkpoints {
                 break;
             }
@@ -222,7 +222,7 @@ impl Study {
             trial.state,
             TrialState::Diverged { .. } | TrialState::Failed { .. } | TrialState::Pruned { .. }
         );
-        let best = trial.best_up_to(rung).filter(|_| !lost).map(|(_, cost)| cost);
+        let best = trial.scored_up_to(rung).filter(|_| !lost).map(|(_, score)| score);
         let entry = Entry {
             trial: id,
             best,

@@ -52,9 +52,11 @@ impl Study {
             ..
         } = reported;
         let cost = reported.cost(&self.spec.objective);
+        let violation = self.violation(reported);
         let report = Report {
             at: self.updated,
             cost,
+            violation,
             loss,
             metrics: self.names.share(&reported.metrics),
             checkpoint: reported.checkpoint.clone().map(Box::new),
@@ -81,6 +83,18 @@ impl Study {
         *at = resource;
         let to = *to;
         self.count(id, to, resource, report, last);
+    }
+
+    /// By how much what a trial has reported so far, this report included, breaks what the study requires.
+    fn violation(&self, reported: &Reported) -> f64 {
+        let trial = &self.trials[reported.trial.0 as usize];
+        let before = |name: &str| {
+            let mut ahead = trial.ahead.reports.range(..reported.resource).rev();
+            let ahead = ahead.find_map(|(_, report)| report.value(name));
+            ahead.or_else(|| trial.value_up_to(reported.resource.saturating_sub(1), name))
+        };
+        self.spec
+            .violation(|name| reported.value(name).or_else(|| before(name)))
     }
 
     pub(super) fn segment_stopped(&mut self, id: TrialId, checkpoint: Option<&Checkpoint>) {

@@ -5,6 +5,7 @@ mod earlier;
 mod objective;
 mod recovery;
 mod refusal;
+mod require;
 mod scripts;
 mod stop;
 mod trouble;
@@ -37,6 +38,7 @@ pub(crate) fn with(kind: PolicyKind, trials: u64, max_resource: u64, reduction_f
         trials,
         retries: 2,
         objective: Default::default(),
+        require: Vec::new(),
         keep_checkpoints: 1,
         stop: Default::default(),
         sampler: SamplerSpec::default(),

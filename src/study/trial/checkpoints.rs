@@ -36,7 +36,7 @@ impl Trial {
             self.stopped_at = None;
             self.ahead = Ahead::default();
         }
-        let best = self.best().filter(|_| keep_best || !ended);
+        let best = self.scored_up_to(u64::MAX).filter(|_| keep_best || !ended);
         // It may be the best of all once it counts.
         let best_ahead = self.ahead.reports.lowest_up_to(u64::MAX);
         let best_ahead = best_ahead.filter(|ahead| best.is_none_or(|best| ahead.1 < best.1));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Checkpoint, Measures, Report};
+use super::{Checkpoint, Measures, Report, Score};
 use crate::ids::Timestamp;
 
 /// Reports by resource.
@@ -18,8 +18,8 @@ pub struct Reports {
     all: BTreeMap<u64, Report>,
     /// The resources of those that have a checkpoint, ascending. There are hardly ever more than three.
     with_checkpoint: Vec<u64>,
-    /// The resource and the cost of the one with the lowest cost, the earliest of equals.
-    lowest: Option<(u64, f64)>,
+    /// The resource and the score of the one with the lowest score, the earliest of equals.
+    lowest: Option<(u64, Score)>,
 }
 
 impl Deref for Reports {
@@ -51,17 +51,17 @@ impl IntoIterator for Reports {
     }
 }
 
-/// The resource and the cost of the lowest of those up to and including `resource`, the earliest of equals.
-fn lowest(reports: &BTreeMap<u64, Report>, resource: u64) -> Option<(u64, f64)> {
-    let costs = reports.range(..=resource);
-    let costs = costs.filter_map(|(&at, report)| Some((at, report.cost?)));
-    costs.reduce(|best, next| if next.1 < best.1 { next } else { best })
+/// The resource and the score of the lowest of those up to and including `resource`, the earliest of equals.
+fn lowest(reports: &BTreeMap<u64, Report>, resource: u64) -> Option<(u64, Score)> {
+    let scores = reports.range(..=resource);
+    let scores = scores.filter_map(|(&at, report)| Some((at, report.score()?)));
+    scores.reduce(|best, next| if next.1 < best.1 { next } else { best })
 }
 
 impl Reports {
     /// Adds a report, and returns the one that it replaces.
     pub(in crate::study) fn insert(&mut self, resource: u64, report: Report) -> Option<Report> {
-        let (cost, holds) = (report.cost, report.checkpoint.is_some());
+        let (score, holds) = (report.score(), report.checkpoint.is_some());
         let replaced = self.all.insert(resource, report);
         match (self.with_checkpoint.binary_search(&resource), holds) {
             (Err(place), true) => self.with_checkpoint.insert(place, resource),
@@ -70,12 +70,10 @@ impl Reports {
         }
         if replaced.is_some() {
             self.lowest = lowest(&self.all, u64::MAX);
-        } else if let Some(cost) = cost
-            && self
-                .lowest
-                .is_none_or(|(at, least)| cost < least || (cost == least && resource < at))
+        } else if let Some(score) = score
+            && self.lowest.is_none_or(|(at, least)| (score, resource) < (least, at))
         {
-            self.lowest = Some((resource, cost));
+            self.lowest = Some((resource, score));
         }
         replaced
     }
@@ -102,8 +100,8 @@ impl Reports {
         with.filter_map(|resource| Some((*resource, self.all.get(resource)?.checkpoint.as_deref()?)))
     }
 
-    /// The resource and the cost of the lowest up to and including `resource`, the earliest of equals.
-    pub(super) fn lowest_up_to(&self, resource: u64) -> Option<(u64, f64)> {
+    /// The resource and the score of the lowest up to and including `resource`, the earliest of equals.
+    pub(super) fn lowest_up_to(&self, resource: u64) -> Option<(u64, Score)> {
         match self.lowest {
             Some((at, _)) if at > resource => lowest(&self.all, resource),
             lowest => lowest,
@@ -117,7 +115,8 @@ struct Out<'a> {
     rows: Vec<RowOut<'a>>,
 }
 
-/// Resource, time, cost, loss, place of the metrics' names, values of the metrics, checkpoint.
+/// Resource, time, cost, loss, place of the metrics' names, values of the metrics, checkpoint, violation: null if it is infinite, which
+/// JSON does not have.
 type RowOut<'a> = (
     u64,
     Timestamp,
@@ -126,6 +125,7 @@ type RowOut<'a> = (
     usize,
     &'a [f64],
     Option<&'a Checkpoint>,
+    Option<f64>,
 );
 
 #[derive(Deserialize)]
@@ -142,6 +142,7 @@ type RowIn = (
     usize,
     Box<[f64]>,
     Option<Box<Checkpoint>>,
+    Option<f64>,
 );
 
 impl Serialize for Reports {
@@ -155,7 +156,17 @@ impl Serialize for Reports {
                 names.len() - 1
             });
             let checkpoint = report.checkpoint.as_deref();
-            (resource, report.at, report.cost, report.loss, place, values, checkpoint)
+            let violation = Some(report.violation).filter(|violation| violation.is_finite());
+            (
+                resource,
+                report.at,
+                report.cost,
+                report.loss,
+                place,
+                values,
+                checkpoint,
+                violation,
+            )
         });
         let rows = rows.collect();
         Out { names, rows }.serialize(serializer)
@@ -166,13 +177,14 @@ impl<'de> Deserialize<'de> for Reports {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let In { names, rows } = In::deserialize(deserializer)?;
         let names: Vec<Arc<Box<[String]>>> = names.into_iter().map(Arc::new).collect();
-        let report = |(resource, at, cost, loss, place, values, checkpoint): RowIn| {
+        let report = |(resource, at, cost, loss, place, values, checkpoint, violation): RowIn| {
             let names = names.get(place).filter(|names| names.len() == values.len());
             let names = names.ok_or_else(|| D::Error::custom("a report has other metrics than it says"))?;
             let metrics = Measures::from_parts(names.clone(), values);
             let report = Report {
                 at,
                 cost,
+                violation: violation.unwrap_or(f64::INFINITY),
                 loss,
                 metrics,
                 checkpoint,
@@ -216,6 +228,7 @@ mod tests {
             let report = Report {
                 at: Timestamp(resource),
                 cost: loss.map(|loss| -loss),
+                violation: [0.0, 0.25, f64::INFINITY][resource as usize - 1],
                 loss,
                 metrics: metrics(pairs),
                 checkpoint: loss.map(|_| Box::new(checkpoint.clone())),
@@ -236,6 +249,7 @@ mod tests {
         let report = |cost: Option<f64>, file: Option<&str>| Report {
             at: Timestamp(0),
             cost,
+            violation: 0.0,
             loss: cost,
             metrics: Default::default(),
             checkpoint: file.map(|file| {
@@ -258,10 +272,13 @@ mod tests {
             (2, Some(4.0), Some("e"), Some((3, 2.0))),
         ] {
             reports.insert(resource, report(cost, file));
-            assert_eq!(reports.lowest_up_to(u64::MAX), lowest);
+            assert_eq!(
+                reports.lowest_up_to(u64::MAX),
+                lowest.map(|(at, cost)| (at, cost.into()))
+            );
             assert_eq!(reports, reports.all.clone().into_iter().collect());
         }
-        assert_eq!(reports.lowest_up_to(2), Some((2, 4.0)));
+        assert_eq!(reports.lowest_up_to(2), Some((2, 4.0.into())));
         let kept = |reports: &Reports| -> Vec<(u64, String)> {
             let kept = reports.checkpoints();
             kept.map(|(resource, checkpoint)| (resource, checkpoint.file.clone()))
@@ -277,7 +294,8 @@ mod tests {
     fn values_without_names_are_refused() {
         let trial = Trial::new(TrialId(0), Role::Search { bracket: 0 }, Default::default(), 1, 1);
         let mut value = serde_json::to_value(&trial).unwrap();
-        value["reports"] = serde_json::json!({ "names": [["a"]], "rows": [[1, 1, 0.5, 0.5, 0, [1.0, 2.0], null]] });
+        value["reports"] =
+            serde_json::json!({ "names": [["a"]], "rows": [[1, 1, 0.5, 0.5, 0, [1.0, 2.0], null, 0.0]] });
         assert!(serde_json::from_value::<Trial>(value.clone()).is_err());
         value["reports"]["rows"][0][5] = serde_json::json!([1.0]);
         assert!(serde_json::from_value::<Trial>(value).is_ok());

@@ -103,6 +103,56 @@ fn all_mistakes_of_a_table_are_reported() {
 }
 
 #[test]
+fn what_cannot_be_required_is_reported_where_it_stands() {
+    let text = GOOD.replace(
+        "trials = 27",
+        "trials = 27\nrequire = [\"ndgc@10 >= 0.5\", \"docs.ndcg@10 > 0.5\", \"loss < 2\", \"loss > 2\", \"mean_cosine <\", \"train_loss <= 1\", 3]",
+    );
+    let errors = parse_at(&text).unwrap_err().0.into_iter();
+    let reported: Vec<_> = errors
+        .map(|error| (error.line_column().unwrap().1, error.message, error.help.unwrap()))
+        .collect();
+    let expected = [
+        (
+            13,
+            "the embedding trainer reports no `ndgc@10`",
+            "did you mean `ndcg@10`?",
+        ),
+        (30, "`study.require[1]` is a metric of no evaluation", "add a table"),
+        (
+            64,
+            "no value fulfils both `loss < 2` and `loss > 2`",
+            "remove one of them",
+        ),
+        (89, "there is no number behind `<`", "such as `embed_ms <= 5`"),
+        (112, "`study.require[6]` must be a string", "quotes"),
+    ];
+    assert_eq!(reported.len(), expected.len(), "{reported:#?}");
+    for ((column, message, help), (at, says, fix)) in reported.iter().zip(expected) {
+        assert!(
+            *column == at && message.contains(says) && help.contains(fix),
+            "{column} {message} {help}"
+        );
+    }
+    let script = GOOD
+        .replace("trials = 27", "trials = 27\nrequire = \"embed_ms <= 5\"")
+        .replace(
+            "model = \"../.cache/model/m\"",
+            "command = [\"a\", \"{margin}\"]\nmetrics = { loss = 'loss (.*)', ms = 'ms (.*)' }",
+        );
+    let script: String = script
+        .lines()
+        .filter(|line| !line.starts_with("train =") && !line.starts_with("validation ="))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let error = parse_at(&script).unwrap_err().0.remove(0);
+    assert_eq!(
+        error.message,
+        "`metrics` under `[trial]` does not say where `embed_ms` is found"
+    );
+}
+
+#[test]
 fn all_mistakes_of_evaluations_are_reported() {
     let evaluations = "
 [evaluation.docs]

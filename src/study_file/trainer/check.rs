@@ -112,7 +112,7 @@ pub(super) fn check_data(file: &StudyFile, settings: &Settings) -> Result<Sets, 
     {
         return Err(no_validation_loss(file, loss, sets.report.kind).into());
     }
-    if let Some(problem) = no_objective(file, sets.report.kind) {
+    if let Some(problem) = not_measured(file, sets.report.kind) {
         return Err(problem.into());
     }
     let decides = effect::Data::of(&sets);
@@ -137,16 +137,22 @@ pub(super) fn check_data(file: &StudyFile, settings: &Settings) -> Result<Sets, 
     }
 }
 
-/// About an objective that is not measured on such data, if it is none.
-fn no_objective(file: &StudyFile, kind: Kind) -> Option<Diagnostic> {
-    let metric = &file.study.objective.metric;
-    let (_, kinds) = METRICS.iter().find(|(name, _)| name == metric)?;
-    if kinds.contains(&kind) {
-        return None;
-    }
+/// About an objective, or a metric that is required, that is not measured on such data.
+fn not_measured(file: &StudyFile, kind: Kind) -> Option<Diagnostic> {
+    let study = &file.study;
+    let required = (0..).zip(study.require.iter().map(|one| ("require", &one.metric)));
+    let named = [(0, ("objective", &study.objective.metric))]
+        .into_iter()
+        .chain(required);
+    let unmeasured = |metric: &String| {
+        METRICS
+            .iter()
+            .any(|(name, kinds)| name == metric && !kinds.contains(&kind))
+    };
+    let (element, (key, metric)) = named.into_iter().find(|(_, (_, metric))| unmeasured(metric))?;
     let measured = METRICS.iter().filter(|(_, kinds)| kinds.contains(&kind));
     let names: Vec<String> = measured.map(|(name, _)| format!("`{name}`")).collect();
-    let span = place_in(&file.text, &["study"], "objective", 0).unwrap_or_default();
+    let span = place_in(&file.text, &["study"], key, element).unwrap_or_default();
     let problem = Problem::new(
         span,
         format!("`{metric}` is not measured on {kind}"),

@@ -76,6 +76,12 @@ fn because(spec: &StudySpec, decided: &Decided, rule: &Rule, place: usize) -> St
             percentile,
             limit,
         } => match limit {
+            Some(limit) if limit.is_infinite() => {
+                format!(
+                    "more than {:.0} % of the {others} others up to there break what the study requires",
+                    100.0 - percentile
+                )
+            }
             Some(limit) => {
                 let verdict = match decided.outcome {
                     Outcome::Pruned => "worse than",
@@ -121,7 +127,12 @@ fn neighbours(spec: &StudySpec, trial: TrialId, decided: &Decided) -> String {
         } else {
             &format!("trial {other}")
         };
-        format!("{own} {}", metric(value))
+        let infeasible = if decided.infeasible.contains(&other) {
+            " (infeasible)"
+        } else {
+            ""
+        };
+        format!("{own} {}{infeasible}", metric(value))
     };
     if from > 0 {
         shown.push(show(0));

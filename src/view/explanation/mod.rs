@@ -64,7 +64,11 @@ fn drawn(study: &Study, trial: &Trial, explanation: &Explanation, version: &str)
             env!("CARGO_PKG_VERSION"),
             would.as_ref().map_or("none".to_owned(), row)
         ),
-        Drawing::Drawn { reason, first } => reason_in_words(study, trial, reason, first.as_ref()),
+        Drawing::Drawn {
+            reason,
+            feasible,
+            first,
+        } => reason_in_words(study, trial, reason, first.as_ref()) + &required(reason, *feasible),
     };
     format!("{own} (line {line})\n{}\n", why.trim_end())
 }
@@ -115,6 +119,32 @@ fn reason_in_words(study: &Study, trial: &Trial, reason: &Reason, first: Option<
     }
 }
 
+/// How trials that break what is required counted, if the sampler looked at results.
+fn required(reason: &Reason, feasible: Option<u64>) -> String {
+    let learned = match reason {
+        Reason::Incumbent { .. } | Reason::Expected(_) | Reason::Likely(_) => feasible,
+        Reason::First { .. }
+        | Reason::Enqueued
+        | Reason::Random
+        | Reason::Sobol
+        | Reason::Grid
+        | Reason::Unknowing { .. }
+        | Reason::Chance { .. }
+        | Reason::Exhausted
+        | Reason::Prior { .. } => None,
+    };
+    match learned {
+        None => String::new(),
+        Some(0) => "\n  no trial that it knew fulfilled what the study requires: where that is measured, its numbers are not values of the \
+                    objective, but say how much is broken, from 0 to 1\n"
+            .to_owned(),
+        Some(count) => format!(
+            "\n  {} that it knew fulfilled what the study requires; the others counted as worse than any of these\n",
+            counted(count, "trial")
+        ),
+    }
+}
+
 fn how(source: Source) -> &'static str {
     match source {
         Source::Random => "at random",
@@ -159,18 +189,18 @@ fn model(spec: &StudySpec, trial: &Trial, expected: &Expected) -> String {
     } = *expected;
     let (one, last) = (spec.policy.unit.one(), spec.policy.max_resource);
     let mut text = format!(
-        "proposed by the model of the sampler, a Gaussian process that knew {}: of {candidates} configurations it expected the greatest \
-         improvement of this one\n",
+        "proposed by the sampler's model, a Gaussian process that knew {}: of {candidates} candidates this one had the greatest expected \
+         improvement\n",
         counted(known, "trial")
     );
     if under_way > 0 {
         text += &format!(
-            "  what it expected of {} under way it took for granted\n",
+            "  it took for granted what it expected of {} under way\n",
             counted(under_way, "trial")
         );
     }
     text += &format!(
-        "  it expected {} at {one} {last}, one standard deviation better {}, worse {}; of those that it knew, at best {}\n",
+        "  it expected {} at {one} {last} (one standard deviation better: {}, worse: {}), and of the best configuration it knew {}\n",
         named(spec, value),
         metric(better),
         metric(worse),
@@ -320,7 +350,7 @@ fn happened(study: &Study, trial: &Trial, what: &Happened) -> String {
 
 fn over(state: TrialStatus) -> &'static str {
     match state {
-        TrialStatus::Completed => "completed: it has come to its end",
+        TrialStatus::Completed => "completed: it has reached the end of its training",
         TrialStatus::Diverged => "diverged: it ends here, and ranks last at its rung",
         TrialStatus::Failed => "failed for good: it ranks last at its rung",
         TrialStatus::Pruned => "stopped",

@@ -9,8 +9,9 @@ mod result;
 use self::document::{Block, Table};
 pub use self::environment::kind_of;
 use super::confirmation::confirmed;
+use super::effort::compute;
 use super::picture::{Kind, Picture, Scene};
-use super::report::{compute, findings, foretold, important, to_be_confirmed};
+use super::report::{findings, foretold, important, to_be_confirmed};
 use super::sheet::Sheet;
 use super::table::sheet;
 use crate::analysis::{Overview, Segments};
@@ -86,14 +87,10 @@ impl Page {
 
 /// The best trials of the search: those that were trained to the end first.
 fn trials(study: &Study) -> Vec<Block> {
-    let cost = |trial: &Trial| trial.best().map_or(f64::INFINITY, |best| best.1);
     let mut best: Vec<&Trial> = study.search_trials().filter(|trial| trial.best().is_some()).collect();
-    best.sort_by(|a, b| {
-        let rank = |trial: &Trial| trial.state.status() != TrialStatus::Completed;
-        rank(a)
-            .cmp(&rank(b))
-            .then(cost(a).total_cmp(&cost(b)))
-            .then(a.id.cmp(&b.id))
+    best.sort_by_key(|trial| {
+        let completed = trial.state.status() == TrialStatus::Completed;
+        (!trial.is_feasible(), !completed, trial.score(), trial.id)
     });
     let all = study.search_trials().count();
     let shown: Vec<TrialSummary> = best.iter().take(BEST).map(|trial| study.summary(trial)).collect();

@@ -8,13 +8,15 @@ use crate::analysis::Overview;
 use crate::study::{LOSS, Tested, Trial, TrialStatus};
 use crate::view::columns::minor;
 use crate::view::format::{duration, metric};
-use crate::view::report::{best_line, state};
+use crate::view::report::best_line;
+use crate::view::required::{nothing_fulfils, required};
+use crate::view::state::state;
 use crate::view::untrained::found_nothing;
 use crate::words::counted;
 
 /// The best configuration, what it comes to, and what there was without training.
 pub(super) fn decision(of: &Reported<'_>, overview: &Overview) -> Vec<Block> {
-    let nothing = found_nothing(overview);
+    let nothing = nothing_fulfils(overview) + &found_nothing(overview);
     let mut blocks: Vec<Block> = nothing.lines().map(|line| Block::Notice(capital(line))).collect();
     blocks.push(Block::Text(standing(of, overview)));
     blocks.push(Block::Heading("Result"));
@@ -25,6 +27,7 @@ pub(super) fn decision(of: &Reported<'_>, overview: &Overview) -> Vec<Block> {
         return blocks;
     };
     blocks.push(Block::Text(capital(best_line(overview, best).trim_end())));
+    blocks.extend(required(overview).lines().map(|line| Block::Text(capital(line))));
     let parameters = trial.parameters.iter();
     let parameters = parameters.map(|(name, value)| [name.clone(), exact(value)]);
     blocks.push(Table::pairs("The best configuration", parameters.collect()));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::rung::Entry;
 use crate::ids::TrialId;
+use crate::study::score::Score;
 
 /// The percentile of differences that pass for noise.
 const NOISE_PERCENTILE: usize = 90;
@@ -33,11 +34,11 @@ impl Progress {
     }
 
     /// A trial has come to the last rung: raises it if the trials there, given in the order of `above`, stand in another
-    /// order than at the rung below, whose costs are `below`, the best first.
-    pub fn observe(&mut self, entry: &Entry<'_>, above: &[TrialId], below: &[(TrialId, f64)]) {
+    /// order than at the rung below, whose scores are `below`, the best first.
+    pub fn observe(&mut self, entry: &Entry<'_>, above: &[TrialId], below: &[(TrialId, Score)]) {
         let costs = entry.curve.iter().filter_map(|(&at, report)| Some((at, report.cost?)));
         self.curves.insert(entry.trial, costs.collect());
-        let below: Vec<(TrialId, f64)> = below
+        let below: Vec<(TrialId, Score)> = below
             .iter()
             .copied()
             .filter(|(trial, _)| above.contains(trial))
@@ -75,12 +76,12 @@ impl Progress {
 }
 
 /// Whether each trial stands at a place of the ranking above that it could have below, where costs that differ by no more
-/// than `tolerance` may change places.
-fn is_stable(above: &[TrialId], below: &[(TrialId, f64)], tolerance: f64) -> bool {
-    let cost = |trial: TrialId| below.iter().find(|(other, _)| *other == trial).map(|(_, cost)| *cost);
+/// than `tolerance` may change places, if what is required is broken as much by both.
+fn is_stable(above: &[TrialId], below: &[(TrialId, Score)], tolerance: f64) -> bool {
+    let score = |trial: TrialId| below.iter().find(|(other, _)| *other == trial).map(|(_, score)| *score);
     above.iter().zip(below).all(|(&trial, &(_, there))| {
-        let own = cost(trial);
-        own.is_some_and(|own| (own - there).abs() <= tolerance)
+        let own = score(trial);
+        own.is_some_and(|own| own.violation == there.violation && (own.cost - there.cost).abs() <= tolerance)
     })
 }
 
@@ -94,6 +95,7 @@ mod tests {
         let report = |&cost: &f64| Report {
             at: Timestamp(0),
             cost: Some(cost),
+            violation: 0.0,
             loss: None,
             metrics: Default::default(),
             checkpoint: None,
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_ranking_is_stable_if_each_trial_could_have_its_place() {
-        let below = [(TrialId(0), 0.1), (TrialId(1), 0.2), (TrialId(2), 0.25)];
+        let below = [(0, 0.1), (1, 0.2), (2, 0.25)].map(|(trial, cost): (u64, f64)| (TrialId(trial), cost.into()));
         assert!(is_stable(&[0, 1, 2].map(TrialId), &below, 0.0));
         assert!(!is_stable(&[0, 2, 1].map(TrialId), &below, 0.04));
         assert!(is_stable(&[0, 2, 1].map(TrialId), &below, 0.06));
@@ -132,10 +134,10 @@ mod tests {
         let (one, other) = (curve(&[0.3, 0.2]), curve(&[0.4, 0.1]));
         let entry = |trial, curve| Entry {
             trial: TrialId(trial),
-            best: Some(0.1),
+            best: Some(0.1.into()),
             curve,
         };
-        let below = [(TrialId(0), 0.3), (TrialId(1), 0.4)];
+        let below = [(0, 0.3), (1, 0.4)].map(|(trial, cost): (u64, f64)| (TrialId(trial), cost.into()));
         progress.observe(&entry(0, &one), &[TrialId(0)], &below);
         assert_eq!(progress.last(), 1);
         progress.observe(&entry(1, &other), &[TrialId(1), TrialId(0)], &below);

@@ -4,13 +4,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ids::Timestamp;
+use crate::study::score::Score;
 use crate::study::trial::Report;
 
 fn enter(asha: &mut Asha, resource: u64, trial: TrialId, best: Option<f64>) -> Vec<(TrialId, Decision)> {
     let curve = BTreeMap::new();
     let entry = Entry {
         trial,
-        best,
+        best: best.map(Score::from),
         curve: &curve,
     };
     asha.enter(resource, entry)
@@ -162,9 +163,9 @@ proptest! {
                 .map(|cost| cost.map(f64::from))
                 .collect();
             let best = costs.iter().flatten().copied().reduce(f64::min);
-            let report = |cost| Report { at: Timestamp(0), cost: Some(cost), loss: None, metrics: Default::default(), checkpoint: None };
+            let report = |cost| Report { at: Timestamp(0), cost: Some(cost), violation: 0.0, loss: None, metrics: Default::default(), checkpoint: None };
             let curve = (1..).zip(costs.iter().flatten().copied().map(report)).collect();
-            let decided = pasha.enter(resources[k], Entry { trial, best, curve: &curve });
+            let decided = pasha.enter(resources[k], Entry { trial, best: best.map(Score::from), curve: &curve });
             prop_assert_eq!(decided.is_empty(), k < 3 || best.is_none());
             came[k].push((best.unwrap_or(f64::INFINITY), trial));
             if let Some(costs) = costs {

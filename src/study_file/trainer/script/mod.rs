@@ -70,6 +70,12 @@ pub(super) fn settings_of(trainer: &Trainer) -> Option<Script> {
     serde_json::from_value(settings).ok()
 }
 
+/// The names of all metrics that a script reports, if its settings name them.
+pub(in crate::study_file) fn named_metrics(trainer: &Trainer) -> Option<Vec<String>> {
+    let script = settings_of(trainer).filter(|script| !script.metrics.is_empty())?;
+    Some(script.metrics.into_keys().filter(|name| name != RESOURCE).collect())
+}
+
 /// That the objective is not among the metrics, if it must be.
 pub(in crate::study_file) fn lacks_objective(
     trial: &Table,

@@ -1,0 +1,52 @@
+//! Whether a trial's model fulfils what the study requires.
+
+use super::objective::LOSS;
+use super::requirement::Broken;
+use super::spec::StudySpec;
+use super::trial::{Report, Trial};
+
+impl Report {
+    /// The value of a metric, or of the loss.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        match name {
+            LOSS => self.loss,
+            name => self.metrics.get(name).copied(),
+        }
+    }
+}
+
+impl Trial {
+    /// The last value of a metric, or of the loss, that was reported up to and including a resource: not every report has all.
+    pub fn value_up_to(&self, resource: u64, name: &str) -> Option<f64> {
+        let reports = self.reports.range(..=resource).rev();
+        reports.map(|(_, report)| report).find_map(|report| report.value(name))
+    }
+}
+
+impl StudySpec {
+    /// By how much all requirements together are broken by values of metrics: the sum over them of the share of the limit by which a
+    /// value lies beyond it; 0 if they are fulfilled, and infinite if one of the values is not known.
+    pub fn violation(&self, value: impl Fn(&str) -> Option<f64>) -> f64 {
+        let each = self.require.iter().map(|one| one.violation(value(&one.metric)));
+        let all: Vec<f64> = each.collect();
+        let sum = all.iter().sum::<f64>();
+        if all.contains(&f64::INFINITY) {
+            sum
+        } else {
+            sum.min(f64::MAX)
+        }
+    }
+
+    /// The requirements that a trial's model of a resource does not fulfil.
+    pub fn broken(&self, trial: &Trial, resource: u64) -> Vec<Broken> {
+        let each = self.require.iter().filter_map(|require| {
+            let value = trial.value_up_to(resource, &require.metric);
+            let broken = value.is_none_or(|value| !require.allows(value));
+            broken.then(|| Broken {
+                require: require.clone(),
+                value,
+            })
+        });
+        each.collect()
+    }
+}
