@@ -89,10 +89,8 @@ fn configurations(space: &SearchSpace, count: usize) -> Vec<Values> {
 fn seconds() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: it writes to what it is given and nothing else.
-    assert_eq!(
-        unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) },
-        0
-    );
+    let failed = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    assert_eq!(failed, 0);
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
