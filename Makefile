@@ -9,7 +9,7 @@ unexport MAKEFLAGS MFLAGS
 
 .PHONY: help setup build demo test lint deny wheel dist install bench bench-quality bench-validation bench-evaluation bench-store \
 	bench-script bench-messages bench-dashboard simulate-faults build-core build-trainer dashboard check-dashboard test-dashboard test-tools \
-	test-core test-trainer format clippy docs-site record check-exports check-ray check-manifests check-scikit check-examples check-wheel
+	test-core test-trainer format clippy docs-site record check-exports check-ray check-manifests check-examples check-wheel
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -28,8 +28,8 @@ help:
 	@echo "make bench-messages  measure how many reports a second one scheduler takes from up to 256 workers (minutes)"
 	@echo "make simulate-faults  simulate 100,000 small studies with every kind of failure"
 	@echo "make check-exports  read exported trials with the tools that they are for (1 GB)"
-	@echo "make check-examples  search with all examples of scripts, also those that need PyTorch and sentence-transformers (5 GB, minutes)"
-	@echo "make check-wheel  make the Python package, and search with it and sentence-transformers (5 GB, minutes)"
+	@echo "make check-examples  search with the examples of scripts that need scikit-learn, PyTorch and sentence-transformers (1.6 GB)"
+	@echo "make check-wheel  make the Python package, and search with it and sentence-transformers (1.6 GB, minutes)"
 	@echo "make check-ray  search on a real Ray cluster on this machine, and kill what can be killed (1 GB, minutes)"
 	@echo "make dashboard  build the dashboard's page into src/dashboard/assets"
 	@echo "make docs-site  the documentation as a site, in $(TARGET)/site"
@@ -61,7 +61,7 @@ deny:
 	python3 tools/setup.py deny
 	.cache/cargo-deny/cargo-deny --locked --workspace check licenses bans sources
 
-test: lint deny check-dashboard test-dashboard test-tools test-core test-trainer docs-site check-manifests check-scikit
+test: lint deny check-dashboard test-dashboard test-tools test-core test-trainer docs-site check-manifests check-examples
 
 dashboard/node_modules/ready: dashboard/package-lock.json
 	cd dashboard && npm ci --ignore-scripts --no-audit --no-fund --silent
@@ -159,35 +159,34 @@ check-exports: .cache/export/ready
 	cargo build --locked -p hpo
 	.cache/export/bin/python tests/export/check.py $(TARGET)/debug/hpo optuna pandas polars tensorboard mlflow
 
-# The same for what CI runs, where Python may have no venv.
+# The same for what CI runs, where Python may have no venv: all that it takes, by name, version and digest.
 define modules
 	rm -rf $(@D)
-	python3 -m pip install -q --root-user-action ignore --target $(@D) -r $<
+	python3 -m pip install -q --root-user-action ignore --no-deps --only-binary :all: --no-compile --target $(@D) -r $<
 	touch $@
 endef
 SCHEMAS := .cache/kubernetes
 $(SCHEMAS)/ready: tests/kubernetes/requirements.txt
 	$(modules)
-SCIKIT := .cache/scikit
-$(SCIKIT)/ready: tests/scikit/requirements.txt
+SCRIPTS := .cache/scripts
+$(SCRIPTS)/ready: tests/examples/requirements.txt
 	$(modules)
 
 # Against the schemas of Kubernetes, with no cluster.
 check-manifests: $(SCHEMAS)/ready
 	PYTHONPATH=$(SCHEMAS) python3 -m kubernetes_validate --strict --quiet examples/kubernetes/*.yaml
 
-# The tests run the examples that need Python alone. The others are only compiled, but for this one, whose packages are small.
-check-scikit: $(SCIKIT)/ready build-core
-	PYTHONPYCACHEPREFIX=$(TARGET)/pycache python3 -m py_compile examples/scripts/*.py
-	PYTHONPATH=$(abspath $(SCIKIT)) python3 tests/examples/check.py $(TARGET)/debug/hpo scikit
+# The examples that need Python alone are run by the tests.
+check-examples: $(SCRIPTS)/ready build-core
+	python3 tools/setup.py pytorch
+	PYTHONPATH=$(abspath $(SCRIPTS)):$(abspath .cache/pytorch) python3 tests/examples/check.py $(TARGET)/debug/hpo scikit pytorch sentence_transformers_triplets
 
-check-examples: .cache/examples/ready
-	cargo build --locked -p hpo
-	.cache/examples/bin/python tests/examples/check.py $(TARGET)/debug/hpo plain shell scikit pytorch sentence_transformers_triplets
-
-check-wheel: .cache/examples/ready wheel
-	.cache/examples/bin/python -m pip install -q --force-reinstall --no-deps $(TARGET)/wheels/hpo-*.whl
-	.cache/examples/bin/python tools/check_wheel.py
+check-wheel: $(SCRIPTS)/ready wheel
+	python3 tools/setup.py pytorch
+	python3 -m venv --clear .cache/wheel
+	.cache/wheel/bin/python -m pip install -q --no-deps $(TARGET)/wheels/hpo-*.whl
+	printf '%s\n' $(abspath $(SCRIPTS)) $(abspath .cache/pytorch) >$$(echo .cache/wheel/lib/python3*/site-packages)/packages.pth
+	.cache/wheel/bin/python tools/check_wheel.py
 
 check-ray: .cache/ray/ready
 	cargo build --locked -p hpo
