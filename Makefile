@@ -1,15 +1,13 @@
 # One command runs the main job, another the tests; each does all the set-up it needs.
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-TRAINER := -p hpo-trial-embedding --release
-CORE := -p hpo -p hpo-gaussian-process -p hpo-data -p hpo-protocol -p hpo-script -p hpo-test-support
 
 # Cargo would otherwise take make's number of jobs for its own.
 unexport MAKEFLAGS MFLAGS
 
 .PHONY: help setup build demo test lint deny wheel dist install bench bench-quality bench-validation bench-evaluation bench-store \
-	bench-script bench-messages bench-dashboard simulate-faults build-core build-trainer dashboard check-dashboard test-dashboard test-tools \
-	test-core test-trainer format clippy docs-site record check-exports check-ray check-manifests check-scikit check-examples check-wheel
+	bench-script bench-messages bench-dashboard simulate-faults build-tests dashboard check-dashboard test-dashboard test-tools \
+	test-search test-faults test-trainer test-rest format clippy docs-site record check-exports check-ray check-manifests pytorch check-examples check-wheel
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -28,8 +26,8 @@ help:
 	@echo "make bench-messages  measure how many reports a second one scheduler takes from up to 256 workers (minutes)"
 	@echo "make simulate-faults  simulate 100,000 small studies with every kind of failure"
 	@echo "make check-exports  read exported trials with the tools that they are for (1 GB)"
-	@echo "make check-examples  search with all examples of scripts, also those that need PyTorch and sentence-transformers (5 GB, minutes)"
-	@echo "make check-wheel  make the Python package, and search with it and sentence-transformers (5 GB, minutes)"
+	@echo "make check-examples  search with the examples of scripts that need scikit-learn, PyTorch and sentence-transformers (1.6 GB)"
+	@echo "make check-wheel  make the Python package, and search with it and sentence-transformers (1.6 GB, minutes)"
 	@echo "make check-ray  search on a real Ray cluster on this machine, and kill what can be killed (1 GB, minutes)"
 	@echo "make dashboard  build the dashboard's page into src/dashboard/assets"
 	@echo "make docs-site  the documentation as a site, in $(TARGET)/site"
@@ -51,9 +49,8 @@ lint: format clippy
 format:
 	cargo fmt --all --check
 
-# Everything in the trainer's profile, so that the dependencies that the core and the trainer share are checked once.
 clippy: setup
-	cargo clippy --locked $(CORE) $(TRAINER) --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 # Known vulnerabilities are not checked: their database is not in a package registry. If you can reach it, run
 # `cargo deny check advisories`.
@@ -61,7 +58,7 @@ deny:
 	python3 tools/setup.py deny
 	.cache/cargo-deny/cargo-deny --locked --workspace check licenses bans sources
 
-test: lint deny check-dashboard test-dashboard test-tools test-core test-trainer docs-site check-manifests check-scikit
+test: lint test-search test-faults test-trainer test-rest check-examples test-dashboard deny check-dashboard test-tools docs-site check-manifests
 
 dashboard/node_modules/ready: dashboard/package-lock.json
 	cd dashboard && npm ci --ignore-scripts --no-audit --no-fund --silent
@@ -77,30 +74,37 @@ check-dashboard: dashboard/node_modules/ready
 	cd dashboard && node --test test/units.test.mjs
 
 # In a real browser; skipped where there is none.
-test-dashboard: dashboard/node_modules/ready build-core
+test-dashboard: dashboard/node_modules/ready build-tests
 	HPO=$(TARGET)/debug/hpo node --test dashboard/test/page.test.mjs
 
 test-tools:
 	python3 tools/test_tools.py
 	python3 tools/test_docs.py
 
-build-core:
-	cargo test --locked $(CORE) --no-run
-
-# torch-sys takes minutes to compile, so the trainer is built in one profile only, and together with its tests: they enable features
-# of its dependencies, so it would be built again for them.
-build-trainer: setup
-	cargo test --locked $(TRAINER) --no-run
-
-# With the examples in the documentation it is made itself, without a warning.
-TEST := RUSTDOC="$(CURDIR)/tools/rustdoc" cargo test --locked
+# Always the whole workspace: part of it would have its dependencies built with other features, once more.
+build-tests: setup
+	cargo test --locked --workspace --no-run
 
 # Many of these tests wait for a disk or a worker, so twice as many run at a time as there are cores.
-test-core: build-core build-trainer
-	RUST_TEST_THREADS=$$((2 * $$(getconf _NPROCESSORS_ONLN))) $(TEST) $(CORE)
+TEST = RUST_TEST_THREADS=$$((2 * $$(getconf _NPROCESSORS_ONLN))) cargo test --locked --workspace
+FAULTS := durability kills
+TRAINER := models training worker
+# By the name of its file or directory.
+TESTS := $(basename $(notdir $(patsubst %/main.rs,%,$(wildcard tests/*.rs tests/*/main.rs trials/*/tests/*.rs trials/*/tests/*/main.rs))))
 
-test-trainer: build-trainer
-	$(TEST) $(TRAINER)
+test-search: build-tests
+	$(TEST) --test search
+
+test-faults: build-tests
+	$(TEST) $(FAULTS:%=--test %)
+
+test-trainer: build-tests
+	cargo test --locked --workspace $(TRAINER:%=--test %)
+
+# With the examples in the documentation it is made itself, without a warning.
+test-rest: build-tests
+	$(TEST) --lib --bins $(patsubst %,--test %,$(filter-out search $(FAULTS) $(TRAINER),$(TESTS)))
+	RUSTDOC="$(CURDIR)/tools/rustdoc" $(TEST) --doc
 
 docs-site:
 	python3 tools/setup.py mdbook
@@ -124,7 +128,7 @@ dist: setup
 	python3 tools/dist.py $(TARGET)/release $${LIBTORCH:-.cache/libtorch}/lib dist
 
 bench: setup
-	cargo build --locked $(TRAINER) --example throughput
+	cargo build --locked --release -p hpo-trial-embedding --example throughput
 	python3 benches/training.py --trainer $(TARGET)/release/examples/throughput
 
 bench-quality:
@@ -133,11 +137,11 @@ bench-quality:
 	python3 benches/quality.py --hpo $(TARGET)/release/hpo
 
 bench-validation: setup
-	cargo build --locked $(TRAINER) --example embeddings_by_epoch
+	cargo build --locked --release -p hpo-trial-embedding --example embeddings_by_epoch
 	python3 benches/validation_losses.py --trainer $(TARGET)/release/examples/embeddings_by_epoch
 
 bench-evaluation: setup
-	cargo build --locked $(TRAINER)
+	cargo build --locked --release -p hpo-trial-embedding
 	python3 benches/evaluation.py --worker $(TARGET)/release/hpo-trial-embedding
 
 bench-store:
@@ -159,35 +163,35 @@ check-exports: .cache/export/ready
 	cargo build --locked -p hpo
 	.cache/export/bin/python tests/export/check.py $(TARGET)/debug/hpo optuna pandas polars tensorboard mlflow
 
-# The same for what CI runs, where Python may have no venv.
+# The same for what CI runs, where Python may have no venv: all that it takes, by name, version and digest.
 define modules
 	rm -rf $(@D)
-	python3 -m pip install -q --root-user-action ignore --target $(@D) -r $<
+	python3 -m pip install -q --root-user-action ignore --no-deps --only-binary :all: --no-compile --target $(@D) -r $<
 	touch $@
 endef
 SCHEMAS := .cache/kubernetes
 $(SCHEMAS)/ready: tests/kubernetes/requirements.txt
 	$(modules)
-SCIKIT := .cache/scikit
-$(SCIKIT)/ready: tests/scikit/requirements.txt
+SCRIPTS := .cache/scripts
+$(SCRIPTS)/ready: tests/examples/requirements.txt
 	$(modules)
 
 # Against the schemas of Kubernetes, with no cluster.
 check-manifests: $(SCHEMAS)/ready
 	PYTHONPATH=$(SCHEMAS) python3 -m kubernetes_validate --strict --quiet examples/kubernetes/*.yaml
 
-# The tests run the examples that need Python alone. The others are only compiled, but for this one, whose packages are small.
-check-scikit: $(SCIKIT)/ready build-core
-	PYTHONPYCACHEPREFIX=$(TARGET)/pycache python3 -m py_compile examples/scripts/*.py
-	PYTHONPATH=$(abspath $(SCIKIT)) python3 tests/examples/check.py $(TARGET)/debug/hpo scikit
+pytorch:
+	python3 tools/setup.py pytorch
 
-check-examples: .cache/examples/ready
-	cargo build --locked -p hpo
-	.cache/examples/bin/python tests/examples/check.py $(TARGET)/debug/hpo plain shell scikit pytorch sentence_transformers_triplets
+# The examples that need Python alone are run by the tests.
+check-examples: pytorch $(SCRIPTS)/ready build-tests
+	PYTHONPATH=$(abspath $(SCRIPTS)):$(abspath .cache/pytorch) python3 tests/examples/check.py $(TARGET)/debug/hpo scikit pytorch sentence_transformers_triplets
 
-check-wheel: .cache/examples/ready wheel
-	.cache/examples/bin/python -m pip install -q --force-reinstall --no-deps $(TARGET)/wheels/hpo-*.whl
-	.cache/examples/bin/python tools/check_wheel.py
+check-wheel: pytorch $(SCRIPTS)/ready wheel
+	python3 -m venv --clear .cache/wheel
+	.cache/wheel/bin/python -m pip install -q --no-deps $(TARGET)/wheels/hpo-*.whl
+	printf '%s\n' $(abspath $(SCRIPTS)) $(abspath .cache/pytorch) >$$(echo .cache/wheel/lib/python3*/site-packages)/packages.pth
+	.cache/wheel/bin/python tools/check_wheel.py
 
 check-ray: .cache/ray/ready
 	cargo build --locked -p hpo

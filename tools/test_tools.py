@@ -2,6 +2,7 @@
 """Tests of the set-up: what it fetches is whole and pinned, and the data has no leaks."""
 import collections
 import contextlib
+import ctypes
 import io
 import itertools
 import json
@@ -18,6 +19,7 @@ from unittest import mock
 from xml.etree import ElementTree
 
 import help_pairs
+import pytorch
 import record
 import setup
 import tables
@@ -284,6 +286,24 @@ class Setup(unittest.TestCase):
         self.assertIn("LIBTORCH is set", output.getvalue())
         self.assertFalse(self.cache.exists())
 
+    @unittest.skipUnless(sys.platform == "linux", "PyTorch for other systems names no library of Nvidia's")
+    def test_what_needs_libraries_of_nvidias_loads_without_them(self):
+        library = self.scratch / "libcublas.so.13"
+        versions = self.scratch / "versions"
+        versions.write_text("libcublas.so.13 { global: cublasCreate; local: *; };")
+
+        def compile(output, source, *options):
+            command = ["cc", "-shared", "-fPIC", "-x", "c", "-", "-x", "none", *options, "-o", output]
+            subprocess.run(command, input=source, text=True, check=True)
+
+        compile(library, "int cublasCreate() { return 0; }", "-Wl,-soname,libcublas.so.13", f"-Wl,--version-script,{versions}")
+        calls = "int cublasCreate(); int answer() { return 42; } int call() { return cublasCreate(); } int (*at)() = cublasCreate;"
+        compile(self.scratch / "libtorch.so", calls, library, f"-Wl,-rpath,{self.scratch}")
+        library.unlink()
+        with self.assertRaises(OSError):
+            ctypes.CDLL(self.scratch / "libtorch.so")
+        pytorch.stand_in(self.scratch)
+        self.assertEqual(ctypes.CDLL(self.scratch / "libtorch.so").answer(), 42)
 
 
 class Tables(unittest.TestCase):

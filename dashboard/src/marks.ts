@@ -39,6 +39,13 @@ function layer({ looks }: Series, name: LookName): number[] {
     return places;
 }
 
+/** The pixels of a small mark, from its centre, none of which is further than `reach` from it. */
+interface Mark {
+    right: Int32Array;
+    down: Int32Array;
+    reach: number;
+}
+
 /** An image of many marks: dots painted one over the other, and lines that are added up. */
 class Pixels {
     /** Of each pixel, in the upper half how many lines cover it, in the lower half the sum of their shades. */
@@ -71,12 +78,14 @@ class Pixels {
         for (let step = 0, x = x0, y = y0, one = 0x10000 + shade; step < steps; step += 1, x += right, y += down) sums[(y | 0) * width + (x | 0)]! += one;
     }
 
-    /** Paints some pixels around a point. */
-    stamp(x: number, y: number, shape: [number, number][], colour: number): void {
+    /** Paints a mark around a point. */
+    stamp(x: number, y: number, { right, down, reach }: Mark, colour: number): void {
         const { colours, width, height } = this;
-        for (const [dx, dy] of shape) {
-            const [px, py] = [(x + dx) | 0, (y + dy) | 0];
-            if (px >= 0 && px < width && py >= 0 && py < height) colours[py * width + px] = colour;
+        const [left, top] = [x | 0, y | 0];
+        const whole = left >= reach && left + reach < width && top >= reach && top + reach < height;
+        for (let at = 0; at < right.length; at += 1) {
+            const [px, py] = [left + right[at]!, top + down[at]!];
+            if (whole || (px >= 0 && px < width && py >= 0 && py < height)) colours[py * width + px] = colour;
         }
     }
 
@@ -211,16 +220,19 @@ export function drawDots(context: CanvasRenderingContext2D, series: Series, widt
     context.globalAlpha = 1;
 }
 
-/** The pixels of a small mark, from its centre. */
-function masked(shape: Shape, ratio: number): [number, number][] {
+function masked(shape: Shape, ratio: number): Mark {
     const half = Math.ceil(4 * ratio);
     const context = new OffscreenCanvas(2 * half, 2 * half).getContext("2d", { willReadFrequently: true });
-    if (!context) return [[0, 0]];
+    if (!context) return { right: Int32Array.of(0), down: Int32Array.of(0), reach: 0 };
     fillShape(context, shape, half, half, 2 * ratio, "#000");
     const { data } = context.getImageData(0, 0, 2 * half, 2 * half);
-    const offsets: [number, number][] = [];
-    for (let at = 0; at < 4 * half * half; at += 1) if (data[4 * at + 3]! > 100) offsets.push([(at % (2 * half)) - half, Math.floor(at / (2 * half)) - half]);
-    return offsets;
+    const covered: number[] = [];
+    for (let at = 0; at < 4 * half * half; at += 1) if (data[4 * at + 3]! > 100) covered.push(at);
+    return {
+        right: Int32Array.from(covered, (at) => (at % (2 * half)) - half),
+        down: Int32Array.from(covered, (at) => Math.floor(at / (2 * half)) - half),
+        reach: half,
+    };
 }
 
 /** Each trial as a line through its points. */

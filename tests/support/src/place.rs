@@ -111,10 +111,7 @@ impl Place {
         let hpo = self.hpo::<&str>(&[]);
         let built = Path::new(hpo.get_program()).parent().unwrap();
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let trainers = built.parent().unwrap().join("release");
-        let all = [built.to_owned(), trainers]
-            .into_iter()
-            .chain(std::env::split_paths(&path));
+        let all = [built.to_owned()].into_iter().chain(std::env::split_paths(&path));
         let mut command = Command::new("timeout");
         command
             .arg(LONGEST)
@@ -128,20 +125,15 @@ impl Place {
         Run(command.output().unwrap())
     }
 
-    /// The real `hpo` with these arguments, whose studies lie here and whose embedding trainer is the one of the release profile.
+    /// The real `hpo` with these arguments, whose studies lie here and whose embedding trainer is the one that is built beside it.
     pub fn hpo<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         // Cargo builds it beside the directory of the test binaries, and gives its path to these only.
         let tests = std::env::current_exe().unwrap();
         let built = tests.ancestors().nth(2).unwrap();
-        // The embedding trainer is built in the release profile only.
-        let trainers = built.parent().unwrap().join("release");
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let path = std::env::join_paths([trainers].into_iter().chain(std::env::split_paths(&path))).unwrap();
         let mut command = Command::new(built.join("hpo"));
         heed_signals();
         command
             .args(arguments)
-            .env("PATH", path)
             .env("HPO_STUDIES", self.path("studies"))
             .env("HPO_TEST_TRAINER", repository().join(WHOLE))
             .env_remove("RUST_LOG")
