@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use super::Study;
 use super::bracket::{Decision, Promotion};
 use super::event::{Event, Fact, Record, Reported};
-use super::objective::named;
+use super::objective::{Objective, named};
 use super::spec::StudySpec;
 use super::step::{Command, Step};
 use super::stop::Limit;
@@ -135,14 +135,15 @@ impl Decider<'_> {
             return self.drop_checkpoint(report.checkpoint);
         };
         let unfinished = !report.diverged;
-        report.settle(&self.study.spec.objective);
+        report.settle(self.study.spec.objectives());
         let due = self.study.spec.policy.next_report(segment.at, segment.to);
         let known = self.study.trial(id.trial).map(Trial::checkpoints).into_iter().flatten();
         let reused = known
             .map(|known| &known.file)
             .find(|&file| report.checkpoint.as_ref().is_some_and(|new| new.file == *file));
         let reused = reused.map(|file| format!("the worker wrote a checkpoint over an older one: {file}"));
-        let objection = segment.objection(due, &report, &self.study.spec);
+        let lacking = self.study.lacking(&report);
+        let objection = segment.objection(due, &report, &self.study.spec).or(lacking);
         if let Some(message) = objection.or(reused) {
             self.step.commands.push(Command::Replace { slot: segment.slot });
             self.drop_checkpoint(report.checkpoint);
@@ -401,6 +402,27 @@ impl Decider<'_> {
     }
 }
 
+/// What is said of a report without the value of an objective.
+fn missing(objective: &Objective, report: &Reported) -> String {
+    let reported = named(report.loss.is_some(), report.metrics.keys());
+    objective.missing(&format!("the report at resource {}", report.resource), &reported)
+}
+
+impl Study {
+    /// What is said of a report if one of the further objectives has not been reported up to there.
+    fn lacking(&self, report: &Reported) -> Option<String> {
+        let trial = self.trial(report.trial).filter(|_| !report.diverged)?;
+        let known = |name: &str| {
+            report
+                .value(name)
+                .or_else(|| trial.value_before(report.resource, name))
+                .is_some()
+        };
+        let lacking = self.spec.further.iter().find(|objective| !known(&objective.metric))?;
+        Some(missing(lacking, report))
+    }
+}
+
 struct Segment {
     id: SegmentId,
     to: u64,
@@ -421,8 +443,7 @@ impl Segment {
             ));
         }
         if !report.diverged && report.cost(objective).is_none() {
-            let reported = named(report.loss.is_some(), report.metrics.keys());
-            return Some(objective.missing(&format!("the report at resource {resource}"), &reported));
+            return Some(missing(objective, report));
         }
         let goes_on = resource == to && resource < spec.policy.max_resource && !report.last;
         let needs_checkpoint = !script || goes_on;

@@ -1,6 +1,7 @@
 //! Whether a trial's model fulfils what the study requires.
 
 use super::objective::LOSS;
+use super::pareto::Point;
 use super::requirement::Broken;
 use super::spec::StudySpec;
 use super::trial::{Report, Trial};
@@ -23,6 +24,15 @@ impl Trial {
     }
 }
 
+impl Trial {
+    /// The last value of a metric, or of the loss, that was reported before a resource, ahead of a decision or not.
+    pub(super) fn value_before(&self, resource: u64, name: &str) -> Option<f64> {
+        let mut ahead = self.ahead.reports.range(..resource).rev();
+        let ahead = ahead.find_map(|(_, report)| report.value(name));
+        ahead.or_else(|| self.value_up_to(resource.saturating_sub(1), name))
+    }
+}
+
 impl StudySpec {
     /// By how much all requirements together are broken by values of metrics: the sum over them of the share of the limit by which a
     /// value lies beyond it; 0 if they are fulfilled, and infinite if one of the values is not known.
@@ -35,6 +45,20 @@ impl StudySpec {
         } else {
             sum.min(f64::MAX)
         }
+    }
+
+    /// What a trial comes to by all objectives with its best report up to and including a resource; none without one. A further objective
+    /// that was not reported up to there is as bad as can be.
+    pub fn point(&self, trial: &Trial, resource: u64) -> Option<Point> {
+        let (at, score) = trial.scored_up_to(resource)?;
+        let further = self.further.iter().map(|objective| {
+            let value = trial.value_up_to(at, &objective.metric);
+            value.map_or(f64::INFINITY, |value| objective.signed(value))
+        });
+        Some(Point {
+            violation: score.violation,
+            costs: [score.cost].into_iter().chain(further).collect(),
+        })
     }
 
     /// The requirements that a trial's model of a resource does not fulfil.

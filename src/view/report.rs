@@ -10,6 +10,7 @@ use super::confirmation::{confirmed, confirms};
 use super::earlier::earlier;
 use super::failures::see;
 use super::format::{duration, metric, number, value};
+use super::front::front;
 use super::required::{breaks, fulfilled, nothing_fulfils, required};
 use super::results::{compared, tested};
 use super::table::{TrialTable, trial_table};
@@ -89,6 +90,8 @@ pub fn status(
     text += &compute(overview);
     text += &to_be_confirmed(overview);
     text += &confirmed(overview, width);
+    let all = about(directory.root(), ["trials", "--non-dominated"]);
+    text += &front(overview, overview.baseline.as_ref(), &all, width);
     if let Some(best) = &overview.best {
         text += &best_line(overview, best);
         text += &tested(overview, best);
@@ -145,6 +148,8 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "untrained": overview.baseline,
         "better_than_untrained": overview.improves,
         "required": overview.required,
+        "further_objectives": overview.spec.further,
+        "non_dominated": overview.front,
         "best": overview.best,
         "confirmation": overview.confirmation,
         "test": overview.test,
@@ -245,8 +250,12 @@ pub(super) fn best_line(overview: &Overview, best: &TrialSummary) -> String {
         return String::new();
     };
     let objective = &overview.spec.objective;
+    let by = match overview.spec.has_several() {
+        true => format!(" by {}", objective.metric),
+        false => String::new(),
+    };
     let mut text = format!(
-        "best: trial {}{} with {} {} at {} {resource}",
+        "best{by}: trial {}{} with {} {} at {} {resource}",
         best.trial,
         confirms(best.confirms),
         if objective.is_loss() {
@@ -315,6 +324,7 @@ pub fn outcome(
     let Some(best) = &overview.best else {
         return text + "no trial has a result\n";
     };
+    text += &front(&overview, study.baseline(), &format!("{all} --non-dominated"), width);
     text += &best_line(&overview, best);
     let untrained = study.baseline().and_then(|it| it.of(&best.parameters));
     if let (Some(before), Some(_)) = (untrained, best.best_at) {

@@ -38,6 +38,7 @@ pub(crate) fn with(kind: PolicyKind, trials: u64, max_resource: u64, reduction_f
         trials,
         retries: 2,
         objective: Default::default(),
+        further: Vec::new(),
         require: Vec::new(),
         keep_checkpoints: 1,
         stop: Default::default(),
