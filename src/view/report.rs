@@ -6,7 +6,7 @@ use hpo_protocol::{Baseline, Measurement};
 use serde_json::{Value, json};
 
 use super::columns::minor;
-use super::confirmation::{confirmed, confirms};
+use super::confirmation::{confirmed, confirms, to_be_confirmed};
 use super::earlier::earlier;
 use super::failures::see;
 use super::format::{duration, metric, number, value};
@@ -20,7 +20,7 @@ use crate::analysis::diagnosis::{Kind, diagnose};
 use crate::ids::Timestamp;
 use crate::shell::about;
 use crate::store::StudyDirectory;
-use crate::study::{ConfirmationSpec, Limit, StopSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
+use crate::study::{Limit, StopSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
 use crate::words::counted;
 
 /// The state of the study: one line on what it is, one on how far it is, the rungs, the best trial. Tables fit into so many columns of a
@@ -202,17 +202,6 @@ pub(super) fn compute(overview: &Overview) -> String {
     let full = overview.searched() as u64 * policy.max_resource;
     let saved = 100.0 * (1.0 - searched as f64 / full as f64);
     format!("{text}{confirming}; all trials to the end would have been {full}: pruning saved {saved:.0} %\n")
-}
-
-/// What comes after the search, before it has begun.
-pub(super) fn to_be_confirmed(overview: &Overview) -> String {
-    match overview.spec.confirmation.filter(|_| !overview.search_over) {
-        Some(ConfirmationSpec { configurations, seeds }) => {
-            let are = if configurations == 1 { "is" } else { "are" };
-            format!("after the search: the best {configurations} {are} trained again with {seeds} fresh seeds each\n")
-        }
-        None => String::new(),
-    }
 }
 
 /// How well rungs predict the next ones.
