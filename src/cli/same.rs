@@ -134,11 +134,15 @@ pub(super) fn between(one: (&StudySpec, &Trainer), other: (&StudySpec, &Trainer)
     differences
 }
 
-/// A specification with all that decides what is compared, even if it is as usual.
+/// A specification with all that decides what is compared, even if it is as usual; but for the revision of the sampler, which is that of
+/// the version with which a study began.
 fn as_value(spec: &StudySpec) -> Value {
     let mut all = json!(spec);
     all["objective"] = json!(spec.objective);
     all["policy"]["resource"] = json!(spec.policy.unit);
+    if let Some(sampler) = all["sampler"].as_object_mut() {
+        sampler.remove("revision");
+    }
     all
 }
 
@@ -312,6 +316,8 @@ fn key(place: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::study::SamplerSpec;
+    use crate::study_file::parse;
 
     #[test]
     fn differences_have_the_names_that_the_file_has_for_them() {
@@ -385,5 +391,19 @@ mod tests {
             lines(&removed),
             ["  [evaluation.docs]: was {\"type\":\"triplets\"}, is not there"]
         );
+    }
+
+    #[test]
+    fn a_study_goes_on_by_the_revision_of_the_sampler_with_which_it_began() {
+        let file = "[study]\ntrials = 3\n[policy]\nmax_resource = 9\n[trial]\ncommand = [\"x\"]\n[space]\nx = { type = \"uniform\", low = 0.0, high = 1.0 }\n";
+        let now = parse(file, "s.toml".as_ref()).unwrap().study.spec(1, 1);
+        let mut before = now.clone();
+        let recorded = json!({ "type": "gaussian_process", "startup_trials": null, "random_share": 0.1 });
+        before.sampler = serde_json::from_value(recorded.clone()).unwrap();
+        assert_eq!(json!(before.sampler), recorded);
+        assert_ne!(before.sampler, now.sampler);
+        assert_eq!(as_value(&before), as_value(&now));
+        before.sampler = SamplerSpec::Random;
+        assert_ne!(as_value(&before), as_value(&now));
     }
 }

@@ -250,6 +250,7 @@ fn sampler(rng: &mut ChaCha8Rng) -> SamplerSpec {
         0..10 => SamplerSpec::GaussianProcess(GaussianProcess {
             startup_trials: Some(3),
             random_share: 0.2,
+            ..GaussianProcess::default()
         }),
         10..60 => SamplerSpec::Tpe(Tpe {
             startup_trials: Some(2),

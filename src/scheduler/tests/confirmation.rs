@@ -230,6 +230,7 @@ fn samplers_learn_nothing_from_what_confirms() {
     let learns = SamplerSpec::GaussianProcess(GaussianProcess {
         startup_trials: Some(4),
         random_share: 0.2,
+        ..GaussianProcess::default()
     });
     for sampler in [learns, SamplerSpec::Sobol] {
         let raised = |confirmation: Option<ConfirmationSpec>| {

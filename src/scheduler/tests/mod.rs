@@ -152,7 +152,7 @@ proptest! {
         let mut spec = with(kind, trials, 9, 3);
         spec.policy.parallel_brackets = parallel_brackets;
         spec.confirmation = Some(ConfirmationSpec { configurations: 2, seeds: 2 });
-        spec.sampler = SamplerSpec::GaussianProcess(GaussianProcess { startup_trials: Some(4), random_share: 0.2 });
+        spec.sampler = SamplerSpec::GaussianProcess(GaussianProcess { startup_trials: Some(4), random_share: 0.2, ..GaussianProcess::default() });
         let mut plain = spec.clone();
         plain.policy.speculation = false;
         let plain = World::new(plain, 1, 0).run();

@@ -145,6 +145,7 @@ fn a_sampler_that_learns_has_brackets_to_learn_from() {
     let settings = GaussianProcess {
         startup_trials: Some(5),
         random_share: 0.1,
+        ..GaussianProcess::default()
     };
     let small = PolicyKind::SuccessiveHalving(SuccessiveHalving {
         bracket_size: None,

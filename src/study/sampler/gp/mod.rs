@@ -13,12 +13,13 @@ use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 
 use self::data::{Data, Levels, features};
 pub use self::surrogate::Surrogate;
+use super::axis::Axis;
 use super::keys::RANDOM_SHARE;
 use super::untried::Tried;
 use super::{Drawn, Expected, History, Purpose, Reason, Request, Sampler, Source, generator, sobol};
 use crate::ids::MAX_TRIALS;
 use crate::keys::{About, Fallback, Key, Settings, Takes};
-use crate::space::{Around, SearchSpace};
+use crate::space::{Around, Parameter, SearchSpace};
 
 /// The settings of the sampler.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -27,6 +28,21 @@ pub struct GaussianProcess {
     pub startup_trials: Option<u64>,
     /// The share of configurations that are drawn at random after that, 0 to 1.
     pub random_share: f64,
+    /// By which revision of the algorithm a study draws: always by that with which it began. From 2 on, configurations near the best may
+    /// have any other value of an unordered choice, with all else the same.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub revision: u32,
+}
+
+/// The revision by which new studies draw.
+const REVISION: u32 = 2;
+
+fn first() -> u32 {
+    1
+}
+
+fn is_first(revision: &u32) -> bool {
+    *revision == 1
 }
 
 const STARTUP_TRIALS: Key = Key {
@@ -77,6 +93,7 @@ impl GaussianProcess {
         Self {
             startup_trials: settings.count_if_any(&STARTUP_TRIALS),
             random_share: settings.number(&RANDOM_SHARE),
+            revision: REVISION,
         }
     }
 
@@ -94,6 +111,10 @@ const NEARBY: usize = 40;
 const BEST: usize = 10;
 /// How far from them, as shares of each parameter's range.
 const RADII: [f64; 3] = [0.02, 0.08, 0.2];
+/// How probable it is that a parameter stays, so that others can be seen to matter.
+const STAYS: f64 = 0.3;
+/// The same for the value of an unordered choice, of which none is near another.
+const STAYS_UNORDERED: f64 = 0.8;
 /// Points from which hyperparameters are learned, which is the most work.
 const LEARN_FROM: usize = 150;
 /// Trials under way of which it is asked what is expected, the latest.
@@ -114,6 +135,7 @@ pub(super) struct Learned {
     rungs: usize,
     /// How many trials there must be before the model is asked.
     startup: usize,
+    revision: u32,
 }
 
 impl Learned {
@@ -127,6 +149,7 @@ impl Learned {
             data,
             rungs: history.rungs.len(),
             startup,
+            revision: settings.revision,
         })
     }
 
@@ -280,13 +303,22 @@ impl Candidates {
         let mut points: Vec<Vec<f64>> = (0..ANYWHERE)
             .map(|_| space.parameters.iter().map(|_| random.random()).collect())
             .collect();
+        let is_unordered = |parameter: &Parameter| matches!(Axis::of(&parameter.distribution), Axis::Categories(_));
+        let unordered: Vec<bool> = space
+            .parameters
+            .iter()
+            .map(|parameter| learned.revision > 1 && is_unordered(parameter))
+            .collect();
         for &(_, near) in order.iter().take(BEST) {
             for number in 0..NEARBY {
                 let radius = RADII[number % RADII.len()];
-                let moved = data.seen[near].iter().map(|coordinate| {
+                let moved = data.seen[near].iter().zip(&unordered).map(|(coordinate, &unordered)| {
                     let from = coordinate.unwrap_or_else(|| random.random());
-                    // Some parameters stay, so that others can be seen to matter.
-                    let stays = random.random::<f64>() < 0.3;
+                    if unordered {
+                        let stays = random.random::<f64>() < STAYS_UNORDERED;
+                        return if stays { from } else { random.random() };
+                    }
+                    let stays = random.random::<f64>() < STAYS;
                     let step = radius * (2.0 * random.random::<f64>() - 1.0) * 2.0;
                     if stays { from } else { (from + step).clamp(0.0, 1.0) }
                 });

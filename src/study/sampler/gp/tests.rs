@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::json;
 
@@ -18,6 +18,7 @@ fn draw(space: &SearchSpace, seed: u64, count: u64, observations: &[Observation<
     let settings = GaussianProcess {
         startup_trials: Some(4),
         random_share: 0.1,
+        ..GaussianProcess::default()
     };
     SamplerSpec::GaussianProcess(settings).draw(&Request {
         history: History {
@@ -120,6 +121,81 @@ fn the_first_four_are_spread_and_the_fifth_is_drawn_by_the_model() {
     }
     // One in ten is drawn at random all the same.
     assert!(learned > 12, "{learned} of 20");
+}
+
+/// Draws for a study whose trials all have the first of eight values of a choice, by a revision.
+fn after_one_value<T>(revision: u32, with: impl FnOnce(&Request<'_>, &Learned) -> T) -> T {
+    let space = space(json!({
+        "x": {"type": "integer", "low": 0, "high": 1_000_000},
+        "y": {"type": "choice", "values": ["a", "b", "c", "d", "e", "f", "g", "h"]},
+    }));
+    let seen: Vec<Values> = (0..12)
+        .map(|trial| serde_json::from_value(json!({"x": 83_337 * trial + 1, "y": "a"})).unwrap())
+        .collect();
+    let observations = seen.iter().enumerate().map(|(trial, parameters)| Observation {
+        parameters,
+        costs: vec![(9, trial.abs_diff(4) as f64)],
+        failed: false,
+    });
+    let observations: Vec<Observation> = observations.collect();
+    let history = History {
+        space: &space,
+        rungs: &RUNGS,
+        observations: &observations,
+    };
+    let settings = GaussianProcess {
+        revision,
+        ..GaussianProcess::default()
+    };
+    let request = Request {
+        history,
+        seed: 3,
+        start: 2,
+        first: 12,
+        count: 4,
+    };
+    let learned = Learned::new(settings, &request.history).unwrap();
+    with(&request, &learned)
+}
+
+#[test]
+fn any_value_of_an_unordered_choice_is_near_the_best_from_the_second_revision_on() {
+    let with_a_number_that_was_seen = |revision| {
+        after_one_value(revision, |request, learned| {
+            let mut random = generator(request.seed, request.first, Purpose::Model);
+            let candidates = Candidates::new(request, learned, &mut random).unwrap();
+            let was_seen = |one: &&Values| one["x"].as_u64().unwrap() % 83_337 == 1;
+            let those = candidates.configurations.iter().filter(was_seen);
+            those
+                .map(|one| one["y"].as_str().unwrap().to_owned())
+                .collect::<BTreeSet<_>>()
+        })
+    };
+    let values = |text: &str| text.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
+    assert_eq!(with_a_number_that_was_seen(1), values("a b c d"));
+    assert_eq!(with_a_number_that_was_seen(2), values("a b c d e f g h"));
+}
+
+#[test]
+fn a_study_of_the_first_revision_draws_as_it_always_did() {
+    let drawn = |revision| {
+        after_one_value(revision, |request, learned| {
+            let settings = GaussianProcess {
+                revision,
+                ..GaussianProcess::default()
+            };
+            let drawn = super::draw(settings, request, Some(learned)).into_iter();
+            drawn.map(|one| json!(one.parameters).to_string()).collect::<Vec<_>>()
+        })
+    };
+    let expected = [
+        r#"{"x":324805,"y":"f"}"#,
+        r#"{"x":324468,"y":"d"}"#,
+        r#"{"x":329620,"y":"e"}"#,
+        r#"{"x":323841,"y":"h"}"#,
+    ];
+    assert_eq!(drawn(1), expected);
+    assert_ne!(drawn(1), drawn(2));
 }
 
 #[test]
