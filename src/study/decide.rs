@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 
 use super::Study;
 use super::bracket::{Decision, Promotion};
+use super::compared::missing;
 use super::event::{Event, Fact, Record, Reported};
-use super::objective::{Objective, named};
 use super::spec::StudySpec;
 use super::step::{Command, Step};
 use super::stop::Limit;
@@ -399,27 +399,6 @@ impl Decider<'_> {
         };
         let id = trial.last_segment();
         Some(Segment { id, to, at, slot })
-    }
-}
-
-/// What is said of a report without the value of an objective.
-fn missing(objective: &Objective, report: &Reported) -> String {
-    let reported = named(report.loss.is_some(), report.metrics.keys());
-    objective.missing(&format!("the report at resource {}", report.resource), &reported)
-}
-
-impl Study {
-    /// What is said of a report if one of the further objectives has not been reported up to there.
-    fn lacking(&self, report: &Reported) -> Option<String> {
-        let trial = self.trial(report.trial).filter(|_| !report.diverged)?;
-        let known = |name: &str| {
-            report
-                .value(name)
-                .or_else(|| trial.value_before(report.resource, name))
-                .is_some()
-        };
-        let lacking = self.spec.further.iter().find(|objective| !known(&objective.metric))?;
-        Some(missing(lacking, report))
     }
 }
 

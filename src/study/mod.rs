@@ -6,12 +6,12 @@
 pub mod bracket;
 mod by_hand;
 mod check;
+mod compared;
 mod confirmation;
 mod decide;
 mod demand;
 mod earlier;
 mod event;
-mod feasible;
 mod fits;
 mod fold;
 mod measures;

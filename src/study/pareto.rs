@@ -46,17 +46,17 @@ impl Point {
 }
 
 /// The places of the points in fronts: those that no other dominates, then those that only these dominate, and so on (Zhang et al., "An
-/// Efficient Approach to Nondominated Sorting for Evolutionary Multiobjective Optimization", 2015: sequential search). Each front is
+/// Efficient Approach to Nondominated Sorting for Evolutionary Multiobjective Optimization", 2015: binary search). Each front is
 /// in lexicographic order.
 pub fn fronts(points: &[&Point]) -> Vec<Vec<usize>> {
     let mut sorted: Vec<usize> = (0..points.len()).collect();
     sorted.sort_by(|&a, &b| points[a].lexicographic(points[b]).then(a.cmp(&b)));
     let mut fronts: Vec<Vec<usize>> = Vec::new();
     for place in sorted {
-        // Those nearest by the first objective most likely dominate it.
-        let dominated =
-            |front: &&mut Vec<usize>| front.iter().rev().any(|&other| points[other].dominates(points[place]));
-        match fronts.iter_mut().find(|front| !dominated(front)) {
+        // Those nearest by the first objective most likely dominate it. Whatever a front dominates, those before it do.
+        let dominated = |front: &Vec<usize>| front.iter().rev().any(|&other| points[other].dominates(points[place]));
+        let first = fronts.partition_point(dominated);
+        match fronts.get_mut(first) {
             Some(front) => front.push(place),
             None => fronts.push(vec![place]),
         }

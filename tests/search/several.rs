@@ -99,7 +99,12 @@ fn the_trials_that_no_other_dominates_are_shown_and_any_of_them_is_exported() {
     let last = rows.as_array().unwrap().last().unwrap()["trial"].to_string();
     let why = place.run(&["explain", &last, "s"]).ok().stdout();
     assert!(why.contains("as shares of their ranges, weighed: loss by "), "{why}");
-    let pruned = rows.as_array().unwrap().iter().find(|row| row["state"] == "pruned").unwrap();
+    let pruned = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["state"] == "pruned")
+        .unwrap();
     let why = place.run(&["explain", &pruned["trial"].to_string(), "s"]).ok().stdout();
     assert!(
         why.contains("in the order of non-dominated sorting and crowding"),

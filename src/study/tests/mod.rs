@@ -7,6 +7,7 @@ mod recovery;
 mod refusal;
 mod require;
 mod scripts;
+mod several;
 mod stop;
 mod trouble;
 

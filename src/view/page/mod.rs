@@ -8,9 +8,9 @@ mod result;
 
 use self::document::{Block, Table};
 pub use self::environment::kind_of;
-use super::confirmation::confirmed;
+use super::confirmation::{confirmed, to_be_confirmed};
 use super::picture::{Kind, Picture, Scene};
-use super::report::{compute, findings, foretold, important, to_be_confirmed};
+use super::report::{compute, findings, foretold, important};
 use super::sheet::Sheet;
 use super::table::sheet;
 use crate::analysis::{Overview, Segments};

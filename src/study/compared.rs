@@ -1,6 +1,8 @@
-//! Whether a trial's model fulfils what the study requires.
+//! What reports say of a trial by all that the study compares: its objectives, and what it requires.
 
-use super::objective::LOSS;
+use super::Study;
+use super::event::Reported;
+use super::objective::{LOSS, Objective, named};
 use super::pareto::Point;
 use super::requirement::Broken;
 use super::spec::StudySpec;
@@ -72,5 +74,26 @@ impl StudySpec {
             })
         });
         each.collect()
+    }
+}
+
+/// What is said of a report without the value of an objective.
+pub(super) fn missing(objective: &Objective, report: &Reported) -> String {
+    let reported = named(report.loss.is_some(), report.metrics.keys());
+    objective.missing(&format!("the report at resource {}", report.resource), &reported)
+}
+
+impl Study {
+    /// What is said of a report if one of the further objectives has not been reported up to there.
+    pub(super) fn lacking(&self, report: &Reported) -> Option<String> {
+        let trial = self.trial(report.trial).filter(|_| !report.diverged)?;
+        let known = |name: &str| {
+            report
+                .value(name)
+                .or_else(|| trial.value_before(report.resource, name))
+                .is_some()
+        };
+        let lacking = self.spec.further.iter().find(|objective| !known(&objective.metric))?;
+        Some(missing(lacking, report))
     }
 }
