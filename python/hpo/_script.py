@@ -47,6 +47,12 @@ class Config:
             known = ", ".join(sorted(self.parameters)) or "none"
             raise KeyError(f"there is no parameter {name!r}; there are: {known}") from None
 
+    def __getattr__(self, name: str) -> Any:
+        # A copy that is being made has no parameters yet.
+        if name in self.__dict__.get("parameters", {}):
+            raise AttributeError(f"the parameter {name} is config[{name!r}], not config.{name}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def get(self, name: str, default: Any = None) -> Any:
         """The value of a parameter, or the default if this trial has none of that name."""
         return self.parameters.get(name, default)

@@ -128,12 +128,16 @@ class Trial:
     ) -> None:
         """Reports the validation loss, other metrics, or both, at :attr:`next_resource`.
 
-        :param state: what the trial needs to go on from here, if it is small: its next stretch has it as :attr:`state`.
+        :param state: what the trial needs to go on from here as bytes, if it is small: its next stretch has them as :attr:`state`.
         :param checkpoint: the same as a file in :attr:`checkpoint_dir`, complete and under a name not used before: the next stretch
             has it as :attr:`checkpoint`.
         :param last: more training would make the model no better.
         :raises RuntimeError: if no report is due.
+        :raises TypeError: if the state is not bytes.
         """
+        if not isinstance(state, (bytes, bytearray, memoryview)):
+            made = type(state).__name__
+            raise TypeError(f"state must be bytes, such as pickle.dumps(…), or what torch.save writes to an io.BytesIO; it is {made}")
         due = self.next_resource
         if self._over or due is None and not self._stop.is_set():
             raise RuntimeError(f"trial {self.number} has ended: no report is due")

@@ -101,7 +101,7 @@ pub enum Likeness {
 }
 
 /// Why a study teaches nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Useless {
     /// Another program trains.
     OtherTrainer,
@@ -117,6 +117,8 @@ pub enum Useless {
     NotBetter,
     /// Its good trials have another optimizer or distance.
     OtherScale,
+    /// Its good trials are those of the study of this name, as of a copy.
+    Repeated(String),
 }
 
 impl Experience {

@@ -6,7 +6,7 @@ use hpo_protocol::Baseline;
 use serde::{Deserialize, Serialize};
 
 use super::diagnosis::{Summary, summarise};
-use super::{Foresight, Importances, foresight, importance};
+use super::{Foresight, Importances, foresight, importance, remaining_ms};
 use crate::ids::{Timestamp, TrialId};
 use crate::study::{
     Confirmation, Earlier, Limit, Pause, Requirement, RungProgress, SchedulerRun, Study, StudySpec, Tested, Trial,
@@ -51,6 +51,9 @@ pub struct Overview {
     pub searched_resource: u64,
     /// What all trials together are trained to if none fails; `None` if unknown.
     pub planned_resource: Option<u64>,
+    /// How many milliseconds the rest takes from the last record on, on the slots of the last scheduler; `None` if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_ms: Option<u64>,
     /// What all trials together would be trained to if none were stopped.
     pub full_resource: u64,
     /// Time spent training, summed over all slots, in milliseconds.
@@ -111,6 +114,7 @@ impl Overview {
             trained_resource: study.trained_resource(),
             searched_resource: study.search_trials().map(Trial::resource).sum(),
             planned_resource: study.planned_resource(),
+            left_ms: left_ms(study),
             full_resource: study.full_resource(),
             trained_ms: study.trials().iter().map(|trial| trial.trained_ms).sum(),
             baseline: study.baseline().cloned(),
@@ -132,6 +136,11 @@ impl Overview {
     pub fn searched(&self) -> usize {
         self.states.iter().map(|(_, count)| count).sum()
     }
+}
+
+fn left_ms(study: &Study) -> Option<u64> {
+    let scheduler = study.scheduler().filter(|_| !study.is_finished())?;
+    remaining_ms(study, study.lifetime().1, scheduler.slots.len(), &|_| None)
 }
 
 /// How many trials fulfil a requirement, by what they had reported when they were best.

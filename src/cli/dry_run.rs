@@ -286,7 +286,7 @@ impl<'a> Plan<'a> {
             return Ok((Measurements::default(), free));
         }
         if verbosity > Verbosity::Quiet {
-            notify("a few steps are timed, which takes some ten seconds …");
+            notify("timing a few steps, which takes about ten seconds …");
         }
         let measuring = Measuring {
             slots: &slots,
@@ -416,10 +416,12 @@ impl<'a> Plan<'a> {
             _ if slots.iter().all(|slot| slot.job.is_some()) => "Slurm gives slots only to a search".to_owned(),
             _ if !measurements.measured.is_empty() => "no configuration that was tried can be trained".to_owned(),
             Some(_) if program.own == Some(Own::Script) => {
-                "a script does nothing but train, and a dry run does not; the first reports of the search tell"
+                "a script can only be timed by training with it; the search estimates it from its first reports"
                     .to_owned()
             }
-            Some(_) | None => "this trainer does not answer `measure`; the first reports of the search tell".to_owned(),
+            Some(_) | None => {
+                "this trainer does not answer `measure`; the search estimates it from its first reports".to_owned()
+            }
         })
     }
 }

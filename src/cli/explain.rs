@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::CliError;
-use super::number::trial;
+use super::number::trial_first;
 use super::show::no_such_trial;
 use super::study::{Studies, find, print, print_json};
 use crate::analysis::Explainer;
@@ -18,7 +18,7 @@ use crate::view::{self, notify};
 #[derive(Debug, clap::Args)]
 pub(super) struct Explain {
     /// The trial's number
-    #[arg(allow_negative_numbers = true, value_parser = trial)]
+    #[arg(allow_negative_numbers = true, value_parser = trial_first)]
     trial: TrialId,
 
     /// The study: its name, its directory, or its file [default: the most recently changed one]

@@ -101,7 +101,11 @@ impl Export {
             }
         }
         match &self.output {
-            Some(path) => write(path, text.as_bytes(), self.force),
+            Some(path) => {
+                write(path, text.as_bytes(), self.force)?;
+                notify(&format!("configuration of trial {trial} written to {}", path.display()));
+                Ok(())
+            }
             None => print(&text),
         }
     }
@@ -186,8 +190,9 @@ fn not_kept(reader: &StudyReader, trial: &Trial) -> CliError {
     }
     let spec = reader.study().spec();
     if spec.trainer.script && reader.study().checkpoint_files().is_empty() {
-        let help = "have it write what is worth keeping to {checkpoint_dir}, in a study of another name";
-        return CliError::usage("the script has left nothing that could be written", help);
+        let help =
+            "have it write what is worth keeping to {checkpoint_dir}, and search with another `name` under `[study]`";
+        return CliError::usage("the script left nothing in its checkpoint directory to export", help);
     }
     let kept = spec.keep_checkpoints;
     let export = about(study, ["export"]);

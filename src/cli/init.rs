@@ -29,6 +29,11 @@ pub(super) struct Init {
     #[arg(required = true)]
     data: Vec<PathBuf>,
 
+    /// What the columns of the data are for, if their names do not say it: anchor, positive, negative, score, text, label or group, `=`, and
+    /// the name of the column
+    #[arg(long, value_name = "ROLE=NAME", value_delimiter = ',', value_parser = column)]
+    columns: Vec<(String, String)>,
+
     /// The file to write [default: named after the model and the data, in the current directory]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -41,6 +46,53 @@ pub(super) struct Init {
     /// Overwrite the file
     #[arg(long)]
     force: bool,
+}
+
+/// What a column is for, and its name.
+fn column(text: &str) -> Result<(String, String), String> {
+    let (role, name) = text
+        .split_once('=')
+        .ok_or("it must be what a column is for, `=`, and the column's name, such as anchor=question")?;
+    Ok((role.trim().to_owned(), name.to_owned()))
+}
+
+/// The same as a study's file has it; none if nothing was said. Several columns may be for negatives.
+fn columns(given: &[(String, String)]) -> Result<Option<String>, CliError> {
+    let mut roles: Vec<(&str, Vec<String>)> = Vec::new();
+    for (role, name) in given {
+        match roles.iter_mut().find(|(known, _)| known == role) {
+            Some((_, names)) => names.push(quoted(name)),
+            None => roles.push((role, vec![quoted(name)])),
+        }
+    }
+    let several = roles
+        .iter()
+        .find(|(role, names)| *role != "negative" && names.len() > 1);
+    if let Some((role, names)) = several {
+        return Err(CliError::usage(
+            format!("--columns names {} columns for {role}", names.len()),
+            "name one; only negatives may have several columns",
+        ));
+    }
+    let entry = |(role, names): (&str, Vec<String>)| {
+        let is_plain = !role.is_empty() && role.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let key = if is_plain { role.to_owned() } else { quoted(role) };
+        match names.as_slice() {
+            [name] => format!("{key} = {name}"),
+            names => format!("{key} = [{}]", names.join(", ")),
+        }
+    };
+    let entries: Vec<String> = roles.into_iter().map(entry).collect();
+    Ok((!entries.is_empty()).then(|| format!("{{ {} }}", entries.join(", "))))
+}
+
+/// The help of a message about data, for whoever has no study's file yet.
+fn without_file(help: &str) -> String {
+    help.replace(
+        "say it under `[trial]` with the file's own names:",
+        "say it with the data's own names, such as `--columns anchor=…,positive=…`, which writes under `[trial]`",
+    )
+    .replace("`columns` under `[trial]`", "`--columns`")
 }
 
 /// The endings of files of data.
@@ -176,6 +228,12 @@ fn last(path: &Path) -> String {
 
 impl Init {
     pub(super) fn run(&self) -> Result<(), CliError> {
+        if self.model.is_file() {
+            return Err(CliError::usage(
+                format!("{} is a file, not a model's directory", self.model.display()),
+                "name the model first, and the data after it: hpo init MODEL DATA",
+            ));
+        }
         let data = Data::find(&self.data)?;
         let Some(train) = &data.train else {
             return Err(CliError::usage(
@@ -247,6 +305,7 @@ impl Init {
             train: named(train)?,
             validation: data.validation.as_deref().map(named).transpose()?,
             test: data.test.as_deref().map(named).transpose()?,
+            columns: columns(&self.columns)?,
             retrieval: (data.retrieval.iter())
                 .map(|path| Ok((plain(&last(path)), named(path)?)))
                 .collect::<Result<_, CliError>>()?,
@@ -256,15 +315,22 @@ impl Init {
             "[study]\ntrials = 1\n[policy]\nmax_resource = 1\n[space]\nlearning_rate = 2e-5\n[trial]\nmodel = {model}\ntrain = {}\n",
             files.train
         );
-        for (key, file) in [("validation", &files.validation), ("test", &files.test)] {
-            if let Some(file) = file {
-                let _ = writeln!(skeleton, "{key} = {file}");
+        for (key, value) in [
+            ("validation", &files.validation),
+            ("test", &files.test),
+            ("columns", &files.columns),
+        ] {
+            if let Some(value) = value {
+                let _ = writeln!(skeleton, "{key} = {value}");
             }
         }
         // The file does not exist yet, so its lines say nothing.
         let placeless = |Diagnostics(mut all): Diagnostics| {
-            for one in all.iter_mut().filter(|one| one.file == output) {
-                one.source = None;
+            for one in &mut all {
+                one.help = one.help.take().map(|help| without_file(&help));
+                if one.file == output {
+                    one.source = None;
+                }
             }
             Diagnostics(all)
         };

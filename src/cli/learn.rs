@@ -153,7 +153,18 @@ fn teachers<'e>(known: &'e [Experience], wanted: &Wanted) -> (Vec<Teacher<'e>>, 
         let order = order.then(other(a).cmp(&other(b))).then(apart(a).total_cmp(&apart(b)));
         order.then_with(|| b.created.cmp(&a.created))
     });
-    (teachers, useless)
+    // The same results twice, of a copy or of a search with the same seed, are no more evidence than once.
+    let mut distinct: Vec<Teacher<'e>> = Vec::new();
+    for teacher in teachers {
+        let known = distinct
+            .iter()
+            .find(|known| known.experience.good == teacher.experience.good);
+        match known.map(|known| known.experience.study.clone()) {
+            Some(study) => useless.push((teacher.experience, Useless::Repeated(study))),
+            None => distinct.push(teacher),
+        }
+    }
+    (distinct, useless)
 }
 
 /// What the lessons make of the usual space, and of what they searched beside that, as far as it makes a difference for these data.

@@ -57,7 +57,7 @@ impl Rm {
 fn asked(question: &str) -> Result<bool, CliError> {
     if !stdin().is_terminal() {
         return Err(CliError::usage(
-            "nobody can be asked: standard input is no terminal",
+            "can't ask for confirmation: standard input is not a terminal",
             "delete without asking: --yes",
         ));
     }

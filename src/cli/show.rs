@@ -6,7 +6,7 @@ use hpo_protocol::Baseline;
 use serde_json::{Value, json};
 
 use super::CliError;
-use super::number::trial;
+use super::number::trial_first;
 use super::study::{Studies, as_json, ask, print};
 use crate::analysis::diagnosis::diagnose;
 use crate::ids::TrialId;
@@ -20,7 +20,7 @@ use crate::words::counted;
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {
     /// The trial's number
-    #[arg(allow_negative_numbers = true, value_parser = trial)]
+    #[arg(allow_negative_numbers = true, value_parser = trial_first)]
     trial: TrialId,
 
     /// The study: its name, its directory, or its file [default: the most recently changed one]

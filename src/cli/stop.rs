@@ -32,10 +32,7 @@ impl Stop {
         let reader = StudyReader::open(directory.clone())?;
         let known = known(reader.study(), trial)?;
         if known.state.is_final() {
-            let message = format!(
-                "trial {trial} has come to its end already: it is {}",
-                known.state.word()
-            );
+            let message = format!("trial {trial} has already ended: it is {}", known.state.word());
             return Err(CliError::usage(message, "see hpo trials"));
         }
         carry_out(

@@ -174,7 +174,7 @@ pub(super) async fn end(State(app): State<Arc<App>>, Path((name, id)): Path<(Str
         let state = known(&study, |study| study.trial(trial).map(|trial| trial.state.clone()))?;
         let state = state.ok_or_else(missing)?;
         if state.is_final() {
-            let error = format!("trial {trial} has come to its end already: it is {}", state.word());
+            let error = format!("trial {trial} has already ended: it is {}", state.word());
             return Err(Refused::new(StatusCode::CONFLICT, error, "choose one that has not"));
         }
         request(

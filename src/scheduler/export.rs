@@ -48,9 +48,14 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
         let Some(best) = self.study.exportable() else { return };
         let trial = best.id;
         let Some(checkpoint) = best.best_checkpoint().cloned() else {
-            self.export = Export::Done(Err(format!(
-                "the checkpoint of trial {trial} is lost; hpo export writes its configuration, with which hpo train trains it again"
-            )));
+            self.export = Export::Done(Err(match self.study.spec().trainer.script {
+                true if self.study.checkpoint_files().is_empty() => {
+                    "the script left nothing in {checkpoint_dir} when it ended".to_owned()
+                }
+                _ => format!(
+                    "the checkpoint of trial {trial} is lost; hpo export writes its configuration, with which hpo train trains it again"
+                ),
+            }));
             return;
         };
         if let Some((&slot, _)) = self.idle.first_key_value() {

@@ -150,6 +150,7 @@ fn separated(first: &str, other: &str, apart: &Apart) -> String {
                  {probability:.2}{verdict}\n"
             )
         }
+        (None, _) if apart.by == 0.0 => format!("  the best values of {first} and {other} are equal\n"),
         (None, _) => format!(
             "  {better} is better than {worse} by {by}; whether by more than chance is not known: that takes at least two runs of each with \
              fresh seeds (`[confirmation]`)\n"

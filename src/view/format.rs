@@ -89,6 +89,17 @@ pub(super) fn seconds(ms: u64) -> String {
     }
 }
 
+/// An estimate of a time, to two significant parts: more would only flicker.
+pub(super) fn estimated(ms: u64) -> String {
+    let step = match ms {
+        0..60_000 => 1000,
+        60_000..600_000 => 5000,
+        600_000..3_600_000 => 60_000,
+        _ => 300_000,
+    };
+    seconds(ms.div_ceil(step) * step)
+}
+
 /// A number of bytes in the largest unit of which there is one.
 pub(super) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];

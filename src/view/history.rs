@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::format::{bytes, duration, metric};
 use super::line::cut;
-use super::report::state;
 use super::sheet::{Sheet, left_out};
+use super::state::state;
 use crate::analysis::Overview;
 use crate::clock::local;
 use crate::ids::{Timestamp, TrialId};

@@ -156,6 +156,7 @@ fn useless(useless: &[(&Experience, Useless)]) -> String {
         Useless::Unfinished => "no trial has been trained to the end".to_owned(),
         Useless::NotBetter => "no trial is better than the untrained model".to_owned(),
         Useless::OtherScale => "its good trials have another optimizer or distance".to_owned(),
+        Useless::Repeated(study) => format!("its results are those of {}", visible(study)),
     };
     let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
     for (experience, reason) in useless {

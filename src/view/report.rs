@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 use super::columns::minor;
 use super::confirmation::{confirmed, confirms, to_be_confirmed};
 use super::earlier::earlier;
+use super::effort::{compute, left};
 use super::failures::see;
 use super::format::{duration, metric, number, value};
 use super::front::front;
 use super::required::{breaks, fulfilled, nothing_fulfils, required};
 use super::results::{compared, tested};
+use super::state::{LIMITED, PAUSED, state};
 use super::table::{TrialTable, trial_table};
 use super::untrained::found_nothing;
 use crate::analysis::Overview;
@@ -88,6 +90,7 @@ pub fn status(
     text += &foretold(overview);
     text += &important(overview);
     text += &compute(overview);
+    text += &left(overview, running, now);
     text += &to_be_confirmed(overview);
     text += &confirmed(overview, width);
     let all = about(directory.root(), ["trials", "--non-dominated"]);
@@ -137,6 +140,7 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "resource_unit": overview.spec.policy.unit,
         "trained_resource": overview.trained_resource,
         "full_resource": overview.full_resource,
+        "left_ms": overview.left_ms,
         "created_ms": overview.created,
         "updated_ms": overview.updated,
         "from": overview.earlier.as_ref().map(|earlier| {
@@ -157,51 +161,6 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "importance": overview.importance,
         "findings": overview.findings,
     })
-}
-
-/// The state of a search that the user has paused.
-const PAUSED: &str = "paused";
-/// The state of a study that a limit has ended.
-const LIMITED: &str = "at its limit";
-
-pub(super) fn state(overview: &Overview, running: bool) -> &'static str {
-    state_of(overview.finished, overview.held, overview.halted, running)
-}
-
-/// The word for the state of a study that has finished or not, that the user may have paused, that a limit may have ended, and that a
-/// process may have.
-pub fn state_of(finished: bool, held: bool, halted: Option<Limit>, running: bool) -> &'static str {
-    match (running, finished) {
-        (true, _) if held => PAUSED,
-        (true, _) => "running",
-        (false, true) => "finished",
-        (false, false) if halted.is_some() => LIMITED,
-        (false, false) => "stopped",
-    }
-}
-
-pub(super) fn compute(overview: &Overview) -> String {
-    let trained = overview.trained_resource;
-    if trained == 0 {
-        return String::new();
-    }
-    let policy = &overview.spec.policy;
-    let unit = policy.unit;
-    let units = if trained == 1 { unit.one() } else { unit.many() };
-    let spent = duration(overview.trained_ms);
-    let text = format!("{trained} {units} trained in {spent} of slot time");
-    if !overview.finished {
-        let planned = overview.planned_resource;
-        return text + &planned.map_or(String::new(), |planned| format!(", of {planned} planned")) + "\n";
-    }
-    let searched = overview.searched_resource;
-    let confirming = match trained - searched {
-        0 => String::new(),
-        epochs => format!(", {epochs} of them to confirm"),
-    };
-    let full = overview.searched() as u64 * policy.max_resource;
-    let saved = 100.0 * (1.0 - searched as f64 / full as f64);
-    format!("{text}{confirming}; all trials to the end would have been {full}: pruning saved {saved:.0} %\n")
 }
 
 /// How well rungs predict the next ones.
@@ -333,9 +292,10 @@ pub fn outcome(
         Some(Ok(path)) => text += &format!("best model: {}\n", path.display()),
         Some(Err(reason)) => {
             let export = about(directory.root(), ["export"]);
-            text += &format!(
-                "the best model could not be written: {reason}\ntry again with: {export} --model best-model\n"
-            );
+            text += &format!("the best model could not be written: {reason}\n");
+            if study.exportable().and_then(Trial::best_checkpoint).is_some() {
+                text += &format!("try again with: {export} --model best-model\n");
+            }
         }
         None => {
             let checkpoint = study.best().and_then(Trial::best_checkpoint);

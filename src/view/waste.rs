@@ -38,10 +38,10 @@ pub fn waste(found: &Found, dry: bool, width: Option<usize>) -> String {
     let (table, hidden) = sheet.text(width);
     let mut text = table + &left_out(hidden, "a wider terminal");
     if found.cache > 0 {
-        text += &format!("kept beside them to read data faster: {}\n", size(found.cache));
+        text += &format!("cache of data beside them: {}\n", size(found.cache));
     }
     if found.experience > 0 {
-        text += &format!("kept of what they teach new ones: {}\n", size(found.experience));
+        text += &format!("what --learn-from knows of them: {}\n", size(found.experience));
     }
     for left in &found.left {
         text += &format!("left alone: {} ({})\n", left.study, left.why);

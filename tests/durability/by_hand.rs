@@ -126,9 +126,7 @@ fn a_trial_is_ended_by_hand_whether_or_not_a_process_has_the_study() {
         (&trials[0]["state"], &trials[0]["resource"]),
         (&"pruned".into(), &0.into())
     );
-    place
-        .run(&["stop", "s", "1"])
-        .fails(2, &["trial 1 has come to its end already"]);
+    place.run(&["stop", "s", "1"]).fails(2, &["trial 1 has already ended"]);
     place.run(&["stop", "s", "7"]).fails(2, &["has no trial 7"]);
     assert_eq!(std::fs::read_dir(place.study("s").join("requests")).unwrap().count(), 0);
 

@@ -103,7 +103,11 @@ fn a_directory_of_beir_becomes_an_evaluation_and_paths_are_those_of_the_file() {
     .unwrap();
     fs::create_dir_all(place.path("files")).unwrap();
     let init = "hpo init models/tiny-e5 train.jsonl 'own docs' -o files/s.toml";
-    place.shell(init).ok();
+    let said = place.shell(init).ok().stdout();
+    assert!(
+        said.contains("own-docs is measured beside the validation data and decides nothing"),
+        "{said}"
+    );
     let text = fs::read_to_string(place.path("files/s.toml")).unwrap();
     for part in [
         "[evaluation.own-docs]",
@@ -119,6 +123,22 @@ fn a_directory_of_beir_becomes_an_evaluation_and_paths_are_those_of_the_file() {
     let said = ["files/s.toml already exists", "--force"];
     place.shell(init).fails(2, &said);
     place.shell(&format!("{init} --force")).ok();
+}
+
+#[test]
+fn columns_of_any_name_are_said_to_it_and_written_down() {
+    let place = place();
+    let row = |n| json!({ "frage 1": format!("is {}", word(n)), "gut": word(n), "falsch": word(n + 300), "auch falsch": word(n + 200) });
+    write(&place, "train.jsonl", 0..80, row);
+    write(&place, "dev.jsonl", 80..110, row);
+    let roles = "--columns 'anchor=frage 1,positive=gut' --columns negative=falsch,'negative=auch falsch'";
+    let init = format!("hpo init models/tiny-e5 train.jsonl dev.jsonl {roles} -o s.toml");
+    let said = place.shell(&init).ok().stdout();
+    assert!(said.contains("triplets (frage 1, gut, falsch, auch falsch)"), "{said}");
+    let text = fs::read_to_string(place.path("s.toml")).unwrap();
+    let line = "columns = { anchor = \"frage 1\", positive = \"gut\", negative = [\"falsch\", \"auch falsch\"] }\n";
+    assert!(text.contains(line), "{text}");
+    place.shell("hpo space check s.toml").ok();
 }
 
 #[test]
@@ -146,6 +166,36 @@ fn what_it_can_not_use_is_reported_and_nothing_is_written() {
             &["has no files of data named train, validation or test"],
         ),
         ("models train.jsonl", &["has no `config.json`"]),
+        (
+            "train.jsonl models/tiny-e5",
+            &["train.jsonl is a file, not a model's directory", "hpo init MODEL DATA"],
+        ),
+        (
+            "models/tiny-e5 odd/train.jsonl",
+            &[
+                "cannot tell what the columns are for: `what`",
+                "--columns anchor=…,positive=…",
+            ],
+        ),
+        (
+            "models/tiny-e5 train.jsonl --columns anchor=question,positiv=answer",
+            &[
+                "positiv` is not a role that a column can have",
+                "did you mean `positive`?",
+            ],
+        ),
+        (
+            "models/tiny-e5 train.jsonl --columns anchor=question,positive=reply",
+            &["train.jsonl", "`reply`", "fix `--columns`"],
+        ),
+        (
+            "models/tiny-e5 train.jsonl --columns anchor=question,anchor=answer",
+            &["--columns names 2 columns for anchor"],
+        ),
+        (
+            "models/tiny-e5 train.jsonl --columns question",
+            &["such as anchor=question"],
+        ),
     ] {
         let refused = place
             .shell(&format!("hpo init {arguments} -o new.toml"))

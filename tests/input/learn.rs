@@ -143,18 +143,20 @@ fn ranges_and_first_configurations_come_from_studies_of_the_same_model() {
         },
     );
     study(&place, "short", &Earlier { trials: 5, ..USUAL });
+    study(&place, "near-again", &USUAL);
     place
         .search(&place.space("script", 2, 1, hpo_test_support::WHOLE, ""))
         .ok();
     let said = place.shell(INIT).ok().stdout();
     for part in [
-        "learned from 2 of 6 studies in studies:",
+        "learned from 2 of 7 studies in studies:",
         "near   the same",
         "far    of the same size",
         "not used: deep (its model is another one, and not known to be of the same size)",
         "not used: scored (its data are scored pairs, which have other losses)",
         "not used: short (a result of 5 trials says too little)",
         "not used: script (another program trains)",
+        " (its results are those of near",
         "parameter",
         "5.00e-6 to 3.00e-4",
         "near, far",
@@ -276,7 +278,12 @@ fn what_earlier_studies_searched_beside_the_usual_is_searched_where_it_makes_a_d
     let place = place();
     let layers = "layer_decay = { type = \"uniform\", low = 0.8, high = 1.0 }\nhead_dropout = { type = \"uniform\", low = 0.0, high = 0.5 }";
     study(&place, "one", &Earlier { space: layers, ..USUAL });
-    study(&place, "two", &Earlier { space: layers, ..USUAL });
+    let two = Earlier {
+        space: layers,
+        best: 4e-5,
+        ..USUAL
+    };
+    study(&place, "two", &two);
     place.shell(INIT).ok();
     assert!(
         line(&place, "layer_decay").contains("# from one, two"),

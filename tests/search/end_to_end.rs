@@ -65,6 +65,13 @@ fn a_running_study_is_seen_from_outside_and_nobody_else_may_write_to_it() {
         (&status["state"], &status["states"]["running"]),
         (&"running".into(), &1.into())
     );
+    assert!(status["left_ms"].as_u64() > Some(0), "{status}");
+    let said = place.run(&["status", "s"]).ok().stdout();
+    assert!(
+        said.lines()
+            .any(|line| line.starts_with("about ") && line.ends_with(" left")),
+        "{said}"
+    );
     let shown = place.run(&["show", "0", "s"]).ok().stdout();
     place
         .search(&file)

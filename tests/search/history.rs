@@ -56,7 +56,9 @@ fn a_study_is_deleted_when_its_user_agrees_and_nobody_has_it() {
     for name in ["one", "two"] {
         place.search(&place.space(name, 2, 1, WHOLE, "")).ok();
     }
-    place.run(&["rm", "one"]).fails(2, &["nobody can be asked", "--yes"]);
+    place
+        .run(&["rm", "one"])
+        .fails(2, &["can't ask for confirmation", "--yes"]);
     place
         .run(&["rm", "one", "no-study", "--yes"])
         .fails(3, &["there is no study"]);
@@ -120,6 +122,9 @@ fn studies_are_compared_with_what_differs_and_whether_that_may_be_chance() {
         "{said}"
     );
     assert!(said.contains("whether by more than chance is not known"), "{said}");
+    place.search(&place.space("again", 3, 1, WHOLE, "")).ok();
+    let said = place.run(&["compare", "plain", "again"]).ok().stdout();
+    assert!(said.contains("the best values of plain and again are equal"), "{said}");
     place.run(&["compare", "near"]).fails(2, &[]);
     place.run(&["compare", "near", "none"]).fails(3, &["there is no study"]);
 }

@@ -23,6 +23,9 @@ fn a_search_ends_at_its_limit_with_its_best_model_and_continues_with_a_higher_on
         assert!(place.study("s").join("best-model/model").is_file());
         let status = place.run(&["status", "s", "--json"]).json();
         assert_eq!(status["state"], "at its limit");
+        assert!(status["left_ms"].as_u64() > Some(0), "{status}");
+        let status = place.run(&["status", "s"]).ok().stdout();
+        assert!(status.contains(" left once it goes on\n"), "{status}");
         // The same limit again changes nothing.
         let records = place.journal("s").len();
         assert!(limited(lines).stderr().contains(&said));

@@ -103,6 +103,16 @@ for tables, expected in [
         assert expected in str(error), error
     else:
         raise SystemExit(f"not refused: {tables}")
+space = {"x": {"type": "uniform", "low": 0.0, "high": 1.0}}
+with hpo.Study({"study": {"name": "b", "trials": 1}, "policy": {"type": "none", "max_resource": 1}, "space": space}) as study:
+    trial = study.ask()
+    try:
+        trial.report(loss=1.0, state={"epoch": 1})
+    except TypeError as error:
+        assert "state must be bytes" in str(error), error
+    else:
+        raise SystemExit("not refused: a state that is not bytes")
+    trial.report(loss=1.0)
 "#;
     python(&place, program, "").ok();
 }
@@ -141,7 +151,7 @@ x = { type = "uniform", low = 0.0, high = 1.0 }
 "#;
     std::fs::write(place.path("t.toml"), study).unwrap();
     let program = r#"
-import hpo, math, sys
+import copy, hpo, math, sys
 
 config = hpo.config(x=0.5, momentum=0.9)
 assert config["momentum"] == 0.9 and config.get("none") is None
@@ -149,6 +159,13 @@ try:
     config["nothing"]
 except KeyError as error:
     assert "momentum, x" in str(error), error
+try:
+    config.momentum
+except AttributeError as error:
+    assert "the parameter momentum is config['momentum']" in str(error), error
+else:
+    raise SystemExit("an attribute")
+assert not hasattr(config, "nothing") and copy.copy(config)["momentum"] == 0.9
 if config.trial is None:
     assert config["x"] == 0.5 and config.resource is None
 else:

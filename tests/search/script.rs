@@ -126,7 +126,7 @@ fn a_script_that_prints_is_searched_as_it_is() {
     assert_eq!(left, 0, "nothing is left of trials that can't go on");
     let export = scripts.0.run(&["export", "s", "--model", "m"]);
     assert!(
-        export.stderr().contains("the script has left nothing"),
+        export.stderr().contains("the script left nothing"),
         "{}",
         export.stderr()
     );
@@ -232,6 +232,17 @@ fn a_script_that_only_writes_to_its_directory_is_trained_anew() {
         .map(|(resource, _)| resource)
         .collect();
     assert_eq!(resources, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+}
+
+#[test]
+fn a_script_that_saves_nothing_where_it_could_is_reported_as_that() {
+    let scripts = Scripts::new();
+    let metrics = r"metrics = { loss = 'val_loss: (\d+)' }";
+    let arguments = ["--x={x}", "--epochs={resource}", "--out={checkpoint_dir}"];
+    let file = scripts.study("s", PRINTS, &arguments, metrics);
+    let said = scripts.0.search(&file).ok().stdout();
+    assert!(said.contains("the script left nothing in {checkpoint_dir}"), "{said}");
+    assert!(!said.contains("try again") && !said.contains("is lost"), "{said}");
 }
 
 #[test]

@@ -183,6 +183,14 @@ fn an_impossible_number_is_reported_with_those_that_are_possible() {
             "'-1' for '<TRIAL>': it must be a whole number of at least 0",
         ),
         (
+            &["show", "dict", "3"],
+            "'dict' for '<TRIAL>': it must be a whole number of at least 0; the study comes after it",
+        ),
+        (
+            &["explain", "dict"],
+            "it must be a whole number of at least 0; the study comes after it",
+        ),
+        (
             &["export", "--trial", "1.5"],
             "'1.5' for '--trial <TRIAL>': it must be a whole number of at least 0",
         ),

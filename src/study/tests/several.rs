@@ -113,7 +113,10 @@ fn samplers_that_learn_find_more_of_the_front_than_chance() {
         prior: None,
     };
     let run = |sampler: SamplerSpec, seed: u64| {
-        let mut spec = by_both(with(PolicyKind::None, 40, 1, 2));
+        let asha = PolicyKind::Asha(Asha {
+            variant: AshaVariant::Stopping,
+        });
+        let mut spec = by_both(with(asha, 32, 1, 2));
         spec.seed = seed;
         spec.space.parameters = ["x", "y", "z"].map(parameter).into();
         spec.sampler = sampler;
@@ -130,7 +133,7 @@ fn samplers_that_learn_find_more_of_the_front_than_chance() {
         }
         hypervolume(&core.study)
     };
-    let mean = |sampler: &SamplerSpec| (0..4).map(|seed| run(sampler.clone(), seed)).sum::<f64>() / 4.0;
+    let mean = |sampler: &SamplerSpec| (0..3).map(|seed| run(sampler.clone(), seed)).sum::<f64>() / 3.0;
     let chance = mean(&SamplerSpec::Random);
     let process = mean(&SamplerSpec::GaussianProcess(GaussianProcess::default()));
     let estimator = mean(&SamplerSpec::Tpe(Tpe::default()));

@@ -55,6 +55,8 @@ pub struct DataFiles {
     pub validation: Option<String>,
     /// Test data; none: a share of the training data, if there are enough.
     pub test: Option<String>,
+    /// What their columns are for, as a table; none: their names say it.
+    pub columns: Option<String>,
     /// Directories of BEIR's form by the name that each evaluation gets.
     pub retrieval: Vec<(String, String)>,
 }
@@ -154,7 +156,7 @@ pub fn propose(facts: &Facts, learned: &Learned, begins: &[String]) -> Proposal 
     text += &study(facts, metric, &mut assumed);
     text += &policy(facts, &mut assumed);
     text += &trial(facts, &mut assumed);
-    text += &evaluations(facts);
+    text += &evaluations(facts, &mut assumed);
     text += &space::text(facts, learned);
     text += &space::first(learned, begins);
     let machine = match facts.gpus.as_slice() {
@@ -216,7 +218,8 @@ fn trial(facts: &Facts, assumed: &mut Vec<String>) -> String {
         train,
         validation,
         test,
-        ..
+        columns,
+        retrieval: _,
     } = &facts.files;
     let mut text = format!("[trial]\nmodel = {}\ntrain = {train}\n", facts.model);
     match validation {
@@ -233,6 +236,9 @@ fn trial(facts: &Facts, assumed: &mut Vec<String>) -> String {
             assumed.push("another tenth can be spared for a test that no decision looks at".to_owned());
         }
         None => {}
+    }
+    if let Some(columns) = columns {
+        text += &format!("columns = {columns}\n");
     }
     let length = max_length(facts.tokens, facts.sizes.longest);
     let _ = writeln!(
@@ -275,10 +281,13 @@ fn prompts(facts: &Facts, assumed: &mut Vec<String>) -> String {
     }
 }
 
-fn evaluations(facts: &Facts) -> String {
+fn evaluations(facts: &Facts, assumed: &mut Vec<String>) -> String {
     let retrieval = &facts.files.retrieval;
     let mut text = String::new();
     for (name, data) in retrieval {
+        assumed.push(format!(
+            "{name} is measured beside the validation data and decides nothing (objective = \"{name}.ndcg@10\" lets it decide)"
+        ));
         let _ = writeln!(
             text,
             "[evaluation.{name}]     # may be the objective, as \"{name}.ndcg@10\"\ntype = \"retrieval\"\ndata = {data}\n"

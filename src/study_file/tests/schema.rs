@@ -154,7 +154,7 @@ fn the_schema_refuses_keys_that_are_not_known() {
         "has no setting",
         "has no key",
         "the embedding trainer has no parameter",
-        "is nothing that a column can be for",
+        "is not a role that a column can have",
         "is nothing that a prompt can be for",
         "has no effect with the sampler",
         "has no effect with the type of evaluation",

@@ -96,7 +96,7 @@ pub(super) fn columns(item: &Item) -> Result<Value> {
     let table = item.table()?;
     let known: Vec<&str> = COLUMNS.iter().map(|key| key.name).collect();
     if let Some(role) = table.unknown(&known).into_iter().next() {
-        let message = format!("`{}` is nothing that a column can be for", role.name);
+        let message = format!("`{}` is not a role that a column can have", role.name);
         let help = did_you_mean(role.key, known);
         return Err(Problem::new(role.key_span, message, "unknown key", help));
     }

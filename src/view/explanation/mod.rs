@@ -170,18 +170,18 @@ fn model(spec: &StudySpec, trial: &Trial, expected: &Expected, shown: &Shown<'_>
     } = *expected;
     let (one, last) = (spec.policy.unit.one(), spec.policy.max_resource);
     let mut text = format!(
-        "proposed by the model of the sampler, a Gaussian process that knew {}: of {candidates} configurations it expected the greatest \
-         improvement of this one\n",
+        "proposed by the sampler's model, a Gaussian process that knew {}: of {candidates} candidates this one had the greatest expected \
+         improvement\n",
         counted(known, "trial")
     );
     if under_way > 0 {
         text += &format!(
-            "  what it expected of {} under way it took for granted\n",
+            "  it took for granted what it expected of {} under way\n",
             counted(under_way, "trial")
         );
     }
     text += &format!(
-        "  it expected {} at {one} {last}, one standard deviation better {}, worse {}; of those that it knew, at best {}\n",
+        "  it expected {} at {one} {last} (one standard deviation better: {}, worse: {}), and of the best configuration it knew {}\n",
         shown.named(value),
         metric(better),
         metric(worse),
@@ -331,7 +331,7 @@ fn happened(study: &Study, trial: &Trial, what: &Happened) -> String {
 
 fn over(state: TrialStatus) -> &'static str {
     match state {
-        TrialStatus::Completed => "completed: it has come to its end",
+        TrialStatus::Completed => "completed: it has reached the end of its training",
         TrialStatus::Diverged => "diverged: it ends here, and ranks last at its rung",
         TrialStatus::Failed => "failed for good: it ranks last at its rung",
         TrialStatus::Pruned => "stopped",

@@ -9,8 +9,9 @@ use crate::study::{LOSS, Tested, Trial, TrialStatus};
 use crate::view::columns::minor;
 use crate::view::format::{duration, metric};
 use crate::view::front::objectives;
-use crate::view::report::{best_line, state};
+use crate::view::report::best_line;
 use crate::view::required::{nothing_fulfils, required};
+use crate::view::state::state;
 use crate::view::untrained::found_nothing;
 use crate::words::counted;
 

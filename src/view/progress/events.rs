@@ -111,7 +111,7 @@ pub(super) fn text(study: &Study, fact: &Fact) -> Option<String> {
             let ahead = if *ahead { ", ahead of its decision" } else { "" };
             format!("trial {trial}: {unit} {from} to {to} on slot {slot}{ahead}")
         }
-        Fact::SegmentPreempted { trial, .. } => format!("trial {trial}: makes room"),
+        Fact::SegmentPreempted { trial, .. } => format!("trial {trial}: makes room for another"),
         Fact::Reported(report) if study.diverges(report) => {
             let (trial, resource) = (report.trial, report.resource);
             let metric = &study.spec().objective.metric;

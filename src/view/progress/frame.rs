@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 use super::gauges::Gauges;
 use crate::ids::TrialId;
 use crate::study::RungProgress;
-use crate::view::format::{bytes, metric, seconds};
+use crate::view::format::{bytes, estimated, metric, seconds};
 use crate::view::line::{Line, Style, cut, sparkline};
 use crate::words::counted;
 
@@ -135,7 +135,7 @@ fn study(frame: &Frame, columns: usize) -> Line {
     let left = match frame.left_ms {
         _ if frame.exporting => Some("writing the best model".to_owned()),
         _ if frame.notice.is_some() => None,
-        left => left.map(|ms| format!("about {} left", seconds(round(ms)))),
+        left => left.map(|ms| format!("about {} left", estimated(ms))),
     };
     let between = if left.is_some() { "," } else { "" };
     rest.add(5, Style::Dim, format!("  {} gone{between}", seconds(frame.gone_ms)));
@@ -148,17 +148,6 @@ fn study(frame: &Frame, columns: usize) -> Line {
         .bar(6, frame.share, free.clamp(BAR[0], BAR[1]));
     line.append(rest);
     line
-}
-
-/// A time to two significant parts: more would only flicker.
-fn round(ms: u64) -> u64 {
-    let step = match ms {
-        0..60_000 => 1000,
-        60_000..600_000 => 5000,
-        600_000..3_600_000 => 60_000,
-        _ => 300_000,
-    };
-    ms.div_ceil(step) * step
 }
 
 fn trials(frame: &Frame) -> Line {
@@ -314,7 +303,7 @@ pub(super) fn one_line(frame: &Frame) -> String {
     };
     let left = match frame.left_ms {
         _ if frame.exporting => "  writing the best model".into(),
-        left => left.map_or(String::new(), |ms| format!("  about {} left", seconds(round(ms)))),
+        left => left.map_or(String::new(), |ms| format!("  about {} left", estimated(ms))),
     };
     let [trained, planned] = frame.trained;
     let planned = planned.map_or(String::new(), |planned| format!(" of {planned}"));

@@ -131,7 +131,7 @@ fn unknown<'p>(
             }
         };
         item.problem(
-            format_args!("has `{{{}}}`, which is nothing that a script can be given", shown(name)),
+            format_args!("has `{{{}}}`, which is not a placeholder", shown(name)),
             "unknown placeholder",
             help,
         )
