@@ -46,6 +46,7 @@ fn spec(trials: u64, reports: u64) -> StudySpec {
         trials,
         retries: 2,
         objective: Default::default(),
+        further: Vec::new(),
         require: Vec::new(),
         keep_checkpoints: 1,
         stop: Default::default(),

@@ -31,6 +31,8 @@ pub enum Takes {
     Flag,
     /// One of these words; the help of a refusal names the most similar one.
     Word(&'static [&'static str], Refusal),
+    /// One of these words, or several of them in a list.
+    WordOrWords(&'static [&'static str], Refusal),
     /// Any text but the empty one.
     Text,
     /// A path; relative ones count from the directory of the file.

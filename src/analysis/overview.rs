@@ -62,6 +62,9 @@ pub struct Overview {
     pub baseline: Option<Baseline>,
     /// Whether the best trial is better than all of them; see [`Study::improves`].
     pub improves: Option<bool>,
+    /// With several objectives, the trials that no other dominates; see [`Study::front`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub front: Vec<TrialSummary>,
     /// How many trials of the search fulfil what the study requires, one for each requirement.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub required: Vec<Required>,
@@ -116,6 +119,7 @@ impl Overview {
             trained_ms: study.trials().iter().map(|trial| trial.trained_ms).sum(),
             baseline: study.baseline().cloned(),
             improves: study.improves(),
+            front: study.front().into_iter().map(|trial| study.summary(trial)).collect(),
             required: required(study),
             alike: alike(study),
             best: study.best().map(|best| study.summary(best)),

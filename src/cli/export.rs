@@ -12,9 +12,10 @@ use crate::export::{self, Card, Format, Output, TrialFormat, Unwritable};
 use crate::ids::TrialId;
 use crate::shell::about;
 use crate::signals::Signals;
-use crate::store::{StudyDirectory, StudyReader};
+use crate::store::{Records, StudyDirectory, StudyReader};
 use crate::study::{Study, StudySpec, Trial, TrialSummary};
-use crate::view::{breaks, no_better_than, notify};
+use crate::view::{breaks, named_with_values, no_better_than, notify};
+use crate::words::counted;
 
 /// The arguments of `hpo export`.
 #[derive(Debug, clap::Args)]
@@ -51,6 +52,10 @@ pub(super) struct Export {
     #[arg(long, value_name = "TRIAL", allow_negative_numbers = true, value_parser = trial)]
     trial: Option<TrialId>,
 
+    /// Of a study with several objectives, export the trial that is the best by this one
+    #[arg(long, value_name = "METRIC", conflicts_with_all = ["trial", "trials"])]
+    prefer: Option<String>,
+
     /// Write the best trial's model even if it is no better than the untrained one or breaks what the study requires, and replace what was written before
     #[arg(long)]
     force: bool,
@@ -76,7 +81,7 @@ impl Export {
                     let trial = records.trial(id)?.ok_or_else(|| no_trial(spec, id, directory))?;
                     TrialSummary::new(&trial, spec)
                 }
-                None => records.best().ok_or_else(|| nothing_yet(spec, directory))?,
+                None => self.chosen(records, directory)?,
             };
             let moved = origin::moved(spec, directory);
             let text =
@@ -85,7 +90,7 @@ impl Export {
         })?;
         if let Some(model) = &self.model {
             let reader = read(studies, Some(&self.study))?;
-            if self.trial.is_none() && !self.force {
+            if self.trial.is_none() && self.prefer.is_none() && !self.force {
                 refuse_infeasible(reader.study())?;
                 refuse_untrained(reader.study())?;
             }
@@ -103,6 +108,49 @@ impl Export {
             }
             None => print(&text),
         }
+    }
+}
+
+impl Export {
+    /// The best trial, or of several that no other dominates the one that is preferred.
+    fn chosen(&self, records: Records<'_>, directory: &StudyDirectory) -> Result<TrialSummary, CliError> {
+        let spec = records.spec();
+        let best = || records.best().ok_or_else(|| nothing_yet(spec, directory));
+        let Some(metric) = &self.prefer else {
+            let overview = records.overview();
+            return match overview.front.as_slice() {
+                [] | [_] => best(),
+                front => Err(CliError::usage(
+                    format!(
+                        "the study {} has {} of which none dominates another: {}",
+                        spec.name,
+                        counted(front.len(), "trial"),
+                        named_with_values(front)
+                    ),
+                    "choose one with --trial N, or the best by one objective with --prefer METRIC",
+                )),
+            };
+        };
+        if !spec.has_several() {
+            return Err(CliError::usage(
+                format!("the study {} has one objective, {}", spec.name, spec.objective.metric),
+                "leave --prefer out",
+            ));
+        }
+        let Some(objective) = spec.objectives().find(|objective| objective.metric == *metric) else {
+            let names: Vec<&str> = spec.objectives().map(|objective| objective.metric.as_str()).collect();
+            return Err(CliError::usage(
+                format!("`{metric}` is no objective of the study {}", spec.name),
+                format!("its objectives: {}", names.join(", ")),
+            ));
+        };
+        let cost = |row: &TrialSummary| {
+            let value = row.objectives.get(metric);
+            value.map_or(f64::INFINITY, |value| objective.signed(*value))
+        };
+        let overview = records.overview();
+        let preferred = overview.front.iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
+        preferred.cloned().ok_or_else(|| nothing_yet(spec, directory))
     }
 }
 

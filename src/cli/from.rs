@@ -96,6 +96,11 @@ impl EarlierStudy {
             Some(was) => differences.extend(origin::differences(was, origin, file, &there.name)),
             None => differences.push("  the study does not record the content of its data".to_owned()),
         }
+        if spec.has_several() {
+            differences.push(
+                "  [study] objective: what a study passes on has values of one, and this one has several".to_owned(),
+            );
+        }
         if !differences.is_empty() {
             let message = format!(
                 "the results of the study {} can't be compared with those of {}:\n{}",

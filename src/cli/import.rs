@@ -82,6 +82,15 @@ fn begin(
         &file.slots,
         Verbosity::Usual,
         |spec, origin, kind| {
+            if spec.has_several() {
+                return Err(CliError::usage(
+                    format!(
+                        "{}: what is imported has values of one objective, and the study has several",
+                        path.display()
+                    ),
+                    "import it into a study with one, or begin without it: `hpo search`",
+                ));
+            }
             // The names that results have of base models and prompts are the study's own.
             let own = (&spec.trainer, origin);
             let habits = study_file::habits(&spec.trainer, &spec.trainer, common_models(own, own), kind);

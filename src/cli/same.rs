@@ -301,7 +301,7 @@ fn key(place: &str) -> String {
         "space.constraints" => "study.constraints",
         "space.try_first" => return "[[try_first]]".to_owned(),
         "confirmation" => return "[confirmation]".to_owned(),
-        "objective.metric" => "objective",
+        "objective.metric" | "further" => "objective",
         "objective.direction" => "direction",
         place => place,
     };

@@ -98,6 +98,15 @@ impl Simulate {
 
     /// The learning curves.
     fn objective(&self, study: &StudySettings) -> Result<Objective, CliError> {
+        if !study.further.is_empty() {
+            return Err(CliError::usage(
+                format!(
+                    "{}: a simulation knows one objective, and the study has several",
+                    self.file.display()
+                ),
+                "leave one under `[study]` to simulate it",
+            ));
+        }
         let (policy, metric) = (&study.policy, &study.objective);
         if (self.table.is_some() || self.evaluator.is_some()) && policy.unit != Unit::Epochs {
             let what = if self.table.is_some() {

@@ -12,7 +12,7 @@ use super::number::whole;
 use super::study::{Studies, Unanswered, as_json, ask_of, find, print};
 use super::watch::{Seen, watch};
 use crate::store::Records;
-use crate::study::{Direction, TrialStatus, TrialSummary};
+use crate::study::{Direction, StudySpec, TrialStatus, TrialSummary};
 use crate::view::{self, Column, Columns, TrialTable, trial_table};
 
 /// The arguments of `hpo trials`.
@@ -37,6 +37,10 @@ pub(super) struct Trials {
     /// Print only trials for which this holds, such as 'learning_rate>1e-5'; if given several times, all must hold
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<Condition>,
+
+    /// With several objectives, print only the trials that no other dominates
+    #[arg(long)]
+    non_dominated: bool,
 
     /// Print at most this many trials
     #[arg(long, value_name = "COUNT", allow_negative_numbers = true, value_parser = whole::<usize>(0..=u64::MAX))]
@@ -206,7 +210,7 @@ impl Trials {
         let spec = records.spec();
         let limit = self.limit.unwrap_or(usize::MAX);
         // Without a condition these need not look at all trials.
-        if self.state.is_empty() && self.conditions.is_empty() {
+        if self.state.is_empty() && self.conditions.is_empty() && !self.non_dominated {
             match self.sort.as_str() {
                 "trial" if !self.reverse => return Ok(records.first(limit)?),
                 name if name == "objective" || *name == spec.objective.metric => {
@@ -215,7 +219,11 @@ impl Trials {
                 _ => {}
             }
         }
-        let mut rows = records.first(usize::MAX)?;
+        let mut rows = match self.non_dominated {
+            true if !spec.has_several() => return Err(one_objective(spec).into()),
+            true => records.overview().front.clone(),
+            false => records.first(usize::MAX)?,
+        };
         let columns = Columns::of(spec, records.baseline(), &rows);
         let sort = found(&columns, &self.sort)?;
         let descends = self.reverse != (columns.direction(&sort) == Some(Direction::Maximize));
@@ -241,6 +249,14 @@ impl Trials {
         rows.truncate(limit);
         Ok(rows)
     }
+}
+
+/// Of a study of which no two trials are both the best.
+fn one_objective(spec: &StudySpec) -> CliError {
+    CliError::usage(
+        format!("the study {} has one objective, {}", spec.name, spec.objective.metric),
+        "its best trials: --sort objective",
+    )
 }
 
 /// The column of this name.

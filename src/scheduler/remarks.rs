@@ -18,10 +18,11 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
     pub(super) fn leave_out(&mut self, event: &mut Event) -> bool {
         match event {
             Event::Reported(Reported { metrics, .. }) => {
-                let objective = &self.study.spec().objective.metric;
+                let spec = self.study.spec();
+                let is_objective = |name: &String| spec.objectives().any(|objective| objective.metric == *name);
                 let infinite = metrics
                     .iter()
-                    .filter(|(name, value)| !value.is_finite() && *name != objective);
+                    .filter(|(name, value)| !value.is_finite() && !is_objective(name));
                 let infinite: Vec<String> = infinite.map(|(name, _)| name.clone()).collect();
                 infinite.iter().for_each(|name| self.remark_on_infinite(name));
                 true

@@ -74,7 +74,7 @@ pub fn simulate(spec: StudySpec, conditions: Conditions) -> Result<Simulated, No
 }
 
 /// What a study takes if configurations cost what was measured: how long, and what else.
-pub fn foresee(spec: StudySpec, costs: &Arc<Costs>, winners: Winners) -> Foreseen {
+pub fn foresee(mut spec: StudySpec, costs: &Arc<Costs>, winners: Winners) -> Foreseen {
     let conditions = Conditions {
         objective: Objective::Costs(Arc::clone(costs), winners),
         slots: costs.of_slot.len() as u32,
@@ -84,6 +84,8 @@ pub fn foresee(spec: StudySpec, costs: &Arc<Costs>, winners: Winners) -> Foresee
         spread: 0.0,
         budget: None,
     };
+    // Nothing is compared but made-up values.
+    spec.further.clear();
     let (world, ended) = run(spec, conditions, Best);
     let Some(Ended { study, storage, .. }) = ended else {
         unreachable!("virtual slots have news as long as there is work");

@@ -13,6 +13,7 @@ fn spec() -> StudySpec {
         trials: 6,
         retries: 1,
         objective: Default::default(),
+        further: Vec::new(),
         require: Vec::new(),
         keep_checkpoints: 1,
         stop: Default::default(),

@@ -166,8 +166,11 @@ impl Study {
     }
 
     /// The best of the trials of the search that were completed, and of those that were stopped but fulfil what no completed one does;
-    /// at most `count` different configurations.
+    /// at most `count` different configurations. With several objectives, of those that are not dominated.
     pub(super) fn leaders(&self, count: u64) -> Vec<&Trial> {
+        if self.spec.has_several() {
+            return different(count, self.front().into_iter());
+        }
         let completed = self.completed.iter().filter_map(|rank| self.trial(rank.trial));
         if self.completed.first().is_none_or(|first| first.score.is_feasible()) {
             return different(count, completed);

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 
 use super::Study;
 use super::bracket::{Decision, Promotion};
+use super::compared::missing;
 use super::event::{Event, Fact, Record, Reported};
-use super::objective::named;
 use super::spec::StudySpec;
 use super::step::{Command, Step};
 use super::stop::Limit;
@@ -135,14 +135,15 @@ impl Decider<'_> {
             return self.drop_checkpoint(report.checkpoint);
         };
         let unfinished = !report.diverged;
-        report.settle(&self.study.spec.objective);
+        report.settle(self.study.spec.objectives());
         let due = self.study.spec.policy.next_report(segment.at, segment.to);
         let known = self.study.trial(id.trial).map(Trial::checkpoints).into_iter().flatten();
         let reused = known
             .map(|known| &known.file)
             .find(|&file| report.checkpoint.as_ref().is_some_and(|new| new.file == *file));
         let reused = reused.map(|file| format!("the worker wrote a checkpoint over an older one: {file}"));
-        let objection = segment.objection(due, &report, &self.study.spec);
+        let lacking = self.study.lacking(&report);
+        let objection = segment.objection(due, &report, &self.study.spec).or(lacking);
         if let Some(message) = objection.or(reused) {
             self.step.commands.push(Command::Replace { slot: segment.slot });
             self.drop_checkpoint(report.checkpoint);
@@ -421,8 +422,7 @@ impl Segment {
             ));
         }
         if !report.diverged && report.cost(objective).is_none() {
-            let reported = named(report.loss.is_some(), report.metrics.keys());
-            return Some(objective.missing(&format!("the report at resource {resource}"), &reported));
+            return Some(missing(objective, report));
         }
         let goes_on = resource == to && resource < spec.policy.max_resource && !report.last;
         let needs_checkpoint = !script || goes_on;

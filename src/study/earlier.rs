@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use hpo_protocol::Values;
 use serde::{Deserialize, Serialize};
 
+use super::pareto::Point;
 use super::penalty::Seen;
 use super::trial::{Trial, TrialState};
 use super::{Study, StudySpec};
@@ -219,10 +220,13 @@ impl Study {
 
     /// What the sampler knows from the beginning. Only results that fulfil what is required are taken, or those of which it is assumed.
     pub(super) fn seen_earlier(&self) -> impl Iterator<Item = Seen<'_>> {
-        let score = |&(resource, value): &(u64, f64)| (resource, self.spec.objective.signed(value).into());
+        let point = |&(resource, value): &(u64, f64)| {
+            let costs = vec![self.spec.objective.signed(value)];
+            (resource, Point { violation: 0.0, costs })
+        };
         self.earlier_results.iter().map(move |result| Seen {
             parameters: &result.parameters,
-            scores: result.values.iter().map(score).collect(),
+            points: result.values.iter().map(point).collect(),
             failed: result.diverged,
         })
     }

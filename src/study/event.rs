@@ -63,10 +63,10 @@ impl Reported {
         }
     }
 
-    /// Brings it into the form in which it is recorded: without values that are not finite, and diverged if the objective's is not.
-    pub(super) fn settle(&mut self, objective: &Objective) {
-        let value = self.value(&objective.metric);
-        self.diverged |= value.is_some_and(|value| !value.is_finite());
+    /// Brings it into the form in which it is recorded: without values that are not finite, and diverged if an objective's is not.
+    pub(super) fn settle<'a>(&mut self, objectives: impl Iterator<Item = &'a Objective>) {
+        let mut values = objectives.filter_map(|objective| self.value(&objective.metric));
+        self.diverged |= values.any(|value| !value.is_finite());
         self.loss = self.loss.filter(|loss| loss.is_finite());
         if self.metrics.iter().any(|(_, value)| !value.is_finite()) {
             let finite = self.metrics.iter().filter(|(_, value)| value.is_finite());

@@ -6,18 +6,19 @@
 pub mod bracket;
 mod by_hand;
 mod check;
+mod compared;
 mod confirmation;
 mod decide;
 mod demand;
 mod earlier;
 mod event;
-mod feasible;
 mod fits;
 mod fold;
 mod measures;
 mod objective;
 mod open;
 mod origin;
+mod pareto;
 mod pause;
 mod penalty;
 mod plan;
@@ -25,6 +26,7 @@ mod policy;
 mod replay;
 mod requirement;
 mod sampler;
+mod scalarization;
 mod score;
 mod spec;
 mod speculation;
@@ -56,6 +58,7 @@ pub use measures::Measures;
 use measures::Names;
 pub use objective::{Direction, LOSS, Objective, named};
 pub use origin::{Change, ChangeKind, DataFacts, FilePlace, Input, Origin, Shape};
+pub use pareto::Point;
 pub use pause::Pause;
 pub use plan::RungProgress;
 pub use policy::{
@@ -324,11 +327,40 @@ impl Study {
 
     /// The best trial by the study's objective. Once it has been confirmed: of the configuration with the best mean over fresh seeds,
     /// the best run. Else of the search: the best of the trials that have reached the maximum resource, or, before there is one, of
-    /// all trials. One that breaks what the study requires is the best only as long as none fulfils it.
+    /// all trials. One that breaks what the study requires is the best only as long as none fulfils it. With several objectives it is the best by
+    /// the first of them, of [`Self::front`].
     pub fn best(&self) -> Option<&Trial> {
+        if let (None, Some(first)) = (self.chosen, self.front().first()) {
+            return Some(first);
+        }
         let of_search = [self.completed.first(), self.lowest.as_ref()].into_iter().flatten();
         let of_search = of_search.min_by_key(|rank| !rank.score.is_feasible());
         self.trial(self.chosen.or(of_search.map(|rank| rank.trial))?)
+    }
+
+    /// With several objectives, the trials of the search that no other dominates: of those that have reached the maximum resource, or of all,
+    /// if none of those fulfils what is required and another does, or if there is none. The best by the first objective comes first. Empty
+    /// with one objective.
+    pub fn front(&self) -> Vec<&Trial> {
+        if !self.spec.has_several() {
+            return Vec::new();
+        }
+        let completed = self.completed.iter().filter_map(|rank| self.trial(rank.trial));
+        let front = self.not_dominated(completed);
+        if front.first().is_some_and(|first| first.is_feasible()) {
+            return front;
+        }
+        let all = self.not_dominated(self.search_trials());
+        let better = front.is_empty() || all.first().is_some_and(|first| first.is_feasible());
+        if better { all } else { front }
+    }
+
+    fn not_dominated<'a>(&self, trials: impl Iterator<Item = &'a Trial>) -> Vec<&'a Trial> {
+        let points = trials.filter_map(|trial| Some((trial, self.spec.point(trial, u64::MAX)?)));
+        let points: Vec<(&Trial, Point)> = points.collect();
+        let all: Vec<&Point> = points.iter().map(|(_, point)| point).collect();
+        let first = pareto::fronts(&all).into_iter().next().unwrap_or_default();
+        first.into_iter().map(|place| points[place].0).collect()
     }
 
     /// The trial whose model is worth exporting: the best one, or, if a limit has ended the search before any trial was trained to the

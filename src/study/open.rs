@@ -9,6 +9,7 @@ use super::decide::Decider;
 use super::event::Fact;
 use super::penalty::{Seen, penalized};
 use super::sampler::{Drawn, History, Learned, Observation, Purpose, Reason, Request, generator, training_seed};
+use super::scalarization::{even, weights};
 use super::trial::{Trial, TrialState};
 use super::{OpenBracket, Study};
 use crate::ids::TrialId;
@@ -67,15 +68,11 @@ impl Decider<'_> {
     /// Draws configurations for a bracket, by what has been learned for it if that is at hand; whether there were any.
     fn draw(&mut self, bracket: usize, count: u64, learned: Option<&Learned>) -> bool {
         let study = &self.study;
-        let sampler = &study.spec.sampler;
         let (drawn, next) = (study.drawn, study.trials.len() as u64);
-        let (first, configurations) = study.asked(bracket, count, |request| match learned {
-            Some(learned) => (request.first, sampler.draw_by(request, learned)),
-            None => (request.first, sampler.draw(request)),
-        });
+        let (first, configurations) = study.draws(bracket, count, learned);
         let asked_for = |number| study.asked_for(number);
         let numbered = (first..).zip(configurations);
-        let numbered = numbered.map(|(number, drawn)| (number, asked_for(number).unwrap_or(drawn)));
+        let numbered = numbered.map(|(number, one)| (number, asked_for(number).unwrap_or(one.parameters)));
         let missing: Vec<_> = numbered.filter(|&(number, _)| number >= drawn).collect();
         let any = !missing.is_empty();
         for (trial, (number, parameters)) in (next..).zip(missing) {
@@ -94,28 +91,52 @@ impl Decider<'_> {
 }
 
 impl Study {
-    /// What comes of asking for `count` configurations for a bracket. What confirms the search is not counted: with it or without, the
-    /// same configurations are drawn.
-    fn asked<T>(&self, bracket: usize, count: u64, ask: impl FnOnce(&Request<'_>) -> T) -> T {
+    /// The configurations that are drawn for a bracket where `count` are asked for, and the number of the first one, by what has been
+    /// learned for it if that is at hand. What confirms the search is not counted: with it or without, the same configurations are
+    /// drawn.
+    fn draws(&self, bracket: usize, count: u64, learned: Option<&Learned>) -> (u64, Vec<Drawn>) {
         let spec = &self.spec;
         let open = self.brackets.get(bracket);
         // Configurations may depend on those drawn with them: a bracket of which a part was recorded is drawn anew as a whole.
         let whole = open.filter(|open| open.trials > 0);
         let (first, count) = whole.map_or((self.drawn, count), |open| (open.first, open.trials));
-        let observations = self.observations(bracket);
         let rungs = spec.policy.rungs();
         let own = open.and_then(|open| open.bracket.rungs().first().copied());
-        ask(&Request {
-            history: History {
-                space: &spec.space,
-                rungs: &rungs,
-                observations: &observations,
-            },
-            seed: spec.seed,
-            start: rungs.iter().position(|rung| Some(*rung) == own).unwrap_or(0),
-            first,
-            count,
-        })
+        let start = rungs.iter().position(|rung| Some(*rung) == own).unwrap_or(0);
+        let ask = |observations: &[Observation<'_>], first, count, learned: Option<&Learned>| {
+            let request = Request {
+                history: History {
+                    space: &spec.space,
+                    rungs: &rungs,
+                    observations,
+                },
+                seed: spec.seed,
+                start,
+                first,
+                count,
+            };
+            match learned {
+                Some(learned) => spec.sampler.explain_by(&request, learned),
+                None => spec.sampler.explain(&request),
+            }
+        };
+        if !self.weighs_each() {
+            return (first, ask(&self.observations(bracket), first, count, learned));
+        }
+        let mut drawn: Vec<Drawn> = Vec::new();
+        for number in first..first + count {
+            let weights = weights(spec.seed, number, spec.objectives().count());
+            let mut observations = penalized(self.all_seen(bracket), &weights);
+            observations.extend(drawn.iter().map(|one| Observation {
+                parameters: &one.parameters,
+                costs: Vec::new(),
+                failed: false,
+            }));
+            let next = ask(&observations, number, 1, None);
+            drop(observations);
+            drawn.extend(next);
+        }
+        (first, drawn)
     }
 
     /// The configuration that this version draws next for a bracket, and why; none if it draws none.
@@ -124,17 +145,15 @@ impl Study {
             let reason = Reason::Enqueued;
             return Some(Drawn { parameters, reason });
         }
-        self.asked(bracket, 1, |request| {
-            let skipped = self.drawn.checked_sub(request.first)?;
-            let drawn = self.spec.sampler.explain(request);
-            drawn.into_iter().nth(usize::try_from(skipped).ok()?)
-        })
+        let (first, drawn) = self.draws(bracket, 1, None);
+        let skipped = self.drawn.checked_sub(first)?;
+        drawn.into_iter().nth(usize::try_from(skipped).ok()?)
     }
 
     /// How many of the trials that a sampler may know when it draws for a bracket fulfil all that is required; none if nothing is.
     pub fn feasible_for(&self, bracket: usize) -> Option<u64> {
         let seen = (!self.spec.require.is_empty()).then(|| self.all_seen(bracket))?;
-        let feasible = |one: &&Seen<'_>| one.scores.iter().any(|(_, score)| score.is_feasible());
+        let feasible = |one: &&Seen<'_>| one.points.iter().any(|(_, point)| point.score().is_feasible());
         Some(seen.iter().filter(feasible).count() as u64)
     }
 
@@ -190,7 +209,25 @@ impl Study {
 
     /// What a sampler may know of earlier trials when it draws for a bracket.
     fn observations(&self, bracket: usize) -> Vec<Observation<'_>> {
-        penalized(self.all_seen(bracket))
+        penalized(self.all_seen(bracket), &self.even_weights())
+    }
+
+    fn even_weights(&self) -> Vec<f64> {
+        even(self.spec.objectives().count())
+    }
+
+    /// With several objectives, how much each weighs for the configuration that is drawn next; nothing if there is one, or if the sampler
+    /// does not learn.
+    pub fn weights_of_next(&self) -> Vec<f64> {
+        match self.weighs_each() {
+            true => weights(self.spec.seed, self.drawn, self.spec.objectives().count()),
+            false => Vec::new(),
+        }
+    }
+
+    /// Whether objectives are weighed anew for each configuration.
+    fn weighs_each(&self) -> bool {
+        self.spec.has_several() && self.spec.sampler.is_adaptive()
     }
 
     fn all_seen(&self, bracket: usize) -> Vec<Seen<'_>> {
@@ -219,7 +256,7 @@ impl Study {
         if known == Known::Nothing {
             return Seen {
                 parameters: &trial.parameters,
-                scores: Vec::new(),
+                points: Vec::new(),
                 failed: false,
             };
         }
@@ -244,12 +281,12 @@ impl Study {
             | TrialState::Completed => false,
         };
         let known = rungs.iter().take(if whole { usize::MAX } else { 1 });
-        let scores = known
+        let points = known
             .take_while(|&&rung| rung <= came)
-            .filter_map(|&rung| Some((rung, trial.scored_up_to(rung)?.1)));
+            .filter_map(|&rung| Some((rung, self.spec.point(trial, rung)?)));
         Seen {
             parameters: &trial.parameters,
-            scores: scores.collect(),
+            points: points.collect(),
             failed,
         }
     }

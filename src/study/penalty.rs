@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 
 use hpo_protocol::Values;
 
+use super::pareto::Point;
 use super::sampler::Observation;
+use super::scalarization::Ranges;
 use super::score::Score;
 
 /// What is known of a trial when others are drawn.
 pub(super) struct Seen<'a> {
     /// Its configuration.
     pub parameters: &'a Values,
-    /// Its score up to each rung that it has reached, by the rung's resource, ascending.
-    pub scores: Vec<(u64, Score)>,
+    /// What it comes to up to each rung that it has reached, by the rung's resource, ascending.
+    pub points: Vec<(u64, Point)>,
     /// Whether it has diverged, or failed for good.
     pub failed: bool,
 }
@@ -21,12 +23,20 @@ pub(super) struct Seen<'a> {
 /// (Deb, 2000, equation 4). Its own cost says nothing then, so that the sampler first looks for what is feasible. The penalty is at most
 /// twice the range of the costs of the feasible, so that these still differ in a model of all.
 ///
+/// Several objectives are weighed first.
+///
 /// At rungs at which nobody's metrics are known nothing is compared by them, and costs stay as they are.
-pub(super) fn penalized<'a>(seen: Vec<Seen<'a>>) -> Vec<Observation<'a>> {
-    let scores = || seen.iter().flat_map(|one| one.scores.iter());
+pub(super) fn penalized<'a>(seen: Vec<Seen<'a>>, weights: &[f64]) -> Vec<Observation<'a>> {
+    let points = || seen.iter().flat_map(|one| one.points.iter());
+    let ranges = Ranges::of(points().map(|(_, point)| point), weights.len());
+    let scored = |point: &Point| match weights.len() {
+        0 | 1 => point.score(),
+        _ => ranges.score(point, weights),
+    };
+    let scores = || points().map(|(rung, point)| (*rung, scored(point)));
     let known: BTreeSet<u64> = scores()
         .filter(|(_, score)| score.violation.is_finite())
-        .map(|(rung, _)| *rung)
+        .map(|(rung, _)| rung)
         .collect();
     let feasible = scores()
         .filter(|(_, score)| score.is_feasible())
@@ -35,7 +45,8 @@ pub(super) fn penalized<'a>(seen: Vec<Seen<'a>>) -> Vec<Observation<'a>> {
         let (low, high) = range.unwrap_or((cost, cost));
         Some((low.min(cost), high.max(cost)))
     });
-    let cost = |(rung, score): (u64, Score)| {
+    let cost = |(rung, point): &(u64, Point)| {
+        let (rung, score): (u64, Score) = (*rung, scored(point));
         if score.is_feasible() || !known.contains(&rung) {
             return (rung, score.cost);
         }
@@ -52,12 +63,12 @@ pub(super) fn penalized<'a>(seen: Vec<Seen<'a>>) -> Vec<Observation<'a>> {
         };
         (rung, cost)
     };
-    let observation = |one: Seen<'a>| Observation {
+    let observation = |one: &Seen<'a>| Observation {
         parameters: one.parameters,
-        costs: one.scores.into_iter().map(cost).collect(),
+        costs: one.points.iter().map(cost).collect(),
         failed: one.failed,
     };
-    seen.into_iter().map(observation).collect()
+    seen.iter().map(observation).collect()
 }
 
 #[cfg(test)]
@@ -70,10 +81,16 @@ mod tests {
         let parameters = Values::new();
         let seen = scores.iter().map(|&(rung, violation, cost)| Seen {
             parameters: &parameters,
-            scores: vec![(rung, Score { violation, cost })],
+            points: vec![(
+                rung,
+                Point {
+                    violation,
+                    costs: vec![cost],
+                },
+            )],
             failed: false,
         });
-        let all = penalized(seen.collect());
+        let all = penalized(seen.collect(), &[]);
         all.iter().map(|one| one.costs[0].1).collect()
     }
 

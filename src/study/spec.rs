@@ -25,6 +25,9 @@ pub struct StudySpec {
     /// What trials are compared by.
     #[serde(default, skip_serializing_if = "Objective::is_loss")]
     pub objective: Objective,
+    /// Further objectives, in the order of the study's file: then trials are compared by all of them, and none of them alone decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<Objective>,
     /// What a model must fulfil beside being good.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub require: Vec<Requirement>,
@@ -74,6 +77,16 @@ pub struct Limits {
 }
 
 impl StudySpec {
+    /// All objectives, the first one first.
+    pub fn objectives(&self) -> impl Iterator<Item = &Objective> {
+        [&self.objective].into_iter().chain(&self.further)
+    }
+
+    /// Whether trials are compared by several objectives.
+    pub fn has_several(&self) -> bool {
+        !self.further.is_empty()
+    }
+
     /// What of it may change.
     pub fn limits(&self) -> Limits {
         Limits {

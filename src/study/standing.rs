@@ -1,16 +1,18 @@
 //! How trials stand at a rung: what a decision there compares.
 
+use std::collections::BTreeMap;
+
 use super::Study;
-use super::bracket::{Rank, Rule, mean_up_to};
-use super::score::Score;
+use super::bracket::{Rule, mean_up_to};
+use super::pareto::{Point, ranked};
 use super::trial::{Trial, TrialState};
 use crate::ids::TrialId;
 
 /// The trials that have come to a rung, and by what is decided about one of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standing {
-    /// Those that have a cost there and their lowest score up to there, the best first.
-    pub ranked: Vec<(TrialId, Score)>,
+    /// Those that have a cost there and what they come to with their best report up to there, the best first.
+    pub ranked: Vec<(TrialId, Point)>,
     /// Those that have diverged, failed or were ended on the way: they rank last.
     pub lost: Vec<TrialId>,
     /// By what is decided; none at the last rung, whose trials are all trained to the end.
@@ -47,30 +49,30 @@ impl Study {
         let number = one.bracket()?;
         let bracket = &self.brackets.get(number)?.bracket;
         let rungs = bracket.rungs();
-        let (mut ranked, mut lost) = (Vec::new(), Vec::new());
+        let (mut came, mut lost) = (BTreeMap::new(), Vec::new());
         for other in self.trials.iter().filter(|other| other.bracket() == Some(number)) {
             let ended = other.id != trial && by_hand.contains(&other.id);
             match self.came_to(other, rung, &rungs, ended) {
-                Some(Some(score)) if !ended => ranked.push(Rank { score, trial: other.id }),
+                Some(Some(point)) if !ended => drop(came.insert(other.id, point)),
                 Some(_) => lost.push(other.id),
                 None => {}
             }
         }
-        ranked.sort_unstable();
+        let order = ranked(came.iter().map(|(&trial, point)| (trial, point)));
         let own = one.scored_up_to(rung);
         let own = own.map(|(_, best)| mean_up_to(rung, &one.reports, best));
         Some(Standing {
-            ranked: ranked.into_iter().map(|rank| (rank.trial, rank.score)).collect(),
+            ranked: order.into_iter().filter_map(|id| came.remove_entry(&id)).collect(),
             lost,
             rule: bracket.rule(rung, own),
         })
     }
 
-    /// Whether a trial has come to a rung, and if it was not lost on the way, the score that it has there. One that was ended by hand
+    /// Whether a trial has come to a rung, and if it was not lost on the way, what it comes to there. One that was ended by hand
     /// between two rungs is lost at the next.
-    fn came_to(&self, trial: &Trial, rung: u64, rungs: &[u64], ended: bool) -> Option<Option<Score>> {
+    fn came_to(&self, trial: &Trial, rung: u64, rungs: &[u64], ended: bool) -> Option<Option<Point>> {
         let came = trial.resource();
-        let best = || trial.scored_up_to(rung).map(|(_, score)| score);
+        let best = || self.spec.point(trial, rung);
         let next = rungs.iter().find(|rung| **rung > came) == Some(&rung);
         match trial.state {
             TrialState::Diverged { resource } if resource <= rung => (came == rung || next).then_some(None),

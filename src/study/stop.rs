@@ -75,7 +75,9 @@ impl Study {
 
     /// How many trials that were drawn after the one with the lowest cost are decided, as far as `most`.
     fn decided_since_best(&self, most: u64) -> u64 {
-        let Some(Rank { trial: best, .. }) = self.lowest else {
+        // With several objectives one is better that no other dominates.
+        let latest = self.front().into_iter().map(|trial| trial.id).max();
+        let Some(best) = latest.or(self.lowest.map(|rank| rank.trial)) else {
             return 0;
         };
         let after = self.decided.range((Bound::Excluded(best), Bound::Unbounded));

@@ -22,6 +22,9 @@ pub struct TrialSummary {
     pub resource: u64,
     /// The best value of the study's objective that it had.
     pub objective: Option<f64>,
+    /// The values of all objectives there, if there are several.
+    #[serde(default, skip_serializing_if = "Metrics::is_empty")]
+    pub objectives: Metrics,
     /// Whether its model of there fulfils all that the study requires; none if nothing is required, or if it has no value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feasible: Option<bool>,
@@ -63,6 +66,7 @@ impl TrialSummary {
             confirms: trial.confirms(),
             resource: trial.resource(),
             objective: best.map(|(_, cost)| spec.objective.signed(cost)),
+            objectives: best.map_or_else(Metrics::new, |(at, _)| objectives(trial, spec, at)),
             feasible: required.map(|_| breaks.is_empty()),
             breaks,
             loss: report.and_then(|report| report.loss),
@@ -76,4 +80,11 @@ impl TrialSummary {
             message: trial.state.failure().map(str::to_owned),
         }
     }
+}
+
+/// The values of several objectives, as far as they were reported up to a resource.
+fn objectives(trial: &Trial, spec: &StudySpec, at: u64) -> Metrics {
+    let all = spec.objectives().filter(|_| spec.has_several());
+    let values = all.map(|objective| Some((objective.metric.clone(), trial.value_up_to(at, &objective.metric)?)));
+    values.flatten().collect()
 }

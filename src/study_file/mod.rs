@@ -7,6 +7,7 @@ mod distributions;
 mod given;
 mod grid;
 mod notify;
+mod objectives;
 mod parameters;
 mod path;
 mod policy;
@@ -90,6 +91,8 @@ pub struct StudySettings {
     /// As in [`StudySpec`].
     pub objective: Objective,
     /// As in [`StudySpec`].
+    pub further: Vec<Objective>,
+    /// As in [`StudySpec`].
     pub require: Vec<Requirement>,
     /// As in [`StudySpec`].
     pub keep_checkpoints: u64,
@@ -119,6 +122,7 @@ impl StudySettings {
             trials: self.trials,
             retries: self.retries,
             objective: self.objective.clone(),
+            further: self.further.clone(),
             require: self.require.clone(),
             keep_checkpoints: self.keep_checkpoints,
             stop: self.stop,
@@ -280,6 +284,9 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
         let space = parameters::read(table, embedding, trial);
         problems.keep(space.and_then(|space| whole_space(root, space, sampler.as_ref(), study.as_ref())))
     });
+    let objectives = study.as_ref().map_or(1, |study| 1 + study.further.len());
+    let kind = policy.as_ref().map(|(policy, _)| policy);
+    problems.0.extend(objectives::refused(root, objectives, kind));
     let (policy, parallel_brackets) = policy?;
     let study = study?;
     Some(StudyFile {
@@ -291,6 +298,7 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
             trials: study.trials,
             retries: study.retries,
             objective: study.objective,
+            further: study.further,
             require: study.require,
             keep_checkpoints: study.keep_checkpoints,
             stop: study.stop,
@@ -308,10 +316,13 @@ fn parts(root: &Table, text: &str, path: &Path, directory: &Path, problems: &mut
 
 /// What the study compares and the trainer, by its settings, does not report.
 fn unmeasured(root: &Table, trial: &Table, trainer: &Trainer, study: Option<&StudyTable>) -> Vec<Problem> {
-    let objective = study.and_then(|study| trainer::lacks_objective(trial, trainer, &study.objective));
+    let objectives = study
+        .into_iter()
+        .flat_map(|study| [&study.objective].into_iter().chain(&study.further));
+    let lacking = objectives.filter_map(|objective| trainer::lacks_objective(trial, trainer, objective));
     let of_study = root.get("study").and_then(|item| item.table().ok());
     let required = of_study.map(|of_study| require::unknown_to_script(&of_study, trainer));
-    objective.into_iter().chain(required.into_iter().flatten()).collect()
+    lacking.chain(required.into_iter().flatten()).collect()
 }
 
 /// The trainer, with what the space says of it.

@@ -245,6 +245,9 @@ fn values(takes: Takes) -> Value {
         Takes::Number(interval, _) => number(interval),
         Takes::Flag => json!({ "type": "boolean" }),
         Takes::Word(words, _) => json!({ "enum": words }),
+        Takes::WordOrWords(words, _) => {
+            json!({ "anyOf": [{ "enum": words }, { "type": "array", "items": { "enum": words }, "minItems": 1 }] })
+        }
         Takes::Text | Takes::Path => text(),
         Takes::Texts => json!({ "type": "array", "items": text() }),
         Takes::TextOrTexts => json!({ "anyOf": [text(), { "type": "array", "items": text() }] }),

@@ -51,6 +51,7 @@ pub(super) fn given(item: &Item, key: &Key) -> Result<Option<Given>> {
         | Takes::Scalar
         | Takes::Scalars
         | Takes::Conditions
+        | Takes::WordOrWords(..)
         | Takes::Table(_)
         | Takes::AnyText
         | Takes::WordOrTable(..)

@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
-use hpo_protocol::embedding::METRICS;
-
-use super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean, shown};
+use super::reader::{Problem, Problems, Result, Results, Table, shown};
 use super::settings;
-use super::trainer::{self, Evaluations};
-use super::{constraints, require};
+use super::trainer::Evaluations;
+use super::{constraints, objectives, require};
 use crate::ids::MAX_TRIALS;
-use crate::keys::{Fallback, Key, Refusal, Settings, Takes};
-use crate::study::{Direction, LOSS, Objective, PolicySpec, Requirement, StopSpec};
+use crate::keys::{Fallback, Key, Takes};
+use crate::study::{Objective, PolicySpec, Requirement, StopSpec};
 
 const NAME: Key = Key {
     name: "name",
@@ -48,14 +46,6 @@ const RETRIES: Key = Key {
     takes: Takes::Integer { least: 0, most: 1000 },
     default: Fallback::Integer(2),
     about: "how often a trial whose worker failed is tried again, from its last checkpoint",
-};
-
-const OBJECTIVE: Key = Key {
-    name: "objective",
-    takes: Takes::Text,
-    default: Fallback::Described("`\"loss\"`, the validation loss"),
-    about: "what decides which trials are better: `loss`, a metric that the trainer reports, such as `ndcg@10`, or one of an \
-            [evaluation](#evaluationname), such as `docs.ndcg@10`. Trials are pruned, sampled, confirmed and exported by it",
 };
 
 const KEEP_CHECKPOINTS: Key = Key {
@@ -102,30 +92,14 @@ const NO_BETTER_IN: Key = Key {
     about: "so many trials without a better one end the search",
 };
 
-const DIRECTIONS: [&str; 2] = [Direction::ALL[0].name(), Direction::ALL[1].name()];
-
-const DIRECTION: Key = Key {
-    name: "direction",
-    takes: Takes::Word(
-        &DIRECTIONS,
-        Refusal {
-            message: "is not a direction",
-            label: "unknown",
-            help: "write `minimize` or `maximize`",
-        },
-    ),
-    default: Fallback::Described("known for the loss and the metrics of the embedding trainer; else required"),
-    about: "whether lower (`minimize`) or higher (`maximize`) values of the objective are better",
-};
-
 /// Its keys.
 pub(super) const KEYS: &[Key] = &[
     NAME,
     SEED,
     TRIALS,
     RETRIES,
-    OBJECTIVE,
-    DIRECTION,
+    objectives::OBJECTIVE,
+    objectives::DIRECTION,
     require::KEY,
     KEEP_CHECKPOINTS,
     TIME_LIMIT,
@@ -141,6 +115,7 @@ pub(super) struct StudyTable {
     pub trials: u64,
     pub retries: u32,
     pub objective: Objective,
+    pub further: Vec<Objective>,
     pub require: Vec<Requirement>,
     pub keep_checkpoints: u64,
     pub stop: StopSpec,
@@ -159,14 +134,7 @@ pub(super) fn read(
     let name = problems.keep(name(table, path));
     let settings = problems.keep(settings::read(table, KEYS));
     let ends = problems.keep(ends(table));
-    let objective = match &settings {
-        Some(settings) => problems.keep(objective(table, settings, embedding, evaluations)),
-        // Its direction may be among what is wrong.
-        None => {
-            problems.keep(table.get(OBJECTIVE.name).map_or(Ok(""), |item| item.string()));
-            None
-        }
-    };
+    let objectives = problems.keep(objectives::read(table, embedding, evaluations));
     let require = problems.keep(require::read(table, embedding, evaluations));
     let trials = settings
         .as_ref()
@@ -174,15 +142,17 @@ pub(super) fn read(
             Some(trials) => Some(trials),
             None => problems.keep(whole(table, policy)),
         });
-    let ((name, settings), (ends, ((objective, require), trials))) =
-        problems.or(name.zip(settings).zip(ends.zip(objective.zip(require).zip(trials))))?;
+    let ((name, settings), (ends, ((objectives, require), trials))) =
+        problems.or(name.zip(settings).zip(ends.zip(objectives.zip(require).zip(trials))))?;
     let [time_ms, no_better] = ends;
+    let mut objectives = objectives.into_iter();
     Ok(StudyTable {
         name,
         seed: settings.count(&SEED),
         trials,
         retries: settings.count(&RETRIES) as u32,
-        objective,
+        objective: objectives.next().unwrap_or_default(),
+        further: objectives.collect(),
         require,
         keep_checkpoints: settings.count(&KEEP_CHECKPOINTS),
         stop: StopSpec {
@@ -238,57 +208,6 @@ pub fn span_ms(text: &str) -> Option<u64> {
         rest = rest[unit..].trim_start();
     }
     (ms > 0).then_some(ms)
-}
-
-/// The objective, whose direction is known or written.
-fn objective(
-    table: &Table,
-    settings: &Settings,
-    embedding: bool,
-    evaluations: Option<&Evaluations>,
-) -> Result<Objective> {
-    let item = table.get(OBJECTIVE.name);
-    let metric = item.as_ref().map_or(Ok(LOSS), Item::string)?;
-    let written = settings.choice_if_any(&DIRECTION, &Direction::ALL);
-    let known = match &item {
-        None => Some(Direction::Minimize),
-        Some(_) if metric == LOSS => Some(Direction::Minimize),
-        Some(item) if embedding && metric.contains('.') => Some(trainer::direction(item, metric, evaluations)?),
-        Some(item) if embedding => Some(own_direction(item, metric)?),
-        Some(_) => None,
-    };
-    match (known, written, table.get(DIRECTION.name)) {
-        (Some(known), Some(written), Some(item)) if known != written => {
-            let help = format!("write `{}`, or leave `direction` out", known.name());
-            Err(item.problem(
-                format_args!("is the wrong direction for `{metric}`"),
-                "the wrong one",
-                help,
-            ))
-        }
-        (None, None, _) => Err(match item {
-            Some(item) => {
-                let help = "add `direction = \"maximize\"` or `direction = \"minimize\"`";
-                item.problem("has no known direction", "is higher better?", help)
-            }
-            None => unreachable!("the direction of the loss is known"),
-        }),
-        _ => Ok(Objective {
-            metric: metric.to_owned(),
-            direction: known.or(written).unwrap_or_default(),
-        }),
-    }
-}
-
-/// The direction of a metric that the embedding trainer reports of the validation data.
-fn own_direction(item: &Item, metric: &str) -> Result<Direction> {
-    match METRICS.iter().any(|(name, _)| *name == metric) {
-        true => Ok(Direction::Maximize),
-        false => {
-            let help = did_you_mean(metric, METRICS.iter().map(|(name, _)| *name).chain([LOSS]));
-            Err(item.problem("is not a metric of the embedding trainer", "unknown metric", help))
-        }
-    }
 }
 
 fn name(table: &Table, path: &Path) -> Result<String> {

@@ -7,7 +7,7 @@ use hpo_protocol::{BASE_MODEL, Baseline, Measurement};
 use serde_json::Value;
 
 use super::format::{metric, short};
-use crate::study::{Direction, LOSS, StudySpec, TrialSummary};
+use crate::study::{Direction, LOSS, Objective, StudySpec, TrialSummary};
 
 /// A column of a table of trials.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,9 @@ pub(super) fn minor(spec: &StudySpec) -> BTreeSet<String> {
         let others = evaluation.r#type.metrics().iter().skip(1);
         others.map(move |metric| Evaluation::metric(&name, metric))
     });
-    minor.filter(|metric| *metric != spec.objective.metric).collect()
+    minor
+        .filter(|metric| spec.objectives().all(|objective| *metric != objective.metric))
+        .collect()
 }
 
 /// The columns that the trials of a study have.
@@ -153,7 +155,12 @@ impl<'a> Columns<'a> {
         let untrained = untrained.map(Baseline::each).unwrap_or_default();
         let has_loss = rows.iter().any(|row| row.loss.is_some()) || untrained.iter().any(|(_, of)| of.loss.is_some());
         let mut columns = vec![Column::Trial, Column::State, Column::Resource, Column::Objective];
-        columns.extend((!spec.objective.is_loss() && has_loss).then_some(Column::Loss));
+        columns.extend(spec.further.iter().map(|further| match further.is_loss() {
+            true => Column::Loss,
+            false => Column::Metric(further.metric.clone()),
+        }));
+        let shown = spec.objectives().any(Objective::is_loss);
+        columns.extend((!shown && has_loss).then_some(Column::Loss));
         columns.extend((!spec.require.is_empty()).then_some(Column::Feasible));
         columns.extend(
             rows.iter()
@@ -164,7 +171,8 @@ impl<'a> Columns<'a> {
         let metrics = self
             .metrics
             .iter()
-            .filter(|name| !["train_loss", "mean_cosine", &spec.objective.metric].contains(name));
+            .filter(|name| !["train_loss", "mean_cosine"].contains(name))
+            .filter(|name| spec.objectives().all(|objective| objective.metric != **name));
         let metrics = metrics.filter(|name| !minor.contains(**name));
         columns.extend(metrics.map(|name| Column::Metric((*name).to_owned())));
         let parameters = spec.space.parameters.iter();
@@ -178,6 +186,10 @@ impl<'a> Columns<'a> {
         match column {
             Column::Objective => Some(self.spec.objective.direction),
             Column::Loss => Some(Direction::Minimize),
+            Column::Metric(name) if self.spec.further.iter().any(|further| further.metric == *name) => {
+                let own = self.spec.further.iter().find(|further| further.metric == *name);
+                own.map(|further| further.direction)
+            }
             Column::Metric(name) => {
                 let evaluations = self.spec.trainer.evaluations();
                 let mut evaluated = evaluations.iter().flat_map(|(own, evaluation)| {

@@ -4,13 +4,24 @@ use super::format::metric;
 use super::sheet::{Sheet, left_out};
 use crate::analysis::Overview;
 use crate::ids::TrialId;
-use crate::study::Confirmation;
+use crate::study::{Confirmation, ConfirmationSpec};
 
 /// Below this probability two configurations count as equally good.
 const APART: f64 = 0.75;
 
 /// The question that identical runs raise.
 const BLIND: &str = "does the trainer use the `seed` that it is given? If it does not, nothing was confirmed";
+
+/// What comes after the search, before it has begun.
+pub(super) fn to_be_confirmed(overview: &Overview) -> String {
+    match overview.spec.confirmation.filter(|_| !overview.search_over) {
+        Some(ConfirmationSpec { configurations, seeds }) => {
+            let are = if configurations == 1 { "is" } else { "are" };
+            format!("after the search: the best {configurations} {are} trained again with {seeds} fresh seeds each\n")
+        }
+        None => String::new(),
+    }
+}
 
 /// The confirmed configurations and whether the first is really better; empty before the search has finished. The table fits into so
 /// many columns of a terminal. Ends in a newline.

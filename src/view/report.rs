@@ -6,11 +6,12 @@ use hpo_protocol::{Baseline, Measurement};
 use serde_json::{Value, json};
 
 use super::columns::minor;
-use super::confirmation::{confirmed, confirms};
+use super::confirmation::{confirmed, confirms, to_be_confirmed};
 use super::earlier::earlier;
 use super::effort::{compute, left};
 use super::failures::see;
 use super::format::{duration, metric, number, value};
+use super::front::front;
 use super::required::{breaks, fulfilled, nothing_fulfils, required};
 use super::results::{compared, tested};
 use super::state::{LIMITED, PAUSED, state};
@@ -21,7 +22,7 @@ use crate::analysis::diagnosis::{Kind, diagnose};
 use crate::ids::Timestamp;
 use crate::shell::about;
 use crate::store::StudyDirectory;
-use crate::study::{ConfirmationSpec, Limit, StopSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
+use crate::study::{Limit, StopSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
 use crate::words::counted;
 
 /// The state of the study: one line on what it is, one on how far it is, the rungs, the best trial. Tables fit into so many columns of a
@@ -92,6 +93,8 @@ pub fn status(
     text += &left(overview, running, now);
     text += &to_be_confirmed(overview);
     text += &confirmed(overview, width);
+    let all = about(directory.root(), ["trials", "--non-dominated"]);
+    text += &front(overview, overview.baseline.as_ref(), &all, width);
     if let Some(best) = &overview.best {
         text += &best_line(overview, best);
         text += &tested(overview, best);
@@ -149,6 +152,8 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "untrained": overview.baseline,
         "better_than_untrained": overview.improves,
         "required": overview.required,
+        "further_objectives": overview.spec.further,
+        "non_dominated": overview.front,
         "best": overview.best,
         "confirmation": overview.confirmation,
         "test": overview.test,
@@ -156,17 +161,6 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "importance": overview.importance,
         "findings": overview.findings,
     })
-}
-
-/// What comes after the search, before it has begun.
-pub(super) fn to_be_confirmed(overview: &Overview) -> String {
-    match overview.spec.confirmation.filter(|_| !overview.search_over) {
-        Some(ConfirmationSpec { configurations, seeds }) => {
-            let are = if configurations == 1 { "is" } else { "are" };
-            format!("after the search: the best {configurations} {are} trained again with {seeds} fresh seeds each\n")
-        }
-        None => String::new(),
-    }
 }
 
 /// How well rungs predict the next ones.
@@ -204,8 +198,12 @@ pub(super) fn best_line(overview: &Overview, best: &TrialSummary) -> String {
         return String::new();
     };
     let objective = &overview.spec.objective;
+    let by = match overview.spec.has_several() {
+        true => format!(" by {}", objective.metric),
+        false => String::new(),
+    };
     let mut text = format!(
-        "best: trial {}{} with {} {} at {} {resource}",
+        "best{by}: trial {}{} with {} {} at {} {resource}",
         best.trial,
         confirms(best.confirms),
         if objective.is_loss() {
@@ -274,6 +272,7 @@ pub fn outcome(
     let Some(best) = &overview.best else {
         return text + "no trial has a result\n";
     };
+    text += &front(&overview, study.baseline(), &format!("{all} --non-dominated"), width);
     text += &best_line(&overview, best);
     let untrained = study.baseline().and_then(|it| it.of(&best.parameters));
     if let (Some(before), Some(_)) = (untrained, best.best_at) {

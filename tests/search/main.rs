@@ -27,6 +27,7 @@ mod python;
 mod report;
 mod require;
 mod script;
+mod several;
 mod simulate;
 mod slurm;
 mod spaces;

@@ -53,6 +53,22 @@ fn objective(rng: &mut ChaCha8Rng) -> Objective {
     }
 }
 
+/// The opposite of the objective, so that no trial dominates another, for some of the studies that can have several.
+fn further(rng: &mut ChaCha8Rng, spec: &StudySpec) -> Vec<Objective> {
+    let compares_one = matches!(spec.policy.kind, PolicyKind::Pasha | PolicyKind::MedianStopping(_));
+    if compares_one || spec.confirmation.is_some() || !chance(rng, 0.15) {
+        return Vec::new();
+    }
+    let (metric, direction) = match spec.objective.is_loss() {
+        true => (SCORE, Direction::Minimize),
+        false => ("loss", Direction::Maximize),
+    };
+    vec![Objective {
+        metric: metric.into(),
+        direction,
+    }]
+}
+
 /// What good trials break, and bad ones fulfil; or a bound on what no trial reports; mostly nothing.
 fn require(rng: &mut ChaCha8Rng) -> Vec<Requirement> {
     let text = match rng.random_range(0..8) {
@@ -77,6 +93,7 @@ impl Plan {
             trials: rng.random_range(2..=12),
             retries: rng.random_range(0..=3),
             objective: objective(rng),
+            further: Vec::new(),
             require: Vec::new(),
             keep_checkpoints: if chance(rng, 0.3) { rng.random_range(2..=4) } else { 1 },
             policy: PolicySpec {
@@ -124,7 +141,7 @@ impl Plan {
         let [faults, crashes, stops] = [rate(0.7, 0.3), rate(0.7, 0.15), rate(0.3, 0.02)];
         let [echoes, losses, outages] = [rate(0.3, 0.1), rate(0.3, 0.05), rate(0.3, 0.05)];
         let slots = rng.random_range(1..=5);
-        Self {
+        let mut plan = Self {
             seed,
             told: false,
             halt,
@@ -143,9 +160,15 @@ impl Plan {
             },
             spec: StudySpec {
                 require: require(rng),
+                further: further(rng, &spec),
                 ..spec
             },
+        };
+        // Means of one objective are confirmed.
+        if let Some(raised) = plan.raised.as_mut().filter(|_| plan.spec.has_several()) {
+            raised.confirmation = None;
         }
+        plan
     }
 
     /// The same study on one slot, with nothing that goes wrong.

@@ -4,7 +4,7 @@ use hpo_protocol::Values;
 
 use super::{Decided, Drawing, Explanation, First, Happened, Opening, Outcome, Step};
 use crate::ids::{Timestamp, TrialId};
-use crate::study::{Fact, Misfit, Objective, Reason, Record, Reported, Rule, Score, Study, TrialState, TrialStatus};
+use crate::study::{Fact, Misfit, Objective, Point, Reason, Record, Reported, Rule, Study, TrialState, TrialStatus};
 
 /// Follows the records of a study, and notes what they say of one trial.
 #[derive(Debug)]
@@ -235,14 +235,23 @@ impl Explainer {
     fn decided(&self, study: &Study, rung: u64, outcome: Outcome) -> Option<Decided> {
         let objective = &study.spec().objective;
         let standing = study.standing(self.id, rung, &self.by_hand)?;
-        let value = |(trial, score): (TrialId, Score)| (trial, objective.signed(score.cost));
-        let infeasible = standing.ranked.iter().filter(|(_, score)| !score.is_feasible());
+        let value = |(trial, point): &(TrialId, Point)| (*trial, objective.signed(point.score().cost));
+        let further = |(_, point): &(TrialId, Point)| {
+            let costs = study.spec().further.iter().zip(&point.costs[1..]);
+            costs.map(|(objective, cost)| objective.signed(*cost)).collect()
+        };
+        let ranked = standing.ranked.iter();
+        let infeasible = ranked.clone().filter(|(_, point)| !point.score().is_feasible());
         Some(Decided {
             rung,
             outcome,
             place: standing.place(self.id),
             infeasible: infeasible.map(|(trial, _)| *trial).collect(),
-            ranked: standing.ranked.into_iter().map(value).collect(),
+            further: match study.spec().has_several() {
+                true => ranked.clone().map(further).collect(),
+                false => Vec::new(),
+            },
+            ranked: ranked.map(value).collect(),
             lost: standing.lost,
             rule: standing.rule.map(|rule| in_values(rule, objective)),
         })
@@ -277,9 +286,10 @@ fn drawing(study: &Study, bracket: usize, parameters: &Values) -> Drawing {
     match study.drawing(bracket) {
         Some(drawn) if drawn.parameters == *parameters => {
             let feasible = study.feasible_for(bracket);
+            let weights = study.weights_of_next();
             let reason = match feasible {
-                Some(0) => drawn.reason,
-                Some(_) | None => drawn.reason.in_values(&study.spec().objective),
+                None | Some(1..) if weights.is_empty() => drawn.reason.in_values(&study.spec().objective),
+                None | Some(_) => drawn.reason,
             };
             let mut origin = None;
             if let Reason::First { place } = reason {
@@ -288,6 +298,7 @@ fn drawing(study: &Study, bracket: usize, parameters: &Values) -> Drawing {
             Drawing::Drawn {
                 reason,
                 feasible,
+                weights,
                 first: origin,
             }
         }

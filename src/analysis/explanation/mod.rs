@@ -40,6 +40,10 @@ pub enum Drawing {
         /// not values of the objective, but say how much of what is required is broken.
         #[serde(skip_serializing_if = "Option::is_none")]
         feasible: Option<u64>,
+        /// With several objectives, how much each weighed in the one number that the sampler was shown, in the order of the study's: its
+        /// numbers are not values of an objective then.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        weights: Vec<f64>,
         /// Where it comes from, if it is one of those to be tried first.
         #[serde(skip_serializing_if = "Option::is_none")]
         first: Option<First>,
@@ -185,6 +189,9 @@ pub struct Decided {
     pub place: Option<usize>,
     /// Those that had come, the best first, with the best value up to the rung.
     pub ranked: Vec<(TrialId, f64)>,
+    /// The values of the further objectives of each of them; empty with one objective.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<Vec<f64>>,
     /// Those of them that break what the study requires, or are not known to fulfil it: they stand behind all others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub infeasible: Vec<TrialId>,

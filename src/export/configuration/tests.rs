@@ -23,6 +23,7 @@ fn study() -> Study {
         trials: 1,
         retries: 0,
         objective: Default::default(),
+        further: Vec::new(),
         require: Vec::new(),
         keep_checkpoints: 1,
         stop: Default::default(),

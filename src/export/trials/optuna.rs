@@ -16,7 +16,7 @@ use super::{ExportError, Output, Sink, TrialTimes, Trials};
 use crate::clock::local;
 use crate::export::file::write_whole;
 use crate::ids::TrialId;
-use crate::study::{Direction, Trial, TrialStatus};
+use crate::study::{Direction, Objective, Trial, TrialStatus};
 use distribution::Drawn;
 
 /// The numbers of Optuna's operations.
@@ -99,15 +99,17 @@ impl Journal {
 
     fn begin_study(&mut self, trials: Trials<'_>) {
         let spec = trials.study.spec();
-        let direction = match spec.objective.direction {
+        let directions = spec.objectives().map(|objective| match objective.direction {
             Direction::Minimize => 1,
             Direction::Maximize => 2,
-        };
+        });
+        let directions: Vec<u64> = directions.collect();
         self.log(
             CREATE_STUDY,
-            json!({ "study_name": spec.name, "directions": [direction] }),
+            json!({ "study_name": spec.name, "directions": directions }),
         );
-        let metric = json!({ "study:metric_names": [spec.objective.metric] });
+        let names: Vec<&str> = spec.objectives().map(|objective| objective.metric.as_str()).collect();
+        let metric = json!({ "study:metric_names": names });
         self.log(
             SET_STUDY_SYSTEM_ATTRIBUTE,
             json!({ "study_id": 0, "system_attr": metric }),
@@ -142,8 +144,8 @@ impl Journal {
             Some(_) => {}
         }
         for (step, report) in before.unwrap_or(Exported::NOTHING).new_reports(trial) {
-            // One without has diverged.
-            if let Some(cost) = report.cost {
+            // One without has diverged; of several objectives Optuna takes no intermediate values.
+            if let Some(cost) = report.cost.filter(|_| !trials.study.spec().has_several()) {
                 let value = trials.objective(cost);
                 self.log(
                     SET_INTERMEDIATE_VALUE,
@@ -220,7 +222,13 @@ impl Journal {
             (TrialStatus::Diverged | TrialStatus::Failed | TrialStatus::Completed, _) => FAIL,
             (TrialStatus::Waiting | TrialStatus::Running | TrialStatus::Paused, _) => RUNNING,
         };
-        let values = row.objective.filter(|_| state != FAIL).map(|value| [value]);
+        let spec = trials.study.spec();
+        let value = |objective: &Objective| match spec.has_several() {
+            true => row.objectives.get(&objective.metric).copied(),
+            false => row.objective,
+        };
+        let values: Option<Vec<f64>> = spec.objectives().map(value).collect();
+        let values = values.filter(|_| state != FAIL);
         self.log(
             SET_STATE,
             json!({ "trial_id": id, "state": state, "values": values, "datetime_complete": times.ended.map(local) }),

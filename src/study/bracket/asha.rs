@@ -3,12 +3,13 @@
 //! Li et al., "A System for Massively Parallel Hyperparameter Tuning" (2020), algorithm 2; Bohdal et al., "PASHA: Efficient
 //! HPO and NAS with Progressive Resource Allocation" (2023), section 4.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::rung::{Decision, Entry, Promotion, Rank, Rule};
 use crate::ids::TrialId;
+use crate::study::pareto::{Point, ranked};
 
 mod progress;
 
@@ -41,7 +42,7 @@ impl AshaVariant {
 /// A bracket that trials are added to one by one.
 ///
 /// Of the `n` trials that have come to a rung the best `floor(n / eta)` may go on, whoever is still on the way. Trials that
-/// have diverged or failed count in `n`, and rank last.
+/// have diverged or failed count in `n`, and rank last. With several objectives the best are those of [`ranked`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asha {
     eta: usize,
@@ -63,6 +64,8 @@ struct Rung {
     ready: BTreeSet<Rank>,
     /// Those that were promoted, or have ended here.
     withdrawn: BTreeSet<TrialId>,
+    /// What those that have come are compared by, if by several objectives; their ranks are their places among these then.
+    points: BTreeMap<TrialId, Point>,
 }
 
 impl Rung {
@@ -74,6 +77,11 @@ impl Rung {
                 score,
                 trial: entry.trial,
             });
+        }
+        self.points
+            .extend(entry.point.map(|point| (entry.trial, point.clone())));
+        if !self.points.is_empty() {
+            return self.rank_again(room);
         }
         // The best of the rest has a place, or takes that of the worst at the top.
         while let Some(&best) = self.rest.first() {
@@ -90,6 +98,24 @@ impl Rung {
             } else {
                 return;
             }
+        }
+    }
+
+    /// Ranks all that have come by several objectives; there is room for so many at the top.
+    fn rank_again(&mut self, room: usize) {
+        let order = ranked(self.points.iter().map(|(&trial, point)| (trial, point)));
+        let mut ranks = order.into_iter().zip(0u32..).map(|placed| Rank::at(placed).1);
+        self.top = ranks.by_ref().take(room).collect();
+        self.rest = ranks.collect();
+        let ready = self.top.iter().filter(|rank| !self.withdrawn.contains(&rank.trial));
+        self.ready = ready.copied().collect();
+    }
+
+    /// Whether a trial that has come with this rank is among the best.
+    fn is_at_top(&self, rank: Rank) -> bool {
+        match self.points.is_empty() {
+            true => self.top.contains(&rank),
+            false => self.top.iter().any(|top| top.trial == rank.trial),
         }
     }
 
@@ -120,6 +146,7 @@ impl Asha {
             rest: BTreeSet::new(),
             ready: BTreeSet::new(),
             withdrawn: BTreeSet::new(),
+            points: BTreeMap::new(),
         };
         Self {
             eta: usize::try_from(eta).unwrap_or(usize::MAX),
@@ -180,7 +207,7 @@ impl Asha {
         let rung = &self.rungs[k];
         if k + 1 == self.rungs.len() {
             vec![(entry.trial, Decision::Complete)]
-        } else if self.decides_in_passing() && rung.count >= self.eta && !rung.top.contains(&rank) {
+        } else if self.decides_in_passing() && rung.count >= self.eta && !rung.is_at_top(rank) {
             vec![(entry.trial, Decision::Prune)]
         } else {
             Vec::new()

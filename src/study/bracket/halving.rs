@@ -2,16 +2,20 @@
 //! Hyperparameter Optimization" (2016), section 3; with the geometric rungs of Li et al., "Hyperband" (2018),
 //! section 2.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::rung::{Decision, Entry, Rank, Rule};
 use crate::ids::TrialId;
+use crate::study::pareto::{Point, ranked};
 
 /// A bracket for a fixed set of trials.
 ///
 /// Of the `n` trials meant for a rung the best `max(1, floor(n / eta))` are promoted. A decision is taken as soon as no
 /// trial that is still missing can change it, so that the outcome is that of waiting for all of them, whatever the order in
 /// which they come.
+///
+/// With several objectives the best are those of [`ranked`]. Who these are depends on all that come, so that it is decided when the last one
+/// has come.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Halving {
     rungs: Vec<Rung>,
@@ -35,6 +39,45 @@ struct Rung {
     next: BTreeSet<Rank>,
     /// Whether all have come and the rung above knows how many go on.
     closed: bool,
+    /// What those that have come are compared by, if by several objectives; their ranks are their places among these then.
+    points: BTreeMap<TrialId, Point>,
+    /// Of those the promoted ones.
+    gone: Vec<TrialId>,
+}
+
+impl Rung {
+    /// How many of the best are so for certain.
+    fn certain(&self) -> usize {
+        let missing = usize::try_from(self.missing).unwrap_or(usize::MAX);
+        match self.points.is_empty() || missing == 0 {
+            true => self.promote.saturating_sub(missing),
+            false => 0,
+        }
+    }
+
+    /// Whether those are not among the best for which there is no room.
+    fn has_no_room(&self) -> bool {
+        let decidable = self.points.is_empty() || self.missing == 0;
+        decidable && self.promoted + self.next.len() > self.promote
+    }
+
+    fn promote(&mut self, trial: TrialId) {
+        if !self.points.is_empty() {
+            self.gone.push(trial);
+        }
+    }
+
+    /// Ranks those that are compared by several objectives among all that have come.
+    fn rank_again(&mut self) {
+        if self.points.is_empty() || self.promote == 0 {
+            return;
+        }
+        let order = ranked(self.points.iter().map(|(&trial, point)| (trial, point)));
+        let places: BTreeMap<TrialId, Rank> = order.into_iter().zip(0u32..).map(Rank::at).collect();
+        let rank = |trial: &TrialId| places.get(trial).copied();
+        self.next = self.next.iter().filter_map(|one| rank(&one.trial)).collect();
+        self.worst = self.gone.iter().filter_map(rank).max();
+    }
 }
 
 /// How many trials come to each of so many rungs if none fails: each rung's number is `max(1, floor(n / eta))` of the one
@@ -61,6 +104,8 @@ impl Halving {
                 worst: None,
                 next: BTreeSet::new(),
                 closed: false,
+                points: BTreeMap::new(),
+                gone: Vec::new(),
             })
             .collect();
         Self { rungs }
@@ -107,14 +152,19 @@ impl Halving {
         let mut decided = Vec::new();
         if let Some(score) = entry.best {
             rung.next.insert(Rank { score, trial });
-            if last {
-                decided.push((trial, Decision::Complete));
-            } else if rung.promoted + rung.next.len() > rung.promote
-                && let Some(worst) = rung.next.pop_last()
+            rung.points.extend(entry.point.map(|point| (trial, point.clone())));
+        }
+        rung.rank_again();
+        if last {
+            decided.extend(entry.best.map(|_| (trial, Decision::Complete)));
+        } else {
+            while self.rungs[k].has_no_room()
+                && let Some(worst) = self.rungs[k].next.pop_last()
             {
                 // Only one that was taken for lost can be better than one that was promoted.
-                match rung.worst.is_some_and(|promoted| worst < promoted) {
+                match self.rungs[k].worst.is_some_and(|promoted| worst < promoted) {
                     true => {
+                        self.rungs[k].promote(worst.trial);
                         decided.push((
                             worst.trial,
                             Decision::Promote {
@@ -135,6 +185,7 @@ impl Halving {
     pub(super) fn abandon(&mut self, trial: TrialId, resource: u64) {
         if let Some(rung) = self.rungs.iter_mut().find(|rung| rung.resource == resource) {
             rung.next.retain(|rank| rank.trial != trial);
+            rung.points.remove(&trial);
         }
     }
 
@@ -162,13 +213,18 @@ impl Halving {
         for k in k..self.rungs.len().saturating_sub(1) {
             let to = self.rungs[k + 1].resource;
             let rung = &mut self.rungs[k];
-            let missing = usize::try_from(rung.missing).unwrap_or(usize::MAX);
-            while rung.promoted < rung.promote.saturating_sub(missing)
+            while rung.promoted < rung.certain()
                 && let Some(best) = rung.next.pop_first()
             {
                 rung.promoted += 1;
+                rung.promote(best.trial);
                 rung.worst = rung.worst.max(Some(best));
                 decided.push((best.trial, Decision::Promote { to }));
+            }
+            while rung.has_no_room()
+                && let Some(worst) = rung.next.pop_last()
+            {
+                decided.push((worst.trial, Decision::Prune));
             }
             if rung.missing > 0 || rung.closed {
                 return;
@@ -189,6 +245,42 @@ mod tests {
     use crate::study::score::Score;
     use proptest::prelude::*;
 
+    proptest! {
+        #[test]
+        fn by_several_objectives_the_first_of_their_order_go_on_whatever_the_order_in_which_they_come(
+            costs in prop::collection::vec(prop::option::weighted(0.9, prop::array::uniform2(0u8..5)), 1..20),
+            turns in prop::collection::vec(any::<prop::sample::Index>(), 20),
+        ) {
+            let eta = 2;
+            let mut bracket = Halving::new(&[1, 2, 4], eta, costs.len() as u64);
+            let point = |trial: TrialId| costs[trial.0 as usize].map(|costs| Point { violation: 0.0, costs: costs.map(f64::from).to_vec() });
+            let (curve, mut turns) = (BTreeMap::new(), turns.iter().cycle());
+            let mut ready: Vec<(u64, TrialId)> = (0..costs.len() as u64).map(|trial| (1, TrialId(trial))).collect();
+            let mut ended: BTreeMap<TrialId, u64> = BTreeMap::new();
+            while !ready.is_empty() {
+                let place = turns.next().unwrap().index(ready.len());
+                let (resource, trial) = ready.remove(place);
+                let point = point(trial);
+                let best = point.as_ref().map(Point::score);
+                for (trial, decision) in bracket.enter(resource, Entry { trial, best, point: point.as_ref(), curve: &curve }) {
+                    match decision {
+                        Decision::Promote { to } => ready.push((to, trial)),
+                        Decision::Prune => prop_assert_eq!(ended.insert(trial, 0), None),
+                        Decision::Complete => prop_assert_eq!(ended.insert(trial, 4), None),
+                    }
+                }
+            }
+            let mut left: Vec<(TrialId, Point)> = (0..costs.len() as u64).filter_map(|trial| Some((TrialId(trial), point(TrialId(trial))?))).collect();
+            for size in &rung_sizes(3, eta, costs.len() as u64)[1..] {
+                let order = ranked(left.iter().map(|(trial, point)| (*trial, point)));
+                left.retain(|(trial, _)| order.iter().take(*size as usize).any(|on| on == trial));
+            }
+            let completed: Vec<TrialId> = ended.iter().filter(|(_, at)| **at == 4).map(|(trial, _)| *trial).collect();
+            prop_assert_eq!(completed, left.iter().map(|(trial, _)| *trial).collect::<Vec<_>>());
+            prop_assert_eq!(ended.len(), costs.iter().flatten().count());
+        }
+    }
+
     /// What becomes of the others when a trial comes.
     fn enter(bracket: &mut Halving, resource: u64, trial: TrialId, best: Option<f64>) -> Vec<(TrialId, Decision)> {
         let curve = BTreeMap::new();
@@ -197,6 +289,7 @@ mod tests {
             Entry {
                 trial,
                 best: best.map(Score::from),
+                point: None,
                 curve: &curve,
             },
         )

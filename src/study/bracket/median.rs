@@ -116,7 +116,15 @@ mod tests {
                 .reduce(f64::min)
                 .map(Score::from);
             let curve = &curve;
-            let decided = median.enter(resource, Entry { trial, best, curve });
+            let decided = median.enter(
+                resource,
+                Entry {
+                    trial,
+                    best,
+                    point: None,
+                    curve,
+                },
+            );
             decided.contains(&(trial, Decision::Prune))
         })
     }
@@ -196,7 +204,7 @@ mod tests {
                 let report = |&cost: &f64| Report { at: Timestamp(0), cost: Some(cost), violation: 0.0, loss: None, metrics: Default::default(), checkpoint: None };
                 let curve: BTreeMap<u64, Report> = (1..).zip(curves[trial].iter().map(report)).collect();
                 let best = curves[trial][..resource].iter().copied().reduce(f64::min).map(Score::from);
-                let decided = median.enter(resource as u64, Entry { trial: TrialId(trial as u64), best, curve: &curve });
+                let decided = median.enter(resource as u64, Entry { trial: TrialId(trial as u64), best, point: None, curve: &curve });
                 prop_assert_eq!(&decided, &expected);
                 came[trial] = resource;
                 if !expected.is_empty() { under_way.remove(place); }

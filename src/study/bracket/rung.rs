@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::ids::TrialId;
+use crate::study::pareto::Point;
 use crate::study::score::Score;
 use crate::study::trial::{Report, Trial};
 
@@ -29,6 +30,8 @@ pub struct Entry<'a> {
     pub trial: TrialId,
     /// Its lowest score up to the rung; none if it has diverged or failed on the way.
     pub best: Option<Score>,
+    /// What it comes to by all objectives, if there are several; none if it was lost on the way.
+    pub point: Option<&'a Point>,
     /// All of its validations.
     pub curve: &'a BTreeMap<u64, Report>,
 }
@@ -87,6 +90,12 @@ pub(in crate::study) struct Rank {
 }
 
 impl Rank {
+    /// That of the trial at a place, from 0.
+    pub(in crate::study) fn at((trial, place): (TrialId, u32)) -> (TrialId, Self) {
+        let score = f64::from(place).into();
+        (trial, Self { score, trial })
+    }
+
     /// That of a trial by its best validation; none without one.
     pub(in crate::study) fn of(trial: &Trial) -> Option<Self> {
         let score = trial.score()?;

@@ -195,6 +195,8 @@ impl Study {
             }
             kept.extend(lowest.values().map(|rank| rank.trial));
         }
+        // Whichever of those that no other dominates is chosen, its model is there.
+        kept.extend(self.front().into_iter().map(|trial| trial.id));
         let ranked = self.holders.iter().filter_map(|&id| self.trial(id));
         let ranked = ranked.filter(|trial| trial.confirms().is_none()).filter_map(|trial| {
             let rank = Rank::of(trial)?;
@@ -223,9 +225,11 @@ impl Study {
             TrialState::Diverged { .. } | TrialState::Failed { .. } | TrialState::Pruned { .. }
         );
         let best = trial.scored_up_to(rung).filter(|_| !lost).map(|(_, score)| score);
+        let point = self.spec.point(trial, rung).filter(|_| self.spec.has_several());
         let entry = Entry {
             trial: id,
             best,
+            point: point.as_ref().filter(|_| best.is_some()),
             curve: &trial.reports,
         };
         for (trial, decision) in self.brackets[bracket].bracket.enter(rung, entry) {

@@ -88,11 +88,7 @@ impl Study {
     /// By how much what a trial has reported so far, this report included, breaks what the study requires.
     fn violation(&self, reported: &Reported) -> f64 {
         let trial = &self.trials[reported.trial.0 as usize];
-        let before = |name: &str| {
-            let mut ahead = trial.ahead.reports.range(..reported.resource).rev();
-            let ahead = ahead.find_map(|(_, report)| report.value(name));
-            ahead.or_else(|| trial.value_up_to(reported.resource.saturating_sub(1), name))
-        };
+        let before = |name: &str| trial.value_before(reported.resource, name);
         self.spec
             .violation(|name| reported.value(name).or_else(|| before(name)))
     }

@@ -13,6 +13,7 @@ pub(crate) enum Purpose {
     Model = 3,
     Importance = 4,
     Confirmation = 5,
+    Weights = 6,
 }
 
 /// The generator of one decision: a function of the study's seed, the number of what it is about (a configuration of the search,

@@ -147,7 +147,8 @@ impl SamplerSpec {
         self.explain_by(request, &self.learn(&request.history))
     }
 
-    fn explain_by(&self, request: &Request<'_>, learned: &Learned) -> Vec<Drawn> {
+    /// The same, by what has been learned from the same observations before.
+    pub fn explain_by(&self, request: &Request<'_>, learned: &Learned) -> Vec<Drawn> {
         let first = self.own().tried_first(request).into_iter();
         let numbered = request.trials().zip(first);
         let mut drawn: Vec<Drawn> = numbered

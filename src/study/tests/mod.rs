@@ -7,6 +7,7 @@ mod recovery;
 mod refusal;
 mod require;
 mod scripts;
+mod several;
 mod stop;
 mod trouble;
 
@@ -38,6 +39,7 @@ pub(crate) fn with(kind: PolicyKind, trials: u64, max_resource: u64, reduction_f
         trials,
         retries: 2,
         objective: Default::default(),
+        further: Vec::new(),
         require: Vec::new(),
         keep_checkpoints: 1,
         stop: Default::default(),

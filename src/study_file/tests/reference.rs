@@ -119,7 +119,7 @@ fn default(key: &Key) -> String {
 
 /// The words that a key takes.
 fn words(key: &Key) -> String {
-    let Takes::Word(words, _) = key.takes else {
+    let (Takes::Word(words, _) | Takes::WordOrWords(words, _)) = key.takes else {
         return String::new();
     };
     let end = if key.about.ends_with('.') { "" } else { "." };

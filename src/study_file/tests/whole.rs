@@ -59,6 +59,7 @@ fn a_whole_study_is_read() {
         trials: 27,
         retries: 5,
         objective: Default::default(),
+        further: Vec::new(),
         require: Vec::new(),
         keep_checkpoints: 1,
         stop: Default::default(),

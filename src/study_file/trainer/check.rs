@@ -141,9 +141,9 @@ pub(super) fn check_data(file: &StudyFile, settings: &Settings) -> Result<Sets, 
 fn not_measured(file: &StudyFile, kind: Kind) -> Option<Diagnostic> {
     let study = &file.study;
     let required = (0..).zip(study.require.iter().map(|one| ("require", &one.metric)));
-    let named = [(0, ("objective", &study.objective.metric))]
-        .into_iter()
-        .chain(required);
+    let objectives = [&study.objective].into_iter().chain(&study.further);
+    let named = (0..).zip(objectives.map(|objective| ("objective", &objective.metric)));
+    let named = named.chain(required);
     let unmeasured = |metric: &String| {
         METRICS
             .iter()

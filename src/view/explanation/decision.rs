@@ -132,7 +132,9 @@ fn neighbours(spec: &StudySpec, trial: TrialId, decided: &Decided) -> String {
         } else {
             ""
         };
-        format!("{own} {}{infeasible}", metric(value))
+        let further = decided.further.get(place).into_iter().flatten();
+        let further: String = further.map(|value| format!(" and {}", metric(*value))).collect();
+        format!("{own} {}{further}{infeasible}", metric(value))
     };
     if from > 0 {
         shown.push(show(0));
@@ -144,7 +146,12 @@ fn neighbours(spec: &StudySpec, trial: TrialId, decided: &Decided) -> String {
     if to < decided.ranked.len() {
         shown.push("…".to_owned());
     }
-    format!("{} there, the best first: {}", spec.objective.metric, shown.join(", "))
+    let names: Vec<&str> = spec.objectives().map(|objective| objective.metric.as_str()).collect();
+    let order = match spec.has_several() {
+        true => "in the order of non-dominated sorting and crowding",
+        false => "the best first",
+    };
+    format!("{} there, {order}: {}", names.join(" and "), shown.join(", "))
 }
 
 const ORDINALS: [&str; 10] = [

@@ -1,9 +1,11 @@
 //! Why a trial is what it is, in words.
 
 mod decision;
+mod shown;
 
 use hpo_protocol::Values;
 
+use self::shown::Shown;
 use super::format::{duration, metric, value};
 use crate::analysis::{Drawing, Explanation, First, Happened, Opening};
 use crate::study::{Expected, Likely, PolicyKind, Reason, Source, Study, StudySpec, Trial, TrialStatus};
@@ -67,13 +69,18 @@ fn drawn(study: &Study, trial: &Trial, explanation: &Explanation, version: &str)
         Drawing::Drawn {
             reason,
             feasible,
+            weights,
             first,
-        } => reason_in_words(study, trial, reason, first.as_ref()) + &required(reason, *feasible),
+        } => {
+            let shown = Shown::new(study.spec(), *feasible, weights);
+            let why = reason_in_words(study, trial, reason, first.as_ref(), &shown);
+            why.trim_end().to_owned() + &shown.about(reason)
+        }
     };
     format!("{own} (line {line})\n{}\n", why.trim_end())
 }
 
-fn reason_in_words(study: &Study, trial: &Trial, reason: &Reason, first: Option<&First>) -> String {
+fn reason_in_words(study: &Study, trial: &Trial, reason: &Reason, first: Option<&First>, shown: &Shown<'_>) -> String {
     let spec = study.spec();
     match reason {
         Reason::First { place } => tried_first(spec, *place, first),
@@ -110,38 +117,12 @@ fn reason_in_words(study: &Study, trial: &Trial, reason: &Reason, first: Option<
             });
             format!(
                 "drawn near {best}, the best known then with {}, as {:.0} % of the configurations were at that point",
-                named(spec, *value),
+                shown.named(*value),
                 100.0 * share
             )
         }
-        Reason::Expected(expected) => model(spec, trial, expected),
+        Reason::Expected(expected) => model(spec, trial, expected, shown),
         Reason::Likely(likely) => likeness(spec, likely),
-    }
-}
-
-/// How trials that break what is required counted, if the sampler looked at results.
-fn required(reason: &Reason, feasible: Option<u64>) -> String {
-    let learned = match reason {
-        Reason::Incumbent { .. } | Reason::Expected(_) | Reason::Likely(_) => feasible,
-        Reason::First { .. }
-        | Reason::Enqueued
-        | Reason::Random
-        | Reason::Sobol
-        | Reason::Grid
-        | Reason::Unknowing { .. }
-        | Reason::Chance { .. }
-        | Reason::Exhausted
-        | Reason::Prior { .. } => None,
-    };
-    match learned {
-        None => String::new(),
-        Some(0) => "\n  no trial that it knew fulfilled what the study requires: where that is measured, its numbers are not values of the \
-                    objective, but say how much is broken, from 0 to 1\n"
-            .to_owned(),
-        Some(count) => format!(
-            "\n  {} that it knew fulfilled what the study requires; the others counted as worse than any of these\n",
-            counted(count, "trial")
-        ),
     }
 }
 
@@ -176,7 +157,7 @@ fn tried_first(spec: &StudySpec, place: u64, first: Option<&First>) -> String {
     }
 }
 
-fn model(spec: &StudySpec, trial: &Trial, expected: &Expected) -> String {
+fn model(spec: &StudySpec, trial: &Trial, expected: &Expected, shown: &Shown<'_>) -> String {
     let Expected {
         known,
         under_way,
@@ -201,7 +182,7 @@ fn model(spec: &StudySpec, trial: &Trial, expected: &Expected) -> String {
     }
     text += &format!(
         "  it expected {} at {one} {last} (one standard deviation better: {}, worse: {}), and of the best configuration it knew {}\n",
-        named(spec, value),
+        shown.named(value),
         metric(better),
         metric(worse),
         metric(best)
@@ -212,7 +193,7 @@ fn model(spec: &StudySpec, trial: &Trial, expected: &Expected) -> String {
             metric(prior)
         );
     }
-    if let Some((at, cost)) = trial.best() {
+    if let Some((at, cost)) = trial.best().filter(|_| shown.is_objective()) {
         let came = spec.objective.signed(cost);
         text += &format!("  its best value since: {} at {one} {at}\n", metric(came));
     }

@@ -8,10 +8,10 @@ mod result;
 
 use self::document::{Block, Table};
 pub use self::environment::kind_of;
-use super::confirmation::confirmed;
+use super::confirmation::{confirmed, to_be_confirmed};
 use super::effort::compute;
 use super::picture::{Kind, Picture, Scene};
-use super::report::{findings, foretold, important, to_be_confirmed};
+use super::report::{findings, foretold, important};
 use super::sheet::Sheet;
 use super::table::sheet;
 use crate::analysis::{Overview, Segments};
@@ -87,6 +87,7 @@ impl Page {
 
 /// The best trials of the search: those that were trained to the end first.
 fn trials(study: &Study) -> Vec<Block> {
+    let front: Vec<TrialSummary> = study.front().into_iter().map(|trial| study.summary(trial)).collect();
     let mut best: Vec<&Trial> = study.search_trials().filter(|trial| trial.best().is_some()).collect();
     best.sort_by_key(|trial| {
         let completed = trial.state.status() == TrialStatus::Completed;
@@ -95,6 +96,18 @@ fn trials(study: &Study) -> Vec<Block> {
     let all = study.search_trials().count();
     let shown: Vec<TrialSummary> = best.iter().take(BEST).map(|trial| study.summary(trial)).collect();
     let mut blocks = vec![Block::Heading("Trials")];
+    if !front.is_empty() {
+        let Sheet { head, rows, words } = sheet(study.spec(), study.baseline(), &front, None);
+        blocks.push(Block::Text(
+            "No trial is better than these by one objective without being worse by another:".into(),
+        ));
+        blocks.push(Block::Table(Table {
+            name: "The trials that are not dominated",
+            head,
+            rows,
+            words,
+        }));
+    }
     if shown.is_empty() {
         blocks.push(Block::Text(format!("None of {} has a result.", counted(all, "trial"))));
         return blocks;

@@ -8,6 +8,7 @@ use crate::analysis::Overview;
 use crate::study::{LOSS, Tested, Trial, TrialStatus};
 use crate::view::columns::minor;
 use crate::view::format::{duration, metric};
+use crate::view::front::objectives;
 use crate::view::report::best_line;
 use crate::view::required::{nothing_fulfils, required};
 use crate::view::state::state;
@@ -51,14 +52,12 @@ fn standing(of: &Reported<'_>, overview: &Overview) -> String {
     };
     let span = duration(of.segments.active_ms(overview.updated));
     let so_far = if overview.finished { "" } else { " so far" };
-    let objective = &spec.objective;
     format!(
-        "{}, {span} of searching{so_far}. {} of {}{of_states}. The trials are compared by {} ({}).",
+        "{}, {span} of searching{so_far}. {} of {}{of_states}. The trials are compared by {}.",
         capital(state(overview, of.running)),
         overview.searched(),
         counted(spec.trials, "trial"),
-        objective.metric,
-        objective.direction.name(),
+        objectives(spec),
     )
 }
 

@@ -135,6 +135,7 @@ mod tests {
         let entry = |trial, curve| Entry {
             trial: TrialId(trial),
             best: Some(0.1.into()),
+            point: None,
             curve,
         };
         let below = [(0, 0.3), (1, 0.4)].map(|(trial, cost): (u64, f64)| (TrialId(trial), cost.into()));

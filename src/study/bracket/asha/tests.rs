@@ -12,6 +12,7 @@ fn enter(asha: &mut Asha, resource: u64, trial: TrialId, best: Option<f64>) -> V
     let entry = Entry {
         trial,
         best: best.map(Score::from),
+        point: None,
         curve: &curve,
     };
     asha.enter(resource, entry)
@@ -165,7 +166,7 @@ proptest! {
             let best = costs.iter().flatten().copied().reduce(f64::min);
             let report = |cost| Report { at: Timestamp(0), cost: Some(cost), violation: 0.0, loss: None, metrics: Default::default(), checkpoint: None };
             let curve = (1..).zip(costs.iter().flatten().copied().map(report)).collect();
-            let decided = pasha.enter(resources[k], Entry { trial, best: best.map(Score::from), curve: &curve });
+            let decided = pasha.enter(resources[k], Entry { trial, best: best.map(Score::from), point: None, curve: &curve });
             prop_assert_eq!(decided.is_empty(), k < 3 || best.is_none());
             came[k].push((best.unwrap_or(f64::INFINITY), trial));
             if let Some(costs) = costs {
@@ -242,4 +243,31 @@ fn progress_ends_where_the_ranking_stays_the_same() {
         Some(promotion(TrialId(4), 3, 9)),
         "another order: one rung more"
     );
+}
+
+proptest! {
+    #[test]
+    fn by_several_objectives_the_first_of_their_order_are_at_the_top(
+        eta in 2..4u64, costs in prop::collection::vec(prop::option::weighted(0.9, prop::array::uniform2(0u8..5)), 1..30),
+    ) {
+        let (mut promoting, mut stopping) = (Asha::new(&[1, 2], eta, AshaVariant::Promotion), Asha::new(&[1, 2], eta, AshaVariant::Stopping));
+        let (mut came, mut gone, curve) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        for (trial, costs) in (0..).map(TrialId).zip(&costs) {
+            let point = costs.map(|costs| Point { violation: 0.0, costs: costs.map(f64::from).to_vec() });
+            let entry = Entry { trial, best: point.as_ref().map(Point::score), point: point.as_ref(), curve: &curve };
+            prop_assert_eq!(promoting.enter(1, entry), vec![]);
+            let stopped = !stopping.enter(1, entry).is_empty();
+            came.extend(point.map(|point| (trial, point)));
+            let count = trial.0 as usize + 1;
+            let order = ranked(came.iter().map(|(trial, point)| (*trial, point)));
+            let top = &order[..order.len().min(count / eta as usize)];
+            prop_assert_eq!(stopped, came.contains_key(&trial) && count as u64 >= eta && !top.contains(&trial));
+            let next = top.iter().find(|trial| !gone.contains(*trial)).copied();
+            prop_assert_eq!(promoting.promotion().map(|promotion| promotion.trial), next);
+            if let Some(next) = next.filter(|next| next.0 % 2 == 0) {
+                promoting.withdraw(next, 1);
+                gone.push(next);
+            }
+        }
+    }
 }

@@ -78,16 +78,19 @@ fn named(root: &Table, item: &Item, directory: &Path) -> Results<Evaluation> {
     }
     let table = problems.keep(item.table());
     let evaluation = table.and_then(|table| {
-        let objective = objective(root).and_then(|(evaluation, metric)| (evaluation == item.key).then_some(metric));
+        let objective = objective(root, item.key);
         known(&mut problems, &table, |table| one(table, directory, objective))
     });
     problems.or(evaluation)
 }
 
-/// The evaluation and its metric that the study's objective names, if it names any.
-fn objective<'a>(root: &Table<'a>) -> Option<(&'a str, &'a str)> {
-    let study = root.get("study")?.table().ok()?;
-    study.get("objective")?.string().ok()?.split_once('.')
+/// The metric of an evaluation that is an objective of the study, if one is.
+fn objective<'a>(root: &Table<'a>, evaluation: &str) -> Option<&'a str> {
+    let objective = root.get("study")?.table().ok()?.get("objective")?;
+    let objectives = objective.array("").unwrap_or_else(|_| vec![objective]);
+    let named = objectives.iter().filter_map(|item| item.string().ok()?.split_once('.'));
+    let mut own = named.filter(|(name, _)| *name == evaluation);
+    own.next().map(|(_, metric)| metric)
 }
 
 /// What a `type` is called in messages.
