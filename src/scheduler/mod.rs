@@ -344,7 +344,8 @@ impl<S: Slots, J: Storage, C: Clock> Scheduler<'_, S, J, C> {
             self.evaluations += 1;
             self.evaluating = Some(slot);
             self.slots.order(slot, Order::Evaluate).await;
-        } else {
+        } else if !self.study.running().any(|trial| trial.slot() == Some(slot)) {
+            // Else its connection was lost, and another made, before what it was given last came to it.
             self.idle.insert(slot, self.clock.elapsed());
         }
         self.can_export = features.contains(&Feature::Export);

@@ -115,6 +115,14 @@ proptest! {
     }
 
     #[test]
+    fn a_slot_that_is_back_before_its_segment_comes_to_it_gets_no_second_one(kind in synchronous(), slots in 1u32..6, seed: u64) {
+        let spec = with(kind, 12, 9, 3);
+        let plain = World::new(spec.clone(), 1, 0).run();
+        let rough = World::new(spec, slots, seed).cut_off(0.3).in_trouble(0.05, 0.0).run();
+        prop_assert_eq!(answer(&plain.study), answer(&rough.study));
+    }
+
+    #[test]
     fn a_torn_last_batch_does_no_harm(seed: u64, dies_at in 1usize..40, torn in 0usize..12) {
         let spec = spec(9, 9, 3);
         let plain = World::new(spec.clone(), 1, 0).run();

@@ -51,6 +51,8 @@ pub struct World {
     death: Death,
     /// How likely it is each time that the user ends a trial, and as likely that one is to be tried again.
     by_hand: f64,
+    /// How likely it is each time that a slot has lost its connection, and made another, just before a segment comes to it.
+    outages: f64,
     rng: ChaCha8Rng,
     clock: u64,
     slots: u32,
@@ -105,6 +107,7 @@ impl World {
             trouble: 0.0,
             death: Box::new(|_, _| None),
             by_hand: 0.0,
+            outages: 0.0,
             rng: ChaCha8Rng::seed_from_u64(seed),
             clock: 0,
             slots,
@@ -132,6 +135,11 @@ impl World {
     /// With a user who ends trials and has them tried again, each as likely each time as is said here.
     pub fn by_hand(self, by_hand: f64) -> Self {
         Self { by_hand, ..self }
+    }
+
+    /// With slots that lose their connections as often as is said here, just before a segment comes to them.
+    pub fn cut_off(self, outages: f64) -> Self {
+        Self { outages, ..self }
     }
 
     /// What the user asks for.
@@ -212,6 +220,14 @@ impl World {
             to: spec.to,
             stop: None,
         });
+        if self.rng.random::<f64>() < self.outages {
+            let news = News::Disconnected {
+                segment: None,
+                message: "the connection is lost".into(),
+                excused: false,
+            };
+            self.news.extend([SlotNews { slot, news }, idle(slot)]);
+        }
     }
 
     fn give_back(&mut self, slot: SlotId) {
