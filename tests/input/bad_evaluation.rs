@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use hpo_test_support::{bert, write_model};
+use hpo_test_support::{bert, hpo_alone, write_model};
 
 use crate::bad_input::refused;
 
@@ -118,7 +118,7 @@ fn an_objective_that_no_evaluation_has() {
 fn few_queries_are_warned_of_with_the_standard_error_of_their_metrics() {
     let directory = directory("[evaluation.docs]\ntype = \"retrieval\"\ndata = \"pairs.jsonl\"\n");
     write(directory.path(), "pairs.jsonl", &pairs(0..25));
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_hpo"))
+    let output = std::process::Command::new(hpo_alone(directory.path()))
         .args(["space", "check", "space.toml"])
         .current_dir(directory.path())
         .output()

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use hpo_test_support::{bert, write_model};
+use hpo_test_support::{bert, hpo_alone, write_model};
 use serde_json::Value;
 
 use crate::bad_input::{directory, refused};
@@ -133,7 +133,7 @@ fn frozen_layers_that_a_model_is_kept_from_are_no_mistake() {
         directory
     };
     let check = |directory: &tempfile::TempDir| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_hpo"))
+        let output = std::process::Command::new(hpo_alone(directory.path()))
             .args(["space", "check", "space.toml"])
             .current_dir(directory.path())
             .output()

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use hpo_test_support::{Place, write_whole_model};
+use hpo_test_support::{Place, hpo_alone, write_whole_model};
 
 const STUDY: &str = "[study]\ntrials = 1\n[policy]\nmax_resource = 1\n[slots]\ndevices = \"cpu\"\ntrials_per_device = 1\n\
                      [trial]\nmodel = \"model\"\ntrain = \"train.jsonl\"\nmax_length = 16\n\
@@ -16,6 +16,7 @@ fn place(answer: &str) -> Place {
     place.triplets("train.jsonl", 0..60);
     fs::write(place.path("s.toml"), STUDY).unwrap();
     fs::create_dir(place.path("bin")).unwrap();
+    hpo_alone(&place.path("bin"));
     let trainer = place.path("bin/hpo-trial-embedding");
     fs::write(
         &trainer,

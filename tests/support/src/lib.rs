@@ -10,7 +10,7 @@ mod process;
 use std::path::Path;
 
 pub use model::{bert, write_model, write_whole_model};
-pub use place::{Place, copy_tree};
+pub use place::{Place, copy_tree, hpo_alone};
 pub use process::{Run, Running, is_gone, of_workers, wait_until_gone};
 
 /// The example for a trainer of one's own.

@@ -27,6 +27,22 @@ impl Default for Place {
     }
 }
 
+/// The directory in which Cargo has put `hpo`, beside that of the test binaries. It gives its path to these only.
+fn built() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    tests.ancestors().nth(2).unwrap().to_owned()
+}
+
+/// The real `hpo` in a directory of its own, since it starts the trainer that lies beside it.
+pub fn hpo_alone(directory: &Path) -> PathBuf {
+    let (built, alone) = (built().join("hpo"), directory.join("hpo"));
+    // Not all file systems have links, and not from one to another.
+    if std::fs::hard_link(&built, &alone).is_err() {
+        std::fs::copy(&built, &alone).unwrap();
+    }
+    alone
+}
+
 impl Place {
     /// An empty one.
     pub fn new() -> Self {
@@ -127,10 +143,7 @@ impl Place {
 
     /// The real `hpo` with these arguments, whose studies lie here and whose embedding trainer is the one that is built beside it.
     pub fn hpo<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
-        // Cargo builds it beside the directory of the test binaries, and gives its path to these only.
-        let tests = std::env::current_exe().unwrap();
-        let built = tests.ancestors().nth(2).unwrap();
-        let mut command = Command::new(built.join("hpo"));
+        let mut command = Command::new(built().join("hpo"));
         heed_signals();
         command
             .args(arguments)
