@@ -238,7 +238,7 @@ fn ctrl_c_leaves_nothing() {
     let before = listed(&place);
     let arguments = ["search", hangs.to_str().unwrap(), "--dry-run"];
     let mut running = place.start_hpo(&arguments, &[]);
-    assert!(running.wait_for("steps are timed", 1));
+    assert!(running.wait_for("timing a few steps", 1));
     let scratch = place.path(&format!(".hpo-dry-run-{}", running.id()));
     let log = scratch.join("logs/slot-0.log");
     while !fs::read_to_string(&log).is_ok_and(|log| log.contains("measuring")) {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Output};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 
@@ -57,12 +58,22 @@ impl Run {
 pub struct Running {
     child: Child,
     stderr: BufReader<ChildStderr>,
+    /// What it has printed to standard error so far, as far as it was read.
+    printed: String,
 }
+
+/// Seconds for which a search may print nothing while a test waits for a line, so that one that waits for words that nobody prints any
+/// more fails instead of hanging.
+const QUIET: i64 = 300;
 
 impl Running {
     pub(crate) fn new(mut child: Child) -> Self {
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        Self { child, stderr }
+        Self {
+            child,
+            stderr,
+            printed: String::new(),
+        }
     }
 
     /// Its process id.
@@ -71,21 +82,47 @@ impl Running {
     }
 
     /// Waits until it has printed so many lines that contain `what`; false if it ends before.
+    #[track_caller]
     pub fn wait_for(&mut self, what: &str, times: usize) -> bool {
-        (0..times).all(|_| self.next_line(what).is_some())
+        for _ in 0..times {
+            if self.next_line(what).is_none() {
+                return false;
+            }
+        }
+        true
     }
 
     /// The next line that contains `what`; none if it ends before.
+    #[track_caller]
     pub fn next_line(&mut self, what: &str) -> Option<String> {
         loop {
-            let mut line = String::new();
-            if self.stderr.read_line(&mut line).unwrap() == 0 {
-                return None;
-            }
-            if line.contains(what) {
-                return Some(line);
+            let line = self.read_line(what);
+            if line.is_empty() || line.contains(what) {
+                return Some(line).filter(|line| !line.is_empty());
             }
         }
+    }
+
+    /// The next line, empty at the end, while `what` is waited for.
+    #[track_caller]
+    fn read_line(&mut self, what: &str) -> String {
+        if self.stderr.buffer().is_empty() {
+            let limit = Timespec {
+                tv_sec: QUIET,
+                tv_nsec: 0,
+            };
+            let mut descriptors = [PollFd::new(self.stderr.get_ref(), PollFlags::IN)];
+            let ready = rustix::event::poll(&mut descriptors, Some(&limit)).unwrap();
+            assert!(
+                ready > 0,
+                "nothing comes while {what} is waited for, after:\n{}",
+                self.printed
+            );
+        }
+        let mut line = String::new();
+        self.stderr.read_line(&mut line).unwrap();
+        self.printed += &line;
+        line
     }
 
     /// Sends a signal to its process group.
@@ -95,9 +132,11 @@ impl Running {
     }
 
     /// Waits for its end: the exit code (or minus the signal) and the rest of its standard error.
+    #[track_caller]
     pub fn wait(mut self) -> (i32, String) {
-        let mut rest = String::new();
-        while self.stderr.read_line(&mut rest).unwrap() > 0 {}
+        let before = self.printed.len();
+        while !self.read_line("its end").is_empty() {}
+        let rest = self.printed.split_off(before);
         let status = self.child.wait().unwrap();
         (status.code().unwrap_or_else(|| -status.signal().unwrap()), rest)
     }
