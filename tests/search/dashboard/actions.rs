@@ -45,7 +45,7 @@ fn a_search_is_paused_steered_and_ended_from_its_page() {
     let status = place.run(&["status", "s"]).ok().stdout();
     assert!(status.contains("paused by the user"), "{status}");
     done(post(&served, "s/trials/3/end", &json!({})));
-    refused(post(&served, "s/trials/3/end", &json!({})), 409, &["its end already"]);
+    refused(post(&served, "s/trials/3/end", &json!({})), 409, &["has already ended"]);
     refused(post(&served, "s/trials/9/end", &json!({})), 404, &["no such trial"]);
     done(post(&served, "s/enqueue", &json!({ "parameters": { "x": 0.25 } })));
     done(post(&served, "s/limits", &json!({ "trials": 7, "no_better": 50 })));
