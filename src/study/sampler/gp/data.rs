@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hpo_gaussian_process::Point;
+use hpo_protocol::Values;
 
 use super::super::History;
 use super::super::axis::Axis;
@@ -19,7 +20,9 @@ const ALL_AT_FIRST: usize = 1000;
 pub(super) struct Data {
     /// Losses by configuration and rung, those that matter most first.
     pub points: Vec<Point>,
-    /// Where the configurations of the trials that may be the best lie in the unit cube.
+    /// The configurations of the trials that may be the best.
+    pub known: Vec<Values>,
+    /// Where they lie in the unit cube.
     pub seen: Vec<Vec<Option<f64>>>,
     /// The same as the process sees them.
     pub features: Vec<Vec<f64>>,
@@ -85,6 +88,7 @@ impl Data {
         Self {
             points: costs.into_iter().map(point).collect(),
             trials,
+            known: known.into_iter().cloned().collect(),
             seen,
             features,
             axes,

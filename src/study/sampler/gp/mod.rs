@@ -300,6 +300,11 @@ fn believing(process: Process, request: &Request<'_>, learned: &Learned) -> Opti
     Some((Process::new(&learned.hyperparameters, &points, rung)?, believed))
 }
 
+/// Whether two configurations differ by no more than rounding.
+fn is_same(one: &[f64], other: &[f64]) -> bool {
+    one.iter().zip(other).all(|(a, b)| (a - b).abs() < 1e-12)
+}
+
 impl Candidates {
     fn new(request: &Request<'_>, learned: &Learned, random: &mut impl Rng) -> Option<Self> {
         let data = &learned.data;
@@ -334,9 +339,20 @@ impl Candidates {
                 points.push(moved.collect());
             }
         }
-        let configurations: Vec<Values> = points.iter().filter_map(|point| space.configuration(point)).collect();
+        let near = |number: usize| Some(order[number.checked_sub(ANYWHERE)? / NEARBY].1);
+        let made = points.iter().enumerate();
+        let made = made.filter_map(|(number, point)| Some((near(number), space.configuration(point)?)));
+        let (near, mut configurations): (Vec<Option<usize>>, Vec<Values>) = made.unzip();
         let points: Vec<Vec<Option<f64>>> = configurations.iter().map(|one| space.point(one)).collect();
         let places: Vec<Vec<f64>> = points.iter().map(|point| features(&data.axes, point)).collect();
+        if learned.revision > 1 {
+            // A value does not come back from its coordinate to the last bit, and would pass for another one.
+            for (number, near) in near.into_iter().enumerate() {
+                if let Some(near) = near.filter(|&near| is_same(&places[number], &data.features[near])) {
+                    configurations[number].clone_from(&data.known[near]);
+                }
+            }
+        }
         let (process, under_way) = believing(process, request, learned)?;
         let weight = PRIOR_TRIALS / data.trials.max(1) as f64;
         Some(Self {

@@ -199,6 +199,32 @@ fn a_study_of_the_first_revision_draws_as_it_always_did() {
 }
 
 #[test]
+fn a_configuration_that_was_tried_is_not_drawn_again_with_another_last_bit() {
+    let space = space(json!({
+        "x": {"type": "log_uniform", "low": 1e-6, "high": 1e-2},
+        "y": {"type": "choice", "values": [16, 32]},
+    }));
+    let cost = |values: &Values| (values["x"].as_f64().unwrap() / 7e-4).ln().abs();
+    for seed in 0..20 {
+        let mut seen = draw(&space, seed, 4, &[]);
+        while seen.len() < 16 {
+            let observations = seen.iter().map(|parameters| Observation {
+                parameters,
+                costs: vec![(9, cost(parameters))],
+                failed: false,
+            });
+            let observations: Vec<Observation> = observations.collect();
+            let next = draw(&space, seed, 1, &observations);
+            for (a, b) in next.iter().flat_map(|a| seen.iter().map(move |b| (a, b))) {
+                let apart = (a["x"].as_f64().unwrap() / b["x"].as_f64().unwrap() - 1.0).abs();
+                assert!(apart > 1e-9 || a["y"] != b["y"], "{a:?} {b:?}");
+            }
+            seen.extend(next);
+        }
+    }
+}
+
+#[test]
 fn where_all_has_been_tried_the_most_promising_is_trained_further() {
     let space = space(json!({"x": {"type": "integer", "low": 0, "high": 9}}));
     let all: Vec<Values> = (0..10)
