@@ -42,7 +42,8 @@ impl AshaVariant {
 /// A bracket that trials are added to one by one.
 ///
 /// Of the `n` trials that have come to a rung the best `floor(n / eta)` may go on, whoever is still on the way. Trials that
-/// have diverged or failed count in `n`, and rank last. With several objectives the best are those of [`ranked`].
+/// have diverged or failed count in `n`, and rank last. With several objectives the best are those that are least dominated,
+/// and of equal rank those with the most room around them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asha {
     eta: usize,

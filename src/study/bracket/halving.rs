@@ -14,8 +14,8 @@ use crate::study::pareto::{Point, ranked};
 /// trial that is still missing can change it, so that the outcome is that of waiting for all of them, whatever the order in
 /// which they come.
 ///
-/// With several objectives the best are those of [`ranked`]. Who these are depends on all that come, so that it is decided when the last one
-/// has come.
+/// With several objectives the best are those that are least dominated, and of equal rank those with the most room around
+/// them. Who these are depends on all that come, so that it is decided when the last one has come.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Halving {
     rungs: Vec<Rung>,
