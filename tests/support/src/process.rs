@@ -142,6 +142,15 @@ impl Running {
     }
 }
 
+impl Drop for Running {
+    /// A test that fails says what it has seen.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("it has printed so far:\n{}", self.printed);
+        }
+    }
+}
+
 /// The processes that the workers of a study are, or have started.
 pub fn of_workers(study: &Path) -> Vec<String> {
     let study = study.canonicalize().unwrap_or_else(|_| study.to_owned());
