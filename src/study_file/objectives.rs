@@ -55,13 +55,7 @@ pub(super) fn read(table: &Table, embedding: bool, evaluations: Option<&Evaluati
     }
     if items.is_empty() {
         let written = directions.first().copied().zip(written.as_ref());
-        return Ok(vec![problems_or(objective(
-            None,
-            written,
-            embedding,
-            evaluations,
-            count,
-        ))?]);
+        return Ok(vec![objective(None, written, embedding, evaluations, count)?]);
     }
     for (place, item) in items.iter().enumerate() {
         let direction = directions
@@ -89,12 +83,6 @@ pub(super) fn read(table: &Table, embedding: bool, evaluations: Option<&Evaluati
         objectives.push(objective);
     }
     problems.or(Some(objectives))
-}
-
-fn problems_or<T>(result: Result<T>) -> Results<T> {
-    let mut problems = Problems::default();
-    let value = problems.keep(result);
-    problems.or(value)
 }
 
 /// The texts of a key that takes one or several; none without it.
