@@ -1,53 +1,48 @@
 //! In what numbers a trial computes.
 
+use std::ffi::c_int;
+
 use hpo_protocol::embedding::PrecisionKind;
-use tch::{Device, Kind, Tensor};
+use libloading::Library;
+use tch::{Device, Kind};
 
-use crate::error::Result;
-
-/// What `auto` chooses on a device: bfloat16 where it is known to be faster, which are GPUs that have it, and CPUs with
-/// instructions for it if a matrix product is then measured to be faster.
+/// What `auto` chooses on a device: bfloat16 on GPUs that are made for it. It depends on the kind of device alone, so that all workers of
+/// a study choose the same, whatever else their machine does.
 pub fn auto(device: Device) -> PrecisionKind {
-    let faster = match device {
-        Device::Cuda(_) => tch::Cuda::is_available() && bf16_pays(device).unwrap_or(false),
-        Device::Cpu => has_bf16() && bf16_pays(device).unwrap_or(false),
-        Device::Mps | Device::Vulkan => false,
-    };
-    if faster {
-        PrecisionKind::Bf16
-    } else {
-        PrecisionKind::Fp32
+    match device {
+        Device::Cuda(number) if compute_capability(number).is_some_and(|major| major >= BF16_SINCE) => PrecisionKind::Bf16,
+        // On CPUs the kernels of this crate, which compute in f32, are faster, even where the processor has AMX.
+        Device::Cuda(_) | Device::Cpu | Device::Mps | Device::Vulkan => PrecisionKind::Fp32,
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-fn has_bf16() -> bool {
-    // Those with AVX-512 alone have it too, but only the tiles of AMX are known to be much faster.
-    let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    flags
-        .lines()
-        .any(|line| line.starts_with("flags") && line.split(' ').any(|flag| flag == "amx_bf16"))
-}
+/// The compute capability from which GPUs multiply matrices of bfloat16 (Ampere): before, it is emulated.
+const BF16_SINCE: c_int = 8;
 
-#[cfg(not(target_arch = "x86_64"))]
-fn has_bf16() -> bool {
-    false
-}
+/// `CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR` of the CUDA driver.
+const COMPUTE_CAPABILITY_MAJOR: c_int = 75;
 
-/// Whether a matrix product of the size of a layer takes less than two thirds of the time it takes in f32.
-fn bf16_pays(device: Device) -> Result<bool> {
-    let time = |kind: Kind| -> Result<std::time::Duration> {
-        let left = Tensor::f_ones([1024, 1024], (kind, device))?;
-        let mut best = std::time::Duration::MAX;
-        for _ in 0..4 {
-            let began = std::time::Instant::now();
-            // Reading a number waits for the device.
-            left.f_matmul(&left)?.f_double_value(&[0, 0])?;
-            best = best.min(began.elapsed());
-        }
-        Ok(best)
+/// The first number of the compute capability of a GPU that this process sees; none if the driver does not tell.
+fn compute_capability(number: usize) -> Option<c_int> {
+    type Init = unsafe extern "C" fn(u32) -> c_int;
+    type DeviceGet = unsafe extern "C" fn(*mut c_int, c_int) -> c_int;
+    type Attribute = unsafe extern "C" fn(*mut c_int, c_int, c_int) -> c_int;
+    let ordinal = c_int::try_from(number).ok()?;
+    let (mut device, mut major) = (0, 0);
+    // SAFETY: these are the signatures of the driver's functions in cuda.h; libtorch has loaded the driver if there is a GPU, and
+    // initialising it twice does nothing.
+    let errors = unsafe {
+        let driver = Library::new("libcuda.so.1").ok()?;
+        let init = driver.get::<Init>(b"cuInit\0").ok()?;
+        let get = driver.get::<DeviceGet>(b"cuDeviceGet\0").ok()?;
+        let attribute = driver.get::<Attribute>(b"cuDeviceGetAttribute\0").ok()?;
+        [
+            init(0),
+            get(&mut device, ordinal),
+            attribute(&mut major, COMPUTE_CAPABILITY_MAJOR, device),
+        ]
     };
-    Ok(time(Kind::BFloat16)?.as_secs_f64() * 1.5 < time(Kind::Float)?.as_secs_f64())
+    (errors == [0; 3]).then_some(major)
 }
 
 /// The numbers of a precision's matrix products.
@@ -109,6 +104,13 @@ impl Scaler {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_but_the_kind_of_device_decides_what_auto_is() {
+        assert_eq!(auto(Device::Cpu), PrecisionKind::Fp32);
+        // There is no such GPU.
+        assert_eq!(auto(Device::Cuda(1 << 20)), PrecisionKind::Fp32);
+    }
 
     #[test]
     fn the_scale_shrinks_at_overflow_and_grows_again() {

@@ -92,7 +92,7 @@ choices! {
 choices! {
     /// The numbers of matrix products.
     PrecisionKind {
-        /// bfloat16 where the device has it and is faster with it, otherwise f32.
+        /// bfloat16 on GPUs that are made for it, otherwise f32.
         Auto = "auto",
         /// f32.
         Fp32 = "fp32",
