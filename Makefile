@@ -7,7 +7,7 @@ unexport MAKEFLAGS MFLAGS
 
 .PHONY: help setup build demo test lint deny wheel dist install bench bench-quality bench-validation bench-evaluation bench-store \
 	bench-script bench-messages bench-dashboard simulate-faults build-tests dashboard check-dashboard test-dashboard test-tools \
-	test-search test-faults test-trainer test-rest format clippy docs-site record check-exports check-ray check-manifests pytorch check-examples check-wheel
+	test-search test-faults test-trainer test-rest format clippy docs-site record check-exports check-ray check-manifests libtorch pytorch check-examples check-wheel
 
 help:
 	@echo "make demo     search hyperparameters for the real MiniLM on real triplets, about 10 minutes on 2 cores"
@@ -77,12 +77,16 @@ check-dashboard: dashboard/node_modules/ready
 test-dashboard: dashboard/node_modules/ready build-tests
 	HPO=$(TARGET)/debug/hpo node --test dashboard/test/page.test.mjs
 
-test-tools:
+test-tools: setup
 	python3 tools/test_tools.py
 	python3 tools/test_docs.py
 
+# All that a build needs, so that it begins while the rest is fetched.
+libtorch:
+	python3 tools/setup.py libtorch
+
 # Always the whole workspace: part of it would have its dependencies built with other features, once more.
-build-tests: setup
+build-tests: libtorch
 	cargo test --locked --workspace --no-run
 
 # Many of these tests wait for a disk or a worker, so twice as many run at a time as there are cores.
@@ -92,17 +96,17 @@ TRAINER := models training worker
 # By the name of its file or directory.
 TESTS := $(basename $(notdir $(patsubst %/main.rs,%,$(wildcard tests/*.rs tests/*/main.rs trials/*/tests/*.rs trials/*/tests/*/main.rs))))
 
-test-search: build-tests
+test-search: build-tests setup
 	$(TEST) --test search
 
-test-faults: build-tests
+test-faults: build-tests setup
 	$(TEST) $(FAULTS:%=--test %)
 
-test-trainer: build-tests
+test-trainer: build-tests setup
 	cargo test --locked --workspace $(TRAINER:%=--test %)
 
 # With the examples in the documentation it is made itself, without a warning.
-test-rest: build-tests
+test-rest: build-tests setup
 	$(TEST) --lib --bins $(patsubst %,--test %,$(filter-out search $(FAULTS) $(TRAINER),$(TESTS)))
 	RUSTDOC="$(CURDIR)/tools/rustdoc" $(TEST) --doc
 
@@ -184,7 +188,7 @@ pytorch:
 	python3 tools/setup.py pytorch
 
 # The examples that need Python alone are run by the tests.
-check-examples: pytorch $(SCRIPTS)/ready build-tests
+check-examples: $(SCRIPTS)/ready pytorch build-tests
 	PYTHONPATH=$(abspath $(SCRIPTS)):$(abspath .cache/pytorch) python3 tests/examples/check.py $(TARGET)/debug/hpo scikit pytorch sentence_transformers_triplets
 
 check-wheel: pytorch $(SCRIPTS)/ready wheel
