@@ -23,7 +23,7 @@ use plan::Plan;
 use tally::Tally;
 
 /// So many in every run of the tests.
-const USUAL: u64 = 1000;
+const USUAL: u64 = 400;
 
 /// Runs a study to its end; what happened to it.
 fn run(plan: Plan) -> Tally {
