@@ -167,7 +167,7 @@ check-exports: .cache/export/ready
 	cargo build --locked -p hpo
 	.cache/export/bin/python tests/export/check.py $(TARGET)/debug/hpo optuna pandas polars tensorboard mlflow
 
-# The same for what CI runs, where Python may have no venv: all that it takes, by name, version and digest.
+# The same for what CI runs, where a venv may have no pip: all that it takes, by name, version and digest.
 define modules
 	rm -rf $(@D)
 	python3 -m pip install -q --root-user-action ignore --no-deps --only-binary :all: --no-compile --target $(@D) -r $<
