@@ -17,7 +17,7 @@ help:
 	@echo "make dist     pack hpo, its trainer and what they need of libtorch into dist/, an archive that runs wherever it is unpacked"
 	@echo "make setup    fetch libtorch, the model and the data into .cache, once"
 	@echo "make bench    compare the trainer's speed with sentence-transformers and PyTorch (5 GB, half an hour)"
-	@echo "make bench-quality  compare the configurations that hpo, Optuna and Syne Tune find with equal epochs, on surfaces drawn by seed, formulas and measured curves (many hours)"
+	@echo "make bench-quality  compare the configurations that hpo, Optuna, Syne Tune, SMAC, NePS, HEBO and Rustuna find with equal epochs, on surfaces drawn by seed, formulas and measured curves (days; Python 3.11)"
 	@echo "make bench-validation  measure which validation loss foretells how good a model is on test data (an hour; Debian or Ubuntu)"
 	@echo "make bench-evaluation  measure the time and memory that it takes to measure a model on a corpus of 100,000 texts (minutes)"
 	@echo "make bench-store    measure the time and memory it takes to open studies of up to 100,000 trials"

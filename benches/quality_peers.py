@@ -11,7 +11,7 @@ import sys
 import warnings
 
 from objectives import Formula, Table
-from peers import TOOLS
+from peers import Task, tuner_of
 
 
 def quietly():
@@ -26,18 +26,23 @@ def run(tuner, objective, seed, limit, slots=1):
     It is the one with the lowest loss after the last epoch; before there is one, with the lowest loss of all.
     """
     epochs, trials, best, moments = 0, 0, None, []
-    due = []
+    due, stopped = [], {}
 
     def start(now, slot):
         nonlocal trials
-        trial, values = tuner.ask()
-        loss, regret, seconds = objective.curve(values, seed, trials)
-        trials += 1
-        heapq.heappush(due, (now + seconds, slot, 1, trial, (loss, regret, seconds)))
+        if (asked := tuner.ask()) is None:
+            return
+        trial, values = asked
+        if trial in stopped:
+            t, curve = stopped.pop(trial)
+        else:
+            t, curve = 0, objective.curve(values, seed, trials)
+            trials += 1
+        heapq.heappush(due, (now + curve[2], slot, t + 1, trial, curve))
 
     for slot in range(slots):
         start(0.0, slot)
-    while epochs < limit:
+    while epochs < limit and due:
         now, slot, t, trial, curve = heapq.heappop(due)
         loss, regret, seconds = curve
         value = loss(t)
@@ -49,6 +54,7 @@ def run(tuner, objective, seed, limit, slots=1):
         if tuner.report(trial, t, value):
             heapq.heappush(due, (now + seconds, slot, t + 1, trial, curve))
         else:
+            stopped[trial] = (t, curve)
             start(now, slot)
     return moments
 
@@ -68,8 +74,8 @@ def main():
     else:
         objective = Formula(asked["objective"])
     for seed in range(*map(int, seeds.split(":"))):
-        tuner = TOOLS[asked["tool"]](objective.space, {}, objective.end, asked["policy"], asked["sampler"], seed)
-        moments = run(tuner, objective, seed, max(budgets))
+        task = Task(objective.space, {}, objective.end, asked["policy"], asked["sampler"], seed, max(budgets))
+        moments = run(tuner_of(asked["tool"], task), objective, seed, max(budgets))
         print(json.dumps([at(moments, budget) for budget in budgets]), flush=True)
 
 

@@ -8,16 +8,18 @@ epochs, with rungs at 1, 3, 9 and 27 epochs. Even seeds are for development; odd
 
 The regret is how much higher the loss of the best trial's configuration is after the last epoch, without noise, than the lowest possible,
 as a share of that of a configuration in the middle of the space's; below a thousandth it counts as a thousandth. Its geometric mean is
-printed by class, with 90 % intervals from resampling the surfaces, and on how many of them each tool is within a factor of the best.
+printed by class, with 90 % intervals from resampling the surfaces, and on how many of them each tool is within a factor of the best. How
+many seconds of processor time a search has taken, all included, is printed too.
 
 Results are kept in a file of JSON lines, so that it can be stopped and goes on where it was, and what is in it is not measured again as
-long as the surfaces and the tool are the same. The other tools are installed once into an environment in `.cache`, as
-benches/quality-requirements.txt lists, unless --python names a Python that has them.
+long as the surfaces and the tool are the same. The other tools are installed once into environments in `.cache` (benches/peers/__init__.py),
+unless --python names a Python that has those to be measured.
 """
 import argparse
 import hashlib
 import json
 import math
+import os
 import random
 import statistics
 import subprocess
@@ -29,9 +31,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 import setup  # noqa: E402
-from environment import python_of  # noqa: E402
-from peers import TOOLS  # noqa: E402
-from quality import ENVIRONMENT, ONE_THREAD, PINS  # noqa: E402
+from environment import add_pytorch, python_of  # noqa: E402
+from peers import ENVIRONMENTS, Task, imports_pytorch, module_of, requirements_of, tuner_of  # noqa: E402
+from quality import ONE_THREAD  # noqa: E402
 from quality_peers import at, quietly, run  # noqa: E402
 from surfaces import CLASSES, END, Surface, class_of  # noqa: E402
 
@@ -47,10 +49,18 @@ PEERS = (
     ("Optuna, SHA, TPE", "optuna", "sha", "tpe"),
     ("Optuna, Hyperband, TPE", "optuna", "hyperband", "tpe"),
     ("Optuna, no pruning, TPE", "optuna", "none", "tpe"),
+    ("Optuna, no pruning, GP", "optuna", "none", "gp"),
     ("Optuna, SHA, random", "optuna", "sha", "random"),
+    ("Rustuna, no pruning, TPE", "rustuna", "none", "tpe"),
     ("Syne Tune, ASHA, random", "syne-tune", "asha", "random"),
     ("Syne Tune, BOHB", "syne-tune", "asha", "kde"),
     ("Syne Tune, ASHA, CQR", "syne-tune", "asha", "cqr"),
+    ("Syne Tune, no pruning, CQR", "syne-tune", "none", "cqr"),
+    ("SMAC, Hyperband", "smac", "hyperband", "forest"),
+    ("NePS, Hyperband, random", "neps", "hyperband", "random"),
+    ("NePS, PriorBand", "neps", "hyperband", "incumbent"),
+    ("NePS, no pruning, GP", "neps", "none", "gp"),
+    ("HEBO, no pruning", "hebo", "none", "gp"),
 )
 
 
@@ -73,8 +83,19 @@ def digest(*parts):
     return hashlib.sha256(b"\n".join(part.read_bytes() if isinstance(part, Path) else part.encode() for part in parts)).hexdigest()[:16]
 
 
+def timed(command, environment):
+    """What a command prints, and the seconds of processor time that it and all that it starts have taken."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        printed = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return printed, usage.ru_utime + usage.ru_stime
+
+
 def ours(hpo, surface, policy, sampler, budget):
-    """The best trial whenever it changes: epochs, virtual seconds, regret."""
+    """The best trial whenever it changes: epochs, virtual seconds, regret; and the seconds that the search took."""
     study = (
         f"[study]\ntrials = {budget}\nseed = 0\n[policy]\nmax_resource = {END}\n{policy}\n"
         + (f"[sampler]\n{sampler}\n" if sampler else "")
@@ -85,24 +106,36 @@ def ours(hpo, surface, policy, sampler, budget):
         file.write_text(study)
         evaluator = f"{sys.executable} {BENCHES / 'surfaces.py'} {surface}"
         command = [hpo, "simulate", file, "--json", "--slots", "1", "--spread", "0", "--budgets", str(budget), "--evaluator", evaluator]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return [(one["epochs"], one["seconds"], one["regret"]) for one in json.loads(done.stdout)[0]["moments"]]
+        printed, seconds = timed(command, os.environ)
+    return [(one["epochs"], one["seconds"], one["regret"]) for one in json.loads(printed)[0]["moments"]], seconds
 
 
 def theirs(python, surface, tool, policy, sampler, budget):
     """The same, in a process of the tool's own environment."""
     asked = json.dumps({"tool": tool, "policy": policy, "sampler": sampler, "surface": surface, "budget": budget})
-    command = [python, __file__, "--hpo", "none", "--search", asked]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=ONE_THREAD)
-    return json.loads(done.stdout.splitlines()[-1])
+    printed, seconds = timed([python, __file__, "--hpo", "none", "--search", asked], ONE_THREAD)
+    return json.loads(printed.splitlines()[-1]), seconds
+
+
+def environment_of(tool, sampler):
+    """The Python of the environment that a tool needs."""
+    python = python_of(ROOT / f".cache/bench/{ENVIRONMENTS[tool]}-environment", requirements_of(tool))
+    if imports_pytorch(tool, sampler):
+        add_pytorch(python)
+    return python
+
+
+def version_of(tool, surface_digest):
+    return digest(requirements_of(tool), BENCHES / "peers/__init__.py", module_of(tool), BENCHES / "quality_peers.py", surface_digest)
 
 
 def search(asked):
     """What that process does."""
     quietly()
     objective = Searched(asked["surface"])
-    tuner = TOOLS[asked["tool"]](objective.space, objective.conditions, END, asked["policy"], asked["sampler"], asked["surface"])
-    print(json.dumps(run(tuner, objective, asked["surface"], asked["budget"])))
+    seed, budget = asked["surface"], asked["budget"]
+    task = Task(objective.space, objective.conditions, END, asked["policy"], asked["sampler"], seed, budget)
+    print(json.dumps(run(tuner_of(asked["tool"], task), objective, seed, budget)))
 
 
 class Results:
@@ -113,12 +146,12 @@ class Results:
         if path.exists():
             for line in path.read_text().splitlines():
                 one = json.loads(line)
-                self.known[one["tool"], one["version"], one["surface"], one["budget"]] = one["moments"]
+                self.known[one["tool"], one["version"], one["surface"], one["budget"]] = one["moments"], one.get("processor_seconds")
 
-    def add(self, tool, version, surface, budget, moments):
-        self.known[tool, version, surface, budget] = moments
+    def add(self, tool, version, surface, budget, moments, seconds):
+        self.known[tool, version, surface, budget] = moments, seconds
         with self.path.open("a") as file:
-            one = {"tool": tool, "version": version, "surface": surface, "budget": budget, "moments": moments}
+            one = {"tool": tool, "version": version, "surface": surface, "budget": budget, "moments": moments, "processor_seconds": seconds}
             file.write(json.dumps(one) + "\n")
 
 
@@ -141,8 +174,8 @@ def number(x):
 def report(found, seeds, budgets):
     """Prints tables of `found`: by tool, what was found on each surface."""
     heights = {
-        tool: {seed: [height(moments[seed], surface, budget) for budget in budgets] for seed, surface in seeds.items()}
-        for tool, moments in found.items()
+        tool: {seed: [height(searches[seed][0], surface, budget) for budget in budgets] for seed, surface in seeds.items()}
+        for tool, searches in found.items()
     }
     for kind in ("all", *CLASSES):
         those = [seed for seed in seeds if kind in ("all", class_of(seed))]
@@ -153,6 +186,12 @@ def report(found, seeds, budgets):
         for tool, own in heights.items():
             means = [[math.exp(x) for x in interval([own[seed][place] for seed in those])] for place in range(len(budgets))]
             print(f"{tool:28}" + "".join(f"{f'{number(mean)} ({number(low)} to {number(high)})':>24}" for mean, low, high in means))
+    print("\nseconds of processor time of a search: median, longest")
+    for tool, searches in found.items():
+        # Older results don't say it.
+        seconds = [seconds for _, seconds in searches.values() if seconds is not None]
+        if seconds:
+            print(f"{tool:28}{statistics.median(seconds):10.1f}{max(seconds):10.1f}")
     if len(heights) < 2:
         return
     print("\nshare of the surfaces within 1.5, 2 and 4 times the best of all")
@@ -184,10 +223,10 @@ def main():
     options.results.parent.mkdir(parents=True, exist_ok=True)
     results = Results(options.results)
     surface_digest = digest(BENCHES / "surfaces.py")
-    own, other = digest(options.hpo, surface_digest), digest(PINS, BENCHES / "peers.py", BENCHES / "quality_peers.py", surface_digest)
+    own, pythons = digest(options.hpo, surface_digest), {}
     try:
-        if options.python is None and any(one in PEERS for one in those):
-            options.python = python_of(ENVIRONMENT, PINS)
+        for name, tool, _, sampler in (one for one in those if one in PEERS):
+            pythons[name] = options.python or environment_of(tool, sampler)
     except (setup.SetupError, OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"cannot prepare the benchmark: {error}")
     failed = []
@@ -197,10 +236,10 @@ def main():
         if one in OURS:
             version, made = own, lambda: ours(options.hpo, seed, *how, options.budget)
         else:
-            version, made = other, lambda: theirs(options.python, seed, *how, options.budget)
+            version, made = version_of(how[0], surface_digest), lambda: theirs(pythons[name], seed, *how, options.budget)
         if (name, version, seed, options.budget) not in results.known:
             try:
-                results.add(name, version, seed, options.budget, made())
+                results.add(name, version, seed, options.budget, *made())
             except subprocess.CalledProcessError as error:
                 # The others have taken hours, or will.
                 failed.append(f"{name} on surface {seed}: exit status {error.returncode}")
@@ -210,9 +249,9 @@ def main():
     found = {}
     with ThreadPoolExecutor(options.jobs) as pool:
         for one in those:
-            moments = dict(zip(seeds, pool.map(lambda seed, one=one: measure(one, seed), seeds)))
-            if None not in moments.values():
-                found[one[0]] = moments
+            searches = dict(zip(seeds, pool.map(lambda seed, one=one: measure(one, seed), seeds)))
+            if None not in searches.values():
+                found[one[0]] = searches
             print(f"measured: {one[0]}", flush=True)
     report(found, {seed: Surface(seed) for seed in seeds}, [budget for budget in BUDGETS if budget <= options.budget])
     if failed:
