@@ -113,7 +113,9 @@ def ours(hpo, surface, policy, sampler, budget):
 def theirs(python, surface, tool, policy, sampler, budget):
     """The same, in a process of the tool's own environment."""
     asked = json.dumps({"tool": tool, "policy": policy, "sampler": sampler, "surface": surface, "budget": budget})
-    printed, seconds = timed([python, __file__, "--hpo", "none", "--search", asked], ONE_THREAD)
+    # NePS draws from choices in the order of a set.
+    environment = {**ONE_THREAD, "PYTHONHASHSEED": "0"}
+    printed, seconds = timed([python, __file__, "--hpo", "none", "--search", asked], environment)
     return json.loads(printed.splitlines()[-1]), seconds
 
 
