@@ -4,6 +4,11 @@
 export type Value = number | string | boolean | null | object;
 export type Direction = "minimize" | "maximize";
 
+export interface Objective {
+    metric: string;
+    direction: Direction;
+}
+
 export const STATES = ["waiting", "running", "paused", "pruned", "completed", "diverged", "failed"] as const;
 export type State = (typeof STATES)[number];
 
@@ -22,8 +27,13 @@ export interface Listed extends Partial<Known> {
 
 /** What is not known of a damaged study. */
 interface Known {
-    objective: { metric: string; direction: Direction };
+    objective: Objective;
+    further_objectives: Objective[];
     best: { trial: number; value: number } | null;
+    /** Whether the best fulfils what is required; null if nothing is. */
+    feasible: boolean | null;
+    /** How many trials no other dominates; null with one objective. */
+    non_dominated: number | null;
     untrained: number | null;
     trials: number;
     decided: number;
@@ -78,7 +88,10 @@ export interface WireStudy {
     state: string;
     running: boolean;
     error: Problem | null;
-    objective: { metric: string; direction: Direction };
+    objective: Objective;
+    further_objectives: Objective[];
+    /** Bounds on metrics, such as `embed_ms <= 5`. */
+    require: string[];
     unit: { one: string; many: string };
     max_resource: number;
     rungs: { resource: number; reached: number }[];
@@ -89,6 +102,8 @@ export interface WireStudy {
     fixed: Record<string, Value>;
     untrained: Record<string, number | null> | null;
     best: number | null;
+    /** With several objectives, the trials that no other dominates. */
+    non_dominated: number[];
     limits: Limits;
     halted: string | null;
     started: number | null;
@@ -102,6 +117,8 @@ export interface WireStudy {
     resource_trained: number;
     slot_ms: number;
     importance: Importances | null;
+    /** The same for the further objectives, as far as it is known. */
+    further_importance: Record<string, Importances> | null;
     findings: (Advice & { trials: number[] })[];
     messages: string[];
     model: string | null;
@@ -119,6 +136,12 @@ export interface WireTrial {
     /** Likewise, those that count only if it is promoted. */
     ahead: (number | null)[][];
     best: { resource: number; value: number | null } | null;
+    /** Whether its model of there fulfils what is required; absent if nothing is, or without a value. */
+    feasible?: boolean;
+    /** What that does not fulfil, with the value, if it is known. */
+    breaks?: { require: string; value: number | null }[];
+    /** The resources of the reports up to which something required is not fulfilled. */
+    infeasible?: number[];
     resource: number;
     bracket: number | null;
     confirms: number | null;

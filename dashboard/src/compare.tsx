@@ -8,7 +8,7 @@ import type { Series } from "./marks";
 import { metricOf, type Study, type Trial } from "./model";
 import { duration, short } from "./numbers";
 import { Plot } from "./plot";
-import { decisionTexts, parameterText, valueOf } from "./told";
+import { decisionTexts, feasibilityText, parameterText, valueOf } from "./told";
 import { COMPARABLE, compared, logObjective, openTrial, toggleCompared } from "./view";
 import { LogSwitch, Untrained } from "./pictures/common";
 
@@ -55,7 +55,8 @@ function Table({ study, trials }: { study: Study; trials: Trial[] }): JSX.Elemen
         ["state", trials.map((trial) => trial.state)],
         [study.objectiveName, trials.map((trial) => short(trial.value))],
         [`at ${study.wire.unit.one}`, trials.map((trial) => short(trial.at))],
-        ...metrics.flatMap(({ name }, at): [string, string[]][] => (at === study.objective ? [] : [[name, trials.map((trial) => short(metricOf(trial, at, study.objective)))]])),
+        ...metrics.flatMap(({ name }, at): [string, string[]][] => (at === study.objective ? [] : [[name, trials.map((trial) => short(metricOf(study, trial, at)))]])),
+        ...(study.wire.require.length > 0 ? [["what is required", trials.map(feasibilityText)] as [string, string[]]] : []),
         ...parameters.map(({ name }, at): [string, string[]] => [name, trials.map((trial) => parameterText(study, trial, at))]),
         [`${study.wire.unit.many} trained`, trials.map((trial) => String(trial.reached))],
         ["time trained", trials.map((trial) => duration(trial.wire.ms))],

@@ -12,7 +12,7 @@ import { duration, moment, short } from "./numbers";
 import { Plot } from "./plot";
 import { curves, pointText } from "./curve";
 import { Symbol, Untrained } from "./pictures/common";
-import { parameterText, valueOf } from "./told";
+import { breaksText, parameterText, valueOf } from "./told";
 import { compared, logObjective, openTrial, toggleCompared } from "./view";
 
 /** The server's answer to a question about a trial, asked for again when the trial has changed. */
@@ -51,7 +51,7 @@ export function Details({ study, trial }: { study: Study; trial: Trial }): JSX.E
         <aside class="details" aria-labelledby="details-title" onKeyDown={(event) => event.key === "Escape" && !asking && openTrial(null)}>
             <header class="line">
                 <h2 id="details-title" tabIndex={-1} ref={heading}>
-                    <Symbol look={lookOf(trial, study.best)} /> Trial {trial.id}
+                    <Symbol look={lookOf(study, trial)} /> Trial {trial.id}
                 </h2>
                 <button type="button" class="quiet" aria-label="Previous trial" disabled={!study.trial(trial.id - 1)} onClick={() => openTrial(trial.id - 1)}>←</button>
                 <button type="button" class="quiet" aria-label="Next trial" disabled={!study.trial(trial.id + 1)} onClick={() => openTrial(trial.id + 1)}>→</button>
@@ -59,7 +59,8 @@ export function Details({ study, trial }: { study: Study; trial: Trial }): JSX.E
             </header>
             <p>
                 <strong>{trial.state}</strong>, {valueOf(study, trial)}
-                {study.best === trial ? ", the best of the study" : ""}.
+                {study.isBest(trial) ? (study.hasSeveral ? ", not dominated by any other" : ", the best of the study") : ""}.
+                {trial.feasible === false && <span class="bad"> It is infeasible: it {breaksText(trial)}.</span>}
                 {trial.reason && <span class="reason"> {trial.reason}</span>}
             </p>
             <p class="buttons">

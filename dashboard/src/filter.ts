@@ -19,11 +19,15 @@ export interface Filter {
     states: State[] | null;
     /** Only the best so many per cent of all trials that have a value. */
     best: number | null;
+    /** Only those that fulfil what is required. */
+    feasible: boolean;
+    /** Only those that no other dominates. */
+    front: boolean;
     objective: Range;
     parameters: Record<string, ParameterFilter>;
 }
 
-export const EVERYTHING: Filter = { states: null, best: null, objective: { low: null, high: null }, parameters: {} };
+export const EVERYTHING: Filter = { states: null, best: null, feasible: false, front: false, objective: { low: null, high: null }, parameters: {} };
 export const NO_CONDITION: ParameterFilter = { low: null, high: null, choices: null, absent: false };
 
 export function isEmpty(filter: Filter): boolean {
@@ -33,7 +37,8 @@ export function isEmpty(filter: Filter): boolean {
 /** How many conditions there are. */
 export function conditions(filter: Filter): number {
     const { low, high } = filter.objective;
-    return [filter.states, filter.best, low ?? high].filter((part) => part !== null).length + Object.keys(filter.parameters).length;
+    const { states, best, feasible, front, parameters } = filter;
+    return [states, best, low ?? high, feasible || null, front || null].filter((part) => part !== null).length + Object.keys(parameters).length;
 }
 
 /** The filter with a condition on a parameter, or without one if it says nothing. */
@@ -58,6 +63,12 @@ function passes(column: Column, condition: ParameterFilter): (trial: Trial) => b
     };
 }
 
+/** Whether a trial is as good as another one, which has a value. */
+function isAsGood({ sign }: Study, trial: Trial, as: Trial): boolean {
+    const [own, other] = [trial.feasible !== false, as.feasible !== false];
+    return own === other ? sign * trial.value <= sign * as.value : own && Number.isFinite(trial.value);
+}
+
 /** The trials of a study that pass, in their order. */
 export function selected(study: Study, filter: Filter): Trial[] {
     const tests: ((trial: Trial) => boolean)[] = [];
@@ -66,11 +77,12 @@ export function selected(study: Study, filter: Filter): Trial[] {
         tests.push((trial) => states.has(trial.state));
     }
     if (filter.best !== null) {
-        const values = Float64Array.from(study.trials.filter((trial) => Number.isFinite(trial.value)), (trial) => study.sign * trial.value);
-        values.sort();
-        const bound = values[Math.ceil((values.length * filter.best) / 100) - 1] ?? -Infinity;
-        tests.push((trial) => study.sign * trial.value <= bound);
+        const ranked = study.ranked.filter((trial) => Number.isFinite(trial.value));
+        const bound = ranked[Math.ceil((ranked.length * filter.best) / 100) - 1];
+        tests.push((trial) => bound !== undefined && isAsGood(study, trial, bound));
     }
+    if (filter.feasible) tests.push((trial) => trial.feasible === true);
+    if (filter.front) tests.push((trial) => study.isBest(trial));
     if (filter.objective.low !== null || filter.objective.high !== null) tests.push((trial) => within(trial.value, filter.objective));
     for (const column of study.columns) {
         const condition = filter.parameters[column.parameter.name];
@@ -98,6 +110,7 @@ function rangeOf(text: string): Range | null {
 export function write(filter: Filter, to: URLSearchParams): void {
     if (filter.states) to.set("state", filter.states.join(","));
     if (filter.best !== null) to.set("best", String(filter.best));
+    for (const name of ["feasible", "front"] as const) if (filter[name]) to.set(name, "true");
     if (filter.objective.low !== null || filter.objective.high !== null) to.set("objective", rangeText(filter.objective));
     for (const [name, condition] of Object.entries(filter.parameters)) {
         to.append(PARAMETER + name, condition.choices ? JSON.stringify(condition.choices) : rangeText(condition));
@@ -112,6 +125,7 @@ export function read(from: URLSearchParams): Filter {
     if (states !== null) filter.states = STATES.filter((state) => states.split(",").includes(state));
     const best = Number(from.get("best") ?? NaN);
     if (best > 0 && best <= 100) filter.best = best;
+    for (const name of ["feasible", "front"] as const) filter[name] = from.get(name) === "true";
     filter.objective = rangeOf(from.get("objective") ?? "") ?? EVERYTHING.objective;
     for (const key of new Set(from.keys())) {
         if (!key.startsWith(PARAMETER)) continue;

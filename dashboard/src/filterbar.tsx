@@ -6,7 +6,8 @@ import { NumberField } from "./fields";
 import { EVERYTHING, NO_CONDITION, conditions, withParameter } from "./filter";
 import type { Column, Study, Trial } from "./model";
 import { short } from "./numbers";
-import { filter } from "./view";
+import { Choice } from "./pictures/common";
+import { filter, objective } from "./view";
 
 /** What `/` puts the focus on. */
 export const FIRST_CONTROL = "filter-best";
@@ -29,6 +30,17 @@ export function FilterBar({ study, trials }: { study: Study; trials: Trial[] }):
     const [open, setOpen] = useState(onParameters > 0);
     return (
         <form class="filter" role="search" aria-label="Filter of trials" onSubmit={(event) => event.preventDefault()}>
+            {study.hasSeveral && (
+                <Choice
+                    label="Objective"
+                    value={study.objectiveName}
+                    options={study.objectives.map(({ metric }) => [metric, metric])}
+                    change={(name) => {
+                        objective.value = name;
+                        filter.value = { ...now, objective: EVERYTHING.objective };
+                    }}
+                />
+            )}
             <NumberField id={FIRST_CONTROL} label="Best %" value={now.best} placeholder="100" fits={(value) => value > 0 && value <= 100} change={(best) => (filter.value = { ...now, best })} />
             <fieldset class="between">
                 <legend>{study.objectiveName}</legend>
@@ -44,6 +56,13 @@ export function FilterBar({ study, trials }: { study: Study; trials: Trial[] }):
                     </label>
                 ))}
             </fieldset>
+            {(study.hasSeveral || study.wire.require.length > 0) && (
+                <fieldset class="states">
+                    <legend>only</legend>
+                    {study.hasSeveral && <Only name="front" label="not dominated" number={study.trials.filter((trial) => study.isBest(trial)).length} />}
+                    {study.wire.require.length > 0 && <Only name="feasible" label="feasible" number={study.trials.filter(({ feasible }) => feasible === true).length} />}
+                </fieldset>
+            )}
             <details open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
                 <summary>Parameters{onParameters > 0 ? ` (${onParameters})` : ""}</summary>
                 <div class="parameters">
@@ -55,6 +74,15 @@ export function FilterBar({ study, trials }: { study: Study; trials: Trial[] }):
             </p>
             <button type="button" disabled={number === 0} onClick={() => (filter.value = EVERYTHING)}>Clear filter</button>
         </form>
+    );
+}
+
+function Only({ name, label, number }: { name: "front" | "feasible"; label: string; number: number }): JSX.Element {
+    return (
+        <label class="chip">
+            <input type="checkbox" checked={filter.value[name]} onChange={(event) => (filter.value = { ...filter.value, [name]: event.currentTarget.checked })} />
+            {label} <span class="faint">{number.toLocaleString("en")}</span>
+        </label>
     );
 }
 

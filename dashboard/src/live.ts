@@ -3,7 +3,7 @@ import { effect, signal, untracked } from "@preact/signals";
 import { Refusal, get, isReadable, studyPath, type AllStudies, type Delta, type Listed, type Snapshot, type Unreadable } from "./api";
 import { Events, type Connection, type Message } from "./events";
 import { Study } from "./model";
-import { study, studyName } from "./view";
+import { latest, studyName } from "./view";
 
 export const studies = signal<AllStudies | null>(null);
 export const connection = signal<Connection>({ kind: "connecting" });
@@ -32,7 +32,7 @@ function heardOfAll({ event, data }: Message): void {
 function show(snapshot: Snapshot | Unreadable): void {
     if (isReadable(snapshot)) {
         failure.value = null;
-        study.value = Study.from(snapshot);
+        latest.value = Study.from(snapshot);
     } else {
         failed(new Refusal(0, snapshot.study.error.text, snapshot.study.error.fix, null));
     }
@@ -40,7 +40,7 @@ function show(snapshot: Snapshot | Unreadable): void {
 
 function heardOfOne({ event, data }: Message): void {
     if (event === "snapshot") show(JSON.parse(data) as Snapshot | Unreadable);
-    else if (event === "delta") study.value = study.value?.with(JSON.parse(data) as Delta) ?? null;
+    else if (event === "delta") latest.value = latest.value?.with(JSON.parse(data) as Delta) ?? null;
     else if (event === "gone") {
         events?.close();
         connection.value = { kind: "none" };
@@ -49,7 +49,7 @@ function heardOfOne({ event, data }: Message): void {
 }
 
 function follow(name: string | null): void {
-    const path = (): string => (name === null ? "/api/events" : `${studyPath(name, "events")}?after=${study.value?.revision ?? ""}`);
+    const path = (): string => (name === null ? "/api/events" : `${studyPath(name, "events")}?after=${latest.value?.revision ?? ""}`);
     events = new Events(path, name === null ? heardOfAll : heardOfOne, (state) => (connection.value = state));
 }
 
@@ -64,7 +64,7 @@ export function load(): void {
     events?.close();
     events = null;
     failure.value = null;
-    study.value = null;
+    latest.value = null;
     connection.value = { kind: "connecting" };
     const all = get<AllStudies>("/api/studies").then((answer) => (studies.value = answer));
     const one = name === null ? all : get<Snapshot | Unreadable>(studyPath(name));

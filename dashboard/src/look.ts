@@ -1,9 +1,9 @@
 // How trials look: by their state, in the colours of Okabe and Ito ("Color Universal Design", 2008) and in a shape and a dash of its own.
 import { signal } from "@preact/signals";
 import type { State } from "./api";
-import type { Trial } from "./model";
+import type { Study, Trial } from "./model";
 
-export type Shape = "disc" | "ring" | "diamond" | "cross" | "triangle" | "star";
+export type Shape = "disc" | "ring" | "diamond" | "cross" | "triangle" | "star" | "square";
 
 export interface Look {
     name: string;
@@ -17,6 +17,7 @@ export interface Look {
 
 /** In the order in which they are drawn. */
 export const LOOKS = {
+    infeasible: { name: "infeasible", colours: ["#7a6a5a", "#a8998a"], shape: "square", dash: [3, 4], width: 1, opacity: 0.6 },
     pruned: { name: "pruned", colours: ["#8a8a8a", "#8d9096"], shape: "ring", dash: [], width: 1, opacity: 0.55 },
     open: { name: "not decided yet", colours: ["#b37700", "#e69f00"], shape: "diamond", dash: [6, 3], width: 1.25, opacity: 0.8 },
     completed: { name: "completed", colours: ["#0072b2", "#56b4e9"], shape: "disc", dash: [], width: 1.25, opacity: 0.8 },
@@ -37,8 +38,13 @@ const BY_STATE: Record<State, LookName> = {
     failed: "failed",
 };
 
-export function lookOf(trial: Trial, best: Trial | null): LookName {
-    return best && trial.id === best.id ? "best" : BY_STATE[trial.state];
+export function lookOf(study: Study, trial: Trial): LookName {
+    return study.isBest(trial) ? "best" : ordinaryLookOf(trial);
+}
+
+/** How a trial looks that is not set apart as one of the best. What is required goes before the state. */
+export function ordinaryLookOf({ state, feasible }: Trial): LookName {
+    return feasible === false ? "infeasible" : BY_STATE[state];
 }
 
 const COMPARED: { colours: [string, string]; dash: number[] }[] = [

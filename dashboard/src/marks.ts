@@ -2,6 +2,7 @@
 // the time.
 import { LAYERS, LOOKS, ground, rgb, type LookName, type Shape } from "./look";
 import type { Trial } from "./model";
+import { numbersOf, upTo } from "./numbers";
 
 type Brush = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
 
@@ -22,21 +23,21 @@ export interface Series {
 
 /** One point for each trial. */
 export function scatter(trials: Trial[], look: (trial: Trial) => LookName, x: (trial: Trial) => number, y: (trial: Trial) => number): Series {
-    return { trials, looks: trials.map(look), starts: Uint32Array.from({ length: trials.length + 1 }, (_, at) => at), x: Float64Array.from(trials, x), y: Float64Array.from(trials, y) };
+    return { trials, looks: trials.map(look), starts: upTo(trials.length), x: numbersOf(trials, x), y: numbersOf(trials, y) };
 }
 
 /** More lines, or more points, than this are set pixel by pixel. */
 export const MANY_LINES = 400;
 const MANY_POINTS = 1500;
 /** So many lines with so many shades can be added up. */
-export const MOST_LINES = 12_000;
+export const MOST_LINES = 10_000;
 export const MOST_SHADES = 6;
 
-/** The places in a series that have a look. */
-function layer({ looks }: Series, name: LookName): number[] {
-    const places: number[] = [];
-    for (let at = 0; at < looks.length; at += 1) if (looks[at] === name) places.push(at);
-    return places;
+/** The places in a series by their look, in the order in which looks are drawn. */
+function layers({ looks }: Series): [LookName, number[]][] {
+    const all = new Map(LAYERS.map((name): [LookName, number[]] => [name, []]));
+    for (let at = 0; at < looks.length; at += 1) all.get(looks[at]!)!.push(at);
+    return [...all].filter(([, places]) => places.length > 0);
 }
 
 /** The pixels of a small mark, from its centre, none of which is further than `reach` from it. */
@@ -49,7 +50,7 @@ interface Mark {
 /** An image of many marks: dots painted one over the other, and lines that are added up. */
 class Pixels {
     /** Of each pixel, in the upper half how many lines cover it, in the lower half the sum of their shades. */
-    private readonly sums: Uint32Array;
+    private readonly sums: Int32Array;
     private readonly image: ImageData;
     /** The image's pixels, as alpha, blue, green and red from the highest byte to the lowest. */
     private readonly colours: Uint32Array;
@@ -60,7 +61,7 @@ class Pixels {
         private readonly width: number,
         private readonly height: number,
     ) {
-        this.sums = new Uint32Array(width * height);
+        this.sums = new Int32Array(width * height);
         this.image = new ImageData(width, height);
         this.colours = new Uint32Array(this.image.data.buffer);
     }
@@ -71,11 +72,19 @@ class Pixels {
         if (!(Math.min(x0, x1) >= 0 && Math.max(x0, x1) < width && Math.min(y0, y1) >= 0 && Math.max(y0, y1) < height)) return;
         const [dx, dy] = [x1 - x0, y1 - y0];
         const steps = Math.ceil(Math.max(Math.abs(dx), Math.abs(dy)));
-        const [right, down] = steps === 0 ? [0, 0] : [dx / steps, dy / steps];
+        if (steps === 0) return;
+        // With integers, the lower 16 bits of which are parts of pixels, a step takes half the time.
+        const [right, down] = [((dx / steps) * 0x10000) | 0, ((dy / steps) * 0x10000) | 0];
         const [top, bottom] = [Math.min(y0, y1) | 0, Math.max(y0, y1) | 0];
         if (top < this.first) this.first = top;
         if (bottom > this.last) this.last = bottom;
-        for (let step = 0, x = x0, y = y0, one = 0x10000 + shade; step < steps; step += 1, x += right, y += down) sums[(y | 0) * width + (x | 0)]! += one;
+        const one = 0x10000 + shade;
+        let [x, y] = [(x0 * 0x10000) | 0, (y0 * 0x10000) | 0];
+        for (let step = 0; step < steps; step += 1) {
+            sums[(y >> 16) * width + (x >> 16)]! += one;
+            x += right;
+            y += down;
+        }
     }
 
     /** Paints a mark around a point. */
@@ -96,18 +105,20 @@ class Pixels {
     layer(shades: [number, number, number][], opacity: number): void {
         const { sums, colours, width } = this;
         const { data } = this.image;
-        const opacities = Float32Array.from({ length: 256 }, (_, count) => 1 - (1 - opacity) ** count);
+        const opacities = Array.from({ length: 256 }, (_, count) => 1 - (1 - opacity) ** count);
+        const alone = shades.map((shade) => Uint32Array.from(opacities, (over) => packed(shade, over)));
         for (let place = this.first * width, end = (this.last + 1) * width; place < end; place += 1) {
             const sum = sums[place]!;
             if (sum === 0) continue;
             sums[place] = 0;
             const count = sum >>> 16;
-            const over = opacities[count < 255 ? count : 255]!;
-            const shade = shades[Math.round((sum & 0xffff) / count)]!;
+            const many = count < 255 ? count : 255;
+            const mean = Math.round((sum & 0xffff) / count);
             if (colours[place] === 0) {
-                colours[place] = packed(shade, over);
+                colours[place] = alone[mean]![many]!;
                 continue;
             }
+            const [over, shade] = [opacities[many]!, shades[mean]!];
             const at = 4 * place;
             const under = (data[at + 3]! * (1 - over)) / 255;
             const all = over + under;
@@ -120,13 +131,14 @@ class Pixels {
         [this.first, this.last] = [Infinity, -1];
     }
 
-    /** Puts the image on a canvas, over what is there. */
-    put(context: CanvasRenderingContext2D): void {
+    /** Puts the image on a canvas, over what is there, with so many pixels across for each of its own. */
+    put(context: CanvasRenderingContext2D, wide = 1): void {
         const canvas = new OffscreenCanvas(this.width, this.height);
         canvas.getContext("2d")?.putImageData(this.image, 0, 0);
         context.save();
         context.setTransform(1, 0, 0, 1, 0, 0);
-        context.drawImage(canvas, 0, 0);
+        context.imageSmoothingEnabled = false;
+        context.drawImage(canvas, 0, 0, this.width * wide, this.height);
         context.restore();
     }
 }
@@ -154,6 +166,9 @@ function trace(context: Brush, shape: Shape, x: number, y: number, size: number)
                 context.lineTo(x + size, y + side * size);
             }
             break;
+        case "square":
+            context.rect(x - size, y - size, 2 * size, 2 * size);
+            break;
         case "star":
             polygon(
                 context,
@@ -172,7 +187,7 @@ function polygon(context: Brush, corners: [number, number][]): void {
     context.closePath();
 }
 
-const HOLLOW: ReadonlySet<Shape> = new Set(["ring", "cross"]);
+const HOLLOW: ReadonlySet<Shape> = new Set(["ring", "cross", "square"]);
 
 function fillShape(context: Brush, shape: Shape, x: number, y: number, size: number, colour: string): void {
     context.beginPath();
@@ -195,10 +210,8 @@ export function drawDots(context: CanvasRenderingContext2D, series: Series, widt
     const many = x.length > MANY_POINTS;
     const pixels = many ? new Pixels(Math.round(width * ratio), Math.round(height * ratio)) : null;
     const columns = Math.ceil(width) + 1;
-    for (const name of LAYERS) {
+    for (const [name, places] of layers(series)) {
         const { shape, colours } = LOOKS[name];
-        const places = layer(series, name);
-        if (places.length === 0) continue;
         const stamp = pixels && name !== "best" ? masked(shape, ratio) : null;
         if (pixels && !stamp) pixels.put(context);
         const colour = packed(rgb(ground(colours)), 0.85);
@@ -235,29 +248,31 @@ function masked(shape: Shape, ratio: number): Mark {
     };
 }
 
+/** Of many lines, so many pixels across are painted as one: most lines rise slowly, and it halves the time. */
+const WIDE = 2;
+
 /** Each trial as a line through its points. */
 export function drawLines(context: CanvasRenderingContext2D, series: Series, width: number, height: number, ratio: number): void {
-    const pixels = series.trials.length > MANY_LINES ? new Pixels(Math.round(width * ratio), Math.round(height * ratio)) : null;
-    for (const name of LAYERS) {
-        const places = layer(series, name);
-        if (places.length === 0) continue;
+    const pixels = series.trials.length > MANY_LINES ? new Pixels(Math.ceil((width * ratio) / WIDE), Math.round(height * ratio)) : null;
+    for (const [name, places] of layers(series)) {
         if (pixels && name !== "best") {
             addUp(pixels, series, places, rgb(ground(LOOKS[name].colours)), ratio);
             continue;
         }
-        pixels?.put(context);
+        pixels?.put(context, WIDE);
         for (const place of places) strokeLine(context, series, place);
     }
-    if (pixels && !series.looks.includes("best")) pixels.put(context);
+    if (pixels && !series.looks.includes("best")) pixels.put(context, WIDE);
 }
 
 function addUp(pixels: Pixels, series: Series, places: number[], colour: [number, number, number], ratio: number): void {
     const { starts, x, y, shaded } = series;
+    const [across, down] = [ratio / WIDE, ratio];
     for (const place of places) {
         const shade = shaded?.of[place] ?? 0;
         const [first, end] = [starts[place]!, starts[place + 1]!];
-        if (end - first === 1) pixels.line(x[first]! * ratio - 1, y[first]! * ratio, x[first]! * ratio + 1, y[first]! * ratio, shade);
-        for (let at = first; at + 1 < end; at += 1) pixels.line(x[at]! * ratio, y[at]! * ratio, x[at + 1]! * ratio, y[at + 1]! * ratio, shade);
+        if (end - first === 1) pixels.line(x[first]! * across - 1, y[first]! * down, x[first]! * across + 1, y[first]! * down, shade);
+        for (let at = first; at + 1 < end; at += 1) pixels.line(x[at]! * across, y[at]! * down, x[at + 1]! * across, y[at + 1]! * down, shade);
     }
     pixels.layer(shaded?.shades ?? [colour], Math.max(shaded ? 0.03 : 0.08, 150 / places.length));
 }

@@ -1,11 +1,14 @@
 // A study as the page works with it: every trial with the numbers by which it is filtered, sorted and drawn.
-import type { Decision, Delta, Parameter, Segment, Snapshot, State, Value, WireStudy, WireTrial } from "./api";
+import type { Decision, Delta, Importances, Objective, Parameter, Segment, Snapshot, State, Value, WireStudy, WireTrial } from "./api";
+import { numbersOf } from "./numbers";
 
 /** A report: resource, when it came, and the value of each metric, NaN if it was not measured. */
 export interface Report {
     resource: number;
     time: number;
     values: number[];
+    /** Whether all that is required is fulfilled up to here. */
+    feasible: boolean;
 }
 
 export interface Trial {
@@ -16,10 +19,12 @@ export interface Trial {
     reports: Report[];
     /** Those that count only if it is promoted. */
     ahead: Report[];
-    /** The objective's best value, infinite in the bad direction if it is not finite, NaN if there is none. */
+    /** The value by the objective that is shown, infinite in the bad direction if it is not finite, NaN if there is none. */
     value: number;
-    /** Where it had that value. */
+    /** Where its best report was, by the first objective. */
     at: number;
+    /** Whether its best report fulfils what is required; null if nothing is, or without a value. */
+    feasible: boolean | null;
     reached: number;
     wire: WireTrial;
 }
@@ -46,6 +51,8 @@ export class Study {
     readonly objective: number;
     readonly untrained: number;
     private order: Trial[] | null = null;
+    /** The trials that are marked as the best: with several objectives those that no other dominates. */
+    private readonly leading: Set<number>;
 
     /** `trials` are in the order of their numbers, from 0. */
     private constructor(
@@ -54,34 +61,48 @@ export class Study {
         readonly trials: Trial[],
         readonly segments: Segment[],
         readonly decisions: Decision[],
+        /** That of its objectives which is shown. */
+        readonly shown: Objective,
         previous: Study | null,
     ) {
-        this.sign = signOf(wire);
-        this.objective = objectiveOf(wire);
-        this.untrained = wire.untrained?.[wire.objective.metric] ?? NaN;
+        this.sign = signOf(shown);
+        this.objective = metricNamed(wire, shown.metric);
+        this.untrained = wire.untrained?.[shown.metric] ?? NaN;
+        const best = wire.best === null ? [] : [wire.best];
+        const leading = wire.non_dominated.length > 0 ? wire.non_dominated : best;
+        this.leading = new Set(leading.filter((id) => trials[id]?.feasible !== false));
         this.columns = previous?.trials.length === trials.length ? previous.columns : wire.parameters.map((parameter, place) => column(parameter, place, trials));
         this.decided = previous?.decisions === decisions ? previous.decided : byTrial(decisions);
     }
 
     static from({ revision, study, trials, segments, decisions }: Snapshot): Study {
-        return new Study(revision, study, trials.map((trial) => trialOf(trial, study)), segments, decisions, null);
+        return new Study(revision, study, trials.map((trial) => trialOf(trial, study, study.objective)), segments, decisions, study.objective, null);
+    }
+
+    /** The study as it is seen by another of its objectives; as it is, if it has none of that name. */
+    by(metric: string | null): Study {
+        const { revision, wire, segments, decisions } = this;
+        const shown = this.objectives.find((objective) => objective.metric === metric) ?? this.shown;
+        if (shown.metric === this.shown.metric) return this;
+        return new Study(revision, wire, this.trials.map((trial) => trialOf(trial.wire, wire, shown)), segments, decisions, shown, this);
     }
 
     /** The study with what has changed. */
     with(delta: Delta): Study {
         const { study: wire, decisions_from: from } = delta;
-        const trials = replaced(this.trials, delta.trials.map((trial) => trialOf(trial, wire)), (trial) => trial.id);
+        const trials = replaced(this.trials, delta.trials.map((trial) => trialOf(trial, wire, this.shown)), (trial) => trial.id);
         const segments = replaced(this.segments, delta.segments, ([number]) => number);
         const known = from === this.decisions.length && delta.decisions.length === 0;
         const decisions = known ? this.decisions : [...this.decisions.slice(0, from), ...delta.decisions];
-        return new Study(delta.revision, wire, trials, segments, decisions, this);
+        return new Study(delta.revision, wire, trials, segments, decisions, this.shown, this);
     }
 
-    /** All trials from the best to the worst; those without a value are the worst. */
+    /** All trials from the best to the worst: those that are not feasible come behind those that are, and those without a value last. */
     get ranked(): Trial[] {
         if (this.order) return this.order;
-        const keys = Float64Array.from(this.trials, ({ value }) => (Number.isNaN(value) ? Infinity : this.sign * value));
-        const order = Array.from(this.trials.keys()).sort((a, b) => (keys[a] === keys[b] ? a - b : keys[a]! - keys[b]!));
+        const keys = numbersOf(this.trials, ({ value }) => (Number.isNaN(value) ? Infinity : this.sign * value));
+        const behind = numbersOf(this.trials, ({ value, feasible }) => (Number.isFinite(value) ? Number(feasible === false) : 2));
+        const order = Array.from(this.trials.keys()).sort((a, b) => behind[a]! - behind[b]! || (keys[a] === keys[b] ? a - b : keys[a]! - keys[b]!));
         this.order = order.map((at) => this.trials[at]!);
         return this.order;
     }
@@ -90,9 +111,29 @@ export class Study {
         return id === null ? null : (this.trials[id] ?? null);
     }
 
-    /** The best trial: the study's own answer, which confirmation may have changed. */
+    /** The best trial: the study's own answer, which confirmation may have changed; none if no trial is feasible. */
     get best(): Trial | null {
-        return this.trial(this.wire.best);
+        const best = this.trial(this.wire.best);
+        return best?.feasible === false ? null : best;
+    }
+
+    /** Whether a trial is the best, or, with several objectives, one that no other dominates. */
+    isBest({ id }: Trial): boolean {
+        return this.leading.has(id);
+    }
+
+    get objectives(): Objective[] {
+        return [this.wire.objective, ...this.wire.further_objectives];
+    }
+
+    get hasSeveral(): boolean {
+        return this.wire.further_objectives.length > 0;
+    }
+
+    /** How much parameters matter for the objective that is shown, if that is known. */
+    get importance(): Importances | null {
+        const { objective, importance, further_importance } = this.wire;
+        return this.shown.metric === objective.metric ? importance : (further_importance?.[this.shown.metric] ?? null);
     }
 
     /** The share that pruning has saved of what the trials of the search would have taken that have ended. */
@@ -104,7 +145,7 @@ export class Study {
     }
 
     get objectiveName(): string {
-        return this.wire.objective.metric;
+        return this.shown.metric;
     }
 
     /** How long a search had been at work at a moment. */
@@ -128,8 +169,8 @@ export function valueText(value: Value | undefined): string {
     return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-function signOf(wire: WireStudy): 1 | -1 {
-    return wire.objective.direction === "maximize" ? -1 : 1;
+function signOf({ direction }: Objective): 1 | -1 {
+    return direction === "maximize" ? -1 : 1;
 }
 
 function byTrial(decisions: Decision[]): Map<number, Decision[]> {
@@ -142,8 +183,8 @@ function byTrial(decisions: Decision[]): Map<number, Decision[]> {
     return groups;
 }
 
-function objectiveOf(wire: WireStudy): number {
-    return Math.max(0, wire.metrics.findIndex((metric) => metric.name === wire.objective.metric));
+function metricNamed(wire: WireStudy, name: string): number {
+    return Math.max(0, wire.metrics.findIndex((metric) => metric.name === name));
 }
 
 /** For each trial of a study, by its number, whether it is among some. */
@@ -161,16 +202,19 @@ function replaced<T>(list: T[], changed: T[], placeOf: (member: T) => number): T
     return next;
 }
 
-function trialOf(wire: WireTrial, study: WireStudy): Trial {
-    const worst = signOf(study) * Infinity;
-    const objective = objectiveOf(study);
+function trialOf(wire: WireTrial, study: WireStudy, shown: Objective): Trial {
+    const worst = signOf(shown) * Infinity;
+    const objective = metricNamed(study, shown.metric);
     const diverged = wire.state === "diverged";
     const report = ([resource, time, ...values]: (number | null)[]): Report => ({
         resource: resource ?? NaN,
         time: time ?? NaN,
         values: study.metrics.map((_, metric) => values[metric] ?? NaN),
+        feasible: !(wire.infeasible ?? []).includes(resource ?? NaN),
     });
     const reports = wire.reports.map(report);
+    const first = shown.metric === study.objective.metric;
+    const value = first ? wire.best?.value : valueUpTo(reports, wire.best?.resource ?? NaN, objective);
     const last = reports.at(-1);
     if (diverged && last && Number.isNaN(last.values[objective])) last.values[objective] = worst;
     return {
@@ -180,23 +224,24 @@ function trialOf(wire: WireTrial, study: WireStudy): Trial {
         values: wire.params,
         reports,
         ahead: wire.ahead.map(report),
-        value: wire.best?.value ?? (diverged ? worst : NaN),
+        value: value ?? (diverged ? worst : NaN),
         at: wire.best?.resource ?? NaN,
+        feasible: wire.feasible ?? null,
         reached: wire.resource,
         wire,
     };
 }
 
-/** The value of a metric that stands for a trial: with its best report, or else its last. */
-export function metricOf(trial: Trial, metric: number, objective: number): number {
-    if (metric === objective) return trial.value;
-    const at = trial.reports.find((report) => report.resource === trial.at)?.values[metric];
-    if (at !== undefined && !Number.isNaN(at)) return at;
-    for (let place = trial.reports.length - 1; place >= 0; place -= 1) {
-        const value = trial.reports[place]?.values[metric];
-        if (value !== undefined && !Number.isNaN(value)) return value;
-    }
-    return NaN;
+/** The last value of a metric up to a resource, if there is one. */
+function valueUpTo(reports: Report[], resource: number, metric: number): number | undefined {
+    const value = (report: Report): number => report.values[metric] ?? NaN;
+    return reports.findLast((report) => report.resource <= resource && !Number.isNaN(value(report)))?.values[metric];
+}
+
+/** The value of a metric that stands for a trial: the last up to its best report, or else the last of all. */
+export function metricOf(study: Study, trial: Trial, metric: number): number {
+    if (metric === study.objective) return trial.value;
+    return valueUpTo(trial.reports, trial.at, metric) ?? valueUpTo(trial.reports, Infinity, metric) ?? NaN;
 }
 
 function column(parameter: Parameter, place: number, trials: Trial[]): Column {

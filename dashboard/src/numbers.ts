@@ -64,10 +64,10 @@ export function limits(values: ArrayLike<number>, logarithmic: boolean): [number
     const every = Math.max(1, Math.floor(values.length / SAMPLE));
     const sample: number[] = [];
     let [first, last] = [Infinity, -Infinity];
-    const usable = (value: number): boolean => Number.isFinite(value) && (!logarithmic || value > 0);
+    const [smallest, largest] = [logarithmic ? Number.MIN_VALUE : -Number.MAX_VALUE, Number.MAX_VALUE];
     for (let at = 0; at < values.length; at += 1) {
         const value = values[at]!;
-        if (!usable(value)) continue;
+        if (!(value >= smallest && value <= largest)) continue;
         if (value < first) first = value;
         if (value > last) last = value;
         if (at % every === 0) sample.push(scaled(value));
@@ -76,17 +76,34 @@ export function limits(values: ArrayLike<number>, logarithmic: boolean): [number
     const sorted = Float64Array.from(sample.length > 0 ? sample : [scaled(first)]).sort();
     [first, last] = [scaled(first), scaled(last)];
     const [lower, upper] = [quantile(sorted, 0.25), quantile(sorted, 0.75)];
-    const room = 3 * (upper - lower);
+    // What is there and back again by a logarithm is not quite the same.
+    const room = 3 * (upper - lower) + (logarithmic ? 1e-9 : 0);
+    const back = logarithmic ? Math.exp : (value: number): number => value;
+    const [least, most] = [Math.max(smallest, back(lower - room)), Math.min(largest, back(upper + room))];
     let [low, high] = [Infinity, -Infinity];
     for (let at = 0; at < values.length; at += 1) {
-        const value = usable(values[at]!) ? scaled(values[at]!) : NaN;
-        if (value >= lower - room && value < low) low = value;
-        if (value <= upper + room && value > high) high = value;
+        const value = values[at]!;
+        if (value >= least && value < low) low = value;
+        if (value <= most && value > high) high = value;
     }
+    [low, high] = [scaled(low), scaled(high)];
     if (!(low <= high) || (high > low && high - low > (last - first) / 4)) [low, high] = [first, last];
     const margin = high > low ? 0.04 * (high - low) : logarithmic ? 0.1 : Math.abs(high) * 0.1 || 1;
-    const back = logarithmic ? Math.exp : (value: number): number => value;
     return [back(low - margin), back(high + margin)];
+}
+
+/** A number of each member of a list; `from` of typed arrays takes many times as long. */
+export function numbersOf<T>(list: T[], of: (member: T) => number): Float64Array {
+    const numbers = new Float64Array(list.length);
+    for (let at = 0; at < list.length; at += 1) numbers[at] = of(list[at]!);
+    return numbers;
+}
+
+/** The numbers from 0 to one. */
+export function upTo(last: number): Uint32Array {
+    const numbers = new Uint32Array(last + 1);
+    for (let at = 0; at <= last; at += 1) numbers[at] = at;
+    return numbers;
 }
 
 /** Whether values span so much that they are better seen by their logarithm. */

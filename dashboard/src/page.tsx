@@ -20,6 +20,7 @@ import { Timeline } from "./pictures/timeline";
 import { TradeOff } from "./pictures/tradeoff";
 import { Progress, State } from "./studies";
 import { Table } from "./table";
+import { breaksText } from "./told";
 import { TABS, compared, openTrial, selection, study as shown, tab, trialOpen, type Tab } from "./view";
 
 const LABELS: Record<Tab, string> = {
@@ -54,7 +55,7 @@ export function StudyPage(): JSX.Element | null {
 }
 
 function Summary({ study }: { study: Study }): JSX.Element {
-    const { wire, best } = study;
+    const { wire } = study;
     const { unit } = wire;
     const saved = study.saved;
     return (
@@ -67,10 +68,8 @@ function Summary({ study }: { study: Study }): JSX.Element {
             </div>
             {wire.error && <Trouble text={wire.error.text} fix={wire.error.fix} />}
             <dl class="facts">
-                <div>
-                    <dt>best {study.objectiveName} ({study.direction})</dt>
-                    <dd>{best ? <><strong>{short(best.value)}</strong> <button type="button" class="link" onClick={() => openTrial(best.id)}>trial {best.id}</button></> : "none yet"}</dd>
-                </div>
+                <Result study={study} />
+                {wire.require.length > 0 && <div><dt>required</dt><dd>{wire.require.join(" and ")} <span class="faint">{fulfilled(study)}</span></dd></div>}
                 <div><dt>untrained</dt><dd>{short(study.untrained)}</dd></div>
                 <div><dt>trained</dt><dd>{count(wire.resource_trained, unit.one, unit.many)}{saved > 0.005 ? <span class="faint"> pruning saved {Math.round(100 * saved)} %</span> : ""}</dd></div>
                 <div><dt>search</dt><dd><Elapsed study={study} /> <span class="faint">since {moment(wire.started)}</span></dd></div>
@@ -82,6 +81,44 @@ function Summary({ study }: { study: Study }): JSX.Element {
             {!wire.running && wire.resume && wire.state !== "finished" && <p class="faint">No search has this study; <code>{wire.resume}</code> goes on.</p>}
         </header>
     );
+}
+
+/** So many of the trials that are not dominated are named. */
+const NAMED = 12;
+
+/** The best trial, or those that no other dominates, or that none is feasible. */
+function Result({ study }: { study: Study }): JSX.Element {
+    const { wire, best } = study;
+    const link = (id: number): JSX.Element => <button key={id} type="button" class="link" onClick={() => openTrial(id)}>trial {id}</button>;
+    const nearest = study.trial(wire.best);
+    if (nearest && !best) {
+        return (
+            <div>
+                <dt>best {study.objectives.map(({ metric }) => metric).join(" and ")}</dt>
+                <dd><strong>no trial is feasible</strong> {link(nearest.id)} <span class="faint">comes nearest: it {breaksText(nearest)}</span></dd>
+            </div>
+        );
+    }
+    if (!study.hasSeveral) {
+        return (
+            <div>
+                <dt>best {study.objectiveName} ({study.direction})</dt>
+                <dd>{best ? <><strong>{short(best.value)}</strong> {link(best.id)}</> : "none yet"}</dd>
+            </div>
+        );
+    }
+    const front = wire.non_dominated;
+    return (
+        <div>
+            <dt>not dominated by {study.objectives.map(({ metric, direction }) => `${metric} (${direction})`).join(" and ")}</dt>
+            <dd><strong>{count(front.length, "trial")}</strong> {front.slice(0, NAMED).map(link)}{front.length > NAMED ? ` and ${front.length - NAMED} more` : ""}</dd>
+        </div>
+    );
+}
+
+function fulfilled({ trials }: Study): string {
+    const known = trials.filter(({ feasible }) => feasible !== null);
+    return `${known.filter(({ feasible }) => feasible).length.toLocaleString("en")} of ${count(known.length, "trial")} with a result fulfil it`;
 }
 
 /** How long a search has been at work; it counts on between records. */

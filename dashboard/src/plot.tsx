@@ -254,29 +254,26 @@ function inPixels(data: Series, x: Placed, y: Placed): Series {
 /** An arrow at the edge where values lie beyond it. */
 function drawBeyond(context: CanvasRenderingContext2D, data: Series, marks: Series, x: Placed, y: Placed): void {
     const taken = new Set<string>();
+    const { limits: [left, right] } = x;
+    const { limits: [low, high] } = y;
     for (let place = 0; place < data.trials.length; place += 1) {
         const look = data.looks[place]!;
         for (let at = data.starts[place]!; at < data.starts[place + 1]!; at += 1) {
-            const [right, down] = [outside(x, data.x[at]!), -outside(y, data.y[at]!)];
-            if (right === 0 && down === 0) continue;
+            const [dx, dy] = [data.x[at]!, data.y[at]!];
+            if (!(dx < left || dx > right || dy < low || dy > high)) continue;
+            const [across, down] = [dx > right ? 1 : dx < left ? -1 : 0, dy > high ? -1 : dy < low ? 1 : 0];
             const [px, py] = [marks.x[at]!, marks.y[at]!];
             const key = `${look} ${Math.round(px / 3)} ${Math.round(py / 3)}`;
             if (taken.has(key)) continue;
             taken.add(key);
             context.fillStyle = ground(LOOKS[look].colours);
             context.beginPath();
-            context.moveTo(px + 5 * right, py + 5 * down);
-            context.lineTo(px - 3 * right + 4 * down, py - 3 * down + 4 * right);
-            context.lineTo(px - 3 * right - 4 * down, py - 3 * down - 4 * right);
+            context.moveTo(px + 5 * across, py + 5 * down);
+            context.lineTo(px - 3 * across + 4 * down, py - 3 * down + 4 * across);
+            context.lineTo(px - 3 * across - 4 * down, py - 3 * down - 4 * across);
             context.fill();
         }
     }
-}
-
-/** Beyond which end of an axis a number lies: 1 beyond its high end, -1 beyond its low one, 0 within. */
-function outside(placed: Placed, value: number): number {
-    if (!placed.beyond(value)) return 0;
-    return value > placed.axis.domain[1] ? 1 : -1;
 }
 
 interface Edges {

@@ -1,5 +1,5 @@
 // Axes: from numbers to pixels and back, with a strip of its own for what has no number.
-import { scaleLinear, scaleLog } from "d3-scale";
+import { scaleLinear } from "d3-scale";
 import { duration, short } from "./numbers";
 
 export interface Axis {
@@ -28,6 +28,7 @@ export interface Placed {
     strip: number | null;
     /** Whether a number lies beyond the limits. */
     beyond(value: number): boolean;
+    limits: [number, number];
     range: [number, number];
 }
 
@@ -40,18 +41,27 @@ export function place(axis: Axis, from: number, to: number, zoom: [number, numbe
     const strip = axis.absent === undefined ? null : from + (direction * STRIP) / 2;
     const room = axis.kind === "category" ? 0.5 : 0;
     const [low, high] = zoom ?? [axis.domain[0] - room, axis.domain[1] + room];
-    const scale = (axis.kind === "log" ? scaleLog() : scaleLinear()).domain(low === high ? [low, low + 1] : [low, high]).range([inner, to]);
+    const logarithmic = axis.kind === "log";
+    const scaled = (value: number): number => (logarithmic ? Math.log(value) : value);
+    const first = scaled(low);
+    const last = scaled(low === high ? low + 1 : high);
+    const pixels = (to - inner) / (last - first);
     const [least, most] = [axis.domain[0] - room, axis.domain[1] + room];
+    const at = (value: number): number => inner + (scaled(value) - first) * pixels;
     return {
         axis,
         at(value) {
             if (Number.isNaN(value)) return strip ?? NaN;
-            return scale(Math.min(Math.max(value, least), most));
+            return at(value < least ? least : value > most ? most : value);
         },
-        value: (pixel) => scale.invert(pixel),
-        ticks: ticks(axis, low, high, Math.abs(to - inner), (value) => scale(value)),
+        value(pixel) {
+            const place = first + (pixel - inner) / pixels;
+            return logarithmic ? Math.exp(place) : place;
+        },
+        ticks: ticks(axis, low, high, Math.abs(to - inner), at),
         strip,
         beyond: (value) => value < least || value > most,
+        limits: [least, most],
         range: [inner, to],
     };
 }

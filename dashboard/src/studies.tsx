@@ -97,11 +97,11 @@ function Entry({ entry }: { entry: Listed }): JSX.Element {
 
 /** What is known of a study that can be read. */
 function Known({ entry }: { entry: Listed }): JSX.Element {
-    const { best, objective, decided, planned, unit } = entry;
+    const { best, objective, further_objectives, decided, planned, unit } = entry;
     return (
         <>
             <td class="progress">{planned ? <Progress decided={decided ?? 0} planned={planned} /> : "–"}</td>
-            <td data-label="best">{best && objective ? <>{objective.metric} <strong>{short(best.value)}</strong> <span class="faint">trial {best.trial}</span></> : "–"}</td>
+            <td data-label="best">{best && objective ? <Best entry={entry} value={best.value} trial={best.trial} metrics={[objective, ...(further_objectives ?? [])].map(({ metric }) => metric)} /> : "–"}</td>
             <td data-label="untrained">{short(entry.untrained ?? NaN)}</td>
             <td data-label="model"><span class="clamped" title={entry.model ?? ""}>{entry.model ?? "–"}</span></td>
             <td data-label="data"><span class="clamped" title={entry.data ?? ""}>{entry.data ?? "–"}</span></td>
@@ -109,6 +109,14 @@ function Known({ entry }: { entry: Listed }): JSX.Element {
             <td data-label="last change">{moment(entry.updated)}</td>
         </>
     );
+}
+
+/** The best value; of several objectives, how many trials are not dominated; or that none is feasible. */
+function Best({ entry, value, trial, metrics }: { entry: Listed; value: number; trial: number; metrics: string[] }): JSX.Element {
+    const names = metrics.join(", ");
+    if (entry.feasible === false) return <>{names} <strong>none feasible</strong> <span class="faint">of what is required</span></>;
+    if (typeof entry.non_dominated === "number") return <>{names} <strong>{entry.non_dominated}</strong> <span class="faint">not dominated</span></>;
+    return <>{names} <strong>{short(value)}</strong> <span class="faint">trial {trial}</span></>;
 }
 
 export function State({ state }: { state: string }): JSX.Element {
@@ -146,8 +154,9 @@ function Comparison({ names }: { names: string[] }): JSX.Element {
     const waiting = names.length - loaded.length - failed.length;
     const parameters = [...new Set(loaded.flatMap((study) => study.wire.parameters.map(({ name }) => name)))];
     const rows: [string, string[]][] = [
-        ["objective", loaded.map((study) => `${study.objectiveName}, ${study.direction}`)],
-        ["best", loaded.map((study) => (study.best ? `${short(study.best.value)} (trial ${study.best.id})` : "–"))],
+        ["objective", loaded.map((study) => study.objectives.map(({ metric, direction }) => `${metric} (${direction})`).join(", "))],
+        ["required", loaded.map((study) => study.wire.require.join(", ") || "–")],
+        ["best", loaded.map(bestText)],
         ["untrained", loaded.map((study) => short(study.untrained))],
         ["state", loaded.map((study) => study.wire.state)],
         ["trials", loaded.map((study) => `${study.wire.decided} of ${study.wire.planned}`)],
@@ -191,6 +200,13 @@ function Comparison({ names }: { names: string[] }): JSX.Element {
             )}
         </section>
     );
+}
+
+function bestText(study: Study): string {
+    const { best, wire } = study;
+    if (!best) return wire.best === null ? "–" : "none feasible";
+    const among = study.hasSeveral ? `, the best by ${study.objectiveName} of ${wire.non_dominated.length} not dominated` : "";
+    return `${short(best.value)} (trial ${best.id}${among})`;
 }
 
 function valueIn(study: Study, parameter: string): string {

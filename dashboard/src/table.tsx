@@ -5,7 +5,7 @@ import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { STATES } from "./api";
 import { lookOf } from "./look";
 import { among, metricOf, type Study, type Trial } from "./model";
-import { duration, short } from "./numbers";
+import { duration, numbersOf, short } from "./numbers";
 import { Symbol } from "./pictures/common";
 import { parameterText } from "./told";
 import { compared, hovered, openTrial, toggleCompared, trialOpen } from "./view";
@@ -23,7 +23,7 @@ interface Heading {
     text(trial: Trial): string;
 }
 
-/** By which column the table is sorted: by its objective, the best first, without one. */
+/** By which column the table is sorted; without one the best come first. */
 const sorting = signal<{ key: string; down: boolean } | null>(null);
 
 function headings(study: Study): Heading[] {
@@ -35,6 +35,8 @@ function headings(study: Study): Heading[] {
         { key: "at", label: `at ${unit.one}`, width: 96, number: (trial) => trial.at, text: (trial) => short(trial.at) },
         { key: "reached", label: unit.many, width: 84, number: (trial) => trial.reached, text: (trial) => String(trial.reached) },
     ];
+    const required: Heading = { key: "feasible", label: "feasible", width: 96, number: ({ feasible }) => (feasible === null ? NaN : Number(feasible)), text: ({ feasible }) => (feasible === null ? "–" : feasible ? "yes" : "no") };
+    if (study.wire.require.length > 0) fixed.splice(2, 0, required);
     const parameters = study.columns.map((column, at): Heading => ({
         key: `p.${column.parameter.name}`,
         label: column.parameter.name,
@@ -43,16 +45,18 @@ function headings(study: Study): Heading[] {
         text: (trial) => parameterText(study, trial, at),
     }));
     const others = metrics.flatMap(({ name }, at): Heading[] => {
-        const number = (trial: Trial): number => metricOf(trial, at, study.objective);
+        const number = (trial: Trial): number => metricOf(study, trial, at);
         return at === study.objective ? [] : [{ key: `m.${name}`, label: name, width: 116, number, text: (trial) => short(number(trial)) }];
     });
+    const isObjective = ({ label }: Heading): boolean => study.objectives.some(({ metric }) => metric === label);
+    fixed.splice(fixed.findIndex(({ key }) => key === "at"), 0, ...others.filter(isObjective));
     const last: Heading = { key: "time", label: "time", width: 96, number: (trial) => trial.wire.ms, text: (trial) => duration(trial.wire.ms) };
-    return [...fixed, ...parameters, ...others, last];
+    return [...fixed, ...parameters, ...others.filter((heading) => !isObjective(heading)), last];
 }
 
 /** Trials by a number, those without one last. */
 export function sortedBy(trials: Trial[], number: (trial: Trial) => number, down: boolean): Trial[] {
-    const keys = Float64Array.from(trials, number);
+    const keys = numbersOf(trials, number);
     const sign = down ? -1 : 1;
     const order = Array.from(trials.keys()).sort((a, b) => {
         const [x, y] = [keys[a]!, keys[b]!];
@@ -67,7 +71,8 @@ export function Table({ study, trials }: { study: Study; trials: Trial[] }): JSX
     const { key, down } = sorting.value ?? { key: "value", down: study.sign < 0 };
     const by = columns.find((column) => column.key === key) ?? columns[0]!;
     // All are sorted once, so that the filter only picks from them.
-    const sorted = useMemo(() => sortedBy(study.trials, (trial) => by.number(trial), down), [study, by, down]);
+    const chosen = sorting.value !== null;
+    const sorted = useMemo(() => (chosen ? sortedBy(study.trials, (trial) => by.number(trial), down) : study.ranked), [study, chosen, by, down]);
     const rows = useMemo(() => {
         const wanted = among(study, trials);
         return sorted.filter(({ id }) => wanted[id] === 1);
@@ -195,7 +200,7 @@ function Row({ study, trial, place, columns, template, active, choose }: RowProp
                 const shown = text(trial);
                 return (
                     <span key={key} role="gridcell" title={shown} class={shown === "absent" || shown === "–" ? "faint" : ""}>
-                        {key === "state" && <Symbol look={lookOf(trial, study.best)} />}
+                        {key === "state" && <Symbol look={lookOf(study, trial)} />}
                         {shown}
                     </span>
                 );

@@ -19,7 +19,12 @@ export const comparedStudies = signal<string[]>([]);
 /** Whether the objective has a logarithmic axis; none: as the values need it. */
 export const logObjective = signal<boolean | null>(null);
 
-export const study = signal<Study | null>(null);
+/** The study as it was sent last. */
+export const latest = signal<Study | null>(null);
+/** The objective that pictures show, if the study has several; none: the first. */
+export const objective = signal<string | null>(null);
+/** The study as it is shown. */
+export const study = computed(() => latest.value?.by(objective.value) ?? null);
 /** The trials that pass the filter. */
 export const selection = computed<Trial[]>(() => (study.value ? selected(study.value, filter.value) : []));
 /** The trial under the pointer, in any picture or in the table. */
@@ -45,6 +50,7 @@ export function goTo(name: string | null): void {
         compared.value = [];
         filter.value = EVERYTHING;
         logObjective.value = null;
+        objective.value = null;
         tab.value = "overview";
         studyName.value = name;
     });
@@ -58,6 +64,7 @@ function address(): string {
     } else {
         if (tab.value !== "overview") parameters.set("tab", tab.value);
         write(filter.value, parameters);
+        if (objective.value !== null) parameters.set("by", objective.value);
         if (logObjective.value !== null) parameters.set("log", String(logObjective.value));
         if (trialOpen.value !== null) parameters.set("trial", String(trialOpen.value));
         if (compared.value.length > 0) parameters.set("compare", compared.value.join(","));
@@ -72,6 +79,7 @@ function readAddress(): void {
     studyName.value = decoded(path) || null;
     tab.value = TABS.find((name) => name === parameters.get("tab")) ?? "overview";
     filter.value = read(parameters);
+    objective.value = parameters.get("by");
     const log = parameters.get("log");
     logObjective.value = log === null ? null : log === "true";
     trialOpen.value = whole(parameters.get("trial"));

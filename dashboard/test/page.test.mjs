@@ -22,6 +22,12 @@ before(async () => {
     const studies = ["--studies", join(directory, "studies")];
     hpo(directory, ["search", studyFile(directory, "mixed", { trials: 18 }), ...studies]);
     hpo(directory, ["search", studyFile(directory, "one", { trials: 1, faults: false }), ...studies]);
+    hpo(directory, ["search", studyFile(directory, "several", { trials: 27, lines: 'objective = ["loss", "ms"]\ndirection = ["minimize", "minimize"]\nrequire = ["recall >= 0.5"]' }), ...studies]);
+    // Without pruning, those with the lowest losses come to their end though they are infeasible.
+    const bounded = studyFile(directory, "bounded", { trials: 18, lines: 'require = ["ms <= 5"]' });
+    writeFileSync(bounded, readFileSync(bounded, "utf8").replace("max_resource = 9", 'type = "none"\nmax_resource = 9'));
+    hpo(directory, ["search", bounded, ...studies]);
+    hpo(directory, ["search", studyFile(directory, "unfulfilled", { trials: 3, faults: false, lines: 'require = ["ms <= 0"]' }), ...studies]);
     const failing = studyFile(directory, "failing", { trials: 1 });
     writeFileSync(failing, readFileSync(failing, "utf8").replace(/fault = .*/, 'fault = { type = "uniform", low = 0.95, high = 1.0 }'));
     hpo(directory, ["search", failing, ...studies], [0, 1, 2, 3]);
@@ -101,6 +107,88 @@ test("the list has every study with its state, progress and best value, and what
     assert.match(page.url(), /#\/mixed/);
     await page.goBack();
     await page.waitForSelector("table.list");
+});
+
+/** What a command of hpo says of a study as JSON. */
+const said = (command, study, ...more) => JSON.parse(hpo(all.directory, [command, study, "--json", ...more, "--studies", join(all.directory, "studies")]));
+/** The trials in the table, those that pass the filter. */
+const listed = async (page) => (await rows(page).evaluateAll((rows) => rows.map(({ id }) => Number(id.replace("trial-", ""))))).sort((a, b) => a - b);
+const ids = (trials) => trials.map(({ trial }) => trial).sort((a, b) => a - b);
+const about = (page, title) => page.locator("figure", { has: page.getByRole("heading", { name: title, exact: true }) }).locator(".about").innerText();
+
+test("of several objectives the trials that no other dominates are shown, filtered by and joined, and each is looked at by itself", { skip, timeout: 120_000 }, async (context) => {
+    const front = ids(said("status", "several").non_dominated);
+    assert.ok(front.length > 1);
+    const page = await opened(context, "");
+    const entry = await page.locator("table.list tbody tr", { has: page.locator("text=/^several$/") }).innerText();
+    assert.match(entry, new RegExp(`loss, ms ${front.length} not dominated`));
+    await page.getByRole("link", { name: "several" }).click();
+    await page.waitForSelector(".filter");
+    assert.match(await page.locator(".facts").innerText(), new RegExp(`not dominated by loss \\(minimize\\) and ms \\(minimize\\)\\s+${front.length} trials`));
+    await page.getByLabel("not dominated").check();
+    await page.waitForFunction((number) => document.querySelector(".filter .count").textContent.startsWith(`${number} of`), front.length);
+    assert.deepEqual(await listed(page), front);
+    await page.locator("#tab-trade-off").click();
+    const line = page.locator("path.best-line");
+    assert.equal((await line.getAttribute("d")).split("L").length - 1, 2 * (front.length - 1), "each is joined with the next by a step");
+    assert.match(await about(page, "Trade-off"), new RegExp(`^ms by loss, .* ${front.length} of these trials are beaten in both by no other`));
+    await page.reload();
+    await page.waitForSelector(".filter");
+    assert.deepEqual(await listed(page), front);
+
+    const lowest = Math.min(...said("trials", "several").filter(({ feasible }) => feasible).map(({ objectives }) => objectives.ms));
+    await page.getByLabel("Objective").selectOption("ms");
+    await page.locator("#tab-overview").click();
+    assert.match(await about(page, "Best so far"), new RegExp(`^The best ms so far \\(lower is better\\) that fulfils what is required, .* It is ${Number(lowest.toPrecision(4))}, by trial`));
+    assert.match(await about(page, "Learning curves"), /^Learning curves: ms by epoch/);
+    await page.locator("#tab-parameters").click();
+    await page.getByRole("heading", { name: "Slices" }).scrollIntoViewIfNeeded();
+    assert.match(await about(page, "learning_rate"), /^Best ms of each trial/);
+    await page.waitForFunction(() => location.hash.includes("by=ms"));
+    for (const tab of TABS) {
+        await page.locator(`#tab-${tab}`).click();
+        await accessible(page);
+    }
+    await page.goto(`${all.server.origin}/#/several?trial=${front[0]}`);
+    assert.match(await page.locator("aside > p").first().innerText(), /loss 0\.\d+, ms \d.* not dominated by any other/);
+});
+
+test("a trial that breaks what is required is told from the others, is never the best, and says what it breaks", { skip, timeout: 120_000 }, async (context) => {
+    const status = said("status", "bounded");
+    const trials = said("trials", "bounded");
+    const broken = trials.filter(({ feasible }) => feasible === false);
+    const [lowest] = trials.filter(({ objective }) => objective !== null).sort((a, b) => a.objective - b.objective);
+    assert.equal(lowest.feasible, false, "the best by its loss alone is infeasible");
+    const page = await opened(context, "bounded");
+    assert.match(await page.locator(".facts").innerText(), new RegExp(`ms <= 5 \\d+ of \\d+ trials with a result fulfil it`));
+    assert.equal(await rows(page).first().getAttribute("id"), `trial-${status.best.trial}`, "the table begins with the best");
+    assert.match(await page.getByLabel("Legend").innerText(), new RegExp(`infeasible \\(${broken.length}\\)[^]*best: trial ${status.best.trial}`));
+    assert.match(await about(page, "Best so far"), new RegExp(`It is ${Number(status.best.objective.toPrecision(4))}, by trial ${status.best.trial},`));
+    await page.getByLabel("feasible", { exact: false }).check();
+    await page.waitForFunction(() => location.hash.includes("feasible=true"));
+    assert.deepEqual(await listed(page), ids(trials.filter(({ feasible }) => feasible)));
+    for (const tab of TABS) {
+        await page.locator(`#tab-${tab}`).click();
+        await accessible(page);
+    }
+    await page.goto(`${all.server.origin}/#/bounded?trial=${lowest.trial}`);
+    await page.waitForSelector(`aside h2 >> text=Trial ${lowest.trial}`);
+    const value = Number(lowest.breaks[0].value.toPrecision(4));
+    assert.match(await page.locator("aside > p").first().innerText(), new RegExp(`It is infeasible: it breaks \`ms <= 5\` with ${value}`));
+    await accessible(page);
+});
+
+test("a study of which no trial is feasible says so, and has no best", { skip, timeout: 120_000 }, async (context) => {
+    const page = await opened(context, "");
+    assert.match(await page.locator("table.list tbody tr", { has: page.locator("text=/^unfulfilled$/") }).innerText(), /loss none feasible/);
+    await page.getByRole("link", { name: "unfulfilled" }).click();
+    await page.waitForSelector(".filter");
+    const { best } = said("status", "unfulfilled");
+    assert.match(await page.locator(".facts").innerText(), new RegExp(`no trial is feasible\\s+trial ${best.trial} comes nearest: it breaks \`ms <= 0\` with`));
+    assert.doesNotMatch(await page.getByLabel("Legend").innerText(), /best/);
+    assert.match(await about(page, "Best so far"), /No report fulfils what is required/);
+    assert.equal(await page.locator("path.best-line").getAttribute("d"), "");
+    await accessible(page);
 });
 
 test("studies are compared", { skip, timeout: 120_000 }, async (context) => {

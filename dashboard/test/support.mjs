@@ -40,7 +40,8 @@ export function scratch() {
     return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }
 
-// Its loss depends on the learning rate and falls with each epoch; high rates diverge, and one parameter makes it fail. With `gate` it
+// Its loss depends on the learning rate and falls with each epoch; high rates diverge, and one parameter makes it fail. The time `ms` is the
+// shorter the higher the rate, whose lowest loss is in the middle. With `gate` it
 // waits before each epoch until it has read a line from that pipe.
 const TRAINER = `
 import argparse, math, sys
@@ -61,11 +62,11 @@ for epoch in range(options.start + 1, options.epochs + 1):
         with open(options.gate) as gate:
             line = gate.readline()
     loss = 0.2 + 0.05 * (math.log10(options.lr) + 3) ** 2 + 0.5 / epoch + 0.1 * options.margin
-    print(f"epoch {epoch}: val_loss={'nan' if options.lr > 0.5 else loss:} recall={1 - loss / 3:.4f}", flush=True)
+    print(f"epoch {epoch}: val_loss={'nan' if options.lr > 0.5 else loss:} recall={1 - loss / 3:.4f} ms={1 - 2 * math.log10(options.lr):.4f}", flush=True)
 `;
 
-/** Writes the file of a study of the trainer above, and returns its path. */
-export function studyFile(directory, name, { trials, gate = null, faults = true, loss = "<b>cosine</b>" }) {
+/** Writes the file of a study of the trainer above, and returns its path; with further lines under `[study]`, `ms` is one of its metrics. */
+export function studyFile(directory, name, { trials, gate = null, faults = true, loss = "<b>cosine</b>", lines = null }) {
     mkdirSync(directory, { recursive: true });
     writeFileSync(join(directory, "train.py"), TRAINER);
     const file = join(directory, `${name}.toml`);
@@ -75,6 +76,7 @@ export function studyFile(directory, name, { trials, gate = null, faults = true,
         `[study]
 trials = ${trials}
 retries = 0
+${lines ?? ""}
 
 [policy]
 max_resource = 9
@@ -84,7 +86,7 @@ type = "random"
 
 [trial]
 command = ["python3", "train.py", "--lr", "{learning_rate}", "--loss={loss}", "--margin={margin}", "--fault={fault}", "--from", "{from}", "--epochs", "{resource}"${more}]
-metrics = { loss = 'val_loss=(\\S+)', recall = 'recall=([0-9.]+)', resource = 'epoch (\\d+)' }
+metrics = { loss = 'val_loss=(\\S+)', recall = 'recall=([0-9.]+)',${lines ? " ms = 'ms=(\\S+)'," : ""} resource = 'epoch (\\d+)' }
 
 [space]
 learning_rate = { type = "log_uniform", low = 1e-5, high = 1.0 }

@@ -10,6 +10,7 @@ const { logTicks, place } = await imported("scale.ts");
 const { messages } = await imported("events.ts");
 globalThis.matchMedia ??= () => ({ matches: false, addEventListener() {} });
 const { curves, pointText } = await imported("curve.ts");
+const { bestSoFar, reportsInOrder } = await imported("pictures/best.tsx");
 
 const trial = (id, state, params, reports, best) => ({ id, state, params, reports, best, ahead: [], reason: null, resource: 1, origin: "drawn", confirms: null, ms: 0 });
 const PARAMETERS = [
@@ -23,6 +24,9 @@ function study(direction = "minimize") {
         revision: 1,
         study: {
             objective: { metric: "loss", direction },
+            further_objectives: [],
+            require: [],
+            non_dominated: [],
             unit: { one: "epoch", many: "epochs" },
             metrics: [{ name: "loss", direction }, { name: "recall", direction: "maximize" }],
             parameters: PARAMETERS,
@@ -59,8 +63,41 @@ test("the best of a study that maximizes are the highest", () => {
     assert.deepEqual(ids(selected(study("maximize"), { ...EVERYTHING, best: 50 })), [1]);
 });
 
+/** A study of which the two trials with the lowest losses are infeasible. */
+function bounded(more = {}) {
+    const of = (id, loss, recall, feasible) => ({ ...trial(id, "completed", [1e-3, "a", 0.5], [[1, 1500 + id, loss, recall]], { resource: 1, value: loss }), feasible, infeasible: feasible ? [] : [1] });
+    const { wire } = study();
+    const trials = [of(0, 0.4, 0.5, true), of(1, 0.1, 0.9, false), of(2, 0.3, 0.2, true), of(3, 0.2, 0.8, false), trial(4, "failed", [1e-2, "b", null], [], null)];
+    return Study.from({ revision: 1, study: { ...wire, require: ["recall <= 0.5"], best: 2, ...more }, trials, segments: [], decisions: [] });
+}
+
+test("what breaks a requirement comes behind all that does not, and is never the best", () => {
+    const all = bounded();
+    assert.deepEqual(ids(all.ranked), [2, 0, 1, 3, 4]);
+    assert.deepEqual(ids(selected(all, { ...EVERYTHING, best: 50 })), [0, 2]);
+    assert.deepEqual(ids(selected(all, { ...EVERYTHING, best: 75 })), [0, 1, 2]);
+    assert.deepEqual(ids(selected(all, { ...EVERYTHING, feasible: true })), [0, 2]);
+    assert.deepEqual(bestSoFar(reportsInOrder(all, all.trials, "time"), all.sign).map(({ value }) => value), [0.4, 0.3]);
+    assert.equal(all.best.id, 2);
+    assert.equal(bounded({ best: 1 }).best, null);
+});
+
+test("of several objectives any is looked at, and those that no other dominates are the best", () => {
+    const all = bounded({ further_objectives: [{ metric: "recall", direction: "maximize" }], non_dominated: [0, 2] });
+    assert.deepEqual(ids(selected(all, { ...EVERYTHING, front: true })), [0, 2]);
+    const other = all.by("recall");
+    assert.deepEqual([other.objectiveName, other.sign, other.objective], ["recall", -1, 1]);
+    assert.deepEqual(other.trials.map(({ value }) => value), [0.5, 0.9, 0.2, 0.8, NaN]);
+    assert.deepEqual(ids(other.ranked), [0, 2, 1, 3, 4]);
+    assert.equal(metricOf(other, other.trials[1], 0), 0.1);
+    assert.equal(all.by("nothing"), all);
+    const changed = { ...all.trials[2].wire, reports: [[1, 1502, 0.3, 0.7]] };
+    const after = all.with({ revision: 2, study: all.wire, trials: [changed], segments: [], decisions: [], decisions_from: 0 });
+    assert.deepEqual(ids(after.by("recall").ranked), [2, 0, 1, 3, 4]);
+});
+
 test("a filter comes back from the address as it went in", () => {
-    let filter = { states: ["pruned", "failed"], best: 12.5, objective: { low: null, high: 1e-7 }, parameters: {} };
+    let filter = { states: ["pruned", "failed"], best: 12.5, feasible: true, front: true, objective: { low: null, high: 1e-7 }, parameters: {} };
     filter = withParameter(filter, "rate", { low: 1e-5, high: 0.25, absent: true });
     filter = withParameter(filter, "a b&c=d", { low: -1.5, high: null });
     filter = withParameter(filter, "loss", { choices: ["a,b", "..", "<x>"] });
@@ -79,11 +116,11 @@ test("what can't be read in an address is no condition", () => {
 });
 
 test("a trial has its worst value if it has diverged, and a metric's last value if the best report lacks it", () => {
-    const { trials, objective } = study();
+    const { trials } = study();
     assert.equal(trials[2].value, Infinity);
     assert.equal(study("maximize").trials[2].value, -Infinity);
     assert.ok(Number.isNaN(trials[3].value));
-    assert.equal(metricOf(trials[0], 1, objective), 0.5);
+    assert.equal(metricOf(study(), trials[0], 1), 0.5);
     assert.equal(trials[2].reports[0].values[0], Infinity);
 });
 
@@ -146,11 +183,11 @@ test("what was trained ahead of a decision is a line of its own that begins wher
     const { data, counted } = curves(other, other.trials);
     assert.equal(counted, 3, "a trial without a value has no line");
     assert.deepEqual(ids(data.trials), [0, 1, 2, 0]);
-    assert.deepEqual(data.x.slice(data.starts[3]), [1, 2, 3]);
+    assert.deepEqual([...data.x.slice(data.starts[3])], [1, 2, 3]);
     assert.deepEqual(data.dashes.map((dash) => dash !== undefined), [false, false, false, true]);
     assert.equal(other.trials[0].value, 0.4, "it does not count");
     assert.match(pointText(other, other.trials[0], 3, "loss", 0.2), /^epoch 3: loss 0\.2, ahead of the decision/);
-    assert.deepEqual(curves(other, other.trials, 1).data.x.slice(-2), [1, 2], "a metric that was not measured ahead has no point there");
+    assert.deepEqual([...curves(other, other.trials, 1).data.x.slice(-2)], [1, 2], "a metric that was not measured ahead has no point there");
 });
 
 test("an axis keeps what is beyond it at its edge, and what is absent in its strip", () => {

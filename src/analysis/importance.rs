@@ -6,7 +6,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use crate::space::{Scale, SearchSpace};
-use crate::study::{History, Observation, Purpose, Study, Surrogate, Trial, TrialState, generator};
+use crate::study::{History, Objective, Observation, Purpose, Study, Surrogate, Trial, TrialState, generator};
 
 /// Draws of configurations; shares are accurate to about 0.03.
 const DRAWS: usize = 512;
@@ -34,11 +34,15 @@ pub struct Importance {
     pub total: f64,
 }
 
-/// How much each parameter matters; `None` if too few trials have a value, or the values can't be predicted from the parameters.
-pub fn importance(study: &Study) -> Option<Importances> {
+/// How much each parameter matters for an objective of the study; `None` if too few trials have a value, or the values can't be predicted
+/// from the parameters.
+pub fn importance(study: &Study, objective: &Objective) -> Option<Importances> {
     let spec = study.spec();
     let rungs = spec.policy.rungs();
-    let observations: Vec<Observation<'_>> = study.search_trials().map(|trial| all_of(trial, &rungs)).collect();
+    let observations: Vec<Observation<'_>> = study
+        .search_trials()
+        .map(|trial| all_of(trial, &rungs, objective))
+        .collect();
     let space = SearchSpace {
         constraints: Vec::new(),
         ..spec.space.clone()
@@ -93,9 +97,9 @@ pub fn importance(study: &Study) -> Option<Importances> {
 }
 
 /// All that is known of a trial.
-fn all_of<'a>(trial: &'a Trial, rungs: &[u64]) -> Observation<'a> {
+fn all_of<'a>(trial: &'a Trial, rungs: &[u64], objective: &Objective) -> Observation<'a> {
     let reached = rungs.iter().take_while(|rung| **rung <= trial.resource());
-    let costs = reached.filter_map(|&rung| Some((rung, trial.best_up_to(rung)?.1)));
+    let costs = reached.filter_map(|&rung| Some((rung, objective.signed(trial.value_by(objective, rung)?))));
     Observation {
         parameters: &trial.parameters,
         costs: costs.collect(),
@@ -112,7 +116,7 @@ mod tests {
     use crate::ids::{SlotId, TrialId};
     use crate::space::Parameter;
     use crate::study::tests::{at, spec};
-    use crate::study::{Fact, PolicyKind, Reported};
+    use crate::study::{Direction, Fact, Measures, PolicyKind, Reported};
 
     /// A study whose losses are a function of two of its three parameters.
     fn study(loss: &dyn Fn(f64, f64) -> f64) -> Study {
@@ -137,6 +141,7 @@ mod tests {
             let parameters = spec.space.sample(&mut random);
             let number = |name: &str| parameters[name].as_f64().unwrap();
             let loss = Some(loss(number("strong"), number("weak")));
+            let metrics = Measures::from(&[("ms".to_owned(), -number("weak"))].into());
             study
                 .follow(&at(Fact::TrialCreated {
                     trial: TrialId(trial),
@@ -162,7 +167,7 @@ mod tests {
                     attempt,
                     resource: 9,
                     loss,
-                    metrics: Default::default(),
+                    metrics,
                     diverged: false,
                     checkpoint: None,
                     last: true,
@@ -172,10 +177,23 @@ mod tests {
         study
     }
 
+    fn of_loss(loss: &dyn Fn(f64, f64) -> f64) -> Option<Importances> {
+        importance(&study(loss), &Objective::default())
+    }
+
+    #[test]
+    fn each_of_several_objectives_has_an_importance_of_its_own() {
+        let metric = "ms".to_owned();
+        let direction = Direction::Maximize;
+        let found = importance(&study(&|strong, _| strong), &Objective { metric, direction }).unwrap();
+        assert_eq!(found.parameters[0].parameter, "weak", "{found:?}");
+        assert!(found.parameters[0].alone > 0.9, "{found:?}");
+    }
+
     /// Of three parameters one decides, one helps it, and one does nothing.
     #[test]
     fn the_importance_of_parameters_is_what_they_do() {
-        let found = importance(&study(&|strong, weak| 3.0 * (strong - 0.3).powi(2) + 0.3 * weak)).unwrap();
+        let found = of_loss(&|strong, weak| 3.0 * (strong - 0.3).powi(2) + 0.3 * weak).unwrap();
         assert!(found.explained > 0.9, "{found:?}");
         let order: Vec<&str> = found.parameters.iter().map(|one| one.parameter.as_str()).collect();
         assert_eq!(order, ["strong", "weak", "idle"], "{found:?}");
@@ -189,7 +207,7 @@ mod tests {
             "a sum of parts has no interactions: {found:?}"
         );
 
-        let product = importance(&study(&|strong, weak| (strong - 0.5) * (weak - 0.5))).unwrap();
+        let product = of_loss(&|strong, weak| (strong - 0.5) * (weak - 0.5)).unwrap();
         let strong = product.parameters.iter().find(|one| one.parameter == "strong").unwrap();
         assert!(
             strong.alone < 0.3 && strong.total > 0.6,
@@ -197,7 +215,7 @@ mod tests {
         );
 
         assert_eq!(
-            importance(&study(&|strong, _| (1e9 * strong).fract())),
+            of_loss(&|strong, _| (1e9 * strong).fract()),
             None,
             "there is nothing to know"
         );

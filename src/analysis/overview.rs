@@ -9,8 +9,8 @@ use super::diagnosis::{Summary, summarise};
 use super::{Foresight, Importances, foresight, importance, remaining_ms};
 use crate::ids::{Timestamp, TrialId};
 use crate::study::{
-    Confirmation, Earlier, Limit, Pause, Requirement, RungProgress, SchedulerRun, Study, StudySpec, Tested, Trial,
-    TrialStatus, TrialSummary, named,
+    Confirmation, Earlier, Limit, Objective, Pause, Requirement, RungProgress, SchedulerRun, Study, StudySpec, Tested,
+    Trial, TrialStatus, TrialSummary, named,
 };
 
 /// A study without its trials.
@@ -83,6 +83,9 @@ pub struct Overview {
     pub foresight: Vec<Foresight>,
     /// Which parameters matter; `None` if unknown.
     pub importance: Option<Importances>,
+    /// With several objectives, the same for each but the first; without those for which it is unknown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub further_importance: BTreeMap<String, Importances>,
     /// What the curves of all trials show together.
     pub findings: Vec<Summary>,
 }
@@ -127,8 +130,17 @@ impl Overview {
             confirmation,
             test: study.test().cloned(),
             foresight: foresight(study),
-            importance: importance(study),
+            importance: importance(study, &study.spec().objective),
+            further_importance: further_importance(study),
             findings: summarise(study),
+        }
+    }
+
+    /// Which parameters matter for an objective of the study; none if that is unknown.
+    pub fn importance_for(&self, objective: &Objective) -> Option<&Importances> {
+        match *objective == self.spec.objective {
+            true => self.importance.as_ref(),
+            false => self.further_importance.get(&objective.metric),
         }
     }
 
@@ -181,6 +193,12 @@ fn required(study: &Study) -> Vec<Required> {
         }
     });
     each.collect()
+}
+
+fn further_importance(study: &Study) -> BTreeMap<String, Importances> {
+    let further = study.spec().further.iter();
+    let known = further.filter_map(|one| Some((one.metric.clone(), importance(study, one)?)));
+    known.collect()
 }
 
 /// So many trials hardly have the same result by chance.

@@ -50,7 +50,7 @@ impl Plot {
             return print(&kinds());
         };
         let importances = (kind == PictureKind::Importance)
-            .then(|| importance(reader.study()))
+            .then(|| importance(reader.study(), &reader.study().spec().objective))
             .flatten();
         let scene = Scene {
             study: reader.study(),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::analysis::{Ending, Segment};
 use crate::ids::{Timestamp, TrialId};
 use crate::space::{Parameter, Scale};
-use crate::study::{LOSS, Objective, Report, Study, Trial, TrialState};
+use crate::study::{Broken, LOSS, Objective, Report, Study, Trial, TrialState};
 
 /// How the configuration of a trial came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -29,7 +29,7 @@ pub(super) enum Source {
 /// The names of the values of a report and of a configuration, in the order in which rows have them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Columns {
-    /// The objective comes first.
+    /// The objectives come first.
     pub metrics: Vec<String>,
     /// The parameters that are searched.
     pub parameters: Vec<String>,
@@ -41,7 +41,7 @@ impl Columns {
         let searched = study.spec().space.parameters.iter();
         let searched = searched.filter(|one| !is_fixed(one));
         Self {
-            metrics: vec![study.spec().objective.metric.clone()],
+            metrics: study.spec().objectives().map(|one| one.metric.clone()).collect(),
             parameters: searched.map(|one| one.name.clone()).collect(),
         }
     }
@@ -72,6 +72,15 @@ struct Row<'a> {
     reports: Reports<'a>,
     ahead: Reports<'a>,
     best: Option<Best>,
+    /// Whether its model of there fulfils all that the study requires; none if nothing is required, or if it has no value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feasible: Option<bool>,
+    /// What that does not fulfil.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    breaks: Vec<Broken>,
+    /// The resources of the reports up to which something is not fulfilled.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    infeasible: Vec<u64>,
     resource: u64,
     bracket: Option<usize>,
     confirms: Option<TrialId>,
@@ -88,6 +97,12 @@ pub(super) fn trial(study: &Study, trial: &Trial, columns: &Columns, origin: Sou
     let objective = &study.spec().objective;
     let value = |name: &String| trial.parameters.get(name);
     let reports = |of| Reports { of, columns, objective };
+    let best = trial.best();
+    let breaks = best.map_or_else(Vec::new, |(at, _)| study.spec().broken(trial, at));
+    let broken = trial
+        .reports
+        .iter()
+        .filter(|(_, report)| report.score().is_some_and(|score| !score.is_feasible()));
     let row = Row {
         id: trial.id,
         state: trial.state.word(),
@@ -95,10 +110,15 @@ pub(super) fn trial(study: &Study, trial: &Trial, columns: &Columns, origin: Sou
         params: columns.parameters.iter().map(value).collect(),
         reports: reports(&trial.reports),
         ahead: reports(&trial.ahead.reports),
-        best: trial.best().map(|(resource, cost)| Best {
+        best: best.map(|(resource, cost)| Best {
             resource,
             value: objective.signed(cost),
         }),
+        feasible: best
+            .filter(|_| !study.spec().require.is_empty())
+            .map(|_| breaks.is_empty()),
+        breaks,
+        infeasible: broken.map(|(&resource, _)| resource).collect(),
         resource: trial.resource(),
         bracket: trial.bracket(),
         confirms: trial.confirms(),

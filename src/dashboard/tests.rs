@@ -11,7 +11,7 @@ use crate::analysis::Overview;
 use crate::ids::{SlotId, Timestamp, TrialId};
 use crate::store::StudyDirectory;
 use crate::study::tests::{checkpoint, spec};
-use crate::study::{Command, Event, Measures, Reported, Study, StudySpec};
+use crate::study::{Command, Direction, Event, Measures, Objective, Reported, Study, StudySpec};
 
 /// A study that is decided upon, and another one that follows its records, as a dashboard does.
 struct World {
@@ -234,4 +234,40 @@ fn a_study_is_published_with_all_that_pages_show() {
     let segments = all["segments"].as_array().unwrap();
     assert!(segments.iter().enumerate().all(|(place, segment)| segment[0] == place));
     assert!(segments.iter().all(|segment| segment[7] != "running"));
+}
+
+#[test]
+fn several_objectives_and_what_is_required_are_published() {
+    let mut spec = spec(3, 9, 3);
+    spec.further = vec![Objective {
+        metric: "ndcg".to_owned(),
+        direction: Direction::Maximize,
+    }];
+    spec.require = vec!["ndcg <= 0.2".to_owned().try_into().unwrap()];
+    let mut world = World::new(spec);
+    world.step();
+    world.step();
+    let first = parsed(&world.publish(None).snapshot());
+    let broken = &first["trials"][0];
+    assert_eq!(
+        (&broken["feasible"], &broken["infeasible"]),
+        (&json!(false), &json!([1]))
+    );
+    assert_eq!(broken["breaks"], json!([{ "require": "ndcg <= 0.2", "value": 0.5 }]));
+    while !world.follows.is_finished() {
+        world.step();
+    }
+    let all = parsed(&world.publish(None).snapshot());
+    let study = &all["study"];
+    assert_eq!(study["metrics"][1], json!({ "name": "ndcg", "direction": "maximize" }));
+    assert_eq!(study["further_objectives"][0]["metric"], "ndcg");
+    assert_eq!(study["require"], json!(["ndcg <= 0.2"]));
+    let front: Vec<u64> = world.follows.front().iter().map(|trial| trial.id.0).collect();
+    assert!(!front.is_empty());
+    assert_eq!(study["non_dominated"], json!(front));
+    for id in front {
+        let trial = &all["trials"][id as usize];
+        assert_eq!(trial["feasible"], true, "{trial:#}");
+        assert_eq!(trial.get("breaks"), None, "{trial:#}");
+    }
 }

@@ -9,7 +9,7 @@ use crate::analysis::{Overview, Run, Segments};
 use crate::shell::about;
 use crate::space::{Distribution, Parameter};
 use crate::store::StudyDirectory;
-use crate::study::{Direction, LOSS, Objective, Study, Trainer, TrialStatus};
+use crate::study::{Direction, LOSS, Objective, Study, StudySpec, Trainer, Trial, TrialStatus};
 use crate::view::{self, data_of, kind_of, model_of, state_of};
 
 /// What is known of a study beside its records.
@@ -50,7 +50,8 @@ pub(super) fn state(study: &Study, running: bool) -> &'static str {
 /// A study in the list of all, without what is known only of it as a whole.
 pub(super) fn entry(study: &Study, of: Circumstances<'_>) -> Value {
     let spec = study.spec();
-    let best = study.best().and_then(|best| Some((best.id, best.best()?.1)));
+    let best = study.best().filter(|best| best.best().is_some());
+    let value = |best: &Trial| best.best().map(|(_, cost)| spec.objective.signed(cost));
     let untrained = study.baseline().and_then(|it| spec.objective.best_of(it));
     let (started, updated) = study.lifetime();
     json!({
@@ -59,7 +60,10 @@ pub(super) fn entry(study: &Study, of: Circumstances<'_>) -> Value {
         "running": of.running,
         "error": null,
         "objective": spec.objective,
-        "best": best.map(|(trial, cost)| json!({ "trial": trial, "value": spec.objective.signed(cost) })),
+        "further_objectives": spec.further,
+        "best": best.map(|best| json!({ "trial": best.id, "value": value(best) })),
+        "feasible": best.filter(|_| !spec.require.is_empty()).map(Trial::is_feasible),
+        "non_dominated": spec.has_several().then(|| study.front().len()),
         "untrained": untrained.map(|(_, value)| value),
         "trials": study.search_trials().count(),
         "decided": decided(study),
@@ -111,6 +115,7 @@ pub(super) fn whole(
         "untrained": study.baseline().map(|it| measured(best_untrained(&spec.objective, it), &spec.objective)),
         "untrained_models": study.baseline().and_then(|it| models(it, &spec.objective)),
         "best": study.best().map(|best| best.id),
+        "non_dominated": study.front().iter().map(|trial| trial.id).collect::<Vec<_>>(),
         "limits": {
             "trials": spec.trials,
             "time_ms": spec.stop.time_ms,
@@ -131,6 +136,7 @@ pub(super) fn whole(
         "resource_planned": study.planned_resource(),
         "slot_ms": slot_ms(study),
         "importance": overview.and_then(|overview| overview.importance.as_ref()),
+        "further_importance": overview.map(|overview| &overview.further_importance),
         "findings": overview.map_or(Vec::new(), |overview| findings(overview, of.directory)),
         "messages": overview.map_or(Vec::new(), view::messages),
         "confirmation": study.confirmation(),
@@ -153,6 +159,8 @@ fn settings(study: &Study, columns: &Columns, of: Circumstances<'_>) -> Value {
         "name": of.directory.name(),
         "directory": root,
         "objective": spec.objective,
+        "further_objectives": spec.further,
+        "require": spec.require,
         "unit": { "one": unit.one(), "many": unit.many() },
         "max_resource": policy.max_resource,
         "eta": policy.eta(),
@@ -163,7 +171,7 @@ fn settings(study: &Study, columns: &Columns, of: Circumstances<'_>) -> Value {
         "threads": spec.threads,
         "metrics": columns.metrics.iter().map(|name| json!({
             "name": name,
-            "direction": direction(name, &spec.objective, &spec.trainer),
+            "direction": direction(name, spec),
         })).collect::<Vec<_>>(),
         "parameters": searched.map(parameter).collect::<Vec<_>>(),
         "fixed": fixed(study),
@@ -175,11 +183,12 @@ fn settings(study: &Study, columns: &Columns, of: Circumstances<'_>) -> Value {
 }
 
 /// Which values of a metric are better, if that is known.
-fn direction(name: &str, objective: &Objective, trainer: &Trainer) -> Option<Direction> {
-    match name {
-        name if name == objective.metric => Some(objective.direction),
-        LOSS => Some(Direction::Minimize),
-        name => higher_is_better(name, trainer).then_some(Direction::Maximize),
+fn direction(name: &str, spec: &StudySpec) -> Option<Direction> {
+    let objective = spec.objectives().find(|objective| objective.metric == name);
+    match (objective, name) {
+        (Some(objective), _) => Some(objective.direction),
+        (None, LOSS) => Some(Direction::Minimize),
+        (None, name) => higher_is_better(name, &spec.trainer).then_some(Direction::Maximize),
     }
 }
 

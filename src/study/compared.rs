@@ -24,9 +24,13 @@ impl Trial {
         let reports = self.reports.range(..=resource).rev();
         reports.map(|(_, report)| report).find_map(|report| report.value(name))
     }
-}
 
-impl Trial {
+    /// The value of one of the study's objectives with the best report up to and including a resource.
+    pub fn value_by(&self, objective: &Objective, resource: u64) -> Option<f64> {
+        let (at, _) = self.scored_up_to(resource)?;
+        self.value_up_to(at, &objective.metric)
+    }
+
     /// The last value of a metric, or of the loss, that was reported before a resource, ahead of a decision or not.
     pub(super) fn value_before(&self, resource: u64, name: &str) -> Option<f64> {
         let mut ahead = self.ahead.reports.range(..resource).rev();

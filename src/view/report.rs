@@ -22,7 +22,7 @@ use crate::analysis::diagnosis::{Kind, diagnose};
 use crate::ids::Timestamp;
 use crate::shell::about;
 use crate::store::StudyDirectory;
-use crate::study::{Limit, StopSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
+use crate::study::{Limit, Objective, StopSpec, Study, StudySpec, Trial, TrialState, TrialSummary};
 use crate::words::counted;
 
 /// The state of the study: one line on what it is, one on how far it is, the rungs, the best trial. Tables fit into so many columns of a
@@ -171,25 +171,26 @@ pub(super) fn foretold(overview: &Overview) -> String {
 
 /// Which parameters matter.
 pub(super) fn important(overview: &Overview) -> String {
-    let Some(importances) = &overview.importance else {
-        return String::new();
-    };
     let share = |share: f64| format!("{:.0} %", 100.0 * share);
-    let parameters = importances.parameters.iter();
-    let parameters =
-        parameters.map(|one| format!("{} {} ({} alone)", one.parameter, share(one.total), share(one.alone)));
-    format!(
-        "what {} depends on: {}\n",
-        called(&overview.spec),
-        parameters.collect::<Vec<_>>().join(", ")
-    )
+    let each = overview.spec.objectives().filter_map(|objective| {
+        let parameters = overview.importance_for(objective)?.parameters.iter();
+        let parameters =
+            parameters.map(|one| format!("{} {} ({} alone)", one.parameter, share(one.total), share(one.alone)));
+        let parameters: Vec<String> = parameters.collect();
+        Some(format!(
+            "what {} depends on: {}\n",
+            called(objective),
+            parameters.join(", ")
+        ))
+    });
+    each.collect()
 }
 
-/// The objective in a sentence.
-fn called(spec: &StudySpec) -> &str {
-    match spec.objective.is_loss() {
+/// An objective in a sentence.
+fn called(objective: &Objective) -> &str {
+    match objective.is_loss() {
         true => "the loss",
-        false => &spec.objective.metric,
+        false => &objective.metric,
     }
 }
 

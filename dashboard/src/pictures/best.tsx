@@ -2,9 +2,9 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { valueAxis } from "../axes";
-import { lookOf } from "../look";
+import { ordinaryLookOf, type LookName } from "../look";
 import { among, type Study, type Trial } from "../model";
-import { duration, short } from "../numbers";
+import { duration, numbersOf, short, upTo } from "../numbers";
 import type { Series } from "../marks";
 import { Plot, path } from "../plot";
 import type { Axis } from "../scale";
@@ -16,6 +16,8 @@ export interface Step {
     x: number;
     value: number;
     trial: Trial;
+    /** Whether all that is required was fulfilled. */
+    feasible: boolean;
 }
 
 /** All reports of a study in the order in which they came; `more` is the resource that was trained for it. */
@@ -27,8 +29,8 @@ function allInOrder(study: Study): (Step & { more: number })[] {
     const steps: (Step & { more: number })[] = [];
     for (const trial of study.trials) {
         let before = 0;
-        for (const { resource, time, values } of trial.reports) {
-            if (!Number.isNaN(time)) steps.push({ x: time, value: values[study.objective] ?? NaN, trial, more: Math.max(0, resource - before) });
+        for (const { resource, time, values, feasible } of trial.reports) {
+            if (!Number.isNaN(time)) steps.push({ x: time, value: values[study.objective] ?? NaN, trial, feasible, more: Math.max(0, resource - before) });
             before = Math.max(before, resource);
         }
     }
@@ -45,14 +47,15 @@ export function reportsInOrder(study: Study, trials: Trial[], over: "time" | "re
     const some = all.filter(({ trial }) => wanted[trial.id] === 1);
     if (over === "time") return some.filter(({ value }) => !Number.isNaN(value));
     let trained = 0;
-    return some.map(({ value, trial, more }) => ({ x: (trained += more), value, trial })).filter(({ value }) => !Number.isNaN(value));
+    return some.map(({ more, ...step }) => ({ ...step, x: (trained += more) })).filter(({ value }) => !Number.isNaN(value));
 }
 
+/** The steps to better values; one that does not fulfil what is required is none. */
 export function bestSoFar(steps: Step[], sign: number): Step[] {
     const best: Step[] = [];
     for (const step of steps) {
         const last = best.at(-1);
-        if (Number.isFinite(step.value) && (!last || sign * step.value < sign * last.value)) best.push(step);
+        if (step.feasible && Number.isFinite(step.value) && (!last || sign * step.value < sign * last.value)) best.push(step);
     }
     return best;
 }
@@ -66,19 +69,21 @@ export function Best({ study, trials }: { study: Study; trials: Trial[] }): JSX.
         const last = steps.at(-1)?.x || (over === "time" ? 60_000 : 1);
         const data: Series = {
             trials: steps.map(({ trial }) => trial),
-            looks: steps.map(({ trial }) => lookOf(trial, null)),
-            starts: Uint32Array.from({ length: steps.length + 1 }, (_, at) => at),
-            x: Float64Array.from(steps, (step) => step.x),
-            y: Float64Array.from(steps, ({ value }) => value),
+            looks: steps.map(({ trial, feasible }): LookName => (feasible ? ordinaryLookOf(trial) : "infeasible")),
+            starts: upTo(steps.length),
+            x: numbersOf(steps, (step) => step.x),
+            y: numbersOf(steps, ({ value }) => value),
         };
         const x: Axis = { label: over === "time" ? "time in which a search was at work" : `${unit.many}, all trials together`, kind: over === "time" ? "time" : "linear", domain: [0, last * 1.02] };
         return { data, x, y: valueAxis(study.objectiveName, data.y, false, study.untrained), best: bestSoFar(steps, study.sign) };
     }, [study, trials, over, log]);
     const last = best.at(-1);
+    const none = data.x.length > 0 && study.wire.require.length > 0 ? "No report fulfils what is required, so there is none." : "There is none yet.";
+    const others = study.hasSeveral ? " It is one end of the trade-off between the objectives." : "";
     return (
         <Plot
             title="Best so far"
-            about={`The best ${study.objectiveName} so far (${study.direction}), and every report. ${last ? `It is ${short(last.value)}, by trial ${last.trial.id}, since ${over === "time" ? duration(last.x) : `${last.x} ${unit.many}`}; the best improved ${best.length === 1 ? "once" : `${best.length} times`}.` : "There is none yet."} ${summary(study, trials)}`}
+            about={`The best ${study.objectiveName} so far (${study.direction})${study.wire.require.length > 0 ? " that fulfils what is required" : ""}, and every report.${others} ${last ? `It is ${short(last.value)}, by trial ${last.trial.id}, since ${over === "time" ? duration(last.x) : `${last.x} ${unit.many}`}; the best improved ${best.length === 1 ? "once" : `${best.length} times`}.` : none} ${summary(study, trials)}`}
             x={x}
             y={y}
             height={300}

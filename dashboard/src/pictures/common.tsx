@@ -33,6 +33,7 @@ export function Symbol({ look }: { look: LookName }): JSX.Element {
         diamond: <path d="M14 2.5L18.500 7L14 11.500L9.500 7Z" fill={colour} />,
         triangle: <path d="M14 3L18 10.500L10 10.500Z" fill={colour} />,
         cross: <path d="M11 4L17 10M17 4L11 10" stroke={colour} stroke-width={1.7} />,
+        square: <rect x={10.800} y={3.800} width={6.400} height={6.400} fill="none" stroke={colour} stroke-width={1.5} />,
         star: <path d="M14 .5L15.700 4.800L20.300 5L16.700 7.900L18 12.400L14 9.800L10 12.400L11.300 7.900L7.700 5L12.300 4.800Z" fill={colour} />,
     };
     return (
@@ -50,7 +51,7 @@ export function Legend({ study, trials }: { study: Study; trials: Trial[] }): JS
             {entries.map(([name, number]) => (
                 <li key={name}>
                     <Symbol look={name} />
-                    {name === "best" ? `best: trial ${study.best?.id}` : `${LOOKS[name].name} (${number.toLocaleString("en")})`}
+                    {name === "best" && !study.hasSeveral ? `best: trial ${study.best?.id}` : `${name === "best" ? "not dominated" : LOOKS[name].name} (${number.toLocaleString("en")})`}
                 </li>
             ))}
         </ul>

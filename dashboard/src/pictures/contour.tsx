@@ -35,9 +35,8 @@ export function Contour({ study, trials }: { study: Study; trials: Trial[] }): J
     const logarithmic = log ?? spans(trials.map((trial) => trial.value));
     const field = useMemo(() => (across && down ? smoothed(across, down, trials, logarithmic, study.sign) : null), [across, down, trials, logarithmic, study.sign]);
     const data = useMemo(() => {
-        const { best } = study;
         const number = (column: Column | undefined) => (trial: Trial): number => column?.numbers[trial.id] ?? NaN;
-        return scatter(trials, (trial) => lookOf(trial, best), number(across), number(down));
+        return scatter(trials, (trial) => lookOf(study, trial), number(across), number(down));
     }, [study, trials, across, down]);
     if (!across || !down || !x || !y) return <p class="empty">A contour needs two parameters that are searched; this study has {study.columns.length}.</p>;
     const options = study.columns.map(({ parameter: { name } }): [string, string] => [name, name]);

@@ -52,7 +52,7 @@ function ranksOf(study: Study, trials: Trial[]): Map<Trial, number> {
 }
 
 export function Importance({ study, trials }: { study: Study; trials: Trial[] }): JSX.Element {
-    const { importance } = study.wire;
+    const { importance } = study;
     const rows = useMemo(() => {
         const ranks = ranksOf(study, trials);
         const shares = study.columns.map((column) => {

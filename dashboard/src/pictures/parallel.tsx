@@ -122,7 +122,7 @@ export function Parallel({ study, trials }: { study: Study; trials: Trial[] }): 
                 </svg>
             </div>
             <p class="about" id="about-parallel">
-                Each line is a trial: its parameters, and on the right its {study.objectiveName} ({study.direction}); {onDark ? "bright" : "dark"} lines are the better ones{trials.length > MANY_LINES ? "" : ", dashed ones are not completed"}. Drag along an axis to filter by it, double-click to undo that; the filter above does the same by keyboard.{" "}
+                Each line is a trial: its parameters, and on the right its {study.objectiveName} ({study.direction}); {onDark ? "bright" : "dark"} lines are the better ones{trials.length > MANY_LINES ? "" : ", dashed ones are not completed"}{study.wire.require.length > 0 ? "; those of infeasible trials lie behind all others" : ""}. Drag along an axis to filter by it, double-click to undo that; the filter above does the same by keyboard.{" "}
                 {trials.length > MOST_LINES && `${MOST_LINES.toLocaleString("en")} lines are drawn, evenly from the best to the worst. `}
                 {summary(study, trials)}
             </p>
@@ -132,13 +132,16 @@ export function Parallel({ study, trials }: { study: Study; trials: Trial[] }): 
 
 /** The lines of the trials, from the worst to the best; each has a point on every axis. */
 function lines(study: Study, trials: Trial[], uprights: Upright[], onDark: boolean): Series {
-    const { best } = study;
     const wanted = among(study, trials);
     const chosen = study.ranked.filter(({ id }) => wanted[id] === 1);
     const every = chosen.length / Math.min(chosen.length, MOST_LINES);
     const drawn = Array.from({ length: Math.min(chosen.length, MOST_LINES) }, (_, at) => chosen[Math.floor(at * every)]!).reverse();
     const shades = Array.from({ length: MOST_SHADES }, (_, at) => shade((at / (MOST_SHADES - 1)) * 0.85, onDark));
-    if (best) shades.push(rgb(ground(LOOKS.best.colours)));
+    shades.push(rgb(ground(LOOKS.infeasible.colours)), rgb(ground(LOOKS.best.colours)));
+    const looks = drawn.map((trial): LookName => {
+        const look = lookOf(study, trial);
+        return look === "best" || look === "infeasible" ? look : "completed";
+    });
     const axes = uprights.length;
     const [x, y] = [new Float32Array(axes * drawn.length), new Float32Array(axes * drawn.length)];
     uprights.forEach((upright, axis) => {
@@ -152,9 +155,9 @@ function lines(study: Study, trials: Trial[], uprights: Upright[], onDark: boole
         x,
         y,
         starts: Uint32Array.from({ length: drawn.length + 1 }, (_, at) => at * axes),
-        looks: drawn.map((trial): LookName => (trial === best ? "best" : "completed")),
-        dashes: drawn.map((trial) => (trial === best ? [] : trial.state === "pruned" ? PRUNED : LOOKS[lookOf(trial, null)].dash)),
-        shaded: { shades, of: drawn.map((trial, at) => (trial === best ? MOST_SHADES : Math.floor(((drawn.length - 1 - at) / drawn.length) * MOST_SHADES))) },
+        looks,
+        dashes: drawn.map((trial, at) => (looks[at] === "completed" && trial.state === "pruned" ? PRUNED : LOOKS[lookOf(study, trial)].dash)),
+        shaded: { shades, of: looks.map((look, at) => (look === "best" ? MOST_SHADES + 1 : look === "infeasible" ? MOST_SHADES : Math.floor(((drawn.length - 1 - at) / drawn.length) * MOST_SHADES))) },
     };
 }
 

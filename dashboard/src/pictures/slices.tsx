@@ -39,8 +39,7 @@ export function Slices({ study, trials }: { study: Study; trials: Trial[] }): JS
 function Slice({ study, trials, column, y }: { study: Study; trials: Trial[]; column: Column; y: Axis }): JSX.Element {
     const x = useMemo(() => parameterAxis(column), [column]);
     const data = useMemo(() => {
-        const { best } = study;
-        return scatter(trials, (trial) => lookOf(trial, best), (trial) => scattered(column, trial), (trial) => trial.value);
+        return scatter(trials, (trial) => lookOf(study, trial), (trial) => scattered(column, trial), (trial) => trial.value);
     }, [study, trials, column]);
     const absent = column.gaps ? trials.filter((trial) => Number.isNaN(column.numbers[trial.id] ?? NaN)).length : 0;
     const about = `Best ${study.objectiveName} of each trial by ${column.parameter.name}.${absent > 0 ? ` ${absent.toLocaleString("en")} do not have it.` : ""}`;

@@ -52,13 +52,12 @@ export function Timeline({ study, trials }: { study: Study; trials: Trial[] }): 
         context.beginPath();
         context.rect(LEFT, 0, width - LEFT - RIGHT, height);
         context.clip();
-        const { best } = study;
         for (const { segment, from, to, row } of bars) {
             const [, , id, , , , , outcome, ahead] = segment;
             const trial = study.trial(id);
             const [left, top] = [x.at(from), TOP + row * rowHeight + 1];
             const wide = Math.max(1, x.at(to) - left - (rowHeight > 12 ? 1 : 0));
-            const look = LOOKS[outcome === "failed" ? "failed" : trial ? lookOf(trial, best) : "pruned"];
+            const look = LOOKS[outcome === "failed" ? "failed" : trial ? lookOf(study, trial) : "pruned"];
             context.globalAlpha = shown.has(id) ? (id === over ? 1 : 0.8) : 0.12;
             context.fillStyle = ground(look.colours);
             context.fillRect(left, top, wide, rowHeight - 2);

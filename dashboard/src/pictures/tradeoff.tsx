@@ -3,10 +3,10 @@ import type { JSX } from "preact";
 import type { Direction } from "../api";
 import { useMemo, useState } from "preact/hooks";
 import { valueAxis } from "../axes";
-import { lookOf, type LookName } from "../look";
+import { lookOf } from "../look";
 import type { Series } from "../marks";
 import { metricOf, type Study, type Trial } from "../model";
-import { short } from "../numbers";
+import { numbersOf, short, upTo } from "../numbers";
 import { Plot, path } from "../plot";
 import type { Axis } from "../scale";
 import { summary } from "../told";
@@ -19,9 +19,9 @@ interface Point {
     y: number;
 }
 
-/** The points that no other beats in both, in the order of x; times its sign, lower is better. */
+/** The points that no other beats in both, in the order of x; times its sign, lower is better. What is not feasible is not among them. */
 export function front(points: Point[], xSign: number, ySign: number): Point[] {
-    const finite = points.filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y));
+    const finite = points.filter(({ trial, x, y }) => trial.feasible !== false && Number.isFinite(x) && Number.isFinite(y));
     finite.sort((a, b) => xSign * (a.x - b.x) || ySign * (a.y - b.y));
     const best: Point[] = [];
     for (const point of finite) {
@@ -39,14 +39,13 @@ export function TradeOff({ study, trials }: { study: Study; trials: Trial[] }): 
         const at = metrics.findIndex((metric) => metric.name === name);
         return at < 0 ? otherwise : at;
     };
-    const other = metrics.findIndex(({ direction }, at) => at !== study.objective && direction !== null);
-    const [first, second] = [find(names[0], study.objective), find(names[1], other < 0 ? metrics.length - 1 : other)];
+    // The objectives are the first of the metrics.
+    const other = metrics.findIndex(({ direction }, at) => at > 0 && direction !== null);
+    const [first, second] = [find(names[0], 0), find(names[1], other < 0 ? metrics.length - 1 : other)];
     const log = logObjective.value;
     const { data, x, y, points } = useMemo(() => {
-        const { best } = study;
-        const points = trials.map((trial): Point => ({ trial, x: metricOf(trial, first, study.objective), y: metricOf(trial, second, study.objective) }));
-        const look = (trial: Trial): LookName => lookOf(trial, best);
-        const data: Series = { trials, looks: trials.map(look), starts: Uint32Array.from({ length: points.length + 1 }, (_, at) => at), x: points.map(({ x }) => x), y: points.map(({ y }) => y) };
+        const points = trials.map((trial): Point => ({ trial, x: metricOf(study, trial, first), y: metricOf(study, trial, second) }));
+        const data: Series = { trials, looks: trials.map((trial) => lookOf(study, trial)), starts: upTo(points.length), x: numbersOf(points, ({ x }) => x), y: numbersOf(points, ({ y }) => y) };
         const axis = (at: number, values: ArrayLike<number>): Axis => valueAxis(metrics[at]?.name ?? "", values, Array.prototype.some.call(values, Number.isNaN));
         return { data, points, x: axis(first, data.x), y: axis(second, data.y) };
     }, [study, trials, first, second, log]);
@@ -55,16 +54,20 @@ export function TradeOff({ study, trials }: { study: Study; trials: Trial[] }): 
     const [xDirection, yDirection] = [directionOf(first), directionOf(second)];
     const unknown = [...new Set([first, second])].flatMap((at) => (metrics[at]?.direction === null ? [metrics[at].name] : []));
     const comparable = xDirection !== null && yDirection !== null && first !== second;
-    const optimal = comparable ? front(points, xDirection === "minimize" ? 1 : -1, yDirection === "minimize" ? 1 : -1) : [];
+    const both = study.objectives.length === 2 && first + second === 1;
+    // The study compares those with each other that were trained for as long.
+    const compared = both ? points.filter(({ trial }) => study.isBest(trial)) : points;
+    const optimal = comparable ? front(compared, xDirection === "minimize" ? 1 : -1, yDirection === "minimize" ? 1 : -1) : [];
     const options = metrics.map(({ name }): [string, string] => [name, name]);
     const [xName, yName] = [metrics[first]?.name ?? "", metrics[second]?.name ?? ""];
+    const among = both ? " of those that were trained for as long" : "";
     const told = comparable
-        ? `${optimal.length} of these trials ${optimal.length === 1 ? "is" : "are"} beaten by no other in both (the line): ${optimal.slice(0, 12).map(({ trial }) => trial.id).join(", ")}${optimal.length > 12 ? " …" : ""}.`
+        ? `${optimal.length} of these trials ${optimal.length === 1 ? "is" : "are"} beaten in both by no other${among}${study.wire.require.length > 0 ? " that fulfils what is required" : ""} (the line): ${optimal.slice(0, 12).map(({ trial }) => trial.id).join(", ")}${optimal.length > 12 ? " …" : ""}.`
         : "Say which values are better to see the trials that no other beats in both.";
     return (
         <Plot
             title="Trade-off"
-            about={`${yName} by ${xName}, each with the trial's best report, or else its last. ${told} ${summary(study, trials)}`}
+            about={`${yName} by ${xName}, each as of the trial's best report, or else its last. ${told} ${summary(study, trials)}`}
             x={x}
             y={y}
             height={440}

@@ -256,7 +256,10 @@ fn samplers_learn_nothing_from_what_confirms() {
             let world = world.run().trained(outcome).run_to(raised);
             let trials = world.study.search_trials();
             let configurations: Vec<_> = trials.map(|trial| (trial.parameters.clone(), trial.seed)).collect();
-            (configurations, crate::analysis::importance(&world.study))
+            (
+                configurations,
+                crate::analysis::importance(&world.study, &world.study.spec().objective),
+            )
         };
         let with = raised(Some(ConfirmationSpec {
             configurations: 3,
