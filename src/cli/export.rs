@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::machines::{self, Machines, Needs};
 use super::number::trial;
 use super::output::{check_output, refuse_existing, write};
-use super::study::{Studies, ask, print, read};
+use super::study::{Studies, ask, objective_named, print, read};
 use super::{CliError, export_trials, origin, run};
 use crate::executor;
 use crate::export::{self, Card, Format, Output, TrialFormat, Unwritable};
@@ -137,13 +137,7 @@ impl Export {
                 "leave --prefer out",
             ));
         }
-        let Some(objective) = spec.objectives().find(|objective| objective.metric == *metric) else {
-            let names: Vec<&str> = spec.objectives().map(|objective| objective.metric.as_str()).collect();
-            return Err(CliError::usage(
-                format!("`{metric}` is no objective of the study {}", spec.name),
-                format!("its objectives: {}", names.join(", ")),
-            ));
-        };
+        let objective = objective_named(spec, metric)?;
         let cost = |row: &TrialSummary| {
             let value = row.objectives.get(metric);
             value.map_or(f64::INFINITY, |value| objective.signed(*value))

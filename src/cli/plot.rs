@@ -6,9 +6,11 @@ use clap::ValueEnum;
 
 use super::CliError;
 use super::output::{check_output, write};
+use super::study::objective_named;
 use super::study::{Studies, find, print};
 use crate::analysis::{Segments, importance};
 use crate::store::StudyReader;
+use crate::study::{Objective, StudySpec};
 use crate::view::{Picture, PictureKind, PngError, Scene};
 
 /// The arguments of `hpo plot`.
@@ -20,6 +22,10 @@ pub(super) struct Plot {
     /// What to draw [default: list what there is]
     #[arg(value_enum)]
     kind: Option<PictureKind>,
+
+    /// Of several objectives, the one to show [default: the first]
+    #[arg(long, value_name = "METRIC", requires = "kind")]
+    objective: Option<String>,
 
     /// Write to this file, an .svg or a .png, which must not exist [default: SVG to standard output]
     #[arg(long, short, value_name = "FILE", requires = "kind")]
@@ -49,11 +55,14 @@ impl Plot {
         let Some(kind) = self.kind else {
             return print(&kinds());
         };
+        let study = reader.study();
+        let objective = self.shown(study.spec(), kind)?;
         let importances = (kind == PictureKind::Importance)
-            .then(|| importance(reader.study(), &reader.study().spec().objective))
+            .then(|| importance(study, objective))
             .flatten();
         let scene = Scene {
-            study: reader.study(),
+            study,
+            objective,
             segments: &segments,
             importances: importances.as_ref(),
         };
@@ -66,6 +75,24 @@ impl Plot {
             Some(path) => write(path, &bytes, self.force),
             None => print(&picture.svg()),
         }
+    }
+}
+
+impl Plot {
+    /// The objective that is shown.
+    fn shown<'s>(&self, spec: &'s StudySpec, kind: PictureKind) -> Result<&'s Objective, CliError> {
+        if kind == PictureKind::TradeOff && !spec.has_several() {
+            return Err(CliError::usage(
+                format!(
+                    "the study {} has one objective, {}, and no trade-off",
+                    spec.name, spec.objective.metric
+                ),
+                format!("draw another kind: hpo plot {} lists them", spec.name),
+            ));
+        }
+        self.objective
+            .as_ref()
+            .map_or(Ok(&spec.objective), |metric| objective_named(spec, metric))
     }
 }
 

@@ -98,14 +98,14 @@ impl Report {
     /// Writes the pictures into a directory of their own.
     fn write_pictures(&self, page: &Page, directory: &Path) -> Result<(), CliError> {
         for picture in page.pictures() {
-            check_output(&file(directory, picture.kind.name()), self.force)?;
+            check_output(&file(directory, &picture.name), self.force)?;
         }
         fs::create_dir_all(directory).map_err(|source| CliError::Output {
             what: directory.display().to_string(),
             source,
         })?;
         page.pictures().try_for_each(|picture| {
-            let path = file(directory, picture.kind.name());
+            let path = file(directory, &picture.name);
             write(&path, picture.svg().as_bytes(), self.force)
         })
     }

@@ -9,6 +9,7 @@ use super::CliError;
 use crate::export;
 use crate::shell::path_word;
 use crate::store::{Database, DatabaseError, Records, StoreError, StudyDirectory, StudyReader, absent};
+use crate::study::{Objective, StudySpec};
 use crate::study_file;
 use crate::view::notify;
 
@@ -164,6 +165,18 @@ pub(super) fn ask_of<T>(
 }
 
 /// Prints to standard output. A closed pipe, as with `| head`, is not an error.
+/// The objective of a study that has this name.
+pub(super) fn objective_named<'s>(spec: &'s StudySpec, metric: &str) -> Result<&'s Objective, CliError> {
+    let found = spec.objectives().find(|objective| objective.metric == *metric);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = spec.objectives().map(|objective| objective.metric.as_str()).collect();
+        CliError::usage(
+            format!("`{metric}` is no objective of the study {}", spec.name),
+            format!("its objectives: {}", names.join(", ")),
+        )
+    })
+}
+
 pub(super) fn print(text: &str) -> Result<(), CliError> {
     export::print(text.as_bytes()).map_err(|source| CliError::Output {
         what: "to standard output".into(),

@@ -10,6 +10,7 @@ use hpo::study_file;
 use hpo_test_support::Place;
 use roxmltree::{Document, ParsingOptions};
 
+/// What there is to draw of one objective.
 const KINDS: [&str; 6] = ["curves", "best", "slices", "importance", "parallel", "timeline"];
 
 /// What would be an element, a comment, or the end of one, if it were not escaped.
@@ -202,7 +203,11 @@ fn pictures_and_reports_are_written_where_they_are_asked_for_and_overwrite_nothi
     search(&place, 9, train).unwrap();
     let list = place.run(&["plot", "s"]).ok().stdout();
     let names: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(BTreeSet::from_iter(names), BTreeSet::from(KINDS));
+    let kinds: BTreeSet<&str> = KINDS.into_iter().chain(["trade-off"]).collect();
+    assert_eq!(BTreeSet::from_iter(names), kinds);
+    place
+        .run(&["plot", "s", "trade-off"])
+        .fails(2, &["the study s has one objective, loss"]);
     place.run(&["plot", "s", "pie"]).fails(2, &["curves"]);
 
     let plot = |name: &str, more: &[&str]| {

@@ -79,6 +79,62 @@ fn a_trial_that_breaks_what_is_required_is_not_the_best_and_everything_says_so()
 }
 
 #[test]
+fn pictures_tell_what_is_infeasible_from_the_rest_and_never_call_it_the_best() {
+    let place = Place::new();
+    // The loss is lowest where `x` is small, which is not allowed.
+    let file = study(&place, "s", "[\"ms >= 6\"]");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("[policy]\n", "[policy]\ntype = \"none\"\n")).unwrap();
+    place.search(&file).ok();
+    let rows = place.run(&["trials", "s", "--json"]).json();
+    let (feasible, infeasible): (Vec<&Value>, Vec<&Value>) =
+        rows.as_array().unwrap().iter().partition(|row| row["feasible"] == true);
+    let lowest = |rows: &[&Value]| {
+        rows.iter()
+            .map(|row| row["objective"].as_f64().unwrap())
+            .fold(f64::MAX, f64::min)
+    };
+    assert!(lowest(&infeasible) < lowest(&feasible), "{rows}");
+    let best = place.run(&["status", "s", "--json"]).json()["best"]["trial"].clone();
+    let plot = |kind: &str| place.run(&["plot", "s", kind]).ok().stdout();
+    let infeasible_marks = |svg: &str| svg.matches("class=\"mark infeasible\"").count();
+    for (kind, most) in [
+        ("slices", infeasible.len()),
+        ("curves", infeasible.len()),
+        ("best", usize::MAX),
+    ] {
+        let svg = plot(kind);
+        // One is in the legend.
+        let marks = infeasible_marks(&svg) - 1;
+        assert!(
+            (infeasible.len()..=most).contains(&marks),
+            "{kind}: {marks} of {}\n{svg}",
+            infeasible.len()
+        );
+        let title = svg.split("class=\"dot best\"").nth(2).unwrap();
+        let title = title.split("<title>").nth(1).unwrap();
+        assert!(!title.contains("infeasible"), "{kind}: {title:.100}");
+    }
+    assert!(plot("slices").contains(&format!("best: trial {best}<")));
+    assert!(plot("slices").contains("; infeasible: breaks `ms &gt;= 6` with "));
+    assert_eq!(
+        plot("parallel").matches("class=\"line thin infeasible\"").count(),
+        infeasible.len()
+    );
+    assert!(plot("best").contains("and that fulfils what the study requires, above"));
+
+    let nothing = Place::new();
+    nothing.search(&study(&nothing, "s", "\"ms >= 100\"")).ok();
+    for kind in ["slices", "curves", "parallel", "best"] {
+        let svg = nothing.run(&["plot", "s", kind]).ok().stdout();
+        assert!(
+            !svg.contains("best: trial") && !svg.contains("class=\"dot best\""),
+            "{kind}: {svg}"
+        );
+    }
+}
+
+#[test]
 fn a_study_of_which_nothing_fulfils_what_is_required_says_so_first_and_exports_with_force_only() {
     let place = Place::new();
     let output = place.search(&study(&place, "s", "\"ms >= 100\"")).ok().stdout();

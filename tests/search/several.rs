@@ -119,12 +119,71 @@ fn the_trials_that_no_other_dominates_are_shown_and_any_of_them_is_exported() {
     );
 }
 
+/// How many marks, or parts of lines, of a class a picture has.
+fn marks(svg: &str, class: &str) -> usize {
+    svg.matches(&format!("class=\"{class}\"")).count()
+}
+
+#[test]
+fn pictures_show_the_trials_that_no_other_dominates_and_each_objective() {
+    let place = Place::new();
+    place.search(&study(&place, "s", 27, BOTH)).ok();
+    let status = place.run(&["status", "s", "--json"]).json();
+    let front = status["non_dominated"].as_array().unwrap();
+    let plot = |words: &[&str]| place.run(&[&["plot", "s"], words].concat()).ok().stdout();
+    let trade_off = plot(&["trade-off"]);
+    // The legend has a mark too.
+    assert_eq!(marks(&trade_off, "dot best"), front.len() + 1, "{trade_off}");
+    assert_eq!(marks(&trade_off, "line wide best"), 1);
+    let said = format!("{} trials are not dominated", front.len());
+    assert!(trade_off.contains(&said) && trade_off.contains(">ms<"), "{trade_off}");
+    let parallel = plot(&["parallel"]);
+    assert!(
+        parallel.contains(">validation loss<") && parallel.contains(">ms<"),
+        "{parallel}"
+    );
+    for kind in ["curves", "best", "slices", "importance"] {
+        assert!(plot(&[kind]).contains("validation loss"), "{kind}");
+        let of_ms = plot(&[kind, "--objective", "ms"]);
+        assert!(
+            of_ms.contains("<title id=\"") && of_ms.contains(": ms</title>") && !of_ms.contains("validation loss"),
+            "{of_ms}"
+        );
+    }
+    assert!(plot(&["best", "--objective", "ms"]).contains("The best ms that any trial"));
+    place
+        .run(&["plot", "s", "curves", "--objective", "far"])
+        .fails(2, &["`far` is no objective", "its objectives: loss, ms"]);
+
+    // A report has the pictures of each.
+    let report = place.path("report.md");
+    place.run(&["report", "s", "--output", report.to_str().unwrap()]).ok();
+    let text = std::fs::read_to_string(report).unwrap();
+    for picture in [
+        "![Slices: loss](report-pictures/slices.svg)",
+        "![Slices: ms](report-pictures/slices-2.svg)",
+        "![Trade-off](report-pictures/trade-off.svg)",
+        "![Parallel coordinates](report-pictures/parallel.svg)",
+    ] {
+        assert!(text.contains(picture), "{text}");
+    }
+    assert!(place.path("report-pictures").join("slices-2.svg").is_file());
+}
+
 #[test]
 fn with_a_bound_beside_them_only_what_keeps_to_it_is_among_the_best() {
     let place = Place::new();
     place
         .search(&study(&place, "s", 9, &format!("{BOTH}\nrequire = \"ms >= 2\"")))
         .ok();
+    let rows = place.run(&["trials", "s", "--json"]).json();
+    let infeasible = rows.as_array().unwrap().iter().filter(|row| row["feasible"] == false);
+    let trade_off = place.run(&["plot", "s", "trade-off"]).ok().stdout();
+    assert_eq!(
+        marks(&trade_off, "mark infeasible"),
+        infeasible.count() + 1,
+        "{trade_off}"
+    );
     let front = place.run(&["status", "s", "--json"]).json()["non_dominated"].clone();
     assert!(
         front

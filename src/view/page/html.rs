@@ -60,7 +60,7 @@ pub(super) fn html(title: &str, blocks: &[Block]) -> String {
                  <figcaption>{}</figcaption>\n</figure>",
                 picture.inline(),
                 escaped(&picture.description),
-                title = picture.kind.title(),
+                title = escaped(&picture.title),
             ),
         };
     }

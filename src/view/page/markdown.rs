@@ -15,7 +15,7 @@ pub(super) fn markdown(title: &str, blocks: &[Block], pictures: &str) -> String 
             Block::Lines(lines) => fenced(lines),
             Block::Table(of) => table(of),
             Block::Picture(picture) => {
-                let (title, name) = (picture.kind.title(), picture.kind.name());
+                let (title, name) = (escaped(&picture.title), &picture.name);
                 let place = address(pictures);
                 format!(
                     "### {title}\n\n![{title}]({place}/{name}.svg)\n\n{}\n",

@@ -10,7 +10,7 @@ use self::document::{Block, Table};
 pub use self::environment::kind_of;
 use super::confirmation::{confirmed, to_be_confirmed};
 use super::effort::compute;
-use super::picture::{Kind, Picture, Scene};
+use super::picture::Picture;
 use super::report::{findings, foretold, important};
 use super::sheet::Sheet;
 use super::table::sheet;
@@ -131,14 +131,9 @@ fn trials(study: &Study) -> Vec<Block> {
 }
 
 fn pictures(of: &Reported<'_>, overview: &Overview) -> Vec<Block> {
-    let scene = Scene {
-        study: of.study,
-        segments: of.segments,
-        importances: overview.importance.as_ref(),
-    };
-    let pictures = Kind::ALL
+    let pictures = Picture::all(of.study, of.segments, overview)
         .into_iter()
-        .map(|kind| Block::Picture(Picture::of(kind, &scene)));
+        .map(Block::Picture);
     [Block::Heading("Pictures")].into_iter().chain(pictures).collect()
 }
 

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::panel::{Axis, Marks, Panel};
+use super::Scene;
+use super::panel::{Axis, Marks, Panel, Shape};
 use super::scale::Scale;
 use super::svg::{Anchor, Drawing, polyline, width_of};
 use super::trials::{
-    BEST, Entry, LEFT, RIGHT, WIDTH, counted_states, entries, high_is_worse, legend, look, objective_name,
-    objective_scale, told, untrained_label, untrained_line,
+    BEST, Entry, LEFT, RIGHT, WIDTH, best, counted_states, entries, high_is_worse, legend, look, look_of,
+    objective_name, objective_scale, reported, told, untrained_label, untrained_line,
 };
 use crate::ids::TrialId;
-use crate::study::{Study, Trial, TrialStatus};
+use crate::study::{Objective, Study, Trial, TrialStatus};
 use crate::words::counted;
 
 /// More curves than this can't be told apart, and would make the file large: the best half and a sample of the others are drawn.
@@ -20,12 +21,13 @@ const POINTS: usize = 40_000;
 /// From the first rung to the last by this factor or more, resources are shown by their logarithm.
 const LARGE: u64 = 16;
 
-pub(super) fn draw(study: &Study) -> (Drawing, String) {
+pub(super) fn draw(scene: &Scene<'_>) -> (Drawing, String) {
+    let (study, name) = (scene.study, objective_name(scene.objective));
     let mut drawing = Drawing::new(WIDTH, 0.0);
     let trials: Vec<&Trial> = study
         .trials()
         .iter()
-        .filter(|trial| !trial.reports.is_empty())
+        .filter(|trial| reported(trial, scene.objective).next().is_some())
         .collect();
     let drawn = selected(&trials);
     let mut all = entries(study, trials.iter().copied());
@@ -38,32 +40,31 @@ pub(super) fn draw(study: &Study) -> (Drawing, String) {
         all.push(Entry::Line("rung", text));
     }
     let top = legend(&mut drawing, &all) + 14.0;
-    let panel = panel(study, &trials, top);
-    let (spec, unit) = (study.spec(), study.spec().policy.unit);
-    panel.frame(&mut drawing, unit.many(), objective_name(&spec.objective));
+    let panel = panel(scene, &trials, top);
+    panel.frame(&mut drawing, study.spec().policy.unit.many(), name);
     rungs(study, &panel, &mut drawing);
-    untrained_line(study, &panel, &mut drawing);
-    let best = study.best().map(|best| best.id);
+    untrained_line(scene, &panel, &mut drawing);
+    let best: BTreeSet<TrialId> = best(study).iter().map(|trial| trial.id).collect();
     let mut marks = Marks::new(drawn.len());
     let points = POINTS / drawn.len().max(1);
     let mut in_layers = drawn.clone();
-    in_layers.sort_by_key(|trial| (Some(trial.id) == best, look(trial.state.status()).0, trial.id));
+    in_layers.sort_by_key(|trial| (best.contains(&trial.id), look_of(study, trial).0, trial.id));
     for trial in in_layers {
-        let is_best = Some(trial.id) == best;
-        let curve = curve(study, trial, &panel, points.max(16));
+        let is_best = best.contains(&trial.id);
+        let curve = curve(scene.objective, trial, &panel, points.max(16));
         let class = if is_best {
             "line wide best".to_owned()
         } else {
-            format!("line thin {}", look(trial.state.status()).1)
+            format!("line thin {}", look_of(study, trial).1)
         };
         if curve.len() > 1 {
             let title = (drawn.len() <= CURVES / 2).then(|| told(study, trial));
             drawing.path(&class, &polyline(&curve), title.as_deref());
         }
-        end(study, trial, &panel, is_best, &mut marks);
+        end(scene, trial, &panel, is_best, &mut marks);
     }
     marks.draw(&mut drawing);
-    untrained_label(study, &panel, &mut drawing);
+    untrained_label(scene, &panel, &mut drawing);
     if trials.is_empty() {
         drawing.text(
             (panel.left + panel.width / 2.0, panel.top + 40.0),
@@ -74,9 +75,8 @@ pub(super) fn draw(study: &Study) -> (Drawing, String) {
     }
     drawing.height = panel.bottom() + 42.0;
     let description = format!(
-        "The {} of {} at each report ({}). Dotted lines are rungs: a curve that ends at one was pruned there, one that goes on was promoted. \
+        "The {name} of {} at each report ({}). Dotted lines are rungs: a curve that ends at one was pruned there, one that goes on was promoted. \
          An arrow or a cross at the edge is a value that lies beyond it, or that is not finite.",
-        objective_name(&spec.objective),
         counted(trials.len(), "trial"),
         counted_states(study.trials().iter()),
     );
@@ -108,12 +108,12 @@ fn selected<'t>(trials: &[&'t Trial]) -> Vec<&'t Trial> {
         .collect()
 }
 
-fn panel(study: &Study, trials: &[&Trial], top: f64) -> Panel {
-    let spec = study.spec();
-    let costs = trials
+fn panel(scene: &Scene<'_>, trials: &[&Trial], top: f64) -> Panel {
+    let spec = scene.study.spec();
+    let values = trials
         .iter()
-        .flat_map(|trial| trial.reports.values().filter_map(|report| report.cost));
-    let values: Vec<f64> = costs.map(|cost| spec.objective.signed(cost)).collect();
+        .flat_map(|trial| reported(trial, scene.objective).filter_map(|(.., value)| value));
+    let values: Vec<f64> = values.collect();
     let rungs = spec.policy.rungs();
     let first = rungs.first().copied().unwrap_or(1).max(1);
     let last = trials.iter().map(|trial| trial.resource()).max();
@@ -130,7 +130,7 @@ fn panel(study: &Study, trials: &[&Trial], top: f64) -> Panel {
         width: WIDTH - LEFT - RIGHT,
         height: 340.0,
         across: Axis::Numbers(Scale::new(low, last as f64, logarithmic).whole()),
-        upwards: objective_scale(study, &values),
+        upwards: objective_scale(scene, &values),
     }
 }
 
@@ -156,15 +156,9 @@ fn rungs(study: &Study, panel: &Panel, drawing: &mut Drawing) {
 }
 
 /// The points of a curve; of many, the first, the lowest, the highest and the last in each of some columns.
-fn curve(study: &Study, trial: &Trial, panel: &Panel, points: usize) -> Vec<(f64, f64)> {
-    let objective = &study.spec().objective;
-    let finite = trial
-        .reports
-        .iter()
-        .filter_map(|(&at, report)| Some((at, report.cost?)));
-    let all: Vec<(f64, f64)> = finite
-        .map(|(at, cost)| (panel.x(at as f64), panel.y(objective.signed(cost))))
-        .collect();
+fn curve(objective: &Objective, trial: &Trial, panel: &Panel, points: usize) -> Vec<(f64, f64)> {
+    let finite = reported(trial, objective).filter_map(|(at, _, value)| Some((at, value?)));
+    let all: Vec<(f64, f64)> = finite.map(|(at, value)| (panel.x(at as f64), panel.y(value))).collect();
     if all.len() <= points {
         return all;
     }
@@ -186,31 +180,35 @@ fn curve(study: &Study, trial: &Trial, panel: &Panel, points: usize) -> Vec<(f64
 }
 
 /// The mark at the end of a curve, and at the edge where it leaves the picture.
-fn end(study: &Study, trial: &Trial, panel: &Panel, is_best: bool, marks: &mut Marks) {
-    let objective = &study.spec().objective;
+fn end(scene: &Scene<'_>, trial: &Trial, panel: &Panel, is_best: bool, marks: &mut Marks) {
+    let (study, objective) = (scene.study, scene.objective);
     let status = trial.state.status();
-    let (layer, class, shape) = look(status);
-    let Some((&at, report)) = trial.reports.last_key_value() else {
+    let (layer, class, shape) = look_of(study, trial);
+    let Some((at, _, value)) = reported(trial, objective).next_back() else {
         return;
     };
     let x = panel.x(at as f64);
-    match report.cost {
-        Some(cost) => {
-            let place = panel.place(objective.signed(cost));
-            let shape = place.shape.unwrap_or(if status == TrialStatus::Diverged {
-                look(TrialStatus::Pruned).2
-            } else {
-                shape
-            });
+    match value {
+        Some(value) => {
+            let place = panel.place(value);
+            let shape = place
+                .shape
+                .unwrap_or(if status == TrialStatus::Diverged && shape == Shape::Cross {
+                    look(TrialStatus::Pruned).2
+                } else {
+                    shape
+                });
             marks.add((layer, class, shape), (x, place.at), || told(study, trial));
         }
         None => {
             let diverged = look(TrialStatus::Diverged);
-            marks.add(diverged, (x, panel.worst(high_is_worse(study))), || told(study, trial));
+            marks.add(diverged, (x, panel.worst(high_is_worse(objective))), || {
+                told(study, trial)
+            });
         }
     }
-    if let (true, Some((at, cost))) = (is_best, trial.best()) {
-        let place = (panel.x(at as f64), panel.y(objective.signed(cost)));
+    if let (true, Some((at, _)), Some(value)) = (is_best, trial.best(), trial.value_by(objective, u64::MAX)) {
+        let place = (panel.x(at as f64), panel.y(value));
         marks.add(BEST, place, || told(study, trial));
     }
 }

@@ -14,7 +14,7 @@ const NUMBERS: f64 = 110.0;
 const ROW: f64 = 28.0;
 
 pub(super) fn draw(scene: &Scene<'_>) -> (Drawing, String) {
-    let name = objective_name(&scene.study.spec().objective);
+    let name = objective_name(scene.objective);
     let Some(importances) = scene.importances else {
         let why = "unknown: there are too few trials with a value, or their values do not follow from the parameters";
         let mut drawing = Drawing::new(WIDTH, 60.0);

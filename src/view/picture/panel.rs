@@ -126,6 +126,7 @@ pub(super) enum Shape {
     Dot,
     Cross,
     Diamond,
+    Square,
     /// Something lies beyond the upper edge.
     Up,
     /// Something lies beyond the lower edge.
@@ -143,6 +144,7 @@ impl Shape {
             Self::Dot => format!("M{} {}h.01", short(x), short(y)),
             Self::Cross => format!("M{} {}l6 6m0-6l-6 6", short(x - 3.0), short(y - 3.0)),
             Self::Diamond => format!("M{} {}l4 4l-4 4l-4-4z", short(x), short(y - 4.0)),
+            Self::Square => format!("M{} {}h6v6h-6z", short(x - 3.0), short(y - 3.0)),
             Self::Up => format!("M{} {}l4-7l4 7z", short(x - 4.0), short(y + 8.0)),
             Self::Down => format!("M{} {}l4 7l4-7z", short(x - 4.0), short(y - 8.0)),
         }

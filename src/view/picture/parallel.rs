@@ -1,12 +1,16 @@
 //! Parallel coordinates: each trial is a line across the axes of all parameters to that of the objective.
 
+use super::Scene;
 use super::panel::Axis;
 use super::parameters::{Searched, spread};
 use super::scale::Scale;
 use super::svg::{Anchor, Drawing, polyline};
-use super::trials::{BEST, Entry, WIDTH, high_is_worse, legend, objective_name, objective_scale, told, value_of};
-use crate::study::{Study, Trial, TrialStatus};
-use crate::words::counted;
+use super::trials::{
+    BEST, Entry, WIDTH, best_called, best_of_search, high_is_worse, is_infeasible, legend, objective_name,
+    objective_scale, told, value_of,
+};
+use crate::study::{Objective, Trial, TrialStatus};
+use crate::words::{counted, listed};
 
 const HEIGHT: f64 = 320.0;
 /// The distance of neighbouring axes at least.
@@ -23,25 +27,37 @@ const FIRST: usize = 60;
 /// The axes, and where they stand.
 struct Axes<'s> {
     searched: Vec<Searched<'s>>,
-    objective: Scale,
+    objectives: Vec<(&'s Objective, Scale)>,
     top: f64,
     between: f64,
 }
 
-pub(super) fn draw(study: &Study) -> (Drawing, String) {
+pub(super) fn draw(scene: &Scene<'_>) -> (Drawing, String) {
+    let study = scene.study;
     let trials: Vec<&Trial> = study.search_trials().filter(|trial| has_result(trial)).collect();
     let searched = Searched::all(study, &trials);
-    let values: Vec<f64> = trials.iter().filter_map(|trial| value_of(study, trial)).collect();
-    let width = (2.0 * SIDE + BETWEEN * searched.len() as f64).max(WIDTH);
+    let objectives: Vec<(&Objective, Scale)> = study
+        .spec()
+        .objectives()
+        .map(|objective| {
+            let values: Vec<f64> = trials.iter().filter_map(|trial| value_of(objective, trial)).collect();
+            (objective, objective_scale(&Scene { objective, ..*scene }, &values))
+        })
+        .collect();
+    let between = searched.len() + objectives.len() - 1;
+    let width = (2.0 * SIDE + BETWEEN * between as f64).max(WIDTH);
     let mut drawing = Drawing::new(width, 0.0);
-    let ranked = ranked(&trials);
+    let ranked = ranked(scene, &trials);
     let tenth = ranked.len().div_ceil(10);
     let mut entries = vec![
         Entry::Line("completed wide", "best tenth".to_owned()),
         Entry::Line("pruned", "others".to_owned()),
     ];
-    if let Some(best) = study.best() {
-        entries.insert(0, Entry::Line("best wide", format!("best: trial {}", best.original())));
+    if let Some(text) = best_called(study) {
+        entries.insert(0, Entry::Line("best wide", text));
+    }
+    if ranked.iter().any(|trial| is_infeasible(study, trial)) {
+        entries.push(Entry::Line("line infeasible", "infeasible".to_owned()));
     }
     if ranked.iter().any(|trial| trial.best().is_none()) {
         entries.push(Entry::Line("diverged", "without a value".to_owned()));
@@ -55,18 +71,23 @@ pub(super) fn draw(study: &Study) -> (Drawing, String) {
     }
     let axes = Axes {
         top: legend(&mut drawing, &entries) + 22.0,
-        between: (width - 2.0 * SIDE) / searched.len().max(1) as f64,
-        objective: objective_scale(study, &values),
+        between: (width - 2.0 * SIDE) / between.max(1) as f64,
+        objectives,
         searched,
     };
-    lines(study, &axes, &ranked, tenth, &mut drawing);
-    axes.draw(study, &mut drawing);
+    lines(scene, &axes, &ranked, tenth, &mut drawing);
+    axes.draw(&mut drawing);
     drawing.height = axes.top + HEIGHT + ABSENT + 14.0;
     let description = format!(
-        "Each of {} is a line from the value of its first parameter to its best {} at the right. The best tenth is drawn in front of the \
-         others. Below an axis are the trials that do not have its parameter; a line to the edge of the last axis may lie beyond it.",
+        "Each of {} is a line from the value of its first parameter to its {} at the right. The best tenth by {} is drawn in front of the \
+         others, and infeasible ones behind them. Below an axis are the trials that do not have its parameter; a line to the edge of the \
+         last axis may lie beyond it.",
         counted(trials.len(), "trial"),
-        objective_name(&study.spec().objective),
+        listed(
+            axes.objectives.iter().map(|(one, _)| objective_name(one).to_owned()),
+            " and "
+        ),
+        objective_name(scene.objective),
     );
     (drawing, description)
 }
@@ -76,35 +97,43 @@ fn has_result(trial: &Trial) -> bool {
     trial.best().is_some() || lost
 }
 
-/// The best first, those without a value last.
-fn ranked<'t>(trials: &[&'t Trial]) -> Vec<&'t Trial> {
-    let cost = |trial: &Trial| trial.best().map_or(f64::INFINITY, |best| best.1);
-    let mut ranked = trials.to_vec();
-    ranked.sort_by(|a, b| cost(a).total_cmp(&cost(b)).then(a.id.cmp(&b.id)));
-    ranked
+/// The best first, those that are infeasible behind all others with a value, and those without a value last.
+fn ranked<'t>(scene: &Scene<'_>, trials: &[&'t Trial]) -> Vec<&'t Trial> {
+    let rank = |trial: &Trial| {
+        let value = value_of(scene.objective, trial);
+        let cost = value.map_or(f64::INFINITY, |value| scene.objective.signed(value));
+        (value.is_none(), is_infeasible(scene.study, trial), cost)
+    };
+    let mut ranked: Vec<((bool, bool, f64), &Trial)> = trials.iter().map(|trial| (rank(trial), *trial)).collect();
+    ranked.sort_by(|(a, one), (b, other)| {
+        let by_class = (a.0, a.1).cmp(&(b.0, b.1));
+        by_class.then(a.2.total_cmp(&b.2)).then(one.id.cmp(&other.id))
+    });
+    ranked.into_iter().map(|(_, trial)| trial).collect()
 }
 
 /// The worst first, so that the best lie on top.
-fn lines(study: &Study, axes: &Axes<'_>, ranked: &[&Trial], tenth: usize, drawing: &mut Drawing) {
-    let best = study.best().map(Trial::original);
+fn lines(scene: &Scene<'_>, axes: &Axes<'_>, ranked: &[&Trial], tenth: usize, drawing: &mut Drawing) {
+    let study = scene.study;
+    let best = best_of_search(study);
     let every = ranked.len().saturating_sub(FIRST).div_ceil(LINES - FIRST).max(1);
     let drawn = ranked.iter().enumerate().filter(|(rank, trial)| {
         let is_sample = ranked.len() <= LINES || *rank < FIRST || (rank - FIRST).is_multiple_of(every);
-        is_sample || Some(trial.id) == best
+        is_sample || best.contains(&trial.id)
     });
     let mut drawn: Vec<(usize, &&Trial)> = drawn.collect();
-    drawn.sort_by_key(|(rank, trial)| (Some(trial.id) == best, std::cmp::Reverse(*rank)));
+    drawn.sort_by_key(|(rank, trial)| (best.contains(&trial.id), std::cmp::Reverse(*rank)));
     for (rank, trial) in drawn {
-        let class = match (Some(trial.id) == best, trial.best()) {
+        let is_best = best.contains(&trial.id);
+        let class = match (is_best, trial.best()) {
             (true, _) => "line wide best",
             (false, None) => "line thin diverged",
+            (false, Some(_)) if is_infeasible(study, trial) => "line thin infeasible",
             (false, Some(_)) if rank < tenth => "line thin completed",
             (false, Some(_)) => "line thin pruned",
         };
-        drawing.path(class, &polyline(&axes.line(study, trial)), Some(&told(study, trial)));
-        if Some(trial.id) == best
-            && let Some(&(x, y)) = axes.line(study, trial).last()
-        {
+        drawing.path(class, &polyline(&axes.line(trial)), Some(&told(study, trial)));
+        if is_best && let Some(&(x, y)) = axes.line(trial).last() {
             drawing.path("dot best", &BEST.2.path(x, y), None);
         }
     }
@@ -127,7 +156,7 @@ impl Axes<'_> {
         }
     }
 
-    fn line(&self, study: &Study, trial: &Trial) -> Vec<(f64, f64)> {
+    fn line(&self, trial: &Trial) -> Vec<(f64, f64)> {
         let absent = self.top + HEIGHT + ABSENT - 8.0 + 4.0 * spread(trial);
         let parameters = self.searched.iter().enumerate().map(|(place, one)| {
             let y = one
@@ -135,20 +164,24 @@ impl Axes<'_> {
                 .map_or(absent, |value| self.on(&one.axis, value, spread(trial)));
             (self.x(place), y)
         });
-        let worst = if high_is_worse(study) { 1.0 } else { 0.0 };
-        let share = value_of(study, trial).map_or(worst, |value| self.objective.share(value));
-        parameters
-            .chain([(self.x(self.searched.len()), self.y(share))])
-            .collect()
+        let objectives = self.objectives.iter().enumerate().map(|(place, (objective, scale))| {
+            let worst = if high_is_worse(objective) { 1.0 } else { 0.0 };
+            let share = value_of(objective, trial).map_or(worst, |value| scale.share(value));
+            (self.x(self.searched.len() + place), self.y(share))
+        });
+        parameters.chain(objectives).collect()
     }
 
-    fn draw(&self, study: &Study, drawing: &mut Drawing) {
-        let numbers = Axis::Numbers(self.objective);
+    fn draw(&self, drawing: &mut Drawing) {
+        let scales = self.objectives.iter();
+        let scales: Vec<(&str, Axis)> = scales
+            .map(|(objective, scale)| (objective_name(objective), Axis::Numbers(*scale)))
+            .collect();
         let named = self
             .searched
             .iter()
             .map(|one| (one.parameter.name.as_str(), &one.axis, one.is_everywhere()));
-        let all = named.chain([(objective_name(&study.spec().objective), &numbers, true)]);
+        let all = named.chain(scales.iter().map(|(name, axis)| (*name, axis, true)));
         for (place, (name, axis, is_everywhere)) in all.enumerate() {
             let x = self.x(place);
             drawing.line("ink", (x, self.top), (x, self.top + HEIGHT));

@@ -1,11 +1,12 @@
 //! The objective against the value of each parameter.
 
+use super::Scene;
 use super::panel::{Axis, Marks, Panel};
 use super::parameters::{Searched, spread};
 use super::svg::{Anchor, Drawing};
 use super::trials::{
-    BEST, Entry, LEFT, RIGHT, WIDTH, counted_states, entries, high_is_worse, legend, look, objective_name,
-    objective_scale, told, value_of,
+    BEST, Entry, LEFT, RIGHT, WIDTH, best_of_search, counted_states, entries, high_is_worse, legend, look_of,
+    objective_name, objective_scale, told, value_of,
 };
 use crate::study::{Study, Trial, TrialStatus};
 use crate::words::counted;
@@ -19,7 +20,8 @@ const ABSENT: f64 = 44.0;
 /// So many marks are drawn in all, or a little more.
 const MARKS: usize = 60_000;
 
-pub(super) fn draw(study: &Study) -> (Drawing, String) {
+pub(super) fn draw(scene: &Scene<'_>) -> (Drawing, String) {
+    let (study, name) = (scene.study, objective_name(scene.objective));
     let trials: Vec<&Trial> = study.search_trials().filter(|trial| is_drawn(trial)).collect();
     let searched = Searched::all(study, &trials);
     let drawn = sampled(study, &trials, MARKS / searched.len().max(1));
@@ -32,8 +34,11 @@ pub(super) fn draw(study: &Study) -> (Drawing, String) {
         ));
     }
     let top = legend(&mut drawing, &all);
-    let values: Vec<f64> = trials.iter().filter_map(|trial| value_of(study, trial)).collect();
-    let upwards = objective_scale(study, &values);
+    let values: Vec<f64> = trials
+        .iter()
+        .filter_map(|trial| value_of(scene.objective, trial))
+        .collect();
+    let upwards = objective_scale(scene, &values);
     for (place, one) in searched.iter().enumerate() {
         let (column, row) = (place % COLUMNS, place / COLUMNS);
         let cell = (WIDTH - RIGHT + 12.0) / COLUMNS as f64;
@@ -46,23 +51,18 @@ pub(super) fn draw(study: &Study) -> (Drawing, String) {
             across: one.axis.clone(),
             upwards,
         };
-        let name = if column == 0 {
-            objective_name(&study.spec().objective)
-        } else {
-            ""
-        };
-        panel.frame(&mut drawing, &one.parameter.name, name);
-        slice(study, &drawn, one, &panel, &mut drawing);
+        panel.frame(&mut drawing, &one.parameter.name, if column == 0 { name } else { "" });
+        slice(scene, &drawn, one, &panel, &mut drawing);
     }
     if searched.is_empty() {
         drawing.text((LEFT, top + 20.0), Anchor::Start, "ink", "no parameter is searched");
     }
     drawing.height = top + CELL * searched.len().div_ceil(COLUMNS).max(1) as f64;
     let description = format!(
-        "The best {} of each of {} ({}) against the value of each parameter. Pruned trials were trained for less, so their values are not \
+        "The {name} of each of {}, when it was best ({}), against the value of each parameter. Pruned trials were \
+         trained for less, so their values are not \
          quite comparable. Arrows and crosses at the edge are values beyond it, or trials without a value; beside the panel of a \
          parameter that only some configurations have are the trials without it.",
-        objective_name(&study.spec().objective),
         counted(trials.len(), "trial"),
         counted_states(study.search_trials()),
     );
@@ -78,28 +78,29 @@ fn is_drawn(trial: &Trial) -> bool {
 /// At most so many, evenly chosen, and the best.
 fn sampled<'t>(study: &Study, trials: &[&'t Trial], most: usize) -> Vec<&'t Trial> {
     let every = trials.len().div_ceil(most.max(1)).max(1);
-    let best = study.best().map(Trial::original);
+    let best = best_of_search(study);
     let kept = trials
         .iter()
         .enumerate()
-        .filter(|(place, trial)| place.is_multiple_of(every) || Some(trial.id) == best);
+        .filter(|(place, trial)| place.is_multiple_of(every) || best.contains(&trial.id));
     kept.map(|(_, trial)| *trial).collect()
 }
 
-fn slice(study: &Study, trials: &[&Trial], one: &Searched<'_>, panel: &Panel, drawing: &mut Drawing) {
-    let best = study.best().map(Trial::original);
+fn slice(scene: &Scene<'_>, trials: &[&Trial], one: &Searched<'_>, panel: &Panel, drawing: &mut Drawing) {
+    let study = scene.study;
+    let best = best_of_search(study);
     let mut marks = Marks::new(trials.len());
     for trial in trials {
-        let (mut layer, mut class, mut shape) = look(trial.state.status());
-        let y = match value_of(study, trial) {
+        let (mut layer, mut class, mut shape) = look_of(study, trial);
+        let y = match value_of(scene.objective, trial) {
             Some(value) => {
                 let place = panel.place(value);
                 shape = place.shape.unwrap_or(shape);
                 place.at
             }
-            None => panel.worst(high_is_worse(study)),
+            None => panel.worst(high_is_worse(scene.objective)),
         };
-        if Some(trial.id) == best {
+        if best.contains(&trial.id) {
             (layer, class, shape) = BEST;
         }
         let x = match (one.of(trial), &panel.across) {

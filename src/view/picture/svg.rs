@@ -19,6 +19,8 @@ pub(in crate::view) const STYLE: &str = "\
 .hpo .untrained{color:#222222;stroke-width:1.5;stroke-dasharray:7 4}
 .hpo .completed{color:#0072b2}
 .hpo .pruned{color:#999999}
+.hpo .infeasible{color:#7a6a5a}
+.hpo .line.infeasible{stroke-dasharray:3 4}
 .hpo .open{color:#b37700}
 .hpo .diverged{color:#c44a00}
 .hpo .failed{color:#aa4f86}
@@ -46,6 +48,7 @@ pub(in crate::view) const DARK: &str = "\
 .hpo .untrained{color:#e8e8e8}
 .hpo .completed{color:#56b4e9}
 .hpo .pruned{color:#7d7d7d}
+.hpo .infeasible{color:#a8998a}
 .hpo .open{color:#e69f00}
 .hpo .diverged{color:#ff7f2a}
 .hpo .failed{color:#d98cb8}

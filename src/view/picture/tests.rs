@@ -69,6 +69,7 @@ fn played(trials: u64, epochs: u64, objective: Objective, loss: impl Fn(u64, u64
 fn all(study: &Study, segments: &Segments) -> Vec<String> {
     let scene = Scene {
         study,
+        objective: &study.spec().objective,
         segments,
         importances: None,
     };
@@ -101,7 +102,7 @@ fn what_has_no_value_is_at_the_edge_of_bad_ones() {
     let crosses = |direction| {
         let metric = "score".to_owned();
         let (study, segments) = played(8, 1, Objective { metric, direction }, loss);
-        let slices = all(&study, &segments).swap_remove(3);
+        let slices = all(&study, &segments).swap_remove(4);
         let (_, mark) = slices.split_once("mark diverged\" d=\"M").unwrap();
         // There is one in the legend.
         let (_, mark) = mark.split_once("mark diverged\" d=\"M").unwrap();
