@@ -1,7 +1,6 @@
 //! `objective` and `direction` of `[study]`: what trials are compared by.
 
 use hpo_protocol::embedding::METRICS;
-use toml::de::DeValue;
 
 use super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean};
 use super::trainer::{self, Evaluations};
@@ -87,14 +86,7 @@ pub(super) fn read(table: &Table, embedding: bool, evaluations: Option<&Evaluati
 
 /// The texts of a key that takes one or several; none without it.
 fn elements<'a>(table: &Table<'a>, key: &Key, example: &str) -> Result<Vec<Item<'a>>> {
-    match table.get(key.name) {
-        None => Ok(Vec::new()),
-        Some(item) if matches!(item.value, DeValue::Array(_)) => match item.array(example)? {
-            elements if elements.is_empty() => Err(item.problem("is empty", "nothing here", example)),
-            elements => Ok(elements),
-        },
-        Some(item) => Ok(vec![item]),
-    }
+    table.get(key.name).map_or(Ok(Vec::new()), |item| item.texts(example))
 }
 
 fn directions(table: &Table) -> Results<Vec<Direction>> {

@@ -199,6 +199,22 @@ impl<'a> Item<'a> {
         Ok(elements.iter().enumerate().map(element).collect())
     }
 
+    /// A text, or at least one in an array, as an item each; `example` is a line that has some.
+    pub fn texts(&self, example: &str) -> Result<Vec<Item<'a>>> {
+        match self.value {
+            DeValue::String(_) => Ok(vec![self.clone()]),
+            DeValue::Array(texts) if texts.is_empty() => {
+                Err(self.problem("is empty", "nothing here", format!("remove it, or {example}")))
+            }
+            DeValue::Array(_) => self.array(example),
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Table(_) => Err(self.wrong_type("a string, or an array of strings", example)),
+        }
+    }
+
     /// A string that is not empty and without the NUL character, which no operating system takes in a name.
     pub fn string(&self) -> Result<&'a str> {
         let DeValue::String(text) = self.value else {

@@ -1,7 +1,6 @@
 //! `require` of `[study]`: bounds on metrics that a model must keep to.
 
 use hpo_protocol::embedding::METRICS;
-use toml::de::DeValue;
 
 use super::constraints::place;
 use super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean};
@@ -67,11 +66,7 @@ pub(super) fn unknown_to_script(table: &Table, trainer: &Trainer) -> Vec<Problem
 }
 
 fn items<'a>(table: &Table<'a>) -> Result<Vec<Item<'a>>> {
-    match table.get(KEY.name) {
-        None => Ok(Vec::new()),
-        Some(item) if matches!(item.value, DeValue::String(_)) => Ok(vec![item]),
-        Some(item) => item.array(EXAMPLE),
-    }
+    table.get(KEY.name).map_or(Ok(Vec::new()), |item| item.texts(EXAMPLE))
 }
 
 fn requirement(item: &Item) -> Result<Requirement> {

@@ -250,7 +250,7 @@ fn values(takes: Takes) -> Value {
         }
         Takes::Text | Takes::Path => text(),
         Takes::Texts => json!({ "type": "array", "items": text() }),
-        Takes::TextOrTexts => json!({ "anyOf": [text(), { "type": "array", "items": text() }] }),
+        Takes::TextOrTexts => json!({ "anyOf": [text(), { "type": "array", "items": text(), "minItems": 1 }] }),
         Takes::Devices => {
             let number = json!({ "type": "integer", "minimum": 0, "maximum": 1023 });
             json!({ "anyOf": [text(), { "type": "array", "items": number, "minItems": 1 }] })

@@ -204,7 +204,9 @@ fn requirements_are_part_of_the_study() {
             "[\"ms < 4\", \"ms >= 4\"]",
             "no value fulfils both `ms < 4` and `ms >= 4`",
         ),
-        ("7", "must be an array"),
+        ("7", "must be a string, or an array of strings, not a whole number"),
+        ("[]", "`study.require` is empty"),
+        ("[7]", "`study.require[0]` must be a string, not a whole number"),
     ] {
         place.search(&study(&place, "new", require)).fails(2, &[expected]);
     }

@@ -217,6 +217,10 @@ fn what_several_objectives_cannot_be_combined_with_is_refused_at_its_place() {
         ),
         ("objective = []", "is empty"),
         (
+            "objective = 7",
+            "must be a string, or an array of strings, not a whole number",
+        ),
+        (
             "objective = [\"loss\", 3]\ndirection = \"minimize\"",
             "must be a string",
         ),

@@ -101,12 +101,12 @@ pub(super) fn columns(item: &Item) -> Result<Value> {
         return Err(Problem::new(role.key_span, message, "unknown key", help));
     }
     let role = |role: Item| -> Result<(String, Value)> {
-        let value = match (role.key, role.value) {
-            ("negative", DeValue::Array(_)) => {
-                let names = role.array(EXAMPLE)?;
-                names.iter().map(Item::string).collect::<Result<Value>>()?
-            }
-            ("negative", _) => json!([role.string()?]),
+        let value = match role.key {
+            "negative" => role
+                .texts(EXAMPLE)?
+                .iter()
+                .map(Item::string)
+                .collect::<Result<Value>>()?,
             _ => json!(role.string()?),
         };
         Ok((role.key.to_owned(), value))
