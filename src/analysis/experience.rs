@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::ids::{Timestamp, TrialId};
 use crate::space::{Condition, Lesson, Parameter, Scale, SearchSpace, Value as Given};
-use crate::study::{DataFacts, Objective, Origin, Shape, Study, Trial, TrialStatus};
+use crate::study::{DataFacts, Objective, Origin, Score, Shape, Study, Trial, TrialStatus};
 
 /// The content of a model: the digests of the files in its directory, by their names.
 pub type Content = BTreeSet<(Option<String>, String)>;
@@ -136,10 +136,8 @@ impl Experience {
         results.sort_by(|(a, x), (b, y)| completed(b).cmp(&completed(a)).then(x.total_cmp(y)));
         let trials = results.len() as u64;
         let complete = results.first().is_some_and(|(trial, _)| completed(trial));
-        let untrained = study.baseline().and_then(|untrained| spec.objective.best_of(untrained));
-        results.retain(|(_, cost)| {
-            untrained.is_none_or(|(_, untrained)| spec.objective.is_better(spec.objective.signed(*cost), untrained))
-        });
+        let untrained = study.baseline().and_then(|untrained| spec.best_untrained(untrained));
+        results.retain(|(_, cost)| untrained.is_none_or(|untrained| Score::from(*cost) < untrained.score));
         results.truncate(trials.div_ceil(GOOD).clamp(SOME[0], SOME[1]) as usize);
         let kind = data
             .map(|data| data.kind)

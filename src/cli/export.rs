@@ -219,7 +219,7 @@ fn refuse_untrained(study: &Study) -> Result<(), CliError> {
         return Ok(());
     }
     let best = study.best().map(|best| study.summary(best)).zip(study.baseline());
-    let values = best.and_then(|(best, untrained)| no_better_than(&study.spec().objective, &best, untrained));
+    let values = best.and_then(|(best, untrained)| no_better_than(study.spec(), &best, untrained));
     Err(CliError::usage(
         format!("the best trial is no better than {}", values.unwrap_or_default()),
         "use the untrained model, or write it nevertheless with --force",

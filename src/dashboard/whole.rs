@@ -52,7 +52,7 @@ pub(super) fn entry(study: &Study, of: Circumstances<'_>) -> Value {
     let spec = study.spec();
     let best = study.best().filter(|best| best.best().is_some());
     let value = |best: &Trial| best.best().map(|(_, cost)| spec.objective.signed(cost));
-    let untrained = study.baseline().and_then(|it| spec.objective.best_of(it));
+    let untrained = study.baseline().and_then(|it| spec.best_untrained(it));
     let (started, updated) = study.lifetime();
     json!({
         "name": of.directory.name(),
@@ -64,7 +64,7 @@ pub(super) fn entry(study: &Study, of: Circumstances<'_>) -> Value {
         "best": best.map(|best| json!({ "trial": best.id, "value": value(best) })),
         "feasible": best.filter(|_| !spec.require.is_empty()).map(Trial::is_feasible),
         "non_dominated": spec.has_several().then(|| study.front().len()),
-        "untrained": untrained.map(|(_, value)| value),
+        "untrained": untrained.map(|untrained| untrained.value),
         "trials": study.search_trials().count(),
         "decided": decided(study),
         "failed": study.search_trials().filter(|one| one.state.status() == TrialStatus::Failed).count(),
@@ -112,7 +112,7 @@ pub(super) fn whole(
         "rungs": study.rungs().iter().map(|rung| {
             json!({ "resource": rung.resource, "reached": rung.reached, "planned": rung.planned })
         }).collect::<Vec<_>>(),
-        "untrained": study.baseline().map(|it| measured(best_untrained(&spec.objective, it), &spec.objective)),
+        "untrained": study.baseline().map(|it| measured(best_untrained(spec, it), &spec.objective)),
         "untrained_models": study.baseline().and_then(|it| models(it, &spec.objective)),
         "best": study.best().map(|best| best.id),
         "non_dominated": study.front().iter().map(|trial| trial.id).collect::<Vec<_>>(),
@@ -239,11 +239,9 @@ fn parameter(parameter: &Parameter) -> Value {
 }
 
 /// The untrained model that has the best objective, or any if none has one.
-fn best_untrained<'a>(objective: &Objective, baseline: &'a Baseline) -> Option<&'a Measurement> {
-    let best = objective.best_of(baseline).and_then(|(model, _)| model);
-    let each = baseline.each();
-    let found = each.iter().find(|(model, _)| *model == best).or(each.first());
-    found.map(|(_, measurement)| *measurement)
+fn best_untrained<'a>(spec: &StudySpec, baseline: &'a Baseline) -> Option<&'a Measurement> {
+    let best = spec.best_untrained(baseline).map(|best| best.measurement);
+    best.or_else(|| Some(baseline.each().first()?.1))
 }
 
 /// All that was measured of a model, by name.

@@ -38,6 +38,7 @@ mod summary;
 mod trial;
 mod trouble;
 mod turn;
+mod untrained;
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,6 +82,7 @@ pub use summary::TrialSummary;
 pub use trial::{Checkpoint, Report, Reports, Role, Trial, TrialState, TrialStatus};
 use trouble::Trouble;
 use turn::Turn;
+pub use untrained::Untrained;
 
 use crate::ids::{Timestamp, TrialId};
 
@@ -272,13 +274,11 @@ impl Study {
         self.trials.iter().any(|trial| trial.resource() > 0)
     }
 
-    /// Whether the best trial is better than every untrained model, by the objective; `None` if one of them is not known. A trial that is
-    /// better than its own base model and worse than another one has found nothing that was not there before.
+    /// Whether the best trial is better than every untrained model, see [`StudySpec::improves`]; `None` if one of them is not known. A
+    /// trial that is better than its own base model and worse than another one has found nothing that was not there before.
     pub fn improves(&self) -> Option<bool> {
-        let objective = &self.spec.objective;
-        let (_, untrained) = objective.best_of(self.baseline.as_ref()?)?;
-        let (_, best) = self.best()?.best()?;
-        Some(objective.is_better(objective.signed(best), untrained))
+        let untrained = self.spec.best_untrained(self.baseline.as_ref()?)?;
+        self.spec.improves(&self.summary(self.best()?), &untrained)
     }
 
     /// What the untrained model comes to, or each of those that trials choose from, once measured.

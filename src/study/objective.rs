@@ -1,6 +1,6 @@
 //! The objective: the reported value that trials are compared by.
 
-use hpo_protocol::{Baseline, Measurement};
+use hpo_protocol::Measurement;
 use serde::{Deserialize, Serialize};
 
 /// The name of the validation loss, which stands beside the metrics of a report.
@@ -81,13 +81,6 @@ impl Objective {
             true => measurement.loss,
             false => measurement.metrics.get(&self.metric).copied(),
         }
-    }
-
-    /// The best value among untrained models, with the choice of its model, if there is one; `None` if it was not measured.
-    pub fn best_of<'a>(&self, untrained: &'a Baseline) -> Option<(Option<&'a str>, f64)> {
-        let each = untrained.each().into_iter();
-        let measured = each.filter_map(|(model, measurement)| Some((model, self.measured(measurement)?)));
-        measured.min_by(|one, other| self.signed(one.1).total_cmp(&self.signed(other.1)))
     }
 
     /// Whether one value is better than another.

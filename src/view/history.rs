@@ -58,7 +58,7 @@ impl PastStudy {
         let untrained = overview
             .baseline
             .as_ref()
-            .and_then(|untrained| spec.objective.best_of(untrained));
+            .and_then(|untrained| spec.best_untrained(untrained));
         Self {
             study: directory.name(),
             directory: directory.root().to_owned(),
@@ -67,7 +67,7 @@ impl PastStudy {
             objective: spec.objective.clone(),
             best: overview.best.as_ref().and_then(|best| best.objective),
             best_trial: overview.best.as_ref().map(|best| best.trial),
-            untrained: untrained.map(|(_, value)| value),
+            untrained: untrained.map(|untrained| untrained.value),
             model: model_of(trainer),
             data: data_of(trainer),
             trained_ms: overview.trained_ms,

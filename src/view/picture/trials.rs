@@ -109,7 +109,8 @@ pub(super) fn value_of(objective: &Objective, trial: &Trial) -> Option<f64> {
 
 /// The value of the best untrained model.
 fn untrained(scene: &Scene<'_>) -> Option<f64> {
-    let (_, value) = scene.objective.best_of(scene.study.baseline()?)?;
+    let spec = scene.study.spec();
+    let value = spec.best_untrained_by(scene.objective, scene.study.baseline()?)?.value;
     Some(value).filter(|value| value.is_finite())
 }
 
