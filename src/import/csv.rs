@@ -19,12 +19,40 @@ const HAS_FAILED: [&str; 3] = ["failed", "FAIL", "error"];
 const HAS_DIVERGED: &str = "diverged";
 const WAS_PRUNED: [&str; 2] = ["pruned", "PRUNED"];
 
+/// The column of `hpo export --trials csv` that says what a resource counts, by which such a table is known.
+const UNIT: &str = "resource_unit";
+/// The columns of `hpo export --trials csv`, beside those of parameters and metrics.
+const OWN: [&str; 17] = [
+    "trial",
+    "state",
+    "confirms",
+    "resource",
+    UNIT,
+    "objective",
+    "feasible",
+    "loss",
+    "best_at",
+    "seed",
+    "attempts",
+    "failures",
+    "trained_seconds",
+    "created",
+    "started",
+    "ended",
+    "message",
+];
+/// What stands before the name of a metric there.
+const METRIC: &str = "metrics.";
+
 /// Where what stands in a row.
 struct Columns<'s> {
     parameters: Vec<(&'s Parameter, usize)>,
     objective: usize,
     resource: Option<usize>,
     state: Option<usize>,
+    /// Those that only `hpo` itself writes: what a resource counts, and which trial this one confirms.
+    unit: Option<usize>,
+    confirms: Option<usize>,
 }
 
 /// Reads the results of a file for a study; `objective` is the name of the column that has it, if not its own.
@@ -50,16 +78,7 @@ pub fn read(path: &Path, spec: &StudySpec, objective: Option<&str>) -> Result<Im
             "all were trained to `max_resource`, which is {max}: there is no column `resource`"
         ));
     }
-    let used = |place: usize| {
-        let others = [Some(columns.objective), columns.resource, columns.state];
-        others.contains(&Some(place)) || columns.parameters.iter().any(|(_, at)| *at == place)
-    };
-    let unused: Vec<&str> = headers
-        .iter()
-        .enumerate()
-        .filter(|(place, _)| !used(*place))
-        .map(|(_, name)| name)
-        .collect();
+    let unused = columns.unused(&headers);
     if !unused.is_empty() {
         assumed.push(format!("the columns {} do not matter", unused.join(", ")));
     }
@@ -115,7 +134,7 @@ impl<'s> Columns<'s> {
         let metric = &spec.objective.metric;
         let found = match objective {
             Some(named) => place(named),
-            None => [metric.as_str(), "objective", &format!("metrics.{metric}"), "value"]
+            None => [metric.as_str(), &format!("{METRIC}{metric}"), "objective", "value"]
                 .into_iter()
                 .find_map(place),
         };
@@ -154,12 +173,27 @@ impl<'s> Columns<'s> {
             .find_map(place)
             .filter(free);
         let state = place("state").filter(free);
+        let own = place(UNIT).filter(free);
         Ok(Self {
-            parameters,
-            objective,
             resource,
             state,
+            unit: own,
+            confirms: own.and_then(|_| place("confirms")).filter(free),
+            parameters,
+            objective,
         })
+    }
+
+    /// The columns of which the user may think that they matter, and which do not.
+    fn unused<'h>(&self, headers: &'h StringRecord) -> Vec<&'h str> {
+        let used = |place: usize| {
+            let others = [Some(self.objective), self.resource, self.state];
+            others.contains(&Some(place)) || self.parameters.iter().any(|(_, at)| *at == place)
+        };
+        let is_own = |name: &str| self.unit.is_some() && (OWN.contains(&name) || name.starts_with(METRIC));
+        let unused = headers.iter().enumerate();
+        let unused = unused.filter(|(place, name)| !used(*place) && !is_own(name));
+        unused.map(|(_, name)| name).collect()
     }
 
     fn trial(
@@ -170,12 +204,7 @@ impl<'s> Columns<'s> {
         row: &StringRecord,
     ) -> Result<ImportedTrial, ImportError> {
         let cell = |at: usize| row.get(at).unwrap_or_default().trim();
-        let unusable = |what: &str, text: &str, help: &str| ImportError::Unusable {
-            path: path.to_owned(),
-            line: row.position().map(csv::Position::line),
-            message: format!("`{text}` is not {what}"),
-            help: help.into(),
-        };
+        let unusable = |what: &str, text: &str, help: &str| not(path, row, what, text, help);
         let given = self
             .parameters
             .iter()
@@ -184,6 +213,7 @@ impl<'s> Columns<'s> {
         let parameters: Values = given
             .map(|(parameter, text)| (parameter.name.clone(), value(&parameter.distribution, text)))
             .collect();
+        self.check_unit(path, row, spec.policy.unit.many())?;
         let state = self.state.map_or("", cell);
         let text = cell(self.objective);
         let result = match text {
@@ -213,13 +243,6 @@ impl<'s> Columns<'s> {
             ),
             None => Some(spec.policy.max_resource),
         };
-        let left_out = if HAS_FAILED.contains(&state) {
-            Some(FAILED)
-        } else if self.resource.is_none() && WAS_PRUNED.contains(&state) {
-            Some("that were pruned at an unknown resource")
-        } else {
-            None
-        };
         let finite = result.filter(|value| value.is_finite());
         let values: BTreeMap<u64, f64> = resource.zip(finite).into_iter().collect();
         let diverged = state == HAS_DIVERGED || result.is_some_and(|value| !value.is_finite());
@@ -227,8 +250,44 @@ impl<'s> Columns<'s> {
             number,
             parameters,
             values,
-            left_out,
+            left_out: self.left_out(row),
             diverged,
         })
+    }
+
+    /// Why a row is of no use, whatever its values.
+    fn left_out(&self, row: &StringRecord) -> Option<&'static str> {
+        let cell = |at: Option<usize>| at.and_then(|at| row.get(at)).unwrap_or_default().trim();
+        let state = cell(self.state);
+        if !cell(self.confirms).is_empty() {
+            Some("that confirm others")
+        } else if HAS_FAILED.contains(&state) {
+            Some(FAILED)
+        } else if self.resource.is_none() && WAS_PRUNED.contains(&state) {
+            Some("that were pruned at an unknown resource")
+        } else {
+            None
+        }
+    }
+
+    /// Refuses resources that count something else than those of the study.
+    fn check_unit(&self, path: &Path, row: &StringRecord, wanted: &str) -> Result<(), ImportError> {
+        let unit = self.unit.and_then(|at| row.get(at)).unwrap_or_default().trim();
+        if unit.is_empty() || unit == wanted {
+            return Ok(());
+        }
+        let what = format!("what this study's resource counts, which is {wanted}");
+        let help = format!("import it into a study whose `resource` under `[policy]` is `{unit}`");
+        Err(not(path, row, &what, unit, &help))
+    }
+}
+
+/// That a text of a row is not what it must be.
+fn not(path: &Path, row: &StringRecord, what: &str, text: &str, help: &str) -> ImportError {
+    ImportError::Unusable {
+        path: path.to_owned(),
+        line: row.position().map(csv::Position::line),
+        message: format!("`{text}` is not {what}"),
+        help: help.into(),
     }
 }

@@ -92,6 +92,7 @@ fn what_was_exported_can_be_imported() {
             .shell(&format!("hpo import {command} && hpo search {name}.toml"))
             .ok();
         assert!(run.stderr().contains("9 of 9 trials taken"), "{}", run.stderr());
+        assert!(!run.stderr().contains("do not matter"), "{}", run.stderr());
         let trials = place.run(&["trials", "s", "--json"]).json();
         let known = place.facts(name, "earlier_result");
         for (result, trial) in known.iter().zip(trials.as_array().unwrap()) {
@@ -110,6 +111,33 @@ fn what_was_exported_can_be_imported() {
             .sum();
         assert_eq!(rungs, if name == "o" { 9 + 3 + 1 } else { 9 });
     }
+}
+
+#[test]
+fn of_an_exported_table_only_what_matters_here_is_said() {
+    let place = place();
+    let table = "trial,state,confirms,resource,resource_unit,objective,seed,created,parameters.x,parameters.kind,parameters.y,metrics.accuracy\n\
+                 0,completed,,9,epochs,0.5,1,2026-01-01T00:00:00Z,0.25,3,1,0.75\n\
+                 1,completed,0,9,epochs,0.75,2,2026-01-01T00:00:00Z,0.25,3,1,0.5\n";
+    fs::write(place.path("t.csv"), table).unwrap();
+    let text = fs::read_to_string(place.path("s.toml")).unwrap();
+    let objective = "[study]\nobjective = \"accuracy\"\ndirection = \"maximize\"";
+    fs::write(place.path("a.toml"), text.replace("[study]", objective)).unwrap();
+    let said = place.shell("hpo import csv t.csv a.toml").ok().stderr();
+    for part in [
+        "1 of 2 trials taken",
+        "1 that confirm others",
+        "`metrics.accuracy` has the study's objective, `accuracy`",
+        "the columns parameters.y do not matter",
+    ] {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
+    assert_eq!(place.facts("a", "earlier_result")[0]["values"], json!([[9, 0.75]]));
+    fs::write(place.path("t.csv"), table.replace("epochs", "steps")).unwrap();
+    place.shell("hpo import csv t.csv s.toml").fails(
+        2,
+        &["`steps` is not what this study's resource counts, which is epochs"],
+    );
 }
 
 #[test]
