@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use super::study::print;
 use super::{Arguments, CliError};
+use crate::disk::create_directories;
 
 /// The arguments of `hpo completions`.
 #[derive(Debug, clap::Args)]
@@ -27,13 +28,15 @@ impl Completions {
 /// The arguments of `hpo man`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Man {
-    /// An existing directory, such as ~/.local/share/man/man1
+    /// A directory, such as ~/.local/share/man/man1
     directory: PathBuf,
 }
 
 impl Man {
     pub(super) fn run(&self) -> Result<(), CliError> {
-        clap_mangen::generate_to(Arguments::command(), &self.directory).map_err(|source| CliError::Output {
+        let written = create_directories(&self.directory)
+            .and_then(|()| clap_mangen::generate_to(Arguments::command(), &self.directory));
+        written.map_err(|source| CliError::Output {
             what: self.directory.display().to_string(),
             source,
         })

@@ -103,8 +103,10 @@ impl CliError {
             Self::Store(error) => return store_help(error),
             Self::Usage { help, .. } => help,
             Self::NoStudy { .. } => MISSING,
-            Self::Output { source, .. } if source.kind() == ErrorKind::NotFound => {
-                "there is no such directory: create it first, or check the path"
+            Self::Output { source, .. }
+                if matches!(source.kind(), ErrorKind::AlreadyExists | ErrorKind::NotADirectory) =>
+            {
+                "part of the path is a file: choose another place"
             }
             Self::Output { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
                 "choose a place that you may write to"

@@ -250,7 +250,10 @@ pub(super) fn write_model(reader: &StudyReader, trial: TrialId, directory: &Path
     let failed = |reason: String| CliError::Failed(format!("the model can't be written: {reason}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| failed(error.to_string()))?;
-    export::clear(directory);
+    export::prepare(directory).map_err(|source| CliError::Output {
+        what: directory.display().to_string(),
+        source,
+    })?;
     let partial = export::partial(directory);
     let written = runtime.block_on(async {
         let mut signals = Signals::listen().map_err(|error| failed(error.to_string()))?;

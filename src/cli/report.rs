@@ -1,7 +1,6 @@
 //! `hpo report`.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -100,10 +99,6 @@ impl Report {
         for picture in page.pictures() {
             check_output(&file(directory, &picture.name), self.force)?;
         }
-        fs::create_dir_all(directory).map_err(|source| CliError::Output {
-            what: directory.display().to_string(),
-            source,
-        })?;
         page.pictures().try_for_each(|picture| {
             let path = file(directory, &picture.name);
             write(&path, picture.svg().as_bytes(), self.force)

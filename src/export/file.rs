@@ -5,9 +5,10 @@ use std::io::{self, ErrorKind, Write, stdout};
 use std::path::Path;
 
 use super::model::{parent, partial};
-use crate::disk::sync_directory;
+use crate::disk::{create_directories, sync_directory};
 
-/// Replaces what `target` is with a file of these bytes, durably. What is no file, such as a pipe, is written to.
+/// Replaces what `target` is with a file of these bytes, durably. What is no file, such as a pipe, is written to. Directories above it
+/// that there are not yet are made.
 ///
 /// # Errors
 /// On an I/O error; then the file is as it was.
@@ -17,6 +18,7 @@ pub fn write_whole(target: &Path, bytes: &[u8]) -> io::Result<()> {
     if target.exists() && !target.is_file() {
         return fs::write(target, bytes);
     }
+    create_directories(parent(target))?;
     let partial = partial(target);
     let written = fs::write(&partial, bytes)
         .and_then(|()| File::open(&partial)?.sync_all())

@@ -9,5 +9,5 @@ mod trials;
 pub use card::Card;
 pub use configuration::{Format, Unwritable, configuration};
 pub use file::{print, write_whole};
-pub use model::{broken, clear, partial, place, replace, seal, seal_of};
+pub use model::{broken, clear, partial, place, prepare, replace, seal, seal_of};
 pub use trials::{ExportError, Output, Sink, Times, TrialFormat, Trials};

@@ -5,13 +5,24 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::visible;
-use crate::disk::{remove_abandoned, sha256_of, sync_directory};
+use crate::disk::{create_directories, remove_abandoned, sha256_of, sync_directory};
 use crate::kill;
 
 /// Where this process first writes a model that is to become `target`: next to it, hidden.
 pub fn partial(target: &Path) -> PathBuf {
     let partial = target.with_file_name(format!("{}{}{PARTIAL}", hidden(target), std::process::id()));
     std::path::absolute(&partial).unwrap_or(partial)
+}
+
+/// Makes room for a model that is to become `target`: the directories above it that there are not yet, and nothing in its place that this
+/// process, or one that has died, has left unfinished.
+///
+/// # Errors
+/// If a directory can't be made.
+pub fn prepare(target: &Path) -> io::Result<()> {
+    create_directories(parent(target))?;
+    clear(target);
+    Ok(())
 }
 
 /// Removes what this process, and processes that have died, have left of a model that was to become `target`.

@@ -280,11 +280,13 @@ fn shells_complete_commands_and_manual_pages_name_all_options() {
         let script = place.run(&["completions", shell]).ok().stdout();
         assert!(script.contains("fsck") && script.contains("tensorboard"), "{script}");
     }
-    place.shell("mkdir man && hpo man man").ok();
-    let page = fs::read_to_string(place.path("man/hpo-export.1")).unwrap();
+    place.shell("hpo man share/man/man1").ok();
+    let page = fs::read_to_string(place.path("share/man/man1/hpo-export.1")).unwrap();
     assert!(page.contains("\\-\\-follow") && page.contains(".TH"), "{page}");
-    assert!(place.path("man/hpo.1").exists());
-    place.shell("hpo man none").fails(1, &["can't write none"]);
+    assert!(place.path("share/man/man1/hpo.1").exists());
+    place
+        .shell("hpo man share/man/man1/hpo.1")
+        .fails(1, &["can't write share/man/man1/hpo.1", "part of the path is a file"]);
 }
 
 #[test]
@@ -302,4 +304,25 @@ fn the_version_says_which_trainer_there_is() {
         "{version}"
     );
     assert_eq!(place.shell("hpo -V").ok().stdout().lines().count(), 1);
+}
+
+#[test]
+fn what_a_command_writes_may_lie_in_directories_that_there_are_not_yet() {
+    let place = Place::new();
+    place.space("s", 1, 1, WHOLE, "");
+    place.shell("hpo search s.toml").ok();
+    for (command, written) in [
+        ("export s -o a/b/best.toml", "a/b/best.toml"),
+        ("export s --model c/d/model", "c/d/model/model"),
+        ("export s --trials csv -o e/f/t.csv", "e/f/t.csv"),
+        ("export s --trials optuna -o g/t.log", "g/t.log"),
+        ("export s --trials tensorboard -o h/i/runs", "h/i/runs/trial-0000"),
+        ("plot s curves -o j/curves.svg", "j/curves.svg"),
+        ("report s -o k/r.html", "k/r.html"),
+        ("report s -o l/r.md", "l/r-pictures/curves.svg"),
+        ("train --config a/b/best.toml --output m/n/model", "m/n/model/model"),
+    ] {
+        place.shell(&format!("hpo {command}")).ok();
+        assert!(place.path(written).exists(), "{command}");
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::protobuf::Message;
 use super::{ExportError, Output, Sink, TrialTimes, Trials};
 use crate::export::file::write_whole;
-use crate::export::model::{clear, partial, place};
+use crate::export::model::{clear, partial, place, prepare};
 use crate::ids::{Timestamp, TrialId};
 use crate::study::{LOSS, Trial, TrialStatus};
 
@@ -52,7 +52,7 @@ impl Sink for Directory {
 impl Directory {
     /// The whole directory, or nothing.
     fn create(&mut self, trials: Trials<'_>) -> io::Result<()> {
-        clear(&self.target);
+        prepare(&self.target)?;
         let partial = partial(&self.target);
         let placed = fs::create_dir(&partial)
             .and_then(|()| self.write(&partial, trials))
