@@ -1,28 +1,22 @@
 //! `hpo explain`.
 
-use std::path::PathBuf;
-
 use serde_json::json;
 
 use super::CliError;
-use super::number::trial_first;
+use super::named::OneTrial;
 use super::show::no_such_trial;
 use super::study::{Studies, find, print, print_json};
 use crate::analysis::Explainer;
-use crate::ids::TrialId;
 use crate::shell::about;
 use crate::store::{read_whole, version};
 use crate::view::{self, notify};
 
 /// The arguments of `hpo explain`.
 #[derive(Debug, clap::Args)]
+#[command(allow_missing_positional = true)]
 pub(super) struct Explain {
-    /// The trial's number
-    #[arg(allow_negative_numbers = true, value_parser = trial_first)]
-    trial: TrialId,
-
-    /// The study: its name, its directory, or its file [default: the most recently changed one]
-    study: Option<PathBuf>,
+    #[command(flatten)]
+    named: OneTrial,
 
     /// Print JSON
     #[arg(long)]
@@ -31,8 +25,9 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
-        let directory = find(studies, self.study.as_deref())?;
-        let mut explainer = Explainer::new(self.trial);
+        let (named, id) = self.named.find(studies)?;
+        let directory = find(studies, named)?;
+        let mut explainer = Explainer::new(id);
         let damage = read_whole(&directory, |record| explainer.take(&record))?;
         if let Some(damage) = &damage {
             notify(&format!(
@@ -41,10 +36,10 @@ impl Explain {
             ));
         }
         let (study, explanation) = explainer.end();
-        let trial = study.as_ref().and_then(|study| Some((study, study.trial(self.trial)?)));
+        let trial = study.as_ref().and_then(|study| Some((study, study.trial(id)?)));
         let Some(((study, trial), explanation)) = trial.zip(explanation) else {
             let trials = study.as_ref().map_or(0, |study| study.trials().len());
-            return Err(no_such_trial(&directory, &directory.name(), self.trial, trials));
+            return Err(no_such_trial(&directory, &directory.name(), id, trials));
         };
         let version = version(&directory)?;
         if self.json {

@@ -25,6 +25,7 @@ mod layout;
 mod learn;
 mod limits;
 mod machines;
+mod named;
 mod number;
 mod origin;
 mod output;

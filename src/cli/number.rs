@@ -23,11 +23,6 @@ pub(super) fn trial(text: &str) -> Result<TrialId, String> {
     whole(0..=u64::MAX)(text).map(TrialId)
 }
 
-/// The number of a trial, where the name of a study may follow: elsewhere it comes first.
-pub(super) fn trial_first(text: &str) -> Result<TrialId, String> {
-    trial(text).map_err(|why| format!("{why}; the study comes after it"))
-}
-
 /// A share below 1.
 pub(super) fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

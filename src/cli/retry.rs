@@ -1,12 +1,12 @@
 //! `hpo retry`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::CliError;
-use super::number::trial;
+use super::named::apart;
 use super::request::{carry_out, known};
 use super::study::{Studies, find};
-use crate::ids::TrialId;
 use crate::store::{Request, StudyReader};
 use crate::study::{Trial, TrialStatus};
 use crate::view::notify;
@@ -18,24 +18,28 @@ pub(super) struct Retry {
     study: PathBuf,
 
     /// These trials only, which must have failed [default: all that have failed]
-    #[arg(allow_negative_numbers = true, value_parser = trial)]
-    trials: Vec<TrialId>,
+    #[arg(allow_negative_numbers = true)]
+    trials: Vec<OsString>,
 }
 
 impl Retry {
     pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
-        let directory = find(studies, Some(&self.study))?;
+        let words = [self.study.as_os_str()].into_iter();
+        let (study, mut trials) = match self.trials.is_empty() {
+            true => (Some(self.study.as_path()), Vec::new()),
+            false => apart(studies, words.chain(self.trials.iter().map(OsString::as_os_str)))?,
+        };
+        let directory = find(studies, study)?;
         let reader = StudyReader::open(directory.clone())?;
         let study = reader.study();
         let has_failed = |trial: &Trial| trial.state.status() == TrialStatus::Failed;
-        for &trial in &self.trials {
+        for &trial in &trials {
             let known = known(study, trial)?;
             if !has_failed(known) {
                 let message = format!("trial {trial} has not failed: it is {}", known.state.word());
                 return Err(CliError::usage(message, "see hpo trials"));
             }
         }
-        let mut trials = self.trials.clone();
         if trials.is_empty() {
             trials = study
                 .trials()

@@ -1,12 +1,10 @@
 //! `hpo show`.
 
-use std::path::PathBuf;
-
 use hpo_protocol::Baseline;
 use serde_json::{Value, json};
 
 use super::CliError;
-use super::number::trial_first;
+use super::named::OneTrial;
 use super::study::{Studies, as_json, ask, print};
 use crate::analysis::diagnosis::diagnose;
 use crate::ids::TrialId;
@@ -18,13 +16,10 @@ use crate::words::counted;
 
 /// The arguments of `hpo show`.
 #[derive(Debug, clap::Args)]
+#[command(allow_missing_positional = true)]
 pub(super) struct Show {
-    /// The trial's number
-    #[arg(allow_negative_numbers = true, value_parser = trial_first)]
-    trial: TrialId,
-
-    /// The study: its name, its directory, or its file [default: the most recently changed one]
-    study: Option<PathBuf>,
+    #[command(flatten)]
+    named: OneTrial,
 
     /// Print JSON
     #[arg(long)]
@@ -33,11 +28,12 @@ pub(super) struct Show {
 
 impl Show {
     pub(super) fn run(&self, studies: &Studies) -> Result<(), CliError> {
-        let text = ask(studies, self.study.as_deref(), |records, directory| {
+        let (study, id) = self.named.find(studies)?;
+        let text = ask(studies, study, |records, directory| {
             let spec = records.spec();
             let trial = records
-                .trial(self.trial)?
-                .ok_or_else(|| no_such_trial(directory, &spec.name, self.trial, records.trials()))?;
+                .trial(id)?
+                .ok_or_else(|| no_such_trial(directory, &spec.name, id, records.trials()))?;
             Ok(match self.json {
                 true => as_json(&details(spec, records.baseline(), &trial)),
                 false => view::trial_details(spec, records.baseline(), &trial),

@@ -182,12 +182,10 @@ impl Summary {
             text += &format!(" (all those with {parameter} {side} {}, no others)", short(*value));
         }
         if self.trials.len() <= LISTED {
-            let mut shows = self
-                .trials
-                .iter()
-                .map(|trial| about(study, ["show", trial.to_string().as_str()]));
-            text += &format!(", see {}", shows.next().unwrap_or_default());
-            let others: Vec<String> = self.trials.iter().skip(1).map(TrialId::to_string).collect();
+            let mut trials = self.trials.iter().map(TrialId::to_string);
+            let first = trials.next().unwrap_or_default();
+            text += &format!(", see {} {first}", about(study, ["show"]));
+            let others: Vec<String> = trials.collect();
             if !others.is_empty() {
                 text += &format!(" and likewise {}", others.join(", "));
             }

@@ -326,3 +326,38 @@ fn what_a_command_writes_may_lie_in_directories_that_there_are_not_yet() {
         assert!(place.path(written).exists(), "{command}");
     }
 }
+
+#[test]
+fn a_trial_and_its_study_are_named_in_either_order() {
+    let place = Place::new();
+    place.space("s", 2, 1, WHOLE, "");
+    place.shell("hpo search s.toml && cp -r studies/s studies/1").ok();
+    let said = |command: &str| place.shell(&format!("hpo {command}")).ok().stdout();
+    for verb in ["show", "explain"] {
+        let expected = said(&format!("{verb} s 1"));
+        assert!(expected.starts_with("trial 1 of the study s: "), "{expected}");
+        assert_eq!(said(&format!("{verb} 1 s")), expected);
+        let help = said(&format!("{verb} --help"));
+        assert!(
+            help.contains(&format!("hpo {verb} [OPTIONS] [STUDY] <TRIAL>")),
+            "{help}"
+        );
+        // Of two numbers the first is the study, unless only the other is one.
+        for words in ["1 0", "0 1"] {
+            assert_eq!(said(&format!("{verb} {words}")).split(' ').nth(1), Some("0"), "{words}");
+        }
+        place
+            .shell(&format!("hpo {verb} s s"))
+            .fails(2, &["`s` is not the number of a trial"]);
+    }
+    for command in ["stop s 1", "stop 1 s"] {
+        place
+            .shell(&format!("hpo {command}"))
+            .fails(2, &["trial 1 has already ended"]);
+    }
+    for command in ["retry s 0 1", "retry 0 1 s", "retry 0 s 1"] {
+        place
+            .shell(&format!("hpo {command}"))
+            .fails(2, &["trial 0 has not failed"]);
+    }
+}

@@ -178,18 +178,10 @@ fn an_impossible_number_is_reported_with_those_that_are_possible() {
             &["trials", "--limit", "-1"],
             "'-1' for '--limit <COUNT>': it must be a whole number of at least 0",
         ),
-        (
-            &["show", "-1"],
-            "'-1' for '<TRIAL>': it must be a whole number of at least 0",
-        ),
-        (
-            &["show", "dict", "3"],
-            "'dict' for '<TRIAL>': it must be a whole number of at least 0; the study comes after it",
-        ),
-        (
-            &["explain", "dict"],
-            "it must be a whole number of at least 0; the study comes after it",
-        ),
+        (&["show", "-1"], "`-1` is not the number of a trial"),
+        (&["explain", "dict"], "`dict` is not the number of a trial"),
+        (&["stop", "dict", "1.5"], "`1.5` is not the number of a trial"),
+        (&["retry", "dict", "0", "all"], "`all` is not the number of a trial"),
         (
             &["export", "--trial", "1.5"],
             "'1.5' for '--trial <TRIAL>': it must be a whole number of at least 0",
