@@ -88,7 +88,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Write a study's file for a model and data, to begin with
+    /// Write a study's file for a model and data, or for a training script, to begin with
     Init(init::Init),
     /// Say what this machine can do, and what to change
     Doctor(doctor::Doctor),

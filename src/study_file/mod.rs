@@ -44,7 +44,9 @@ use crate::study::{ConfirmationSpec, Objective, PolicySpec, Requirement, Sampler
 pub use self::given::{Misgiven, given};
 pub use self::notify::NotifySettings;
 pub(crate) use self::path::{clean, relative};
-pub use self::proposal::{DataFiles, Facts, Proposal, propose, usual_space};
+pub use self::proposal::{
+    DataFiles, Facts, Proposal, ScriptHelp, Unproposed, propose, propose_script, read_help, usual_space,
+};
 pub(crate) use self::reader::similar;
 pub use self::schema::schema;
 pub use self::study::{SPAN, span_ms};

@@ -9,6 +9,7 @@ mod base_models;
 mod doctor;
 mod hostile;
 mod init;
+mod init_script;
 mod learn;
 mod releases;
 mod security;

@@ -3,6 +3,7 @@
 //! The ranges are what guides to fine-tuning recommend and what [`Parameters`](hpo_protocol::embedding::Parameters) say of
 //! themselves, by the size of the model and the number of rows; the user narrows them once there are results.
 
+mod script;
 mod space;
 
 use std::fmt::Write as _;
@@ -13,6 +14,7 @@ use crate::space::Learned;
 use crate::study::LOSS;
 use crate::words::counted;
 
+pub use script::{ScriptHelp, Unproposed, propose_script, read_help};
 pub use space::usual as usual_space;
 
 /// What is known before a study is written.

@@ -132,7 +132,7 @@ pub(super) fn first(learned: &Learned, begins: &[String]) -> String {
 }
 
 /// A parameter as a study's file has it.
-fn written(parameter: &Parameter) -> String {
+pub(super) fn written(parameter: &Parameter) -> String {
     let mut keys = match &parameter.distribution {
         Distribution::Fixed { value: fixed } => return value(fixed),
         Distribution::Choice { values } => {
@@ -216,7 +216,7 @@ fn number(x: f64) -> String {
 }
 
 /// All values that a distribution has, in words.
-fn in_words(distribution: &Distribution) -> String {
+pub(super) fn in_words(distribution: &Distribution) -> String {
     match distribution.listed() {
         Some(values) => values.iter().map(value).collect::<Vec<_>>().join(", "),
         None => {

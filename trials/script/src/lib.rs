@@ -26,7 +26,7 @@ mod worker;
 pub use context::settings;
 pub use directory::REPORTS;
 pub use invocation::{arguments_for, carries_value};
-pub use names::{CHECKPOINT_DIR, CONFIG, RESUME_FROM, Taken, Variables, placeholders, variable};
+pub use names::{CHECKPOINT_DIR, CONFIG, RESUME_FROM, SEED, THREADS, Taken, Variables, placeholders, variable};
 pub use process::describe;
 pub use settings::{Metrics, RESOURCE, Script};
 pub use source::pattern::{PatternError, compile};

@@ -7,8 +7,10 @@ pub(crate) const MAX: &str = "max";
 pub(crate) const UNIT: &str = "unit";
 pub(crate) const TRIAL: &str = "trial";
 pub(crate) const ATTEMPT: &str = "attempt";
-pub(crate) const SEED: &str = "seed";
-pub(crate) const THREADS: &str = "threads";
+/// A seed of the trial's own.
+pub const SEED: &str = "seed";
+/// CPU threads that the script may use.
+pub const THREADS: &str = "threads";
 pub(crate) const STUDY: &str = "study";
 /// The script's own directory.
 pub const CHECKPOINT_DIR: &str = "checkpoint_dir";

@@ -70,6 +70,26 @@ impl Template {
         Ok(Self { pieces })
     }
 
+    /// A text that is read as this one, without a placeholder.
+    pub fn literal(text: &str) -> String {
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            // What is left to a shell is read as it is.
+            let is_of_shell = rest[..at].ends_with('$') && rest[at..].starts_with('{');
+            let end = match is_of_shell {
+                true => rest[at..].find('}').map_or(rest.len(), |end| at + end + 1),
+                false => at + 1,
+            };
+            literal += &rest[..end];
+            if !is_of_shell {
+                literal += &rest[at..end];
+            }
+            rest = &rest[end..];
+        }
+        literal + rest
+    }
+
     /// The names of its placeholders, in their order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
@@ -124,6 +144,25 @@ mod tests {
             assert_eq!(filled(text).as_deref(), Some(expected), "{text}");
         }
         assert_eq!(filled("--x={absent}"), None);
+    }
+
+    #[test]
+    fn what_is_written_literally_is_read_as_it_was() {
+        for text in [
+            "",
+            "plain",
+            "{lr}",
+            "}{",
+            "{{",
+            "${HOME}/{x}",
+            "$${a}}",
+            "${",
+            "a$",
+            "{\"a\": {}}",
+            "é{",
+        ] {
+            assert_eq!(filled(&Template::literal(text)).as_deref(), Some(text), "{text}");
+        }
     }
 
     #[test]

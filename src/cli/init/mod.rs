@@ -1,5 +1,8 @@
 //! `hpo init`.
 
+mod help;
+mod script;
+
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,26 +18,32 @@ use crate::diagnostic::Diagnostics;
 use crate::executor::Machine;
 use crate::export;
 use crate::shell::{command, path_word};
-use crate::study_file::{self, DataFiles, Facts, Look, StudyFile, clean, relative};
+use crate::study_file::{self, DataFiles, Facts, Look, Proposal, StudyFile, clean, relative};
 use crate::words::quoted;
 
 /// The arguments of `hpo init`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Init {
     /// The base model: a Hugging Face model directory
-    model: PathBuf,
+    #[arg(required_unless_present = "script")]
+    model: Option<PathBuf>,
 
     /// Data to train on: a file; or several, or a directory of them, that say in their names whether they are for training, validation or
     /// test. A directory in BEIR's form (`corpus.jsonl`, `queries.jsonl`, `qrels`) becomes an evaluation
-    #[arg(required = true)]
+    #[arg(required_unless_present = "script")]
     data: Vec<PathBuf>,
+
+    /// Write a file for a training script of your own instead, by what it says of its options: the command that starts it, such as
+    /// "python3 train.py". It is run with `--help`, and not otherwise
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["model", "data", "columns", "learn_from"])]
+    script: Option<String>,
 
     /// What the columns of the data are for, if their names do not say it: anchor, positive, negative, score, text, label or group, `=`, and
     /// the name of the column
     #[arg(long, value_name = "ROLE=NAME", value_delimiter = ',', value_parser = column)]
     columns: Vec<(String, String)>,
 
-    /// The file to write [default: named after the model and the data, in the current directory]
+    /// The file to write [default: named after the model and the data, or the script, in the current directory]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -211,7 +220,7 @@ fn in_directory(directory: &Path) -> Result<Vec<PathBuf>, CliError> {
 }
 
 /// The characters of a name that a study can have.
-fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     let plain = name
         .chars()
         .map(|c| match c.is_ascii_alphanumeric() || "._-".contains(c) {
@@ -228,10 +237,19 @@ fn last(path: &Path) -> String {
 
 impl Init {
     pub(super) fn run(&self) -> Result<(), CliError> {
-        if self.model.is_file() {
+        match (&self.script, &self.model) {
+            (Some(script), _) => self::script::init(script, self.output.as_deref(), self.force),
+            (None, Some(model)) => self.for_model(model),
+            (None, None) => Err(CliError::usage("no model is named", "hpo init MODEL DATA")),
+        }
+    }
+
+    fn for_model(&self, model: &Path) -> Result<(), CliError> {
+        if model.is_file() {
             return Err(CliError::usage(
-                format!("{} is a file, not a model's directory", self.model.display()),
-                "name the model first, and the data after it: hpo init MODEL DATA",
+                format!("{} is a file, not a model's directory", model.display()),
+                "name the model first, and the data after it: hpo init MODEL DATA; or a training script of your own: hpo init --script \
+                 \"python3 train.py\"",
             ));
         }
         let data = Data::find(&self.data)?;
@@ -243,10 +261,10 @@ impl Init {
         };
         let output = match &self.output {
             Some(path) => path.clone(),
-            None => self.usual_output(train),
+            None => usual_output(model, train),
         };
         check_output(&output, self.force)?;
-        let (facts, skeleton, look) = self.facts(train, &data, &output)?;
+        let (facts, skeleton, look) = self.facts(model, train, &data, &output)?;
         let taught = match &self.learn_from {
             Some(directory) => learn(directory, &facts, &skeleton, &look)?,
             None => Taught::nothing(&facts),
@@ -259,48 +277,23 @@ impl Init {
             what: output.display().to_string(),
             source,
         })?;
-        let mut text = String::new();
-        if let Some(report) = &checked.data {
-            let _ = writeln!(text, "{report}");
-        }
-        text += &taught.said;
-        let _ = writeln!(text, "assumed:");
-        for assumed in &proposal.assumed {
-            let _ = writeln!(text, "- {assumed}");
-        }
-        let word = path_word(&output);
-        let with = |verbs: &[&str]| {
-            let verbs = verbs.iter().map(|verb| OsStr::new(*verb));
-            command([OsStr::new("hpo")].into_iter().chain(verbs).chain([word.as_os_str()]))
-        };
-        let _ = writeln!(
-            text,
-            "wrote {}; look at it, then: {}\nwhat it searches: {}",
-            output.display(),
-            with(&["search"]),
-            with(&["space", "check"])
-        );
-        print(&text)
-    }
-
-    /// The name of the model, and that of the data, or of the directory they are in if theirs says only what they are for.
-    fn usual_output(&self, train: &Path) -> PathBuf {
-        let data = match (Role::of(train), train.file_stem()) {
-            (None, Some(stem)) => stem.to_string_lossy().into_owned(),
-            _ => last(
-                train
-                    .parent()
-                    .filter(|parent| !parent.as_os_str().is_empty())
-                    .unwrap_or(Path::new(".")),
-            ),
-        };
-        PathBuf::from(format!("{}-{}.toml", plain(&last(&self.model)), plain(&data)))
+        let report = checked
+            .data
+            .as_ref()
+            .map_or(String::new(), |report| format!("{report}\n"));
+        tell(&output, &(report + &taught.said), &proposal, "look at it")
     }
 
     /// What is found out about the model and the data, with a file that names them.
-    fn facts(&self, train: &Path, data: &Data, output: &Path) -> Result<(Facts, StudyFile, Look), CliError> {
+    fn facts(
+        &self,
+        model: &Path,
+        train: &Path,
+        data: &Data,
+        output: &Path,
+    ) -> Result<(Facts, StudyFile, Look), CliError> {
         let directory = output.parent().unwrap_or(Path::new(""));
-        let named = |path: &Path| in_file(path, directory);
+        let named = |path: &Path| in_file(path, directory).map(|path| quoted(&path));
         let files = DataFiles {
             train: named(train)?,
             validation: data.validation.as_deref().map(named).transpose()?,
@@ -310,9 +303,9 @@ impl Init {
                 .map(|path| Ok((plain(&last(path)), named(path)?)))
                 .collect::<Result<_, CliError>>()?,
         };
-        let model = named(&self.model)?;
+        let base = named(model)?;
         let mut skeleton = format!(
-            "[study]\ntrials = 1\n[policy]\nmax_resource = 1\n[space]\nlearning_rate = 2e-5\n[trial]\nmodel = {model}\ntrain = {}\n",
+            "[study]\ntrials = 1\n[policy]\nmax_resource = 1\n[space]\nlearning_rate = 2e-5\n[trial]\nmodel = {base}\ntrain = {}\n",
             files.train
         );
         for (key, value) in [
@@ -339,8 +332,8 @@ impl Init {
         let slots = Machines::assumed(&SlotSettings::default()).slots(None)?;
         let machine = Machine::this();
         let facts = Facts {
-            name: last(&self.model),
-            model,
+            name: last(model),
+            model: base,
             sizes: look.sizes,
             weights: look.weights,
             prompts: (look.prompts.iter())
@@ -359,8 +352,44 @@ impl Init {
     }
 }
 
+/// The name of the model, and that of the data, or of the directory they are in if theirs says only what they are for.
+fn usual_output(model: &Path, train: &Path) -> PathBuf {
+    let data = match (Role::of(train), train.file_stem()) {
+        (None, Some(stem)) => stem.to_string_lossy().into_owned(),
+        _ => last(
+            train
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty())
+                .unwrap_or(Path::new(".")),
+        ),
+    };
+    PathBuf::from(format!("{}-{}.toml", plain(&last(model)), plain(&data)))
+}
+
+/// Says what was written, what is known before it, and what it takes for granted; `first` is what to do before a search.
+pub(super) fn tell(output: &Path, known: &str, proposal: &Proposal, first: &str) -> Result<(), CliError> {
+    let mut text = known.to_owned();
+    let _ = writeln!(text, "assumed:");
+    for assumed in &proposal.assumed {
+        let _ = writeln!(text, "- {assumed}");
+    }
+    let word = path_word(output);
+    let with = |verbs: &[&str]| {
+        let verbs = verbs.iter().map(|verb| OsStr::new(*verb));
+        command([OsStr::new("hpo")].into_iter().chain(verbs).chain([word.as_os_str()]))
+    };
+    let _ = writeln!(
+        text,
+        "wrote {}; {first}, then: {}\nwhat it searches: {}",
+        output.display(),
+        with(&["search"]),
+        with(&["space", "check"])
+    );
+    print(&text)
+}
+
 /// A path as a file in `directory` names it: relative as the user gave it, if it was.
-fn in_file(path: &Path, directory: &Path) -> Result<String, CliError> {
+pub(super) fn in_file(path: &Path, directory: &Path) -> Result<String, CliError> {
     let absolute = |path: &Path| std::path::absolute(path).map(|path| clean(&path));
     let here = absolute(directory.to_owned().join(".").as_path());
     let seen = match (path.is_absolute(), absolute(path), here) {
@@ -370,5 +399,5 @@ fn in_file(path: &Path, directory: &Path) -> Result<String, CliError> {
     let text = seen
         .to_str()
         .ok_or_else(|| CliError::usage(format!("the path {} is not UTF-8", path.display()), "rename it"))?;
-    Ok(quoted(text))
+    Ok(text.to_owned())
 }
