@@ -36,9 +36,9 @@ impl Eq for Score {}
 
 impl Ord for Score {
     fn cmp(&self, other: &Self) -> Ordering {
-        // Adding zero makes -0.0 and 0.0 a tie.
-        let by_cost = (self.cost + 0.0).total_cmp(&(other.cost + 0.0));
-        self.violation.total_cmp(&other.violation).then(by_cost)
+        // Adding zero makes -0.0, which a sum of no numbers is, and 0.0 a tie.
+        let number = |one: f64, other: f64| (one + 0.0).total_cmp(&(other + 0.0));
+        number(self.violation, other.violation).then(number(self.cost, other.cost))
     }
 }
 
