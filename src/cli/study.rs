@@ -164,7 +164,6 @@ pub(super) fn ask_of<T>(
     })
 }
 
-/// Prints to standard output. A closed pipe, as with `| head`, is not an error.
 /// The objective of a study that has this name.
 pub(super) fn objective_named<'s>(spec: &'s StudySpec, metric: &str) -> Result<&'s Objective, CliError> {
     let found = spec.objectives().find(|objective| objective.metric == *metric);
@@ -177,6 +176,7 @@ pub(super) fn objective_named<'s>(spec: &'s StudySpec, metric: &str) -> Result<&
     })
 }
 
+/// Prints to standard output. A closed pipe, as with `| head`, is not an error.
 pub(super) fn print(text: &str) -> Result<(), CliError> {
     export::print(text.as_bytes()).map_err(|source| CliError::Output {
         what: "to standard output".into(),

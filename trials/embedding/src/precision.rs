@@ -10,7 +10,9 @@ use tch::{Device, Kind};
 /// a study choose the same, whatever else their machine does.
 pub fn auto(device: Device) -> PrecisionKind {
     match device {
-        Device::Cuda(number) if compute_capability(number).is_some_and(|major| major >= BF16_SINCE) => PrecisionKind::Bf16,
+        Device::Cuda(number) if compute_capability(number).is_some_and(|major| major >= BF16_SINCE) => {
+            PrecisionKind::Bf16
+        }
         // On CPUs the kernels of this crate, which compute in f32, are faster, even where the processor has AMX.
         Device::Cuda(_) | Device::Cpu | Device::Mps | Device::Vulkan => PrecisionKind::Fp32,
     }
