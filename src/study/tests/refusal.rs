@@ -152,7 +152,8 @@ fn kind() -> impl Strategy<Value = PolicyKind> {
     prop_oneof![
         Just(PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: None,
-            small_brackets: false
+            small_brackets: false,
+            in_turn: false,
         })),
         Just(PolicyKind::Asha(Asha {
             variant: AshaVariant::Promotion

@@ -13,6 +13,7 @@ use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 
 use self::data::{Data, Levels, features};
 pub use self::surrogate::Surrogate;
+use super::super::policy::Advice;
 use super::axis::Axis;
 use super::keys::RANDOM_SHARE;
 use super::untried::Tried;
@@ -151,18 +152,15 @@ impl Learned {
         })
     }
 
-    /// The lowest rung that says enough of the last one, by what the model has learned of their correlation. Hyper-Tune (Li et al.,
-    /// "Hyper-Tune: Towards Efficient Hyper-parameter Tuning at Scale", 2022, section 4.1) likewise chooses brackets by how well rungs
-    /// foretell the last.
-    pub fn first_rung(&self) -> Option<usize> {
-        let correlation = self.agreement()?;
+    /// Where the next bracket is to begin: at the lowest rung that says enough of the last one, by what the model has learned of their
+    /// correlation; none unless enough trials have come beyond the first rung. Hyper-Tune (Li et al., "Hyper-Tune: Towards Efficient
+    /// Hyper-parameter Tuning at Scale", 2022, section 4.1) likewise chooses brackets by how well rungs foretell the last.
+    pub fn advice(&self) -> Option<Advice> {
+        let agreement = (self.data.compared() >= TO_COMPARE).then(|| self.hyperparameters.correlation())?;
         let last = self.rungs - 1;
-        (0..=last).find(|rung| correlation.powi((last - rung) as i32) >= TELLING)
-    }
-
-    /// The correlation of neighbouring rungs, 0 to 1, if enough trials have come beyond the first.
-    pub fn agreement(&self) -> Option<f64> {
-        (self.data.compared() >= TO_COMPARE).then(|| self.hyperparameters.correlation())
+        let tells = |rung: &usize| agreement.powi((last - rung) as i32) >= TELLING;
+        let skipped = (0..=last).find(tells)?;
+        Some(Advice { skipped, agreement })
     }
 }
 
