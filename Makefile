@@ -92,7 +92,8 @@ build-tests: libtorch
 # Many of these tests wait for a disk or a worker, so twice as many run at a time as there are cores.
 TEST = RUST_TEST_THREADS=$$((2 * $$(getconf _NPROCESSORS_ONLN))) cargo test --locked --workspace
 FAULTS := durability kills
-TRAINER := models training worker
+# With a test of hpo among them: dependencies would have other features without, and be built once more.
+TRAINER := models training worker architecture
 # By the name of its file or directory.
 TESTS := $(basename $(notdir $(patsubst %/main.rs,%,$(wildcard tests/*.rs tests/*/main.rs trials/*/tests/*.rs trials/*/tests/*/main.rs))))
 
