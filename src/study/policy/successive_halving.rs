@@ -14,7 +14,8 @@ pub struct SuccessiveHalving {
     /// How many trials form a bracket, at least 1; none: all of the study, or as `small_brackets` says.
     pub bracket_size: Option<u64>,
     /// Whether without a `bracket_size` the study is brackets for a sampler that learns from one for the next. The first has
-    /// `eta^(rungs - 1)` trials, so that one of them comes to the last rung. Each after it begins where the sampler says at the lowest, and has as many trials as one of Hyperband's small brackets that begins there.
+    /// `eta^(rungs - 1)` trials, so that one of them comes to the last rung. Each after it begins where the sampler says, or else
+    /// at the first rung, and has as many trials as one of Hyperband's small brackets that begins there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub small_brackets: bool,
     /// Whether brackets after the first begin no lower than at one rung after the other, in turn, as those of Hyperband do, unless the
