@@ -14,8 +14,9 @@ HPO = str(pathlib.Path(sys.argv[1]).resolve())
 TRIALS = 6
 #: The searches.
 started = []
-#: Seconds that an epoch takes where something is killed meanwhile.
-EPOCH = "0.5"
+#: Seconds that an epoch takes where something is killed meanwhile: the other slot must not be through before the killed one is back, which
+#: takes Ray 15 seconds on a busy machine.
+EPOCH = "2"
 
 STUDY = """
 [study]
