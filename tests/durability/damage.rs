@@ -1,4 +1,4 @@
-//! Every file of a study damaged at every percent of its length: the study opens as it was, or says what is damaged and where.
+//! Every file of a study damaged all along its length: the study opens as it was, or says what is damaged and where.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -89,9 +89,9 @@ fn files(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Flips a bit, or cuts, at every percent of a file; at every byte of a short one.
-fn damages(whole: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
-    let steps = whole.len().min(100);
+/// Flips a bit, or cuts, at so many places of a file; at every byte of a short one.
+fn damages(whole: &[u8], most: usize) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let steps = whole.len().min(most);
     (0..steps).flat_map(move |step| {
         let at = whole.len() * step / steps;
         let mut flipped = whole.to_vec();
@@ -104,9 +104,9 @@ fn damages(whole: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
 }
 
 /// Does all damages to a file of the study, several at a time: most of the time they wait for the disk.
-fn for_all_damages(original: &Original, file: &Path, check: impl Fn(&StudyDirectory, &str) + Sync) {
+fn for_all_damages(original: &Original, file: &Path, most: usize, check: impl Fn(&StudyDirectory, &str) + Sync) {
     let whole = fs::read(original.directory().join(file)).unwrap();
-    let damages: Vec<_> = damages(&whole).collect();
+    let damages: Vec<_> = damages(&whole, most).collect();
     std::thread::scope(|scope| {
         for some in damages.chunks(damages.len().div_ceil(4).max(1)) {
             let check = &check;
@@ -125,7 +125,7 @@ fn for_all_damages(original: &Original, file: &Path, check: impl Fn(&StudyDirect
 fn a_journal_damaged_anywhere_is_reported_with_its_place_and_repaired() {
     let original = Original::new();
     let whole = fs::read(original.directory().join("journal.jsonl")).unwrap();
-    for (number, (damage, bytes)) in damages(&whole).enumerate() {
+    for (number, (damage, bytes)) in damages(&whole, 100).enumerate() {
         let copy = original.copy();
         fs::write(copy.journal(), &bytes).unwrap();
         let error = original.check(&copy, &damage).expect_err(&damage);
@@ -169,7 +169,7 @@ fn a_database_damaged_anywhere_is_noticed_and_made_anew() {
     assert!(database.len() > 1, "{database:?}");
     let made_anew = AtomicUsize::new(0);
     for file in database {
-        for_all_damages(&original, &file, |copy, damage| {
+        for_all_damages(&original, &file, 50, |copy, damage| {
             let trouble = original.check(copy, damage).unwrap();
             made_anew.fetch_add(usize::from(trouble.is_some()), Ordering::Relaxed);
         });
@@ -181,7 +181,7 @@ fn a_database_damaged_anywhere_is_noticed_and_made_anew() {
 fn damage_to_any_other_file_takes_nothing_from_the_study() {
     let original = Original::new();
     for file in ["study.toml", "lock", "journal.end"] {
-        for_all_damages(&original, Path::new(file), |copy, damage| {
+        for_all_damages(&original, Path::new(file), 100, |copy, damage| {
             assert_eq!(original.check(copy, damage), Ok(None), "{damage}");
         });
     }

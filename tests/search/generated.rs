@@ -348,7 +348,7 @@ fn drawn(file: &StudyFile) -> Vec<Values> {
 #[test]
 fn everything_drawn_lies_in_the_space_that_was_written() {
     let config = ProptestConfig {
-        cases: 150,
+        cases: 60,
         failure_persistence: None,
         ..ProptestConfig::default()
     };
@@ -408,5 +408,5 @@ fn everything_drawn_lies_in_the_space_that_was_written() {
         Ok(())
     });
     checked.unwrap_or_else(|error| panic!("{error}"));
-    assert!(accepted.get() > 50, "only {} were accepted", accepted.get());
+    assert!(accepted.get() > 15, "only {} were accepted", accepted.get());
 }
