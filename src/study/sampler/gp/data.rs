@@ -14,12 +14,16 @@ const MOST: usize = 400;
 const ALL: usize = MOST;
 /// The same for the first revision of the sampler.
 const ALL_AT_FIRST: usize = 1000;
+/// So many losses at high rungs say more without those of lower ones, which hide how the good differ from the best.
+const ENOUGH: usize = 12;
 
 /// Observations as the process sees them.
 #[derive(Debug)]
 pub(super) struct Data {
     /// Losses by configuration and rung, those that matter most first.
     pub points: Vec<Point>,
+    /// The number of the trial of each of these, and whether it has failed.
+    origins: Vec<(usize, bool)>,
     /// The configurations of the trials that may be the best.
     pub known: Vec<Values>,
     /// Where they lie in the unit cube.
@@ -42,7 +46,7 @@ impl Data {
         // Trial, rung and cost.
         let mut costs: Vec<(usize, usize, f64)> = Vec::new();
         let mut known = Vec::new();
-        let mut failed = Vec::new();
+        let mut failed: BTreeMap<usize, usize> = BTreeMap::new();
         for observation in history.observations {
             let own = observation.costs.iter();
             let own = own.filter_map(|&(at, cost)| Some((known.len(), rung(at)?, cost)));
@@ -50,7 +54,7 @@ impl Data {
             costs.extend(own);
             if observation.failed {
                 let last = costs.drain(before..).next_back().map_or(0, |(_, rung, _)| rung);
-                failed.push((known.len(), last));
+                failed.insert(known.len(), last);
             }
             if observation.failed || costs.len() > before {
                 known.push(observation.parameters);
@@ -61,7 +65,7 @@ impl Data {
         costs.iter_mut().for_each(|(.., cost)| *cost = levels.squash(*cost));
         // Worse than any that has not failed.
         let worst = costs.iter().map(|(.., cost)| *cost).fold(1.0, f64::max);
-        costs.extend(failed.into_iter().map(|(trial, rung)| (trial, rung, worst)));
+        costs.extend(failed.iter().map(|(&trial, &rung)| (trial, rung, worst)));
         // Higher rungs say more, and low costs more than high ones.
         costs.sort_by(|a, b| b.1.cmp(&a.1).then(a.2.total_cmp(&b.2)));
         let trials = known.len();
@@ -71,6 +75,8 @@ impl Data {
             let others = costs.split_off(sure);
             costs.extend((0..rest).map(|number| others[number * others.len() / rest]));
         }
+        let origin = |&(trial, ..): &(usize, usize, f64)| (trial, failed.contains_key(&trial));
+        let origins = costs.iter().map(origin).collect();
         if trials > if revision > 1 { ALL } else { ALL_AT_FIRST } {
             let shown: BTreeSet<usize> = costs.iter().map(|(trial, ..)| *trial).collect();
             let places: BTreeMap<usize, usize> = shown.iter().copied().zip(0..).collect();
@@ -87,6 +93,7 @@ impl Data {
         };
         Self {
             points: costs.into_iter().map(point).collect(),
+            origins,
             trials,
             known: known.into_iter().cloned().collect(),
             seen,
@@ -94,6 +101,21 @@ impl Data {
             axes,
             levels,
         }
+    }
+
+    /// The losses at the highest rungs that have enough of them, and what has failed below; and of how many trials these are.
+    pub fn of_high_rungs(&self) -> (Vec<Point>, usize) {
+        let losses = self.points.iter().zip(&self.origins).filter(|(_, (_, failed))| !failed);
+        let lowest = losses.map(|(point, _)| point.rung).nth(ENOUGH - 1).unwrap_or(0);
+        let all = self.points.iter().zip(&self.origins);
+        let those = all.filter(|(point, (_, failed))| point.rung >= lowest || *failed);
+        let (points, trials): (Vec<Point>, BTreeSet<usize>) = those
+            .map(|(point, &(trial, _))| {
+                let rung = point.rung.max(lowest);
+                (Point { rung, ..point.clone() }, trial)
+            })
+            .unzip();
+        (points, trials.len())
     }
 
     /// How many points lie beyond the first rung.

@@ -1,19 +1,21 @@
-//! A model-based sampler that learns from all rungs: a Gaussian process over configurations and rungs, as in MOBSTER
+//! A model-based sampler that learns from rungs: a Gaussian process over configurations and rungs, as in MOBSTER
 //! (Klein et al., "Model-based Asynchronous Hyperparameter and Neural Architecture Search", 2020, section 4), and expected
 //! improvement at the last rung (Jones et al., 1998).
 
 mod data;
+mod learned;
 mod surrogate;
 
-use hpo_gaussian_process::{Hyperparameters, Point, Prediction, Process, Search, evenly};
+use hpo_gaussian_process::{Point, Prediction, Process};
 use hpo_protocol::Values;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 
-use self::data::{Data, Levels, features};
+use self::data::{Levels, features};
+use self::learned::Explained;
+pub(super) use self::learned::Learned;
 pub use self::surrogate::Surrogate;
-use super::super::policy::Advice;
 use super::axis::Axis;
 use super::keys::RANDOM_SHARE;
 use super::untried::Tried;
@@ -30,13 +32,14 @@ pub struct GaussianProcess {
     /// The share of configurations that are drawn at random after that, 0 to 1.
     pub random_share: f64,
     /// By which revision of the algorithm a study draws: always by that with which it began. From 2 on, configurations near the best may
-    /// have any other value of an unordered choice, with all else the same, and hyperparameters are searched for by a faster method.
+    /// have any other value of an unordered choice, with all else the same, and hyperparameters are searched for by a faster method. From 3
+    /// on, configurations are drawn by the losses at the highest rungs that have enough of them.
     #[serde(default = "revision::first", skip_serializing_if = "revision::is_first")]
     pub revision: u32,
 }
 
 /// The revision by which new studies draw.
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
 const STARTUP_TRIALS: Key = Key {
     name: "startup_trials",
@@ -108,61 +111,10 @@ const RADII: [f64; 3] = [0.02, 0.08, 0.2];
 const STAYS: f64 = 0.3;
 /// The same for the value of an unordered choice, of which none is near another.
 const STAYS_UNORDERED: f64 = 0.8;
-/// Points from which hyperparameters are learned, which is the most work.
-const LEARN_FROM: usize = 100;
-/// The same for the first revision.
-const LEARN_FROM_BY_RPROP: usize = 150;
 /// Trials under way of which it is asked what is expected, the latest.
 const UNDER_WAY: usize = 1000;
 /// How many of them are taken into account, those of which most is expected.
 const BELIEVED: usize = 200;
-
-/// Trials beyond the first rung that must be known before correlations of rungs are.
-const TO_COMPARE: usize = 3;
-/// A rung whose costs are less correlated with those at the last one prunes too many of the good.
-const TELLING: f64 = 0.85;
-
-/// What has been observed, and the hyperparameters that explain it best.
-#[derive(Debug)]
-pub(super) struct Learned {
-    data: Data,
-    hyperparameters: Hyperparameters,
-    rungs: usize,
-    /// How many trials there must be before the model is asked.
-    startup: usize,
-    revision: u32,
-}
-
-impl Learned {
-    /// What the observations of a history teach; none if they are too few for all that it is asked for.
-    pub fn new(settings: GaussianProcess, history: &History<'_>) -> Option<Self> {
-        let data = Data::new(history, settings.revision);
-        let startup = settings.startup() as usize;
-        let enough = data.trials >= startup || data.compared() >= TO_COMPARE;
-        enough.then(|| Self {
-            hyperparameters: if settings.revision > 1 {
-                Hyperparameters::fit(&evenly(&data.points, LEARN_FROM), Search::QuasiNewton)
-            } else {
-                Hyperparameters::fit(&evenly(&data.points, LEARN_FROM_BY_RPROP), Search::Rprop)
-            },
-            data,
-            rungs: history.rungs.len(),
-            startup,
-            revision: settings.revision,
-        })
-    }
-
-    /// Where the next bracket is to begin: at the lowest rung that says enough of the last one, by what the model has learned of their
-    /// correlation; none unless enough trials have come beyond the first rung. Hyper-Tune (Li et al., "Hyper-Tune: Towards Efficient
-    /// Hyper-parameter Tuning at Scale", 2022, section 4.1) likewise chooses brackets by how well rungs foretell the last.
-    pub fn advice(&self) -> Option<Advice> {
-        let agreement = (self.data.compared() >= TO_COMPARE).then(|| self.hyperparameters.correlation())?;
-        let last = self.rungs - 1;
-        let tells = |rung: &usize| agreement.powi((last - rung) as i32) >= TELLING;
-        let skipped = (0..=last).find(tells)?;
-        Some(Advice { skipped, agreement })
-    }
-}
 
 /// Draws configurations, by what has been learned if it is enough.
 fn draw(settings: GaussianProcess, request: &Request<'_>, learned: Option<&Learned>) -> Vec<Drawn> {
@@ -283,7 +235,11 @@ fn believing(process: Process, request: &Request<'_>, learned: &Learned) -> Opti
     if places.is_empty() {
         return Some((process, 0));
     }
-    let mut points = learned.data.points.clone();
+    let Explained {
+        points: seen,
+        hyperparameters,
+    } = &learned.explained;
+    let mut points = seen.clone();
     points.extend(
         promising(&process, &places, rung)
             .into_iter()
@@ -294,8 +250,8 @@ fn believing(process: Process, request: &Request<'_>, learned: &Learned) -> Opti
                 cost,
             }),
     );
-    let believed = points.len() - learned.data.points.len();
-    Some((Process::new(&learned.hyperparameters, &points, rung)?, believed))
+    let believed = points.len() - seen.len();
+    Some((Process::new(hyperparameters, &points, rung)?, believed))
 }
 
 /// Whether two configurations differ by no more than rounding.
@@ -310,7 +266,11 @@ impl Candidates {
             return None;
         }
         let rung = request.history.rungs.len().saturating_sub(1);
-        let process = Process::new(&learned.hyperparameters, &data.points, rung)?;
+        let Explained {
+            points,
+            hyperparameters,
+        } = &learned.explained;
+        let process = Process::new(hyperparameters, points, rung)?;
         let space = request.history.space;
         // The best that have been seen, by what the model expects of them.
         let order = promising(&process, &data.features, rung);
@@ -360,7 +320,7 @@ impl Candidates {
             last: None,
             best,
             levels: data.levels,
-            known: data.trials as u64,
+            known: learned.trials as u64,
             under_way: under_way as u64,
         })
     }

@@ -4,8 +4,9 @@ use hpo_gaussian_process::{Hyperparameters, Process, Search, evenly};
 
 use super::super::History;
 use super::super::axis::Axis;
+use super::REVISION;
 use super::data::{Data, features};
-use super::{LEARN_FROM, REVISION};
+use super::learned::LEARN_FROM;
 use crate::space::SearchSpace;
 
 /// A model of the cost at the last rung.

@@ -199,6 +199,75 @@ fn a_study_of_the_first_revision_draws_as_it_always_did() {
 }
 
 #[test]
+fn once_enough_have_come_to_the_end_lower_rungs_do_not_hide_how_these_differ() {
+    let space = space(json!({
+        "x": {"type": "uniform", "low": 0, "high": 1},
+        "y": {"type": "uniform", "low": 0, "high": 1},
+    }));
+    // At the first rung everything else is drowned in ripples.
+    let all: Vec<Values> = (0..90).map(|trial| sobol::configuration(&space, 1, trial)).collect();
+    let number = |values: &Values, name: &str| values[name].as_f64().unwrap();
+    let last = |values: &Values| (number(values, "x") - 0.2).powi(2) + (number(values, "y") - 0.7).powi(2);
+    let first =
+        |values: &Values| last(values) + 0.3 * (60.0 * number(values, "x")).sin() * (60.0 * number(values, "y")).sin();
+    let drawn = |revision, to_the_end: usize| {
+        let observations = all.iter().enumerate().map(|(trial, parameters)| Observation {
+            parameters,
+            costs: match trial < to_the_end {
+                true => vec![(1, first(parameters)), (9, last(parameters))],
+                false => vec![(1, first(parameters))],
+            },
+            failed: false,
+        });
+        let observations: Vec<Observation> = observations.collect();
+        let settings = SamplerSpec::GaussianProcess(GaussianProcess {
+            revision,
+            random_share: 0.0,
+            ..GaussianProcess::default()
+        });
+        let one = |seed| {
+            let history = History {
+                space: &space,
+                rungs: &RUNGS,
+                observations: &observations,
+            };
+            settings.draw(&Request {
+                history,
+                seed,
+                start: 0,
+                first: all.len() as u64,
+                count: 1,
+            })
+        };
+        (0..5).flat_map(one).collect::<Vec<Values>>()
+    };
+    assert_eq!(drawn(3, 11), drawn(2, 11));
+    assert!(drawn(2, 12).iter().all(|one| last(one).sqrt() > 0.1));
+    assert!(drawn(3, 12).iter().all(|one| last(one).sqrt() < 0.05));
+}
+
+#[test]
+fn what_has_failed_on_the_way_to_the_end_is_not_forgotten() {
+    let space = space(json!({"x": {"type": "uniform", "low": 0, "high": 1}}));
+    let at = |x: f64| Values::from_iter([("x".to_owned(), json!(x))]);
+    let all: Vec<Values> = (0..24).map(|trial| at(f64::from(trial) / 24.0)).collect();
+    // The better the farther up, but what lies above a half fails at the first rung.
+    let observations = all.iter().enumerate().map(|(trial, parameters)| Observation {
+        parameters,
+        costs: match trial < 12 {
+            true => vec![(9, 1.0 - trial as f64 / 24.0)],
+            false => Vec::new(),
+        },
+        failed: trial >= 12,
+    });
+    let observations: Vec<Observation> = observations.collect();
+    let drawn = (0..20).flat_map(|seed| draw(&space, seed, 1, &observations));
+    let beyond = drawn.filter(|one| one["x"].as_f64().unwrap() > 0.6).count();
+    // One in ten is drawn at random all the same.
+    assert!(beyond < 5, "{beyond} of 20");
+}
+
+#[test]
 fn a_configuration_that_was_tried_is_not_drawn_again_with_another_last_bit() {
     let space = space(json!({
         "x": {"type": "log_uniform", "low": 1e-6, "high": 1e-2},
