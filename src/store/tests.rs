@@ -23,7 +23,6 @@ fn spec() -> StudySpec {
             kind: PolicyKind::SuccessiveHalving(SuccessiveHalving {
                 bracket_size: None,
                 small_brackets: false,
-                in_turn: false,
             }),
             speculation: true,
             parallel_brackets: 1,

@@ -8,7 +8,6 @@ use super::bracket::Bracket;
 use super::decide::Decider;
 use super::event::Fact;
 use super::penalty::{Seen, penalized};
-use super::policy::Advice;
 use super::sampler::{Drawn, History, Learned, Observation, Purpose, Reason, Request, generator, training_seed};
 use super::scalarization::{even, weights};
 use super::trial::{Trial, TrialState};
@@ -40,9 +39,9 @@ impl Decider<'_> {
             true => study.learn(bracket),
             false => Learned::default(),
         };
-        let (number, advice) = (bracket as u64, learned.advice());
+        let (number, chosen) = (bracket as u64, learned.first_rung());
         let spec = &study.spec;
-        let Some(plan) = spec.policy.bracket(number, advice, left, || spec.space.size()) else {
+        let Some(plan) = spec.policy.bracket(number, chosen, left, || spec.space.size()) else {
             return false;
         };
         self.record(Fact::BracketOpened {
@@ -158,13 +157,14 @@ impl Study {
         Some(seen.iter().filter(feasible).count() as u64)
     }
 
-    /// What the sampler says of where a bracket is to begin, by what it may know for it; none while it knows too little, or if brackets
-    /// are not opened one after the other.
-    pub fn advice(&self, bracket: usize) -> Option<Advice> {
-        self.spec
-            .policy
-            .is_synchronous()
-            .then(|| self.learn(bracket).advice())?
+    /// What the sampler says of where a bracket is to begin, by what it may know for it: how many rungs can be skipped, and how well
+    /// neighbouring rungs agree, 0 to 1; none while it knows too little, or if brackets are not opened one after the other.
+    pub fn advice(&self, bracket: usize) -> Option<(usize, f64)> {
+        if !self.spec.policy.is_synchronous() {
+            return None;
+        }
+        let learned = self.learn(bracket);
+        learned.first_rung().zip(learned.agreement())
     }
 
     /// What the sampler learns from the trials that it may know when it draws for a bracket.

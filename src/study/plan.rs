@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Study;
 use super::bracket::rung_sizes;
-use super::policy::Advice;
 use super::trial::{Trial, TrialState};
-use super::{OpenBracket, Study};
 
 /// How far the search is at a rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,8 +81,8 @@ impl Study {
                 .map(|(_, trials)| trials)
                 .sum::<u64>()
                 .min(self.spec.trials);
-        let (spec, advice) = (&self.spec, self.presumed_advice());
-        let bracket = |number, left| spec.policy.bracket(number, advice, left, || spec.space.size());
+        let (spec, chosen) = (&self.spec, self.presumed_start());
+        let bracket = |number, left| spec.policy.bracket(number, chosen, left, || spec.space.size());
         while let Some(plan) = bracket(planned.len() as u64, left) {
             let trials = plan.trials.unwrap_or(left);
             left -= trials.min(left);
@@ -92,28 +91,16 @@ impl Study {
         Some(planned)
     }
 
-    /// What the sampler will probably say of the brackets to come, by where the latest ones have begun; none before the second bracket.
-    fn presumed_advice(&self) -> Option<Advice> {
-        let policy = &self.spec.policy;
-        let rungs = policy.rungs();
-        let place = |of: &[u64]| rungs.iter().position(|rung| Some(rung) == of.first());
-        let unadvised = |number| place(&policy.bracket(number, None, 1, || None)?.rungs);
-        let own = |open: &OpenBracket| place(&open.bracket.rungs());
-        let later = (0u64..).zip(&self.brackets).skip(1).collect::<Vec<_>>();
-        let round = later.into_iter().rev().take(rungs.len());
-        let begun: Vec<(usize, usize)> = round
-            .filter_map(|(number, open)| own(open).zip(unadvised(number)))
-            .collect();
-        let turn = begun.iter().find(|(_, turn)| *turn > 0);
-        Some(Advice {
-            skipped: begun.iter().map(|(own, _)| *own).min()?,
-            // One that has begun below its turn has done so because the first rung foretells the last.
-            agreement: if turn.is_some_and(|(own, turn)| own < turn) {
-                1.0
-            } else {
-                0.0
-            },
-        })
+    /// How many rungs the brackets to come will probably skip where the sampler chooses, by where the latest ones have begun; none before the
+    /// second bracket.
+    fn presumed_start(&self) -> Option<usize> {
+        let rungs = self.spec.policy.rungs();
+        let latest = self.brackets.iter().skip(1).rev().take(rungs.len());
+        let begun = latest.filter_map(|open| {
+            let first = open.bracket.rungs().first().copied()?;
+            rungs.iter().position(|rung| *rung == first)
+        });
+        begun.min()
     }
 
     /// How many brackets are over, how many are open, and how many there are at least, those to come included.

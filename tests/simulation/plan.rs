@@ -225,12 +225,10 @@ fn kind(rng: &mut ChaCha8Rng) -> PolicyKind {
         0 | 1 => PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: None,
             small_brackets: rng.random(),
-            in_turn: false,
         }),
         2 => PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: Some(rng.random_range(1..8)),
             small_brackets: false,
-            in_turn: false,
         }),
         3 => PolicyKind::Hyperband(Hyperband {
             small_brackets: rng.random(),

@@ -160,8 +160,8 @@ impl Explainer {
             skipped: all.iter().position(|rung| *rung == first).unwrap_or(0),
             rungs,
             trials,
-            advised: advice.map(|advice| advice.skipped),
-            agreement: advice.map(|advice| advice.agreement),
+            advised: advice.map(|(skipped, _)| skipped),
+            agreement: advice.map(|(_, agreement)| agreement),
         })
     }
 

@@ -33,7 +33,6 @@ fn study() -> Study {
             kind: PolicyKind::SuccessiveHalving(SuccessiveHalving {
                 bracket_size: None,
                 small_brackets: false,
-                in_turn: false,
             }),
             speculation: true,
             parallel_brackets: 1,

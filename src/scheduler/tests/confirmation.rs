@@ -237,7 +237,6 @@ fn samplers_learn_nothing_from_what_confirms() {
             let kind = PolicyKind::SuccessiveHalving(SuccessiveHalving {
                 bracket_size: Some(6),
                 small_brackets: false,
-                in_turn: false,
             });
             let mut spec = with(kind, 12, 9, 3);
             spec.sampler = sampler.clone();

@@ -36,13 +36,11 @@ fn synchronous() -> impl Strategy<Value = PolicyKind> {
     prop_oneof![
         prop::option::of(1u64..12).prop_map(|bracket_size| PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size,
-            small_brackets: false,
-            in_turn: false,
+            small_brackets: false
         })),
         Just(PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: None,
-            small_brackets: true,
-            in_turn: true,
+            small_brackets: true
         })),
         any::<bool>().prop_map(|small_brackets| PolicyKind::Hyperband(Hyperband { small_brackets })),
         Just(PolicyKind::None),
@@ -157,7 +155,7 @@ proptest! {
     ) {
         let kind = match hyperband {
             true => PolicyKind::Hyperband(Hyperband { small_brackets }),
-            false => PolicyKind::SuccessiveHalving(SuccessiveHalving { bracket_size: (!small_brackets).then_some(6), small_brackets, in_turn: small_brackets }),
+            false => PolicyKind::SuccessiveHalving(SuccessiveHalving { bracket_size: (!small_brackets).then_some(6), small_brackets }),
         };
         let mut spec = with(kind, trials, 9, 3);
         spec.policy.parallel_brackets = parallel_brackets;

@@ -11,21 +11,12 @@ pub struct BracketPlan {
     pub trials: Option<u64>,
 }
 
-/// What a sampler says of where a bracket is to begin.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Advice {
-    /// How many rungs can be skipped, because those below say too little.
-    pub skipped: usize,
-    /// How well neighbouring rungs correlate, 0 to 1.
-    pub agreement: f64,
-}
-
 /// What a study is like when its next bracket is planned.
 pub(in crate::study) struct Situation<'a> {
     /// The number of the bracket, from 0.
     pub number: u64,
-    /// What the sampler says, if it knows.
-    pub advice: Option<Advice>,
+    /// How many rungs the sampler would have the bracket skip, if it knows.
+    pub chosen: Option<usize>,
     /// How many trials are in no bracket yet, at least 1.
     pub left: u64,
     /// How many configurations the space has, if that is known. It takes a while to count them.

@@ -23,7 +23,7 @@ use crate::keys::{Key, Settings, kinds};
 
 pub use self::asha::Asha;
 pub use self::async_hyperband::AsyncHyperband;
-pub use self::brackets::{Advice, BracketPlan};
+pub use self::brackets::BracketPlan;
 pub use self::hyperband::Hyperband;
 pub use self::median_stopping::MedianStopping;
 pub use self::successive_halving::SuccessiveHalving;
@@ -161,20 +161,20 @@ impl PolicySpec {
         self.kind.own().in_brackets(self)
     }
 
-    /// The `number`-th bracket (from 0) of a study in which `left` trials are in none yet. Where that can be chosen, advice decides
-    /// where it begins. Asynchronous policies have their brackets from the beginning, and none beyond them.
+    /// The `number`-th bracket (from 0) of a study in which `left` trials are in none yet. Where that can be chosen it skips `chosen`
+    /// rungs, if given. Asynchronous policies have their brackets from the beginning, and none beyond them.
     ///
     /// `configurations` counts those of the space, if that can be done; it is asked only where the answer matters.
     pub fn bracket(
         &self,
         number: u64,
-        advice: Option<Advice>,
+        chosen: Option<usize>,
         left: u64,
         configurations: impl Fn() -> Option<u64>,
     ) -> Option<BracketPlan> {
         let situation = Situation {
             number,
-            advice,
+            chosen,
             left,
             configurations: &configurations,
         };

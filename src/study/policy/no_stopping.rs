@@ -44,7 +44,6 @@ impl Policy for NoStopping {
             kind: PolicyKind::SuccessiveHalving(SuccessiveHalving {
                 bracket_size: Some(BRACKET),
                 small_brackets: false,
-                in_turn: false,
             }),
             min_resource: policy.max_resource,
             ..policy

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::brackets::{Advice, BracketPlan, Situation, geometric, hyperband_whole, later_size};
+use super::brackets::{BracketPlan, Situation, geometric, hyperband_whole, later_size};
 use super::{Policy, PolicyKind, PolicySpec, PolicyTable, keys};
 use crate::ids::MAX_TRIALS;
 use crate::keys::{About, Fallback, Key, Takes};
@@ -18,15 +18,7 @@ pub struct SuccessiveHalving {
     /// at the first rung, and has as many trials as one of Hyperband's small brackets that begins there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub small_brackets: bool,
-    /// Whether brackets after the first begin no lower than at one rung after the other, in turn, as those of Hyperband do, unless the
-    /// first rung is known to foretell the last. Losses of low rungs can't tell the best from the good, and what rungs say of each other is
-    /// learned only from trials that came far without having been chosen at the rungs below.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub in_turn: bool,
 }
-
-/// Where the first rung correlates so well with the last, brackets gain nothing by beginning above it.
-const FORETOLD: f64 = 0.95;
 
 const BRACKET_SIZE: Key = Key {
     name: "bracket_size",
@@ -38,14 +30,6 @@ const BRACKET_SIZE: Key = Key {
         "all trials; if the sampler learns, a large bracket and then [small ones](policies.md#what-exactly-happens)",
     ),
     about: "so many trials are compared with each other",
-};
-
-const IN_TURN: Key = Key {
-    name: "in_turn",
-    takes: Takes::Flag,
-    default: Fallback::Flag(false),
-    about: "whether brackets after the first begin no lower than at one rung after the other, [in turn](policies.md#what-exactly-happens), \
-            unless the first rung foretells the last: fewer trials are trained further, which pays in long searches",
 };
 
 impl SuccessiveHalving {
@@ -61,26 +45,13 @@ impl SuccessiveHalving {
             keys::PARALLEL_BRACKETS,
             keys::SPECULATION,
         ],
-        keys_if_learning: &[IN_TURN],
+        keys_if_learning: &[],
     };
 
     pub(super) fn read(table: &PolicyTable) -> Self {
         Self {
             bracket_size: table.settings.count_if_any(&BRACKET_SIZE),
             small_brackets: false,
-            in_turn: table.settings.flag(&IN_TURN),
-        }
-    }
-}
-
-impl SuccessiveHalving {
-    /// How many rungs a bracket skips because it is their turn.
-    fn turn(&self, policy: &PolicySpec, situation: &Situation<'_>) -> usize {
-        let rungs = policy.rungs().len();
-        let foretells = |advice: Advice| advice.agreement.powi(rungs as i32 - 1) >= FORETOLD;
-        match situation.number.checked_sub(1) {
-            Some(later) if self.in_turn && !situation.advice.is_some_and(foretells) => (later % rungs as u64) as usize,
-            Some(_) | None => 0,
         }
     }
 }
@@ -96,14 +67,10 @@ impl Policy for SuccessiveHalving {
 
     fn plan(&self, policy: &PolicySpec, situation: &Situation<'_>) -> Option<BracketPlan> {
         Some(match (self.small_brackets, situation.number) {
-            (false, _) => {
-                let size = self.bracket_size.unwrap_or(situation.left);
-                situation.synchronous(policy, self.turn(policy, situation), size)
-            }
+            (false, _) => situation.synchronous(policy, 0, self.bracket_size.unwrap_or(situation.left)),
             (true, 0) => situation.first(policy, true),
             (true, _) => {
-                let advised = situation.advice.map_or(0, |advice| advice.skipped);
-                let skipped = advised.max(self.turn(policy, situation)).min(policy.rungs().len() - 1);
+                let skipped = situation.chosen.unwrap_or(0).min(policy.rungs().len() - 1);
                 situation.synchronous(policy, skipped, later_size(policy, skipped, true))
             }
         })

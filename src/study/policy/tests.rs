@@ -23,13 +23,11 @@ const HYPERBAND: PolicyKind = PolicyKind::Hyperband(Hyperband { small_brackets: 
 const SUCCESSIVE_HALVING: PolicyKind = PolicyKind::SuccessiveHalving(SuccessiveHalving {
     bracket_size: None,
     small_brackets: false,
-    in_turn: false,
 });
 /// What a sampler that learns has by default.
 const IN_BRACKETS: PolicyKind = PolicyKind::SuccessiveHalving(SuccessiveHalving {
     bracket_size: None,
     small_brackets: true,
-    in_turn: false,
 });
 
 #[test]
@@ -97,7 +95,7 @@ fn small_brackets_have_a_third_of_the_trials_after_the_first() {
         .collect();
     assert_eq!(sizes, [27, 4, 3, 2, 9, 4]);
     assert_eq!(hyperband.whole(), Some(27 + 12 + 6 + 4));
-    let chosen = hyperband.bracket(5, advised(2), 1000, unknown).unwrap();
+    let chosen = hyperband.bracket(5, Some(2), 1000, unknown).unwrap();
     assert_eq!(
         chosen,
         hyperband.bracket(5, None, 1000, unknown).unwrap(),
@@ -105,49 +103,18 @@ fn small_brackets_have_a_third_of_the_trials_after_the_first() {
     );
 }
 
-/// So many rungs can be skipped, though neighbouring ones agree but fairly.
-fn advised(skipped: usize) -> Option<Advice> {
-    Some(Advice {
-        skipped,
-        agreement: 0.9,
-    })
-}
-
-/// The first rung of a bracket, and its size.
-fn opened(policy: PolicySpec, number: u64, advice: Option<Advice>) -> (u64, u64) {
-    let plan = policy.bracket(number, advice, 1000, unknown).unwrap();
-    (plan.rungs[0], plan.trials.unwrap())
-}
-
 #[test]
 fn brackets_of_successive_halving_begin_where_the_sampler_says() {
     let halving = policy(SUCCESSIVE_HALVING, 1, 27, 3).in_brackets();
     assert_eq!((halving.kind, halving.whole()), (IN_BRACKETS, Some(49)));
-    let bracket = |number, advice| opened(halving, number, advice);
-    assert_eq!([0, 1, 2].map(|number| bracket(number, None)), [(1, 27), (1, 9), (1, 9)]);
-    assert_eq!(bracket(0, advised(2)), (1, 27), "the first of all gives the whole view");
-    let chosen = [0, 1, 2, 3, 9].map(|rungs| bracket(5, advised(rungs)));
-    assert_eq!(chosen, [(1, 9), (3, 4), (9, 3), (27, 2), (27, 2)]);
-}
-
-#[test]
-fn brackets_in_turn_begin_no_lower_than_at_their_rung_unless_the_first_foretells_the_last() {
-    let in_turn = |bracket_size| SuccessiveHalving {
-        bracket_size,
-        small_brackets: false,
-        in_turn: true,
+    let bracket = |number, chosen| {
+        let plan = halving.bracket(number, chosen, 1000, unknown).unwrap();
+        (plan.rungs[0], plan.trials.unwrap())
     };
-    let halving = policy(PolicyKind::SuccessiveHalving(in_turn(None)), 1, 27, 3).in_brackets();
-    let begin = |advice| [0, 1, 2, 3, 4, 5].map(|number| opened(halving, number, advice));
-    assert_eq!(begin(None), [(1, 27), (1, 9), (3, 4), (9, 3), (27, 2), (1, 9)]);
-    let above = [(1, 27), (9, 3), (9, 3), (9, 3), (27, 2), (9, 3)];
-    assert_eq!(begin(advised(2)), above);
-    let agree = |agreement| begin(Some(Advice { skipped: 0, agreement })).map(|(rung, _)| rung);
-    assert_eq!(agree(0.99), [1; 6], "to begin above gains nothing");
-    assert_eq!(agree(0.98), [1, 1, 3, 9, 27, 1]);
-    let of_four = policy(PolicyKind::SuccessiveHalving(in_turn(Some(4))), 1, 27, 3);
-    let sizes = [0, 1, 2, 3, 4].map(|number| opened(of_four, number, None));
-    assert_eq!(sizes, [(1, 4), (1, 4), (3, 4), (9, 4), (27, 4)]);
+    assert_eq!([0, 1, 2].map(|number| bracket(number, None)), [(1, 27), (1, 9), (1, 9)]);
+    assert_eq!(bracket(0, Some(2)), (1, 27), "the first of all gives the whole view");
+    let chosen = [0, 1, 2, 3, 9].map(|rungs| bracket(5, Some(rungs)));
+    assert_eq!(chosen, [(1, 9), (3, 4), (9, 3), (27, 2), (27, 2)]);
 }
 
 #[test]
@@ -184,7 +151,6 @@ fn a_study_is_split_into_brackets_of_a_size() {
     let of_four = PolicyKind::SuccessiveHalving(SuccessiveHalving {
         bracket_size: Some(4),
         small_brackets: false,
-        in_turn: false,
     });
     let halving = policy(of_four, 1, 9, 3);
     assert_eq!(halving.in_brackets(), halving);

@@ -21,7 +21,6 @@ mod untried;
 use hpo_protocol::Values;
 use serde::{Deserialize, Serialize};
 
-use super::policy::Advice;
 use crate::keys::{Settings, kinds};
 
 pub(crate) use self::generator::{Purpose, generator};
@@ -82,9 +81,14 @@ trait Sampler {
 pub struct Learned(Option<gp::Learned>);
 
 impl Learned {
-    /// What it says of where the next bracket is to begin, if enough trials have come beyond the first rung.
-    pub fn advice(&self) -> Option<Advice> {
-        self.0.as_ref()?.advice()
+    /// How many rungs the next bracket can skip because those below say too little, if that is known.
+    pub fn first_rung(&self) -> Option<usize> {
+        self.0.as_ref()?.first_rung()
+    }
+
+    /// How well neighbouring rungs agree by what the model has learned, 0 to 1, if enough trials have come beyond the first.
+    pub fn agreement(&self) -> Option<f64> {
+        self.0.as_ref()?.agreement()
     }
 }
 

@@ -124,7 +124,6 @@ fn what_depends_on_the_maximum_is_not_taken_for_another_one() {
     wanted.policy.kind = PolicyKind::SuccessiveHalving(SuccessiveHalving {
         bracket_size: None,
         small_brackets: false,
-        in_turn: false,
     });
     let (earlier, results) = Earlier::of(&old, &wanted, &follows);
     assert!(results.iter().all(|one| x(&one.parameters) <= 0.5));

@@ -25,7 +25,6 @@ pub(crate) fn spec(trials: u64, max_resource: u64, reduction_factor: u64) -> Stu
         PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: None,
             small_brackets: false,
-            in_turn: false,
         }),
         trials,
         max_resource,

@@ -111,7 +111,6 @@ fn a_bracket_that_was_half_recorded_gets_the_configurations_it_was_to_have() {
     let kind = PolicyKind::SuccessiveHalving(SuccessiveHalving {
         bracket_size: Some(4),
         small_brackets: false,
-        in_turn: false,
     });
     let mut spec = with(kind, 8, 1, 2);
     spec.sampler = SamplerSpec::Tpe(Tpe {

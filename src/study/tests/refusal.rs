@@ -152,8 +152,7 @@ fn kind() -> impl Strategy<Value = PolicyKind> {
     prop_oneof![
         Just(PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: None,
-            small_brackets: false,
-            in_turn: false,
+            small_brackets: false
         })),
         Just(PolicyKind::Asha(Asha {
             variant: AshaVariant::Promotion

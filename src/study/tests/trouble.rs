@@ -118,7 +118,6 @@ fn halving(trials: u64, retries: u32) -> Core {
     let kind = PolicyKind::SuccessiveHalving(SuccessiveHalving {
         bracket_size: None,
         small_brackets: false,
-        in_turn: false,
     });
     Core::new(
         StudySpec {

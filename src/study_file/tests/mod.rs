@@ -63,16 +63,14 @@ fn policies_are_read_with_their_settings() {
         kind(""),
         PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: None,
-            small_brackets: false,
-            in_turn: false,
+            small_brackets: false
         })
     );
     assert_eq!(
         kind("type = \"successive_halving\"\nbracket_size = 9"),
         PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: Some(9),
-            small_brackets: false,
-            in_turn: false,
+            small_brackets: false
         })
     );
     assert_eq!(
@@ -141,8 +139,7 @@ fn a_sampler_that_learns_has_brackets_to_learn_from() {
         random.policy.kind,
         PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: None,
-            small_brackets: false,
-            in_turn: false,
+            small_brackets: false
         })
     );
     let settings = GaussianProcess {
@@ -153,7 +150,6 @@ fn a_sampler_that_learns_has_brackets_to_learn_from() {
     let small = PolicyKind::SuccessiveHalving(SuccessiveHalving {
         bracket_size: None,
         small_brackets: true,
-        in_turn: false,
     });
     let learning = study("[sampler]\ntype = \"gaussian_process\"\nstartup_trials = 5");
     assert_eq!(learning.sampler, SamplerSpec::GaussianProcess(settings));
@@ -174,7 +170,6 @@ fn a_sampler_that_learns_has_brackets_to_learn_from() {
         PolicyKind::SuccessiveHalving(SuccessiveHalving {
             bracket_size: Some(size),
             small_brackets: false,
-            in_turn: false,
         })
     };
     assert_eq!((halving.policy.kind, halving.parallel_brackets), (of(9), Some(3)));

@@ -72,7 +72,6 @@ fn a_whole_study_is_read() {
             kind: crate::study::PolicyKind::SuccessiveHalving(SuccessiveHalving {
                 bracket_size: None,
                 small_brackets: false,
-                in_turn: false,
             }),
             speculation: true,
             parallel_brackets: 1,

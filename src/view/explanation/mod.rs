@@ -241,29 +241,14 @@ fn begins(spec: &StudySpec, bracket: &Opening) -> String {
     let number = bracket.number;
     match spec.policy.kind {
         PolicyKind::SuccessiveHalving(halving) if halving.small_brackets && number > 0 => {
-            let advised = bracket.advised.zip(bracket.agreement);
-            let learned = match advised {
+            match bracket.advised.zip(bracket.agreement) {
                 Some((skipped, agreement)) => format!(
                     "by what the sampler had learned, neighbouring rungs correlate with {agreement:.2}, so that the lowest rung that says \
                      enough of the last one is number {} of {all}",
                     skipped + 1
                 ),
                 None => "too few trials had come beyond the first rung to know whether it could be skipped".to_owned(),
-            };
-            let least = advised.map_or(0, |(skipped, _)| skipped);
-            match halving.in_turn && bracket.skipped > least {
-                true => format!(
-                    "{learned}; it was the turn of number {}, since brackets take turns",
-                    bracket.skipped + 1
-                ),
-                false => learned,
             }
-        }
-        PolicyKind::SuccessiveHalving(halving) if halving.in_turn && bracket.skipped > 0 => {
-            format!(
-                "brackets take turns, and it was the turn of rung {} of {all}",
-                bracket.skipped + 1
-            )
         }
         PolicyKind::Hyperband(_) if number > 0 => format!(
             "the brackets of Hyperband begin at one rung after the other, and number {number} skips {} of {all}",

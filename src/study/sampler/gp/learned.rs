@@ -5,7 +5,6 @@ use hpo_gaussian_process::{Hyperparameters, Point, Search, evenly};
 use super::super::History;
 use super::GaussianProcess;
 use super::data::Data;
-use crate::study::policy::Advice;
 
 /// Points from which hyperparameters are learned, which is the most work.
 pub(super) const LEARN_FROM: usize = 100;
@@ -78,22 +77,25 @@ impl Learned {
         })
     }
 
-    /// Where the next bracket is to begin: at the lowest rung that says enough of the last one, by what the model has learned of their
-    /// correlation; none unless enough trials have come beyond the first rung. Hyper-Tune (Li et al., "Hyper-Tune: Towards Efficient
-    /// Hyper-parameter Tuning at Scale", 2022, section 4.1) likewise chooses brackets by how well rungs foretell the last.
-    pub fn advice(&self) -> Option<Advice> {
+    /// The lowest rung that says enough of the last one, by what the model has learned of their correlation. Hyper-Tune (Li et al.,
+    /// "Hyper-Tune: Towards Efficient Hyper-parameter Tuning at Scale", 2022, section 4.1) likewise chooses brackets by how well rungs
+    /// foretell the last.
+    pub fn first_rung(&self) -> Option<usize> {
+        let agreement = self.agreement()?;
+        let last = self.rungs - 1;
+        (0..=last).find(|rung| agreement.powi((last - rung) as i32) >= TELLING)
+    }
+
+    /// The correlation of neighbouring rungs, 0 to 1, if enough trials have come beyond the first.
+    pub fn agreement(&self) -> Option<f64> {
         if self.data.compared() < TO_COMPARE {
             return None;
         }
-        let agreement = if self.explained.points.len() == self.data.points.len() {
+        Some(if self.explained.points.len() == self.data.points.len() {
             self.explained.hyperparameters.correlation()
         } else {
             let all = Explained::new(self.data.points.clone(), self.revision);
             all.hyperparameters.correlation()
-        };
-        let last = self.rungs - 1;
-        let tells = |rung: &usize| agreement.powi((last - rung) as i32) >= TELLING;
-        let skipped = (0..=last).find(tells)?;
-        Some(Advice { skipped, agreement })
+        })
     }
 }
