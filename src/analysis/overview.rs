@@ -6,11 +6,11 @@ use hpo_protocol::Baseline;
 use serde::{Deserialize, Serialize};
 
 use super::diagnosis::{Summary, summarise};
-use super::{Foresight, Importances, foresight, importance, remaining_ms};
+use super::{Failures, Foresight, Importances, foresight, importance, remaining_ms};
 use crate::ids::{Timestamp, TrialId};
 use crate::study::{
     Confirmation, Earlier, Limit, Objective, Pause, Requirement, RungProgress, SchedulerRun, Study, StudySpec, Tested,
-    Trial, TrialStatus, TrialSummary, named,
+    Trial, TrialState, TrialStatus, TrialSummary, named,
 };
 
 /// A study without its trials.
@@ -49,6 +49,12 @@ pub struct Overview {
     pub trained_resource: u64,
     /// Of this, what the trials of the search were.
     pub searched_resource: u64,
+    /// How much farther the trials that were pruned would have been trained.
+    #[serde(default)]
+    pub spared_resource: u64,
+    /// The trials of the search that have failed for good; `None` if none has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<Failures>,
     /// What all trials together are trained to if none fails; `None` if unknown.
     pub planned_resource: Option<u64>,
     /// How many milliseconds the rest takes from the last record on, on the slots of the last scheduler; `None` if unknown.
@@ -116,6 +122,8 @@ impl Overview {
             rungs: study.rungs(),
             trained_resource: study.trained_resource(),
             searched_resource: study.search_trials().map(Trial::resource).sum(),
+            spared_resource: study.search_trials().map(|trial| spared(study, trial)).sum(),
+            failures: Failures::of(study),
             planned_resource: study.planned_resource(),
             left_ms: left_ms(study),
             full_resource: study.full_resource(),
@@ -147,6 +155,20 @@ impl Overview {
     /// How many trials the search has.
     pub fn searched(&self) -> usize {
         self.states.iter().map(|(_, count)| count).sum()
+    }
+}
+
+/// How much farther a trial would have been trained if it had not been pruned.
+pub fn spared(study: &Study, trial: &Trial) -> u64 {
+    match trial.state {
+        TrialState::Pruned { .. } => study.spec().policy.max_resource.saturating_sub(trial.resource()),
+        TrialState::Waiting { .. }
+        | TrialState::Running { .. }
+        | TrialState::Ahead { .. }
+        | TrialState::Paused { .. }
+        | TrialState::Completed
+        | TrialState::Diverged { .. }
+        | TrialState::Failed { .. } => 0,
     }
 }
 

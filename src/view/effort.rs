@@ -25,11 +25,13 @@ pub(super) fn compute(overview: &Overview) -> String {
         0 => String::new(),
         epochs => format!(", {epochs} of them to confirm"),
     };
-    let full = overview.searched() as u64 * policy.max_resource;
-    if searched >= full {
+    // What has failed or diverged would not have been trained any farther without pruning.
+    let spared = overview.spared_resource;
+    if spared == 0 {
         return format!("{text}{confirming}\n");
     }
-    let saved = 100.0 * (1.0 - searched as f64 / full as f64);
+    let full = searched + spared;
+    let saved = 100.0 * spared as f64 / full as f64;
     format!("{text}{confirming}; all trials to the end would have been {full}: pruning saved {saved:.0} %\n")
 }
 

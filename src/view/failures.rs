@@ -1,4 +1,9 @@
-//! Which entry of the documentation there is for a failure.
+//! What failures of trials come to, and which entry of the documentation there is for one.
+
+use crate::analysis::{Failures, Overview};
+use crate::shell::about;
+use crate::store::StudyDirectory;
+use crate::words::counted;
 
 const FAILURES: &str = include_str!("../../docs/failures.md");
 
@@ -11,6 +16,32 @@ pub(super) fn see(message: &str) -> String {
     entry.map_or(String::new(), |entry| {
         format!("why, and what to do: “{entry}” in docs/failures.md\n")
     })
+}
+
+/// How many trials of a search have failed, why, and where to look; empty if none has.
+pub(super) fn failed(overview: &Overview, directory: &StudyDirectory) -> String {
+    let Some(failures) = &overview.failures else {
+        return String::new();
+    };
+    let Failures {
+        count,
+        message,
+        alike,
+        trial,
+    } = failures;
+    let all = counted(overview.searched(), "trial");
+    let of_them = match count == alike {
+        true => String::new(),
+        false => format!("{alike} of them with: "),
+    };
+    let show = about(directory.root(), ["show"]);
+    format!(
+        "{count} of {all} failed: {of_them}{message}\n  the end of the output, and where the log is: {show} {trial}\n  {}",
+        see(message)
+    )
+    .trim_end()
+    .to_owned()
+        + "\n"
 }
 
 /// The heading of the entry that quotes most of a message.

@@ -9,7 +9,7 @@ use super::columns::minor;
 use super::confirmation::{confirmed, confirms, to_be_confirmed};
 use super::earlier::earlier;
 use super::effort::{compute, left};
-use super::failures::see;
+use super::failures::{failed, see};
 use super::format::{duration, metric, number, value};
 use super::front::front;
 use super::required::{breaks, fulfilled, nothing_fulfils, required};
@@ -89,6 +89,7 @@ pub fn status(
     text += &required(overview);
     text += &foretold(overview);
     text += &important(overview);
+    text += &failed(overview, directory);
     text += &compute(overview);
     text += &left(overview, running, now);
     text += &to_be_confirmed(overview);
@@ -138,6 +139,7 @@ pub fn status_json(overview: &Overview, directory: &StudyDirectory, running: boo
         "states": states.collect::<std::collections::BTreeMap<_, _>>(),
         "rungs": overview.rungs,
         "resource_unit": overview.spec.policy.unit,
+        "failures": overview.failures,
         "trained_resource": overview.trained_resource,
         "full_resource": overview.full_resource,
         "left_ms": overview.left_ms,
@@ -265,6 +267,7 @@ pub fn outcome(
     let mut text = nothing_fulfils(&overview) + &found_nothing(&overview);
     text += &format!("\n{}\n", trial_table(study.spec(), study.baseline(), &table));
     text += &compute(&overview);
+    text += &failed(&overview, directory);
     text += &required(&overview);
     text += &foretold(&overview);
     text += &important(&overview);
@@ -309,7 +312,10 @@ pub fn outcome(
             }
         }
     }
-    text + &format!("its configuration: {}\n", about(directory.root(), ["export"]))
+    let command = about(directory.root(), ["export", "--format", "command"]);
+    let command = study.spec().trainer.script.then(|| format!("its command: {command}\n"));
+    text += &format!("its configuration: {}\n", about(directory.root(), ["export"]));
+    text + &command.unwrap_or_default()
 }
 
 /// Everything about one trial; `baseline` has the loss and metrics of the untrained models, if they were measured.

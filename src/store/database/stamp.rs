@@ -7,7 +7,7 @@ use crate::store::end::JournalEnd;
 use crate::store::error::DatabaseError;
 
 /// The format of what is kept; to be raised when rows or the overview change, as another version of hpo would have made them.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 const KEY: &[u8] = b"stamp";
 

@@ -14,7 +14,7 @@ use super::format::{duration, notify};
 use super::line::Style;
 use super::screen::Screen;
 use super::terminal::{has_colours, is_live, size_of_stderr};
-use crate::analysis::remaining_ms;
+use crate::analysis::{remaining_ms, spared};
 use crate::clock::now;
 use crate::disk::what_is_full;
 use crate::ids::{SlotId, Timestamp, TrialId};
@@ -236,10 +236,9 @@ fn standing(study: &Study) -> Standing {
     let (mut decided, mut without, mut saved) = (0, 0, 0);
     for trial in study.search_trials().filter(|trial| trial.state.is_final()) {
         decided += 1;
-        without += study.spec().policy.max_resource;
-        if let TrialState::Pruned { .. } = trial.state {
-            saved += study.spec().policy.max_resource.saturating_sub(trial.resource());
-        }
+        let spared = spared(study, trial);
+        without += trial.resource() + spared;
+        saved += spared;
     }
     let best = study.best().and_then(|trial| {
         let (at, cost) = trial.best()?;
