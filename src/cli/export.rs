@@ -155,6 +155,8 @@ fn unwritable(error: Unwritable) -> CliError {
             error.to_string(),
             "use --format json, yaml or toml, which have the parameters' own names",
         ),
+        Unwritable::NotPassed => CliError::usage(error.to_string(), "use --format env or json"),
+        Unwritable::NoScript => CliError::usage(error.to_string(), "use --format args, json, yaml or toml"),
     }
 }
 

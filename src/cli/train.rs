@@ -12,6 +12,7 @@ use crate::shell::path_word;
 use crate::store::StudyReader;
 use crate::study::{PolicyKind, StudySpec};
 use crate::study_file::{self, StudyFile};
+use crate::view::notify;
 
 /// The arguments of `hpo train`.
 #[derive(Debug, clap::Args)]
@@ -47,6 +48,12 @@ impl Train {
         }
         if let Some(output) = &self.output {
             refuse_existing(output)?;
+            if study_file::keeps_nothing(&file) {
+                notify(
+                    "note: nothing passes {checkpoint_dir} to the script: unless it leaves its model in HPO_CHECKPOINT_DIR, there will be \
+                     none for --output",
+                );
+            }
         }
         once(&mut file);
         let (config, output) = (path_word(&self.config), self.output.as_deref().map(path_word));

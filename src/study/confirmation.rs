@@ -241,7 +241,7 @@ impl Decider<'_> {
                 let Some(of) = study.trial(confirms).filter(|_| begun <= number) else {
                     continue;
                 };
-                let seed = confirmation_seed(study.spec.seed, confirms, of.seed, number);
+                let seed = confirmation_seed(study.spec.seed, confirms, of.seed, number, study.spec.trainer.seeds());
                 let trial = TrialId(study.trials.len() as u64);
                 self.record(Fact::ConfirmationCreated { trial, confirms, seed });
             }

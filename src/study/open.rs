@@ -78,7 +78,7 @@ impl Decider<'_> {
         for (trial, (number, parameters)) in (next..).zip(missing) {
             let spec = &self.study.spec;
             let seed = spec.trainer.seed;
-            let seed = seed.unwrap_or_else(|| training_seed(spec.seed, number));
+            let seed = seed.unwrap_or_else(|| training_seed(spec.seed, number, spec.trainer.seeds()));
             self.record(Fact::TrialCreated {
                 trial: TrialId(trial),
                 bracket: bracket as u32,

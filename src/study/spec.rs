@@ -118,6 +118,15 @@ impl Trainer {
     /// The setting of the embedding trainer that has the evaluations.
     pub const EVALUATIONS: &str = "evaluations";
 
+    /// How many seeds there are: fewer than 2^53, so that any JSON reader keeps them exactly, and for a script those that it can be given
+    /// as they are.
+    pub(super) fn seeds(&self) -> u64 {
+        match self.script {
+            true => hpo_script::SEEDS,
+            false => 1 << 53,
+        }
+    }
+
     /// What the embedding trainer measures models on beside the validation data, by name.
     pub fn evaluations(&self) -> BTreeMap<String, Evaluation> {
         let setting = self.settings.get(Self::EVALUATIONS);

@@ -45,14 +45,14 @@ pub use self::given::{Misgiven, given};
 pub use self::notify::NotifySettings;
 pub(crate) use self::path::{clean, relative};
 pub use self::proposal::{
-    DataFiles, Facts, Proposal, ScriptHelp, Unproposed, propose, propose_script, read_help, usual_space,
+    DataFiles, Facts, Proposal, ScriptHelp, ScriptStart, Unproposed, propose, propose_script, read_help, usual_space,
 };
 pub(crate) use self::reader::similar;
 pub use self::schema::schema;
 pub use self::study::{SPAN, span_ms};
 pub use self::trainer::{
-    Look, NamedInput, PromptOrigin, PromptsInUse, about_input, check_files, habits, look, named_inputs, prompts_in_use,
-    script_notes, settings_of_then, settings_of_today,
+    Look, NamedInput, PromptOrigin, PromptsInUse, about_input, check_files, habits, keeps_nothing, look, named_inputs,
+    prompts_in_use, script_notes, settings_of_then, settings_of_today,
 };
 pub(crate) use self::trainer::{PROMPT_SETS, PROMPTS};
 

@@ -110,10 +110,10 @@ fn of_table<'a>(item: &Item<'a>, table: &Table<'a>) -> Result<Drawing<'a>> {
             help,
         ));
     }
-    let example = if table.get("values").is_some() {
-        "type = \"choice\""
-    } else {
-        "type = \"uniform\""
+    let example = match (table.get("values"), table.get("value")) {
+        (Some(_), _) => "type = \"choice\"",
+        (None, Some(_)) => "type = \"fixed\"",
+        (None, None) => "type = \"uniform\"",
     };
     let kind = table.required(settings::TYPE, example)?;
     let name = kind.string()?;

@@ -547,3 +547,116 @@ fn the_check_of_a_space_says_what_nothing_passes() {
         "{notes}"
     );
 }
+
+/// Fails where `x` is above 35, and else prints once for each epoch, with the seed that it was given.
+const FAILS: &str = r#"
+[ "$2" -gt 35 ] && { echo "x is too large" >&2; exit 7; }
+case "$*" in *--fast*) echo fast >> log;; esac
+echo "seed $4" >> log
+echo "val_loss=$2"
+"#;
+
+#[test]
+fn failed_trials_are_counted_with_their_reason_and_save_nothing() {
+    let scripts = Scripts::new();
+    let file = scripts.study_of(
+        "fails",
+        FAILS,
+        &["--x", "{x}", "--seed", "{seed}"],
+        "metrics = { loss = 'val_loss=(\\S+)' }",
+        "trials = 9\nretries = 0",
+        "x = { type = \"integer\", low = 1, high = 50 }",
+    );
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        text.replace("max_resource = 9", "type = \"none\"\nmax_resource = 1"),
+    )
+    .unwrap();
+    let outcome = scripts.0.search(&file).ok().stdout();
+    let failed = scripts
+        .trials("fails")
+        .iter()
+        .filter(|trial| trial["state"] == "failed")
+        .count();
+    assert!((1..9).contains(&failed), "{failed}");
+    let status = scripts.0.run(&["status", "fails"]).ok().stdout();
+    for text in [&outcome, &status] {
+        assert!(
+            text.contains(&format!(
+                "{failed} of 9 trials failed: the script ended with exit status: 7\n"
+            )) && text.contains("hpo show ")
+                && !text.contains("pruning saved"),
+            "{text}"
+        );
+    }
+    let failures = &scripts.0.run(&["status", "fails", "--json"]).json()["failures"];
+    assert_eq!(
+        (&failures["count"], &failures["alike"]),
+        (&json!(failed), &json!(failed))
+    );
+}
+
+#[test]
+fn what_is_exported_is_what_the_script_was_given() {
+    let scripts = Scripts::new();
+    let file = scripts.study_of(
+        "given",
+        FAILS,
+        &[
+            "--x",
+            "{x}",
+            "--seed",
+            "{seed}",
+            "{fast}",
+            "--note",
+            "it's",
+            "--out",
+            "{checkpoint_dir}",
+        ],
+        "metrics = { loss = 'val_loss=(\\S+)' }",
+        "trials = 4",
+        "x = { type = \"integer\", low = 1, high = 20 }\nfast = { type = \"choice\", values = [\"--fast\", \"\"] }",
+    );
+    scripts.0.search(&file).ok();
+    let log = std::fs::read_to_string(scripts.0.path("log")).unwrap();
+    let trials = scripts.trials("given");
+    for trial in &trials {
+        assert!(log.contains(&format!("seed {}\n", trial["seed"])), "{trial} in {log}");
+    }
+    let is_fast = |trial: &&Value| trial["parameters"]["fast"] == "--fast";
+    assert_eq!(log.contains("fast"), trials.iter().any(|trial| is_fast(&trial)));
+    let best = scripts.0.run(&["export", "given", "--format", "json"]).json();
+    let (x, seed) = (&best["parameters"]["x"], &best["seed"]);
+    let fast = if best["parameters"]["fast"] == "" {
+        ""
+    } else {
+        " --fast"
+    };
+    let passed = format!("--x {x} --seed {seed}{fast}");
+    let export = |format: &str| scripts.0.run(&["export", "given", "--format", format]).ok().stdout();
+    assert_eq!(export("args"), format!("{passed}\n"));
+    assert_eq!(export("command"), format!("sh given.sh {passed} --note \"it's\"\n"));
+    scripts.0.shell("sh -c \"$(hpo export given --format command)\"").ok();
+    scripts
+        .0
+        .shell("hpo export given -o best.toml && hpo train --config best.toml")
+        .ok();
+}
+
+#[test]
+fn an_option_whose_value_would_be_left_out_is_refused() {
+    let scripts = Scripts::new();
+    let file = scripts.study_of(
+        "empty",
+        FAILS,
+        &["--prefix", "{prefix}"],
+        "",
+        "trials = 2",
+        "prefix = { type = \"choice\", values = [\"\", \"a\"] }",
+    );
+    scripts
+        .0
+        .search(&file)
+        .fails(2, &["is left out where `prefix` is empty", "write `--prefix={prefix}`"]);
+}

@@ -54,19 +54,19 @@ impl Drop for Group {
     }
 }
 
-/// What a command prints if `--help` is added to it. Nothing else is run.
+/// What a command prints if `--help` is added to it, with these variables in its environment. Nothing else is run.
 ///
 /// # Errors
 /// If it fails, or does not end.
-pub(super) fn ask(command: &[String]) -> Result<String, HelpError> {
-    ask_within(command, LIMIT)
+pub(super) fn ask(command: &[String], environment: &[(String, String)]) -> Result<String, HelpError> {
+    ask_within(command, environment, LIMIT)
 }
 
-fn ask_within(command: &[String], limit: Duration) -> Result<String, HelpError> {
+fn ask_within(command: &[String], environment: &[(String, String)], limit: Duration) -> Result<String, HelpError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let mut group = start(command)?;
+        let mut group = start(command, environment)?;
         tokio::select! {
             said = finished(&mut group) => said,
             () = tokio::time::sleep(limit) => Err(HelpError::TooLong(limit)),
@@ -75,7 +75,7 @@ fn ask_within(command: &[String], limit: Duration) -> Result<String, HelpError> 
     })
 }
 
-fn start(command: &[String]) -> Result<Group, HelpError> {
+fn start(command: &[String], environment: &[(String, String)]) -> Result<Group, HelpError> {
     let (program, arguments) = command
         .split_first()
         .ok_or_else(|| std::io::Error::from(ErrorKind::InvalidInput))?;
@@ -90,6 +90,7 @@ fn start(command: &[String]) -> Result<Group, HelpError> {
             ("TERM", "dumb"),
         ])
         .env_remove("FORCE_COLOR")
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -138,7 +139,7 @@ mod tests {
     #[test]
     fn one_that_goes_on_and_on_is_given_up() {
         let command = ["bash", "-c", "sleep 1000 & sleep 1000"].map(str::to_owned);
-        let error = ask_within(&command, Duration::from_millis(200)).unwrap_err();
+        let error = ask_within(&command, &[], Duration::from_millis(200)).unwrap_err();
         assert!(matches!(error, HelpError::TooLong(_)), "{error}");
     }
 }

@@ -9,7 +9,7 @@ use super::super::output::{check_output, write};
 use super::help::{HelpError, ask};
 use super::{in_file, plain, tell};
 use crate::shell::command;
-use crate::study_file::{self, Unproposed, propose_script, read_help};
+use crate::study_file::{self, ScriptStart, Unproposed, propose_script, read_help};
 use crate::view::notify;
 
 /// What to do without a file that was written.
@@ -26,6 +26,8 @@ pub(super) fn init(script: &str, output: Option<&Path>, force: bool) -> Result<(
             "give the command that starts the script in quotes, such as --script \"python3 train.py\"",
         )
     })?;
+    let (environment, words) = after_variables(words);
+    refuse_shell(script, &words)?;
     let output = match output {
         Some(path) => path.to_owned(),
         None => {
@@ -36,7 +38,7 @@ pub(super) fn init(script: &str, output: Option<&Path>, force: bool) -> Result<(
     check_output(&output, force)?;
     let shown = command(words.iter().map(String::as_str).chain(["--help"]));
     notify(&format!("running `{shown}`, and nothing else, to learn its options"));
-    let said = ask(&words).map_err(|error| unhelpful(&shown, error))?;
+    let said = ask(&words, &environment).map_err(|error| unhelpful(&shown, error))?;
     let help = read_help(&said);
     if help.options.is_empty() {
         return Err(CliError::usage(
@@ -45,8 +47,12 @@ pub(super) fn init(script: &str, output: Option<&Path>, force: bool) -> Result<(
         ));
     }
     let directory = output.parent().unwrap_or(Path::new(""));
-    let seen = seen(&words, directory)?;
-    let proposal = propose_script(&seen, &help).map_err(|why| unproposed(script, &shown, why))?;
+    let here = in_file(Path::new("."), directory)?;
+    let start = ScriptStart {
+        environment,
+        directory: (![".", ""].contains(&here.as_str())).then_some(here),
+    };
+    let proposal = propose_script(&words, &start, &help).map_err(|why| unproposed(script, &shown, why))?;
     check_files(&study_file::parse(&proposal.text, &output)?)?;
     write(&output, proposal.text.as_bytes(), true)?;
     tell(
@@ -75,21 +81,38 @@ fn name(words: &[String]) -> &str {
         .unwrap_or_default()
 }
 
-/// The words of a command as a file in `directory` names them: paths from there.
-fn seen(words: &[String], directory: &Path) -> Result<Vec<String>, CliError> {
-    let each = words.iter().enumerate().map(|(place, word)| {
-        // A program without a slash is looked for on the PATH.
-        let is_path = Path::new(word).exists() && (place > 0 || word.contains('/'));
-        if directory == Path::new("") || !is_path {
-            return Ok(word.clone());
-        }
-        let path = in_file(Path::new(word), directory)?;
-        Ok(match place == 0 && !path.contains('/') {
-            true => format!("./{path}"),
-            false => path,
-        })
-    });
-    each.collect()
+/// The variables that a shell would set for a command before which they stand, and the command.
+fn after_variables(words: Vec<String>) -> (Vec<(String, String)>, Vec<String>) {
+    let variable = |word: &String| {
+        let (name, value) = word.split_once('=')?;
+        let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        is_name.then(|| (name.to_owned(), value.to_owned()))
+    };
+    let variables: Vec<_> = words.iter().map_while(variable).collect();
+    let command = words[variables.len()..].to_vec();
+    (variables, command)
+}
+
+/// What a shell would not pass on to a program.
+const OF_SHELL: [&str; 9] = ["|", "||", "&&", "&", ";", ">", ">>", "<", "2>&1"];
+
+/// Refuses what only a shell could run: one that is no shell would be passed it as arguments.
+fn refuse_shell(script: &str, words: &[String]) -> Result<(), CliError> {
+    let of_shell = |word: &&String| OF_SHELL.contains(&word.as_str()) || word.ends_with(';');
+    match words.iter().find(of_shell) {
+        Some(word) => Err(CliError::usage(
+            format!("`{word}` in the command is for a shell, and none is involved"),
+            format!(
+                "give the command that starts the script alone, from the directory in which it is to run; or write `{script}` with \"$@\" \
+                 for its options into a file run.sh, and give \"bash run.sh\""
+            ),
+        )),
+        None if words.is_empty() => Err(CliError::usage(
+            "the text of --script is no command",
+            "write the command behind the variables",
+        )),
+        None => Ok(()),
+    }
 }
 
 fn unhelpful(shown: &str, error: HelpError) -> CliError {

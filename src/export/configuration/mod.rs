@@ -42,6 +42,14 @@ pub enum Unwritable {
         /// The parameter.
         name: String,
     },
+    /// The command of a script has none of the parameters.
+    #[error(
+        "the command of the script has no placeholder of a parameter: it reads them from its environment or a file"
+    )]
+    NotPassed,
+    /// There is no command with options.
+    #[error("the trainer is no script with a command of its own")]
+    NoScript,
 }
 
 /// Declares the formats, each with the function that writes it.
@@ -75,8 +83,10 @@ formats! {
     Yaml => yaml::write,
     /// `HPO_NAME=value` lines for a shell.
     Env => shell::variables,
-    /// `--name=value` words for a command line, quoted for a shell.
+    /// Words for a command line, quoted for a shell: a script's options as its command has them, or `--name=value`.
     Args => shell::arguments,
+    /// The whole command of a script, quoted for a shell.
+    Command => shell::command,
 }
 
 /// The trial with the whole path of its base model, if it has chosen one: what it has is relative to the study's file, and nobody

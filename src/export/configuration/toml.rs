@@ -82,8 +82,16 @@ pub(super) fn write(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Un
         };
         text += &format!(": {name} {value:.6} at {} {resource}", policy.unit.one());
     }
-    text += ".\n# To train it again: hpo train --config THIS_FILE --output MODEL_DIRECTORY\n\
-             # As many threads give the same bits again; without `threads_per_trial` it is trained on all cores.\n\n";
+    text += match spec.trainer.script {
+        // What a script leaves, if anything, is its own matter.
+        true => {
+            ".\n# To train it again: hpo train --config THIS_FILE, and with --output DIRECTORY for what the script leaves in {checkpoint_dir}\n\n"
+        }
+        false => {
+            ".\n# To train it again: hpo train --config THIS_FILE --output MODEL_DIRECTORY\n\
+             # As many threads give the same bits again; without `threads_per_trial` it is trained on all cores.\n\n"
+        }
+    };
     let mut trainer = trainer(spec, trial);
     // Those of another trainer are settings of its own.
     let evaluations = match &spec.trainer.command {

@@ -26,17 +26,17 @@ pub(crate) fn generator(study_seed: u64, number: u64, purpose: Purpose) -> ChaCh
     ChaCha8Rng::from_seed(key)
 }
 
-/// The seed that the trial of the search's configuration `number` trains with, below 2^53 so that any JSON reader keeps it exactly.
-pub(in crate::study) fn training_seed(study_seed: u64, number: u64) -> u64 {
-    generator(study_seed, number, Purpose::Training).next_u64() >> 11
+/// The seed, one of the first `seeds`, that the trial of the search's configuration `number` trains with.
+pub(in crate::study) fn training_seed(study_seed: u64, number: u64, seeds: u64) -> u64 {
+    (generator(study_seed, number, Purpose::Training).next_u64() >> 11) % seeds
 }
 
-/// The seed of the `number`-th run (from 0) that confirms a trial, below 2^53 and not the trial's own.
-pub(in crate::study) fn confirmation_seed(study_seed: u64, trial: TrialId, own: u64, number: u64) -> u64 {
+/// The seed, one of the first `seeds`, of the `number`-th run (from 0) that confirms a trial; not the trial's own.
+pub(in crate::study) fn confirmation_seed(study_seed: u64, trial: TrialId, own: u64, number: u64, seeds: u64) -> u64 {
     let mut random = generator(study_seed, trial.0, Purpose::Confirmation);
     let mut next = || {
         loop {
-            let seed = random.next_u64() >> 11;
+            let seed = (random.next_u64() >> 11) % seeds;
             if seed != own {
                 return seed;
             }

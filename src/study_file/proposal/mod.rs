@@ -14,7 +14,7 @@ use crate::space::Learned;
 use crate::study::LOSS;
 use crate::words::counted;
 
-pub use script::{ScriptHelp, Unproposed, propose_script, read_help};
+pub use script::{ScriptHelp, ScriptStart, Unproposed, propose_script, read_help};
 pub use space::usual as usual_space;
 
 /// What is known before a study is written.

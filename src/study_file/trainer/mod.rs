@@ -43,7 +43,7 @@ pub use look::{Look, look};
 pub(super) use models::searched;
 pub use older::{settings_of_then, settings_of_today};
 pub use prompts_in_use::{PromptOrigin, PromptsInUse, prompts_in_use};
-pub use script::script_notes;
+pub use script::{keeps_nothing, script_notes};
 pub(super) use script::{lacks_objective, named_metrics};
 #[cfg(test)]
 pub(super) use {keys::COLUMNS, keys::ROLES, places::in_data};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hpo_script::REPORTS;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -23,7 +24,11 @@ pub(super) fn environment(of: &Reported<'_>) -> Vec<Block> {
         let root = of.directory.root();
         let id = best.id.to_string();
         let export = about(root, ["export", "--trial", &id, "--output", "best.toml"]);
-        let train = command(["hpo", "train", "--config", "best.toml", "--output", "best-model"]);
+        let train = ["hpo", "train", "--config", "best.toml", "--output", "best-model"];
+        let kept = best.best_checkpoint();
+        // A script may leave nothing that could be exported.
+        let has_model = !of.study.spec().trainer.script || kept.is_some_and(|kept| !kept.file.ends_with(REPORTS));
+        let train = command(&train[..if has_model { 6 } else { 4 }]);
         blocks.extend([
             Block::Heading("The best trial again"),
             Block::Text("These commands write its configuration and train it once more, with the same seed:".into()),

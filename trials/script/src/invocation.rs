@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hpo_protocol::Run;
+use hpo_protocol::{Run, Unit};
 use serde_json::{Value, json};
 
 use crate::names;
 use crate::template::Template;
 
 /// Scripts are given seeds below this: NumPy and what is built on it take no larger ones than 32 bits hold.
-const SEEDS: u64 = 1 << 31;
+pub const SEEDS: u64 = 1 << 31;
 
 /// The values of a segment by the names of their placeholders, in the order of these.
 pub(crate) struct Values<'a> {
@@ -79,10 +79,7 @@ impl Values<'_> {
 
     /// The program and its arguments.
     pub fn arguments(&self, command: &[Template]) -> Vec<String> {
-        let kept = kept(command, |name| self.text(name).is_some());
-        let kept = kept.into_iter().map(|place| &command[place]);
-        kept.filter_map(|template| template.fill(|name| self.text(name)))
-            .collect()
+        filled(command, |name| self.text(name))
     }
 
     /// The path that a template stands for.
@@ -91,9 +88,79 @@ impl Values<'_> {
     }
 }
 
+/// The program and its arguments with the values of placeholders, as far as there are values. An argument that is only a placeholder and
+/// whose value is the empty text is left out, so that a flag can be a choice.
+fn filled(command: &[Template], text: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let places = filled_places(command, text).into_iter();
+    places.map(|(_, argument)| argument).collect()
+}
+
+/// The same, each with its place in the command.
+fn filled_places(command: &[Template], text: impl Fn(&str) -> Option<String>) -> Vec<(usize, String)> {
+    let kept = kept(command, |name| text(name).is_some());
+    let kept = kept.into_iter().filter_map(|place| {
+        let template = &command[place];
+        let argument = template.fill(&text)?;
+        let is_flag = place > 0 && template.head() == ("", true);
+        (!is_flag || !argument.is_empty()).then_some((place, argument))
+    });
+    kept.collect()
+}
+
+/// Whether an argument is an option whose value is the next one.
+fn is_option(argument: &Template) -> bool {
+    let text = argument.fill(|_| None);
+    text.is_some_and(|text| text.starts_with('-') && !text.contains('='))
+}
+
 /// A value as a program reads it: texts as they are, numbers by the shortest text that stands for them.
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// What is passed to a script.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// The program and all its arguments.
+    pub all: Vec<String>,
+    /// Of these, those with the values of placeholders, with the options that stand before them.
+    pub parameters: Vec<String>,
+}
+
+/// What the command of a script comes to with the values of its placeholders. What has no value is left out, with the option before it.
+pub fn passed(command: &[String], value: impl Fn(&str) -> Option<Value>) -> Passed {
+    let templates: Vec<Template> = command.iter().filter_map(|text| Template::parse(text).ok()).collect();
+    let value = |name: &str| value(name).as_ref().map(text);
+    let varies = |place: usize| {
+        templates
+            .get(place)
+            .is_some_and(|template| template.names().next().is_some())
+    };
+    let places = filled_places(&templates, value);
+    let own = places.iter().filter(|(place, _)| {
+        let next = place + 1;
+        let leads = *place > 0 && is_option(&templates[*place]) && varies(next) && templates[next].head() == ("", true);
+        let is_there = places.iter().any(|(other, _)| *other == next);
+        varies(*place) || (leads && is_there)
+    });
+    let parameters = own.map(|(_, argument)| argument.clone()).collect();
+    let all = places.iter().map(|(_, argument)| argument.clone()).collect();
+    Passed { all, parameters }
+}
+
+/// What a placeholder that is no parameter's stands for if a trial is trained to its end at once: with this most resource, seed, threads
+/// and number. None if it is something of the segment's own.
+pub fn whole_training(name: &str, [max, seed, threads, trial]: [u64; 4], unit: Unit, study: &str) -> Option<Value> {
+    Some(match name {
+        names::RESOURCE | names::MAX => json!(max),
+        names::FROM | names::ATTEMPT => json!(0),
+        names::UNIT => json!(unit.many()),
+        names::SEED => json!(seed % SEEDS),
+        names::THREADS => json!(threads),
+        names::TRIAL => json!(trial),
+        names::STUDY => json!(study),
+        _ => return None,
+    })
 }
 
 /// Whether an argument is made for one value: it is a placeholder, or an option with one, `--name={placeholder}`. Only such an argument
@@ -107,14 +174,9 @@ pub fn carries_value(argument: &Template) -> bool {
 /// that stands before it as an argument of its own.
 fn kept(command: &[Template], has: impl Fn(&str) -> bool) -> Vec<usize> {
     let absent = |place: usize| command[place].names().any(|name| !has(name));
-    let is_option = |place: usize| {
-        let argument = &command[place];
-        let text = argument.fill(|_| None);
-        text.is_some_and(|text| text.starts_with('-') && !text.contains('='))
-    };
     let leads = |place: usize| {
         let next = place + 1;
-        next < command.len() && absent(next) && command[next].head() == ("", true) && is_option(place)
+        next < command.len() && absent(next) && command[next].head() == ("", true) && is_option(&command[place])
     };
     (0..command.len())
         .filter(|&place| place == 0 || !(absent(place) || leads(place)))
@@ -136,7 +198,7 @@ pub fn arguments_for(command: &[String], has: impl Fn(&str) -> bool) -> Vec<Stri
 
 #[cfg(test)]
 mod tests {
-    use hpo_protocol::{SegmentId, TrialId, Unit};
+    use hpo_protocol::{SegmentId, TrialId};
 
     use super::*;
 

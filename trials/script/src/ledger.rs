@@ -74,7 +74,8 @@ pub(crate) enum Misplaced {
     /// There are more than there can be.
     #[error(
         "the script has reported `{objective}` more often than it can: {due}. Let what finds it find one value for each report, set \
-         `report_every` under [policy], or say by `resource` under `metrics` what a value belongs to"
+         `report_every` under [policy], or say by `resource` under `metrics` what a value belongs to. If it can't be told how far to train, and \
+         always reports as often, write that number as `max_resource`, and `type = \"none\"`, under [policy]"
     )]
     TooMany {
         /// The objective.

@@ -19,6 +19,8 @@ pub struct ScriptOption {
     pub names: Vec<String>,
     /// What stands for its value; none if it takes none.
     pub value: Option<String>,
+    /// Whether it takes more than one.
+    pub takes_several: bool,
     /// The values that it can have, if they are listed.
     pub choices: Vec<String>,
     /// Its value if it is not given, as far as that is said.
@@ -52,7 +54,7 @@ pub fn read(text: &str) -> Help {
         let is_usage = trimmed.get(..6).is_some_and(|word| word.eq_ignore_ascii_case("usage:"));
         if is_usage {
             usage = trimmed[6..].to_owned();
-        } else if in_usage && !trimmed.is_empty() && indent > 0 {
+        } else if in_usage && !trimmed.is_empty() && indent > 0 && !is_described(trimmed) {
             usage += &format!(" {trimmed}");
         } else if let Some((option, about)) = option(trimmed).filter(|_| indent <= INDENT) {
             options.push((option, about));
@@ -66,7 +68,7 @@ pub fn read(text: &str) -> Help {
             *about += &format!(" {trimmed}");
             continue;
         }
-        in_usage = (is_usage || in_usage) && !trimmed.is_empty();
+        in_usage = is_usage || in_usage && indent > 0 && !trimmed.is_empty();
         in_option = false;
     }
     let options = options.into_iter().map(|(option, about)| ScriptOption {
@@ -90,6 +92,11 @@ pub fn read(text: &str) -> Help {
     help
 }
 
+/// Whether a line has an option and, in a column of its own, what it is for: so options begin that follow a usage without an empty line.
+fn is_described(line: &str) -> bool {
+    option(line).is_some_and(|(_, about)| !about.is_empty()) && line.contains("  ")
+}
+
 /// A line without the frame that some draw, and without the star by which they mark what is required.
 fn unframed(line: &str) -> &str {
     const FRAME: [char; 3] = ['│', '┃', '|'];
@@ -111,7 +118,9 @@ fn option(line: &str) -> Option<(ScriptOption, String)> {
         if let Some((value, after)) = value(rest) {
             option.choices = choices(value);
             option.value = Some(value.to_owned());
-            rest = after;
+            let more = more(value, after);
+            option.takes_several |= more > 0 || value.contains("...");
+            rest = &after[more..];
         }
         let next = rest.trim_start_matches([',', '/', ' ']);
         if name_of_same(rest, next) {
@@ -170,6 +179,20 @@ fn value(rest: &str) -> Option<(&str, &str)> {
     is_value.then(|| (word, after.strip_prefix(" RANGE").unwrap_or(after)))
 }
 
+/// The bytes in which a help says that another value follows the first: `X X`, `X [X ...]` or `X...`.
+fn more(value: &str, after: &str) -> usize {
+    let end = after.find("  ").or_else(|| after.find(", -")).unwrap_or(after.len());
+    let behind = &after[..end];
+    let again = behind
+        .trim_start_matches([' ', '[', '.'])
+        .starts_with(value.trim_start_matches('['));
+    if behind.starts_with("...") || (again && behind.starts_with(' ')) {
+        end
+    } else {
+        0
+    }
+}
+
 /// The values that are listed in braces or, separated by bars, in brackets.
 fn choices(value: &str) -> Vec<String> {
     let (between, inner) = match value.as_bytes() {
@@ -195,7 +218,12 @@ fn default(about: &str) -> Option<String> {
                 is_in_brackets.then_some(rest)
             })?;
         let rest = rest.trim_start();
-        let end = rest.find([' ', ')', ']', ',', ';']).unwrap_or(rest.len());
+        let end = match rest.chars().next()? {
+            '[' => rest.find(']').map(|end| end + 1),
+            '(' => rest.find(')').map(|end| end + 1),
+            _ => rest.find([' ', ')', ']', ',', ';']),
+        };
+        let end = end.unwrap_or(rest.len());
         let value = rest[..end].trim_end_matches('.').trim_matches(['\'', '"', '`']);
         (!value.is_empty() && !value.eq_ignore_ascii_case("none")).then(|| value.to_owned())
     });

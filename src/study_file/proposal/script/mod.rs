@@ -8,7 +8,7 @@ use std::path::Path;
 
 use hpo_script::{CHECKPOINT_DIR, RESOURCE, SEED, THREADS, Template, Variables};
 
-use self::known::{Role, plain};
+use self::known::{Role, default_among, may_scale_loss, parameter, plain};
 use super::space::{in_words, written};
 use super::{Proposal, grouped};
 use crate::diagnostic::visible;
@@ -29,6 +29,15 @@ pub enum Unproposed {
     NothingKnown,
 }
 
+/// How a script is started, beside its command.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScriptStart {
+    /// Variables of its environment.
+    pub environment: Vec<(String, String)>,
+    /// Where it is started, as the file names it, if that is not the file's directory.
+    pub directory: Option<String>,
+}
+
 /// An option and what the study passes as its value.
 struct Passed<'o> {
     option: &'o ScriptOption,
@@ -40,13 +49,15 @@ struct Passed<'o> {
 struct Sorted<'o> {
     passed: Vec<Passed<'o>>,
     others: Vec<&'o ScriptOption>,
+    /// The option by which the command itself says how many epochs are trained, and how many.
+    epochs: Option<(&'o str, u64)>,
 }
 
 /// The file for a command that starts a script, which says this of itself.
 ///
 /// # Errors
 /// If it could not be searched.
-pub fn propose_script(command: &[String], help: &ScriptHelp) -> Result<Proposal, Unproposed> {
+pub fn propose_script(command: &[String], start: &ScriptStart, help: &ScriptHelp) -> Result<Proposal, Unproposed> {
     let sorted = Sorted::of(help, command);
     let lacking = sorted.lacking(help, command);
     if !lacking.is_empty() {
@@ -66,8 +77,9 @@ pub fn propose_script(command: &[String], help: &ScriptHelp) -> Result<Proposal,
         visible(&command.join(" "))
     );
     text += &sorted.policy(&mut assumed);
-    text += &sorted.trial(command, &mut assumed);
+    text += &sorted.trial(command, start, &mut assumed);
     text += &sorted.space(&mut assumed);
+    text += &sorted.defaults(&mut assumed);
     Ok(Proposal { text, assumed })
 }
 
@@ -75,16 +87,30 @@ impl<'o> Sorted<'o> {
     fn of(help: &'o ScriptHelp, command: &[String]) -> Self {
         let (mut passed, mut others) = (Vec::<Passed>::new(), Vec::new());
         let mut variables = Variables::default();
-        for option in help.options.iter().filter(|option| !is_given(option, command)) {
+        let (given, open): (Vec<_>, Vec<_>) = help.options.iter().partition(|option| is_given(option, command));
+        // Of options that are the same parameter, one would overrule the others.
+        let mut parameters: Vec<usize> = given.iter().filter_map(|option| parameter(option)).collect();
+        let is_resource = |role: &Role| matches!(role, Role::Epochs | Role::Steps);
+        let is_told = given
+            .iter()
+            .filter_map(|option| Role::of(option))
+            .any(|role| is_resource(&role));
+        for option in open {
             let role = Role::of(option).filter(|role| match role {
                 // Each is passed once; of epochs and steps what comes first.
                 Role::Epochs | Role::Steps => {
-                    let is_resource = |one: &Passed| matches!(one.role, Role::Epochs | Role::Steps);
-                    !passed.iter().any(is_resource) && (*role == Role::Epochs || whole(option).is_some())
+                    let is_known = is_told || passed.iter().any(|one| is_resource(&one.role));
+                    !is_known && (*role == Role::Epochs || whole(option).is_some())
                 }
                 Role::Directory | Role::Seed | Role::Threads => !passed.iter().any(|one| one.role == *role),
-                Role::Parameter(_) => variables.add(&plain(option.name())).is_ok(),
+                Role::Parameter(_) => {
+                    let is_new = parameter(option).is_some_and(|place| !parameters.contains(&place));
+                    is_new && variables.add(&plain(option.name())).is_ok()
+                }
             });
+            if let Some(Role::Parameter(_)) = role {
+                parameters.extend(parameter(option));
+            }
             match role {
                 Some(role) => passed.push(Passed {
                     option,
@@ -100,7 +126,13 @@ impl<'o> Sorted<'o> {
                 None => others.push(option),
             }
         }
-        Self { passed, others }
+        let epochs = given.into_iter().find_map(|option| {
+            let told = Role::of(option)
+                .filter(|role| *role == Role::Epochs)
+                .and(value_in(option, command));
+            Some((option.name(), told?.parse().ok().filter(|epochs| *epochs > 0)?))
+        });
+        Self { passed, others, epochs }
     }
 
     /// What the script must be given, and is not.
@@ -136,13 +168,7 @@ impl<'o> Sorted<'o> {
 
     fn policy(&self, assumed: &mut Vec<String>) -> String {
         let Some(Passed { option, role, .. }) = self.resource() else {
-            assumed.push(
-                "no option says how long to train: each trial is trained to its end, and no weak one is stopped early"
-                    .to_owned(),
-            );
-            return "[policy]\ntype = \"none\"           # the script can't be told how far to train, so that each trial is trained to its end\n\
-                    max_resource = 1        # how many times it prints its metrics\n\n"
-                .to_owned();
+            return self.without_resource(assumed);
         };
         let name = option.name();
         let said = if whole(option).is_some() { ", its default" } else { "" };
@@ -170,7 +196,31 @@ impl<'o> Sorted<'o> {
         format!("[policy]                # weak trials end at rungs: one in three goes on to the next\n{keys}\n\n")
     }
 
-    fn trial(&self, command: &[String], assumed: &mut Vec<String>) -> String {
+    /// The policy for a script that is not told how far to train.
+    fn without_resource(&self, assumed: &mut Vec<String>) -> String {
+        let (why, reports) = match self.epochs {
+            Some((name, epochs)) => {
+                assumed.push(format!(
+                    "{name} stays as the command has it, so that each trial is trained to its end: leave it out of the command, and weak \
+                     ones are stopped early"
+                ));
+                (format!("the command itself says {name}"), epochs)
+            }
+            None => {
+                assumed.push(
+                    "no option says how long to train: each trial is trained to its end, and no weak one is stopped early"
+                        .to_owned(),
+                );
+                ("the script can't be told how far to train".to_owned(), 1)
+            }
+        };
+        format!(
+            "[policy]\ntype = \"none\"           # {why}, so that each trial is trained to its end\n\
+             max_resource = {reports}        # how many times it prints its metrics\n\n"
+        )
+    }
+
+    fn trial(&self, command: &[String], start: &ScriptStart, assumed: &mut Vec<String>) -> String {
         let words: Vec<String> = command.iter().map(|word| quoted(&Template::literal(word))).collect();
         let mut text = format!("[trial]\ncommand = [\n    {},\n", words.join(", "));
         for Passed {
@@ -187,9 +237,20 @@ impl<'o> Sorted<'o> {
                 }
                 Role::Seed | Role::Threads | Role::Parameter(_) => "",
             };
-            let _ = writeln!(text, "    {}, {value},{about}", quoted(option.name()));
+            let _ = match option.value {
+                Some(_) => writeln!(text, "    {}, {value},{about}", quoted(option.name())),
+                None => writeln!(text, "    {value},"),
+            };
         }
         text += "]\n";
+        if let Some(directory) = &start.directory {
+            let _ = writeln!(text, "directory = {}    # where it is started", quoted(directory));
+        }
+        if !start.environment.is_empty() {
+            let each = start.environment.iter();
+            let each = each.map(|(name, value)| format!("{} = {}", quoted(name), quoted(&Template::literal(value))));
+            let _ = writeln!(text, "environment = {{ {} }}", each.collect::<Vec<_>>().join(", "));
+        }
         let each = if self.resource().is_some() {
             "after each epoch, or once at its end"
         } else {
@@ -228,6 +289,14 @@ impl<'o> Sorted<'o> {
             let default = default.map_or(String::new(), |default| format!(" (default {})", visible(default)));
             let _ = writeln!(text, "#   {}{value}{default}", option.name());
         }
+        if let Some(flag) = self.others.iter().find(|option| option.value.is_none()) {
+            let (name, parameter) = (flag.name(), plain(flag.name()));
+            let _ = writeln!(
+                text,
+                "# One without a value is searched by \"{{{parameter}}}\" in `command`, and {parameter} = {{ type = \"choice\", values = [{}, \"\"] }} under [space]",
+                quoted(name)
+            );
+        }
         text
     }
 
@@ -247,8 +316,17 @@ impl<'o> Sorted<'o> {
                 prior: None,
             };
             let default = option.default.as_ref();
-            let default = default.map_or(String::new(), |default| format!("    # default {}", visible(default)));
-            let _ = writeln!(text, "{placeholder} = {}{default}", written(&parameter));
+            let default = default.map(|default| format!("default {}", visible(default)));
+            let scales = may_scale_loss(option)
+                .then(|| "if the loss that is measured depends on it, decide by another metric".to_owned());
+            let about: Vec<String> = default.into_iter().chain(scales).collect();
+            let mark = if about.is_empty() { "" } else { "    # " };
+            let _ = writeln!(
+                text,
+                "{placeholder} = {}{mark}{}",
+                written(&parameter),
+                about.join("; ")
+            );
             assumed.push(format!(
                 "{} is worth searching among {}",
                 option.name(),
@@ -256,6 +334,48 @@ impl<'o> Sorted<'o> {
             ));
         }
         text
+    }
+
+    /// The configuration that the script has by itself, to be tried first.
+    fn defaults(&self, assumed: &mut Vec<String>) -> String {
+        let mut text = String::new();
+        for Passed {
+            option,
+            role,
+            placeholder,
+        } in &self.passed
+        {
+            let Role::Parameter(distribution) = role else { continue };
+            if let Some(value) = default_among(distribution, option) {
+                let value = value.as_str().map_or_else(|| value.to_string(), quoted);
+                let _ = writeln!(text, "{placeholder} = {value}");
+            }
+        }
+        let named = |one: &Passed| matches!(one.role, Role::Parameter(_)) && one.option.default.is_some();
+        if !self.passed.iter().any(named) {
+            assumed.push(
+                "no option names its default, so the ranges are usual ones: argparse names them with \
+                 formatter_class=argparse.ArgumentDefaultsHelpFormatter"
+                    .to_owned(),
+            );
+            return String::new();
+        }
+        if text.is_empty() {
+            return text;
+        }
+        assumed.push("its defaults, as far as they are in these ranges, are tried first".to_owned());
+        format!("\n[[try_first]]           # the script's defaults, as far as they are in the ranges\n{text}")
+    }
+}
+
+/// What the command has as the value of an option.
+fn value_in<'c>(option: &ScriptOption, command: &'c [String]) -> Option<&'c str> {
+    let place = command
+        .iter()
+        .position(|word| is_given(option, std::slice::from_ref(word)))?;
+    match command[place].split_once('=') {
+        Some((_, value)) => Some(value),
+        None => command.get(place + 1).map(String::as_str),
     }
 }
 

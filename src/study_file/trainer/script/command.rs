@@ -99,6 +99,44 @@ pub(super) fn check_argument(argument: &Item, place: usize, placeholders: &Place
     problems
 }
 
+/// That an option stands before a parameter that may be empty, and so left out, while what else it may be is no option itself.
+pub(super) fn loses_value(arguments: &[Item], place: usize, parameters: &[Item]) -> Option<Problem> {
+    let [option, argument] = arguments.get(place.checked_sub(1)?..=place)? else {
+        return None;
+    };
+    let name = argument.string().ok()?.strip_prefix('{')?.strip_suffix('}')?;
+    let option = option.string().ok()?;
+    let parameter = parameters.iter().find(|item| item.key == name)?;
+    if !option.starts_with('-') || option.contains(['=', '{']) || !matches!(parameter.value, DeValue::Table(_)) {
+        return None;
+    }
+    let values = parameter.table().ok()?.get("values")?.array("").ok()?;
+    let text = |item: &Item| match item.value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Boolean(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => None,
+    };
+    let texts: Vec<Option<String>> = values.iter().map(text).collect();
+    let is_empty = |text: &Option<String>| text.as_deref() == Some("");
+    let is_flag = |text: &Option<String>| {
+        text.as_ref()
+            .is_some_and(|text| text.is_empty() || text.starts_with('-'))
+    };
+    if !texts.iter().any(is_empty) || texts.iter().all(is_flag) {
+        return None;
+    }
+    let help = format!("write `{}={{{name}}}`, which passes the empty text", shown(option));
+    let message = format!(
+        "is left out where `{name}` is empty, and `{}` would be without its value",
+        shown(option)
+    );
+    Some(argument.problem(message, "sometimes left out", help))
+}
+
 /// What is wrong with another text that has placeholders.
 pub(super) fn check_text(item: &Item, text: &str, placeholders: &Placeholders) -> Option<Problem> {
     match Template::parse(text) {

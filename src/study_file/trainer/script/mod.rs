@@ -7,19 +7,19 @@ mod notes;
 use std::collections::BTreeMap;
 
 use hpo_protocol::Values;
-use hpo_script::{CHECKPOINT_DIR, Metrics, RESOURCE, Script, Variables, compile};
+use hpo_script::{CHECKPOINT_DIR, Metrics, RESOURCE, SEEDS, Script, Variables, compile};
 use serde_json::{Value, json};
 use toml::de::DeValue;
 
-use self::command::{Placeholders, check_argument, check_text};
+use self::command::{Placeholders, check_argument, check_text, loses_value};
 use self::keys::{ENVIRONMENT as VARIABLES, GRACE, KEYS, METRICS, METRICS_FILE, RESUME, STOPS_EARLY};
 use super::super::reader::{Item, Problem, Problems, Result, Results, Table, did_you_mean};
-use super::super::settings;
+use super::super::settings::{self, MAX_SEED};
 use super::keys::{COMMAND, DIRECTORY, SEED};
 use crate::study::{Objective, Trainer};
 
 pub(super) use self::command::{is_script, said_to_be_script};
-pub use self::notes::script_notes;
+pub use self::notes::{keeps_nothing, script_notes};
 
 /// The key of the variables of the environment.
 pub(super) const ENVIRONMENT: &str = VARIABLES.name;
@@ -32,10 +32,12 @@ pub(super) fn read(table: &Table, parameters: &[Item]) -> Results<Values> {
     let mut problems = Problems::default();
     problems.0.extend(unknown(table));
     problems.0.extend(taken(parameters));
+    problems.0.extend(too_large(table));
     let placeholders = Placeholders::of(parameters);
     if let Some(arguments) = table.get(COMMAND.name).and_then(|item| item.array("").ok()) {
         for (place, argument) in arguments.iter().enumerate() {
             problems.0.extend(check_argument(argument, place, &placeholders));
+            problems.0.extend(loses_value(&arguments, place, parameters));
         }
     }
     let in_file = table.get(METRICS_FILE.name).is_some();
@@ -122,6 +124,13 @@ fn unknown(table: &Table) -> Vec<Problem> {
         Problem::new(item.key_span.clone(), message, "unknown key", help)
     };
     table.unknown(&known).iter().map(problem).collect()
+}
+
+/// A seed that no script can be given. What is no seed at all is reported elsewhere.
+fn too_large(table: &Table) -> Option<Problem> {
+    let seed = table.get(SEED.name)?;
+    let is_seed = seed.integer(0..=MAX_SEED).is_ok();
+    seed.integer(0..=SEEDS as i64 - 1).err().filter(|_| is_seed)
 }
 
 /// Parameters whose names, or variables in the environment, are those of something else.

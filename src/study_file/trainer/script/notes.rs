@@ -1,8 +1,8 @@
 //! What the user of a script should know though nothing is wrong.
 
-use hpo_script::{CHECKPOINT_DIR, CONFIG, RESUME_FROM, Template, variable};
+use hpo_script::{CHECKPOINT_DIR, CONFIG, RESUME_FROM, Script, Template, variable};
 
-use super::super::super::StudyFile;
+use super::super::super::{StudyFile, StudySettings};
 use super::settings_of;
 use crate::words::listed;
 
@@ -12,9 +12,7 @@ pub fn script_notes(file: &StudyFile) -> Vec<String> {
     let Some(script) = settings_of(&study.trainer) else {
         return Vec::new();
     };
-    let command = study.trainer.command.iter().flatten();
-    let texts = command.chain(script.environment.values()).chain(&script.metrics_file);
-    let templates: Vec<Template> = texts.filter_map(|text| Template::parse(text).ok()).collect();
+    let templates = templates(study, &script);
     let passes = |name: &str| {
         templates
             .iter()
@@ -45,6 +43,23 @@ pub fn script_notes(file: &StudyFile) -> Vec<String> {
     };
     notes.extend(why.and_then(|why| cost(file, &why)));
     notes
+}
+
+/// Whether the trainer is a script that no placeholder gives a directory for what it keeps.
+pub fn keeps_nothing(file: &StudyFile) -> bool {
+    let script = settings_of(&file.study.trainer);
+    script.is_some_and(|script| {
+        let templates = templates(&file.study, &script);
+        let mut names = templates.iter().flat_map(Template::names);
+        !names.any(|name| name == CHECKPOINT_DIR || name == CONFIG)
+    })
+}
+
+/// All texts that have placeholders.
+fn templates(study: &StudySettings, script: &Script) -> Vec<Template> {
+    let command = study.trainer.command.iter().flatten();
+    let texts = command.chain(script.environment.values()).chain(&script.metrics_file);
+    texts.filter_map(|text| Template::parse(text).ok()).collect()
 }
 
 /// What it costs to train anew at each rung, after the beginning of a sentence that says `why`.
