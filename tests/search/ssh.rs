@@ -116,7 +116,7 @@ fn two_slots_behind_ssh_find_what_two_here_find_whatever_is_killed() {
     place.search(&place.space("plain", 6, 2, WHOLE, "")).ok();
     let epochs = format!(
         "{}\n",
-        ["env", "HPO_TEST_EPOCH=0.2", "python3"]
+        ["env", "HPO_TEST_EPOCH=0.6", "python3"]
             .map(|word| format!("{word:?}"))
             .join(", ")
     );
