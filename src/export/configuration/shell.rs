@@ -1,9 +1,13 @@
 //! Words for a POSIX shell.
 
-use hpo_script::variable;
+use std::path::PathBuf;
+
+use hpo_protocol::Run;
+use hpo_script::{Passed, variable};
 use serde_json::Value;
 
 use super::{Unwritable, each};
+use crate::ids::SegmentId;
 use crate::study::{StudySpec, TrialSummary};
 
 /// The variable that `hpo` itself reads.
@@ -33,7 +37,7 @@ pub(super) fn variables(_: &StudySpec, trial: &TrialSummary) -> Result<String, U
 /// If nothing is passed on a script's command line, or parsers would take two parameters for the same one.
 pub(super) fn arguments(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Unwritable> {
     if let Some(command) = spec.trainer.command.as_ref().filter(|_| spec.trainer.script) {
-        let passed = hpo_script::passed(command, |name| of_script(spec, trial, name));
+        let passed = passed(command, spec, trial);
         return match passed.parameters.is_empty() {
             true => Err(Unwritable::NotPassed),
             false => Ok(line(&passed.parameters)),
@@ -54,7 +58,7 @@ pub(super) fn arguments(spec: &StudySpec, trial: &TrialSummary) -> Result<String
 pub(super) fn command(spec: &StudySpec, trial: &TrialSummary) -> Result<String, Unwritable> {
     let command = spec.trainer.command.as_ref().filter(|_| spec.trainer.script);
     let command = command.ok_or(Unwritable::NoScript)?;
-    let filled = |texts: &[String]| hpo_script::passed(texts, |name| of_script(spec, trial, name)).all;
+    let filled = |texts: &[String]| passed(texts, spec, trial).all;
     let environment = spec.trainer.settings.get("environment").and_then(Value::as_object);
     let variables = environment.into_iter().flatten().filter_map(|(name, text)| {
         let value = filled(&[text.as_str()?.to_owned()]).pop()?;
@@ -72,18 +76,24 @@ fn line(words: &[String]) -> String {
     words.join(" ") + "\n"
 }
 
-/// What a placeholder stands for when the trial is trained to its end at once; none for what is in a directory of `hpo`'s own.
-fn of_script(spec: &StudySpec, trial: &TrialSummary, name: &str) -> Option<Value> {
-    let max = spec.policy.max_resource;
-    let own = || {
-        hpo_script::whole_training(
-            name,
-            [max, trial.seed, spec.threads as u64, trial.trial.0],
-            spec.policy.unit,
-            &spec.name,
-        )
+/// What a script is passed if the trial is trained to its end at once.
+fn passed(command: &[String], spec: &StudySpec, trial: &TrialSummary) -> Passed {
+    let run = Run {
+        segment: SegmentId {
+            trial: trial.trial,
+            attempt: 0,
+        },
+        seed: trial.seed,
+        parameters: trial.parameters.clone(),
+        unit: spec.policy.unit,
+        report_every: spec.policy.report_every,
+        from: 0,
+        to: spec.policy.max_resource,
+        max: spec.policy.max_resource,
+        checkpoint: None,
+        checkpoints: PathBuf::new(),
     };
-    trial.parameters.get(name).cloned().or_else(own)
+    hpo_script::passed(command, &run, &spec.name, spec.threads)
 }
 
 /// Checks that what parameters are called is different for all of them.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hpo_protocol::{Run, Unit};
+use hpo_protocol::Run;
 use serde_json::{Value, json};
 
 use crate::names;
@@ -127,10 +127,23 @@ pub struct Passed {
     pub parameters: Vec<String>,
 }
 
-/// What the command of a script comes to with the values of its placeholders. What has no value is left out, with the option before it.
-pub fn passed(command: &[String], value: impl Fn(&str) -> Option<Value>) -> Passed {
+/// What the command of a script comes to in a segment, but for what is in a directory of `hpo`'s own. What has no value is left out, with
+/// the option before it.
+pub fn passed(command: &[String], run: &Run, study: &str, threads: usize) -> Passed {
     let templates: Vec<Template> = command.iter().filter_map(|text| Template::parse(text).ok()).collect();
-    let value = |name: &str| value(name).as_ref().map(text);
+    let nowhere = Path::new("");
+    let values = Values {
+        run,
+        study,
+        threads,
+        checkpoint_dir: nowhere,
+        resume_from: None,
+        config: nowhere,
+    };
+    let value = |name: &str| {
+        let is_own = [names::CHECKPOINT_DIR, names::CONFIG].contains(&name);
+        (!is_own).then(|| values.text(name))?
+    };
     let varies = |place: usize| {
         templates
             .get(place)
@@ -146,21 +159,6 @@ pub fn passed(command: &[String], value: impl Fn(&str) -> Option<Value>) -> Pass
     let parameters = own.map(|(_, argument)| argument.clone()).collect();
     let all = places.iter().map(|(_, argument)| argument.clone()).collect();
     Passed { all, parameters }
-}
-
-/// What a placeholder that is no parameter's stands for if a trial is trained to its end at once: with this most resource, seed, threads
-/// and number. None if it is something of the segment's own.
-pub fn whole_training(name: &str, [max, seed, threads, trial]: [u64; 4], unit: Unit, study: &str) -> Option<Value> {
-    Some(match name {
-        names::RESOURCE | names::MAX => json!(max),
-        names::FROM | names::ATTEMPT => json!(0),
-        names::UNIT => json!(unit.many()),
-        names::SEED => json!(seed % SEEDS),
-        names::THREADS => json!(threads),
-        names::TRIAL => json!(trial),
-        names::STUDY => json!(study),
-        _ => return None,
-    })
 }
 
 /// Whether an argument is made for one value: it is a placeholder, or an option with one, `--name={placeholder}`. Only such an argument
@@ -198,7 +196,7 @@ pub fn arguments_for(command: &[String], has: impl Fn(&str) -> bool) -> Vec<Stri
 
 #[cfg(test)]
 mod tests {
-    use hpo_protocol::{SegmentId, TrialId};
+    use hpo_protocol::{SegmentId, TrialId, Unit};
 
     use super::*;
 

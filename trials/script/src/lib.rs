@@ -25,7 +25,7 @@ mod worker;
 
 pub use context::settings;
 pub use directory::REPORTS;
-pub use invocation::{Passed, SEEDS, arguments_for, carries_value, passed, whole_training};
+pub use invocation::{Passed, SEEDS, arguments_for, carries_value, passed};
 pub use names::{CHECKPOINT_DIR, CONFIG, RESUME_FROM, SEED, THREADS, Taken, Variables, placeholders, variable};
 pub use process::describe;
 pub use settings::{Metrics, RESOURCE, Script};

@@ -12,7 +12,7 @@ use self::known::{Role, default_among, may_scale_loss, parameter, plain};
 use super::space::{in_words, written};
 use super::{Proposal, grouped};
 use crate::diagnostic::visible;
-use crate::space::Parameter;
+use crate::space::{Distribution, Parameter};
 use crate::words::quoted;
 
 pub use self::help::{Help as ScriptHelp, ScriptOption, read as read_help};
@@ -300,17 +300,19 @@ impl<'o> Sorted<'o> {
         text
     }
 
+    /// The options that are searched, with the values and the placeholder of each.
+    fn parameters(&self) -> impl Iterator<Item = (&ScriptOption, &Distribution, &str)> {
+        self.passed.iter().filter_map(|one| match &one.role {
+            Role::Parameter(distribution) => Some((one.option, distribution, one.placeholder.as_str())),
+            Role::Epochs | Role::Steps | Role::Directory | Role::Seed | Role::Threads => None,
+        })
+    }
+
     fn space(&self, assumed: &mut Vec<String>) -> String {
         let mut text = "[space]\n".to_owned();
-        for Passed {
-            option,
-            role,
-            placeholder,
-        } in &self.passed
-        {
-            let Role::Parameter(distribution) = role else { continue };
+        for (option, distribution, placeholder) in self.parameters() {
             let parameter = Parameter {
-                name: placeholder.clone(),
+                name: placeholder.to_owned(),
                 distribution: distribution.clone(),
                 when: Vec::new(),
                 prior: None,
@@ -339,20 +341,13 @@ impl<'o> Sorted<'o> {
     /// The configuration that the script has by itself, to be tried first.
     fn defaults(&self, assumed: &mut Vec<String>) -> String {
         let mut text = String::new();
-        for Passed {
-            option,
-            role,
-            placeholder,
-        } in &self.passed
-        {
-            let Role::Parameter(distribution) = role else { continue };
+        for (option, distribution, placeholder) in self.parameters() {
             if let Some(value) = default_among(distribution, option) {
                 let value = value.as_str().map_or_else(|| value.to_string(), quoted);
                 let _ = writeln!(text, "{placeholder} = {value}");
             }
         }
-        let named = |one: &Passed| matches!(one.role, Role::Parameter(_)) && one.option.default.is_some();
-        if !self.passed.iter().any(named) {
+        if !self.parameters().any(|(option, ..)| option.default.is_some()) {
             assumed.push(
                 "no option names its default, so the ranges are usual ones: argparse names them with \
                  formatter_class=argparse.ArgumentDefaultsHelpFormatter"
