@@ -1,5 +1,7 @@
 //! Why trials have failed for good.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::TrialId;
@@ -21,15 +23,15 @@ pub struct Failures {
 impl Failures {
     /// Those of a study; none if no trial has failed.
     pub fn of(study: &Study) -> Option<Self> {
-        let mut kinds: Vec<(&str, usize, TrialId)> = Vec::new();
+        // How many there are of each, the first and the last.
+        let mut kinds: BTreeMap<&str, (usize, TrialId, TrialId)> = BTreeMap::new();
         for (trial, message) in study.search_trials().filter_map(failed) {
-            match kinds.iter_mut().find(|(known, ..)| *known == message) {
-                Some((_, alike, last)) => (*alike, *last) = (*alike + 1, trial),
-                None => kinds.push((message, 1, trial)),
-            }
+            let (alike, _, last) = kinds.entry(message).or_insert((0, trial, trial));
+            (*alike, *last) = (*alike + 1, trial);
         }
-        let count = kinds.iter().map(|(_, alike, _)| alike).sum();
-        let (message, alike, trial) = kinds.into_iter().max_by_key(|(_, alike, _)| *alike)?;
+        let count = kinds.values().map(|(alike, ..)| alike).sum();
+        let most = kinds.into_iter().max_by_key(|(_, (alike, first, _))| (*alike, *first));
+        let (message, (alike, _, trial)) = most?;
         Some(Self {
             count,
             message: message.to_owned(),
